@@ -1,0 +1,91 @@
+"""Each way to install or to set this app wrong is a numbered check with a hint."""
+
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
+
+from backups.conf import conf
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Compare every BACKUPS_ setting with what it may be."""
+    return [*_database(), *_name(), *_numbers(), *_permissions()]
+
+
+def check_installation(**_: Any) -> list[CheckMessage]:
+    """Warn when another app is ready, and may have queried, before a restore is applied."""
+    first = next(iter(apps.get_app_configs())).name
+    if first == "backups":
+        return []
+    return [
+        CheckWarning(
+            f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
+            hint="Put 'backups' first, so that a restore is applied before anybody queries.",
+            id="backups.W001",
+        )
+    ]
+
+
+def _database() -> list[CheckMessage]:
+    if conf.database in settings.DATABASES:
+        return []
+    return [
+        Error(
+            f"BACKUPS_DATABASE is {conf.database!r}, which is not in DATABASES.",
+            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+            id="backups.E001",
+        )
+    ]
+
+
+def _name() -> list[CheckMessage]:
+    if conf.name and not set(conf.name) & set('/\\"\r\n\0'):
+        return []
+    return [
+        Error(
+            f"BACKUPS_NAME is {conf.name!r}, which can't be part of a file name.",
+            hint="Use letters, digits and hyphens, e.g. 'taskdog'.",
+            id="backups.E002",
+        )
+    ]
+
+
+def _numbers() -> list[CheckMessage]:
+    wrong = []
+    for number, name, unit in (
+        ("E003", "BACKUPS_MAX_UPLOAD_BYTES", "bytes"),
+        ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
+    ):
+        value = getattr(settings, name, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            wrong.append(
+                Error(
+                    f"{name} should be a number of {unit} greater than zero, not {value!r}.",
+                    hint=f"Remove it to use the default, or set a number of {unit}.",
+                    id=f"backups.{number}",
+                )
+            )
+    return list(wrong)
+
+
+def _permissions() -> list[CheckMessage]:
+    wrong = []
+    for number, name, path in (
+        ("E005", "BACKUPS_BACKUP_PERMISSION", conf.backup_permission),
+        ("E006", "BACKUPS_RESTORE_PERMISSION", conf.restore_permission),
+    ):
+        try:
+            import_string(path)
+        except ImportError as error:
+            wrong.append(
+                Error(
+                    f"{name} is {path!r}, which can't be imported: {error}.",
+                    hint="Set the dotted path of a Django REST framework permission class.",
+                    id=f"backups.{number}",
+                )
+            )
+    return list(wrong)

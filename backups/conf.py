@@ -1,0 +1,57 @@
+"""The app's settings: one property each, default in sight, read at the moment of use."""
+
+from typing import Any
+
+from django.conf import settings
+
+
+class Settings:
+    """Shadow Django's settings with this app's defaults."""
+
+    @property
+    def database(self) -> str:
+        """The alias in DATABASES that snapshots are taken of."""
+        return str(self._get("BACKUPS_DATABASE", "default"))
+
+    @property
+    def name(self) -> str:
+        """How snapshots are called: ``<name>-backup-<time>.db``. The project's own name."""
+        return str(self._get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The largest snapshot that is accepted for a restore."""
+        return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
+
+    @property
+    def check_seconds(self) -> float:
+        """How long SQLite's checks of an upload may take; about 2 s a GB on a common disk."""
+        return float(self._get("BACKUPS_CHECK_SECONDS", 300))
+
+    @property
+    def backup_permission(self) -> str:
+        """Who may take a snapshot: the path of a DRF permission class."""
+        return str(self._get("BACKUPS_BACKUP_PERMISSION", _STAFF))
+
+    @property
+    def restore_permission(self) -> str:
+        """Who may stage, see and discard a restore: the path of a DRF permission class."""
+        return str(self._get("BACKUPS_RESTORE_PERMISSION", _STAFF))
+
+    @property
+    def remote_url(self) -> str:
+        """The server that the commands work on; empty for this machine's own store."""
+        return str(self._get("BACKUPS_REMOTE_URL", ""))
+
+    @property
+    def remote_key(self) -> str:
+        """The API key for that server."""
+        return str(self._get("BACKUPS_REMOTE_KEY", ""))
+
+    def _get(self, name: str, default: object) -> Any:
+        return getattr(settings, name, default)
+
+
+_STAFF = "rest_framework.permissions.IsAdminUser"
+
+conf = Settings()

@@ -1,0 +1,97 @@
+"""A file that appears under its name only when it is whole: written as ``.part``, then renamed."""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import DestinationError
+
+
+def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False) -> None:
+    """
+    Write ``chunks`` to ``destination``, for its owner alone (0600).
+
+    They go to ``<destination>.part``, which is synced and then takes the name; the folder is
+    synced last. If anything fails, also Ctrl-C, the ``.part`` is removed and whatever was at
+    ``destination`` is as it was. What a kill -9 leaves is a ``.part``, which the next try uses.
+
+    :raises DestinationError: it exists and ``overwrite`` is false; another process writes it;
+        or the system refuses.
+    """
+    check(destination, overwrite=overwrite)
+    try:
+        with _part_of(destination) as (part, descriptor):
+            for chunk in chunks:
+                files.write_all(descriptor, chunk)
+            files.sync(descriptor)
+            _publish(part, destination, overwrite=overwrite)
+            files.sync_folder(destination.parent)
+    except OSError as error:
+        raise DestinationError(
+            f"{destination} could not be written: {error.strerror or error}.",
+            hint="Choose another place with -o, or make room.",
+        ) from error
+
+
+def check(destination: Path, *, overwrite: bool) -> None:
+    """
+    Tell before any work is done whether ``save`` would refuse this destination. Writes nothing.
+
+    :raises DestinationError: it is taken, or its folder is not there.
+    """
+    if not destination.parent.is_dir():
+        raise DestinationError(
+            f"There is no folder {destination.parent}.", hint="Create it, or choose another."
+        )
+    if destination.is_dir():
+        raise DestinationError(f"{destination} is a folder.")
+    if not overwrite:
+        _refuse_existing(destination)
+
+
+def _refuse_existing(destination: Path) -> None:
+    if os.path.lexists(destination):
+        raise DestinationError(
+            f"{destination} exists already.", hint="Choose another name, or pass --force."
+        )
+
+
+@contextlib.contextmanager
+def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
+    """The locked, empty ``.part``; gone at the end, whether it was renamed or not."""
+    part = destination.with_name(f"{destination.name}.part")
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(part, flags, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DestinationError(f"Another process is writing {part}.") from None
+        os.fchmod(descriptor, 0o600)
+        os.ftruncate(descriptor, 0)
+        try:
+            yield part, descriptor
+        finally:
+            files.unlink(part)
+    finally:
+        os.close(descriptor)
+
+
+def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:
+    """Give the whole file its name; never over a file that came there meanwhile, unless asked."""
+    if overwrite:
+        files.replace(part, destination)
+        return
+    try:
+        files.link(part, destination)
+    except FileExistsError:
+        _refuse_existing(destination)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        _refuse_existing(destination)  # a file system without links
+        files.replace(part, destination)

@@ -1,0 +1,220 @@
+"""
+Every error of this app. Each says what happened to which file; its hint says what to do next.
+
+    BackupError
+    ├── BackupNotSupportedError      the store has no file behind it
+    ├── SnapshotFailedError          SQLite could not write a snapshot
+    ├── NotEnoughSpaceError          the disk is too full
+    ├── SnapshotTooLargeError        past the size limit for uploads
+    ├── LengthRequiredError          the upload does not say how long it is
+    ├── UploadInterruptedError       the upload ended early, or can't be read
+    ├── InvalidSnapshotError         the upload is no whole snapshot of this site
+    │   ├── NotADatabaseError        empty, a text file, a picture …
+    │   ├── WrongLengthError         cut off, or something was appended
+    │   ├── DamagedSnapshotError     fails SQLite's integrity check
+    │   ├── BrokenReferencesError    fails SQLite's foreign key check
+    │   ├── ForeignDatabaseError     another application's database
+    │   ├── NewerSnapshotError       made by a newer release than this one
+    │   ├── MissingTablesError       lacks tables that its migrations promise
+    │   └── CheckTimedOutError       the check did not end within its time limit
+    ├── NoPendingRestoreError        there is nothing to discard
+    ├── RestoreBlockedError          can't be applied now; it stays pending
+    ├── RestoreRefusedError          can't ever be applied; it is set aside
+    ├── StoreFolderError             the database's folder refuses a read or a write
+    ├── DestinationError             a file can't be written where it was asked for
+    ├── OwnFileError                 a path names the live database, or a file that is its own
+    └── ClientError                  a remote server could not be used
+        ├── ServerUnreachableError   no answer at all
+        ├── ServerRefusedError       an answer that says no, and why
+        └── TransferInterruptedError the connection ended in the middle
+
+This module imports nothing, so that every other may import it.
+"""
+
+
+class BackupError(Exception):
+    """The base of all errors of this app: ``str()`` is the message, ``hint`` the next step."""
+
+    code = "error"
+    hint = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class BackupNotSupportedError(BackupError):
+    """The database is not SQLite in a file, so there is nothing to copy or to replace."""
+
+    code = "not_supported"
+    hint = "Use a SQLite database in a file to have snapshots and restores."
+
+
+class SnapshotFailedError(BackupError):
+    """SQLite could not read the database, or could not write its snapshot."""
+
+    code = "snapshot_failed"
+    hint = "The database was not changed. The server's log has the details."
+
+
+class NotEnoughSpaceError(BackupError):
+    """The disk has less room than the snapshot or the upload needs. Sizes are in bytes."""
+
+    code = "not_enough_space"
+    hint = "Free some space on that disk, then try again."
+
+    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(message)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+
+
+class SnapshotTooLargeError(BackupError):
+    """The upload is larger than BACKUPS_MAX_UPLOAD_BYTES."""
+
+    code = "too_large"
+    hint = "Raise BACKUPS_MAX_UPLOAD_BYTES if snapshots of this size are meant."
+
+
+class LengthRequiredError(BackupError):
+    """The upload has no Content-Length (RFC 9110, 411 Length Required)."""
+
+    code = "length_required"
+    hint = "Send the file from disk and not from a pipe, or save it first."
+
+
+class UploadInterruptedError(BackupError):
+    """The request ended before its body was whole, or its body has not the form it claims."""
+
+    code = "upload_interrupted"
+    hint = "Nothing was staged. Send the snapshot again."
+
+
+class InvalidSnapshotError(BackupError):
+    """The upload is not a whole snapshot of this site. Nothing has changed."""
+
+    code = "invalid_snapshot"
+    hint = "Nothing was staged. Send a file that came from this site's backup."
+
+
+class NotADatabaseError(InvalidSnapshotError):
+    """The file is empty, or does not begin as SQLite databases do."""
+
+    code = "not_a_database"
+
+
+class WrongLengthError(InvalidSnapshotError):
+    """The file is shorter or longer than its own header says."""
+
+    code = "wrong_length"
+    hint = "Nothing was staged. The file was damaged on its way: download or copy it again."
+
+
+class DamagedSnapshotError(InvalidSnapshotError):
+    """SQLite's integrity check found damage, or SQLite can't read the file."""
+
+    code = "damaged"
+    hint = "Nothing was staged. Use another copy of this snapshot, or an older one."
+
+
+class BrokenReferencesError(InvalidSnapshotError):
+    """Rows point at rows that are not there."""
+
+    code = "broken_references"
+
+
+class ForeignDatabaseError(InvalidSnapshotError):
+    """A whole SQLite database, but not one of this site."""
+
+    code = "foreign_database"
+
+
+class NewerSnapshotError(InvalidSnapshotError):
+    """The snapshot has migrations that this release does not know."""
+
+    code = "newer_release"
+    hint = "Nothing was staged. Update this site to the release that made the snapshot first."
+
+
+class MissingTablesError(InvalidSnapshotError):
+    """Its migrations say that tables exist which it does not have."""
+
+    code = "missing_tables"
+
+
+class CheckTimedOutError(InvalidSnapshotError):
+    """The check was stopped at its time limit."""
+
+    code = "check_timed_out"
+    hint = "Nothing was staged. Raise BACKUPS_CHECK_SECONDS if snapshots of this size are meant."
+
+
+class NoPendingRestoreError(BackupError):
+    """Nothing is pending, so there is nothing to discard."""
+
+    code = "nothing_pending"
+    hint = "Stage a snapshot first."
+
+
+class RestoreBlockedError(BackupError):
+    """The pending restore can't be applied at this start. It stays pending."""
+
+    code = "blocked"
+    hint = "The site runs on its old data. Mend the cause, then restart the server."
+
+
+class RestoreRefusedError(BackupError):
+    """The pending restore can't be applied at all. It is set aside, once."""
+
+    code = "refused"
+    hint = "The site runs on its old data. Stage a good snapshot to try again."
+
+
+class StoreFolderError(BackupError):
+    """The system refused a step in the database's folder: no permission, read-only, I/O error."""
+
+    code = "store_folder"
+    hint = "Look at the folder's owner, mode and disk, then try again."
+
+
+class DestinationError(BackupError):
+    """A file can't be written where it was asked for. What is there is as it was."""
+
+    code = "destination"
+
+
+class OwnFileError(BackupError):
+    """A path names the live database, or a file that belongs to it."""
+
+    code = "own_file"
+
+
+class ClientError(BackupError):
+    """A remote server could not be used."""
+
+    code = "client"
+
+
+class ServerUnreachableError(ClientError):
+    """The server did not answer."""
+
+    code = "unreachable"
+    hint = "Check the URL, and that the server runs."
+
+
+class ServerRefusedError(ClientError):
+    """The server answered with an error; ``status`` is its HTTP status."""
+
+    code = "refused_by_server"
+
+    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class TransferInterruptedError(ClientError):
+    """The connection ended before the transfer was whole."""
+
+    code = "transfer_interrupted"
+    hint = "Try again."

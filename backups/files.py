@@ -1,0 +1,160 @@
+"""
+Durable steps on files: create, write, sync, link, replace, sync the folder.
+
+Each function is one step that a power cut can fall before or after, and each is called
+through this module, so that a test can stop the world between any two. A file is durable
+when it *and* the folder that names it have been synced.
+
+Source: https://www.sqlite.org/atomiccommit.html (why the folder needs a sync of its own).
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CHUNK_BYTES = 256 * 1024  # 256 KiB: large enough for full disk speed, small beside a worker
+
+
+def create_private(path: Path, *, owner_of: Path | None = None) -> int:
+    """
+    Create ``path`` for its owner alone (0600) and return its descriptor, open for both ways.
+
+    :param owner_of: when we are root, the new file is given to the owner of this path, so
+        that a command run by root leaves nothing that the server can't read.
+    :raises FileExistsError: if the name is taken; that file is untouched.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    if owner_of is not None and os.geteuid() == 0:
+        with contextlib.suppress(FileNotFoundError):
+            owner = os.stat(owner_of)
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
+def create_private_folder(path: Path) -> int:
+    """Create a folder for its owner alone (0700) and return its descriptor."""
+    os.mkdir(path, 0o700)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write every byte: ``write(2)`` may take fewer than it is given, e.g. on a filling disk."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync(descriptor: int) -> None:
+    """Return when the file's bytes are on the disk itself."""
+    if sys.platform == "darwin":  # there fsync(2) stops at the drive's own cache
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Sync the file of this name."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the folder's names (created, renamed, unlinked) are on the disk itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(source: Path, destination: Path) -> None:
+    """Give ``source`` the name ``destination``, atomically; what had that name is let go."""
+    os.replace(source, destination)
+
+
+def link(source: Path, destination: Path) -> None:
+    """Give the file ``source`` a second name, which must be free (FileExistsError if not)."""
+    os.link(source, destination, follow_symlinks=False)
+
+
+def unlink(path: Path) -> bool:
+    """Remove the name ``path``. Returns whether it was there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def copy(source: int, destination: int) -> None:
+    """
+    Fill an empty file with the bytes of another and sync it. Both stay open.
+
+    By descriptors, so that it can copy a database without opening (and closing) it again.
+    """
+    with (
+        open(source, "rb", closefd=False) as incoming,
+        open(destination, "wb", closefd=False) as outgoing,
+    ):
+        incoming.seek(0)
+        shutil.copyfileobj(incoming, outgoing, CHUNK_BYTES)
+    sync(destination)
+
+
+def copy_attributes(source: Path, destination: Path) -> None:
+    """
+    Give ``destination`` the owner, mode and extended attributes (ACL, SELinux label) of ``source``.
+
+    :raises PermissionError: if we may not: the caller must not put the file in place then,
+        since the server might be unable to open it.
+    """
+    wanted, now = os.stat(source), os.stat(destination)
+    if (wanted.st_uid, wanted.st_gid) != (now.st_uid, now.st_gid):
+        os.chown(destination, wanted.st_uid, wanted.st_gid)
+    os.chmod(destination, stat.S_IMODE(wanted.st_mode))
+    if hasattr(os, "listxattr"):
+        for name in os.listxattr(source):
+            os.setxattr(destination, name, os.getxattr(source, name))
+
+
+def sha256(path: Path) -> str:
+    """Hash a file, as 64 hex digits. Never call it on the live database: trap of POSIX locks."""
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def free_bytes(folder: Path) -> int:
+    """How much an ordinary user can still write on the disk of this folder."""
+    return shutil.disk_usage(folder).free
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a write failed because the disk, or our quota on it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def exclusive_folder(folder: Path) -> Iterator[None]:
+    """
+    Let one thread of one process at a time change the names in ``folder``.
+
+    The lock is on the folder itself, so it leaves no file, and ends with its process.
+    Only callers of this function see it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,70 @@
+"""What both commands share: which store, and how they end when something is wrong."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backups.exceptions import BackupError
+
+INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
+
+
+class StoreCommand(BaseCommand):
+    """A command that works on this machine's store or on a server's."""
+
+    # A check that fails must not keep anybody from saving, or bringing back, their data.
+    requires_system_checks = []  # noqa: RUF012
+    requires_migrations_checks = False
+
+    def add_store_arguments(self, parser: CommandParser) -> None:
+        """``--url`` and ``--local``."""
+        store = parser.add_mutually_exclusive_group()
+        store.add_argument(
+            "--url",
+            help="work on the server at this URL, such as https://tasks.example.org,"
+            " and not on this machine's store",
+        )
+        store.add_argument(
+            "--local",
+            action="store_true",
+            help="work on this machine's store, whatever the environment says",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Every error of ours ends the command with its message, its hint and an exit code."""
+        try:
+            with _terminated_as_interrupted():
+                return super().execute(*args, **options)
+        except BackupError as error:
+            raise CommandError(f"{error} {error.hint}".strip()) from error
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Interrupted. Nothing was left behind.", returncode=INTERRUPTED
+            ) from None
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """``kill`` cleans up as Ctrl-C does; without this it would leave a part of a file."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: the host program's signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def megabytes(size: int | None) -> str:
+    """``12.3 MB``, for a person to read."""
+    return "unknown size" if size is None else f"{size / 1e6:,.1f} MB"

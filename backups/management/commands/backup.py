@@ -1,0 +1,75 @@
+"""``manage.py backup``: take a snapshot into a file."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from backups import destination, services
+from backups.management.base import StoreCommand, megabytes
+from backups.management.progress import count, progress_bar
+from backups.management.targets import NamedSnapshot, open_target
+
+
+class Command(StoreCommand):
+    """The file appears only when it is whole; nothing is left behind otherwise."""
+
+    help = (
+        "Takes a snapshot of the whole database, while the site goes on writing. Prints the"
+        " path of the file."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``-o``, ``--force``, and which store."""
+        parser.add_argument(
+            "-o",
+            "--output",
+            metavar="PATH",
+            default=".",
+            help="a file, a folder, or - for standard output; default: a file named after the"
+            " time (UTC) in the current folder",
+        )
+        parser.add_argument("--force", action="store_true", help="replace a file that exists")
+        self.add_store_arguments(parser)
+
+    def handle(
+        self, *args: Any, output: str, force: bool, url: str | None, local: bool, **options: Any
+    ) -> None:
+        """Let the store take it, then save it."""
+        if output == "-" and sys.stdout.isatty():
+            raise CommandError("A snapshot is not for a terminal: redirect standard output.")
+        if output != "-":
+            self._check(Path(output), force)
+        with (
+            open_target(url, local=local) as target,
+            target.create_snapshot() as snapshot,
+            progress_bar("Saving", snapshot.size) as progress,
+        ):
+            counted = snapshot._replace(chunks=count(snapshot.chunks, progress))
+            if output == "-":
+                self._print(counted)
+            else:
+                self._save(counted, Path(output), force, target.where)
+
+    def _check(self, output: Path, force: bool) -> None:
+        """Refuse a bad destination before the store does any work."""
+        if output.is_dir():
+            return
+        services.check_not_own(output)
+        destination.check(output, overwrite=force)
+
+    def _save(self, snapshot: NamedSnapshot, output: Path, force: bool, where: str) -> None:
+        path = output / snapshot.name if output.is_dir() else output
+        destination.save(snapshot.chunks, path, overwrite=force)
+        size = megabytes(path.stat().st_size)
+        self.stderr.write(f"A snapshot of {where} ({size}) is whole and on the disk:")
+        self.stdout.write(str(path))
+
+    def _print(self, snapshot: NamedSnapshot) -> None:
+        try:
+            for chunk in snapshot.chunks:
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            raise CommandError("Whoever read the snapshot went away before its end.") from error

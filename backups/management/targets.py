@@ -1,0 +1,128 @@
+"""
+The two stores that a command can work on: this machine's own, and a remote server's.
+
+Both answer with the API's own JSON shapes, so that output reads the same for either.
+"""
+
+import getpass
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from backups import services
+from backups.client import BackupClient
+from backups.conf import conf
+from backups.exceptions import ClientError
+from backups.files import CHUNK_BYTES
+from backups.serializers import describe_discarded, describe_pending, describe_status
+
+Progress = Callable[[int], None]  # called with the number of bytes of each step
+Json = dict[str, Any]
+
+
+class NamedSnapshot(NamedTuple):
+    """A snapshot that is on its way."""
+
+    name: str
+    size: int | None  # bytes
+    chunks: Iterable[bytes]
+
+
+class Target(Protocol):
+    """What the commands need of a store."""
+
+    where: str  # for a person to read
+
+    def create_snapshot(self) -> AbstractContextManager[NamedSnapshot]: ...
+
+    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json: ...
+
+    def get_restore_status(self) -> Json: ...
+
+    def discard_pending_restore(self) -> Json: ...
+
+
+class LocalTarget:
+    """This machine's own store, by the same services as the API."""
+
+    where = "this machine's store"
+
+    @contextmanager
+    def create_snapshot(self) -> Iterator[NamedSnapshot]:
+        with services.create_snapshot() as snapshot:
+            name = services.snapshot_name(snapshot.taken_at)
+            yield NamedSnapshot(name, snapshot.size, snapshot)
+
+    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json:
+        pending = services.stage_restore(_read(snapshot, progress), staged_by=_user())
+        return _as_json(describe_pending(pending))
+
+    def get_restore_status(self) -> Json:
+        status = services.get_restore_status()
+        return _as_json(describe_status(status, max_upload_bytes=conf.max_upload_bytes))
+
+    def discard_pending_restore(self) -> Json:
+        return _as_json(describe_discarded(services.discard_pending_restore(discarded_by=_user())))
+
+
+class RemoteTarget:
+    """A server's store, over HTTP."""
+
+    def __init__(self, client: BackupClient) -> None:
+        self._client = client
+        self.where = client.base_url
+
+    @contextmanager
+    def create_snapshot(self) -> Iterator[NamedSnapshot]:
+        with self._client.create_snapshot() as snapshot:
+            yield NamedSnapshot(snapshot.name, snapshot.size, snapshot)
+
+    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json:
+        return self._client.stage_restore(snapshot, progress=progress)
+
+    def get_restore_status(self) -> Json:
+        return self._client.get_restore_status()
+
+    def discard_pending_restore(self) -> Json:
+        return self._client.discard_pending_restore()
+
+
+@contextmanager
+def open_target(url: str | None, *, local: bool) -> Iterator[Target]:
+    """
+    The store that the options and the settings name.
+
+    :raises ClientError: a remote server is named, but no key for it is set.
+    """
+    url = "" if local else url or conf.remote_url
+    if not url:
+        yield LocalTarget()
+        return
+    if not conf.remote_key:
+        raise ClientError(
+            f"There is no API key for {url}.",
+            hint="Set BACKUPS_REMOTE_KEY (in taskdog: the variable TASKDOG_API_KEY).",
+        )
+    with BackupClient(url, conf.remote_key) as client:
+        yield RemoteTarget(client)
+
+
+def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
+    while chunk := snapshot.read(CHUNK_BYTES):
+        progress(len(chunk))
+        yield chunk
+
+
+def _as_json(answer: Json) -> Json:
+    decoded: Json = json.loads(json.dumps(answer, cls=DjangoJSONEncoder))
+    return decoded
+
+
+def _user() -> str:
+    try:
+        return f"{getpass.getuser()} (manage.py)"
+    except (KeyError, OSError):  # a container may run as a user without a name
+        return "manage.py"

@@ -1,0 +1,80 @@
+"""What the API answers: one JSON shape for a pending restore, wherever it shows."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from backups import services
+from backups.exceptions import BackupError, NotEnoughSpaceError
+from backups.store import PendingRestore, Receipt, RestoreStatus
+
+
+class RestoreUploadSerializer(serializers.Serializer[Any]):
+    """The upload form of the browsable API."""
+
+    file = serializers.FileField(help_text="A snapshot that came from this site's backup.")
+
+
+def describe_pending(pending: PendingRestore) -> dict[str, Any]:
+    """A restore that waits for the next start."""
+    return {
+        "status": "pending",
+        "message": "restart required",
+        "size": pending.size,
+        "sha256": pending.sha256,
+        "staged_at": pending.staged_at,
+        "staged_by": pending.staged_by,
+        "migrations": pending.migrations,
+        "next_start": services.describe_next_start(pending),
+    }
+
+
+def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str, Any]:
+    """What is pending, what the last restore did, and what an upload may be."""
+    now = (
+        describe_pending(status.pending)
+        if status.pending
+        else {"status": "nothing", "message": "no restore is pending"}
+    )
+    return now | {
+        "last": describe_receipt(status.last) if status.last else None,
+        "in_use_by": status.present,
+        "max_upload_bytes": max_upload_bytes,
+    }
+
+
+def describe_receipt(receipt: Receipt) -> dict[str, Any]:
+    """What came of a restore."""
+    return {
+        "id": receipt.id,
+        "at": receipt.at,
+        "outcome": receipt.outcome,
+        "reason": receipt.reason,
+        "size": receipt.size,
+        "sha256": receipt.sha256,
+        "staged_at": receipt.staged_at,
+        "staged_by": receipt.staged_by,
+        "migrations": receipt.migrations,
+        "kept": receipt.kept,
+        "seconds": receipt.seconds,
+    }
+
+
+def describe_discarded(discarded: PendingRestore | None) -> dict[str, Any]:
+    """What was pending until now."""
+    return {
+        "status": "discarded",
+        "message": "the pending restore was discarded",
+        "size": discarded.size if discarded else None,
+        "sha256": discarded.sha256 if discarded else None,
+        "staged_at": discarded.staged_at if discarded else None,
+        "staged_by": discarded.staged_by if discarded else None,
+    }
+
+
+def describe_error(error: BackupError) -> dict[str, Any]:
+    """What happened to which file, and what to do next; sizes where the disk is full."""
+    body: dict[str, Any] = {"detail": str(error), "code": error.code, "hint": error.hint}
+    if isinstance(error, NotEnoughSpaceError):
+        body |= {"needed_bytes": error.needed_bytes, "free_bytes": error.free_bytes}
+    return body

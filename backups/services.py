@@ -1,0 +1,269 @@
+"""
+The front door: what views, commands and the start of a process call, and nothing else does.
+
+A restore has two halves. ``stage_restore()`` checks an upload and keeps it beside the
+database; ``apply_pending_restore()`` puts it in place at the next start, before any
+connection opens. The states, and what holds between any two steps: backups/store.py and
+docs/how-restore-works.md.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from django.db import connections
+
+from backups.conf import conf
+from backups.exceptions import BackupNotSupportedError, OwnFileError
+from backups.releases import InstalledRelease
+from backups.sqlite.connection import database_file
+from backups.sqlite.paths import StorePaths, timestamp
+from backups.sqlite.store import SqliteBackupStore
+from backups.store import BackupStore, PendingRestore, Receipt, RestoreStatus, Snapshot
+
+__all__ = [
+    "apply_pending_restore",
+    "check_not_live",
+    "check_not_own",
+    "create_snapshot",
+    "describe_next_start",
+    "discard_pending_restore",
+    "get_restore_status",
+    "get_store",
+    "hold_presence",
+    "release_presence",
+    "snapshot_name",
+    "stage_restore",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def get_store() -> BackupStore:
+    """
+    The store behind the BACKUPS_DATABASE alias. Opens nothing.
+
+    :raises BackupNotSupportedError: it is not SQLite, or has no file.
+    """
+    connection = connections[conf.database]
+    if connection.vendor != "sqlite":
+        raise BackupNotSupportedError(
+            f"The database {conf.database!r} is {connection.display_name}, not SQLite in a file."
+        )
+    return SqliteBackupStore(
+        database_file(connection.settings_dict["NAME"]),
+        connect=_connect,
+        release=InstalledRelease(conf.database),
+        check_seconds=conf.check_seconds,
+    )
+
+
+# Snapshot
+
+
+def create_snapshot() -> Snapshot:
+    """
+    Take a consistent copy of the database while others write.
+
+    The copy is whole on the disk before this returns, in a file that has no name any more;
+    close the snapshot to give its space back.
+
+    :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises NotEnoughSpaceError: the disk has no room for the copy.
+    :raises SnapshotFailedError: SQLite can't read the database.
+    :raises StoreFolderError: the database's folder can't be written.
+    """
+    snapshot = get_store().create_snapshot()
+    logger.info("snapshot taken: %d bytes", snapshot.size)
+    return snapshot
+
+
+def snapshot_name(taken_at: datetime) -> str:
+    """``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC."""
+    return f"{conf.name}-backup-{timestamp(taken_at)}.db"
+
+
+# Stage, discard, status
+
+
+def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0) -> PendingRestore:
+    """
+    Check an uploaded snapshot and keep it for the next start.
+
+    The live database is not touched. Everything happens in its folder, so that each move is
+    a rename within one file system:
+
+    1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600), hashed as they pass.
+    2. The file is checked: header, length, integrity, foreign keys, migrations, tables.
+    3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
+
+    A restore that was pending is replaced by step 3, not before. If anything fails, the
+    incoming file is removed and nothing else has changed.
+
+    :param chunks: the snapshot's bytes in order; read once, never held whole.
+    :param staged_by: the name of the key or the user, for the record.
+    :param at_least: how many bytes will come for sure, to refuse too many before any is read.
+    :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
+    :raises NotEnoughSpaceError: the disk has no room for it.
+    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises StoreFolderError: the database's folder can't be written.
+
+    Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
+    """
+    pending = get_store().stage_restore(
+        chunks, staged_by=staged_by, max_bytes=conf.max_upload_bytes, at_least=at_least
+    )
+    logger.info(
+        "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
+    )
+    return pending
+
+
+def discard_pending_restore(*, discarded_by: str) -> PendingRestore | None:
+    """
+    Forget the pending restore. The live database is not touched.
+
+    :returns: what was pending, as far as it is known.
+    :raises NoPendingRestoreError: nothing is pending.
+    :raises StoreFolderError: the file can't be removed; it is still pending.
+    """
+    discarded = get_store().discard_pending_restore()
+    logger.info("pending restore discarded by %s", discarded_by)
+    return discarded
+
+
+def get_restore_status() -> RestoreStatus:
+    """Tell what waits for the next start and what came of the last restore. Reads only."""
+    return get_store().get_status()
+
+
+def describe_next_start(pending: PendingRestore) -> str:
+    """Say in a sentence what the next start will do with a pending restore."""
+    database = database_file(connections[conf.database].settings_dict["NAME"]).name
+    number = len(pending.migrations)
+    migrate = f"runs {number} migration{'s' * (number > 1)} on the snapshot, " if number else ""
+    return (
+        f"The next start {migrate}keeps the current database as"
+        f" {database}.pre-restore-<time> and puts the snapshot in its place."
+    )
+
+
+# Paths that a person names
+
+
+def check_not_live(source: Path) -> None:
+    """
+    Refuse to read the live database as if it were a snapshot. Reads no content.
+
+    Closing any descriptor of it would drop the locks of every connection in this process, and
+    its newest rows may be in its WAL and not in it.
+
+    :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
+    """
+    if (paths := _paths()) is None:
+        return
+    for own in (paths.database, *paths.sidecars):
+        if own.exists() and source.exists() and own.samefile(source):
+            raise OwnFileError(
+                f"{source} is the live database, not a snapshot.",
+                hint="Take a snapshot with: manage.py backup",
+            )
+
+
+def check_not_own(destination: Path) -> None:
+    """
+    Refuse to write where the live database, or a file that belongs to it, has its name.
+
+    :raises OwnFileError: the name begins with the database's own, in its folder.
+    """
+    paths = _paths()
+    if paths is None or not destination.name.startswith(paths.database.name):
+        return
+    if destination.parent.exists() and destination.parent.samefile(paths.folder):
+        raise OwnFileError(
+            f"{destination} is a name that belongs to the live database.",
+            hint="Choose another name, or another folder.",
+        )
+
+
+# Start
+
+
+def apply_pending_restore() -> Receipt | None:
+    """
+    Apply the pending restore, if there is one and no other process has the database open.
+
+    To be called before this process opens the database. Afterwards the process holds presence
+    for its life. Nothing about a restore stops a start: whatever comes of it, the database is
+    whole, and what came of it is logged and returned.
+
+    :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
+        if nothing was pending, or the database has no file behind it.
+    """
+    with suppress(BackupNotSupportedError):
+        store = get_store()
+        if swept := store.sweep():
+            logger.info("removed what killed processes had left: %s", ", ".join(swept))
+        receipt = store.apply_pending_restore()
+        if receipt is not None:
+            _log(receipt)
+        return receipt
+    return None
+
+
+def hold_presence() -> None:
+    """Tell other processes that this one uses the database, without applying anything."""
+    with suppress(BackupNotSupportedError):
+        get_store().hold_presence()
+
+
+def release_presence() -> None:
+    """Tell other processes that this one does not use the database any more."""
+    with suppress(BackupNotSupportedError):
+        get_store().release_presence()
+
+
+# What the store must know of Django
+
+
+def _paths() -> StorePaths | None:
+    with suppress(BackupNotSupportedError):
+        return StorePaths.of(database_file(connections[conf.database].settings_dict["NAME"]))
+    return None
+
+
+def _connect() -> sqlite3.Connection:
+    """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
+    wrapper = connections.create_connection(conf.database)
+    wrapper.connect()
+    connection = wrapper.connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
+def _log(receipt: Receipt) -> None:
+    if receipt.outcome == "applied":
+        logger.warning(
+            "restore applied (staged by %s, SHA-256 %s); the old database is kept as %s%s",
+            receipt.staged_by,
+            receipt.sha256,
+            receipt.kept,
+            f"; {receipt.reason}" if receipt.reason else "",
+        )
+    elif receipt.outcome == "refused":
+        logger.error(
+            "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",
+            receipt.reason,
+            receipt.kept,
+        )
+    else:
+        logger.warning(
+            "restore still pending, the site runs on its old data: %s"
+            " To apply it, stop every process of the site, then start the server",
+            receipt.reason,
+        )

@@ -1,0 +1,38 @@
+"""How this app opens SQLite databases that are not Django's own connection."""
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from backups.exceptions import BackupNotSupportedError
+
+
+def database_file(name: str | Path) -> Path:
+    """
+    The path in a ``NAME`` setting: a path, or a URI such as ``file:/srv/tasks.db?cache=private``.
+
+    :raises BackupNotSupportedError: if the database lives in memory.
+    Source: https://www.sqlite.org/uri.html
+    """
+    text = str(name)
+    if not isinstance(name, Path) and (text in ("", ":memory:") or "mode=memory" in text):
+        raise BackupNotSupportedError(
+            "The database lives in memory: there is no file to take a snapshot of or to restore."
+        )
+    if text.startswith("file:"):
+        return Path(unquote(urlsplit(text).path))
+    return Path(text)
+
+
+def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
+    """
+    Open an existing database; never creates one. Transactions are the caller's own.
+
+    :param mode: ``rw``, ``ro``, or ``immutable`` (read-only, without locks and sidecars).
+    :param timeout: seconds to wait for another connection's lock.
+    :raises sqlite3.OperationalError: if the file is missing or can't be opened.
+    """
+    query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?{query}", uri=True, timeout=timeout, isolation_level=None
+    )

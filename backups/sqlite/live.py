@@ -1,0 +1,120 @@
+"""
+The live database, settled: every committed row is in its main file, no sidecar is left to be
+replayed into the next database, and SQLite's EXCLUSIVE lock keeps out programs that know
+nothing of our presence lock, such as the ``sqlite3`` shell.
+
+Only a process that is alone (presence.py) calls this, with no connection of its own open.
+
+Sources: https://www.sqlite.org/wal.html#the_wal_file,
+https://www.sqlite.org/lockingv3.html#hot_journals
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import RestoreBlockedError
+from backups.sqlite.connection import connect
+from backups.sqlite.paths import StorePaths
+
+BUSY_SECONDS = 2.0  # how long to wait for another program's lock before giving up for this start
+
+
+class RuinedError(Exception):
+    """SQLite can't read the live database; its bytes have to be kept as they are."""
+
+
+def is_readable(database: Path) -> bool:
+    """
+    Whether SQLite takes it for a database. Opened read-only: that neither recovers nor
+    checkpoints, and its close unlinks nothing.
+    """
+    try:
+        with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        return not _is_ruined(error)
+    return True
+
+
+def _is_ruined(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+    return code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+@contextlib.contextmanager
+def settled(paths: StorePaths) -> Iterator[int]:
+    """
+    Hold the database settled, as the top of this module says, and yield its descriptor.
+
+    If the block fails, the database is given back as it was. The descriptor is opened before
+    SQLite opens the file and closed after it: closing any descriptor of a database drops the
+    locks that SQLite holds on it in this process.
+    """
+    with ExitStack() as stack:
+        descriptor = os.open(paths.database, os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
+        connection = connect(paths.database, timeout=BUSY_SECONDS)
+        stack.callback(connection.close)
+        journal_mode = _recover(connection, paths)
+        try:
+            _fold_into_one_file(connection, paths)
+            files.sync(descriptor)
+            files.sync_folder(paths.folder)  # SQLite does not sync its unlinks
+            yield descriptor
+        except BaseException as error:
+            if os.path.samestat(os.fstat(descriptor), os.stat(paths.database)):
+                _unsettle(connection, journal_mode)
+            if isinstance(error, sqlite3.Error):
+                raise _explain(error, paths) from error
+            raise
+
+
+def _recover(connection: sqlite3.Connection, paths: StorePaths) -> str:
+    """Recover what is hot, and tell the journal mode to give the database back in."""
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    except sqlite3.Error as error:
+        raise _explain(error, paths) from error
+    return str(journal_mode)
+
+
+def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> None:
+    """Leave every committed row in the main file, exclusively locked."""
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise RestoreBlockedError(f"Another program reads {paths.database}: it is locked.")
+    (now,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()  # unlinks -wal and -shm
+    if now != "delete":
+        raise RestoreBlockedError(f"{paths.database} stays in journal mode {now}.")
+    connection.execute("BEGIN EXCLUSIVE")
+    wal, _, journal = paths.sidecars
+    files.unlink(journal)  # left by PERSIST or TRUNCATE; the lock proves that it is not hot
+    if wal.exists():
+        raise RestoreBlockedError(f"{wal} is still there after a checkpoint.")
+
+
+def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
+    """Give the database back as it was: its lock, and its journal mode."""
+    with contextlib.suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if journal_mode == "wal":
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _explain(error: sqlite3.Error, paths: StorePaths) -> RestoreBlockedError | RuinedError:
+    if _is_ruined(error):
+        return RuinedError(str(error))
+    hint = None
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        hint = "Close the program that has the database open, then restart the server."
+    return RestoreBlockedError(
+        f"SQLite could not settle {paths.database} before it is replaced: {error}.", hint=hint
+    )

@@ -1,0 +1,113 @@
+"""
+Shared and exclusive locks on an open file, which end with the file description, never earlier.
+
+POSIX locks won't do: closing *any* descriptor of the file drops them. On Linux these are open
+file description locks. A sharer holds one byte, chosen by its pid, so that the sharers can be
+listed; a failed try for all of them keeps the shared lock. Elsewhere it is flock(2), which
+can't tell who holds it, and loses the shared lock while it tries for the exclusive one.
+
+Sources: fcntl(2), "Open file description locks (non-POSIX)"; flock(2).
+"""
+
+import binascii
+import errno
+import fcntl
+import os
+import struct
+import sys
+
+FIRST_SLOT = 1 << 40  # far above any byte that somebody might lock by hand
+PIDS = 1 << 23  # twice Linux's largest pid, so that each pid namespace has a range of its own
+TO_THE_END = 0  # a length of 0 reaches to infinity: fcntl(2)
+_FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid, padded to 8 bytes
+
+if sys.platform == "linux":
+
+    def share(descriptor: int) -> None:
+        """Take the shared lock; waits while another has the exclusive one."""
+        _set(descriptor, fcntl.F_RDLCK, _own_slot(), 1, wait=True)
+
+    def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
+        """
+        Take the exclusive lock if nobody else has any; never waits.
+
+        :param keep_shared: the descriptor has the shared lock, and must have it if this fails.
+        :raises OSError: EBADF if the file was opened for reading only.
+        """
+        try:
+            _set(descriptor, fcntl.F_WRLCK, 0, TO_THE_END)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def step_down(descriptor: int) -> None:
+        """From exclusive to shared, with never a moment of neither."""
+        slot = _own_slot()
+        _set(descriptor, fcntl.F_RDLCK, slot, 1)
+        _set(descriptor, fcntl.F_UNLCK, 0, slot)
+        _set(descriptor, fcntl.F_UNLCK, slot + 1, TO_THE_END)
+
+    def holders(descriptor: int) -> set[int]:
+        """
+        The pids of all other sharers. Reads only.
+
+        The kernel names any conflicting lock, not the first, so the ranges left and right of
+        each find are asked again.
+        """
+        found: set[int] = set()
+        ranges = [(FIRST_SLOT, FIRST_SLOT + (1 << 16) * PIDS)]
+        while ranges:
+            start, end = ranges.pop()
+            if (hit := _conflict(descriptor, start, end)) is not None:
+                first, after = max(hit[0], start), min(hit[1], end)
+                if after - first == 1:  # a sharer's byte; the exclusive lock spans everything
+                    found.add((first - FIRST_SLOT) % PIDS)
+                ranges += [(a, b) for a, b in ((start, first), (after, end)) if a < b]
+        return found
+
+    def _set(descriptor: int, kind: int, start: int, length: int, *, wait: bool = False) -> None:
+        command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+        fcntl.fcntl(descriptor, command, struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0))
+
+    def _conflict(descriptor: int, start: int, end: int) -> tuple[int, int] | None:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
+        kind, _, first, length, _ = struct.unpack(
+            _FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+        )
+        if kind == fcntl.F_UNLCK:
+            return None
+        return first, (end if length == TO_THE_END else first + length)
+
+    def _own_slot() -> int:
+        """Equal pids of two containers get bytes of their own."""
+        try:
+            namespace = str(os.stat("/proc/self/ns/pid").st_ino)
+        except OSError:  # no /proc here
+            namespace = ""
+        return FIRST_SLOT + binascii.crc_hqx(namespace.encode(), 0) * PIDS + os.getpid()
+
+else:
+
+    def share(descriptor: int) -> None:
+        """Take the shared lock; waits while another has the exclusive one."""
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+    def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
+        """Take the exclusive lock if nobody else has any; ``keep_shared`` as on Linux."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if keep_shared:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            return False
+        return True
+
+    def step_down(descriptor: int) -> None:
+        """From exclusive to shared."""
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+    def holders(descriptor: int) -> set[int]:
+        """Nobody that could be named: flock(2) does not tell."""
+        return set()

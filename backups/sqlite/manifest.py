@@ -1,0 +1,89 @@
+"""
+What is known of a pending file: a small JSON file beside it, named after the file's hash.
+
+Two files can't be renamed in one step. The name ties them: a crash between the two renames
+leaves the old file with its old manifest and a new manifest that matches nothing, never the
+old file with the new manifest. Those that match nothing are swept.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from backups import files
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.temporary import temporary_file
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A pending file, as it lies on the disk and as it was uploaded."""
+
+    size: int  # bytes, of the file on the disk
+    sha256: str  # of the file on the disk; the same as below until migrations change it
+    snapshot_size: int  # bytes, as uploaded
+    snapshot_sha256: str  # as uploaded
+    staged_at: datetime  # UTC
+    staged_by: str
+    migrations: tuple[str, ...]  # ``app.name`` of all that were applied in it
+    historic: tuple[str, ...] = ()  # of these, what the live database had too when it was staged
+    migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
+
+    def write(self, paths: StorePaths) -> None:
+        """Put the manifest beside the database, durably. The pending file comes after it."""
+        with temporary_file(paths, "manifest") as file:
+            files.write_all(file.descriptor, json.dumps(asdict(self), default=_iso).encode())
+            files.sync(file.descriptor)
+            files.replace(file.path, paths.manifest(self.sha256))
+        files.sync_folder(paths.folder)
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest | None":
+        """Read one; None if it is missing or not ours. Reads only."""
+        try:
+            fields: dict[str, Any] = json.loads(path.read_bytes())
+            return cls(
+                **fields
+                | {
+                    "staged_at": datetime.fromisoformat(fields["staged_at"]),
+                    "migrations": tuple(fields["migrations"]),
+                    "historic": tuple(fields["historic"]),
+                    "migrated": tuple(fields["migrated"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def find_manifest(paths: StorePaths) -> Manifest | None:
+    """
+    The manifest of the pending file, or None if there is none that fits. Reads only.
+
+    Goes by the length, and hashes the pending file (1 s a GB) only in the rare case that a
+    crash left several of the same length.
+    """
+    size = os.stat(paths.pending).st_size
+    fitting = [
+        manifest
+        for manifest in map(Manifest.read, paths.manifests())
+        if manifest is not None and manifest.size == size
+    ]
+    if len(fitting) > 1:
+        return Manifest.read(paths.manifest(files.sha256(paths.pending)))
+    return fitting[0] if fitting else None
+
+
+def sweep_manifests(paths: StorePaths, *, but: str | None) -> None:
+    """Remove every manifest but that of the file with this SHA-256. Call with the folder held."""
+    kept = None if but is None else paths.manifest(but)
+    for path in paths.manifests():
+        if path != kept:
+            files.unlink(path)
+
+
+def _iso(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.isoformat()

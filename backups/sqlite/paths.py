@@ -1,0 +1,105 @@
+"""The name of every file that may stand beside the database."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+TEMPORARY = (
+    "incoming",  # an upload that is arriving or being checked
+    "snapshot",  # a snapshot that is being taken
+    "manifest",  # a manifest that is being written
+    "migrating",  # a pending restore that is being brought to this release
+    "keeping",  # the old database, where it can't be kept by a link
+)
+
+
+def timestamp(moment: datetime) -> str:
+    """``20261123-024538``: UTC, sorts by time, and is safe in a file name."""
+    return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """
+    The names around one database file, all in its own folder so that each move is a rename.
+
+    ``database`` is the real file: a symbolic link is followed once, when this is made, and
+    never replaced.
+    """
+
+    database: Path
+
+    @classmethod
+    def of(cls, database: Path) -> "StorePaths":
+        """The paths around the real file behind ``database``. Reads only."""
+        return cls(Path(os.path.realpath(database)))
+
+    def beside(self, suffix: str) -> Path:
+        """``tasks.db`` + suffix, in the same folder."""
+        return self.database.with_name(self.database.name + suffix)
+
+    @property
+    def folder(self) -> Path:
+        """Where the database lives."""
+        return self.database.parent
+
+    @property
+    def sidecars(self) -> tuple[Path, Path, Path]:
+        """SQLite's own: a stale one next to a new database is replayed into it."""
+        return self.beside("-wal"), self.beside("-shm"), self.beside("-journal")
+
+    @property
+    def lock(self) -> Path:
+        """Who has the database open is told by locks on this file. Never unlinked."""
+        return self.beside(".lock")
+
+    @property
+    def pending(self) -> Path:
+        """A snapshot that passed every check and waits for the next start."""
+        return self.beside(".pending-restore")
+
+    def manifest(self, sha256: str) -> Path:
+        """What is known of a pending file, named after its hash so that the two can't mix."""
+        return self.beside(f".pending-restore.{sha256[:16]}.json")
+
+    def manifests(self) -> list[Path]:
+        """All manifests there are: one when a restore is pending, more only after a crash."""
+        return sorted(self.folder.glob(f"{_escape(self.database.name)}.pending-restore.*.json"))
+
+    @property
+    def receipts(self) -> Path:
+        """One line for each thing that happened to a restore, newest last."""
+        return self.beside(".restore-receipts.jsonl")
+
+    def pre_restore(self, moment: datetime, attempt: int = 1) -> Path:
+        """Where the old database is kept; ``attempt`` 2, 3 … if that second is taken."""
+        return self.beside(f".pre-restore-{timestamp(moment)}{_nth(attempt)}")
+
+    def pre_restores(self) -> list[Path]:
+        """Every kept copy of an old database, oldest first."""
+        return sorted(self.folder.glob(f"{_escape(self.database.name)}.pre-restore-*"))
+
+    def refused(self, moment: datetime, attempt: int = 1) -> Path:
+        """Where a pending restore is set aside that can't be applied."""
+        return self.beside(f".refused-restore-{timestamp(moment)}{_nth(attempt)}")
+
+    def temporary(self, kind: str) -> Path:
+        """A new name for a file that lives only while something is under way."""
+        assert kind in TEMPORARY, kind
+        return self.beside(f".{kind}-{secrets.token_hex(8)}")
+
+    def temporaries(self) -> list[Path]:
+        """Every file made under such a name, sidecars included, of this process or another."""
+        name = _escape(self.database.name)
+        return sorted(path for kind in TEMPORARY for path in self.folder.glob(f"{name}.{kind}-*"))
+
+
+def _nth(attempt: int) -> str:
+    return "" if attempt == 1 else f"-{attempt}"
+
+
+def _escape(name: str) -> str:
+    """A file name as a glob pattern that matches itself only."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

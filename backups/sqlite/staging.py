@@ -1,0 +1,161 @@
+"""
+The first half of a restore: check an upload and keep it for the next start.
+
+    chunks ─▶ <db>.incoming-<random> ─▶ synced, checked ─▶ <db>.pending-restore
+
+Invariants, which hold between any two steps, power cuts included:
+
+1. Only a whole file that passed every check is ever named ``.pending-restore``.
+2. A pending restore is replaced by one rename, or not at all.
+3. Nothing here opens the live database.
+
+The manifest is in place before the rename that commits the staging, so a pending file is never
+without one. See manifest.py for why a crash between the two can't mix them.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import (
+    NoPendingRestoreError,
+    NotEnoughSpaceError,
+    SnapshotTooLargeError,
+    StoreFolderError,
+)
+from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.release import Release
+from backups.sqlite.temporary import Temporary, temporary_file
+from backups.sqlite.validation import check_snapshot
+
+
+def stage(
+    paths: StorePaths,
+    chunks: Iterable[bytes],
+    *,
+    staged_by: str,
+    max_bytes: int,
+    at_least: int,
+    check_seconds: float,
+    release: Release,
+) -> Manifest:
+    """
+    Write the upload beside the database, check it, and let it become the pending restore.
+
+    Errors are those of ``BackupStore.stage_restore``.
+    """
+    check_room(paths, at_least, max_bytes=max_bytes)
+    try:
+        with temporary_file(paths, "incoming") as incoming:
+            size, sha256 = _receive(incoming, chunks, paths, max_bytes)
+            historic = release.historic()
+            contents = check_snapshot(
+                incoming.descriptor,
+                incoming.path,
+                seconds=check_seconds,
+                release=release,
+                historic=historic,
+            )
+            manifest = Manifest(
+                size=size,
+                sha256=sha256,
+                snapshot_size=size,
+                snapshot_sha256=sha256,
+                staged_at=datetime.now(UTC),
+                staged_by=staged_by,
+                migrations=contents.migrations,
+                historic=tuple(sorted(historic.intersection(contents.migrations))),
+            )
+            files.sync(incoming.descriptor)
+            make_pending(paths, incoming.path, manifest)
+    except OSError as error:
+        raise _explain(error, paths, at_least) from error
+    return manifest
+
+
+def check_room(paths: StorePaths, size: int, *, max_bytes: int) -> None:
+    """
+    Refuse an upload of this many bytes before any of them is read. Reads only.
+
+    :raises SnapshotTooLargeError: past the limit.
+    :raises NotEnoughSpaceError: past what the disk has free.
+    """
+    if size > max_bytes:
+        raise _too_large(size, max_bytes)
+    free = files.free_bytes(paths.folder)
+    if size > free:
+        raise _no_space(paths, size, free)
+
+
+def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
+    """Give a synced file, whose manifest this is, the pending name: the commit of staging."""
+    with files.exclusive_folder(paths.folder):
+        manifest.write(paths)
+        files.replace(source, paths.pending)
+        files.sync_folder(paths.folder)
+        sweep_manifests(paths, but=manifest.sha256)
+
+
+def discard(paths: StorePaths) -> Manifest | None:
+    """
+    Remove the pending file first: without it, its manifest means nothing and can be swept.
+
+    :raises NoPendingRestoreError: nothing is pending.
+    :raises StoreFolderError: the file can't be removed; it is still pending then.
+    """
+    try:
+        with files.exclusive_folder(paths.folder):
+            if not paths.pending.exists():
+                raise NoPendingRestoreError("No restore is pending.")
+            manifest = find_manifest(paths)
+            files.unlink(paths.pending)
+            files.sync_folder(paths.folder)
+            sweep_manifests(paths, but=None)
+    except OSError as error:
+        raise StoreFolderError(
+            f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
+        ) from error
+    return manifest
+
+
+def _receive(
+    incoming: Temporary, chunks: Iterable[bytes], paths: StorePaths, max_bytes: int
+) -> tuple[int, str]:
+    """Write the chunks, hashing them as they pass. Returns their length and SHA-256."""
+    size, digest = 0, hashlib.sha256()
+    for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(None, max_bytes)
+        digest.update(chunk)
+        try:
+            files.write_all(incoming.descriptor, chunk)
+        except OSError as error:
+            raise _explain(error, paths, size) from error
+    return size, digest.hexdigest()
+
+
+def _explain(
+    error: OSError, paths: StorePaths, size: int
+) -> NotEnoughSpaceError | StoreFolderError:
+    if files.is_full(error):
+        return _no_space(paths, size, files.free_bytes(paths.folder))
+    return StoreFolderError(
+        f"The snapshot could not be staged in {paths.folder}: {error.strerror or error}."
+    )
+
+
+def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
+    return NotEnoughSpaceError(
+        f"The upload needs at least {needed:,} bytes in {paths.folder}, and {free:,} are free.",
+        needed_bytes=needed,
+        free_bytes=free,
+    )
+
+
+def _too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:
+    what = "The upload is" if size is None else f"The upload, {size:,} bytes, is"
+    return SnapshotTooLargeError(f"{what} larger than the limit of {max_bytes:,} bytes.")

@@ -1,0 +1,188 @@
+"""The store of a site whose database is SQLite in a file."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import BackupError, StoreFolderError
+from backups.sqlite import applying, staging
+from backups.sqlite.manifest import Manifest, find_manifest
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.presence import Presence
+from backups.sqlite.receipts import read_receipts
+from backups.sqlite.release import Release
+from backups.sqlite.snapshot import create_snapshot
+from backups.sqlite.temporary import sweep
+from backups.store import BackupStore, PendingRestore, Receipt, RestoreStatus, Snapshot
+
+_presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
+
+
+class SqliteBackupStore(BackupStore):
+    """
+    ``BackupStore`` for one database file. All its files stand in the database's own folder.
+
+    What it must know of the site comes in from outside, so that nothing here imports Django:
+
+    :param connect: opens a connection of its own to the live database.
+    :param release: what the installed code knows of migrations.
+    :param check_seconds: how long SQLite's checks of an upload may take.
+    """
+
+    def __init__(
+        self,
+        database: Path,
+        *,
+        connect: Callable[[], sqlite3.Connection],
+        release: Release,
+        check_seconds: float,
+    ) -> None:
+        self._paths = StorePaths.of(database)
+        self._connect = connect
+        self._release = release
+        self._check_seconds = check_seconds
+
+    # Snapshot
+
+    def create_snapshot(self) -> Snapshot:
+        return create_snapshot(self._paths, self._connect)
+
+    # Stage, discard, status
+
+    def stage_restore(
+        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+    ) -> PendingRestore:
+        manifest = staging.stage(
+            self._paths,
+            chunks,
+            staged_by=staged_by,
+            max_bytes=max_bytes,
+            at_least=at_least,
+            check_seconds=self._check_seconds,
+            release=self._release,
+        )
+        return self._describe(manifest)
+
+    def discard_pending_restore(self) -> PendingRestore | None:
+        manifest = staging.discard(self._paths)
+        return None if manifest is None else self._describe(manifest)
+
+    def get_status(self) -> RestoreStatus:
+        return RestoreStatus(
+            pending=self._pending(),
+            last=next(reversed(read_receipts(self._paths)), None),
+            present=tuple(map(str, self._presence.others())),
+        )
+
+    # Start
+
+    def apply_pending_restore(self) -> Receipt | None:
+        if not self._wants_alone():
+            self.hold_presence()
+            return None
+        try:
+            is_alone = self._presence.try_alone()
+        except OSError as error:
+            return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
+        if not is_alone:
+            self.hold_presence()  # waits while an applier is at work
+            return self._blocked_by_others()
+        try:
+            return self._apply()
+        finally:
+            self._presence.share()
+
+    def hold_presence(self) -> None:
+        try:
+            self._presence.join()
+        except OSError as error:
+            raise StoreFolderError(
+                f"The lock file {self._paths.lock} can't be used: {error.strerror}."
+                " No restore will be applied."
+            ) from error
+
+    def release_presence(self) -> None:
+        self._presence.leave()
+
+    def sweep(self) -> list[str]:
+        return [path.name for path in sweep(self._paths)]
+
+    # Steps
+
+    def _wants_alone(self) -> bool:
+        return self._paths.pending.exists() or applying.needs_repair(self._paths)
+
+    def _apply(self) -> Receipt | None:
+        receipt = applying.repair(self._paths)
+        if self._paths.pending.exists():
+            receipt = applying.apply_pending(
+                self._paths, release=self._release, check_seconds=self._check_seconds
+            )
+        return receipt
+
+    def _blocked_by_others(self) -> Receipt | None:
+        if not self._paths.pending.exists():
+            return None  # the one that was alone has applied it
+        others = ", ".join(map(str, self._presence.others())) or "another process"
+        return self._blocked(f"{self._paths.database} is in use by {others}.")
+
+    def _blocked(self, reason: str) -> Receipt:
+        return Receipt(
+            id="",
+            at=datetime.now(UTC),
+            outcome="blocked",
+            reason=reason,
+            size=None,
+            sha256=None,
+            staged_at=None,
+            staged_by=None,
+            migrations=(),
+            kept=None,
+            seconds=0.0,
+        )
+
+    def _pending(self) -> PendingRestore | None:
+        try:
+            manifest = find_manifest(self._paths)
+        except FileNotFoundError:
+            return None
+        if manifest is not None:
+            return self._describe(manifest)
+        return self._describe_unknown()
+
+    def _describe(self, manifest: Manifest) -> PendingRestore:
+        return PendingRestore(
+            size=manifest.snapshot_size,
+            sha256=manifest.snapshot_sha256,
+            staged_at=manifest.staged_at,
+            staged_by=manifest.staged_by,
+            migrations=self._plan_or_nothing(manifest.migrations),
+        )
+
+    def _describe_unknown(self) -> PendingRestore:
+        """A pending file that nobody staged: somebody copied it there. It will be refused."""
+        stat = self._paths.pending.stat()
+        return PendingRestore(
+            size=stat.st_size,
+            sha256=files.sha256(self._paths.pending),
+            staged_at=datetime.fromtimestamp(stat.st_mtime, UTC),
+            staged_by="unknown",
+            migrations=(),
+        )
+
+    def _plan_or_nothing(self, migrations: tuple[str, ...]) -> tuple[str, ...]:
+        """To tell what is pending must not fail because it will be refused."""
+        try:
+            return self._release.plan(migrations)
+        except BackupError:
+            return ()
+
+    @property
+    def _presence(self) -> Presence:
+        database = self._paths.database
+        if database not in _presences:
+            owner = database if database.exists() else self._paths.folder
+            _presences[database] = Presence(self._paths.lock, owner_of=owner)
+        return _presences[database]

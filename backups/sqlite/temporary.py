@@ -1,0 +1,113 @@
+"""
+Files that live only while something is under way, and never outlive their owner for long.
+
+The owner holds a lock (flock) on its file. A file whose lock is free belongs to nobody any
+more: its owner was killed, and the next start of any process sweeps it. The lock needs no
+record of pids, works between containers, and the system lets go of it with the process.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups import files
+from backups.sqlite.paths import StorePaths
+
+SIDECARS = ("-journal", "-wal", "-shm")  # what SQLite may have left beside an unfinished file
+
+
+@dataclass(frozen=True)
+class Temporary:
+    """A file (0600) or folder (0700) of ours, at ``path`` until it is renamed or removed."""
+
+    path: Path
+    descriptor: int
+
+    def remove(self) -> None:
+        """Remove the name and SQLite's sidecars. A file's bytes stay readable."""
+        for suffix in SIDECARS:
+            files.unlink(self.path.with_name(self.path.name + suffix))
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        else:
+            files.unlink(self.path)
+
+
+@contextlib.contextmanager
+def temporary_file(paths: StorePaths, kind: str) -> Iterator[Temporary]:
+    """
+    Own a new empty file for the length of the block; afterwards it is gone, unless renamed.
+
+    :raises OSError: if the folder can't be written; then there is no file.
+    """
+    owner = paths.database if paths.database.exists() else paths.folder
+    with _owned(paths, kind, lambda path: files.create_private(path, owner_of=owner)) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
+    """Own a new empty folder, as ``temporary_file`` does a file."""
+    with _owned(paths, kind, files.create_private_folder) as folder:
+        yield folder
+
+
+def sweep(paths: StorePaths) -> list[Path]:
+    """
+    Remove what killed processes left, and return its names. Leaves alone what has an owner.
+
+    A sidecar goes with its file, and before it, so that a crash in the middle of the sweep
+    leaves nothing that the next one would not find.
+    """
+    return [
+        path
+        for path in paths.temporaries()
+        if not path.name.endswith(SIDECARS) and _remove_if_abandoned(path)
+    ]
+
+
+@contextlib.contextmanager
+def _owned(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Iterator[Temporary]:
+    temporary = _create_locked(paths, kind, create)
+    try:
+        yield temporary
+    finally:
+        try:
+            temporary.remove()
+        finally:
+            os.close(temporary.descriptor)
+
+
+def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Temporary:
+    while True:
+        path = paths.temporary(kind)
+        descriptor = create(path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_still_named(path, descriptor):
+            return Temporary(path, descriptor)
+        os.close(descriptor)  # swept between our two steps: take another name
+
+
+def _is_still_named(path: Path, descriptor: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    return False
+
+
+def _remove_if_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        Temporary(path, descriptor).remove()
+    except BlockingIOError:
+        return False  # its owner is at work
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,58 @@
+"""
+What each process of the site does before its first connection: apply, and hold presence.
+
+``AppConfig.ready`` runs in every process: gunicorn's master or each of its workers, every
+command, and twice under ``runserver``, whose autoreloader is a parent that never serves.
+"""
+
+import logging
+import os
+import sys
+
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
+
+from backups import services
+from backups.exceptions import BackupError
+
+# These look at, stage or discard a restore; applying it first would come too early.
+COMMANDS_THAT_DO_NOT_APPLY = ("backup", "restore_db")
+
+is_wanted = True  # False in a child that works on a file which is not the live database
+
+logger = logging.getLogger(__name__)
+
+
+def start() -> None:
+    """
+    Apply the pending restore if this process may, and hold presence for the process's life.
+
+    Never raises for what is wrong with a restore or its folder: the site starts with a whole
+    database, and the log says what happened.
+    """
+    if not is_wanted:
+        return
+    try:
+        if _command() in COMMANDS_THAT_DO_NOT_APPLY:
+            services.hold_presence()
+            return
+        services.apply_pending_restore()
+        if _is_autoreload_parent():
+            services.release_presence()  # or no reload of the child would ever be alone
+    except BackupError as error:
+        logger.warning("no restore can be applied: %s %s", error, error.hint)
+    except Exception:
+        # The database is whole between any two steps, so the site can start whatever this was.
+        logger.exception("no restore could be applied")
+
+
+def _command() -> str:
+    """The management command of this process; empty under a server."""
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def _is_autoreload_parent() -> bool:
+    return (
+        _command() == "runserver"
+        and "--noreload" not in sys.argv
+        and os.environ.get(DJANGO_AUTORELOAD_ENV) != "true"
+    )

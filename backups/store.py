@@ -1,0 +1,153 @@
+"""
+The port: what services need of a store that can be copied and put back whole.
+
+Chunks of bytes go out and in; no path, no SQL and no file format shows. Everything that knows
+SQLite stands behind it, in ``backups/sqlite/``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class Snapshot(ABC):
+    """
+    A consistent copy of the store, whole before its first byte is handed out.
+
+    Iterating gives its bytes in order, once. Close it, or use it in ``with``: what it holds on
+    the disk is given back then, read or not.
+    """
+
+    size: int  # bytes
+    taken_at: datetime  # UTC
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes, in chunks of bounded size."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back the disk space. May be called more than once."""
+
+    def __enter__(self) -> "Snapshot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class PendingRestore:
+    """A snapshot that passed every check and waits for the next start."""
+
+    size: int  # bytes, as it was uploaded
+    sha256: str  # 64 hex digits, of the bytes as they were uploaded
+    staged_at: datetime  # UTC
+    staged_by: str  # the key's or the user's name
+    migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of a restore."""
+
+    id: str
+    at: datetime  # UTC
+    outcome: str  # "applied", "refused" or "blocked"
+    reason: str  # one sentence; empty when applied
+    size: int | None  # bytes, as it was uploaded; None where nothing is known of the file
+    sha256: str | None
+    staged_at: datetime | None  # UTC
+    staged_by: str | None
+    migrations: tuple[str, ...]  # ``app.name`` of each that was run
+    kept: str | None  # the file name of the old database, or of the one set aside
+    seconds: float  # how long it took
+
+
+@dataclass(frozen=True)
+class RestoreStatus:
+    """What waits, what was last done, and who would be in the way."""
+
+    pending: PendingRestore | None
+    last: Receipt | None
+    present: tuple[str, ...]  # other processes that have the store open
+
+
+class BackupStore(ABC):
+    """
+    A store that can be copied while it is used, and replaced when nobody uses it.
+
+        NOTHING ──stage_restore───────────▶ PENDING
+        PENDING ──stage_restore───────────▶ PENDING   (the newer one replaces it)
+        PENDING ──discard_pending_restore─▶ NOTHING
+        PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
+        PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
+        PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
+    """
+
+    @abstractmethod
+    def create_snapshot(self) -> Snapshot:
+        """
+        Copy the store, as it is between two commits, while others go on writing.
+
+        :raises BackupNotSupportedError: the store has no file behind it.
+        :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
+        :raises SnapshotFailedError: the store can't be read; nothing is left on the disk.
+        """
+
+    @abstractmethod
+    def stage_restore(
+        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+    ) -> PendingRestore:
+        """
+        Check a snapshot and keep it for the next start. The live store is not touched.
+
+        A restore that is pending already is replaced when, and only when, the new one has
+        passed every check. If anything fails, nothing has changed.
+
+        :param chunks: the bytes in order; read once, never held whole.
+        :param max_bytes: the most that is accepted; the rest is left unread.
+        :param at_least: how many bytes will come for sure, if that is known beforehand.
+        :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
+        :raises NotEnoughSpaceError: the disk has no room for it.
+        :raises InvalidSnapshotError: it is not a whole snapshot of this site.
+        :raises StoreFolderError: the system refused to write it.
+        """
+
+    @abstractmethod
+    def discard_pending_restore(self) -> PendingRestore | None:
+        """
+        Forget what is pending. The live store is not touched.
+
+        :returns: what was known of it, or None if its description was lost.
+        :raises NoPendingRestoreError: nothing is pending.
+        """
+
+    @abstractmethod
+    def get_status(self) -> RestoreStatus:
+        """Tell what waits for the next start and what the last one did. Reads only."""
+
+    @abstractmethod
+    def apply_pending_restore(self) -> Receipt | None:
+        """
+        Put the pending snapshot in the live store's place, and keep what was live.
+
+        The calling process must be about to open the store, and not have done so yet. Does
+        nothing but hold presence if nothing is pending.
+
+        :returns: what came of it, applied, refused or blocked; None if nothing was pending.
+            Whatever came of it, the store is whole: the old one, or the new one.
+        """
+
+    @abstractmethod
+    def hold_presence(self) -> None:
+        """Tell other processes, for the life of this one, that the store is in use here."""
+
+    @abstractmethod
+    def release_presence(self) -> None:
+        """Tell that this process will not use the store any more."""
+
+    @abstractmethod
+    def sweep(self) -> list[str]:
+        """Remove temporary files of processes that were killed, and return their names."""

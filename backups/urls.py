@@ -1,0 +1,12 @@
+"""Include these where the site's API lives: ``path("api/v1/", include("backups.urls"))``."""
+
+from django.urls import path
+
+from backups.views import BackupView, RestoreView
+
+app_name = "backups"
+
+urlpatterns = [
+    path("backup", BackupView.as_view(), name="backup"),
+    path("restore", RestoreView.as_view(), name="restore"),
+]

@@ -1,0 +1,129 @@
+"""The HTTP entrance: declarations, and one call of a service each."""
+
+import logging
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from backups import exceptions, services
+from backups.conf import conf
+from backups.negotiation import IgnoreAccept
+from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
+from backups.permissions import backup_permission, restore_permission
+from backups.serializers import (
+    RestoreUploadSerializer,
+    describe_discarded,
+    describe_error,
+    describe_pending,
+    describe_status,
+)
+
+logger = logging.getLogger(__name__)
+
+# A subclass has the status of its nearest ancestor in this table.
+STATUS: dict[type[exceptions.BackupError], int] = {
+    exceptions.InvalidSnapshotError: 400,
+    exceptions.UploadInterruptedError: 400,
+    exceptions.NoPendingRestoreError: 404,
+    exceptions.RestoreBlockedError: 409,
+    exceptions.RestoreRefusedError: 409,
+    exceptions.LengthRequiredError: 411,
+    exceptions.SnapshotTooLargeError: 413,
+    exceptions.SnapshotFailedError: 500,
+    exceptions.StoreFolderError: 500,
+    exceptions.BackupNotSupportedError: 501,
+    exceptions.NotEnoughSpaceError: 507,
+}
+
+
+class BackupErrorsMixin:
+    """Answer this app's errors by the table; all others as the site does."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """A client gets the message, the code and the hint; the log gets what is our fault."""
+        if not isinstance(exc, exceptions.BackupError):
+            return super().handle_exception(exc)  # type: ignore[misc, no-any-return]
+        status = status_of(exc)
+        if status >= 500:
+            logger.error("%s: %s", exc.code, exc)
+        return Response(describe_error(exc), status=status)
+
+
+class BackupView(BackupErrorsMixin, APIView):
+    """Download a snapshot of the database."""
+
+    http_method_names = ["get", "options"]  # noqa: RUF012  # HEAD would take a snapshot for nothing
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = IgnoreAccept
+
+    def get_permissions(self) -> list[BasePermission]:
+        """As BACKUPS_BACKUP_PERMISSION says."""
+        return [backup_permission()]
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """The snapshot is whole before the response begins: a failure is an error, not a stub."""
+        snapshot = services.create_snapshot()
+        name = services.snapshot_name(snapshot.taken_at)
+        response = StreamingHttpResponse(snapshot, content_type="application/vnd.sqlite3")
+        response["Content-Length"] = str(snapshot.size)
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
+    """
+    Put a snapshot back.
+
+    Upload one, and it is checked and staged; the next start of the server puts it in place of
+    the current database, which is kept. Until then it can be discarded.
+    """
+
+    parser_classes = (MultiPartUploadParser, RawUploadParser, SqliteUploadParser)
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+    serializer_class = RestoreUploadSerializer
+
+    def get_permissions(self) -> list[BasePermission]:
+        """As BACKUPS_RESTORE_PERMISSION says."""
+        return [restore_permission()]
+
+    def get(self, request: Request) -> Response:
+        """What is pending, and what the last restore did."""
+        status = services.get_restore_status()
+        return Response(describe_status(status, max_upload_bytes=conf.max_upload_bytes))
+
+    def post(self, request: Request) -> Response:
+        """Check the upload and stage it."""
+        upload = _upload(request)
+        pending = services.stage_restore(
+            upload, staged_by=request.user.get_username(), at_least=upload.at_least
+        )
+        return Response(describe_pending(pending))
+
+    def delete(self, request: Request) -> Response:
+        """Discard what is pending."""
+        discarded = services.discard_pending_restore(discarded_by=request.user.get_username())
+        return Response(describe_discarded(discarded))
+
+
+def status_of(error: exceptions.BackupError) -> int:
+    """The HTTP status of an error, by the table."""
+    return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+
+
+def _upload(request: Request) -> Upload:
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        raise exceptions.LengthRequiredError(
+            "The upload has no Content-Length, so that a cut-off one could not be told."
+        )
+    upload = request.FILES.get("file")
+    if not isinstance(upload, Upload):  # without a body there was nothing to parse
+        raise exceptions.NotADatabaseError("The upload is empty (0 bytes).")
+    return upload
