@@ -1,0 +1,46 @@
+"""Settings that the site relies on; each way to get one wrong has a number and a hint."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
+
+
+def check_transactions(**kwargs: Any) -> list[CheckMessage]:
+    """Services check a rule and then write; only IMMEDIATE keeps other writers out between."""
+    options = settings.DATABASES["default"].get("OPTIONS")
+    if isinstance(options, dict) and options.get("transaction_mode") == "IMMEDIATE":
+        return []
+    return [
+        Error(
+            "The default database does not begin its transactions as IMMEDIATE.",
+            hint="Set DATABASES['default']['OPTIONS']['transaction_mode'] to 'IMMEDIATE'.",
+            id="taskdog.E001",
+        )
+    ]
+
+
+def check_local_times(**kwargs: Any) -> list[CheckMessage]:
+    """The clients cannot compare times with an offset to their own, which have none."""
+    if not settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is on, so times would be stored and sent with an offset.",
+            hint="Set USE_TZ = False; TASKDOG_TIME_ZONE chooses the zone of local times.",
+            id="taskdog.E002",
+        )
+    ]
+
+
+def check_authentication(**kwargs: Any) -> list[CheckMessage]:
+    """Open tasks are for a machine with one user, not for a server."""
+    if settings.TASKDOG_AUTH_ENABLED:
+        return []
+    return [
+        Warning(
+            "TASKDOG_AUTH_ENABLED is off: whoever reaches the server may change its tasks.",
+            hint="Remove it from the environment, and make keys with manage.py create_api_key.",
+            id="taskdog.W001",
+        )
+    ]

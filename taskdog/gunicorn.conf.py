@@ -1,0 +1,48 @@
+# ruff: noqa: N999 - gunicorn looks for a file of this name
+"""
+How gunicorn serves the site: ``gunicorn --config taskdog/gunicorn.conf.py``.
+
+It speaks HTTP on this machine only. To be reached from elsewhere it wants a proxy in front that
+ends TLS and sets ``X-Forwarded-Proto``, and TASKDOG_HTTPS=1. Gunicorn believes that header only
+from the addresses in ``forwarded_allow_ips``, by default this machine; for a proxy on another
+one set FORWARDED_ALLOW_IPS to its address, never to ``*``.
+"""
+
+import sys
+from pathlib import Path
+
+CHECKOUT = str(Path(__file__).resolve().parent.parent)
+sys.path.insert(0, CHECKOUT)  # gunicorn reads this file before it changes the folder
+
+from taskdog import environment, logs  # noqa: E402
+
+chdir = CHECKOUT
+wsgi_app = "taskdog.wsgi:application"
+bind = environment.text(
+    "TASKDOG_BIND", f"127.0.0.1:{environment.whole_number('PORT', default=8000, minimum=1)}"
+)
+
+# Two processes at least, so that one busy with a large upload's checks leaves another to answer.
+workers = environment.whole_number("TASKDOG_WORKERS", default=2, minimum=2)
+worker_class = "gthread"
+threads = 8  # per process; a download or an upload occupies one for as long as it lasts
+
+# The application is loaded once, by the master, before the workers are forked. A restore that
+# waits for this start is applied while it loads: no worker timeout can kill the master halfway,
+# and every worker begins with the restored database.
+preload_app = True
+
+# Seconds without a sign of life from a worker's main loop. In threaded workers that loop beats
+# while the threads serve, so a transfer of ten minutes is not cut off by it.
+timeout = 30
+graceful_timeout = 30  # seconds that a stop leaves to the requests under way
+keepalive = 5  # seconds that an idle connection is kept for its client's next request
+
+control_socket_disable = True  # it would put a file outside the data folder
+
+logconfig_dict = logs.logging_config(
+    log_format=environment.choice("TASKDOG_LOG_FORMAT", logs.FORMATS, default="text"),
+    level=environment.choice("TASKDOG_LOG_LEVEL", logs.LEVELS, default="INFO"),
+)
+loglevel = logconfig_dict["root"]["level"].lower()
+access_log_format = '%(h)s "%(r)s" %(s)s %(b)s bytes %(M)s ms "%(a)s"'

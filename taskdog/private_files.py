@@ -1,0 +1,116 @@
+"""
+Files that only their owner may read.
+
+Each is written beside its final name, synced and then put in place, so that whatever happens a
+reader finds the old content or the new one, never a part.
+"""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+OWNER_ONLY = 0o600
+OTHERS = 0o077  # the permission bits of the group and of everybody else
+
+
+class FileTooOpenError(Exception):
+    """Others than its owner may read or write the file."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        super().__init__(
+            f"{path} is open to other users (mode {mode:03o}). Close it with: chmod 600 '{path}'"
+        )
+
+
+class FileState(NamedTuple):
+    """What changes when a file is written anew or given other permissions."""
+
+    modified_ns: int
+    size: int
+    inode: int
+    mode: int
+
+
+def file_state(status: os.stat_result) -> FileState:
+    """Condense a stat result to what tells one version of a file from the next."""
+    return FileState(status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+
+
+def read(path: Path) -> bytes:
+    """
+    Read a file that must be closed to other users.
+
+    :raises FileTooOpenError: if its group or others may read or write it.
+    :raises OSError: if it is missing or cannot be read.
+    """
+    with open(path, "rb") as file:
+        # Of the open file: the name may lead to another one by now.
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & OTHERS:
+            raise FileTooOpenError(path, mode)
+        return file.read()
+
+
+def create_once(path: Path, content: bytes) -> None:
+    """
+    Create the file with mode 0600, or leave the one that somebody else created first.
+
+    A link, unlike a rename, fails when the name is taken: of two processes that start together
+    one wins, and both then read the same file.
+
+    :raises OSError: if the folder is full or not writable.
+    """
+    incoming = _write_beside(path, content)
+    try:
+        os.link(incoming, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(incoming)
+    _sync_folder(path.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """
+    Put ``content`` in place of the file, with mode 0600. If it fails, the old file is unchanged.
+
+    :raises OSError: if the folder is full or not writable.
+    """
+    incoming = _write_beside(path, content)
+    try:
+        os.replace(incoming, path)
+    except OSError:
+        os.unlink(incoming)
+        raise
+    _sync_folder(path.parent)
+
+
+def open_private(name: str, flags: int) -> int:
+    """Open as ``open(..., opener=)`` asks, so that a file that is created has mode 0600."""
+    return os.open(name, flags, OWNER_ONLY)
+
+
+def _write_beside(path: Path, content: bytes) -> Path:
+    """Write and sync a file of mode 0600 in the folder of ``path``, under a name of its own."""
+    incoming = path.with_name(f".{path.name}.incoming-{secrets.token_hex(8)}")
+    descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        os.unlink(incoming)
+        raise
+    return incoming
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,157 @@
+"""
+Settings of the site.
+
+Whatever differs between two installations comes from the environment; whatever has to last is in
+the data folder. Nothing here is secret.
+"""
+
+from pathlib import Path
+
+from taskdog import data_folder, environment, logs
+from taskdog.local_zone import local_zone
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where the state is ---------------------------------------------------------------------------
+
+TASKDOG_DATA_DIR = data_folder.prepare(
+    Path(environment.text("TASKDOG_DATA_DIR", str(BASE_DIR / "data")))
+)
+TASKDOG_API_KEYS_FILE = TASKDOG_DATA_DIR / "api_keys.json"
+SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": TASKDOG_DATA_DIR / "tasks.db",
+        # A connection lives as long as its thread. Closed after each request, the last one to
+        # close would checkpoint the WAL and unlink it every time: a third of the writes per
+        # second is lost to that.
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 30,  # seconds to wait for another writer; SQLite's busy_timeout
+            # A writer takes its turn before it reads, so what a service has checked still
+            # holds when it writes, and no transaction fails halfway for want of the lock.
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+            ),
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Who may call ---------------------------------------------------------------------------------
+
+DEBUG = environment.flag("TASKDOG_DEBUG", default=False)
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *environment.items("TASKDOG_ALLOWED_HOSTS")]
+CSRF_TRUSTED_ORIGINS = environment.items("TASKDOG_TRUSTED_ORIGINS")
+TASKDOG_AUTH_ENABLED = environment.flag("TASKDOG_AUTH_ENABLED", default=True)
+
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "/api/v1/tasks"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# TLS, which a proxy in front ends; gunicorn tells Django by X-Forwarded-Proto
+TASKDOG_HTTPS = environment.flag("TASKDOG_HTTPS", default=False)
+SECURE_SSL_REDIRECT = TASKDOG_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health$"]  # a probe asks from within, without TLS
+SESSION_COOKIE_SECURE = TASKDOG_HTTPS
+CSRF_COOKIE_SECURE = TASKDOG_HTTPS
+SECURE_HSTS_SECONDS = (
+    environment.whole_number("TASKDOG_HSTS_SECONDS", default=365 * 24 * 3600)  # one year
+    if TASKDOG_HTTPS
+    else 0
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = TASKDOG_HTTPS
+SECURE_HSTS_PRELOAD = TASKDOG_HTTPS
+X_FRAME_OPTIONS = "DENY"
+
+# What runs ------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "backups",  # first: it puts a pending restore in place before anybody opens the database
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "taskdog",
+    "taskdog.tasks",
+    "taskdog.audit",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "taskdog.urls"
+APPEND_SLASH = False  # the clients follow no redirect
+WSGI_APPLICATION = "taskdog.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic, no copies
+
+REST_FRAMEWORK = {
+    # The key first: it needs a header only, and answers a caller without one with 401.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "taskdog.authentication.ApiKeyAuthentication",
+        "taskdog.authentication.StaffSessionAuthentication",
+    ],
+    # Not open by default: a view that forgets to say who may call it stays closed.
+    "DEFAULT_PERMISSION_CLASSES": ["taskdog.permissions.MayUseTasks"],
+    "DEFAULT_PARSER_CLASSES": ["taskdog.parsers.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "EXCEPTION_HANDLER": "taskdog.errors.answer_exception",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# Time and words: local times without an offset, on the wire and in the store -------------------
+
+USE_TZ = False
+TIME_ZONE = local_zone(environment.text("TASKDOG_TIME_ZONE"))
+USE_I18N = False
+
+LOGGING = logs.logging_config(
+    log_format=environment.choice("TASKDOG_LOG_FORMAT", logs.FORMATS, default="text"),
+    level=environment.choice("TASKDOG_LOG_LEVEL", logs.LEVELS, default="INFO"),
+)
+
+# Backups --------------------------------------------------------------------------------------
+
+BACKUPS_NAME = "taskdog"
+BACKUPS_BACKUP_PERMISSION = "taskdog.permissions.MayBackUp"
+BACKUPS_RESTORE_PERMISSION = "taskdog.permissions.MayRestore"
+BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
+BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
+if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
+    BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
+        "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1
+    )

@@ -1,0 +1,129 @@
+"""The task itself."""
+
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models.functions import Length, Trim
+from django.db.models.lookups import GreaterThan
+from django.utils import timezone
+
+from taskdog.tasks.models.note import Note
+from taskdog.tasks.models.tag import TaskTag
+
+MAX_NAME_LENGTH = 255
+SECONDS_PER_HOUR = 3600
+
+
+class TaskStatus(models.TextChoices):
+    """Where a task is in its life."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    CANCELED = "CANCELED"
+
+
+FINISHED = (TaskStatus.COMPLETED, TaskStatus.CANCELED)
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """Ways to fetch tasks."""
+
+    def with_details(self) -> Self:
+        """Bring all that a task shows on the wire, in four queries however many tasks."""
+        written = Note.objects.filter(task=models.OuterRef("pk")).exclude(content="")
+        return self.annotate(has_notes=models.Exists(written)).prefetch_related(
+            models.Prefetch("tag_links", TaskTag.objects.select_related("tag")),
+            "dependencies",
+            "daily_allocations",
+        )
+
+
+class Task(models.Model):
+    """Something to do. ``actual_duration`` and ``estimated_duration`` are hours."""
+
+    name = models.CharField(max_length=MAX_NAME_LENGTH)
+    priority = models.BigIntegerField(null=True)  # the higher, the more urgent
+    status = models.CharField(max_length=50, choices=TaskStatus.choices, default=TaskStatus.PENDING)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    planned_start = models.DateTimeField(null=True)
+    planned_end = models.DateTimeField(null=True)
+    deadline = models.DateTimeField(null=True)
+    actual_start = models.DateTimeField(null=True)
+    actual_end = models.DateTimeField(null=True)
+    actual_duration = models.FloatField(null=True)
+    estimated_duration = models.FloatField(null=True)
+    is_fixed = models.BooleanField(default=False)
+    is_archived = models.BooleanField(default=False)
+
+    objects: ClassVar[models.Manager["Task"]] = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        indexes = (
+            models.Index(fields=["status"], name="idx_status"),
+            models.Index(fields=["is_archived"], name="idx_is_archived"),
+            models.Index(fields=["deadline"], name="idx_deadline"),
+            models.Index(fields=["planned_start"], name="idx_planned_start"),
+            models.Index(fields=["priority"], name="idx_priority"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=GreaterThan(Length(Trim("name")), 0), name="ck_tasks_name_not_blank"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(priority=None) | models.Q(priority__gt=0),
+                name="ck_tasks_priority_positive",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=TaskStatus.values), name="ck_tasks_status_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(actual_duration=None) | models.Q(actual_duration__gt=0),
+                name="ck_tasks_actual_duration_positive",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(estimated_duration=None) | models.Q(estimated_duration__gt=0),
+                name="ck_tasks_estimated_duration_positive",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def actual_duration_hours(self) -> float | None:
+        """Hours worked: as entered, or else from start to end, to a tenth of an hour."""
+        if self.actual_duration is not None:
+            return self.actual_duration
+        if self.actual_start is None or self.actual_end is None:
+            return None
+        worked = self.actual_end - self.actual_start
+        return round(worked.total_seconds() / SECONDS_PER_HOUR, 1)
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing is left to do, one way or the other."""
+        return self.status in FINISHED
+
+    @property
+    def is_active(self) -> bool:
+        """Something is left to do."""
+        return not self.is_finished
+
+    @property
+    def can_be_modified(self) -> bool:
+        """Told to the clients, which act on it; the server does not enforce it."""
+        return not self.is_archived
+
+    @property
+    def is_schedulable(self) -> bool:
+        """An optimizer may choose its time."""
+        return (
+            not self.is_archived
+            and self.status == TaskStatus.PENDING
+            and self.estimated_duration is not None
+            and not self.is_fixed
+            and self.planned_start is None
+        )

@@ -1,0 +1,18 @@
+"""Every URL of the site. None ends with a slash: the clients ask without, and follow nothing."""
+
+from django.urls import include, path
+
+from taskdog import views
+
+urlpatterns = [
+    path("", views.root, name="root"),
+    path("health", views.health, name="health"),
+    path("api/v1/", include("taskdog.tasks.urls")),
+    path("api/v1/", include("taskdog.audit.urls")),
+    path("api/v1/", include("backups.urls")),
+    path("api-auth/", include("rest_framework.urls")),  # staff log in to the browsable API
+]
+
+handler400 = "taskdog.errors.bad_request"
+handler404 = "taskdog.errors.not_found"
+handler500 = "taskdog.errors.server_error"

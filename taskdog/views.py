@@ -1,0 +1,22 @@
+"""
+What the server tells everybody: that it is here, and well.
+
+Plain views: probes have no key, and get JSON whatever they accept.
+"""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from taskdog import __version__
+
+
+@require_safe
+def root(request: HttpRequest) -> HttpResponse:
+    """Tell which server this is."""
+    return JsonResponse({"message": "Taskdog API", "version": __version__})
+
+
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """Tell that the server answers. It asks nothing of the database."""
+    return JsonResponse({"status": "ok"})

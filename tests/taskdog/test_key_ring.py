@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from taskdog import api_keys, private_files
+from taskdog.api_keys import create_key
+from taskdog.key_ring import KeyRing
+
+
+@pytest.fixture
+def ring() -> KeyRing:
+    return KeyRing()
+
+
+def names(ring: KeyRing, path: Path) -> list[str] | None:
+    keys = ring.keys(path)
+    return None if keys is None else [key.name for key in keys]
+
+
+def test_a_key_made_while_running_is_noticed(ring: KeyRing, keys_file: Path) -> None:
+    assert names(ring, keys_file) == []
+    create_key(keys_file, name="a")
+    assert names(ring, keys_file) == ["a"]
+    create_key(keys_file, name="b")
+    assert names(ring, keys_file) == ["a", "b"]
+
+
+def test_a_removed_file_takes_its_keys_away(ring: KeyRing, keys_file: Path) -> None:
+    create_key(keys_file, name="a")
+    assert names(ring, keys_file) == ["a"]
+    keys_file.unlink()
+    assert names(ring, keys_file) == []
+
+
+def test_an_unchanged_file_is_read_once(
+    ring: KeyRing, keys_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_key(keys_file, name="a")
+    assert names(ring, keys_file) == ["a"]
+    monkeypatch.setattr(api_keys, "read_keys", lambda path: pytest.fail("read again"))
+    assert names(ring, keys_file) == ["a"]
+
+
+def test_a_file_that_breaks_refuses_every_key_and_is_logged_once_per_change(
+    ring: KeyRing, keys_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_key(keys_file, name="a")
+    good = keys_file.read_bytes()
+    for broken in (b"{", b"{]"):
+        private_files.replace(keys_file, broken)
+        assert [names(ring, keys_file) for _ in range(3)] == [None] * 3
+    assert len(caplog.records) == 2
+    assert all(str(keys_file) in record.getMessage() for record in caplog.records)
+    private_files.replace(keys_file, good)
+    assert names(ring, keys_file) == ["a"]
+
+
+def test_a_file_that_is_opened_to_others_refuses_every_key(ring: KeyRing, keys_file: Path) -> None:
+    create_key(keys_file, name="a")
+    assert names(ring, keys_file) == ["a"]
+    keys_file.chmod(0o666)
+    assert names(ring, keys_file) is None
