@@ -71,7 +71,7 @@ class RestoreStatus:
 
     pending: PendingRestore | None
     last: Receipt | None
-    present: tuple[str, ...]  # other processes that have the store open
+    present: tuple[str, ...]  # processes that have the store open, this one first
 
 
 class BackupStore(ABC):

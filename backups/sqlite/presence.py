@@ -99,6 +99,12 @@ class Presence:
             return []
         return [Holder(pid, _command(pid)) for pid in sorted(locks.holders(self._descriptor))]
 
+    def everybody(self) -> list[Holder]:
+        """Who is present, this process included if it is. Reads only."""
+        if self._descriptor is None:
+            return []
+        return [Holder(os.getpid(), _command(os.getpid())), *self.others()]
+
     def _rejoin_after_fork(self) -> None:
         """Swap the inherited descriptor for one of our own; the inherited lock covers the gap."""
         if self._descriptor is None:

@@ -73,7 +73,7 @@ class SqliteBackupStore(BackupStore):
         return RestoreStatus(
             pending=self._pending(),
             last=next(reversed(read_receipts(self._paths)), None),
-            present=tuple(map(str, self._presence.others())),
+            present=tuple(map(str, self._presence.everybody())),
         )
 
     # Start

@@ -1,0 +1,51 @@
+# Every target sets up what it needs. No make? The README has the commands behind each.
+
+# The first Python that is new enough; or choose: make test PYTHON=python3.13 VENV=.venv-3.13
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+VENV ?= .venv
+PORT ?= 8000
+export PORT
+
+BIN := $(VENV)/bin
+
+.PHONY: help install demo run test browser-test lint clean
+
+help:  ## show this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.runtime  ## build .venv/ with what the site needs
+
+demo: install  ## play a backup and a restore on a real server, in data/demo/
+	@$(BIN)/python -m taskdog.demo
+
+run: install  ## serve on 127.0.0.1:8000 (PORT=…)
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py create_api_key first --if-none
+	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
+
+test: $(VENV)/.development  ## all tests but those that need a browser
+	@$(BIN)/python -m pytest
+
+browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
+	@$(BIN)/python -m pytest -m browser
+
+lint: $(VENV)/.development  ## style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean:  ## remove what the targets above made, but never data/
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
+
+$(VENV)/.runtime: requirements.txt
+	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,38 @@
+"""Sites and servers for every test that wants one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.site import Server, Site, copy_site, make_site
+
+
+@pytest.fixture(scope="session")
+def template_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site that is migrated once, to be copied."""
+    return make_site(tmp_path_factory.mktemp("template") / "data")
+
+
+@pytest.fixture
+def site(template_site: Site, tmp_path: Path) -> Site:
+    """A site of the test's own, with no task in it."""
+    return copy_site(template_site, tmp_path / "data")
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[Server]:
+    """The site of this test, served."""
+    with site.serving() as running:
+        yield running
+
+
+@pytest.fixture
+def snapshot(template_site: Site, tmp_path: Path) -> Path:
+    """A good snapshot with one task, 'from the snapshot', taken from another site."""
+    other = copy_site(template_site, tmp_path / "other")
+    with other.serving() as running:
+        running.add_task("from the snapshot")
+        path = tmp_path / "snapshot.db"
+        path.write_bytes(running.api("GET", "backup").content)
+    return path

@@ -1,0 +1,167 @@
+"""A whole site for one test: a data folder, its commands, its server, and an API key."""
+
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.processes import Finished, environment, gunicorn_command, run_manage
+
+START_SECONDS = 30.0  # a healthy start takes one
+
+
+class Server:
+    """A gunicorn of this site: its address, its log, and ways to end it."""
+
+    def __init__(self, process: "subprocess.Popen[str]", key: str) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = self.wait_for_log(r"Listening at: (\S+)")[1]
+        self.http = requests.Session()
+        self.http.headers["X-Api-Key"] = key
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        """Wait for a line of the log that matches; lines before it are skipped."""
+        while (line := self._lines.get(timeout=START_SECONDS)) is not None:
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f"the server ended without {pattern!r}:\n{''.join(self.log)}")
+
+    def api(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """Call the API with this site's key."""
+        return self.http.request(method, f"{self.url}/api/v1/{path}", timeout=60, **arguments)
+
+    def add_task(self, name: str) -> None:
+        """Add a task; it is committed when this returns."""
+        answer = self.api("POST", "tasks", json={"name": name})
+        assert answer.status_code == 201, answer.text
+
+    def task_names(self) -> list[str]:
+        """The names of all tasks, by id."""
+        return [task["name"] for task in self.api("GET", "tasks").json()["tasks"]]
+
+    def worker_pids(self) -> list[int]:
+        """Every worker that was ever started; gunicorn's log names them."""
+        return [
+            int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", "".join(self.log))
+        ]
+
+    def stop(self) -> None:
+        """Stop as an operator does. Does nothing if it has ended."""
+        self.process.terminate()
+        self._ended()
+
+    def kill(self) -> None:
+        """``kill -9`` the whole tree at once: nobody gets to clean up."""
+        for pid in (self.process.pid, *self.worker_pids()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._ended()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _ended(self) -> None:
+        self.process.wait(timeout=START_SECONDS)
+        self._reader.join(timeout=START_SECONDS)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        if hasattr(self, "http"):
+            self.http.close()
+
+
+@dataclass
+class Site:
+    """A data folder of its own, migrated, with one API key that may do everything."""
+
+    data: Path
+    key: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Path:
+        """The live database."""
+        return self.data / "tasks.db"
+
+    def manage(self, *arguments: str, **variables: str) -> Finished:
+        """Run a management command."""
+        return run_manage(*arguments, data_dir=self.data, **self.variables, **variables)
+
+    @contextmanager
+    def serving(self, *options: str, **variables: str) -> Iterator[Server]:
+        """Serve the site with gunicorn on a free port; stopped at the end, if not before."""
+        process = subprocess.Popen(
+            [*gunicorn_command(), *options],
+            env=environment(self.data, TASKDOG_BIND="127.0.0.1:0", **self.variables, **variables),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            server = Server(process, self.key)
+            yield server
+        finally:
+            if process.poll() is None:
+                server.stop()
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the folder with its bytes, to compare before and after."""
+        return {path.name: path.read_bytes() for path in sorted(self.data.iterdir())}
+
+    def names(self) -> set[str]:
+        """The names in the folder, but for what SQLite keeps while the database is open."""
+        return {
+            path.name
+            for path in self.data.iterdir()
+            if path.name not in ("tasks.db-wal", "tasks.db-shm")
+        }
+
+    def kept(self) -> list[Path]:
+        """The kept copies of old databases, oldest first."""
+        return sorted(self.data.glob("tasks.db.pre-restore-*"))
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """What came of restores, oldest first."""
+        path = self.data / "tasks.db.restore-receipts.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def task_names(database: Path) -> list[str]:
+    """The tasks of a database file, read with SQLite itself, once it is known to be whole."""
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return [name for (name,) in connection.execute("SELECT name FROM tasks ORDER BY id")]
+
+
+def make_site(data: Path) -> Site:
+    """Migrate a new data folder and create its key. Takes a second: copy it where you can."""
+    finished = run_manage("migrate", "--verbosity", "0", data_dir=data)
+    assert finished.code == 0, finished.err
+    finished = run_manage("create_api_key", "tester", data_dir=data)
+    assert finished.code == 0, finished.err
+    return Site(data, finished.out.strip())
+
+
+def copy_site(site: Site, data: Path) -> Site:
+    """A copy of a site that nobody has open."""
+    shutil.copytree(site.data, data)
+    return Site(data, site.key)
