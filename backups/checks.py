@@ -1,5 +1,6 @@
 """Each way to install or to set this app wrong is a numbered check with a hint."""
 
+import math
 from typing import Any
 
 from django.apps import apps
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
+from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
 
@@ -43,7 +45,8 @@ def _database() -> list[CheckMessage]:
 
 
 def _name() -> list[CheckMessage]:
-    if conf.name and not set(conf.name) & set('/\\"\r\n\0'):
+    name = conf.name
+    if name and name.isascii() and name.isprintable() and not set(name) & set('/\\"'):
         return []
     return [
         Error(
@@ -61,7 +64,8 @@ def _numbers() -> list[CheckMessage]:
         ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
     ):
         value = getattr(settings, name, 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
             wrong.append(
                 Error(
                     f"{name} should be a number of {unit} greater than zero, not {value!r}.",
@@ -78,14 +82,22 @@ def _permissions() -> list[CheckMessage]:
         ("E005", "BACKUPS_BACKUP_PERMISSION", conf.backup_permission),
         ("E006", "BACKUPS_RESTORE_PERMISSION", conf.restore_permission),
     ):
-        try:
-            import_string(path)
-        except ImportError as error:
+        if problem := _problem(path):
             wrong.append(
                 Error(
-                    f"{name} is {path!r}, which can't be imported: {error}.",
+                    f"{name} is {path!r}, which {problem}.",
                     hint="Set the dotted path of a Django REST framework permission class.",
                     id=f"backups.{number}",
                 )
             )
     return list(wrong)
+
+
+def _problem(path: str) -> str:
+    try:
+        permission = import_string(path)
+    except (ImportError, ValueError) as error:
+        return f"can't be imported: {error}"
+    if isinstance(permission, OperandHolder) or hasattr(permission, "has_permission"):
+        return ""
+    return "is no permission class"

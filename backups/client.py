@@ -44,8 +44,8 @@ class RemoteSnapshot:
         """Takes over a response whose body is unread."""
         self._response = response
         self.name = _filename(response)
-        length = response.headers.get("Content-Length")
-        self.size = int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        self.size = int(length) if length.isdecimal() else None
 
     def __iter__(self) -> Iterator[bytes]:
         """
@@ -96,12 +96,12 @@ class BackupClient:
         :param base_url: such as ``https://tasks.example.org``; ``/api/v1`` is added.
         :raises ClientError: the URL or the key can't be used in a request.
         """
-        if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+        if not _is_server(base_url):
             raise ClientError(
                 f"{base_url!r} is not the URL of a server.",
                 hint="Give one such as https://tasks.example.org.",
             )
-        if not api_key.isascii() or not api_key.isprintable():
+        if not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
             raise ClientError("The API key has characters that no key has.")
         self.base_url = base_url.rstrip("/")
         self._timeout = (connect_seconds, read_seconds)
@@ -109,8 +109,16 @@ class BackupClient:
         self._session.headers.update({"Accept-Encoding": "identity", KEY_HEADER: api_key})
 
     def create_snapshot(self) -> RemoteSnapshot:
-        """Let the server take a snapshot. Close what is returned."""
-        return RemoteSnapshot(self._request("GET", "backup", stream=True))
+        """
+        Let the server take a snapshot. Close what is returned.
+
+        :raises ClientError: the server could not be used, or a cut-off answer could not be told.
+        """
+        snapshot = RemoteSnapshot(response := self._request("GET", "backup", stream=True))
+        if snapshot.size is None and "Transfer-Encoding" not in response.headers:
+            snapshot.close()
+            raise ClientError(f"{response.url} does not say how long its answer is.")
+        return snapshot
 
     def download(self, path: Path, *, overwrite: bool = False) -> None:
         """
@@ -218,6 +226,14 @@ class _Body:
         chunk = self._content.read(size)
         self._progress(len(chunk))
         return chunk
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # e.g. half of an IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _refused(response: requests.Response) -> ServerRefusedError:

@@ -43,12 +43,12 @@ def check(destination: Path, *, overwrite: bool) -> None:
 
     :raises DestinationError: it is taken, or its folder is not there.
     """
-    if not destination.parent.is_dir():
+    if not os.path.isdir(destination.parent):
         raise DestinationError(
             f"There is no folder {destination.parent}.", hint="Create it, or choose another."
         )
-    if destination.is_dir():
-        raise DestinationError(f"{destination} is a folder.")
+    if os.path.exists(destination) and not os.path.isfile(destination):
+        raise DestinationError(f"{destination} is not a file.")  # a folder, a pipe, a device
     if not overwrite:
         _refuse_existing(destination)
 
@@ -64,21 +64,43 @@ def _refuse_existing(destination: Path) -> None:
 def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
     """The locked, empty ``.part``; gone at the end, whether it was renamed or not."""
     part = destination.with_name(f"{destination.name}.part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(part, flags, 0o600)
+    descriptor = _open_locked(part)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DestinationError(f"Another process is writing {part}.") from None
         os.fchmod(descriptor, 0o600)
         os.ftruncate(descriptor, 0)
         try:
             yield part, descriptor
         finally:
-            files.unlink(part)
+            if _is_named(part, descriptor):  # else renamed, and the name may be another's by now
+                files.unlink(part)
     finally:
         os.close(descriptor)
+
+
+def _open_locked(part: Path) -> int:
+    """Open the ``.part`` and lock it; never a file that has been published meanwhile."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        descriptor = os.open(part, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_named(part, descriptor):
+                if os.fstat(descriptor).st_nlink == 1:
+                    return descriptor
+                files.unlink(part)  # a crash came between link and unlink: it is a whole file's
+        except BlockingIOError:
+            os.close(descriptor)
+            raise DestinationError(f"Another process is writing {part}.") from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_named(part: Path, descriptor: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(part, follow_symlinks=False), os.fstat(descriptor))
+    return False
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:

@@ -11,6 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from backups.exceptions import MissingTablesError, NewerSnapshotError
 from backups.migrate import migrate_file
+from backups.sqlite.connection import database_file, has_content
 
 Key = tuple[str, str]  # app label, migration name
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
@@ -30,8 +31,12 @@ class InstalledRelease:
         an app that was taken out), and is newer than they are all the same. Nothing is known
         if the database can't tell, which may be why somebody restores.
         """
+        connection = connections[self._alias]
+        if not has_content(database_file(connection.settings_dict["NAME"])):
+            # To connect would create it, or delete a -wal that is all that is left of it.
+            return frozenset()
         try:
-            applied = MigrationRecorder(connections[self._alias]).applied_migrations()
+            applied = MigrationRecorder(connection).applied_migrations()
         except (DatabaseError, sqlite3.Error):
             return frozenset()
         return frozenset(map(_name, applied))

@@ -17,9 +17,9 @@ from pathlib import Path
 from django.db import connections
 
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, OwnFileError
+from backups.exceptions import BackupNotSupportedError, OwnFileError, SnapshotFailedError
 from backups.releases import InstalledRelease
-from backups.sqlite.connection import database_file
+from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.paths import StorePaths, timestamp
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore, PendingRestore, Receipt, RestoreStatus, Snapshot
@@ -181,14 +181,14 @@ def check_not_own(destination: Path) -> None:
 
     :raises OwnFileError: the name begins with the database's own, in its folder.
     """
-    paths = _paths()
-    if paths is None or not destination.name.startswith(paths.database.name):
-        return
-    if destination.parent.exists() and destination.parent.samefile(paths.folder):
-        raise OwnFileError(
-            f"{destination} is a name that belongs to the live database.",
-            hint="Choose another name, or another folder.",
-        )
+    for own in _own_names():
+        if not destination.name.startswith(own.name) or not destination.parent.exists():
+            continue
+        if own.parent.exists() and destination.parent.samefile(own.parent):
+            raise OwnFileError(
+                f"{destination} is a name that belongs to the live database.",
+                hint="Choose another name, or another folder.",
+            )
 
 
 # Start
@@ -206,6 +206,8 @@ def apply_pending_restore() -> Receipt | None:
         if nothing was pending, or the database has no file behind it.
     """
     with suppress(BackupNotSupportedError):
+        # An app that was ready before us may have queried, and would go on with the old file.
+        connections[conf.database].close()
         store = get_store()
         if swept := store.sweep():
             logger.info("removed what killed processes had left: %s", ", ".join(swept))
@@ -237,8 +239,19 @@ def _paths() -> StorePaths | None:
     return None
 
 
+def _own_names() -> tuple[Path, ...]:
+    """The database as the settings name it, which may be a symbolic link, and the real file."""
+    with suppress(BackupNotSupportedError):
+        named = database_file(connections[conf.database].settings_dict["NAME"])
+        return named, StorePaths.of(named).database
+    return ()
+
+
 def _connect() -> sqlite3.Connection:
     """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
+    database = database_file(connections[conf.database].settings_dict["NAME"])
+    if not has_content(database):  # to connect would create it
+        raise SnapshotFailedError(f"There is no database at {database}, or it is empty.")
     wrapper = connections.create_connection(conf.database)
     wrapper.connect()
     connection = wrapper.connection

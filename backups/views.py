@@ -40,6 +40,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.StoreFolderError: 500,
     exceptions.BackupNotSupportedError: 501,
     exceptions.NotEnoughSpaceError: 507,
+    exceptions.BackupError: 500,
 }
 
 

@@ -20,6 +20,8 @@ class StoreCommand(BaseCommand):
     requires_system_checks = []  # noqa: RUF012
     requires_migrations_checks = False
 
+    when_interrupted = "Nothing was left behind."
+
     def add_store_arguments(self, parser: CommandParser) -> None:
         """``--url`` and ``--local``."""
         store = parser.add_mutually_exclusive_group()
@@ -43,8 +45,10 @@ class StoreCommand(BaseCommand):
             raise CommandError(f"{error} {error.hint}".strip()) from error
         except KeyboardInterrupt:
             raise CommandError(
-                "Interrupted. Nothing was left behind.", returncode=INTERRUPTED
+                f"Interrupted. {self.when_interrupted}", returncode=INTERRUPTED
             ) from None
+        except OSError as error:  # a path that the system refuses to look at
+            raise CommandError(f"{error}.") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 
 import getpass
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -57,7 +58,11 @@ class LocalTarget:
             yield NamedSnapshot(name, snapshot.size, snapshot)
 
     def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json:
-        pending = services.stage_restore(_read(snapshot, progress), staged_by=_user())
+        pending = services.stage_restore(
+            _read(snapshot, progress),
+            staged_by=_user(),
+            at_least=os.fstat(snapshot.fileno()).st_size,
+        )
         return _as_json(describe_pending(pending))
 
     def get_restore_status(self) -> Json:

@@ -24,6 +24,11 @@ def database_file(name: str | Path) -> Path:
     return Path(text)
 
 
+def has_content(path: Path) -> bool:
+    """Whether there is a file with bytes in it. SQLite takes a missing one for an empty one."""
+    return path.exists() and path.stat().st_size > 0
+
+
 def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
     """
     Open an existing database; never creates one. Transactions are the caller's own.

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from backups import files
+from backups.sqlite.connection import has_content
 from backups.sqlite.live import RuinedError, is_readable, settled
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import temporary_file, temporary_folder
@@ -42,7 +43,7 @@ def retired(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
 
 
 def _retire(paths: StorePaths, moment: datetime, stack: ExitStack) -> Path | None:
-    if _has_bytes(paths.database) and is_readable(paths.database):
+    if has_content(paths.database) and is_readable(paths.database):
         with contextlib.suppress(RuinedError):
             descriptor = stack.enter_context(settled(paths))
             return stack.enter_context(_kept(paths, descriptor, moment))
@@ -90,7 +91,7 @@ def _kept_raw(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
     apart. Then its sidecars are unlinked: they would be replayed into the next database. If
     the block fails they are put back.
     """
-    there = [path for path in (paths.database, *paths.sidecars) if _has_bytes(path)]
+    there = [path for path in (paths.database, *paths.sidecars) if has_content(path)]
     kept = None
     if there:
         kept = _under_first_free_name(paths, moment, lambda name: _copy_set(paths, there, name))
@@ -147,7 +148,3 @@ def _refuse_taken(name: Path) -> None:
     """A rename would overwrite. Nobody else makes names here: this process is alone."""
     if name.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))
-
-
-def _has_bytes(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0

@@ -157,5 +157,5 @@ def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
 
 
 def _too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:
-    what = "The upload is" if size is None else f"The upload, {size:,} bytes, is"
-    return SnapshotTooLargeError(f"{what} larger than the limit of {max_bytes:,} bytes.")
+    what = "is" if size is None else f"has at least {size:,} bytes and is"
+    return SnapshotTooLargeError(f"The upload {what} larger than the limit of {max_bytes:,} bytes.")

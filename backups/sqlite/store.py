@@ -115,7 +115,10 @@ class SqliteBackupStore(BackupStore):
         return self._paths.pending.exists() or applying.needs_repair(self._paths)
 
     def _apply(self) -> Receipt | None:
-        receipt = applying.repair(self._paths)
+        try:
+            receipt = applying.repair(self._paths)
+        except OSError as error:
+            return self._blocked(f"A crash could not be repaired: {error}.")
         if self._paths.pending.exists():
             receipt = applying.apply_pending(
                 self._paths, release=self._release, check_seconds=self._check_seconds

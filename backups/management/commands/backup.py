@@ -61,6 +61,7 @@ class Command(StoreCommand):
 
     def _save(self, snapshot: NamedSnapshot, output: Path, force: bool, where: str) -> None:
         path = output / snapshot.name if output.is_dir() else output
+        services.check_not_own(path)  # the name may be the choice of a remote server
         destination.save(snapshot.chunks, path, overwrite=force)
         size = megabytes(path.stat().st_size)
         self.stderr.write(f"A snapshot of {where} ({size}) is whole and on the disk:")
@@ -73,3 +74,7 @@ class Command(StoreCommand):
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             raise CommandError("Whoever read the snapshot went away before its end.") from error
+        except OSError as error:
+            raise CommandError(
+                f"Standard output could not be written: {error.strerror or error}."
+            ) from error

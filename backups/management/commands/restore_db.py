@@ -18,6 +18,8 @@ class Command(StoreCommand):
         "Checks a snapshot and stages it. The next start of the server puts it in place of the"
         " current database, which is kept."
     )
+    # A server that has the whole upload goes on to check it and to stage it.
+    when_interrupted = "See what is pending with --status."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """A path, or one of ``--status`` and ``--discard``, and which store."""
