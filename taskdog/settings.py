@@ -15,7 +15,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # Where the state is ---------------------------------------------------------------------------
 
 TASKDOG_DATA_DIR = data_folder.prepare(
-    Path(environment.text("TASKDOG_DATA_DIR", str(BASE_DIR / "data")))
+    # A relative one is meant from the checkout: a command and the server may start elsewhere.
+    BASE_DIR / Path(environment.text("TASKDOG_DATA_DIR", "data")).expanduser()
 )
 TASKDOG_API_KEYS_FILE = TASKDOG_DATA_DIR / "api_keys.json"
 SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
