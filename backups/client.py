@@ -57,7 +57,7 @@ class RemoteSnapshot:
         try:
             received = 0
             for chunk in self._response.iter_content(CHUNK_BYTES):
-                if not received and not chunk.startswith(MAGIC):
+                if not received and not MAGIC.startswith(chunk[: len(MAGIC)]):
                     raise ClientError(f"{self._response.url} did not answer with a database.")
                 received += len(chunk)
                 yield chunk
@@ -144,6 +144,7 @@ class BackupClient:
         :raises ServerRefusedError: it said no, with its reason; nothing was staged.
         :raises TransferInterruptedError: the connection ended; ask for the status.
         """
+        snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
         limit = self.get_restore_status().get("max_upload_bytes")
         if limit is not None and size > limit:
@@ -198,7 +199,7 @@ class BackupClient:
             )
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
-        except requests.RequestException as error:
+        except OSError as error:  # all of requests' own are, too
             if method == "POST":
                 raise TransferInterruptedError(
                     f"The upload to {url} broke off: {_cause(error)}.",
@@ -212,18 +213,22 @@ class BackupClient:
 
 
 class _Body:
-    """A request body with a length, which tells how far it has been read."""
+    """A request body of just this length, which tells how far it has been read."""
 
     def __init__(self, content: BinaryIO, size: int, progress: Progress | None) -> None:
         self._content = content
         self._size = size
+        self._left = size
         self._progress = progress or (lambda _: None)
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int = -1) -> bytes:
-        chunk = self._content.read(size)
+        chunk = self._content.read(self._left if size < 0 else min(size, self._left))
+        if self._left and not chunk:  # the server would wait for the rest, and we for the server
+            raise OSError("the file became shorter meanwhile")
+        self._left -= len(chunk)
         self._progress(len(chunk))
         return chunk
 

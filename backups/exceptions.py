@@ -7,6 +7,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
     ├── LengthRequiredError          the upload does not say how long it is
+    ├── UnsupportedUploadError       the upload is of a type that is not taken
     ├── UploadInterruptedError       the upload ended early, or can't be read
     ├── InvalidSnapshotError         the upload is no whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
@@ -55,7 +56,7 @@ class SnapshotFailedError(BackupError):
     """SQLite could not read the database, or could not write its snapshot."""
 
     code = "snapshot_failed"
-    hint = "The database was not changed. The server's log has the details."
+    hint = "Nothing was changed. See whether the database itself is damaged or missing."
 
 
 class NotEnoughSpaceError(BackupError):
@@ -74,7 +75,7 @@ class SnapshotTooLargeError(BackupError):
     """The upload is larger than BACKUPS_MAX_UPLOAD_BYTES."""
 
     code = "too_large"
-    hint = "Raise BACKUPS_MAX_UPLOAD_BYTES if snapshots of this size are meant."
+    hint = "Raise the limit (BACKUPS_MAX_UPLOAD_BYTES) if snapshots of this size are meant."
 
 
 class LengthRequiredError(BackupError):
@@ -82,6 +83,16 @@ class LengthRequiredError(BackupError):
 
     code = "length_required"
     hint = "Send the file from disk and not from a pipe, or save it first."
+
+
+class UnsupportedUploadError(BackupError):
+    """The upload's Content-Type is none of those that a snapshot may have."""
+
+    code = "unsupported_upload"
+    hint = (
+        "Send a form with the file in the field 'file', or the file itself as"
+        " application/vnd.sqlite3 or application/octet-stream."
+    )
 
 
 class UploadInterruptedError(BackupError):

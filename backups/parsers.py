@@ -117,7 +117,8 @@ def _read(stream: IO[bytes], size: int) -> bytes:
 def _events(stream: IO[bytes], boundary: str) -> Iterator[MultipartSegment | bytes | None]:
     """The form as it arrives: a segment, its bytes, None at its end, and so on."""
     try:
-        with PushMultipartParser(boundary) as parser:
+        # Latin-1 takes any byte: a file's name, which is not used, may be in any encoding.
+        with PushMultipartParser(boundary, header_charset="latin-1") as parser:
             while not parser.closed:
                 chunk = _read(stream, CHUNK_BYTES)
                 yield from parser.parse(chunk)

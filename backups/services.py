@@ -54,7 +54,7 @@ def get_store() -> BackupStore:
             f"The database {conf.database!r} is {connection.display_name}, not SQLite in a file."
         )
     return SqliteBackupStore(
-        database_file(connection.settings_dict["NAME"]),
+        _database(),
         connect=_connect,
         release=InstalledRelease(conf.database),
         check_seconds=conf.check_seconds,
@@ -144,13 +144,13 @@ def get_restore_status() -> RestoreStatus:
 
 def describe_next_start(pending: PendingRestore) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    database = database_file(connections[conf.database].settings_dict["NAME"]).name
+    database = _database()
     number = len(pending.migrations)
-    migrate = f"runs {number} migration{'s' * (number > 1)} on the snapshot, " if number else ""
-    return (
-        f"The next start {migrate}keeps the current database as"
-        f" {database}.pre-restore-<time> and puts the snapshot in its place."
-    )
+    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+    if has_content(database):
+        steps.append(f"keeps the current database as {database.name}.pre-restore-<time>")
+    steps.append(f"puts the snapshot in place as {database.name}")
+    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
 
 
 # Paths that a person names
@@ -233,23 +233,27 @@ def release_presence() -> None:
 # What the store must know of Django
 
 
+def _database() -> Path:
+    """The database as the settings name it. :raises BackupNotSupportedError: if it has no file."""
+    return database_file(connections[conf.database].settings_dict["NAME"])
+
+
 def _paths() -> StorePaths | None:
     with suppress(BackupNotSupportedError):
-        return StorePaths.of(database_file(connections[conf.database].settings_dict["NAME"]))
+        return StorePaths.of(_database())
     return None
 
 
 def _own_names() -> tuple[Path, ...]:
     """The database as the settings name it, which may be a symbolic link, and the real file."""
     with suppress(BackupNotSupportedError):
-        named = database_file(connections[conf.database].settings_dict["NAME"])
-        return named, StorePaths.of(named).database
+        return _database(), StorePaths.of(_database()).database
     return ()
 
 
 def _connect() -> sqlite3.Connection:
     """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
-    database = database_file(connections[conf.database].settings_dict["NAME"])
+    database = _database()
     if not has_content(database):  # to connect would create it
         raise SnapshotFailedError(f"There is no database at {database}, or it is empty.")
     wrapper = connections.create_connection(conf.database)
@@ -262,10 +266,10 @@ def _connect() -> sqlite3.Connection:
 def _log(receipt: Receipt) -> None:
     if receipt.outcome == "applied":
         logger.warning(
-            "restore applied (staged by %s, SHA-256 %s); the old database is kept as %s%s",
+            "restore applied (staged by %s, SHA-256 %s); %s%s",
             receipt.staged_by,
             receipt.sha256,
-            receipt.kept,
+            f"the old database is kept as {receipt.kept}" if receipt.kept else "it replaces none",
             f"; {receipt.reason}" if receipt.reason else "",
         )
     elif receipt.outcome == "refused":

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
@@ -36,6 +37,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.RestoreRefusedError: 409,
     exceptions.LengthRequiredError: 411,
     exceptions.SnapshotTooLargeError: 413,
+    exceptions.UnsupportedUploadError: 415,
     exceptions.SnapshotFailedError: 500,
     exceptions.StoreFolderError: 500,
     exceptions.BackupNotSupportedError: 501,
@@ -124,7 +126,12 @@ def _upload(request: Request) -> Upload:
         raise exceptions.LengthRequiredError(
             "The upload has no Content-Length, so that a cut-off one could not be told."
         )
-    upload = request.FILES.get("file")
+    try:
+        upload = request.FILES.get("file")
+    except UnsupportedMediaType as error:
+        raise exceptions.UnsupportedUploadError(
+            f"An upload of the type {request.content_type or 'unknown'} is not taken."
+        ) from error
     if not isinstance(upload, Upload):  # without a body there was nothing to parse
         raise exceptions.NotADatabaseError("The upload is empty (0 bytes).")
     return upload

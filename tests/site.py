@@ -62,7 +62,8 @@ class Server:
         ]
 
     def stop(self) -> None:
-        """Stop as an operator does. Does nothing if it has ended."""
+        """Stop as an operator does."""
+        self.http.close()  # or gunicorn waits for the kept-alive connection, two seconds
         self.process.terminate()
         self._ended()
 
@@ -85,8 +86,7 @@ class Server:
         self._reader.join(timeout=START_SECONDS)
         assert self.process.stderr is not None
         self.process.stderr.close()
-        if hasattr(self, "http"):
-            self.http.close()
+        self.http.close()
 
 
 @dataclass
@@ -118,6 +118,11 @@ class Site:
         )
         try:
             server = Server(process, self.key)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        try:
             yield server
         finally:
             if process.poll() is None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backups.exceptions import BackupError
 
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
+STOPPING = (signal.SIGTERM, signal.SIGHUP)  # kill, and a terminal that is closed
 
 
 class StoreCommand(BaseCommand):
@@ -36,6 +37,10 @@ class StoreCommand(BaseCommand):
             help="work on this machine's store, whatever the environment says",
         )
 
+    def say(self, words: str, *, ending: str | None = None) -> None:
+        """Tell a person, on standard error and not in the red that Django has for errors."""
+        self.stderr.write(words, _plain, ending)
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Every error of ours ends the command with its message, its hint and an exit code."""
         try:
@@ -53,22 +58,31 @@ class StoreCommand(BaseCommand):
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """``kill`` cleans up as Ctrl-C does; without this it would leave a part of a file."""
+    """
+    ``kill`` and a closed terminal clean up as Ctrl-C does, or they would leave a part of a file.
+    What is ignored, as ``nohup`` asks for, stays ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    numbers = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
     try:
-        before = signal.signal(signal.SIGTERM, interrupt)
+        before = {number: signal.signal(number, interrupt) for number in numbers}
     except ValueError:  # not the main thread: the host program's signals are not ours
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def megabytes(size: int | None) -> str:
     """``12.3 MB``, for a person to read."""
     return "unknown size" if size is None else f"{size / 1e6:,.1f} MB"
+
+
+def _plain(words: str) -> str:
+    return words

@@ -67,7 +67,9 @@ class LocalTarget:
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status()
-        return _as_json(describe_status(status, max_upload_bytes=conf.max_upload_bytes))
+        answer = describe_status(status, max_upload_bytes=conf.max_upload_bytes)
+        answer["in_use_by"] = status.present[1:]  # the first is this command itself
+        return _as_json(answer)
 
     def discard_pending_restore(self) -> Json:
         return _as_json(describe_discarded(services.discard_pending_restore(discarded_by=_user())))

@@ -39,8 +39,11 @@ class Command(StoreCommand):
         """Let the store take it, then save it."""
         if output == "-" and sys.stdout.isatty():
             raise CommandError("A snapshot is not for a terminal: redirect standard output.")
+        if output.endswith("/") and not Path(output).is_dir():
+            raise CommandError(f"There is no folder {output}. Create it, or choose another.")
         if output != "-":
             self._check(Path(output), force)
+        path = None
         with (
             open_target(url, local=local) as target,
             target.create_snapshot() as snapshot,
@@ -50,7 +53,11 @@ class Command(StoreCommand):
             if output == "-":
                 self._print(counted)
             else:
-                self._save(counted, Path(output), force, target.where)
+                path = self._save(counted, Path(output), force)
+        if path is not None:  # told when the bar is gone from the terminal
+            size = megabytes(path.stat().st_size)
+            self.say(f"A snapshot of {target.where} ({size}) is whole and on the disk:")
+            self.stdout.write(str(path))
 
     def _check(self, output: Path, force: bool) -> None:
         """Refuse a bad destination before the store does any work."""
@@ -59,13 +66,11 @@ class Command(StoreCommand):
         services.check_not_own(output)
         destination.check(output, overwrite=force)
 
-    def _save(self, snapshot: NamedSnapshot, output: Path, force: bool, where: str) -> None:
+    def _save(self, snapshot: NamedSnapshot, output: Path, force: bool) -> Path:
         path = output / snapshot.name if output.is_dir() else output
         services.check_not_own(path)  # the name may be the choice of a remote server
         destination.save(snapshot.chunks, path, overwrite=force)
-        size = megabytes(path.stat().st_size)
-        self.stderr.write(f"A snapshot of {where} ({size}) is whole and on the disk:")
-        self.stdout.write(str(path))
+        return path
 
     def _print(self, snapshot: NamedSnapshot) -> None:
         try:

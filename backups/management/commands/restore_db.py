@@ -55,6 +55,7 @@ class Command(StoreCommand):
     def _stage(self, target: Target, path: Path, *, yes: bool) -> None:
         services.check_not_live(path)
         with _open(path) as snapshot:
+            _check_is_one_file(path)
             size = path.stat().st_size
             self._explain(target, path, size)
             self._confirm("Stage it?", yes=yes)
@@ -63,14 +64,14 @@ class Command(StoreCommand):
         self._report(pending)
 
     def _explain(self, target: Target, path: Path, size: int) -> None:
-        self.stderr.write(
+        self.say(
             f"{path} ({megabytes(size)}) will be checked and staged on {target.where}.\n"
             "Nothing changes until its server is restarted. That start puts the snapshot in"
             " place of the current database, and keeps the current one beside it."
         )
         now = target.get_restore_status()
         if now["status"] == "pending":
-            self.stderr.write(
+            self.say(
                 f"It replaces the restore that {now['staged_by']} staged at {now['staged_at']}."
             )
 
@@ -120,7 +121,7 @@ class Command(StoreCommand):
     def _confirm(self, question: str, *, yes: bool) -> None:
         if yes:
             return
-        self.stderr.write(f"{question} [y/N] ", ending="")
+        self.say(f"{question} [y/N] ", ending="")
         self.stderr.flush()
         try:
             answer = input()
@@ -128,6 +129,17 @@ class Command(StoreCommand):
             raise CommandError("Nobody is there to answer: pass --yes.") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was changed.")
+
+
+def _check_is_one_file(path: Path) -> None:
+    """A copied database may have its newest rows beside it; staged alone it would lose them."""
+    for suffix in ("-wal", "-journal"):
+        sidecar = path.with_name(path.name + suffix)
+        if sidecar.exists() and sidecar.stat().st_size:
+            raise CommandError(
+                f"{path} is not the whole of it: rows are in {sidecar.name} beside it. Make one"
+                f" file of the two first: sqlite3 {path} \"VACUUM INTO '{path}.whole'\""
+            )
 
 
 def _open(path: Path) -> BinaryIO:

@@ -1,0 +1,415 @@
+"""``manage.py backup`` as real processes, on this machine's store and on a real server."""
+
+import os
+import pty
+import re
+import signal
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backups.client import MAGIC
+from tests.backups.commands import end, failing_checks, run, start
+from tests.backups.uploads import add_ballast, add_tasks
+from tests.backups.waiting import until
+from tests.backups.wire import Request, standing_in
+from tests.site import Server, Site, copy_site, task_names
+
+NAME = r"taskdog-backup-\d{8}-\d{6}\.db"
+LARGE = 60  # MB: long enough on its way to be interrupted
+
+
+@pytest.fixture(scope="module")
+def local(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site on this machine with the task 'local', which no test here changes."""
+    site = copy_site(template_site, tmp_path_factory.mktemp("local") / "data")
+    add_tasks(site.database, "local")
+    return site
+
+
+@pytest.fixture(scope="module")
+def remote(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server somewhere else with the task 'remote'."""
+    site = copy_site(template_site, tmp_path_factory.mktemp("remote") / "data")
+    add_tasks(site.database, "remote")
+    with site.serving() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the commands are run and write to: empty before."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# A file
+
+
+def test_backup_writes_the_file_and_prints_its_path(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", cwd=folder)
+    assert ended.code == 0, ended.err
+    assert re.fullmatch(NAME + "\n", ended.out)
+    path = folder / ended.out.strip()
+    assert names(folder) == [path.name]
+    assert task_names(path) == ["local"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "is whole and on the disk" in ended.err
+
+
+def test_backup_goes_where_it_is_asked_to(local: Site, folder: Path) -> None:
+    path = folder / "mine.db"
+    ended = run(local, "backup", "-o", str(path))
+    assert (ended.out, ended.code) == (f"{path}\n", 0), ended.err
+    assert names(folder) == ["mine.db"]
+    assert task_names(path) == ["local"]
+
+
+def test_backup_into_a_folder_is_named_after_the_time(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "--output", str(folder))
+    assert ended.code == 0, ended.err
+    (name,) = names(folder)
+    assert re.fullmatch(NAME, name)
+    assert ended.out == f"{folder / name}\n"
+
+
+def test_backup_to_standard_output_is_the_database_and_nothing_else(
+    local: Site, folder: Path
+) -> None:
+    ended = run(local, "backup", "-o", "-", cwd=folder)
+    assert ended.code == 0, ended.err
+    assert names(folder) == []
+    path = folder / "piped.db"
+    path.write_bytes(ended.stdout)
+    assert task_names(path) == ["local"]
+
+
+def test_backup_taken_while_the_site_is_served_leaves_the_site_alone(
+    site: Site, folder: Path
+) -> None:
+    with site.serving() as server:
+        server.http.headers["Connection"] = "close"  # else its stop waits for the next request
+        server.add_task("committed")
+        ended = run(site, "backup", "-o", str(folder / "mine.db"))
+        assert ended.code == 0, ended.err
+        assert server.task_names() == ["committed"]
+    assert task_names(folder / "mine.db") == ["committed"]
+
+
+# Refused
+
+
+def test_backup_refuses_to_overwrite_without_force(local: Site, folder: Path) -> None:
+    path = folder / "mine.db"
+    path.write_bytes(b"old")
+    ended = run(local, "backup", "-o", str(path))
+    assert (ended.out, ended.code) == ("", 1)
+    assert f"{path} exists already." in ended.err
+    assert "--force" in ended.err
+    assert path.read_bytes() == b"old"
+    assert names(folder) == ["mine.db"]
+
+    ended = run(local, "backup", "-o", str(path), "--force")
+    assert ended.code == 0, ended.err
+    assert task_names(path) == ["local"]
+    assert names(folder) == ["mine.db"]
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", ".pending-restore"])
+def test_backup_never_writes_onto_the_live_database_or_what_belongs_to_it(
+    local: Site, suffix: str
+) -> None:
+    before = local.files()
+    path = f"{local.database}{suffix}"
+    ended = run(local, "backup", "-o", path, "--force")
+    assert (ended.out, ended.code) == ("", 1)
+    assert f"{path} is a name that belongs to the live database." in ended.err
+    assert local.files() == before
+
+
+def test_remote_server_cannot_choose_the_live_database_s_name(local: Site) -> None:
+    before = local.files()
+    database = MAGIC + bytes(4080)
+
+    def choose(request: Request) -> None:
+        headers = {
+            "Content-Length": str(len(database)),
+            "Content-Disposition": 'attachment; filename="tasks.db"',
+        }
+        request.reply(200, headers, database)
+
+    with standing_in(choose) as server:
+        arguments = ("backup", "--url", server.url, "-o", str(local.data), "--force")
+        ended = run(local, *arguments, variables={"TASKDOG_API_KEY": "key"})
+    assert (ended.out, ended.code) == ("", 1)
+    assert "belongs to the live database" in ended.err
+    assert local.files() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [("none/mine.db", "There is no folder none."), ("x" * 300, "File name too long")],
+)
+def test_backup_to_a_place_that_cannot_be_is_refused_in_a_sentence(
+    local: Site, folder: Path, output: str, words: str
+) -> None:
+    ended = run(local, "backup", "-o", output, cwd=folder)
+    assert (ended.out, ended.code) == ("", 1)
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+    assert names(folder) == []
+
+
+def test_folder_that_is_not_there_is_not_taken_for_a_file(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "-o", "new/", cwd=folder)
+    assert ended.code == 1
+    assert "There is no folder new/" in ended.err
+    assert list(folder.iterdir()) == []
+
+
+def test_backup_is_not_printed_on_a_terminal(local: Site) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb") as terminal, os.fdopen(ours, "rb"):
+        ended = end(start(local, "backup", "-o", "-", stdout=terminal))
+    assert ended.code == 1
+    assert "A snapshot is not for a terminal" in ended.err
+
+
+# Failures
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage" * 1000])
+def test_backup_of_a_database_that_cannot_be_read_leaves_nothing(
+    site: Site, folder: Path, content: bytes | None
+) -> None:
+    if content is None:
+        site.database.unlink()
+    else:
+        site.database.write_bytes(content)
+    before = site.files()
+    ended = run(site, "backup", "-o", str(folder))
+    assert (ended.out, ended.code) == ("", 1)
+    assert str(site.database) in ended.err
+    assert "Traceback" not in ended.err
+    assert names(folder) == []
+    assert site.files() == before
+
+
+def test_standard_output_that_is_full_is_an_error_in_a_sentence(local: Site) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = end(start(local, "backup", "-o", "-", stdout=full))
+    assert ended.code == 1
+    assert "Standard output could not be written: No space left on device." in ended.err
+    assert "Traceback" not in ended.err
+    assert "Exception ignored" not in ended.err
+
+
+def test_reader_that_goes_away_is_an_error_in_a_sentence(local: Site) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        ended = end(start(local, "backup", "-o", "-", stdout=pipe))
+    assert ended.code == 1
+    assert "Whoever read the snapshot went away before its end." in ended.err
+    assert "Traceback" not in ended.err
+    assert "Exception ignored" not in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_in_the_middle_leaves_nothing(
+    local: Site, tmp_path: Path, folder: Path, number: signal.Signals
+) -> None:
+    large = copy_site(local, tmp_path / "large")
+    add_ballast(large.database, LARGE)
+    before = large.files()
+    process = start(large, "backup", "-o", str(folder / "mine.db"))
+    until(lambda: names(folder) == ["mine.db.part"])
+    process.send_signal(number)
+    ended = end(process)
+    assert (ended.out, ended.code) == ("", 130), ended.err
+    assert "Interrupted. Nothing was left behind." in ended.err
+    assert names(folder) == []
+    assert large.files() == before
+
+
+def test_closed_terminal_does_not_stop_what_nohup_started(local: Site, folder: Path) -> None:
+    path, goes_on = folder / "mine.db", threading.Event()
+    database = MAGIC + bytes(1_000_000)
+
+    def stall(request: Request) -> None:
+        request.reply(200, {"Content-Length": str(len(database))}, database[:-1])
+        goes_on.wait(20)
+        request.wfile.write(database[-1:])
+
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child inherits this
+    try:
+        with standing_in(stall) as slow:
+            variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": slow.url}
+            process = start(local, "backup", "-o", str(path), variables=variables)
+            until(lambda: names(folder) == ["mine.db.part"])
+            process.send_signal(signal.SIGHUP)
+            goes_on.set()
+            ended = end(process)
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+    assert ended.code == 0, ended.err
+    assert path.read_bytes() == database
+
+
+def test_interrupted_in_mid_download_leaves_nothing(local: Site, folder: Path) -> None:
+    interrupted = threading.Event()
+
+    def stall(request: Request) -> None:
+        request.reply(200, {"Content-Length": "9000000"}, MAGIC + bytes(1_000_000))
+        interrupted.wait(20)
+
+    with standing_in(stall) as slow:
+        variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": slow.url}
+        process = start(local, "backup", "-o", str(folder / "mine.db"), variables=variables)
+        until(lambda: names(folder) == ["mine.db.part"])
+        process.send_signal(signal.SIGINT)
+        ended = end(process)
+        interrupted.set()
+    assert (ended.out, ended.code) == ("", 130), ended.err
+    assert names(folder) == []
+
+
+# A remote server
+
+
+def test_backup_of_a_server_by_its_url(local: Site, remote: Server, folder: Path) -> None:
+    key = str(remote.http.headers["X-Api-Key"])
+    ended = run(
+        local, "backup", "--url", remote.url, cwd=folder, variables={"TASKDOG_API_KEY": key}
+    )
+    assert ended.code == 0, ended.err
+    assert re.fullmatch(NAME + "\n", ended.out)
+    assert remote.url in ended.err
+    assert task_names(folder / ended.out.strip()) == ["remote"]
+    assert len(names(folder)) == 1
+
+
+def test_environment_names_the_server_and_local_overrides_it(
+    local: Site, remote: Server, folder: Path
+) -> None:
+    variables = {
+        "TASKDOG_API_BASE_URL": f"{remote.url}/",
+        "TASKDOG_API_KEY": str(remote.http.headers["X-Api-Key"]),
+    }
+    for arguments, task in (((), "remote"), (("--local",), "local")):
+        path = folder / f"{task}.db"
+        ended = run(local, "backup", "-o", str(path), *arguments, variables=variables)
+        assert ended.code == 0, ended.err
+        assert task_names(path) == [task]
+
+
+def test_backup_of_a_server_to_standard_output(local: Site, remote: Server, folder: Path) -> None:
+    key = str(remote.http.headers["X-Api-Key"])
+    arguments = ("backup", "--url", remote.url, "-o", "-")
+    ended = run(local, *arguments, cwd=folder, variables={"TASKDOG_API_KEY": key})
+    assert ended.code == 0, ended.err
+    assert names(folder) == []
+    path = folder / "piped.db"
+    path.write_bytes(ended.stdout)
+    assert task_names(path) == ["remote"]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("wrong", "refused: Invalid API key"),
+        ("", "There is no API key for"),
+        ("schlüssel", "The API key has characters that no key has."),
+    ],
+)
+def test_wrong_key_is_told_and_leaves_nothing(
+    local: Site, remote: Server, folder: Path, key: str, words: str
+) -> None:
+    ended = run(
+        local, "backup", "--url", remote.url, cwd=folder, variables={"TASKDOG_API_KEY": key}
+    )
+    assert (ended.out, ended.code) == ("", 1)
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1", "did not answer: Connection refused. Check the URL"),
+        ("http://no.such.host.invalid", "did not answer"),
+        ("tasks.example.org", "is not the URL of a server"),
+        ("http://[", "is not the URL of a server"),
+    ],
+)
+def test_wrong_url_is_told_and_leaves_nothing(
+    local: Site, folder: Path, url: str, words: str
+) -> None:
+    ended = run(local, "backup", "--url", url, cwd=folder, variables={"TASKDOG_API_KEY": "key"})
+    assert (ended.out, ended.code) == ("", 1)
+    assert words in ended.err
+    assert url in ended.err
+    assert "Traceback" not in ended.err
+    assert names(folder) == []
+
+
+def test_certificates_that_are_missing_are_told_in_a_sentence(local: Site, folder: Path) -> None:
+    ended = run(
+        local,
+        *("backup", "--url", "https://127.0.0.1:1"),
+        cwd=folder,
+        variables={"TASKDOG_API_KEY": "key", "REQUESTS_CA_BUNDLE": "/no/such/file"},
+    )
+    assert ended.code == 1
+    assert "/no/such/file" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_url_and_local_together_make_no_sense(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "--local", "--url", "http://127.0.0.1:1", cwd=folder)
+    assert ended.code == 2
+    assert "not allowed with" in ended.err
+    assert names(folder) == []
+
+
+# Whatever else is wrong
+
+
+def test_backup_works_when_system_checks_fail(local: Site, folder: Path, tmp_path: Path) -> None:
+    variables = failing_checks(tmp_path)
+    assert run(local, "check", variables=variables).code == 1
+    ended = run(local, "backup", "-o", str(folder / "mine.db"), variables=variables)
+    assert ended.code == 0, ended.err
+    assert task_names(folder / "mine.db") == ["local"]
+
+
+def test_progress_of_a_backup_is_no_noise_in_a_log(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "-o", str(folder / "mine.db"))
+    assert "\x1b" not in ended.err
+    assert len(ended.err.splitlines()) == 2
+
+
+def test_watching_person_sees_how_far_it_is(local: Site, folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    path = folder / "mine.db"
+    with os.fdopen(theirs, "wb") as terminal:
+        arguments = ("backup", "-o", str(path))
+        process = start(local, *arguments, stderr=terminal, variables={"TERM": "xterm"})
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        seen = b""
+        while b"on the disk" not in seen:
+            seen += screen.read(4096)
+        ended = end(process)
+    assert (ended.out, ended.code) == (f"{path}\n", 0)
+    assert b"Saving" in seen
+    assert b"\x1b[31;1m" not in seen, "red is for errors"
+    assert seen.rindex(b"Saving") < seen.rindex(b"\x1b[2K") < seen.rindex(b"A snapshot of")

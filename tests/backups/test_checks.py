@@ -1,0 +1,100 @@
+import ast
+import inspect
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.apps import apps
+from django.core import checks as django_checks
+from pytest_django import Settings
+from rest_framework.permissions import IsAdminUser, IsAuthenticated
+
+from backups import checks
+from backups.checks import check_installation, check_settings
+
+EITHER = IsAdminUser | IsAuthenticated
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("BACKUPS_DATABASE", "archive", "E001"),
+    ("BACKUPS_NAME", "", "E002"),
+    ("BACKUPS_NAME", "a/b", "E002"),
+    ("BACKUPS_NAME", 'a"b', "E002"),
+    ("BACKUPS_NAME", "a\r\nX-Header: b", "E002"),
+    ("BACKUPS_NAME", "日本", "E002"),  # a header can't carry it as a file name
+    *(
+        (f"BACKUPS_{name}", value, number)
+        for name, number in (("MAX_UPLOAD_BYTES", "E003"), ("CHECK_SECONDS", "E004"))
+        for value in (0, -1, "10", None, True, float("inf"), float("nan"))
+    ),
+    *(
+        (f"BACKUPS_{name}_PERMISSION", value, number)
+        for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
+        for value in ("no.such.Class", "nodots", ".x", "os.path", IsAdminUser)
+    ),
+]
+RIGHT: list[tuple[str, Any]] = [
+    ("BACKUPS_NAME", "my-site.v2"),
+    ("BACKUPS_MAX_UPLOAD_BYTES", 1),
+    ("BACKUPS_CHECK_SECONDS", 0.5),
+    ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
+    ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
+]
+
+
+def test_site_as_it_is_passes() -> None:
+    assert check_settings() == []
+    assert check_installation() == []
+
+
+@pytest.mark.parametrize(("setting", "value", "number"), WRONG)
+def test_each_wrong_setting_is_named_with_a_hint(
+    setting: str, value: Any, number: str, settings: Settings
+) -> None:
+    setattr(settings, setting, value)
+    (message,) = check_settings()
+    assert message.id == f"backups.{number}"
+    assert message.is_serious()
+    assert setting in message.msg
+    assert repr(value)[:20] in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(("setting", "value"), RIGHT)
+def test_right_settings_pass(setting: str, value: Any, settings: Settings) -> None:
+    setattr(settings, setting, value)
+    assert check_settings() == []
+
+
+def test_wrong_database_names_the_ones_there_are(settings: Settings) -> None:
+    settings.BACKUPS_DATABASE = "archive"
+    (message,) = check_settings()
+    assert message.hint == "Choose one of: default."
+
+
+def test_another_app_in_front_is_a_warning() -> None:
+    def taskdog_first() -> Iterator[Any]:
+        yield apps.get_app_config("taskdog")
+
+    with mock.patch.object(apps, "get_app_configs", taskdog_first):
+        (message,) = check_installation()
+    assert (message.id, message.is_serious()) == ("backups.W001", False)
+    assert "'taskdog' is ready before it" in message.msg
+    assert message.hint
+
+
+def test_checks_are_registered() -> None:
+    registered = set(django_checks.registry.registry.get_checks())
+    assert {check_settings, check_installation} <= registered
+
+
+def test_check_ids_are_unique() -> None:
+    numbers = [
+        node.value
+        for node in ast.walk(ast.parse(inspect.getsource(checks)))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
+    ]
+    assert sorted(set(numbers)) == sorted(numbers)
+    assert len(numbers) == 7

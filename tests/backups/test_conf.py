@@ -1,0 +1,42 @@
+import pytest
+from pytest_django import Settings
+
+from backups.conf import conf
+
+DEFAULTS = {
+    "BACKUPS_DATABASE": ("database", "default"),
+    "BACKUPS_NAME": ("name", "taskdog"),  # the package of ROOT_URLCONF
+    "BACKUPS_MAX_UPLOAD_BYTES": ("max_upload_bytes", 10 * 1024**3),
+    "BACKUPS_CHECK_SECONDS": ("check_seconds", 300.0),
+    "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
+    "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
+    "BACKUPS_REMOTE_URL": ("remote_url", ""),
+    "BACKUPS_REMOTE_KEY": ("remote_key", ""),
+}
+
+
+def test_every_setting_is_known_here() -> None:
+    properties = {name for name in vars(type(conf)) if not name.startswith("_")}
+    assert properties == {name for name, _ in DEFAULTS.values()}
+
+
+@pytest.mark.parametrize("setting", DEFAULTS)
+def test_setting_that_is_absent_has_its_default(setting: str, settings: Settings) -> None:
+    if hasattr(settings, setting):
+        delattr(settings, setting)
+    name, default = DEFAULTS[setting]
+    assert getattr(conf, name) == default
+
+
+@pytest.mark.parametrize("setting", DEFAULTS)
+def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
+    name, default = DEFAULTS[setting]
+    other = f"{default}-other" if isinstance(default, str) else 7
+    setattr(settings, setting, other)
+    assert getattr(conf, name) == other
+
+
+def test_name_is_the_project_s_own(settings: Settings) -> None:
+    del settings.BACKUPS_NAME
+    settings.ROOT_URLCONF = "orchard.web.urls"
+    assert conf.name == "orchard"

@@ -1,0 +1,53 @@
+import os
+import pty
+import sys
+import threading
+
+import pytest
+from rich.console import Console
+
+from backups.management import progress
+from backups.management.progress import count, progress_bar
+
+
+def test_chunks_pass_unchanged_and_are_counted() -> None:
+    steps: list[int] = []
+    assert list(count([b"one", b"", b"three"], steps.append)) == [b"one", b"", b"three"]
+    assert steps == [3, 0, 5]
+
+
+def test_nothing_is_drawn_into_a_log_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("Saving", 10) as step:
+        step(10)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("total", [10, None])
+def test_a_bar_is_drawn_on_a_terminal(
+    total: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = pty.openpty()
+    drawn: list[bytes] = []
+
+    def watch() -> None:
+        try:
+            while chunk := os.read(ours, 1000):
+                drawn.append(chunk)
+        except OSError:  # Linux: the other end was closed
+            pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setattr(
+            progress,
+            "Console",
+            lambda stderr: Console(stderr=stderr, force_terminal=True, width=90),
+        )
+        with progress_bar("Saving", total) as step:
+            step(10)
+    watcher.join()
+    os.close(ours)
+    assert b"Saving" in b"".join(drawn)
+    assert capsys.readouterr().out == "", "standard output may be the snapshot itself"

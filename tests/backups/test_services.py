@@ -1,0 +1,267 @@
+import inspect
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.db.utils import ConnectionHandler
+from pytest_django import DjangoDbBlocker, Settings
+
+from backups import services
+from backups.exceptions import (
+    BackupNotSupportedError,
+    NoPendingRestoreError,
+    OwnFileError,
+    SnapshotFailedError,
+)
+from backups.store import PendingRestore
+from tests.backups.uploads import add_tasks, snapshot_of
+from tests.site import Site, task_names
+
+AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
+
+
+@pytest.fixture
+def live(
+    site: Site, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Site]:
+    """A site whose file is this process's live database."""
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", site.database)
+    with django_db_blocker.unblock():
+        yield site
+        services.release_presence()
+        connections["default"].close()
+
+
+def pending(*migrations: str) -> PendingRestore:
+    return PendingRestore(
+        size=1, sha256="ab" * 32, staged_at=AT, staged_by="laptop", migrations=migrations
+    )
+
+
+def test_public_surface_is_written_down() -> None:
+    defined = [
+        name
+        for name, value in vars(services).items()
+        if inspect.isfunction(value)
+        and value.__module__ == services.__name__
+        and not name.startswith("_")
+    ]
+    assert services.__all__ == sorted(defined)
+
+
+@pytest.mark.parametrize("name", services.__all__)
+def test_each_service_says_what_it_does(name: str) -> None:
+    assert getattr(services, name).__doc__
+
+
+# Which store
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory&cache=shared", ""])
+def test_in_memory_database_is_unsupported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", name)
+    with pytest.raises(BackupNotSupportedError, match="in memory"):
+        services.get_store()
+
+
+def test_other_databases_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}})
+    monkeypatch.setattr(services, "connections", other)
+    with pytest.raises(BackupNotSupportedError, match="'default' is unknown, not SQLite"):
+        services.get_store()
+
+
+@pytest.mark.parametrize("name", [":memory:"])
+def test_start_does_nothing_for_a_database_in_memory(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", name)
+    assert services.apply_pending_restore() is None
+    services.hold_presence()
+    services.release_presence()
+
+
+# Snapshot
+
+
+def test_snapshot_holds_what_was_committed_before_it(live: Site, tmp_path: Path) -> None:
+    add_tasks(live.database, "committed")
+    before = live.names()
+    with services.create_snapshot() as snapshot:
+        content = b"".join(snapshot)
+    assert len(content) == snapshot.size
+    assert live.names() == before
+    path = tmp_path / "taken.db"
+    path.write_bytes(content)
+    assert task_names(path) == ["committed"]
+
+
+def test_snapshot_of_a_missing_database_fails_and_creates_none(live: Site) -> None:
+    live.database.unlink()
+    with pytest.raises(SnapshotFailedError, match="There is no database at"):
+        services.create_snapshot()
+    assert not live.database.exists()
+
+
+@pytest.mark.parametrize("zone", [UTC, datetime.now().astimezone().tzinfo])
+def test_snapshot_is_named_in_utc(zone: object, settings: Settings) -> None:
+    settings.BACKUPS_NAME = "orchard"
+    moment = AT.astimezone(zone)  # type: ignore[arg-type]
+    assert services.snapshot_name(moment) == "orchard-backup-20261123-024538.db"
+
+
+# Stage, discard, status
+
+
+def test_staging_and_discarding_are_logged_with_who_did_it(
+    live: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = snapshot_of(live, tmp_path / "good.db", "restored")
+    before = live.names()
+    with caplog.at_level(logging.INFO, "backups.services"):
+        staged = services.stage_restore([path.read_bytes()], staged_by="laptop")
+        assert services.get_restore_status().pending == staged
+        discarded = services.discard_pending_restore(discarded_by="ann")
+    assert discarded == staged
+    assert f"staged by laptop: {staged.size} bytes, SHA-256 {staged.sha256}" in caplog.text
+    assert "discarded by ann" in caplog.text
+    assert live.names() == before
+
+
+def test_discarding_nothing_raises(live: Site) -> None:
+    with pytest.raises(NoPendingRestoreError):
+        services.discard_pending_restore(discarded_by="ann")
+
+
+def test_asking_for_the_status_writes_nothing(live: Site) -> None:
+    before = live.files()
+    status = services.get_restore_status()
+    assert (status.pending, status.last) == (None, None)
+    assert live.files() == before
+
+
+def test_staging_works_while_the_live_database_is_missing(live: Site, tmp_path: Path) -> None:
+    path = snapshot_of(live, tmp_path / "good.db", "restored")
+    live.database.unlink()
+    services.stage_restore([path.read_bytes()], staged_by="laptop")
+    assert not live.database.exists()
+    assert (live.data / "tasks.db.pending-restore").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("migrations", "words"),
+    [
+        ((), "The next start keeps"),
+        (("a.1",), "runs 1 migration on the snapshot, keeps"),
+        (("a.1", "a.2"), "runs 2 migrations on the snapshot, keeps"),
+    ],
+)
+def test_next_start_is_described_in_a_sentence(
+    live: Site, migrations: tuple[str, ...], words: str
+) -> None:
+    sentence = services.describe_next_start(pending(*migrations))
+    assert words in sentence
+    assert "tasks.db.pre-restore-<time>" in sentence
+
+
+# Paths that a person names
+
+
+@pytest.mark.parametrize("name", ["tasks.db", "tasks.db-wal", "tasks.db-shm", "tasks.db-journal"])
+def test_live_database_is_no_snapshot_to_restore(live: Site, name: str) -> None:
+    (live.data / name).touch()
+    with pytest.raises(OwnFileError, match="is the live database, not a snapshot"):
+        services.check_not_live(live.data / name)
+
+
+def test_live_database_is_known_by_any_other_name(live: Site, tmp_path: Path) -> None:
+    (tmp_path / "soft.db").symlink_to(live.database)
+    (tmp_path / "hard.db").hardlink_to(live.database)
+    for name in ("soft.db", "hard.db", "data/../data/tasks.db"):
+        with pytest.raises(OwnFileError):
+            services.check_not_live(tmp_path / name)
+
+
+def test_kept_copy_may_be_restored(live: Site, tmp_path: Path) -> None:
+    kept = snapshot_of(live, live.data / "tasks.db.pre-restore-20261123-024538")
+    services.check_not_live(kept)
+    services.check_not_live(tmp_path / "missing.db")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tasks.db",
+        "tasks.db-wal",
+        "tasks.db-journal",
+        "tasks.db.lock",
+        "tasks.db.pending-restore",
+        "tasks.db.pre-restore-20261123-024538",
+        "../data/tasks.db",
+    ],
+)
+def test_snapshot_may_not_be_written_onto_the_database_s_own_names(live: Site, name: str) -> None:
+    with pytest.raises(OwnFileError, match="belongs to the live database"):
+        services.check_not_own(live.data / name)
+
+
+def test_snapshot_may_be_written_beside_the_database(live: Site, tmp_path: Path) -> None:
+    services.check_not_own(live.data / "taskdog-backup-20261123-024538.db")
+    services.check_not_own(tmp_path / "tasks.db")
+    services.check_not_own(tmp_path / "missing" / "tasks.db")
+
+
+def test_snapshot_may_not_be_written_onto_the_link_that_the_settings_name(
+    live: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link.sqlite3"
+    link.symlink_to(live.database)
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", link)
+    for name in (link, live.database):
+        with pytest.raises(OwnFileError):
+            services.check_not_own(name)
+
+
+# Start
+
+
+def test_nothing_pending_is_a_noop(live: Site) -> None:
+    before = live.files()
+    assert services.apply_pending_restore() is None
+    assert live.files() == before
+
+
+def test_applied_restore_is_what_the_site_has_afterwards(
+    live: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = snapshot_of(live, tmp_path / "good.db", "restored")
+    services.stage_restore([path.read_bytes()], staged_by="laptop")
+    connections["default"].close()
+    receipt = services.apply_pending_restore()
+    assert receipt is not None
+    assert receipt.outcome == "applied"
+    assert task_names(live.database) == ["restored"]
+    assert f"the old database is kept as {receipt.kept}" in caplog.text
+
+
+def test_restore_that_was_tampered_with_is_refused_loudly_and_the_data_stay(
+    live: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_tasks(live.database, "live")
+    path = snapshot_of(live, tmp_path / "good.db", "restored")
+    services.stage_restore([path.read_bytes()], staged_by="laptop")
+    connections["default"].close()
+    with closing(sqlite3.connect(live.data / "tasks.db.pending-restore")) as pending_file:
+        pending_file.execute("CREATE TABLE backdoor (x)")
+    receipt = services.apply_pending_restore()
+    assert receipt is not None
+    assert receipt.outcome == "refused"
+    assert task_names(live.database) == ["live"]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "the site runs on its old data" in record.getMessage()
+    assert str(receipt.kept) in record.getMessage()

@@ -1,0 +1,134 @@
+import getpass
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from django.db import connections
+from pytest_django import DjangoDbBlocker, Settings
+
+from backups import files, services
+from backups.client import BackupClient
+from backups.exceptions import ClientError, NoPendingRestoreError, NotEnoughSpaceError
+from backups.management.targets import LocalTarget, RemoteTarget, open_target
+from tests.backups.uploads import snapshot_of
+from tests.site import Site
+
+URL = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def live(
+    site: Site, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Site]:
+    """A site whose file is this process's live database."""
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", site.database)
+    with django_db_blocker.unblock():
+        yield site
+        services.release_presence()
+        connections["default"].close()
+
+
+@pytest.fixture
+def good(template_site: Site, tmp_path: Path) -> Iterator[BinaryIO]:
+    with snapshot_of(template_site, tmp_path / "good.db").open("rb") as content:
+        yield content
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "local", "where"),
+    [
+        (None, "", False, "this machine's store"),
+        (None, "", True, "this machine's store"),
+        (URL, "", False, URL),
+        (None, f"{URL}/", False, URL),
+        (URL, "http://127.0.0.1:2", False, URL),
+        (None, URL, True, "this machine's store"),
+    ],
+)
+def test_option_comes_before_the_setting_and_local_before_both(
+    option: str | None, setting: str, local: bool, where: str, settings: Settings
+) -> None:
+    settings.BACKUPS_REMOTE_URL, settings.BACKUPS_REMOTE_KEY = setting, "key"
+    with open_target(option, local=local) as target:
+        assert target.where == where
+        assert isinstance(target, LocalTarget if local or where != URL else RemoteTarget)
+
+
+def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> None:
+    settings.BACKUPS_REMOTE_KEY = ""
+    with (
+        pytest.raises(ClientError, match=f"no API key for {URL}") as error,
+        open_target(URL, local=False),
+    ):
+        raise AssertionError("it was opened")
+    assert "TASKDOG_API_KEY" in error.value.hint
+
+
+def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:
+    """The commands print either, so the JSON has one shape."""
+    target, steps = LocalTarget(), list[int]()
+    staged = target.stage_restore(good, progress=steps.append)
+    local = staged, target.get_restore_status(), target.discard_pending_restore()
+    assert sum(steps) == staged["size"]
+
+    good.seek(0)
+    connections["default"].close()
+    services.release_presence()
+    with live.serving() as server, BackupClient(server.url, live.key) as client:
+        remote = RemoteTarget(client)
+        answers = (
+            remote.stage_restore(good, progress=lambda _: None),
+            remote.get_restore_status(),
+            remote.discard_pending_restore(),
+        )
+
+    for ours, theirs in zip(local, answers, strict=True):
+        differ = ("staged_at", "staged_by", "in_use_by")
+        assert ours.keys() == theirs.keys()
+        assert {name: type(value) for name, value in ours.items()} == {
+            name: type(value) for name, value in theirs.items()
+        }
+        assert {name: ours[name] for name in ours if name not in differ} == {
+            name: theirs[name] for name in theirs if name not in differ
+        }
+
+
+def test_local_snapshot_is_given_back_at_the_end(live: Site) -> None:
+    before = live.names()
+    with LocalTarget().create_snapshot() as snapshot:
+        assert snapshot.name.startswith("taskdog-backup-")
+        assert sum(map(len, snapshot.chunks)) == snapshot.size
+    assert live.names() == before
+
+
+def test_full_disk_is_told_before_a_byte_is_copied(
+    live: Site, good: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
+    before, steps = live.files(), list[int]()
+    with pytest.raises(NotEnoughSpaceError):
+        LocalTarget().stage_restore(good, progress=steps.append)
+    assert steps == []
+    assert live.files() == before
+
+
+def test_local_store_records_who_asked(live: Site, good: BinaryIO) -> None:
+    staged = LocalTarget().stage_restore(good, progress=lambda _: None)
+    assert staged["staged_by"] == f"{getpass.getuser()} (manage.py)"
+
+
+def test_user_without_a_name_is_still_told_apart_from_the_api(
+    live: Site, good: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    staged = LocalTarget().stage_restore(good, progress=lambda _: None)
+    assert staged["staged_by"] == "manage.py"
+
+
+def test_discarding_nothing_raises(live: Site) -> None:
+    with pytest.raises(NoPendingRestoreError):
+        LocalTarget().discard_pending_restore()

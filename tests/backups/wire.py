@@ -1,0 +1,90 @@
+"""HTTP by hand: requests that stop in the middle, and servers that answer badly."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+SECONDS = 30.0
+
+
+def start_request(
+    url: str, method: str, path: str, headers: dict[str, str | bytes]
+) -> HTTPConnection:
+    """Send the head of a request and nothing of its body."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)
+    connection.putrequest(method, path)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    return connection
+
+
+def answer_to_head(
+    url: str, method: str, path: str, headers: dict[str, str | bytes], body: bytes = b""
+) -> tuple[int, bytes]:
+    """The answer to a request whose body never comes, or only its first bytes."""
+    with closing(start_request(url, method, path, headers)) as connection:
+        if body:
+            connection.send(body)
+        response: HTTPResponse = connection.getresponse()
+        return response.status, response.read()
+
+
+class Request(BaseHTTPRequestHandler):
+    """What the stand-in server was asked, and the means to answer it."""
+
+    protocol_version = "HTTP/1.1"
+    server: "StandIn"
+
+    def handle_any(self) -> None:
+        """Let the test answer; the connection ends with that."""
+        self.close_connection = True
+        self.server.asked.append((self.command, self.path, dict(self.headers)))
+        self.server.answer(self)
+
+    do_GET = do_POST = do_DELETE = handle_any  # noqa: N815  # as http.server calls them
+
+    def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        """Send exactly this, and nothing after it."""
+        self.send_response_only(status)
+        self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+class StandIn(ThreadingHTTPServer):
+    """A server that does what a healthy one never does."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[Request], None]) -> None:
+        """Listen on a free port."""
+        super().__init__(("127.0.0.1", 0), Request)
+        self.answer = answer
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def standing_in(answer: Callable[[Request], None]) -> Iterator[StandIn]:
+    """Serve ``answer`` to every request, in the background."""
+    with StandIn(answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

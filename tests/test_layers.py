@@ -1,0 +1,139 @@
+"""The arrows between the modules point one way; read from the source, nothing is imported."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+APP = CHECKOUT / "backups"
+
+# The core knows neither Django nor the network: of this app each may import these, and of the
+# rest of the world the standard library.
+CORE = {
+    "backups": (),
+    "backups.exceptions": (),
+    "backups.files": (),
+    "backups.child": (),
+    "backups.store": (),
+    "backups.destination": ("backups", "backups.files", "backups.exceptions"),
+    "backups.sqlite": (),
+    "backups.sqlite.*": (
+        "backups",
+        "backups.child",
+        "backups.exceptions",
+        "backups.files",
+        "backups.sqlite",
+        "backups.sqlite.*",
+        "backups.store",
+    ),
+}
+FRONT = [  # what stands before the services
+    "backups.apps",
+    "backups.management.*",
+    "backups.serializers",
+    "backups.startup",
+    "backups.urls",
+    "backups.views",
+]
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module of the app by its name, parsed."""
+    found = {}
+    for path in sorted(APP.rglob("*.py")):
+        parts = path.relative_to(CHECKOUT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text())
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str, *, at_once: bool = False) -> Iterator[str]:
+    """What a module imports, wherever in it, or ``at_once``, while it is imported itself."""
+    nodes = MODULES[name].body if at_once else ast.walk(MODULES[name])
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{name} has a relative import"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            in_app = [each for each in inner if each in MODULES]
+            yield from in_app or [node.module]
+
+
+def matching(*patterns: str) -> list[str]:
+    return [name for name in MODULES if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def test_the_source_is_read_as_it_is() -> None:
+    assert {"backups.views", "backups.sqlite.store", "backups.management.commands.backup"} <= set(
+        MODULES
+    )
+    assert "backups.services" in set(imports("backups.views"))
+    assert "backups.sqlite.store" in set(imports("backups.services"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_backups_does_not_import_taskdog(name: str) -> None:
+    assert not [module for module in imports(name) if module.partition(".")[0] == "taskdog"]
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not node.value.startswith("taskdog."), "a dotted path is an import too"
+
+
+@pytest.mark.parametrize("name", matching(*CORE))
+def test_core_imports_only_the_standard_library_and_what_is_below_it(name: str) -> None:
+    allowed = [
+        pattern for layer, below in CORE.items() if fnmatch(name, layer) for pattern in below
+    ]
+    others = [module for module in imports(name) if not is_standard(module)]
+    wrong = [module for module in others if not any(fnmatch(module, each) for each in allowed)]
+    assert not wrong
+
+
+def test_client_needs_requests_and_no_django() -> None:
+    others = {module for module in imports("backups.client") if not is_standard(module)}
+    assert others == {"requests", "backups.destination", "backups.exceptions"}
+
+
+@pytest.mark.parametrize("name", matching(*FRONT))
+def test_every_entrance_goes_through_the_services(name: str) -> None:
+    assert not [module for module in imports(name) if module.startswith("backups.sqlite")]
+
+
+def test_nobody_but_services_and_releases_knows_of_sqlite() -> None:
+    users = {
+        name
+        for name in MODULES
+        if not name.startswith("backups.sqlite")
+        and any(module.startswith("backups.sqlite") for module in imports(name))
+    }
+    assert users == {"backups.services", "backups.releases"}
+
+
+def test_what_the_services_stand_on_does_not_know_them() -> None:
+    for name in ("backups.releases", "backups.migrate", "backups.conf", "backups.store"):
+        assert "backups.services" not in set(imports(name)), name
+
+
+def test_arrows_make_no_circle() -> None:
+    """But for what the child that migrates imports in a process of its own."""
+    below = {
+        name: {each for each in imports(name, at_once=True) if each in MODULES} for name in MODULES
+    }
+    while lowest := [name for name, others in below.items() if not others]:
+        for name in lowest:
+            del below[name]
+        for others in below.values():
+            others.difference_update(lowest)
+    assert not below
