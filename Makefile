@@ -26,7 +26,7 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
 test: $(VENV)/.development  ## all tests but those that need a browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser

@@ -4,11 +4,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from backups import files
 from backups.exceptions import DestinationError
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False) -> None:
@@ -64,17 +67,22 @@ def _refuse_existing(destination: Path) -> None:
 def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
     """The locked, empty ``.part``; gone at the end, whether it was renamed or not."""
     part = destination.with_name(f"{destination.name}.part")
-    descriptor = _open_locked(part)
+    # A signal that ends a command raises wherever the process is: not between the moment in
+    # which the file is there and the one in which it is sure to be removed.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
-        os.fchmod(descriptor, 0o600)
-        os.ftruncate(descriptor, 0)
+        descriptor = _open_locked(part)
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.fchmod(descriptor, 0o600)
+            os.ftruncate(descriptor, 0)
             yield part, descriptor
         finally:
             if _is_named(part, descriptor):  # else renamed, and the name may be another's by now
                 files.unlink(part)
+            os.close(descriptor)
     finally:
-        os.close(descriptor)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _open_locked(part: Path) -> int:

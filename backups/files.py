@@ -123,9 +123,20 @@ def copy_attributes(source: Path, destination: Path) -> None:
     if (wanted.st_uid, wanted.st_gid) != (now.st_uid, now.st_gid):
         os.chown(destination, wanted.st_uid, wanted.st_gid)
     os.chmod(destination, stat.S_IMODE(wanted.st_mode))
-    if hasattr(os, "listxattr"):
-        for name in os.listxattr(source):
-            os.setxattr(destination, name, os.getxattr(source, name))
+    for name in _extended_attributes(source):
+        os.setxattr(destination, name, os.getxattr(source, name))
+
+
+def _extended_attributes(path: Path) -> list[str]:
+    """Their names; none where the system or the file system (e.g. FUSE) has no such thing."""
+    if not hasattr(os, "listxattr"):
+        return []
+    try:
+        return os.listxattr(path)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return []
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ connected, which they are not yet while the site is starting up.
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from backups.child import last_line, run_module
 from backups.exceptions import RestoreRefusedError
@@ -40,7 +41,8 @@ def main(alias: str, database: str) -> None:
     from backups import startup
 
     startup.is_wanted = False  # the parent is alone with the live database, on our behalf
-    settings.DATABASES[alias]["NAME"] = database
+    # A URI that does not create: our parent may be dead by now, and the file swept.
+    settings.DATABASES[alias]["NAME"] = f"file:{quote(database)}?mode=rw"
     django.setup()
     call_command("migrate", database=alias, interactive=False, verbosity=1)
     print(DONE)

@@ -43,6 +43,15 @@ def start() -> None:
     except Exception:
         # The database is whole between any two steps, so the site can start whatever this was.
         logger.exception("no restore could be applied")
+        _hold_presence_anyway()
+
+
+def _hold_presence_anyway() -> None:
+    """Whatever failed, this process is going to use the database: no other may replace it."""
+    try:
+        services.hold_presence()
+    except Exception:
+        logger.exception("this process can't tell others that it uses the database")
 
 
 def _command() -> str:

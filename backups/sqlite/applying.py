@@ -34,10 +34,10 @@ from backups.exceptions import (
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
 from backups.sqlite.manifest import Manifest, sweep_manifests
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import append_receipt, read_receipts
 from backups.sqlite.release import Release
-from backups.sqlite.staging import make_pending
+from backups.sqlite.staging import make_pending, unlink_pending_sidecars
 from backups.sqlite.temporary import temporary_file
 from backups.sqlite.validation import check_snapshot
 from backups.store import Receipt
@@ -61,7 +61,7 @@ def apply_pending(paths: StorePaths, *, release: Release, check_seconds: float) 
     try:
         manifest = _verify(paths)
         manifest = _bring_to_this_release(paths, manifest, release, check_seconds)
-        kept = _replace_live(paths, moment)
+        kept = _replace_live(paths, moment) or _kept_by(paths, manifest)
         reason = _make_durable(paths)
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
@@ -87,8 +87,9 @@ def repair(paths: StorePaths) -> Receipt | None:
     manifest = Manifest.read(paths.manifest(live))
     receipt = None
     if manifest is not None and manifest.sha256 == live and not _is_recorded(paths, manifest):
-        kept = next(reversed(paths.pre_restores()), None)
-        receipt = _receipt(datetime.now(UTC), "applied", "", manifest, kept, 0.0)
+        receipt = _receipt(
+            datetime.now(UTC), "applied", "", manifest, _kept_by(paths, manifest), 0.0
+        )
         append_receipt(paths, receipt)
     for path in manifests:
         files.unlink(path)
@@ -106,8 +107,8 @@ def needs_repair(paths: StorePaths) -> bool:
 
 
 def _verify(paths: StorePaths) -> Manifest:
-    for suffix in ("-wal", "-journal"):
-        beside = paths.beside(f".pending-restore{suffix}")
+    wal, _, journal = paths.pending_sidecars
+    for beside in (wal, journal):
         if beside.exists() and beside.stat().st_size:
             raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
     size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
@@ -201,12 +202,15 @@ def _make_durable(paths: StorePaths) -> str:
 
 
 def _set_aside(paths: StorePaths, moment: datetime) -> Path | None:
-    """Take the pending name away, so that the next start does not try again."""
+    """Take the pending name away, sidecars included, so that the next start does not try again."""
     attempt = 1
     while (refused := paths.refused(moment, attempt)).exists():
         attempt += 1
     try:
         files.replace(paths.pending, refused)
+        for suffix, sidecar in zip(SIDECARS, paths.pending_sidecars, strict=True):
+            if sidecar.exists():
+                files.replace(sidecar, refused.with_name(refused.name + suffix))
         files.sync_folder(paths.folder)
     except OSError:
         return None
@@ -219,6 +223,7 @@ def _conclude(paths: StorePaths, receipt: Receipt) -> None:
         if receipt.outcome != "blocked" or _is_news(paths, receipt):
             append_receipt(paths, receipt)
         if receipt.outcome != "blocked":
+            unlink_pending_sidecars(paths)
             sweep_manifests(paths, but=None)
     except OSError:
         return
@@ -228,6 +233,15 @@ def _is_recorded(paths: StorePaths, manifest: Manifest) -> bool:
     """Whether the crash came after the receipt."""
     last = next(reversed(read_receipts(paths)), None)
     return last is not None and (last.outcome, last.staged_at) == ("applied", manifest.staged_at)
+
+
+def _kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
+    """
+    What a try that a crash interrupted has kept: the newest copy, if it was made after the
+    restore was staged. Names sort by time.
+    """
+    earliest = paths.pre_restore(manifest.staged_at)
+    return max((kept for kept in paths.pre_restores() if kept >= earliest), default=None)
 
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:

@@ -15,7 +15,9 @@ def database_file(name: str | Path) -> Path:
     Source: https://www.sqlite.org/uri.html
     """
     text = str(name)
-    if not isinstance(name, Path) and (text in ("", ":memory:") or "mode=memory" in text):
+    if not isinstance(name, Path) and (
+        text in ("", ":memory:") or text.startswith("file::memory:") or "mode=memory" in text
+    ):
         raise BackupNotSupportedError(
             "The database lives in memory: there is no file to take a snapshot of or to restore."
         )

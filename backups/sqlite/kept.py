@@ -95,8 +95,8 @@ def _kept_raw(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
     kept = None
     if there:
         kept = _under_first_free_name(paths, moment, lambda name: _copy_set(paths, there, name))
-        files.sync_folder(paths.folder)
     try:
+        files.sync_folder(paths.folder)  # before the unlinks: the copies must outlive a power cut
         for sidecar in paths.sidecars:
             files.unlink(sidecar)
         files.sync_folder(paths.folder)

@@ -21,6 +21,8 @@ from backups.exceptions import RestoreBlockedError
 from backups.sqlite.connection import connect
 from backups.sqlite.paths import StorePaths
 
+RUINED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover what is hot
 BUSY_SECONDS = 2.0  # how long to wait for another program's lock before giving up for this start
 
 
@@ -32,18 +34,24 @@ def is_readable(database: Path) -> bool:
     """
     Whether SQLite takes it for a database. Opened read-only: that neither recovers nor
     checkpoints, and its close unlinks nothing.
+
+    :raises RestoreBlockedError: it can't be told now. To open a ruined database for writing
+        would be the end of its -wal, which may be all that is left of it.
     """
     try:
         with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
-        return not _is_ruined(error)
+        if _code(error) in RUINED:
+            return False
+        if _code(error) not in NEEDS_WRITING:
+            raise _explain(error, database) from error
     return True
 
 
-def _is_ruined(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
-    return code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+def _code(error: sqlite3.Error) -> int:
+    """The primary code, which is the low byte. 0 if there is none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 @contextlib.contextmanager
@@ -60,7 +68,7 @@ def settled(paths: StorePaths) -> Iterator[int]:
         stack.callback(os.close, descriptor)
         connection = connect(paths.database, timeout=BUSY_SECONDS)
         stack.callback(connection.close)
-        journal_mode = _recover(connection, paths)
+        journal_mode = _recover(connection, paths.database)
         try:
             _fold_into_one_file(connection, paths)
             files.sync(descriptor)
@@ -70,18 +78,18 @@ def settled(paths: StorePaths) -> Iterator[int]:
             if os.path.samestat(os.fstat(descriptor), os.stat(paths.database)):
                 _unsettle(connection, journal_mode)
             if isinstance(error, sqlite3.Error):
-                raise _explain(error, paths) from error
+                raise _explain(error, paths.database) from error
             raise
 
 
-def _recover(connection: sqlite3.Connection, paths: StorePaths) -> str:
+def _recover(connection: sqlite3.Connection, database: Path) -> str:
     """Recover what is hot, and tell the journal mode to give the database back in."""
     try:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     except sqlite3.Error as error:
-        raise _explain(error, paths) from error
+        raise _explain(error, database) from error
     return str(journal_mode)
 
 
@@ -109,12 +117,12 @@ def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _explain(error: sqlite3.Error, paths: StorePaths) -> RestoreBlockedError | RuinedError:
-    if _is_ruined(error):
+def _explain(error: sqlite3.Error, database: Path) -> RestoreBlockedError | RuinedError:
+    if _code(error) in RUINED:
         return RuinedError(str(error))
     hint = None
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+    if _code(error) == sqlite3.SQLITE_BUSY:
         hint = "Close the program that has the database open, then restart the server."
     return RestoreBlockedError(
-        f"SQLite could not settle {paths.database} before it is replaced: {error}.", hint=hint
+        f"SQLite could not settle {database} before it is replaced: {error}.", hint=hint
     )

@@ -14,6 +14,8 @@ TEMPORARY = (
     "keeping",  # the old database, where it can't be kept by a link
 )
 
+SIDECARS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+
 
 def timestamp(moment: datetime) -> str:
     """``20261123-024538``: UTC, sorts by time, and is safe in a file name."""
@@ -48,7 +50,8 @@ class StorePaths:
     @property
     def sidecars(self) -> tuple[Path, Path, Path]:
         """SQLite's own: a stale one next to a new database is replayed into it."""
-        return self.beside("-wal"), self.beside("-shm"), self.beside("-journal")
+        wal, shm, journal = map(self.beside, SIDECARS)
+        return wal, shm, journal
 
     @property
     def lock(self) -> Path:
@@ -59,6 +62,12 @@ class StorePaths:
     def pending(self) -> Path:
         """A snapshot that passed every check and waits for the next start."""
         return self.beside(".pending-restore")
+
+    @property
+    def pending_sidecars(self) -> tuple[Path, Path, Path]:
+        """What a program leaves that opens the pending file, which nobody should."""
+        wal, shm, journal = (self.beside(f".pending-restore{end}") for end in SIDECARS)
+        return wal, shm, journal
 
     def manifest(self, sha256: str) -> Path:
         """What is known of a pending file, named after its hash so that the two can't mix."""

@@ -45,6 +45,7 @@ class Presence:
         self._lock = lock
         self._owner_of = owner_of
         self._descriptor: int | None = None
+        self._is_alone = False
         _presences.add(self)
 
     @property
@@ -72,26 +73,28 @@ class Presence:
         :raises OSError: if the lock file can't be opened.
         """
         if self._descriptor is not None:
-            return locks.try_exclusive(self._descriptor, keep_shared=True)
+            self._is_alone = locks.try_exclusive(self._descriptor, keep_shared=True)
+            return self._is_alone
         descriptor = _open_lock(self._lock, self._owner_of)
         try:
             if locks.try_exclusive(descriptor, keep_shared=False):
-                self._descriptor = descriptor
+                self._descriptor, self._is_alone = descriptor, True
         finally:
-            if self._descriptor is None:
+            if not self._is_alone:
                 os.close(descriptor)
-        return self._descriptor is not None
+        return self._is_alone
 
     def share(self) -> None:
         """From alone to present, with never a moment of neither."""
         assert self._descriptor is not None
         locks.step_down(self._descriptor)
+        self._is_alone = False
 
     def leave(self) -> None:
         """Let go. Does nothing if nothing is held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor, self._is_alone = None, False
 
     def others(self) -> list[Holder]:
         """Who else is present, as far as the system tells. Reads only."""
@@ -106,8 +109,13 @@ class Presence:
         return [Holder(os.getpid(), _command(os.getpid())), *self.others()]
 
     def _rejoin_after_fork(self) -> None:
-        """Swap the inherited descriptor for one of our own; the inherited lock covers the gap."""
-        if self._descriptor is None:
+        """
+        Swap the inherited descriptor for one of our own; the inherited lock covers the gap.
+
+        A child of a process that is alone keeps the inherited one: it would wait for its parent,
+        which may be waiting for it. It then counts as present under its parent's pid.
+        """
+        if self._descriptor is None or self._is_alone:
             return
         inherited = self._descriptor
         try:

@@ -47,8 +47,8 @@ def stage(
 
     Errors are those of ``BackupStore.stage_restore``.
     """
-    check_room(paths, at_least, max_bytes=max_bytes)
     try:
+        check_room(paths, at_least, max_bytes=max_bytes)
         with temporary_file(paths, "incoming") as incoming:
             size, sha256 = _receive(incoming, chunks, paths, max_bytes)
             historic = release.historic()
@@ -91,10 +91,22 @@ def check_room(paths: StorePaths, size: int, *, max_bytes: int) -> None:
 
 
 def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
-    """Give a synced file, whose manifest this is, the pending name: the commit of staging."""
+    """
+    Give a synced file, whose manifest this is, the pending name: the commit of staging.
+
+    What a program that opened the pending file has left beside it goes first: it is of another
+    file than this one. If the rename fails, the new manifest goes again.
+    """
     with files.exclusive_folder(paths.folder):
-        manifest.write(paths)
-        files.replace(source, paths.pending)
+        before = paths.manifests()
+        try:
+            manifest.write(paths)
+            unlink_pending_sidecars(paths)
+            files.replace(source, paths.pending)
+        except OSError:
+            if paths.manifest(manifest.sha256) not in before:
+                files.unlink(paths.manifest(manifest.sha256))
+            raise
         files.sync_folder(paths.folder)
         sweep_manifests(paths, but=manifest.sha256)
 
@@ -113,12 +125,19 @@ def discard(paths: StorePaths) -> Manifest | None:
             manifest = find_manifest(paths)
             files.unlink(paths.pending)
             files.sync_folder(paths.folder)
+            unlink_pending_sidecars(paths)
             sweep_manifests(paths, but=None)
     except OSError as error:
         raise StoreFolderError(
             f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
         ) from error
     return manifest
+
+
+def unlink_pending_sidecars(paths: StorePaths) -> None:
+    """Remove what SQLite leaves beside a pending file that some program has opened."""
+    for sidecar in paths.pending_sidecars:
+        files.unlink(sidecar)
 
 
 def _receive(

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,6 +86,9 @@ class SqliteBackupStore(BackupStore):
         try:
             is_alone = self._presence.try_alone()
         except OSError as error:
+            # To be present it is enough to read the lock file; others must not think us away.
+            with suppress(StoreFolderError):
+                self.hold_presence()
             return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
         if not is_alone:
             self.hold_presence()  # waits while an applier is at work
@@ -148,12 +152,11 @@ class SqliteBackupStore(BackupStore):
 
     def _pending(self) -> PendingRestore | None:
         try:
-            manifest = find_manifest(self._paths)
+            with files.exclusive_folder(self._paths.folder):  # the file and its manifest at once
+                manifest = find_manifest(self._paths)
+                return self._describe(manifest) if manifest else self._describe_unknown()
         except FileNotFoundError:
             return None
-        if manifest is not None:
-            return self._describe(manifest)
-        return self._describe_unknown()
 
     def _describe(self, manifest: Manifest) -> PendingRestore:
         return PendingRestore(

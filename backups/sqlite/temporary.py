@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups import files
-from backups.sqlite.paths import StorePaths
-
-SIDECARS = ("-journal", "-wal", "-shm")  # what SQLite may have left beside an unfinished file
+from backups.sqlite.paths import SIDECARS, StorePaths
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ def sweep(paths: StorePaths) -> list[Path]:
     Remove what killed processes left, and return its names. Leaves alone what has an owner.
 
     A sidecar goes with its file, and before it, so that a crash in the middle of the sweep
-    leaves nothing that the next one would not find.
+    leaves nothing that the next one would not find. What can't be removed, e.g. since it is
+    another user's, waits for the next sweep: no start fails for it.
     """
     return [
         path
@@ -101,13 +100,13 @@ def _is_still_named(path: Path, descriptor: int) -> bool:
 def _remove_if_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # gone meanwhile, or not ours
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         Temporary(path, descriptor).remove()
-    except BlockingIOError:
-        return False  # its owner is at work
+    except OSError:
+        return False  # its owner is at work (BlockingIOError), or the system refuses
     finally:
         os.close(descriptor)
     return True

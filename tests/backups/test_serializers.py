@@ -1,6 +1,9 @@
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
+from django.db import connections
 from rest_framework.renderers import JSONRenderer
 
 from backups import exceptions
@@ -31,6 +34,14 @@ RECEIPT = Receipt(
     kept="tasks.db.pre-restore-20261123-024538",
     seconds=0.5,
 )
+
+
+@pytest.fixture(autouse=True)
+def database_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restore is pending only where the database is a file; another test may have none."""
+    database = tmp_path / "tasks.db"
+    database.write_bytes(b"rows")
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", database)
 
 
 def test_pending_restore_has_one_shape_wherever_it_shows() -> None:

@@ -1,0 +1,318 @@
+"""
+Databases to test with: whole ones, ones that a killed process left, and every kind of bad one.
+
+The schema is a small site of its own: owners, items that refer to them, and Django's table of
+migrations. A hot WAL or journal is made by a real process that is killed with ``kill -9``.
+"""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from backups.sqlite.manifest import Manifest
+
+MIGRATIONS = ("shop.0001_initial", "shop.0002_prices")
+PAGE_BYTES = 4096
+
+
+# Whole databases
+
+
+def healthy(
+    path: Path, *names: str, journal_mode: str = "delete", page_size: int = PAGE_BYTES
+) -> Path:
+    """A database of this release, with these items; one file, whatever its journal mode."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA page_size={page_size}")
+        connection.execute(f"PRAGMA journal_mode={journal_mode}")
+        connection.executescript(
+            """
+            CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+            CREATE TABLE items (
+                id INTEGER PRIMARY KEY, name TEXT NOT NULL, owner INTEGER REFERENCES owners (id)
+            );
+            CREATE INDEX items_by_name ON items (name);
+            CREATE TABLE django_migrations (
+                id INTEGER PRIMARY KEY, app TEXT, name TEXT, applied TEXT
+            );
+            INSERT INTO django_migrations (app, name) VALUES ('shop', '0001_initial');
+            """
+        )
+        add_prices(connection)
+        add(connection, *names)
+    return path
+
+
+def add_prices(connection: sqlite3.Connection) -> None:
+    """What the second migration does."""
+    connection.execute("CREATE TABLE prices (id INTEGER PRIMARY KEY, item INTEGER, cents INTEGER)")
+    connection.execute("INSERT INTO django_migrations (app, name) VALUES ('shop', '0002_prices')")
+
+
+def add(connection: sqlite3.Connection, *names: str) -> None:
+    """Commit these items."""
+    connection.executemany("INSERT INTO items (name) VALUES (?)", [(name,) for name in names])
+    connection.commit()
+
+
+def older(path: Path, *names: str) -> Path:
+    """A database that lacks the second migration."""
+    return _changed(
+        healthy(path, *names),
+        "DROP TABLE prices; DELETE FROM django_migrations WHERE name = '0002_prices';",
+    )
+
+
+def large(path: Path, *names: str, rows: int = 20_000) -> Path:
+    """A database of some megabytes, so that to copy it takes a while."""
+    healthy(path, *names)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany(
+            "INSERT INTO owners (name) VALUES (?)", ((f"{n:0300}",) for n in range(rows))
+        )
+        connection.commit()
+    return path
+
+
+# Databases that a killed process left
+
+
+def hot_wal(path: Path, *names: str, in_main: tuple[str, ...] = ()) -> Path:
+    """In WAL mode; ``names`` were committed, and are in the WAL only."""
+    healthy(path, *in_main, journal_mode="wal")
+
+    def write() -> None:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        add(connection, *names)
+
+    in_killed_process(write)
+    assert path.with_name(path.name + "-wal").stat().st_size > 0
+    return path
+
+
+def hot_journal(path: Path, *names: str) -> Path:
+    """In DELETE mode; a transaction had written to the main file when its process was killed."""
+    healthy(path, *names)
+
+    def write() -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA cache_size=1")  # so that it writes before it commits
+        connection.execute("BEGIN")
+        connection.execute("UPDATE items SET name = 'never committed'")
+        for number in range(300):
+            connection.execute("INSERT INTO items (name) VALUES (?)", (f"{number:0500}",))
+
+    in_killed_process(write)
+    assert path.with_name(path.name + "-journal").stat().st_size > 0
+    return path
+
+
+def persistent_journal(path: Path, *names: str) -> Path:
+    """Written in PERSIST mode, which leaves a journal that is not hot beside the database."""
+    healthy(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=PERSIST")
+        add(connection, *names or ("persisted",))
+    assert path.with_name(path.name + "-journal").stat().st_size > 0
+    return path
+
+
+def orphan_wal(path: Path, *names: str) -> Path:
+    """A hot WAL whose main file was deleted."""
+    hot_wal(path, *names).unlink()
+    return path
+
+
+def ruined(path: Path) -> Path:
+    """Its first page is overwritten, and there is a WAL beside it."""
+    hot_wal(path, "lost")
+    path.with_name(path.name + "-shm").unlink()
+    wal = path.with_name(path.name + "-wal")
+    content = bytearray(wal.read_bytes())
+    content[32:] = os.urandom(len(content) - 32)  # no frame of it is valid any more
+    wal.write_bytes(content)
+    path.write_bytes(b"\xde\xad\xbe\xef" * (path.stat().st_size // 4))
+    return path
+
+
+def in_killed_process(work: Callable[[], None]) -> None:
+    """Let a process do this, and kill it with ``kill -9`` while it has everything open."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status), "the process ended before it could be killed"
+
+
+# Bad files
+
+
+def empty(path: Path) -> Path:
+    """Zero bytes, which SQLite itself takes for a database."""
+    path.write_bytes(b"")
+    return path
+
+
+def text(path: Path) -> Path:
+    """No database at all."""
+    path.write_text("Dear diary, " * 1000)
+    return path
+
+
+def truncated(path: Path) -> Path:
+    """Its last page is missing."""
+    healthy(path, "cut off")
+    os.truncate(path, path.stat().st_size - PAGE_BYTES)
+    return path
+
+
+def torn(path: Path) -> Path:
+    """Cut off in the middle of a page."""
+    healthy(path, "torn")
+    os.truncate(path, path.stat().st_size - 100)
+    return path
+
+
+def trailing_bytes(path: Path) -> Path:
+    """Something was appended, which SQLite itself does not mind."""
+    healthy(path, "longer")
+    with path.open("ab") as end:
+        end.write(b"<html>")
+    return path
+
+
+def scribbled_page(path: Path) -> Path:
+    """A page of its index is overwritten; its header and its length are right."""
+    healthy(path, *(f"item {number}" for number in range(500)))
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'items_by_name'"
+        ).fetchone()
+    with path.open("r+b") as content:
+        content.seek((page - 1) * PAGE_BYTES)
+        content.write(b"\xff" * PAGE_BYTES)
+    return path
+
+
+def bad_schema(path: Path) -> Path:
+    """SQLite can open it, and read nothing in it."""
+    return _changed(
+        healthy(path),
+        "PRAGMA writable_schema=ON;"
+        " UPDATE sqlite_schema SET sql = 'CREATE TABEL' WHERE name = 'items';",
+    )
+
+
+def broken_reference(path: Path) -> Path:
+    """An item refers to an owner that is not there."""
+    return _changed(healthy(path), "INSERT INTO items (name, owner) VALUES ('stray', 77);")
+
+
+def foreign(path: Path) -> Path:
+    """Another application's database."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE songs (id INTEGER PRIMARY KEY, title TEXT)")
+    return path
+
+
+def newer(path: Path) -> Path:
+    """Made by a release that has one more migration."""
+    return _changed(
+        healthy(path),
+        "INSERT INTO django_migrations (app, name) VALUES ('shop', '0003_from_the_future');",
+    )
+
+
+def missing_table(path: Path) -> Path:
+    """Lacks a table that its migrations promise."""
+    return _changed(healthy(path), "DROP TABLE prices;")
+
+
+def slow_to_check(path: Path) -> Path:
+    """Whole, but large enough that a check of it takes longer than a moment."""
+    return large(path, rows=200_000)
+
+
+def _changed(path: Path, script: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+        connection.commit()
+    return path
+
+
+# What is in them
+
+
+def names(path: Path) -> list[str]:
+    """The items of a database that must be whole. Opening it recovers and checkpoints it."""
+    with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
+        return [name for (name,) in connection.execute("SELECT name FROM items ORDER BY id")]
+
+
+def journal_mode(path: Path) -> str:
+    """``wal`` or ``delete``, by the header alone: nothing is opened by SQLite."""
+    return "wal" if path.read_bytes()[18:20] == b"\x02\x02" else "delete"
+
+
+def folder(path: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes, to compare before and after."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }
+
+
+def manifest(snapshot: Path, sha256: str, *, staged_by: str = "tester") -> Manifest:
+    """What staging would write about a snapshot."""
+    size = snapshot.stat().st_size
+    return Manifest(
+        size=size,
+        sha256=sha256,
+        snapshot_size=size,
+        snapshot_sha256=sha256,
+        staged_at=datetime.now(UTC),
+        staged_by=staged_by,
+        migrations=MIGRATIONS,
+    )
+
+
+# Processes
+
+
+@contextmanager
+def forked(work: Callable[[IO[str], IO[str]], None]) -> Iterator[tuple[int, IO[str], IO[str]]]:
+    """
+    Run ``work(requests, answers)`` in a child; yields its pid and the other ends of both.
+
+    The child is killed at the end of the block, if it has not ended.
+    """
+    down, up = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(down[1])
+            os.close(up[0])
+            with os.fdopen(down[0]) as requests, os.fdopen(up[1], "w", buffering=1) as answers:
+                work(requests, answers)
+        finally:
+            os._exit(0)
+    os.close(down[0])
+    os.close(up[1])
+    with os.fdopen(down[1], "w", buffering=1) as requests, os.fdopen(up[0]) as answers:
+        try:
+            yield pid, requests, answers
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

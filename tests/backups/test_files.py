@@ -1,0 +1,153 @@
+"""The durable steps, on real files."""
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from backups import files
+
+
+def test_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    os.close(files.create_private(tmp_path / "secret"))
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def test_private_file_never_replaces_one_that_is_there(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"mine")
+    with pytest.raises(FileExistsError):
+        files.create_private(taken)
+    assert taken.read_bytes() == b"mine"
+
+
+def test_private_file_is_not_written_through_a_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        files.create_private(tmp_path / "link")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_root_creates_belongs_to_the_owner_of_the_database(tmp_path: Path) -> None:
+    given: list[tuple[int, int]] = []
+    with (
+        mock.patch("os.geteuid", return_value=0),
+        mock.patch("os.fchown", lambda _, uid, gid: given.append((uid, gid))),
+    ):
+        os.close(files.create_private(tmp_path / "new", owner_of=tmp_path))
+        os.close(files.create_private(tmp_path / "orphan", owner_of=tmp_path / "missing"))
+    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+
+
+def test_every_byte_is_written_although_the_system_takes_few_at_a_time(tmp_path: Path) -> None:
+    descriptor = files.create_private(tmp_path / "slow")
+    write = os.write
+    with mock.patch("os.write", lambda fd, content: write(fd, content[:3])):
+        files.write_all(descriptor, b"ten bytes.")
+    os.close(descriptor)
+    assert (tmp_path / "slow").read_bytes() == b"ten bytes."
+
+
+def test_link_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    with pytest.raises(FileExistsError):
+        files.link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "b"
+
+
+def test_unlinking_tells_whether_the_name_was_there(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    assert files.unlink(tmp_path / "there")
+    assert not files.unlink(tmp_path / "there")
+
+
+def test_copy_starts_at_the_beginning_and_leaves_both_open(tmp_path: Path) -> None:
+    content = os.urandom(3 * files.CHUNK_BYTES + 7)
+    (tmp_path / "source").write_bytes(content)
+    source = os.open(tmp_path / "source", os.O_RDONLY)
+    os.lseek(source, 1000, os.SEEK_SET)
+    copy = files.create_private(tmp_path / "copy")
+    files.copy(source, copy)
+    assert (tmp_path / "copy").read_bytes() == content
+    os.close(source)
+    os.close(copy)
+
+
+def test_attributes_are_copied_with_the_mode(tmp_path: Path) -> None:
+    live, pending = tmp_path / "live", tmp_path / "pending"
+    for path, mode in ((live, 0o640), (pending, 0o600)):
+        path.write_text("")
+        path.chmod(mode)
+    os.setxattr(live, "user.label", b"kept")
+    files.copy_attributes(live, pending)
+    assert stat.S_IMODE(pending.stat().st_mode) == 0o640
+    assert os.getxattr(pending, "user.label") == b"kept"
+
+
+def test_owner_is_changed_only_where_it_differs(tmp_path: Path) -> None:
+    live, pending = tmp_path / "live", tmp_path / "pending"
+    live.write_text("")
+    pending.write_text("")
+    with mock.patch("os.chown", side_effect=PermissionError):
+        files.copy_attributes(live, pending)
+    other = os.stat_result((0o100640, 0, 0, 1, 4321, 4321, 0, 0, 0, 0))
+    given: list[tuple[int, int]] = []
+    with (
+        mock.patch("os.stat", lambda path: other if path == live else os.lstat(path)),
+        mock.patch("os.chown", lambda _, uid, gid: given.append((uid, gid))),
+    ):
+        files.copy_attributes(live, pending)
+    assert given == [(4321, 4321)]
+
+
+def test_file_system_without_extended_attributes_is_no_error(tmp_path: Path) -> None:
+    live, pending = tmp_path / "live", tmp_path / "pending"
+    live.write_text("")
+    pending.write_text("")
+    unknown = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    with mock.patch("os.listxattr", side_effect=unknown):
+        files.copy_attributes(live, pending)
+    with (
+        mock.patch("os.listxattr", side_effect=PermissionError),
+        pytest.raises(PermissionError),
+    ):
+        files.copy_attributes(live, pending)
+
+
+@pytest.mark.parametrize(("code", "full"), [("ENOSPC", 1), ("EDQUOT", 1), ("EIO", 0)])
+def test_full_disk_is_told_from_a_broken_one(code: str, full: int) -> None:
+    assert files.is_full(OSError(getattr(errno, code), "")) == bool(full)
+
+
+def test_sha256_is_the_one_that_the_shell_prints(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+
+
+def test_only_one_thread_at_a_time_holds_the_folder(tmp_path: Path) -> None:
+    inside, most = 0, 0
+    count = threading.Lock()
+
+    def visit() -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with files.exclusive_folder(tmp_path):
+                with count:
+                    inside += 1
+                    most = max(most, inside)
+                os.listdir(tmp_path)
+                with count:
+                    inside -= 1
+
+    threads = [threading.Thread(target=visit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,57 @@
+"""Migrating a file that is not the live one, by Django itself in a child."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from backups.exceptions import RestoreRefusedError
+from backups.migrate import migrate_file
+from tests.site import Site, copy_site
+
+CHANGE = """
+DROP TABLE django_session;
+DELETE FROM django_migrations WHERE app = 'sessions';
+"""
+
+
+@pytest.fixture
+def older(template_site: Site, tmp_path: Path) -> Path:
+    """A database of the site that lacks one migration."""
+    path = copy_site(template_site, tmp_path / "site").database
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(CHANGE)
+    moved = tmp_path / "50% of? the #tasks.db"
+    moved.write_bytes(path.read_bytes())
+    return moved
+
+
+def tables(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+
+
+def test_file_is_brought_to_this_release_and_no_other_is_touched(older: Path, site: Site) -> None:
+    before = site.files()
+    assert "django_session" not in tables(older)
+    migrate_file("default", older)
+    assert "django_session" in tables(older)
+    assert site.files() == before
+    assert sorted(os.listdir(older.parent)) == sorted(["data", "site", older.name])
+
+
+def test_failing_migration_is_refused_with_its_error(older: Path) -> None:
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("CREATE TABLE django_session (it_is_there_already)")
+        connection.commit()
+    with pytest.raises(RestoreRefusedError, match='table "django_session" already exists'):
+        migrate_file("default", older)
+
+
+def test_file_that_is_gone_is_not_created(tmp_path: Path) -> None:
+    """As it is when the process that wanted it was killed, and the next start swept its file."""
+    with pytest.raises(RestoreRefusedError, match="unable to open database file"):
+        migrate_file("default", tmp_path / "swept.db")
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,353 @@
+"""Staging: an upload becomes the pending restore as a whole, or nothing has changed."""
+
+import errno
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+from unittest import mock
+
+import pytest
+
+from backups import exceptions, files
+from backups.sqlite.manifest import Manifest, find_manifest
+from backups.sqlite.paths import StorePaths
+from tests.backups import builders
+from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with
+from tests.backups.stores import Store, chunks, new_snapshot, new_store
+from tests.backups.test_validation import BAD
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store whose live database has rows in its WAL only."""
+    store = new_store(tmp_path)
+    builders.hot_wal(store.database, "live")
+    return store
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    return new_snapshot(tmp_path)
+
+
+def check_pair(store: Store) -> Manifest:
+    """The pending file and its manifest, which must be one, and match."""
+    sha256 = files.sha256(store.paths.pending)
+    assert store.paths.manifests() == [store.paths.manifest(sha256)]
+    manifest = Manifest.read(store.paths.manifest(sha256))
+    assert manifest is not None
+    assert (manifest.sha256, manifest.size) == (sha256, store.paths.pending.stat().st_size)
+    return manifest
+
+
+def test_staged_restore_is_pending_byte_for_byte(store: Store, snapshot: Path) -> None:
+    before = datetime.now(UTC)
+    pending = store.stage(snapshot, staged_by="alice")
+    assert store.paths.pending.read_bytes() == snapshot.read_bytes()
+    assert store.paths.pending.stat().st_mode & 0o777 == 0o600
+    assert pending.size == snapshot.stat().st_size
+    assert pending.sha256 == hashlib.sha256(snapshot.read_bytes()).hexdigest()
+    assert before <= pending.staged_at <= datetime.now(UTC)
+    assert (pending.staged_by, pending.migrations) == ("alice", ())
+    assert check_pair(store).staged_at == pending.staged_at
+    assert store.real.get_status().pending == pending
+
+
+def test_staging_leaves_the_live_database_untouched(store: Store, snapshot: Path) -> None:
+    before = store.folder()
+    store.stage(snapshot)
+    after = store.folder()
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 2
+
+
+def test_pending_restore_tells_which_migrations_will_run(store: Store, tmp_path: Path) -> None:
+    pending = store.stage(builders.older(tmp_path / "older.db", "row"))
+    assert pending.migrations == ("shop.0002_prices",)
+
+
+def test_what_the_live_database_knows_is_kept_for_the_next_start(
+    store: Store, tmp_path: Path
+) -> None:
+    store.release = FakeRelease(live=frozenset({"shop.0003_from_the_future", "other.0001"}))
+    store.stage(builders.newer(tmp_path / "newer.db"))
+    assert check_pair(store).historic == ("shop.0003_from_the_future",)
+
+
+@pytest.mark.parametrize("build", BAD, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("is_pending", [False, True], ids=["nothing pending", "one pending"])
+def test_refused_upload_changes_nothing(
+    build: Callable[[Path], Path], is_pending: bool, store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    if is_pending:
+        store.stage(snapshot)
+    before = store.folder()
+    bad = build(tmp_path / "bad.db")
+    with pytest.raises(BAD[build][0]):
+        store.stage(bad)
+    assert store.folder() == before
+
+
+def test_newer_upload_replaces_the_pending_one(
+    store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    store.stage(snapshot, staged_by="alice")
+    newer = builders.healthy(tmp_path / "newer.db", "newer")
+    pending = store.stage(newer, staged_by="bob")
+    assert store.paths.pending.read_bytes() == newer.read_bytes()
+    assert check_pair(store).staged_by == "bob"
+    assert store.real.get_status().pending == pending
+
+
+def test_same_file_staged_again_is_the_later_one_s(store: Store, snapshot: Path) -> None:
+    store.stage(snapshot, staged_by="alice")
+    store.stage(snapshot, staged_by="bob")
+    assert check_pair(store).staged_by == "bob"
+
+
+def test_upload_over_the_limit_stops_reading(store: Store) -> None:
+    before = store.folder()
+    taken = 0
+
+    def upload() -> Iterator[bytes]:
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b"x" * 1000
+
+    with pytest.raises(exceptions.SnapshotTooLargeError, match="10,000 bytes"):
+        store.stage_chunks(upload(), max_bytes=10_000)
+    assert taken == 11
+    assert store.folder() == before
+
+
+@pytest.mark.parametrize(
+    ("at_least", "error"),
+    [
+        (64 * 1024**2 + 1, exceptions.SnapshotTooLargeError),
+        (20_000, exceptions.NotEnoughSpaceError),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_any_of_it_is_read(
+    at_least: int, error: type[Exception], store: Store
+) -> None:
+    def read() -> bytes:
+        raise AssertionError("it was read")
+
+    before = store.folder()
+    with (
+        mock.patch.object(files, "free_bytes", return_value=10_000),
+        pytest.raises(error, match=f"{at_least:,}"),
+    ):
+        store.real.stage_restore(
+            iter(read, b""), staged_by="x", max_bytes=64 * 1024**2, at_least=at_least
+        )
+    assert store.folder() == before
+
+
+def test_upload_that_breaks_off_leaves_nothing(store: Store, snapshot: Path) -> None:
+    def upload() -> Iterator[bytes]:
+        yield snapshot.read_bytes()[:10_000]
+        raise exceptions.UploadInterruptedError("The client went away.")
+
+    before = store.folder()
+    with pytest.raises(exceptions.UploadInterruptedError):
+        store.stage_chunks(upload())
+    assert store.folder() == before
+
+
+def test_missing_folder_is_an_error_of_ours(tmp_path: Path, snapshot: Path) -> None:
+    with pytest.raises(exceptions.StoreFolderError):
+        Store(tmp_path / "nowhere" / "tasks.db").stage(snapshot)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("pending", ["nothing", "another", "the same"])
+def test_error_at_any_step_changes_nothing_or_stages_whole(
+    code: int, pending: str, store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    """Each step fails once; those that take space go on failing, as on a full disk."""
+    if pending == "another":
+        store.stage(builders.healthy(tmp_path / "another.db", "another"))
+    elif pending == "the same":
+        store.stage(snapshot)
+    before = store.folder()
+    full = code == errno.ENOSPC
+    wanted = exceptions.NotEnoughSpaceError if full else exceptions.StoreFolderError
+    content = chunks(snapshot.read_bytes(), 16 * 1024)
+
+    for number in range(1, 100):
+        with counted(Steps(refuse_with(code), at=number, from_then_on=full)) as steps:
+            try:
+                store.stage_chunks(content)
+                failed = False
+            except wanted:
+                failed = True
+        if not steps.failed:
+            break
+        store.real.sweep()  # only for a step that failed in removing a temporary file
+        after = store.folder()
+        if after.get(store.paths.pending.name) == snapshot.read_bytes():
+            found = find_manifest(store.paths)
+            assert found is not None
+            assert found.sha256 == files.sha256(store.paths.pending), (number, steps.failed)
+        else:
+            assert failed
+            assert after == before, (number, steps.failed)
+        for name in set(after) - set(before):
+            os.unlink(store.paths.folder / name)
+        for name, old in before.items():
+            (store.paths.folder / name).write_bytes(old)
+    assert number > 12
+    assert not steps.failed
+
+
+def test_sidecars_that_a_program_left_beside_the_pending_file_are_not_the_new_one_s(
+    store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    """Somebody looked into the pending file with a program that was killed."""
+    store.stage(builders.healthy(tmp_path / "wal.db", "looked at", journal_mode="wal"))
+    builders.in_killed_process(
+        lambda: builders.add(sqlite3.connect(store.paths.pending), "edited by hand")
+    )
+    assert store.paths.pending_sidecars[0].stat().st_size > 0
+    store.stage(snapshot)
+    assert not any(sidecar.exists() for sidecar in store.paths.pending_sidecars)
+    receipt = store.start()
+    assert receipt is not None
+    assert receipt.outcome == "applied", receipt.reason
+    assert store.items() == ["new"]
+
+
+def test_concurrent_stagings_of_threads_end_with_one_matching_pair(
+    store: Store, tmp_path: Path
+) -> None:
+    uploads = [builders.healthy(tmp_path / f"{n}.db", *"x" * n) for n in range(1, 5)]
+    together = threading.Barrier(len(uploads))
+    errors: list[BaseException] = []
+
+    def stage(upload: Path) -> None:
+        try:
+            together.wait()
+            for _ in range(3):
+                store.stage(upload, staged_by=upload.name)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=stage, args=[upload]) for upload in uploads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    manifest = check_pair(store)
+    assert store.paths.pending.read_bytes() == (tmp_path / manifest.staged_by).read_bytes()
+    assert not store.temporaries()
+
+
+def test_concurrent_stagings_of_processes_end_with_one_matching_pair(
+    store: Store, tmp_path: Path
+) -> None:
+    uploads = [builders.healthy(tmp_path / f"{n}.db", *"x" * n) for n in (1, 2)]
+
+    def stage(upload: Path) -> Callable[[IO[str], IO[str]], None]:
+        def work(requests: IO[str], answers: IO[str]) -> None:
+            requests.readline()
+            for _ in range(5):
+                store.stage(upload, staged_by=upload.name)
+            print("done", file=answers)
+
+        return work
+
+    with (
+        builders.forked(stage(uploads[0])) as (_, start, first),
+        builders.forked(stage(uploads[1])) as (_, start_too, second),
+    ):
+        print("go", file=start)
+        print("go", file=start_too)
+        assert (first.readline(), second.readline()) == ("done\n", "done\n")
+    manifest = check_pair(store)
+    assert store.paths.pending.read_bytes() == (tmp_path / manifest.staged_by).read_bytes()
+
+
+def test_status_and_a_staging_at_once_tell_one_restore_and_not_half_of_two(
+    store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    """The new restore comes between the two looks at the old one: at its size and its manifest."""
+    staged = store.stage(snapshot)
+    newer = builders.healthy(tmp_path / "newer.db", *"x" * 500)
+    thread = threading.Thread(target=store.stage, args=[newer])
+    list_manifests = StorePaths.manifests
+
+    def let_another_stage(paths: StorePaths) -> list[Path]:
+        if threading.current_thread() is threading.main_thread():
+            thread.start()
+            thread.join(timeout=0.5)  # it waits for us, so this is long enough or too long
+        return list_manifests(paths)
+
+    with mock.patch.object(StorePaths, "manifests", let_another_stage):
+        pending = store.real.get_status().pending
+        thread.join()
+    assert pending == staged
+    after = store.real.get_status().pending
+    assert after is not None
+    assert after.sha256 == files.sha256(newer)
+
+
+# Discard and status
+
+
+def test_discarding_leaves_the_live_database_untouched(store: Store, snapshot: Path) -> None:
+    before = store.folder()
+    staged = store.stage(snapshot)
+    assert store.real.discard_pending_restore() == staged
+    assert store.folder() == before
+    assert store.real.get_status().pending is None
+
+
+def test_discarding_nothing_is_an_error(store: Store) -> None:
+    with pytest.raises(exceptions.NoPendingRestoreError):
+        store.real.discard_pending_restore()
+
+
+def test_discard_that_fails_leaves_it_pending(store: Store, snapshot: Path) -> None:
+    staged = store.stage(snapshot)
+    with (
+        counted(Steps(refuse_with(errno.EACCES), at=1)),
+        pytest.raises(exceptions.StoreFolderError, match="Permission denied"),
+    ):
+        store.real.discard_pending_restore()
+    assert store.real.get_status().pending == staged
+    check_pair(store)
+
+
+def test_asking_for_the_status_writes_nothing(store: Store, snapshot: Path) -> None:
+    store.stage(snapshot)
+    before = builders.folder(store.paths.folder)
+    assert store.real.get_status().last is None
+    assert builders.folder(store.paths.folder) == before
+
+
+def test_file_that_nobody_staged_is_told_as_unknown(store: Store, snapshot: Path) -> None:
+    os.replace(snapshot, store.paths.pending)
+    pending = store.real.get_status().pending
+    assert pending is not None
+    assert pending.staged_by == "unknown"
+    assert pending.sha256 == files.sha256(store.paths.pending)
+    assert store.real.discard_pending_restore() is None
+    assert not store.paths.pending.exists()
+
+
+def test_staging_does_not_open_the_live_database(tmp_path: Path, snapshot: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "live")
+    with closing(sqlite3.connect(store.database, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")  # whoever opens it now has to wait, and fails
+        store.stage(snapshot)
+        other.execute("ROLLBACK")

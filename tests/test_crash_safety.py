@@ -1,0 +1,267 @@
+"""
+``kill -9`` at every step of staging, applying and discarding, and what the next start finds.
+
+A child does the work and kills itself before, or after, its N-th durable step or SQLite
+statement, for N from 1 until it comes to its end. The next start then runs in another process.
+"""
+
+import itertools
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from backups import files
+from backups.sqlite.manifest import Manifest
+from tests.backups import builders
+from tests.backups.stand_ins import Steps, counted, die, without_hard_links
+from tests.backups.stores import Store
+
+OLD, NEW, NEWER = ["old"], ["new"], ["newer"]
+
+Work = Callable[[Store], object]
+Check = Callable[[Store, dict[str, bytes]], None]  # with the folder as it was before the work
+
+
+# Applying
+
+STARTS: dict[str, Callable[[Path], object]] = {
+    "clean": lambda live: builders.healthy(live, *OLD),
+    "clean WAL": lambda live: builders.healthy(live, *OLD, journal_mode="wal"),
+    "hot WAL": lambda live: builders.hot_wal(live, *OLD),
+    "hot journal": lambda live: builders.hot_journal(live, *OLD),
+    "persistent journal": lambda live: builders.persistent_journal(live, *OLD),
+    "missing": lambda live: None,
+    "orphan WAL": lambda live: builders.orphan_wal(live, *OLD),
+    "zero bytes": builders.empty,
+    "ruined": builders.ruined,
+}
+READABLE = ("clean", "clean WAL", "hot WAL", "hot journal", "persistent journal")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("start", STARTS)
+def test_kill_at_each_step_of_applying_leaves_the_old_or_the_new_database(
+    start: str, after: bool, tmp_path: Path
+) -> None:
+    template = _template(tmp_path, start, builders.healthy)
+    points = _kill_at_each_step(template, Store.start, _check_apply(start), after=after)
+    assert points >= (20 if start in READABLE else 14)
+
+
+@pytest.mark.parametrize("start", ["hot WAL", "ruined"])
+def test_kill_at_each_step_of_applying_without_hard_links(start: str, tmp_path: Path) -> None:
+    def apply(store: Store) -> None:
+        with without_hard_links():
+            store.start()
+
+    template = _template(tmp_path, start, builders.healthy)
+    assert _kill_at_each_step(template, apply, _check_apply(start)) >= 25
+
+
+@pytest.mark.parametrize("start", ["hot WAL", "missing"])
+def test_kill_at_each_step_of_migrating_an_older_snapshot(start: str, tmp_path: Path) -> None:
+    template = _template(tmp_path, start, builders.older)
+    assert _kill_at_each_step(template, Store.start, _check_apply(start)) >= 35
+
+
+def test_kill_at_each_step_of_the_start_that_repairs(tmp_path: Path) -> None:
+    template = _template(tmp_path, "hot WAL", builders.healthy)
+    for number in itertools.count(1):  # be killed at the first step after the rename
+        _in_child(partial(_die_at, number, Store.start, template))
+        if not template.paths.pending.exists():
+            break
+    assert template.paths.manifests(), "the kill came too late to leave anything to repair"
+
+    assert _kill_at_each_step(template, Store.start, _check_apply("hot WAL")) >= 4
+
+
+def test_kill_at_each_step_of_setting_aside_a_damaged_restore(tmp_path: Path) -> None:
+    template = _template(tmp_path, "hot WAL", builders.healthy)
+    with template.paths.pending.open("r+b") as pending:
+        pending.write(b"scribbled")
+
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        _next_start(store)
+        assert store.items() == OLD
+        assert [path.read_bytes()[:9] for path in store.refused()] == [b"scribbled"]
+        assert not store.paths.pending.exists()
+        assert not store.paths.manifests()
+        assert not store.kept()
+        assert not store.temporaries()
+
+    assert _kill_at_each_step(template, Store.start, check) >= 8
+
+
+def _check_apply(start: str) -> Check:
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        if not store.paths.pending.exists():
+            assert _items_of_a_copy(store) == NEW
+        else:
+            _check_pending_is_whole(store)
+            if start in READABLE:
+                assert _items_of_a_copy(store) == OLD
+
+        _next_start(store)
+        assert store.items() == NEW
+        assert os.stat(store.database).st_nlink == 1
+        _check_old_rows_are_kept(store, start, before)
+        (receipt,) = store.receipts()
+        assert receipt["outcome"] == "applied"
+        assert receipt["kept"] == (store.kept()[-1].name if store.kept() else None)
+        assert store.listing() == {
+            "tasks.db",
+            "tasks.db.restore-receipts.jsonl",
+            *(kept.name for kept in store.kept()),
+        }
+
+    return check
+
+
+def _check_old_rows_are_kept(store: Store, start: str, before: dict[str, bytes]) -> None:
+    if start in READABLE:
+        assert OLD in [builders.names(kept) for kept in store.kept()]
+        return
+    raw_sets = [builders.folder(kept) for kept in store.kept()]
+    for path in (store.database, *store.paths.sidecars):
+        if content := before.get(path.name):
+            assert content in [raw.get(path.name) for raw in raw_sets], f"{path} was not kept"
+    if start in ("missing", "zero bytes"):
+        assert not raw_sets
+
+
+# Staging and discarding
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("pending", ["nothing", "another", "the same"])
+def test_kill_at_each_step_of_staging_leaves_the_old_or_the_new_restore_or_none(
+    pending: str, after: bool, tmp_path: Path
+) -> None:
+    snapshot = builders.healthy(tmp_path / "newer.db", *NEWER)
+    template = _empty_template(tmp_path)
+    builders.healthy(template.database, *OLD)
+    if pending == "another":
+        template.stage(builders.healthy(tmp_path / "new.db", *NEW))
+    elif pending == "the same":
+        template.stage(snapshot)
+    possible = {"nothing": [OLD, NEWER], "another": [NEW, NEWER], "the same": [NEWER]}[pending]
+
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        assert store.database.read_bytes() == before["tasks.db"]
+        if store.paths.pending.exists():
+            _check_pending_is_whole(store)
+        else:
+            assert pending == "nothing"
+        _next_start(store)
+        assert store.items() in possible
+        assert not store.refused()
+        assert not store.temporaries()
+        assert not store.paths.manifests()
+
+    points = _kill_at_each_step(template, lambda store: store.stage(snapshot), check, after=after)
+    assert points >= 20
+
+
+def test_kill_at_each_step_of_discarding_leaves_all_or_nothing(tmp_path: Path) -> None:
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        assert store.database.read_bytes() == before["tasks.db"]
+        was_discarded = not store.paths.pending.exists()
+        if not was_discarded:
+            _check_pending_is_whole(store)
+        _next_start(store)
+        assert store.items() == (OLD if was_discarded else NEW)
+        assert not store.paths.manifests()
+
+    template = _template(tmp_path, "clean", builders.healthy)
+    discard: Work = lambda store: store.real.discard_pending_restore()  # noqa: E731
+    assert _kill_at_each_step(template, discard, check) >= 4
+
+
+# The harness
+
+
+def _empty_template(tmp_path: Path) -> Store:
+    (tmp_path / "template").mkdir()
+    return Store(tmp_path / "template" / "tasks.db")
+
+
+def _template(tmp_path: Path, start: str, snapshot: Callable[..., Path]) -> Store:
+    """A live database in this state, and a pending restore, to be copied for each kill."""
+    template = _empty_template(tmp_path)
+    template.stage(snapshot(tmp_path / "snapshot.db", *NEW))
+    STARTS[start](template.database)
+    return template
+
+
+def _kill_at_each_step(template: Store, work: Work, check: Check, *, after: bool = False) -> int:
+    """Do the work on a fresh copy for each kill, then check. Returns how many kills there were."""
+    before = template.folder()
+    for number in itertools.count(1):
+        folder = template.paths.folder.with_name("killed")
+        shutil.copytree(template.paths.folder, folder)
+        store = Store(folder / "tasks.db")
+        was_killed = _in_child(partial(_die_at, number, work, store, after=after))
+        try:
+            check(store, before)
+        except BaseException as error:
+            error.add_note(f"killed {'after' if after else 'before'} step {number}")
+            raise
+        shutil.rmtree(folder)
+        if not was_killed:
+            return number - 1
+    raise AssertionError
+
+
+def _die_at(number: int, work: Work, store: Store, *, after: bool = False) -> None:
+    with counted(Steps(die, at=number, after=after)):
+        work(store)
+
+
+def _in_child(work: Callable[[], object]) -> bool:
+    """Do this in a process of its own. Returns whether it was killed."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.waitstatus_to_exitcode(status) == 0, "the child failed; its traceback is above"
+    return False
+
+
+def _next_start(store: Store) -> None:
+    assert not _in_child(store.start)
+
+
+def _items_of_a_copy(store: Store) -> list[str]:
+    """What is in the live database, without opening it: that would recover it."""
+    copy = store.paths.folder.with_name("copy")
+    shutil.copytree(store.paths.folder, copy)
+    try:
+        return builders.names(copy / "tasks.db")
+    finally:
+        shutil.rmtree(copy)
+
+
+def _check_pending_is_whole(store: Store) -> None:
+    sha256 = files.sha256(store.paths.pending)
+    manifest = Manifest.read(store.paths.manifest(sha256))
+    assert manifest is not None, "the pending file has no manifest"
+    assert (manifest.sha256, manifest.size) == (sha256, store.paths.pending.stat().st_size)
+    status = store.real.get_status()
+    assert status.pending is not None
+    assert status.pending.sha256 == manifest.snapshot_sha256
