@@ -9,9 +9,10 @@ from django.db import DatabaseError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from backups.exceptions import MissingTablesError, NewerSnapshotError
+from backups.exceptions import MissingTablesError, NewerSnapshotError, RestoreBlockedError
 from backups.migrate import migrate_file
 from backups.sqlite.connection import database_file, has_content
+from backups.sqlite.live import is_readable
 
 Key = tuple[str, str]  # app label, migration name
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
@@ -25,19 +26,23 @@ class InstalledRelease:
 
     def historic(self) -> frozenset[str]:
         """
-        What the live database has applied. Reads it through Django's connection.
+        What the live database has applied. Reads it through Django's connection, once it is
+        known to be readable: to connect to a ruined one would be the end of its -wal.
 
         A release may have dropped the files of such migrations (after squashing them, or with
         an app that was taken out), and is newer than they are all the same. Nothing is known
         if the database can't tell, which may be why somebody restores.
         """
         connection = connections[self._alias]
-        if not has_content(database_file(connection.settings_dict["NAME"])):
+        database = database_file(connection.settings_dict["NAME"])
+        if not has_content(database):
             # To connect would create it, or delete a -wal that is all that is left of it.
             return frozenset()
         try:
+            if not is_readable(database):
+                return frozenset()
             applied = MigrationRecorder(connection).applied_migrations()
-        except (DatabaseError, sqlite3.Error):
+        except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return frozenset()
         return frozenset(map(_name, applied))
 

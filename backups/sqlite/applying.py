@@ -19,7 +19,6 @@ The long form, with the table of crashes: docs/how-restore-works.md.
 import os
 import sqlite3
 import time
-import uuid
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,8 +34,9 @@ from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
 from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import append_receipt, read_receipts
+from backups.sqlite.receipts import append_receipt, make_receipt, read_receipts
 from backups.sqlite.release import Release
+from backups.sqlite.repair import kept_by
 from backups.sqlite.staging import make_pending, unlink_pending_sidecars
 from backups.sqlite.temporary import temporary_file
 from backups.sqlite.validation import check_snapshot
@@ -61,46 +61,16 @@ def apply_pending(paths: StorePaths, *, release: Release, check_seconds: float) 
     try:
         manifest = _verify(paths)
         manifest = _bring_to_this_release(paths, manifest, release, check_seconds)
-        kept = _replace_live(paths, moment) or _kept_by(paths, manifest)
+        kept = _replace_live(paths, moment) or kept_by(paths, manifest)
         reason = _make_durable(paths)
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
         kept = _set_aside(paths, moment)
     except (BackupError, OSError, sqlite3.Error) as error:
-        outcome, reason = "blocked", _explain(error)
-    receipt = _receipt(moment, outcome, reason, manifest, kept, time.monotonic() - started)
+        outcome, reason = "blocked", _explain(error, paths)
+    receipt = make_receipt(moment, outcome, reason, manifest, kept, time.monotonic() - started)
     _conclude(paths, receipt)
     return receipt
-
-
-def repair(paths: StorePaths) -> Receipt | None:
-    """
-    Finish what a crash interrupted. Does nothing if no apply was interrupted.
-
-    Before the rename: the live database may have its pre-restore name too; that goes. After
-    it: the manifest of the applied file is still there; it becomes the receipt that is missing.
-    """
-    _unlink_second_names(paths)
-    if paths.pending.exists() or not (manifests := paths.manifests()):
-        return None
-    live = files.sha256(paths.database) if paths.database.exists() else ""
-    manifest = Manifest.read(paths.manifest(live))
-    receipt = None
-    if manifest is not None and manifest.sha256 == live and not _is_recorded(paths, manifest):
-        receipt = _receipt(
-            datetime.now(UTC), "applied", "", manifest, _kept_by(paths, manifest), 0.0
-        )
-        append_receipt(paths, receipt)
-    for path in manifests:
-        files.unlink(path)
-    return receipt
-
-
-def needs_repair(paths: StorePaths) -> bool:
-    """Whether a crash may have interrupted an apply or a staging. Reads only."""
-    if not paths.pending.exists() and paths.manifests():
-        return True
-    return paths.database.exists() and os.stat(paths.database).st_nlink > 1
 
 
 # Step 1
@@ -229,59 +199,14 @@ def _conclude(paths: StorePaths, receipt: Receipt) -> None:
         return
 
 
-def _is_recorded(paths: StorePaths, manifest: Manifest) -> bool:
-    """Whether the crash came after the receipt."""
-    last = next(reversed(read_receipts(paths)), None)
-    return last is not None and (last.outcome, last.staged_at) == ("applied", manifest.staged_at)
-
-
-def _kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
-    """
-    What a try that a crash interrupted has kept: the newest copy, if it was made after the
-    restore was staged. Names sort by time.
-    """
-    earliest = paths.pre_restore(manifest.staged_at)
-    return max((kept for kept in paths.pre_restores() if kept >= earliest), default=None)
-
-
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
     """A restore that is blocked in the same way at each start needs one receipt, not many."""
     last = next(reversed(read_receipts(paths)), None)
     return last is None or (last.outcome, last.reason) != (receipt.outcome, receipt.reason)
 
 
-def _receipt(
-    moment: datetime,
-    outcome: str,
-    reason: str,
-    manifest: Manifest | None,
-    kept: Path | None,
-    seconds: float,
-) -> Receipt:
-    return Receipt(
-        id=str(uuid.uuid4()),
-        at=moment,
-        outcome=outcome,
-        reason=reason,
-        size=manifest.snapshot_size if manifest else None,
-        sha256=manifest.snapshot_sha256 if manifest else None,
-        staged_at=manifest.staged_at if manifest else None,
-        staged_by=manifest.staged_by if manifest else None,
-        migrations=manifest.migrated if manifest else (),
-        kept=kept.name if kept else None,
-        seconds=round(seconds, 3),
-    )
-
-
-def _explain(error: Exception) -> str:
-    """What happened to which file: the system's own text names the file where it knows it."""
+def _explain(error: Exception, paths: StorePaths) -> str:
+    """What happened to which file; of a write the system does not tell which, so the folder."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or paths.folder}: {error.strerror}."
     return str(error).rstrip(".") + "."
-
-
-def _unlink_second_names(paths: StorePaths) -> None:
-    if not paths.database.exists() or os.stat(paths.database).st_nlink == 1:
-        return
-    for kept in paths.pre_restores():
-        if os.path.samefile(kept, paths.database):
-            files.unlink(kept)
-    files.sync_folder(paths.folder)

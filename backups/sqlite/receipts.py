@@ -6,13 +6,45 @@ Outside of the database on purpose: what a restore did must survive the restore.
 
 import json
 import os
+import uuid
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from backups import files
+from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
+
+
+def make_receipt(
+    moment: datetime,
+    outcome: str,
+    reason: str,
+    manifest: Manifest | None,
+    kept: Path | None,
+    seconds: float,
+) -> Receipt:
+    """
+    What came of a restore, in one record with an id of its own. Writes nothing.
+
+    :param kept: the old database, or the file that was set aside.
+    :param seconds: how long it took.
+    """
+    return Receipt(
+        id=str(uuid.uuid4()),
+        at=moment,
+        outcome=outcome,
+        reason=reason,
+        size=manifest.snapshot_size if manifest else None,
+        sha256=manifest.snapshot_sha256 if manifest else None,
+        staged_at=manifest.staged_at if manifest else None,
+        staged_by=manifest.staged_by if manifest else None,
+        migrations=manifest.migrated if manifest else (),
+        kept=kept.name if kept else None,
+        seconds=round(seconds, 3),
+    )
 
 
 def append_receipt(paths: StorePaths, receipt: Receipt) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backups import files
 from backups.exceptions import BackupError, StoreFolderError
-from backups.sqlite import applying, staging
+from backups.sqlite import applying, repair, staging
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
@@ -116,11 +116,11 @@ class SqliteBackupStore(BackupStore):
     # Steps
 
     def _wants_alone(self) -> bool:
-        return self._paths.pending.exists() or applying.needs_repair(self._paths)
+        return self._paths.pending.exists() or repair.needs_repair(self._paths)
 
     def _apply(self) -> Receipt | None:
         try:
-            receipt = applying.repair(self._paths)
+            receipt = repair.repair(self._paths)
         except OSError as error:
             return self._blocked(f"A crash could not be repaired: {error}.")
         if self._paths.pending.exists():
