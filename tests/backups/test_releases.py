@@ -1,6 +1,7 @@
 """What Django's migrations say of a snapshot: known, whole, and what is still to run."""
 
 import sqlite3
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,8 +12,9 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from backups.exceptions import MissingTablesError, NewerSnapshotError
+from backups.exceptions import InvalidSnapshotError, MissingTablesError, NewerSnapshotError
 from backups.releases import InstalledRelease
+from tests.backups import builders
 from tests.site import Site
 
 RELEASE = InstalledRelease("default")
@@ -141,6 +143,18 @@ def test_nothing_is_known_of_a_database_that_cannot_tell(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_wal_of_a_ruined_database_is_not_touched(
+    alias: str, tmp_path: Path, django_db_blocker: Any
+) -> None:
+    """Who restores has one: the next start has to find all that is left of it, and keep it."""
+    builders.ruined(tmp_path / "live.db")
+    before = builders.folder(tmp_path)
+    with django_db_blocker.unblock():
+        assert InstalledRelease(alias).historic() == frozenset()
+    after = builders.folder(tmp_path)
+    assert {name: after[name] for name in before} == before
+
+
 # Squashed migrations
 
 
@@ -165,6 +179,8 @@ def squashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         code = f"{header}class Migration(migrations.Migration):\n" + textwrap.indent(body, "    ")
         (migrations / f"{name}.py").write_text(code + "\n")
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "shelf"]:
+        del sys.modules[name]  # another test's
     with override_settings(INSTALLED_APPS=["shelf"]):
         yield
 
@@ -185,6 +201,23 @@ def test_squashed_migrations_resolve_as_on_the_snapshot_s_own_database(
 ) -> None:
     RELEASE.check_known(has, ())
     assert RELEASE.plan(has) == plan
+
+
+@pytest.mark.usefixtures("squashed")
+def test_half_squashed_snapshot_without_the_files_of_the_other_half_is_invalid(
+    tmp_path: Path,
+) -> None:
+    migrations = tmp_path / "shelf" / "migrations"
+    for name in ("0001_book", "0002_pen"):
+        (migrations / f"{name}.py").unlink()
+    (migrations / "0003_ink.py").write_text(
+        "from django.db import migrations\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('shelf', '0002_pen')]\n"
+    )
+    assert RELEASE.plan(["shelf.0001_book", "shelf.0002_pen"]) == ("shelf.0003_ink",)
+    with pytest.raises(InvalidSnapshotError, match=r"forward: .*0002_pen"):
+        RELEASE.check_known(["shelf.0001_book"], ())
 
 
 @pytest.mark.usefixtures("squashed")
