@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, connections
+from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from backups.exceptions import MissingTablesError, NewerSnapshotError, RestoreBlockedError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    MissingTablesError,
+    NewerSnapshotError,
+    RestoreBlockedError,
+)
 from backups.migrate import migrate_file
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
@@ -94,6 +100,18 @@ class _SnapshotLoader(MigrationLoader):
     def __init__(self, applied: Iterable[str]) -> None:
         self._applied: dict[Key, Any] = {_key(name): None for name in applied}
         super().__init__(None, ignore_no_migrations=True)
+
+    def build_graph(self) -> None:
+        """
+        :raises InvalidSnapshotError: the snapshot has a part of what a squashed migration
+            replaces, and the files of the other part are gone.
+        """
+        try:
+            super().build_graph()
+        except NodeNotFoundError as error:
+            raise InvalidSnapshotError(
+                f"This release can't bring the snapshot's migrations forward: {error}"
+            ) from error
 
     @property
     def applied_migrations(self) -> dict[Key, Any]:

@@ -15,7 +15,6 @@ import contextlib
 import errno
 import os
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,16 +176,3 @@ def _command(pid: int) -> str:
             return cmdline.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
         return ""
-
-
-@contextlib.contextmanager
-def alone(presence: Presence) -> Iterator[bool]:
-    """Try to be alone for the length of the block; says whether it worked. Present afterwards."""
-    is_alone = presence.try_alone()
-    try:
-        yield is_alone
-    finally:
-        if is_alone:
-            presence.share()
-        else:
-            presence.join()
