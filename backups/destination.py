@@ -78,7 +78,7 @@ def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
             os.ftruncate(descriptor, 0)
             yield part, descriptor
         finally:
-            if _is_named(part, descriptor):  # else renamed, and the name may be another's by now
+            if files.is_named(part, descriptor):  # else the name may be another's by now
                 files.unlink(part)
             os.close(descriptor)
     finally:
@@ -92,7 +92,7 @@ def _open_locked(part: Path) -> int:
         descriptor = os.open(part, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_named(part, descriptor):
+            if files.is_named(part, descriptor):
                 if os.fstat(descriptor).st_nlink == 1:
                     return descriptor
                 files.unlink(part)  # a crash came between link and unlink: it is a whole file's
@@ -103,12 +103,6 @@ def _open_locked(part: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
-
-
-def _is_named(part: Path, descriptor: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(part, follow_symlinks=False), os.fstat(descriptor))
-    return False
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:

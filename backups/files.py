@@ -97,6 +97,13 @@ def unlink(path: Path) -> bool:
     return True
 
 
+def is_named(path: Path, descriptor: int) -> bool:
+    """Whether ``path`` itself, not a link's target, is still the name of this open file."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    return False
+
+
 def copy(source: int, destination: int) -> None:
     """
     Fill an empty file with the bytes of another and sync it. Both stay open.

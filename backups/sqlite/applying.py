@@ -34,7 +34,7 @@ from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
 from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import append_receipt, make_receipt, read_receipts
+from backups.sqlite.receipts import append_receipt, last_receipt, make_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import kept_by
 from backups.sqlite.staging import make_pending, unlink_pending_sidecars
@@ -201,7 +201,7 @@ def _conclude(paths: StorePaths, receipt: Receipt) -> None:
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
     """A restore that is blocked in the same way at each start needs one receipt, not many."""
-    last = next(reversed(read_receipts(paths)), None)
+    last = last_receipt(paths)
     return last is None or (last.outcome, last.reason) != (receipt.outcome, receipt.reason)
 
 

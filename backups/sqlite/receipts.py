@@ -77,6 +77,11 @@ def read_receipts(paths: StorePaths) -> list[Receipt]:
     return [receipt for receipt in map(_parse, lines) if receipt is not None]
 
 
+def last_receipt(paths: StorePaths) -> Receipt | None:
+    """The newest receipt, if there is any. Reads only."""
+    return next(reversed(read_receipts(paths)), None)
+
+
 def _create(paths: StorePaths) -> int:
     return files.create_private(paths.receipts, owner_of=paths.folder)
 

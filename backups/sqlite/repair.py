@@ -14,7 +14,7 @@ from pathlib import Path
 from backups import files
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.receipts import append_receipt, make_receipt, read_receipts
+from backups.sqlite.receipts import append_receipt, last_receipt, make_receipt
 from backups.store import Receipt
 
 
@@ -58,7 +58,7 @@ def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
 
 def _is_recorded(paths: StorePaths, manifest: Manifest) -> bool:
     """Whether the crash came after the receipt."""
-    last = next(reversed(read_receipts(paths)), None)
+    last = last_receipt(paths)
     return last is not None and (last.outcome, last.staged_at) == ("applied", manifest.staged_at)
 
 

@@ -12,7 +12,7 @@ from backups.sqlite import applying, repair, staging
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
-from backups.sqlite.receipts import read_receipts
+from backups.sqlite.receipts import last_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.snapshot import create_snapshot
 from backups.sqlite.temporary import sweep
@@ -73,7 +73,7 @@ class SqliteBackupStore(BackupStore):
     def get_status(self) -> RestoreStatus:
         return RestoreStatus(
             pending=self._pending(),
-            last=next(reversed(read_receipts(self._paths)), None),
+            last=last_receipt(self._paths),
             present=tuple(map(str, self._presence.everybody())),
         )
 

@@ -86,15 +86,9 @@ def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) 
         path = paths.temporary(kind)
         descriptor = create(path)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _is_still_named(path, descriptor):
+        if files.is_named(path, descriptor):
             return Temporary(path, descriptor)
         os.close(descriptor)  # swept between our two steps: take another name
-
-
-def _is_still_named(path: Path, descriptor: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    return False
 
 
 def _remove_if_abandoned(path: Path) -> bool:

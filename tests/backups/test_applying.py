@@ -246,7 +246,7 @@ def test_repaired_receipt_does_not_claim_the_copy_of_an_earlier_restore(store: S
 def test_receipts_file_that_cannot_be_written_stops_nothing(store: Store) -> None:
     builders.healthy(store.database, "old")
     store.paths.receipts.mkdir()
-    with mock.patch("backups.sqlite.store.read_receipts", return_value=[]):
+    with mock.patch("backups.sqlite.store.last_receipt", return_value=None):
         assert start(store).outcome == "applied"
     assert store.items() == ["new"]
 

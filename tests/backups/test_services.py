@@ -1,7 +1,6 @@
 import inspect
 import logging
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connections
 from django.db.utils import ConnectionHandler
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from backups import services
 from backups.exceptions import (
@@ -23,18 +22,6 @@ from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
 
 AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
-
-
-@pytest.fixture
-def live(
-    site: Site, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Site]:
-    """A site whose file is this process's live database."""
-    monkeypatch.setitem(connections["default"].settings_dict, "NAME", site.database)
-    with django_db_blocker.unblock():
-        yield site
-        services.release_presence()
-        connections["default"].close()
 
 
 def pending(*migrations: str) -> PendingRestore:

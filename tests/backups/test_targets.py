@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import pytest
 from django.db import connections
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from backups import files, services
 from backups.client import BackupClient
@@ -15,18 +15,6 @@ from tests.backups.uploads import snapshot_of
 from tests.site import Site
 
 URL = "http://127.0.0.1:1"
-
-
-@pytest.fixture
-def live(
-    site: Site, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Site]:
-    """A site whose file is this process's live database."""
-    monkeypatch.setitem(connections["default"].settings_dict, "NAME", site.database)
-    with django_db_blocker.unblock():
-        yield site
-        services.release_presence()
-        connections["default"].close()
 
 
 @pytest.fixture
