@@ -4,7 +4,7 @@ calls ``repair``.
 
 Before the rename of an apply, the live database may have its pre-restore name too: that name
 goes. After it, the manifest of the applied file is still there: it becomes the receipt that is
-missing.
+missing. What a program that had opened the pending file left beside it goes with that file.
 """
 
 import os
@@ -15,6 +15,7 @@ from backups import files
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, last_receipt, make_receipt
+from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt
 
 
@@ -25,7 +26,10 @@ def repair(paths: StorePaths) -> Receipt | None:
     :raises OSError: a step failed; the next start tries again.
     """
     _unlink_second_names(paths)
-    if paths.pending.exists() or not (manifests := paths.manifests()):
+    if paths.pending.exists():
+        return None
+    unlink_pending_sidecars(paths)
+    if not (manifests := paths.manifests()):
         return None
     live = files.sha256(paths.database) if paths.database.exists() else ""
     manifest = Manifest.read(paths.manifest(live))
@@ -42,7 +46,7 @@ def repair(paths: StorePaths) -> Receipt | None:
 
 def needs_repair(paths: StorePaths) -> bool:
     """Whether a crash may have interrupted an apply or a staging. Reads only."""
-    if not paths.pending.exists() and paths.manifests():
+    if not paths.pending.exists() and (paths.manifests() or _stray_sidecars(paths)):
         return True
     return paths.database.exists() and os.stat(paths.database).st_nlink > 1
 
@@ -60,6 +64,11 @@ def _is_recorded(paths: StorePaths, manifest: Manifest) -> bool:
     """Whether the crash came after the receipt."""
     last = last_receipt(paths)
     return last is not None and (last.outcome, last.staged_at) == ("applied", manifest.staged_at)
+
+
+def _stray_sidecars(paths: StorePaths) -> bool:
+    """Whether the pending file is gone and what was beside it is not."""
+    return any(sidecar.exists() for sidecar in paths.pending_sidecars)
 
 
 def _unlink_second_names(paths: StorePaths) -> None:
