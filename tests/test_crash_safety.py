@@ -180,7 +180,7 @@ def test_kill_at_each_step_of_discarding_leaves_all_or_nothing(tmp_path: Path) -
         assert not store.paths.manifests()
 
     template = _template(tmp_path, "clean", builders.healthy)
-    discard: Work = lambda store: store.real.discard_pending_restore()  # noqa: E731
+    discard: Work = lambda store: store.real.discard_pending_restore(discarded_by="tester")  # noqa: E731
     assert _kill_at_each_step(template, discard, check) >= 4
 
 

@@ -26,6 +26,8 @@ class Store:
     database: Path
     release: FakeRelease = field(default_factory=FakeRelease)
     check_seconds: float = 60.0
+    live_seconds: float = 10.0
+    kept_copies: int = 3
 
     @property
     def paths(self) -> StorePaths:
@@ -40,6 +42,8 @@ class Store:
             connect=lambda: sqlite3.connect(self.database, isolation_level=None),
             release=self.release,
             check_seconds=self.check_seconds,
+            live_seconds=self.live_seconds,
+            kept_copies=self.kept_copies,
         )
 
     # What processes do

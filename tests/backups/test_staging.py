@@ -306,14 +306,14 @@ def test_status_and_a_staging_at_once_tell_one_restore_and_not_half_of_two(
 def test_discarding_leaves_the_live_database_untouched(store: Store, snapshot: Path) -> None:
     before = store.folder()
     staged = store.stage(snapshot)
-    assert store.real.discard_pending_restore() == staged
+    assert store.real.discard_pending_restore(discarded_by="tester") == staged
     assert store.folder() == before
     assert store.real.get_status().pending is None
 
 
 def test_discarding_nothing_is_an_error(store: Store) -> None:
     with pytest.raises(exceptions.NoPendingRestoreError):
-        store.real.discard_pending_restore()
+        store.real.discard_pending_restore(discarded_by="tester")
 
 
 def test_discard_that_fails_leaves_it_pending(store: Store, snapshot: Path) -> None:
@@ -322,7 +322,7 @@ def test_discard_that_fails_leaves_it_pending(store: Store, snapshot: Path) -> N
         counted(Steps(refuse_with(errno.EACCES), at=1)),
         pytest.raises(exceptions.StoreFolderError, match="Permission denied"),
     ):
-        store.real.discard_pending_restore()
+        store.real.discard_pending_restore(discarded_by="tester")
     assert store.real.get_status().pending == staged
     check_pair(store)
 
@@ -340,7 +340,7 @@ def test_file_that_nobody_staged_is_told_as_unknown(store: Store, snapshot: Path
     assert pending is not None
     assert pending.staged_by == "unknown"
     assert pending.sha256 == files.sha256(store.paths.pending)
-    assert store.real.discard_pending_restore() is None
+    assert store.real.discard_pending_restore(discarded_by="tester") is None
     assert not store.paths.pending.exists()
 
 
