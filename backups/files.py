@@ -173,6 +173,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def explain(error: OSError, folder: Path) -> str:
+    """What happened to which file; of a write the system does not tell which, so the folder."""
+    return f"{error.filename or folder}: {error.strerror or error}."
+
+
 @contextlib.contextmanager
 def exclusive_folder(folder: Path) -> Iterator[int]:
     """

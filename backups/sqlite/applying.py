@@ -178,7 +178,9 @@ def _make_durable(paths: StorePaths) -> str:
 
 
 def _explain(error: Exception, paths: StorePaths) -> str:
-    """What happened to which file; of a write the system does not tell which, so the folder."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or paths.folder}: {error.strerror}."
+    """What happened to which file. SQLite does not tell which, so the folder."""
+    if isinstance(error, OSError):
+        return files.explain(error, paths.folder)
+    if isinstance(error, sqlite3.Error):
+        return f"SQLite could not go on in {paths.folder}: {error}."
     return str(error).rstrip(".") + "."

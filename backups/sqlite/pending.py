@@ -19,13 +19,14 @@ def verify_pending(paths: StorePaths) -> Manifest:
     Compare the pending file with what was staged. Reads only.
 
     :raises RestoreRefusedError: it is not that file any more.
+    :raises OSError: that can't be told now.
     """
     wal, _, journal = paths.pending_sidecars
     for beside in (wal, journal):
         if beside.exists() and beside.stat().st_size:
             raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
     size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
-    manifest = Manifest.read(paths.manifest(sha256))
+    manifest = Manifest.load(paths.manifest(sha256))
     if manifest is None or (manifest.size, manifest.sha256) != (size, sha256):
         raise RestoreRefusedError(
             f"{paths.pending} is not the file that was staged: its SHA-256 is {sha256} now."
@@ -58,20 +59,24 @@ def conclude(paths: StorePaths, receipt: Receipt, *, kept_copies: int) -> None:
     """
     Record what came of it, and sweep what belonged to the pending file unless it stays pending.
 
-    A record that can't be written changes nothing of what came of it.
+    A record that can't be written changes nothing of what came of it. After an apply by a
+    rename its manifest stays then, of which the next start makes the receipt (repair.py).
 
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
     """
+    is_recorded = False
     with contextlib.suppress(OSError):
         if receipt.outcome != "blocked" or _is_news(paths, receipt):
             append_receipt(paths, receipt)
+        is_recorded = True
     if receipt.outcome == "blocked":
         return
     with contextlib.suppress(OSError):  # the next start sweeps what stays
         if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
             files.sync_folder(paths.folder)
         unlink_pending_sidecars(paths)
-        sweep_manifests(paths, but=None)
+        if is_recorded or receipt.outcome != "applied":
+            sweep_manifests(paths, but=None)
         if receipt.outcome == "applied":
             prune_kept(paths, keep=kept_copies, but=receipt.kept)
 

@@ -124,16 +124,17 @@ class SqliteBackupStore(BackupStore):
     # Start
 
     def apply_pending_restore(self) -> Receipt | None:
-        if not self._wants_alone():
-            self.hold_presence()
-            return None
         try:
-            is_alone = self._presence.try_alone()
+            wants_alone = self._wants_alone()
+            is_alone = wants_alone and self._presence.try_alone()
         except OSError as error:
             # To be present it is enough to read the lock file; others must not think us away.
             with suppress(StoreFolderError):
                 self.hold_presence()
-            return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
+            return self._blocked(files.explain(error, self._paths.lock))
+        if not wants_alone:
+            self.hold_presence()
+            return None
         if not is_alone:
             self.hold_presence()  # waits while an applier is at work
             return self._blocked_by_others()
@@ -165,16 +166,19 @@ class SqliteBackupStore(BackupStore):
     def _apply(self) -> Receipt | None:
         try:
             receipt = repair.repair(self._paths)
-        except (OSError, RestoreBlockedError) as error:
-            return self._blocked(f"A crash could not be repaired: {error}.")
-        if self._paths.pending.exists():
-            receipt = applying.apply_pending(
-                self._paths,
-                release=self._release,
-                check_seconds=self._check_seconds,
-                kept_copies=self._kept_copies,
-            )
-        return receipt
+            if not self._paths.pending.exists():
+                return receipt
+        except RestoreBlockedError as error:
+            return self._blocked(f"A crash could not be repaired: {error}")
+        except OSError as error:
+            reason = files.explain(error, self._paths.folder)
+            return self._blocked(f"A crash could not be repaired: {reason}")
+        return applying.apply_pending(
+            self._paths,
+            release=self._release,
+            check_seconds=self._check_seconds,
+            kept_copies=self._kept_copies,
+        )
 
     def _blocked_by_others(self) -> Receipt | None:
         if not self._paths.pending.exists():

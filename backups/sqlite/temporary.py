@@ -75,10 +75,12 @@ def sweep(paths: StorePaths) -> list[Path]:
     leaves nothing that the next one would not find. What can't be removed, e.g. since it is
     another user's, waits for the next sweep: no start fails for it.
     """
+    try:
+        found = paths.temporaries()
+    except OSError:  # the folder can't be read now
+        return []
     return [
-        path
-        for path in paths.temporaries()
-        if not path.name.endswith(SIDECARS) and _remove_if_abandoned(path)
+        path for path in found if not path.name.endswith(SIDECARS) and _remove_if_abandoned(path)
     ]
 
 
