@@ -13,7 +13,7 @@ What a start finishes when a crash interrupted something. Only a process that is
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,8 +93,9 @@ def _repair_pending(paths: StorePaths) -> Receipt | None:
     manifest = find_manifest(paths)
     if manifest is None:
         return None
-    if not is_recorded(paths, "staged", manifest):
-        record_staged(paths, manifest)
+    with suppress(OSError):  # a record that can't be kept stops no restore
+        if not is_recorded(paths, "staged", manifest):
+            record_staged(paths, manifest)
     if manifest.overwrites is None:
         return None
     try:

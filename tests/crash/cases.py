@@ -23,6 +23,7 @@ OLD, NEW, NEWER = "old", "new", "newer"
 Build = Callable[[Path], object]
 
 NO_LINKS = Fault("linkat", "error=EPERM")  # a file system that has none, such as vfat
+MOUNT_POINT = Fault("rename", "error=EBUSY", "1")  # the live name can't be renamed over
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,23 @@ def _without_receipt(place: Place, worker: Worker) -> None:
     place.store.paths.receipts.unlink()
 
 
+def _after_a_restore(place: Place, worker: Worker) -> None:
+    """What was pending is live now, and what was live is kept."""
+    assert worker.run("start", place.named).outcome == "applied"
+
+
 def _earlier_restores(place: Place, worker: Worker) -> None:
     """Kept copies of three restores before this one."""
     for day in "123":
-        builders.healthy(place.store.paths.beside(f".pre-restore-2026010{day}-000000"), f"day {day}")
+        builders.healthy(
+            place.store.paths.beside(f".pre-restore-2026010{day}-000000"), f"day {day}"
+        )
 
 
 _start = partial(Case, "start", lives=(NEW,), ends=(NEW,))
+
+_mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,), faults=(MOUNT_POINT,))
+_overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
 CASES = (
     _start("clean", whole(OLD), whole(NEW)),
@@ -173,8 +184,16 @@ CASES = (
     _start("after earlier restores", _hot_wal, whole(NEW), more=_earlier_restores),
     _start("after a kill before the rename", _hot_wal, whole(NEW), more=_two_names),
     _start("after a kill after the rename", _hot_wal, whole(NEW), more=_without_receipt),
-    Case("start", "pending is damaged", _hot_wal, whole(NEW), ends=(OLD,), more=_scribble_on_pending),
+    Case(
+        "start", "pending is damaged", _hot_wal, whole(NEW), ends=(OLD,), more=_scribble_on_pending
+    ),
     Case("start", "nothing is pending", _hot_wal, ends=(OLD,)),
+    _start("a mount point", _hot_wal, whole(NEW), faults=(MOUNT_POINT,)),
+    _mounted("a mount point, not a database", builders.text, whole(NEW)),
+    _start(
+        "a mount point, other page size", whole(OLD, "wal", 8192), whole(NEW), faults=(MOUNT_POINT,)
+    ),
+    _mounted("a mount point, zero bytes", builders.empty, whole(NEW)),
     Case("stage", "nothing is pending", _hot_wal, given=whole(NEW), ends=(OLD, NEW)),
     Case("stage", "another is pending", _hot_wal, whole(NEW), whole(NEWER), ends=(NEW, NEWER)),
     Case("stage", "the same is pending", _hot_wal, whole(NEW), whole(NEW), ends=(NEW,)),
@@ -196,4 +215,10 @@ CASES = (
         ends=(OLD, NEW),
         more=_second_manifest,
     ),
+    Case("undo", "a restore", _hot_wal, whole(NEW), ends=(NEW, OLD), more=_after_a_restore),
+    _overwrite("clean WAL", whole(OLD, "wal"), whole(NEW)),
+    _overwrite("hot WAL", _hot_wal, whole(NEW)),
+    _overwrite("clean", whole(OLD), whole(NEW)),
+    _overwrite("hot journal", lambda path: builders.hot_journal(path, OLD), whole(NEW)),
+    Case("apply now", "hot WAL", _hot_wal, whole(NEW), lives=(NEW,), ends=(NEW,)),
 )

@@ -21,7 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backups import files
 from backups.exceptions import BackupError
+from backups.sqlite import applying_now
+from backups.sqlite.manifest import find_manifest
 from tests.backups.stores import Store
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)
@@ -43,11 +46,47 @@ def stage(store: Store, snapshot: str) -> Outcome:
 
 def discard(store: Store) -> Outcome:
     """Discard what is pending."""
-    store.real.discard_pending_restore()
+    store.real.discard_pending_restore(discarded_by="tester")
     return {"outcome": "discarded"}
 
 
-VERBS: dict[str, Callable[..., Outcome]] = {"start": start, "stage": stage, "discard": discard}
+def undo(store: Store) -> Outcome:
+    """Stage what the last restore replaced."""
+    return {"outcome": "staged", "sha256": store.real.stage_kept_copy(staged_by="tester").sha256}
+
+
+def apply_now(store: Store) -> Outcome:
+    """Apply while others go on. The work itself is done by a child."""
+    return {"outcome": store.real.apply_now(applied_by="tester").outcome}
+
+
+def overwrite(store: Store) -> Outcome:
+    """What that child does, in this process."""
+    manifest = find_manifest(store.paths)
+    assert manifest is not None
+    with files.exclusive_folder(store.paths.folder):  # as its parent holds it
+        verdict = applying_now.main(
+            {
+                "database": str(store.paths.database),
+                "sha256": manifest.sha256,
+                "seconds": store.live_seconds,
+                "applied_by": "tester",
+                "kept_copies": store.kept_copies,
+            }
+        )
+    return {"outcome": "blocked" if "error" in verdict else "applied"} | {
+        "reason": verdict.get("error", "")
+    }
+
+
+VERBS: dict[str, Callable[..., Outcome]] = {
+    "start": start,
+    "stage": stage,
+    "discard": discard,
+    "undo": undo,
+    "apply now": apply_now,
+    "overwrite": overwrite,
+}
 
 
 def main() -> None:
@@ -58,32 +97,29 @@ def main() -> None:
 
 def _serve(request: dict[str, Any]) -> None:
     """Fork, tell the pid, wait for the word to begin, and tell how it ended."""
-    gate, ours, theirs = os.pipe(), *socket.socketpair()
+    ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         os.setpgid(0, 0)
-        os.close(gate[1])
         ours.close()
-        _work(request, gate[0], theirs)
+        _work(request, theirs)
     theirs.close()
-    os.close(gate[0])
     _tell({"pid": pid})
     if request["traced"]:
         sys.stdin.readline()
-    os.close(gate[1])  # the word to begin
-    with ours.makefile("rb") as outcome:
+    ours.sendall(b"go")
+    with ours, ours.makefile("rb") as outcome:
         told = outcome.read()
-    ours.close()
     _, status = os.waitpid(pid, 0)
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # children that it left must not go on
     _tell({"code": os.waitstatus_to_exitcode(status), "outcome": json.loads(told or b"null")})
 
 
-def _work(request: dict[str, Any], gate: int, result: socket.socket) -> None:
+def _work(request: dict[str, Any], result: socket.socket) -> None:
     # Where only ancestors may trace (Yama), strace is none. Elsewhere this does nothing.
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY)
-    os.read(gate, 1)
+    result.recv(2)  # by recv(2) and not read(2), which is counted
     outcome: Outcome
     try:
         outcome = VERBS[request["verb"]](Store(Path(request["database"])), *request["arguments"])
