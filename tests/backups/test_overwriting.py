@@ -21,6 +21,7 @@ from backups.exceptions import (
     RestoreRefusedError,
 )
 from backups.sqlite import applying_now
+from backups.sqlite.connection import connect
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
@@ -39,7 +40,12 @@ def store_with(tmp_path: Path, *names: str, journal_mode: str = "wal") -> Store:
 
 
 def apply_now(store: Store) -> Receipt:
-    return store.real.apply_now(applied_by="alice")
+    """As a process of the site does, which holds presence."""
+    store.real.hold_presence()
+    try:
+        return store.real.apply_now(applied_by="alice")
+    finally:
+        store.real.release_presence()
 
 
 def request_for(store: Store) -> dict[str, Any]:
@@ -108,6 +114,33 @@ def test_transaction_that_is_open_goes_on_with_what_it_saw(tmp_path: Path) -> No
 def test_nothing_pending_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoPendingRestoreError):
         apply_now(new_store(tmp_path))
+
+
+def test_process_that_holds_no_presence_needs_a_restart(tmp_path: Path) -> None:
+    """A start that takes itself for alone would replace the file under our hands."""
+    store = store_with(tmp_path, "old")
+    with pytest.raises(NeedsRestartError, match="can't tell others"):
+        store.real.apply_now(applied_by="alice")
+    assert store.items() == ["old"]
+
+
+def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    store = store_with(tmp_path, "old")
+
+    def replaced_after(path: Path, **options: Any) -> sqlite3.Connection:
+        connection = connect(path, **options)
+        if path == store.paths.database and not store.kept():
+            connection.execute("SELECT * FROM items").fetchall()
+            kept = store.paths.beside(".pre-restore-20200101-000000")
+            os.link(path, kept)
+            os.replace(builders.healthy(tmp_path / "other.db", "other"), path)
+        return connection
+
+    with mock.patch("backups.sqlite.overwriting.connect", replaced_after):
+        verdict = applying_now.main(request_for(store))
+    assert "was replaced meanwhile" in verdict["error"]
+    assert builders.names(store.kept()[0]) == ["old"]
+    assert store.items() == ["other"]
 
 
 def check_still_pending(store: Store, *names: str) -> None:
@@ -248,6 +281,7 @@ def test_child_that_is_killed_after_the_commit_is_concluded(tmp_path: Path) -> N
     die_after = """
 import json, os, sys
 from backups.sqlite import applying_now
+from backups.sqlite.connection import connect
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 applying_now.conclude = lambda *a, **k: os.kill(os.getpid(), 9)
