@@ -94,7 +94,7 @@ def content(database: Path) -> str:
 def check_after_kill(case: Case, place: Place, before: State, worker: Worker) -> None:
     """What a kill may leave, and what the next start has to make of it."""
     now = State.of(place)
-    assert now.live in (before.live, *case.lives)
+    assert now.live in (before.live, *case.lives), f"neither the old nor the new: {now.live!r}"
     assert now.is_whole or now.pending == before.pending, "a pending file is not whole"
     _check_old_is_there(place, before)
     check_next_start(case, place, before, now, worker)

@@ -35,6 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"{'':45}" + "".join(f"{kind:>16}" for kind in [*kinds, "lost"]))
     for (verb, case), counts in tried.items():
         numbers = [*(counts[kind] for kind in kinds), lost[verb, case]]
-        terminalreporter.write_line(f"{verb + ', ' + case:45}" + "".join(f"{n:16}" for n in numbers))
+        terminalreporter.write_line(
+            f"{verb + ', ' + case:45}" + "".join(f"{n:16}" for n in numbers)
+        )
     total = sum(counts.total() for counts in tried.values())
     terminalreporter.write_line(f"{total} points tried, {lost.total()} lost")

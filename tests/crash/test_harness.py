@@ -12,12 +12,10 @@ from tests.crash.worker import Worker
 
 pytestmark = pytest.mark.crash_cut
 
-HOT_WAL = next(case for case in CASES if str(case) == "start, hot WAL")
-
 
 @pytest.fixture
 def tries(tmp_path: Path, worker: Worker) -> Tries:
-    return Tries(HOT_WAL, tmp_path, worker)
+    return Tries(_case("start, hot WAL"), tmp_path, worker)
 
 
 def test_points_are_all_that_can_change_the_folder(tries: Tries) -> None:
@@ -38,22 +36,35 @@ def test_point_that_is_not_met_fails(tries: Tries, kind: str) -> None:
 
 def test_kill_falls_before_or_after_the_call(tries: Tries) -> None:
     rename = _rename(tries)
-    for kind, is_pending in (("killed before", True), ("killed after", False)):
-        tries.check(Try(kind, rename))
-        assert tries.was_pending_after_fault == is_pending
+    for kind, is_done in (("killed before", False), ("killed after", True)):
+        place, _ = tries.stop(Try(kind, rename))
+        assert place.store.paths.pending.exists() != is_done
 
 
-@pytest.mark.parametrize("verb", ["careless start", "hasty start"])
-def test_careless_restore_is_found_out(verb: str, tmp_path: Path, worker: Worker) -> None:
-    careless: Case = replace(HOT_WAL, verb=verb)
-    with pytest.raises(AssertionError, match="the old rows are lost"):
-        _check_all(Tries(careless, tmp_path, worker))
+@pytest.mark.parametrize(
+    ("case", "verb", "found"),
+    [
+        ("start, hot WAL", "move in", "the old rows are lost"),
+        ("start, hot WAL", "move aside", "neither the old nor the new"),
+        ("stage, nothing is pending", "stage in place", "a pending file is not whole"),
+    ],
+)
+def test_careless_verb_is_found_out(
+    case: str, verb: str, found: str, tmp_path: Path, worker: Worker
+) -> None:
+    careless = replace(_case(case), verb=verb)
+    with pytest.raises(AssertionError, match=found):
+        _check_kills(Tries(careless, tmp_path, worker))
 
 
-def _check_all(tries: Tries) -> None:
+def _check_kills(tries: Tries) -> None:
     for attempt in tries.of_kind(*KILLS):
         tries.check(attempt)
 
 
 def _rename(tries: Tries) -> Call:
     return next(a.call for a in tries.of_kind("killed before") if a.call.name == "rename")
+
+
+def _case(name: str) -> Case:
+    return next(case for case in CASES if str(case) == name)

@@ -34,9 +34,7 @@ def test_every_call(
 
 @pytest.mark.crash_cut
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_some_calls(
-    case: Case, tmp_path: Path, worker: Worker, record_property: Record
-) -> None:
+def test_some_calls(case: Case, tmp_path: Path, worker: Worker, record_property: Record) -> None:
     tries = Tries(case, tmp_path, worker)
     offset = zlib.crc32(str(case).encode()) % STRIDE
     some = list(tries.of_kind(*KINDS))[offset::STRIDE]

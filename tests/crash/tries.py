@@ -41,7 +41,7 @@ class Tries:
         self._template = Place(root / "template")
         case.prepare(self._template, worker)
         self._before = State.of(self._template)
-        place, tracer, ended = self._run(*case.faults)
+        place, tracer, ended = self._run([])
         assert (ended.code, ended.outcome) != (0, "crashed"), ended
         self._calls = tracer.calls()
         injected = {call.name for call in self._calls if call.is_injected}
@@ -58,12 +58,20 @@ class Tries:
                 if _can_happen(kind, call):
                     yield Try(kind, call)
 
+    def stop(self, attempt: Try) -> tuple[Place, Ended]:
+        """
+        Let the verb come to this call, and stop it there.
+
+        :raises MissedPointError: it did not come to it.
+        """
+        place, tracer, ended = self._run(self._faults(attempt))
+        self._check_met(attempt, tracer)
+        return place, ended
+
     def check(self, attempt: Try) -> None:
         """Stop at that call, and check what is left."""
-        faults = self._faults(attempt)
-        place, tracer, ended = self._run(*self._case.faults, *faults)
+        place, ended = self.stop(attempt)
         try:
-            self._check_met(attempt, tracer)
             if attempt.kind in KILLS:
                 claims.check_after_kill(self._case, place, self._before, self._worker)
             else:
@@ -80,9 +88,12 @@ class Tries:
         what = (KILLS | ERRORS)[attempt.kind]
         return [Fault(attempt.call.name, what, str(attempt.call.number))]
 
-    def _run(self, *faults: Fault) -> tuple[Place, Tracer, Ended]:
+    def _run(self, faults: list[Fault]) -> tuple[Place, Tracer, Ended]:
         place = claims.copy(self._template, self._root / "try")
-        tracer = Tracer(place.data, self._root / "strace.log", *faults)
+        only = {fault.names for fault in (*self._case.faults, *faults)} if faults else ()
+        tracer = Tracer(
+            place.data, self._root / "strace.log", *self._case.faults, *faults, only=only
+        )
         ended = self._worker.run(
             self._case.verb, place.named, *self._case.arguments(place), tracer=tracer
         )

@@ -14,10 +14,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from backups import files
 from backups.exceptions import BackupError
 from backups.sqlite import applying_now
 from backups.sqlite.manifest import find_manifest
-from tests.backups.stores import Store
+from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)
 ANYBODY = ctypes.c_ulong(-1)
@@ -79,6 +81,34 @@ def overwrite(store: Store) -> Outcome:
     }
 
 
+# What a restore must not do, for the harness to find out
+
+
+def move_in(store: Store) -> Outcome:
+    """Remove the sidecars, and rename."""
+    for sidecar in store.paths.sidecars:
+        sidecar.unlink(missing_ok=True)
+    os.replace(store.paths.pending, store.database)
+    return {"outcome": "applied"}
+
+
+def move_aside(store: Store) -> Outcome:
+    """Keep everything, but by a rename, which leaves a moment without a database."""
+    with closing(sqlite3.connect(store.database)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    os.replace(store.database, store.paths.pre_restore(datetime.now(UTC)))
+    os.replace(store.paths.pending, store.database)
+    return {"outcome": "applied"}
+
+
+def stage_in_place(store: Store, snapshot: str) -> Outcome:
+    """Write the pending file under its own name."""
+    with store.paths.pending.open("wb", buffering=0) as pending:
+        for chunk in chunks(Path(snapshot).read_bytes()):
+            pending.write(chunk)
+    return {"outcome": "staged"}
+
+
 VERBS: dict[str, Callable[..., Outcome]] = {
     "start": start,
     "stage": stage,
@@ -86,6 +116,9 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "undo": undo,
     "apply now": apply_now,
     "overwrite": overwrite,
+    "move in": move_in,
+    "move aside": move_aside,
+    "stage in place": stage_in_place,
 }
 
 
