@@ -4,13 +4,11 @@ What must hold in a data folder after a kill or an error, and after the next sta
 Nothing here opens a database where it lies, which would recover it: copies are read.
 """
 
-import json
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -46,7 +46,7 @@ def test_kill_falls_before_or_after_the_call(tries: Tries) -> None:
     [
         ("start, hot WAL", "move in", "the old rows are lost"),
         ("start, hot WAL", "move aside", "neither the old nor the new"),
-        ("stage, nothing is pending", "stage in place", "a pending file is not whole"),
+        ("stage, nothing is pending", "stage in place", "not the file that was staged"),
     ],
 )
 def test_careless_verb_is_found_out(

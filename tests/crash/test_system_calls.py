@@ -12,7 +12,7 @@ import pytest
 
 from tests.crash.cases import CASES, Case
 from tests.crash.conftest import TRIED
-from tests.crash.tries import KINDS, Try, Tries
+from tests.crash.tries import KINDS, Tries, Try
 from tests.crash.worker import Worker
 
 STRIDE = 149  # so that the part takes half a minute of one processor
