@@ -62,6 +62,7 @@ class Case:
     ends: tuple[str, ...] = ()  # what may be live after the next start
     more: Callable[[Place, Worker], None] | None = None  # what else happened before
     faults: tuple[Fault, ...] = ()  # of this place, in every run
+    in_child: bool = False  # the calls of the process that the verb starts, not its own
 
     def __str__(self) -> str:
         return f"{self.verb}, {self.name}"
@@ -160,6 +161,7 @@ def _earlier_restores(place: Place, worker: Worker) -> None:
 _start = partial(Case, "start", lives=(NEW,), ends=(NEW,))
 
 _mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,), faults=(MOUNT_POINT,))
+_apply_now = partial(Case, "apply now", lives=(NEW,), ends=(NEW,))
 _overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
 CASES = (
@@ -220,5 +222,8 @@ CASES = (
     _overwrite("hot WAL", _hot_wal, whole(NEW)),
     _overwrite("clean", whole(OLD), whole(NEW)),
     _overwrite("hot journal", lambda path: builders.hot_journal(path, OLD), whole(NEW)),
-    Case("apply now", "hot WAL", _hot_wal, whole(NEW), lives=(NEW,), ends=(NEW,)),
+    _apply_now("hot WAL", _hot_wal, whole(NEW)),
+    _apply_now("hot WAL, its child", _hot_wal, whole(NEW), in_child=True),
+    Case("stage", "its child", _hot_wal, given=whole(NEW), ends=(OLD, NEW), in_child=True),
+    _start("older snapshot, its child", _hot_wal, older(NEW), in_child=True),
 )

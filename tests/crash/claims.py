@@ -89,6 +89,11 @@ def content(database: Path) -> str:
     return item
 
 
+def allowed(before: State) -> tuple[str | None, ...]:
+    """What a verb may tell that meets no fault: None of a start that had nothing to do."""
+    return (*GOOD, None if before.is_whole else "refused")
+
+
 def check_after_kill(case: Case, place: Place, before: State, worker: Worker) -> None:
     """What a kill may leave, and what the next start has to make of it."""
     now = State.of(place)
@@ -140,7 +145,7 @@ def check_after_error(
     _check_no_temporary(place, call)
     if ended.outcome not in GOOD and now.pending == before.pending:
         retried = worker.run(case.verb, place.named, *case.arguments(place))
-        assert retried.outcome in (*GOOD, None, "refused" if not before.is_whole else None), retried
+        assert retried.outcome in allowed(before), retried
     check_next_start(case, place, before, State.of(place), worker)
 
 

@@ -10,7 +10,9 @@ Source: strace(1), "Tampering".
 """
 
 import re
+import shlex
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -91,16 +93,23 @@ class Tracer:
     @contextmanager
     def attached_to(self, pid: int) -> Iterator[None]:
         """Trace this process in the block, which ends with the process."""
-        injections = [word for fault in self._faults for word in ("-e", str(fault))]
-        calls = ",".join(self._only or (*CHANGE, *OPEN, *READ))
-        command = ["strace", "-y", "-s", "0", "-e", f"trace={calls}", *injections]
-        with subprocess.Popen(
-            [*command, "-o", str(self._log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
-        ) as strace:
+        command = [*self._command(), "-p", str(pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
             assert strace.stderr is not None
             said = strace.stderr.readline()
             assert said.endswith(f"Process {pid} attached\n"), said + strace.stderr.read()
             yield
+
+    def write_script(self, path: Path) -> None:
+        """Make a program that is this Python, traced; strace is not its parent but its child."""
+        command = [*self._command(), "-D", sys.executable]
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        path.chmod(0o700)
+
+    def _command(self) -> list[str]:
+        calls = ",".join(self._only or (*CHANGE, *OPEN, *READ))
+        faults = [word for fault in self._faults for word in ("-e", str(fault))]
+        return ["strace", "-o", str(self._log), "-y", "-s", "0", "-e", f"trace={calls}", *faults]
 
     def calls(self) -> list[Call]:
         """What the process did, in order."""

@@ -59,6 +59,7 @@ def undo(store: Store) -> Outcome:
 
 def apply_now(store: Store) -> Outcome:
     """Apply while others go on. The work itself is done by a child."""
+    store.real.hold_presence()
     return {"outcome": store.real.apply_now(applied_by="tester").outcome}
 
 
@@ -152,6 +153,7 @@ def _serve(request: dict[str, Any]) -> None:
 def _work(request: dict[str, Any], result: socket.socket) -> None:
     # Where only ancestors may trace (Yama), strace is none. Elsewhere this does nothing.
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY)
+    sys.executable = request["python"]
     result.recv(2)  # by recv(2) and not read(2), which is counted
     outcome: Outcome
     try:

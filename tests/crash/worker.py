@@ -46,15 +46,25 @@ class Worker:
         self._process.communicate()
 
     def run(
-        self, verb: str, database: Path, *arguments: str, tracer: Tracer | None = None
+        self,
+        verb: str,
+        database: Path,
+        *arguments: str,
+        tracer: Tracer | None = None,
+        python: Path | None = None,
     ) -> Ended:
-        """Let one verb be done on this database, under strace if there is a tracer."""
+        """
+        Let one verb be done on this database, under strace if there is a tracer.
+
+        :param python: what its children are run with, if not with Python itself.
+        """
         self._say(
             {
                 "verb": verb,
                 "database": str(database),
                 "arguments": arguments,
                 "traced": tracer is not None,
+                "python": str(python or sys.executable),
             }
         )
         pid = self._hear()["pid"]
