@@ -146,13 +146,14 @@ def _put_in_place(
     paths: StorePaths, manifest: Manifest, moment: datetime
 ) -> tuple[Path | None, str]:
     """Returns the kept copy, and what is wrong although the restore is in place."""
+    earlier = kept_by(paths, manifest)  # looked for now: nothing may fail after the commit
     try:
         kept = _replace_live(paths, moment)
     except OSError as error:
         if error.errno not in NO_RENAME:
             raise
-        return overwrite_alone(paths, manifest, moment) or kept_by(paths, manifest), ""
-    return kept or kept_by(paths, manifest), _make_durable(paths)
+        return overwrite_alone(paths, manifest, moment) or earlier, ""
+    return kept or earlier, _make_durable(paths)
 
 
 def _replace_live(paths: StorePaths, moment: datetime) -> Path | None:

@@ -169,8 +169,11 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         }
     except BackupError as error:
         return {"error": str(error)}
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         return {"error": f"The content of {paths.database} could not be replaced: {error}."}
+    except OSError as error:
+        reason = files.explain(error, paths.folder)
+        return {"error": f"The content of {paths.database} could not be replaced: {reason}"}
     receipt = make_receipt(
         moment,
         "applied",

@@ -12,6 +12,7 @@ https://www.sqlite.org/pragma.html#pragma_integrity_check
 """
 
 import json
+import re
 import resource
 import sqlite3
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 from backups.sqlite.connection import connect
 
 MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
+REFUSED_BY_SYSTEM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 
 
@@ -69,6 +71,12 @@ def _damage(connection: sqlite3.Connection) -> list[str]:
     return [] if rows == [("ok",)] else [str(finding) for (finding,) in rows]
 
 
+def _is_of_the_disk(finding: str) -> bool:
+    """Whether a page could not be read, which says nothing of what is in it."""
+    codes = re.findall(r"unable to get the page. error code=(\d+)", finding)
+    return any(int(code) & 0xFF in REFUSED_BY_SYSTEM for code in codes)
+
+
 def _broken_references(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute("PRAGMA foreign_key_check").fetchmany(MOST_FINDINGS)
     return [
@@ -94,8 +102,12 @@ def main(path: str) -> None:
     _limit_resources()
     try:
         verdict = inspect(Path(path))
+        if any(map(_is_of_the_disk, verdict["damage"])):
+            verdict = {"unread": "disk I/O error"}
     except (sqlite3.Error, MemoryError) as error:
         verdict = {"damage": [f"SQLite can't read it: {error or 'out of memory'}"]}
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSED_BY_SYSTEM:
+            verdict = {"unread": str(error)}
     sys.stdout.write(json.dumps(verdict))
 
 

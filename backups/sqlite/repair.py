@@ -127,6 +127,9 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
         return of_inode[0]
     if not manifests:
         return None
+    with suppress(sqlite3.Error):  # then it is not what any of them says
+        if written := [manifest for manifest in manifests if is_overwritten(paths, manifest)]:
+            return written[0]
     live = files.sha256(paths.database)
     return next((manifest for manifest in manifests if manifest.sha256 == live), None)
 

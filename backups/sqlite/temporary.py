@@ -90,20 +90,25 @@ def _owned(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Itera
     try:
         yield temporary
     finally:
-        try:
+        with contextlib.suppress(OSError):  # a start sweeps what stays
             temporary.remove()
-        finally:
-            os.close(temporary.descriptor)
+        os.close(temporary.descriptor)
 
 
 def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Temporary:
     while True:
         path = paths.temporary(kind)
-        descriptor = create(path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if files.is_named(path, descriptor):
-            return Temporary(path, descriptor)
-        os.close(descriptor)  # swept between our two steps: take another name
+        temporary = Temporary(path, create(path))
+        try:
+            fcntl.flock(temporary.descriptor, fcntl.LOCK_EX)
+            if files.is_named(path, temporary.descriptor):
+                return temporary
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.remove()
+            os.close(temporary.descriptor)
+            raise
+        os.close(temporary.descriptor)  # swept between our two steps: take another name
 
 
 def _remove_if_abandoned(path: Path) -> bool:

@@ -13,6 +13,7 @@ from backups.exceptions import (
     CheckTimedOutError,
     DamagedSnapshotError,
     ForeignDatabaseError,
+    StoreFolderError,
 )
 from backups.sqlite.header import check_header
 from backups.sqlite.release import Release
@@ -40,6 +41,7 @@ def check_snapshot(
     :param seconds: wall clock time that SQLite's checks may take.
     :param historic: migrations that count as known, because the live database has them.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     """
     contents = _read_whole(descriptor, path, seconds)
     release.check_known(contents.migrations, historic)
@@ -50,6 +52,8 @@ def check_snapshot(
 def _read_whole(descriptor: int, path: Path, seconds: float) -> Contents:
     check_header(descriptor)
     verdict = _ask_child(path, seconds)
+    if reason := verdict.get("unread"):
+        raise StoreFolderError(f"{path} could not be read to be checked: {reason}.")
     if verdict["damage"]:
         raise DamagedSnapshotError(
             f"The file fails SQLite's integrity check: {_list(verdict['damage'])}."

@@ -145,9 +145,13 @@ def takes_space(call: Call) -> bool:
     return _among(call.name, TAKE_SPACE)
 
 
-def from_then_on(call: Call, calls: list[Call]) -> list[Fault]:
-    """A disk that is full from this call on: strace counts each name by itself."""
+def from_then_on(call: Call, calls: list[Call], *, pipes: bool) -> list[Fault]:
+    """
+    A disk that is full from this call on: strace counts each name by itself.
+
+    :param pipes: write(2) fills a pipe as well, which is never full; then it is left alone.
+    """
     before = Counter(each.name for each in calls[: calls.index(call)])
-    names = [name.lstrip("?") for name in TAKE_SPACE]
+    names = [name.lstrip("?") for name in TAKE_SPACE if name != "write" or not pipes]
     used = {each.name for each in calls}
     return [Fault(name, "error=ENOSPC", f"{before[name] + 1}+") for name in names if name in used]
