@@ -171,6 +171,15 @@ class _Overwriting:
         except sqlite3.Error:
             if self._came_through() is not True:
                 raise
+        # SQLite does not sync the unlink of its journal. If that came back after a power cut, it
+        # would undo this, and the pending file may be gone by then.
+        try:
+            files.sync_folder(self._paths.folder)
+        except OSError as error:
+            raise RestoreBlockedError(
+                f"The restore is in place, but {self._paths.folder} could not be synced:"
+                f" {error.strerror}. The next start makes sure of it."
+            ) from error
 
     def _came_through(self) -> bool | None:
         """Whether the transaction was committed; None if that can't be told now."""

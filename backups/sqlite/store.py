@@ -124,24 +124,10 @@ class SqliteBackupStore(BackupStore):
     # Start
 
     def apply_pending_restore(self) -> Receipt | None:
-        try:
-            wants_alone = self._wants_alone()
-            is_alone = wants_alone and self._presence.try_alone()
-        except OSError as error:
-            # To be present it is enough to read the lock file; others must not think us away.
-            with suppress(StoreFolderError):
-                self.hold_presence()
-            return self._blocked(files.explain(error, self._paths.lock))
-        if not wants_alone:
-            self.hold_presence()
-            return None
-        if not is_alone:
-            self.hold_presence()  # waits while an applier is at work
-            return self._blocked_by_others()
-        try:
-            return self._apply()
-        finally:
-            self._presence.share()
+        return self._when_alone(self._apply)
+
+    def repair(self) -> Receipt | None:
+        return self._when_alone(self._repair)
 
     def hold_presence(self) -> None:
         try:
@@ -160,25 +146,50 @@ class SqliteBackupStore(BackupStore):
 
     # Steps
 
-    def _wants_alone(self) -> bool:
-        return self._paths.pending.exists() or repair.needs_repair(self._paths)
+    def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
+        """Do this if no other process is present; in any case be present afterwards."""
+        try:
+            is_wanted = self._paths.pending.exists() or repair.needs_repair(self._paths)
+            is_alone = is_wanted and self._presence.try_alone()
+        except OSError as error:
+            # To be present it is enough to read the lock file; others must not think us away.
+            with suppress(StoreFolderError):
+                self.hold_presence()
+            return self._blocked(files.explain(error, self._paths.lock))
+        if not is_wanted:
+            self.hold_presence()
+            return None
+        if not is_alone:
+            self.hold_presence()  # waits while an applier is at work
+            return self._blocked_by_others()
+        try:
+            return work()
+        finally:
+            self._presence.share()
 
     def _apply(self) -> Receipt | None:
+        receipt = self._repair()
         try:
-            receipt = repair.repair(self._paths)
-            if not self._paths.pending.exists():
-                return receipt
-        except RestoreBlockedError as error:
-            return self._blocked(f"A crash could not be repaired: {error}")
+            is_pending = self._paths.pending.exists()
         except OSError as error:
-            reason = files.explain(error, self._paths.folder)
-            return self._blocked(f"A crash could not be repaired: {reason}")
+            return self._blocked(files.explain(error, self._paths.folder))
+        if not is_pending or (receipt and receipt.outcome == "blocked"):
+            return receipt
         return applying.apply_pending(
             self._paths,
             release=self._release,
             check_seconds=self._check_seconds,
             kept_copies=self._kept_copies,
         )
+
+    def _repair(self) -> Receipt | None:
+        try:
+            return repair.repair(self._paths)
+        except RestoreBlockedError as error:
+            return self._blocked(f"A crash could not be repaired: {error}")
+        except OSError as error:
+            reason = files.explain(error, self._paths.folder)
+            return self._blocked(f"A crash could not be repaired: {reason}")
 
     def _blocked_by_others(self) -> Receipt | None:
         if not self._paths.pending.exists():
