@@ -118,13 +118,14 @@ def _record_replaced(paths: StorePaths) -> Receipt | None:
 
 
 def _manifest_of_live(paths: StorePaths) -> Manifest | None:
-    """The manifest of the file that is live now, if it was pending before."""
+    """The manifest of the file, or of the content, that is live now and was pending before."""
     if not paths.database.exists():
         return None
     if not paths.manifests():
         return None
+    manifests = [found for found in map(Manifest.read, paths.manifests()) if found is not None]
     with suppress(sqlite3.Error):  # then it is not what any of them says
-        if written := [manifest for manifest in manifests if is_overwritten(paths, manifest)]:
+        if written := [found for found in manifests if is_overwritten(paths, found)]:
             return written[0]
     live = files.sha256(paths.database)
     manifest = Manifest.read(paths.manifest(live))

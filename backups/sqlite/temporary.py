@@ -72,8 +72,8 @@ def sweep(paths: StorePaths) -> list[Path]:
     Remove what killed processes left, and return its names. Leaves alone what has an owner.
 
     A sidecar goes with its file, and before it; one without its file, as a power cut can leave
-    it, belongs to nobody. What can't be removed, e.g. since it is
-    another user's, waits for the next sweep: no start fails for it.
+    it, belongs to nobody. What can't be removed, e.g. since it is another user's, waits for the
+    next sweep: no start fails for it.
     """
     try:
         found = paths.temporaries()
