@@ -123,7 +123,7 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
         return None
     if not paths.manifests():
         return None
-    manifests = [found for found in map(Manifest.read, paths.manifests()) if found is not None]
+    manifests = [found for found in map(Manifest.load, paths.manifests()) if found is not None]
     with suppress(sqlite3.Error):  # then it is not what any of them says
         if written := [found for found in manifests if is_overwritten(paths, found)]:
             return written[0]

@@ -62,7 +62,9 @@ class Case:
     ends: tuple[str, ...] = ()  # what may be live after the next start
     more: Callable[[Place, Worker], None] | None = None  # what else happened before
     faults: tuple[Fault, ...] = ()  # of this place, in every run
-    in_child: bool = False  # the calls of the process that the verb starts, not its own
+    starts: str = "start"  # the verb that is a start
+    stages: str = "stage"  # the verb that stages a file
+    child: str = ""  # the module of a process that the verb starts, if it is that which stops
 
     def __str__(self) -> str:
         return f"{self.verb}, {self.name}"
@@ -73,7 +75,8 @@ class Case:
         if self.pending is not None:
             snapshot = place.root / "pending.db"
             self.pending(snapshot)
-            place.store.stage(snapshot)
+            staged = worker.run(self.stages, place.named, str(snapshot))
+            assert staged.outcome == "staged", staged
         self.live(place.data / "tasks.db")
         if self.given is not None:
             self.given(place.root / "given.db")
@@ -164,6 +167,8 @@ _mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,), faults=(MOUNT_PO
 _apply_now = partial(Case, "apply now", lives=(NEW,), ends=(NEW,))
 _overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
+CHECK = "backups.sqlite.integrity"
+
 CASES = (
     _start("clean", whole(OLD), whole(NEW)),
     _start("clean WAL", whole(OLD, "wal"), whole(NEW)),
@@ -223,7 +228,7 @@ CASES = (
     _overwrite("clean", whole(OLD), whole(NEW)),
     _overwrite("hot journal", lambda path: builders.hot_journal(path, OLD), whole(NEW)),
     _apply_now("hot WAL", _hot_wal, whole(NEW)),
-    _apply_now("hot WAL, its child", _hot_wal, whole(NEW), in_child=True),
-    Case("stage", "its child", _hot_wal, given=whole(NEW), ends=(OLD, NEW), in_child=True),
-    _start("older snapshot, its child", _hot_wal, older(NEW), in_child=True),
+    _apply_now("hot WAL, its child", _hot_wal, whole(NEW), child="backups.sqlite.applying_now"),
+    Case("stage", "its child", _hot_wal, given=whole(NEW), ends=(OLD, NEW), child=CHECK),
+    _start("older snapshot, its child", _hot_wal, older(NEW), child=CHECK),
 )

@@ -100,10 +100,16 @@ class Tracer:
             assert said.endswith(f"Process {pid} attached\n"), said + strace.stderr.read()
             yield
 
-    def write_script(self, path: Path) -> None:
-        """Make a program that is this Python, traced; strace is not its parent but its child."""
-        command = [*self._command(), "-D", sys.executable]
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    def write_script(self, path: Path, module: str) -> None:
+        """Make a program that is this Python, and traced if it runs this module with ``-m``."""
+        # With -D strace is not its parent but its child, so that its pid is what it was.
+        traced = shlex.join([*self._command(), "-D", sys.executable])
+        path.write_text(
+            f"""#!/bin/sh
+            test "$2" = {module} && exec {traced} "$@"
+            exec {shlex.quote(sys.executable)} "$@"
+            """
+        )
         path.chmod(0o700)
 
     def _command(self) -> list[str]:

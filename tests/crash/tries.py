@@ -55,7 +55,7 @@ class Tries:
             if not call.target or call.name in always:
                 continue
             for kind in kinds:
-                if kind == FULL and self._case.in_child and call.name == "write":
+                if kind == FULL and self._case.child and call.name == "write":
                     continue
                 if _can_happen(kind, call):
                     yield Try(kind, call)
@@ -86,7 +86,7 @@ class Tries:
 
     def _faults(self, attempt: Try) -> list[Fault]:
         if attempt.kind == FULL:
-            return from_then_on(attempt.call, self._calls, pipes=self._case.in_child)
+            return from_then_on(attempt.call, self._calls, pipes=bool(self._case.child))
         what = (KILLS | ERRORS)[attempt.kind]
         return [Fault(attempt.call.name, what, str(attempt.call.number))]
 
@@ -97,11 +97,11 @@ class Tries:
             place.data, self._root / "strace.log", *self._case.faults, *faults, only=only
         )
         verb, arguments = self._case.verb, self._case.arguments(place)
-        if not self._case.in_child:
+        if not self._case.child:
             ended = self._worker.run(verb, place.named, *arguments, tracer=tracer)
         else:
             python = self._root / "python"
-            tracer.write_script(python)
+            tracer.write_script(python, self._case.child)
             ended = self._worker.run(verb, place.named, *arguments, python=python)
         return place, tracer, ended
 

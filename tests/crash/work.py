@@ -18,7 +18,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,36 @@ def overwrite(store: Store) -> Outcome:
     }
 
 
+# The real site, with Django and its migrations
+
+
+def check(store: Store) -> Outcome:
+    """``manage.py check``: it starts, and that is all."""
+    _manage(store, "check")
+    return {}
+
+
+def restore_db(store: Store, snapshot: str) -> Outcome:
+    """``manage.py restore_db``: stage a file."""
+    _manage(store, "restore_db", snapshot, "--yes")
+    return {"outcome": "staged"}
+
+
+def backup(store: Store, snapshot: str) -> Outcome:
+    """``manage.py backup``: a snapshot into a file."""
+    _manage(store, "backup", "-o", snapshot, "--force")
+    return {"outcome": "staged"}
+
+
+def _manage(store: Store, *arguments: str) -> None:
+    import manage
+
+    os.environ["TASKDOG_DATA_DIR"] = str(store.paths.folder)
+    sys.argv = ["manage.py", *arguments]
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        manage.main()
+
+
 # What a restore must not do, for the harness to find out
 
 
@@ -117,6 +147,9 @@ VERBS: dict[str, Callable[..., Outcome]] = {
     "undo": undo,
     "apply now": apply_now,
     "overwrite": overwrite,
+    "check": check,
+    "restore_db": restore_db,
+    "backup": backup,
     "move in": move_in,
     "move aside": move_aside,
     "stage in place": stage_in_place,

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.crash.strace import Tracer
-from tests.processes import CHECKOUT
+from tests.processes import CHECKOUT, environment
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.work"],
             cwd=CHECKOUT,
+            env=environment(CHECKOUT),  # of the site it says nothing; a verb knows its folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
