@@ -41,9 +41,9 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     :returns: its new name; None if the system refuses, and then it is still pending.
     """
     attempt = 1
-    while (refused := paths.refused(moment, attempt)).exists():
-        attempt += 1
     try:
+        while (refused := paths.refused(moment, attempt)).exists():
+            attempt += 1
         files.replace(paths.pending, refused)
     except OSError:
         return None

@@ -128,7 +128,7 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
         if written := [found for found in manifests if is_overwritten(paths, found)]:
             return written[0]
     live = files.sha256(paths.database)
-    manifest = Manifest.read(paths.manifest(live))
+    manifest = Manifest.load(paths.manifest(live))
     return manifest if manifest is not None and manifest.sha256 == live else None
 
 

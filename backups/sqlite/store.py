@@ -74,13 +74,19 @@ class SqliteBackupStore(BackupStore):
         return self._describe(manifest)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
-        kept = undoing.kept_by_last(self._paths)
+        try:
+            kept = undoing.kept_by_last(self._paths)
+            size = kept.stat().st_size
+        except OSError as error:
+            raise StoreFolderError(
+                f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
+            ) from error
         manifest = staging.stage(
             self._paths,
             undoing.read(kept),
             staged_by=staged_by,
-            max_bytes=kept.stat().st_size,
-            at_least=kept.stat().st_size,
+            max_bytes=size,
+            at_least=size,
             check_seconds=self._check_seconds,
             release=self._release,
             undoes=kept.name,
