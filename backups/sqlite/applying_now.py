@@ -158,7 +158,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     paths = StorePaths.of(Path(request["database"]))
     started, moment = time.monotonic(), datetime.now(UTC)
     try:
-        manifest = Manifest.read(paths.manifest(request["sha256"]))
+        manifest = Manifest.load(paths.manifest(request["sha256"]))
         assert manifest is not None  # our parent has verified it, and we hold its lock
         kept = overwrite_shared(paths, manifest, moment, seconds=request["seconds"])
     except NotEnoughSpaceError as error:

@@ -74,9 +74,14 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, moment: datetime) -> 
         with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
             overwriting.write_pages(lambda: None)
         return kept
-    with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
-        overwriting.leave_wal_mode()
-        return overwriting.run()
+    journal_mode = _journal_mode(paths)
+    try:
+        with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
+            overwriting.leave_wal_mode()
+            return overwriting.run()
+    except BaseException:
+        _give_back(paths, journal_mode)
+        raise
 
 
 class _Overwriting:
@@ -253,6 +258,19 @@ class _Overwriting:
         with suppress(sqlite3.Error, OSError):  # it is committed: nothing may fail it any more
             if self._is_wal():
                 self._live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _journal_mode(paths: StorePaths) -> str:
+    with closing(connect(paths.database)) as connection:
+        (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    return str(journal_mode)
+
+
+def _give_back(paths: StorePaths, journal_mode: str) -> None:
+    """In the journal mode that it had, if the system lets us."""
+    with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
+        if journal_mode == "wal":
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
 
 
 def _check_space(paths: StorePaths) -> None:

@@ -26,7 +26,6 @@ from typing import Any
 from backups import files
 from backups.exceptions import BackupError
 from backups.sqlite import applying_now
-from backups.sqlite.manifest import find_manifest
 from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)
@@ -65,13 +64,12 @@ def apply_now(store: Store) -> Outcome:
 
 def overwrite(store: Store) -> Outcome:
     """What that child does, in this process."""
-    manifest = find_manifest(store.paths)
-    assert manifest is not None
+    (manifest,) = store.paths.manifests()
     with files.exclusive_folder(store.paths.folder):  # as its parent holds it
         verdict = applying_now.main(
             {
                 "database": str(store.paths.database),
-                "sha256": manifest.sha256,
+                "sha256": manifest.suffixes[-2].removeprefix("."),
                 "seconds": store.live_seconds,
                 "applied_by": "tester",
                 "kept_copies": store.kept_copies,
