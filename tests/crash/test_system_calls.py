@@ -15,7 +15,7 @@ from tests.crash.conftest import TRIED
 from tests.crash.tries import KINDS, Tries, Try
 from tests.crash.worker import Worker
 
-STRIDE = 149  # so that the part takes half a minute of one processor
+STRIDE = 211  # so that the part takes 25 seconds of one processor
 MOST_TOLD = 5  # of the tries that were lost; their causes repeat
 
 Record = Callable[[str, object], None]

@@ -63,21 +63,27 @@ def apply_now(store: Store) -> Outcome:
 
 
 def overwrite(store: Store) -> Outcome:
-    """What that child does, in this process."""
-    (manifest,) = store.paths.manifests()
-    with files.exclusive_folder(store.paths.folder):  # as its parent holds it
-        verdict = applying_now.main(
-            {
-                "database": str(store.paths.database),
-                "sha256": manifest.suffixes[-2].removeprefix("."),
-                "seconds": store.live_seconds,
-                "applied_by": "tester",
-                "kept_copies": store.kept_copies,
-            }
-        )
-    return {"outcome": "blocked" if "error" in verdict else "applied"} | {
-        "reason": verdict.get("error", "")
-    }
+    """What that child does, in this process; its parent's part is to hold the folder."""
+    try:
+        (manifest,) = store.paths.manifests()
+        with files.exclusive_folder(store.paths.folder):
+            return _overwrite(store, manifest.suffixes[-2].removeprefix("."))
+    except OSError as error:
+        return {"outcome": "blocked", "reason": files.explain(error, store.paths.folder)}
+
+
+def _overwrite(store: Store, sha256: str) -> Outcome:
+    verdict = applying_now.main(
+        {
+            "database": str(store.paths.database),
+            "sha256": sha256,
+            "seconds": store.live_seconds,
+            "applied_by": "tester",
+            "kept_copies": store.kept_copies,
+        }
+    )
+    reason = verdict.get("error", "")
+    return {"outcome": "blocked" if reason else "applied", "reason": reason}
 
 
 # The real site, with Django and its migrations
