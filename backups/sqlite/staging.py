@@ -143,8 +143,12 @@ def _earlier(paths: StorePaths) -> Iterator[Path | None]:
             raise
         yield None
         return
-    with owned(earlier):
-        yield earlier
+    try:
+        with owned(earlier):
+            yield earlier
+    except OSError:
+        files.unlink(earlier)  # it could not be owned; without it there is nothing to do here
+        raise
 
 
 def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
@@ -181,12 +185,17 @@ def _take_away(paths: StorePaths) -> None:
     """Rename it, so that there is a way back until the folder is synced."""
     earlier = paths.temporary("earlier")
     files.replace(paths.pending, earlier)
-    with owned(earlier):
-        try:
-            files.sync_folder(paths.folder)
-        except OSError:
+    try:
+        with owned(earlier):
+            try:
+                files.sync_folder(paths.folder)
+            except OSError:
+                files.replace(earlier, paths.pending)
+                raise
+    except OSError:
+        if earlier.exists():  # it could not be owned
             files.replace(earlier, paths.pending)
-            raise
+        raise
 
 
 def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:

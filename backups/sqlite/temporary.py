@@ -56,10 +56,18 @@ def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
 
 @contextlib.contextmanager
 def owned(path: Path) -> Iterator[None]:
-    """Own a file that has just got a temporary name; in the end the name goes, if it is there."""
+    """
+    Own a file that has just got a temporary name; in the end the name goes, if it is there.
+
+    :raises OSError: it can't be owned; the name stays, and the block was not begun.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        os.close(descriptor)
+        raise
+    try:
         yield
     finally:
         os.close(descriptor)
