@@ -29,6 +29,16 @@ class Settings:
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))
 
     @property
+    def clear_sessions(self) -> bool:
+        """Whether the login sessions that come with a snapshot are removed while it is staged."""
+        return bool(self._get("BACKUPS_CLEAR_SESSIONS", True))
+
+    @property
+    def allow_unknown_schema(self) -> bool:
+        """Whether a snapshot may have triggers and views that the live database does not have."""
+        return bool(self._get("BACKUPS_ALLOW_UNKNOWN_SCHEMA", False))
+
+    @property
     def backup_permission(self) -> str:
         """Who may take a snapshot: the path of a DRF permission class."""
         return str(self._get("BACKUPS_BACKUP_PERMISSION", _STAFF))

@@ -17,6 +17,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── ForeignDatabaseError     another application's database
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── MissingTablesError       lacks tables that its migrations promise
+    │   ├── UnknownSchemaError       has triggers, views … that this site's database has not
     │   └── CheckTimedOutError       the check did not end within its time limit
     ├── NoPendingRestoreError        there is nothing to discard
     ├── RestoreBlockedError          can't be applied now; it stays pending
@@ -149,9 +150,19 @@ class NewerSnapshotError(InvalidSnapshotError):
 
 
 class MissingTablesError(InvalidSnapshotError):
-    """Its migrations say that tables exist which it does not have."""
+    """Its migrations say that tables or columns exist which it does not have."""
 
     code = "missing_tables"
+
+
+class UnknownSchemaError(InvalidSnapshotError):
+    """It has code of its own: a trigger, view or virtual table that this site's does not have."""
+
+    code = "unknown_schema"
+    hint = (
+        "Nothing was staged. If it is meant to be there, set BACKUPS_ALLOW_UNKNOWN_SCHEMA = True"
+        " and try again."
+    )
 
 
 class CheckTimedOutError(InvalidSnapshotError):

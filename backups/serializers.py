@@ -25,6 +25,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
         "staged_at": pending.staged_at,
         "staged_by": pending.staged_by,
         "migrations": pending.migrations,
+        "warnings": pending.warnings,
         "next_start": services.describe_next_start(pending),
     }
 

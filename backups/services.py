@@ -90,7 +90,9 @@ def snapshot_name(taken_at: datetime) -> str:
 # Stage, discard, status
 
 
-def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0) -> PendingRestore:
+def stage_restore(
+    chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0, account: str | None = None
+) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
 
@@ -98,7 +100,8 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     a rename within one file system:
 
     1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600), hashed as they pass.
-    2. The file is checked: header, length, integrity, foreign keys, migrations, tables.
+    2. The login sessions in the file are removed (BACKUPS_CLEAR_SESSIONS), and it is checked:
+       header, length, integrity, foreign keys, migrations, tables, triggers and views.
     3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
 
     A restore that was pending is replaced by step 3, not before. If anything fails, the
@@ -107,6 +110,8 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
     :param at_least: how many bytes will come for sure, to refuse too many before any is read.
+    :param account: the user name of who stages, if that is a user of the site: the result
+        warns if the snapshot has no such user.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
@@ -116,7 +121,11 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
     pending = get_store().stage_restore(
-        chunks, staged_by=staged_by, max_bytes=conf.max_upload_bytes, at_least=at_least
+        chunks,
+        staged_by=staged_by,
+        max_bytes=conf.max_upload_bytes,
+        at_least=at_least,
+        account=account,
     )
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256

@@ -46,6 +46,7 @@ class PendingRestore:
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
+    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,13 @@ class BackupStore(ABC):
 
     @abstractmethod
     def stage_restore(
-        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -109,6 +116,8 @@ class BackupStore(ABC):
         :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param at_least: how many bytes will come for sure, if that is known beforehand.
+        :param account: the account that stages, if it is one of the store's own: the result
+            warns if the snapshot does not have it.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
@@ -106,7 +107,10 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
         """Check the upload and stage it."""
         upload = _upload(request)
         pending = services.stage_restore(
-            upload, staged_by=request.user.get_username(), at_least=upload.at_least
+            upload,
+            staged_by=request.user.get_username(),
+            at_least=upload.at_least,
+            account=_account(request),
         )
         return Response(describe_pending(pending))
 
@@ -119,6 +123,14 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 def status_of(error: exceptions.BackupError) -> int:
     """The HTTP status of an error, by the table."""
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+
+
+def _account(request: Request) -> str | None:
+    """The name of who calls, if that is a row of the user model and not e.g. an API key."""
+    user = request.user
+    if isinstance(user, get_user_model()) and user.pk is not None:
+        return user.get_username()
+    return None
 
 
 def _upload(request: Request) -> Upload:

@@ -31,6 +31,7 @@ class Manifest:
     migrations: tuple[str, ...]  # ``app.name`` of all that were applied in it
     historic: tuple[str, ...] = ()  # of these, what the live database had too when it was staged
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
+    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
 
     def write(self, paths: StorePaths) -> None:
         """Put the manifest beside the database, durably. The pending file comes after it."""
@@ -52,6 +53,7 @@ class Manifest:
                     "migrations": tuple(fields["migrations"]),
                     "historic": tuple(fields["historic"]),
                     "migrated": tuple(fields["migrated"]),
+                    "warnings": tuple(fields.get("warnings", ())),
                 }
             )
         except (OSError, ValueError, TypeError, KeyError):

@@ -14,6 +14,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.release import Release
 from backups.sqlite.temporary import Temporary, temporary_file
-from backups.sqlite.validation import check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot
 
 
 def stage(
@@ -41,6 +42,7 @@ def stage(
     at_least: int,
     check_seconds: float,
     release: Release,
+    account: str | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
@@ -51,23 +53,30 @@ def stage(
         check_room(paths, at_least, max_bytes=max_bytes)
         with temporary_file(paths, "incoming") as incoming:
             size, sha256 = _receive(incoming, chunks, paths, max_bytes)
-            historic = release.historic()
+            live = release.read_live()
             contents = check_snapshot(
                 incoming.descriptor,
                 incoming.path,
                 seconds=check_seconds,
                 release=release,
-                historic=historic,
+                historic=live.migrations,
+                clear=release.session_tables(),
+                account=account,
+            )
+            warnings = (
+                *release.check_programs(contents.programs, live),
+                *_warn_of_account(account, contents),
             )
             manifest = Manifest(
-                size=size,
-                sha256=sha256,
+                size=os.fstat(incoming.descriptor).st_size,
+                sha256=files.sha256(incoming.path) if contents.changed else sha256,
                 snapshot_size=size,
                 snapshot_sha256=sha256,
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=tuple(sorted(historic.intersection(contents.migrations))),
+                historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
+                warnings=warnings,
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)
@@ -155,6 +164,12 @@ def _receive(
         except OSError as error:
             raise _explain(error, paths, size) from error
     return size, digest.hexdigest()
+
+
+def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:
+    if account is None or not contents.account_is_missing:
+        return ()
+    return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
 
 
 def _explain(

@@ -53,7 +53,13 @@ class SqliteBackupStore(BackupStore):
     # Stage, discard, status
 
     def stage_restore(
-        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
     ) -> PendingRestore:
         manifest = staging.stage(
             self._paths,
@@ -63,6 +69,7 @@ class SqliteBackupStore(BackupStore):
             at_least=at_least,
             check_seconds=self._check_seconds,
             release=self._release,
+            account=account,
         )
         return self._describe(manifest)
 
@@ -165,6 +172,7 @@ class SqliteBackupStore(BackupStore):
             staged_at=manifest.staged_at,
             staged_by=manifest.staged_by,
             migrations=self._plan_or_nothing(manifest.migrations),
+            warnings=manifest.warnings,
         )
 
     def _describe_unknown(self) -> PendingRestore:

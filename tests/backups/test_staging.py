@@ -212,10 +212,14 @@ def test_sidecars_that_a_program_left_beside_the_pending_file_are_not_the_new_on
     store: Store, snapshot: Path, tmp_path: Path
 ) -> None:
     """Somebody looked into the pending file with a program that was killed."""
-    store.stage(builders.healthy(tmp_path / "wal.db", "looked at", journal_mode="wal"))
-    builders.in_killed_process(
-        lambda: builders.add(sqlite3.connect(store.paths.pending), "edited by hand")
-    )
+    store.stage(builders.healthy(tmp_path / "looked at.db", "looked at"))
+
+    def edit() -> None:
+        connection = sqlite3.connect(store.paths.pending)
+        connection.execute("PRAGMA journal_mode=WAL")
+        builders.add(connection, "edited by hand")
+
+    builders.in_killed_process(edit)
     assert store.paths.pending_sidecars[0].stat().st_size > 0
     store.stage(snapshot)
     assert not any(sidecar.exists() for sidecar in store.paths.pending_sidecars)

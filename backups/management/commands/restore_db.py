@@ -76,16 +76,22 @@ class Command(StoreCommand):
             )
 
     def _report(self, pending: Json) -> None:
+        self._warn(pending)
         self.stdout.write(
             f"Pending: {megabytes(pending['size'])}, SHA-256 {pending['sha256']}\n"
             f"{pending['next_start']}\n"
             "Restart the server to apply."
         )
 
+    def _warn(self, pending: Json) -> None:
+        for warning in pending.get("warnings", ()):  # a server of an older release sends none
+            self.say(f"Warning: {warning}")
+
     # Status
 
     def _show(self, status: Json, where: str) -> None:
         if status["status"] == "pending":
+            self._warn(status)
             self.stdout.write(
                 f"Pending on {where}: {megabytes(status['size'])}, SHA-256 {status['sha256']},"
                 f" staged by {status['staged_by']} at {status['staged_at']}.\n"
