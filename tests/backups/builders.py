@@ -68,6 +68,16 @@ def older(path: Path, *names: str) -> Path:
     )
 
 
+def with_format(path: Path, pragma: str, *names: str) -> Path:
+    """The same as ``healthy``, in a file of another format."""
+    plain = healthy(path.with_name(f"{path.name}.plain"), *names)
+    with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(plain)) as source:
+        connection.execute(pragma)
+        connection.executescript("\n".join(source.iterdump()))
+    plain.unlink()
+    return path
+
+
 def large(path: Path, *names: str, rows: int = 20_000) -> Path:
     """A database of some megabytes, so that to copy it takes a while."""
     healthy(path, *names)
@@ -75,6 +85,17 @@ def large(path: Path, *names: str, rows: int = 20_000) -> Path:
         connection.executemany(
             "INSERT INTO owners (name) VALUES (?)", ((f"{n:0300}",) for n in range(rows))
         )
+        connection.commit()
+    return path
+
+
+def with_sessions(path: Path, *keys: str) -> Path:
+    """A database in which somebody is logged in."""
+    healthy(path, "row")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE sessions (key TEXT PRIMARY KEY, expires TEXT)")
+        connection.execute("CREATE INDEX sessions_by_time ON sessions (expires)")
+        connection.executemany("INSERT INTO sessions VALUES (?, ?)", [(key, key) for key in keys])
         connection.commit()
     return path
 
@@ -236,6 +257,34 @@ def newer(path: Path) -> Path:
 def missing_table(path: Path) -> Path:
     """Lacks a table that its migrations promise."""
     return _changed(healthy(path), "DROP TABLE prices;")
+
+
+def other_migrations(path: Path) -> Path:
+    """Its table of migrations is another framework's."""
+    return _changed(
+        healthy(path),
+        "DROP TABLE django_migrations; CREATE TABLE django_migrations (id INTEGER, version TEXT);",
+    )
+
+
+def broken_check(path: Path) -> Path:
+    """A row breaks a CHECK, at which SQLite looks only in a file that it may write."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade CHECK (grade > 0));"
+        " PRAGMA ignore_check_constraints=ON; INSERT INTO grades (grade) VALUES (-1);",
+    )
+
+
+def lost_counter(path: Path) -> Path:
+    """A table counts its rows, and the counter has another name; SQLite's check says nothing."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade);"
+        " PRAGMA writable_schema=ON; UPDATE sqlite_schema SET name = 'counters',"
+        " tbl_name = 'counters', sql = 'CREATE TABLE counters (name, seq)'"
+        " WHERE name = 'sqlite_sequence';",
+    )
 
 
 def slow_to_check(path: Path) -> Path:

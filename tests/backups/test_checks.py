@@ -28,6 +28,11 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
     ),
     *(
+        (f"BACKUPS_{name}", value, number)
+        for name, number in (("CLEAR_SESSIONS", "E009"), ("ALLOW_UNKNOWN_SCHEMA", "E010"))
+        for value in (0, 1, "no", None)
+    ),
+    *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
         for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
         for value in ("no.such.Class", "nodots", ".x", "os.path", IsAdminUser)
@@ -37,6 +42,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_NAME", "my-site.v2"),
     ("BACKUPS_MAX_UPLOAD_BYTES", 1),
     ("BACKUPS_CHECK_SECONDS", 0.5),
+    ("BACKUPS_CLEAR_SESSIONS", False),
+    ("BACKUPS_ALLOW_UNKNOWN_SCHEMA", True),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
     ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
 ]
@@ -97,4 +104,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 7
+    assert len(numbers) == 11

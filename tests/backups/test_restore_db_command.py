@@ -3,9 +3,11 @@
 import hashlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,21 @@ def test_restore_db_says_what_it_replaces(site: Site, good: Path, tmp_path: Path
     assert ended.code == 0, ended.err
     assert "It replaces the restore that " in ended.err
     assert pending(site) == newer.read_bytes()
+
+
+def test_warnings_are_told_when_it_is_staged_and_with_the_status(
+    site: Site, good: Path, tmp_path: Path
+) -> None:
+    """The live database is in ruins, so nobody can tell whether the view is the site's own."""
+    viewed = Path(shutil.copy(good, tmp_path / "viewed.db"))
+    with closing(sqlite3.connect(viewed)) as connection:
+        connection.execute("CREATE VIEW open_tasks AS SELECT * FROM tasks")
+    site.database.write_bytes(b"ruined" * 1000)
+    warning = "Warning: The snapshot has the view open_tasks."
+    ended = restore(site, str(viewed), "--yes")
+    assert ended.code == 0, ended.err
+    assert warning in ended.err
+    assert warning in restore(site, "--status").err
 
 
 # The whole way

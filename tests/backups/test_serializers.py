@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_pending_restore_says_what_to_do_and_what_will_happen() -> None:
     body = describe_pending(PENDING)
     assert (body["status"], body["message"]) == ("pending", "restart required")
     assert "runs 2 migrations on the snapshot" in body["next_start"]
+
+
+def test_warnings_are_a_list_wherever_a_pending_restore_shows() -> None:
+    assert describe_pending(PENDING)["warnings"] == ()
+    warned = replace(PENDING, warnings=("Beware.",))
+    body = describe_status(RestoreStatus(warned, None, ()), max_upload_bytes=10)
+    assert json.loads(JSONRenderer().render(body))["warnings"] == ["Beware."]
 
 
 def test_status_without_anything_is_nothing() -> None:

@@ -393,6 +393,7 @@ def test_upload_answers_200_and_pending(
         "sha256": hashlib.sha256(good.read_bytes()).hexdigest(),
         "staged_by": "tester",
         "migrations": [],
+        "warnings": [],
         "next_start": "The next start keeps the current database as tasks.db.pre-restore-<time>"
         " and puts the snapshot in place as tasks.db.",
     }
@@ -755,6 +756,76 @@ def test_staff_upload_with_the_form_of_the_page(
     assert answer.status_code == 200
     assert "restart required" in answer.text
     assert api.api("GET", "restore").json()["staged_by"] == "ann"
+
+
+def test_restore_without_the_account_of_who_uploads_is_taken_with_a_warning(
+    api: Server, browser: requests.Session, good: Path, tmp_path: Path
+) -> None:
+    log_in(browser, api, "ann")
+    headers = {"X-CSRFToken": browser.cookies["csrftoken"], "Accept": "application/json"}
+    url = f"{api.url}/api/v1/restore"
+    (warning,) = browser.post(url, files={"file": good.read_bytes()}, headers=headers).json()[
+        "warnings"
+    ]
+    assert warning.startswith("The account ann is not in the snapshot")
+    assert api.api("GET", "restore").json()["warnings"] == [warning]
+
+    with closing(sqlite3.connect(Path(shutil.copy(good, tmp_path)))) as connection:
+        connection.execute(
+            "INSERT INTO auth_user SELECT 7, '', NULL, 0, 'ann', '', '', 0, 1, ?, ''", [NOW]
+        )
+        connection.commit()
+    with_ann = (tmp_path / good.name).read_bytes()
+    answer = browser.post(url, files={"file": with_ann}, headers=headers)
+    assert answer.json()["warnings"] == []
+
+
+def test_key_has_no_account_that_could_be_missing(api: Server, good: Path) -> None:
+    """Keys are outside the database; its name may even be that of a user."""
+    answer = api.api("POST", "restore", files={"file": good.read_bytes()})
+    assert answer.json()["warnings"] == []
+
+
+def test_trigger_that_the_site_does_not_have_is_refused_naming_it(
+    api: Server, shared_site: Site, good: Path, tmp_path: Path
+) -> None:
+    evil = Path(shutil.copy(good, tmp_path))
+    with closing(sqlite3.connect(evil)) as connection:
+        connection.execute(
+            "CREATE TRIGGER evil AFTER INSERT ON tasks BEGIN"
+            " UPDATE auth_user SET is_superuser = 1; END"
+        )
+    before = unchanging(shared_site)
+    answer = api.api("POST", "restore", files={"file": evil.read_bytes()})
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_schema")
+    assert "has the trigger evil, which this site's database does not have" in answer.text
+    assert "BACKUPS_ALLOW_UNKNOWN_SCHEMA" in answer.json()["hint"]
+    assert unchanging(shared_site) == before
+
+
+def test_login_that_came_with_a_snapshot_is_no_login_after_the_restore(
+    site: Site, browser: requests.Session, tmp_path: Path, shared_site: Site
+) -> None:
+    """ann logs in, a snapshot is taken, she logs out: the restore must not log her in again."""
+    shutil.copyfile(shared_site.database, site.database)
+    with site.serving() as server:
+        log_in(browser, server, "ann")
+        cookie = browser.cookies["sessionid"]
+        snapshot = server.api("GET", "backup").content
+        page = browser.get(f"{server.url}/api/v1/restore")
+        browser.post(
+            f"{server.url}/api-auth/logout/",
+            data={"csrfmiddlewaretoken": browser.cookies["csrftoken"]},
+        )
+        assert page.status_code == 200
+        assert server.api("POST", "restore", files={"file": snapshot}).status_code == 200
+    with site.serving() as server:
+        assert site.receipts()[-1]["outcome"] == "applied"
+        revived = {"Cookie": f"sessionid={cookie}", "Connection": "close"}
+        answer = requests.get(f"{server.url}/api/v1/restore", headers=revived, timeout=60)
+        assert answer.status_code == 401
+        log_in(browser, server, "ann")
+        assert browser.get(f"{server.url}/api/v1/restore").status_code == 200
 
 
 def test_staff_see_why_a_file_is_refused_on_the_page(

@@ -14,7 +14,6 @@ FLIPPED = 90  # how many are damaged in their bytes as well
 
 ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
 FORGED = "PRAGMA writable_schema=ON; "
-GLOB_BOMB = "'" + "*a" * 24 + "*b'"  # against a row of a's: longer than anybody waits
 
 
 def changed(content: bytes, script: str) -> bytes:
@@ -145,10 +144,14 @@ SCRIPTS = {
         " resource_type, success, new_values) VALUES ('2026-11-23', 'x', 'x', 1, '{')"
     ),
     "check that never ends": (
-        f"CREATE TABLE evil (a); INSERT INTO evil VALUES (replace(hex(zeroblob(20000)), '0', 'a'));"
-        f" {_forge('evil', 'chr')}".replace(
-            "chr", f"'CREATE TABLE evil (a CHECK (a NOT GLOB ' || quote({GLOB_BOMB}) || '))'"
-        )
+        "CREATE TABLE evil (a CHECK (NOT instr(hex(zeroblob(a)), hex(zeroblob(a / 2)) || 'x')));"
+        " PRAGMA ignore_check_constraints=ON; INSERT INTO evil VALUES (10000000)"
+    ),
+    "check that takes a while a row": (
+        "CREATE TABLE evil (a CHECK (length(hex(zeroblob(a))) > 0));"
+        " PRAGMA ignore_check_constraints=ON; WITH RECURSIVE n (x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000)"
+        " INSERT INTO evil SELECT 30000000 FROM n"
     ),
     "check that eats memory": (
         "CREATE TABLE evil (a CHECK (length(hex(zeroblob(400000000))) > a));"
@@ -266,6 +269,10 @@ SCRIPTS = {
     "reference that can't be": "CREATE TABLE evil (a REFERENCES tasks (name)); INSERT INTO evil VALUES (1)",
     "songs": "CREATE TABLE songs (id INTEGER PRIMARY KEY, title)",
     # SQLite's own tables
+    "sequence of another name": (
+        f"{FORGED}UPDATE sqlite_schema SET name = 'counters', tbl_name = 'counters',"
+        " sql = 'CREATE TABLE counters (name, seq)' WHERE name = 'sqlite_sequence'"
+    ),
     "no sequence": f"{FORGED}DELETE FROM sqlite_schema WHERE name = 'sqlite_sequence'",
     "a sequence of nonsense": "UPDATE sqlite_sequence SET seq = 'x', name = NULL",
     "sequences twice": "INSERT INTO sqlite_sequence SELECT * FROM sqlite_sequence",
