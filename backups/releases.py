@@ -26,7 +26,7 @@ from backups.migrate import migrate_file
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
 from backups.sqlite.release import Live
-from backups.sqlite.schema import Program, fold, sort_out
+from backups.sqlite.schema import QUERY, Program, fold, sort_out
 
 Key = tuple[str, str]  # app label, migration name
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
@@ -58,7 +58,7 @@ class InstalledRelease:
                 return Live()
             applied = MigrationRecorder(connection).applied_migrations()
             with connection.cursor() as cursor:
-                schema = sort_out(cursor.execute("SELECT name, rootpage, sql FROM sqlite_master"))
+                schema = sort_out(cursor.execute(QUERY))
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
         return Live(frozenset(map(_name, applied)), frozenset(schema.programs))

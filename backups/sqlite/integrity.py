@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 
@@ -31,6 +32,7 @@ MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_LETTERS = 300  # of one finding, which may quote the file
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
+COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
 MIGRATION_COLUMNS = ("id", "app", "name")
 NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
 
@@ -87,7 +89,7 @@ def _inspect(sandbox: Sandbox, question: Question, verdict: Verdict) -> None:
     schema = read_schema(connection)
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    verdict.damage = _damage(sandbox, question.functions) or _schema_damage(schema)
+    verdict.damage = _damage(sandbox, question.functions) or _schema_damage(sandbox, schema)
     if verdict.damage:
         return
     verdict.broken_references = _broken_references(connection)
@@ -124,11 +126,17 @@ def _integrity(connection: sqlite3.Connection) -> list[str]:
     return [] if rows == [("ok",)] else [_sentence(finding) for (finding,) in rows]
 
 
-def _schema_damage(schema: Schema) -> list[str]:
-    """What SQLite's check does not look at, and its first INSERT fails of."""
+def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
+    """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
+    if unreadable := [name for name in schema.tables if "\ufffd" in name]:
+        return [_sentence(f"the name of the table {unreadable[0]} is no UTF-8")]
     counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
-    if counted and "sqlite_sequence" not in schema.tables:
-        return [_sentence(f"there is no table sqlite_sequence, which {counted[0]} needs")]
+    counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
+    if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
+        return [_sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
+    if unbuildable := find_unbuildable(schema, sandbox.prepare):
+        name, reason = unbuildable
+        return [_sentence(f"the table {name} could not be made anew: {reason}")]
     return []
 
 
@@ -160,7 +168,7 @@ def _read_migrations(connection: sqlite3.Connection, verdict: Verdict) -> None:
     verdict.migrations_lack = [name for name in MIGRATION_COLUMNS if name not in columns]
     if not verdict.migrations_lack:
         rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
-        verdict.migrations = [_clip(f"{app}.{name}") for app, name in rows]
+        verdict.migrations = list(dict.fromkeys(_clip(f"{app}.{name}") for app, name in rows))
 
 
 def _is_missing(

@@ -23,6 +23,7 @@ import resource
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from backups.sqlite.connection import connect
@@ -65,14 +66,12 @@ class Sandbox:
         """
         self.intruder = ""  # the trigger or view that wanted to act
         self._deadline = time.monotonic() + seconds
+        self._functions: Callable[[sqlite3.Connection], None] = lambda _: None
         self.connection = connect(path)
-        self.connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        for category, limit in LIMITS.items():
-            self.connection.setlimit(category, limit)
+        self.prepare(self.connection)
         for pragma in PRAGMAS:
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
         self.connection.execute("PRAGMA cache_size=-8000")  # 8 MB, whatever the header asks for
-        self.connection.set_progress_handler(lambda: self.is_late, STEPS_BETWEEN_LOOKS)
         self.connection.set_authorizer(self._authorize)
         self._files = _limit_files(_lowest_free_descriptor())
 
@@ -81,11 +80,20 @@ class Sandbox:
         """Whether the time is over."""
         return time.monotonic() > self._deadline
 
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Set the limits, the deadline and the functions of this sandbox on a connection."""
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        for category, limit in LIMITS.items():
+            connection.setlimit(category, limit)
+        connection.set_progress_handler(lambda: self.is_late, STEPS_BETWEEN_LOOKS)
+        self._functions(connection)
+
     def bring_functions(self, module: str) -> None:
         """Let the schema use the SQL functions that ``module.register(connection)`` gives."""
         no_files = _limit_files(self._files)
         self.connection.set_authorizer(None)
-        importlib.import_module(module).register(self.connection)
+        self._functions = importlib.import_module(module).register
+        self._functions(self.connection)
         self.connection.set_authorizer(self._authorize)
         _limit_files(no_files)
 

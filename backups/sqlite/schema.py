@@ -19,6 +19,7 @@ _CREATE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _PROGRAMS = {"trigger": "trigger", "view": "view", "virtual": "virtual table"}
+QUERY = "SELECT name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before SQLite 3.33
 
 
 @dataclass(frozen=True, order=True)
@@ -38,6 +39,7 @@ class Schema:
     """What the rows of ``sqlite_schema`` make."""
 
     tables: dict[str, str] = field(default_factory=dict)  # real ones: name to SQL
+    indexes: dict[str, list[str]] = field(default_factory=dict)  # table to the SQL of each
     programs: list[Program] = field(default_factory=list)
 
 
@@ -48,18 +50,20 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
 
     :raises sqlite3.Error: SQLite can't read it.
     """
-    return sort_out(connection.execute("SELECT name, rootpage, sql FROM sqlite_schema"))
+    return sort_out(connection.execute(QUERY))
 
 
-def sort_out(rows: Iterable[tuple[object, object, object]]) -> Schema:
-    """Tell tables from programs. Each row is the name, the root page and the SQL of one thing."""
+def sort_out(rows: Iterable[tuple[object, object, object, object]]) -> Schema:
+    """Tell tables from programs. The rows are those of ``QUERY``."""
     schema = Schema()
-    for name, rootpage, sql in rows:
+    for name, table, rootpage, sql in rows:
         kind = _kind(str(sql))
         if kind in _PROGRAMS:
             schema.programs.append(Program(_PROGRAMS[kind], str(name), str(sql)))
         elif kind == "table" and isinstance(rootpage, int) and rootpage > 0:
             schema.tables[str(name)] = str(sql)
+        elif kind == "index":
+            schema.indexes.setdefault(str(table), []).append(str(sql))
     return schema
 
 

@@ -101,6 +101,11 @@ def _describe(verdict: Verdict) -> Contents:
             "The file is a SQLite database, but not one of this site: its table django_migrations"
             f" lacks the column {verdict.migrations_lack[0]}."
         )
+    if verdict.migrations == []:
+        raise ForeignDatabaseError(
+            "The file is a SQLite database, but not one of this site: its table django_migrations"
+            " is empty."
+        )
     if verdict.migrations is None:
         raise ForeignDatabaseError(
             "The file is a SQLite database, but not one of this site: it has no table"

@@ -287,6 +287,40 @@ def lost_counter(path: Path) -> Path:
     )
 
 
+def odd_counter(path: Path) -> Path:
+    """The table of counters has a column too many, and no row can be added to what it counts."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade);"
+        " PRAGMA writable_schema=ON; UPDATE sqlite_schema"
+        " SET sql = 'CREATE TABLE sqlite_sequence (name, seq, x)' WHERE name = 'sqlite_sequence';",
+    )
+
+
+def unknown_function(path: Path) -> Path:
+    """A column is made by a function that nobody knows; SQLite's check says nothing."""
+    with closing(sqlite3.connect(healthy(path))) as connection:
+        connection.create_function("harm", 1, lambda value: value, deterministic=True)
+        connection.execute("CREATE TABLE grades (grade, fine AS (harm(grade)) STORED)")
+    return path
+
+
+def name_that_is_no_text(path: Path) -> Path:
+    """The name of a table is no UTF-8, and neither Python nor Django can list the tables."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (a); PRAGMA writable_schema=ON; UPDATE sqlite_schema"
+        " SET name = CAST(x'fffefd' AS TEXT), tbl_name = CAST(x'fffefd' AS TEXT),"
+        " sql = CAST(x'435245415445205441424c452022fffefd2220286129' AS TEXT)"
+        " WHERE name = 'grades';",
+    )
+
+
+def no_migration(path: Path) -> Path:
+    """Not one migration was applied: all would run, over tables that are there."""
+    return _changed(healthy(path), "DELETE FROM django_migrations;")
+
+
 def slow_to_check(path: Path) -> Path:
     """Whole, but large enough that a check of it takes longer than a moment."""
     return large(path, rows=200_000)

@@ -25,6 +25,7 @@ def test_real_schema_is_told_apart(tmp_path: Path) -> None:
         "plain",
         *(f"words_{part}" for part in ("data", "idx", "content", "docsize", "config")),
     }
+    assert schema.indexes == {"plain": ["CREATE UNIQUE INDEX by_b ON plain (b)"]}
     assert sorted(map(str, schema.programs)) == ["trigger acts", "view seen", "virtual table words"]
     assert Program("view", "seen", "CREATE VIEW seen AS SELECT * FROM plain") in schema.programs
 
@@ -40,26 +41,26 @@ def test_real_schema_is_told_apart(tmp_path: Path) -> None:
     ],
 )
 def test_trigger_is_told_by_its_sql_and_not_by_its_row(sql: str) -> None:
-    schema = sort_out([("x", 7, sql)])
+    schema = sort_out([("x", "t", 7, sql)])
     assert schema.programs == [Program("trigger", "x", sql)]
     assert not schema.tables
 
 
 @pytest.mark.parametrize("rootpage", [0, None, -1, "2"])
 def test_table_without_a_page_is_none(rootpage: object) -> None:
-    assert not sort_out([("x", rootpage, "CREATE TABLE x (a)")]).tables
+    assert not sort_out([("x", "x", rootpage, "CREATE TABLE x (a)")]).tables
 
 
 @pytest.mark.parametrize("sql", [None, "", "DROP TABLE x", "CREATE", "CREATE TABLES x", b"CREATE"])
 def test_what_creates_nothing_is_nothing(sql: object) -> None:
-    schema = sort_out([("x", 2, sql)])
+    schema = sort_out([("x", "x", 2, sql)])
     assert not schema.tables
     assert not schema.programs
 
 
 def test_sql_of_comments_without_end_is_read_in_no_time() -> None:
     """A pattern that tries every way to part them would not come back."""
-    assert not sort_out([("x", 2, "CREATE " + "/* a */ " * 20_000 + "/*")]).programs
+    assert not sort_out([("x", "x", 2, "CREATE " + "/* a */ " * 20_000 + "/*")]).programs
 
 
 def test_names_are_compared_as_sqlite_does() -> None:

@@ -39,9 +39,22 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
         "its table django_migrations lacks the column app",
     ),
     builders.broken_check: (exceptions.DamagedSnapshotError, "CHECK constraint failed in grades"),
+    builders.no_migration: (
+        exceptions.ForeignDatabaseError,
+        "its table django_migrations is empty",
+    ),
+    builders.odd_counter: (
+        exceptions.DamagedSnapshotError,
+        "no table sqlite_sequence as grades needs it",
+    ),
+    builders.unknown_function: (
+        exceptions.DamagedSnapshotError,
+        r"the table grades could not be made anew: (unknown|no such) function: harm",
+    ),
+    builders.name_that_is_no_text: (exceptions.DamagedSnapshotError, "is no UTF-8"),
     builders.lost_counter: (
         exceptions.DamagedSnapshotError,
-        "no table sqlite_sequence, which grades needs",
+        "no table sqlite_sequence as grades needs it",
     ),
     builders.newer: (exceptions.NewerSnapshotError, r"shop\.0003_from_the_future"),
     builders.missing_table: (exceptions.MissingTablesError, "prices"),
@@ -316,6 +329,33 @@ def test_long_list_of_names_is_refused_before_the_caller_holds_it(tmp_path: Path
     tables = "; ".join(f"CREATE TABLE t{n} ({columns})" for n in range(25))
     with pytest.raises(exceptions.DamagedSnapshotError, match="list of migrations is too long"):
         check(changed(tmp_path / "x.db", tables))
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_migration_that_is_recorded_often_is_told_once(rows: int, tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        "INSERT INTO django_migrations (app, name) VALUES ('shop', '0001_initial');" * rows,
+    )
+    assert check(path).migrations == builders.MIGRATIONS
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE grades AS SELECT 1",
+        "CREATE TABLE grades (a); CREATE TABLE other (b)",
+        "CREATE TABLE grades (a)' || char(0) || '",
+    ],
+)
+def test_schema_that_is_more_than_a_table_is_refused(sql: str, tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        "CREATE TABLE grades (a); PRAGMA writable_schema=ON;"
+        f" UPDATE sqlite_schema SET sql = '{sql}' WHERE name = 'grades'",
+    )
+    with pytest.raises(exceptions.DamagedSnapshotError):
+        check(path)
 
 
 def test_sentence_from_the_file_is_short_and_on_one_line(tmp_path: Path) -> None:
