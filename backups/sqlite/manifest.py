@@ -33,7 +33,6 @@ class Manifest:
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
     warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is
-    inode: int = 0  # of the file on the disk: a rename keeps it, and so does a first write
     overwrites: int | None = None  # the live schema_version once this has been written into it
 
     def write(self, paths: StorePaths) -> None:
