@@ -15,6 +15,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime

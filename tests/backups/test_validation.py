@@ -1,5 +1,6 @@
 """The checks of an upload: each bad file gets its own error, and no file is changed by them."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
@@ -17,6 +19,7 @@ import pytest
 
 from backups import exceptions
 from backups.sqlite import validation
+from backups.sqlite.integrity import Verdict
 from backups.sqlite.validation import Contents, check_snapshot
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
@@ -170,6 +173,17 @@ def test_child_that_says_nothing_is_damage(tmp_path: Path) -> None:
     with (
         mock.patch.object(validation, "run_module", return_value=nothing),
         pytest.raises(exceptions.DamagedSnapshotError, match="printed nothing"),
+    ):
+        check(path)
+
+
+def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    late = json.dumps(asdict(Verdict(is_late=True, damage=["interrupted"]))).encode()
+    answer = subprocess.CompletedProcess[bytes]([], 0, late, b"")
+    with (
+        mock.patch.object(validation, "run_module", return_value=answer),
+        pytest.raises(exceptions.CheckTimedOutError, match="within 60 seconds"),
     ):
         check(path)
 
