@@ -372,6 +372,13 @@ def test_schema_that_is_more_than_a_table_is_refused(sql: str, tmp_path: Path) -
         check(path)
 
 
+def test_statement_of_a_megabyte_is_refused(tmp_path: Path) -> None:
+    """SQLite's limits are set, so that no single part of a schema can be huge."""
+    path = changed(tmp_path / "x.db", f"CREATE TABLE grades (a /* {'x' * 1_000_000} */)")
+    with pytest.raises(exceptions.DamagedSnapshotError, match="too big"):
+        check(path)
+
+
 def test_sentence_from_the_file_is_short_and_on_one_line(tmp_path: Path) -> None:
     path = changed(
         tmp_path / "x.db",
