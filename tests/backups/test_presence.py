@@ -1,5 +1,6 @@
 """Presence between real processes: the store's own, then whole sites and servers."""
 
+import ctypes
 import os
 import re
 import select
@@ -7,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,9 +19,9 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.presence import Holder, Presence
+from backups.sqlite.presence import LONGEST_COMMAND, Holder, Presence
 from tests.backups import builders
-from tests.backups.stores import new_snapshot, new_store
+from tests.backups.stores import Store, new_snapshot, new_store
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
@@ -157,6 +159,100 @@ def test_fork_where_the_lock_file_is_gone_keeps_the_inherited_hold(tmp_path: Pat
     presence.leave()
 
 
+def test_child_of_a_fork_that_python_is_not_told_of_is_never_alone(
+    lock: Path, presence: Presence
+) -> None:
+    """As a server in C forks. Its lock is its parent's too, and would not refuse it."""
+    presence.join()
+    answers, answer = os.pipe()
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        said = presence.try_alone(), [holder.pid for holder in presence.others()]
+        os.write(answer, f"{said}\n".encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(answer)
+    with os.fdopen(answers) as lines:
+        assert lines.readline() == f"{(False, [os.getpid()])}\n"
+    assert presence.try_alone()
+
+
+def test_child_of_one_that_is_alone_is_not_alone_and_leaves_its_parent_so(
+    lock: Path, presence: Presence
+) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        presence.share()  # as the end of an apply does
+        print(presence.try_alone(), file=answers)
+        requests.readline()
+
+    assert presence.try_alone()
+    with builders.forked(work) as (_, _, answers), builders.forked(present(lock)) as (_, _, other):
+        assert answers.readline() == "False\n"
+        waited, _, _ = select.select([other], [], [], 0.3)
+        assert not waited, "another came in while the parent was alone"
+        presence.share()
+        assert other.readline() == "present\n"
+
+
+def test_hold_ends_with_the_process_and_not_with_the_thread(lock: Path, presence: Presence) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        own = Presence(lock)
+        thread = threading.Thread(target=own.join)
+        thread.start()
+        thread.join()
+        print("present", file=answers)
+        requests.readline()
+
+    with builders.forked(work) as (_, _, answers):
+        assert answers.readline() == "present\n"
+        assert not presence.try_alone()
+    assert presence.try_alone()
+
+
+def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
+    lock: Path, presence: Presence
+) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        os.closerange(0, 3)
+        own = Presence(lock)
+        own.join()
+        for stream in range(3):  # as a daemon does
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        os.write(1, b"what a library prints")
+        print("present", file=answers)
+        requests.readline()
+
+    with builders.forked(work) as (pid, _, answers):
+        assert answers.readline() == "present\n"
+        presence.join()
+        assert [holder.pid for holder in presence.others()] == [pid]
+        assert lock.read_bytes() == b""
+
+
+def test_command_is_told_on_one_line_that_is_not_too_long(presence: Presence) -> None:
+    program = "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
+            f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n{program}",
+        ],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "present\n"
+        presence.join()
+        (other,) = presence.others()
+        assert other.command.startswith(f"{sys.executable} -c from backups.")
+        assert other.command.endswith("…")
+        assert "\n" not in other.command
+        assert len(other.command) == LONGEST_COMMAND + 1
+        process.communicate("end\n")
+
+
 def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
     (tmp_path / "tasks.db").touch()
     (tmp_path / "tasks.db").chmod(0o750)
@@ -199,17 +295,23 @@ def test_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
 # Stores
 
 
+def hold(store: Store) -> Callable[[IO[str], IO[str]], None]:
+    """A process that has the store open until it is killed."""
+
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        store.real.hold_presence()
+        print("present", file=answers)
+        requests.readline()
+
+    return work
+
+
 def test_process_that_has_the_store_open_blocks_and_is_named(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     builders.healthy(store.database, "old")
     store.stage(new_snapshot(tmp_path))
 
-    def serve(requests: IO[str], answers: IO[str]) -> None:
-        store.real.hold_presence()
-        print("present", file=answers)
-        requests.readline()
-
-    with builders.forked(serve) as (pid, _, answers):
+    with builders.forked(hold(store)) as (pid, _, answers):
         answers.readline()
         receipt = store.start()
         assert receipt is not None
@@ -219,6 +321,26 @@ def test_process_that_has_the_store_open_blocks_and_is_named(tmp_path: Path) -> 
     receipt = store.start()
     assert receipt is not None
     assert receipt.outcome == "applied"
+
+
+def test_symbolic_link_and_the_real_name_have_one_lock(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old")
+    (tmp_path / "elsewhere").mkdir()
+    linked = Store(tmp_path / "elsewhere" / "link.db")
+    linked.database.symlink_to(store.database)
+    for holder, starter in ((store, linked), (linked, store)):
+        starter.stage(builders.healthy(tmp_path / f"{starter.database.name}.new", "new"))
+        with builders.forked(hold(holder)) as (pid, _, answers):
+            answers.readline()
+            receipt = starter.start()
+            assert receipt is not None
+            assert f"in use by pid {pid} (" in receipt.reason
+        receipt = starter.start()
+        assert receipt is not None
+        assert receipt.outcome == "applied"
+    assert linked.database.is_symlink()
+    assert [path.name for path in linked.database.parent.iterdir()] == ["link.db"]
 
 
 def test_of_stores_that_start_together_one_applies_and_the_others_wait(tmp_path: Path) -> None:
