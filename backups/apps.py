@@ -10,10 +10,12 @@ class BackupsConfig(AppConfig):
     name = "backups"
 
     def ready(self) -> None:
-        """Register the checks, apply a pending restore, hold presence."""
-        from backups import startup
+        """Register the checks, apply a pending restore, hold presence, watch for the next."""
+        from backups import local, remembered, startup
         from backups.checks import check_installation, check_settings
 
         register(check_settings)
         register(check_installation)
         startup.start()
+        if (paths := local.paths()) is not None:
+            remembered.watch(paths.receipts)

@@ -62,6 +62,7 @@ def _numbers() -> list[CheckMessage]:
     for number, name, unit in (
         ("E003", "BACKUPS_MAX_UPLOAD_BYTES", "bytes"),
         ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
+        ("E008", "BACKUPS_LIVE_SECONDS", "seconds"),
     ):
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -73,7 +74,20 @@ def _numbers() -> list[CheckMessage]:
                     id=f"backups.{number}",
                 )
             )
-    return list(wrong)
+    return [*wrong, *_kept_copies()]
+
+
+def _kept_copies() -> list[CheckMessage]:
+    value = getattr(settings, "BACKUPS_KEPT_COPIES", 3)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return []
+    return [
+        Error(
+            f"BACKUPS_KEPT_COPIES should be a number of files, 0 for all, not {value!r}.",
+            hint="Remove it to keep the newest 3, or set a number.",
+            id="backups.E007",
+        )
+    ]
 
 
 def _permissions() -> list[CheckMessage]:

@@ -6,7 +6,7 @@ import sys
 
 
 def run_module(
-    module: str, *arguments: str, seconds: float | None = None
+    module: str, *arguments: str, seconds: float | None = None, inherit: tuple[int, ...] = ()
 ) -> "subprocess.CompletedProcess[bytes]":
     """
     Run ``python -m module arguments`` and wait for its end. Its output is returned, not shown.
@@ -15,6 +15,7 @@ def run_module(
     away, so callers must go by what the child prints.
 
     :param seconds: wall clock limit; the child is killed at it.
+    :param inherit: descriptors whose locks the child is to hold too, while it lives.
     :raises subprocess.TimeoutExpired: at the limit.
     """
     return subprocess.run(
@@ -24,6 +25,7 @@ def run_module(
         capture_output=True,
         timeout=seconds,
         check=False,
+        pass_fds=inherit,
     )
 
 

@@ -29,6 +29,16 @@ class Settings:
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))
 
     @property
+    def kept_copies(self) -> int:
+        """How many kept copies stay after a restore, the newest; 0 for all of them."""
+        return int(self._get("BACKUPS_KEPT_COPIES", 3))
+
+    @property
+    def live_seconds(self) -> float:
+        """How long a restore without a restart may keep writers waiting before it gives up."""
+        return float(self._get("BACKUPS_LIVE_SECONDS", 30))
+
+    @property
     def backup_permission(self) -> str:
         """Who may take a snapshot: the path of a DRF permission class."""
         return str(self._get("BACKUPS_BACKUP_PERMISSION", _STAFF))

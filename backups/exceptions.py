@@ -18,8 +18,10 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── MissingTablesError       lacks tables that its migrations promise
     │   └── CheckTimedOutError       the check did not end within its time limit
-    ├── NoPendingRestoreError        there is nothing to discard
+    ├── NoPendingRestoreError        there is nothing to discard, or to apply
+    ├── NoKeptCopyError              there is nothing to go back to
     ├── RestoreBlockedError          can't be applied now; it stays pending
+    │   └── NeedsRestartError        can't be applied while the site runs; a start can
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── StoreFolderError             the database's folder refuses a read or a write
     ├── DestinationError             a file can't be written where it was asked for
@@ -162,10 +164,17 @@ class CheckTimedOutError(InvalidSnapshotError):
 
 
 class NoPendingRestoreError(BackupError):
-    """Nothing is pending, so there is nothing to discard."""
+    """Nothing is pending, so there is nothing to discard or to apply."""
 
     code = "nothing_pending"
     hint = "Stage a snapshot first."
+
+
+class NoKeptCopyError(BackupError):
+    """There is no kept copy that a restore could be undone with."""
+
+    code = "nothing_kept"
+    hint = "See what is kept with: manage.py restore_db --list"
 
 
 class RestoreBlockedError(BackupError):
@@ -173,6 +182,13 @@ class RestoreBlockedError(BackupError):
 
     code = "blocked"
     hint = "The site runs on its old data. Mend the cause, then restart the server."
+
+
+class NeedsRestartError(RestoreBlockedError):
+    """The pending restore can't be applied while the site runs. It stays pending."""
+
+    code = "needs_restart"
+    hint = "It stays pending: restart the server to apply it, or discard it."
 
 
 class RestoreRefusedError(BackupError):

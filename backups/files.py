@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 CHUNK_BYTES = 256 * 1024  # 256 KiB: large enough for full disk speed, small beside a worker
 
 
@@ -97,6 +98,16 @@ def unlink(path: Path) -> bool:
     return True
 
 
+def truncate(path: Path) -> None:
+    """Empty the file of this name, durably. Only for what is kept elsewhere."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, 0)
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def is_named(path: Path, descriptor: int) -> bool:
     """Whether ``path`` itself, not a link's target, is still the name of this open file."""
     with contextlib.suppress(FileNotFoundError):
@@ -163,16 +174,17 @@ def is_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def exclusive_folder(folder: Path) -> Iterator[None]:
+def exclusive_folder(folder: Path) -> Iterator[int]:
     """
     Let one thread of one process at a time change the names in ``folder``.
 
-    The lock is on the folder itself, so it leaves no file, and ends with its process.
-    Only callers of this function see it.
+    The lock is on the folder itself, so it leaves no file, and ends with its process. Only
+    callers of this function see it. Yields its descriptor: a child that inherits it has the
+    lock too, until both have ended.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -8,7 +8,6 @@ docs/how-restore-works.md.
 """
 
 import logging
-import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -16,15 +15,16 @@ from pathlib import Path
 
 from django.db import connections
 
+from backups import local, remembered, signals
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, OwnFileError, SnapshotFailedError
-from backups.releases import InstalledRelease
-from backups.sqlite.connection import database_file, has_content
-from backups.sqlite.paths import StorePaths, timestamp
-from backups.sqlite.store import SqliteBackupStore
-from backups.store import BackupStore, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.exceptions import BackupNotSupportedError, OwnFileError
+from backups.local import get_store
+from backups.sqlite.connection import has_content
+from backups.sqlite.paths import timestamp
+from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 __all__ = [
+    "apply_now",
     "apply_pending_restore",
     "check_not_live",
     "check_not_own",
@@ -34,43 +34,28 @@ __all__ = [
     "get_restore_status",
     "get_store",
     "hold_presence",
+    "list_kept_copies",
+    "list_receipts",
     "release_presence",
     "snapshot_name",
     "stage_restore",
+    "undo_restore",
 ]
 
 logger = logging.getLogger(__name__)
 
 
-def get_store() -> BackupStore:
-    """
-    The store behind the BACKUPS_DATABASE alias. Opens nothing.
-
-    :raises BackupNotSupportedError: it is not SQLite, or has no file.
-    """
-    connection = connections[conf.database]
-    if connection.vendor != "sqlite":
-        raise BackupNotSupportedError(
-            f"The database {conf.database!r} is {connection.display_name}, not SQLite in a file."
-        )
-    return SqliteBackupStore(
-        _database(),
-        connect=_connect,
-        release=InstalledRelease(conf.database),
-        check_seconds=conf.check_seconds,
-    )
-
-
 # Snapshot
 
 
-def create_snapshot() -> Snapshot:
+def create_snapshot(*, taken_by: str | None = None) -> Snapshot:
     """
     Take a consistent copy of the database while others write.
 
     The copy is whole on the disk before this returns, in a file that has no name any more;
     close the snapshot to give its space back.
 
+    :param taken_by: the name of the key or the user, for the record.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises NotEnoughSpaceError: the disk has no room for the copy.
@@ -78,7 +63,10 @@ def create_snapshot() -> Snapshot:
     :raises StoreFolderError: the database's folder can't be written.
     """
     snapshot = get_store().create_snapshot()
-    logger.info("snapshot taken: %d bytes", snapshot.size)
+    logger.info("snapshot taken by %s: %d bytes", taken_by or "this process", snapshot.size)
+    signals.snapshot_taken.send_robust(
+        sender=None, size=snapshot.size, taken_at=snapshot.taken_at, taken_by=taken_by
+    )
     return snapshot
 
 
@@ -121,7 +109,45 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
+    _announce()
     return pending
+
+
+def undo_restore(*, staged_by: str) -> PendingRestore:
+    """
+    Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
+
+    It passes the checks of any upload. The kept copy stays where it is.
+
+    :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
+    :raises BackupError: as ``stage_restore``.
+    """
+    pending = get_store().stage_kept_copy(staged_by=staged_by)
+    logger.info("undo staged by %s: %s", staged_by, pending.undoes)
+    _announce()
+    return pending
+
+
+def apply_now(*, applied_by: str) -> Receipt:
+    """
+    Apply the pending restore without a restart, in one transaction of the live database.
+
+    Every open connection of every process reads the new content from its next transaction on.
+    What was live is kept first. Killed at any moment, it is the old or the new content.
+
+    :param applied_by: the name of the key or the user, for the record.
+    :raises NoPendingRestoreError: nothing is pending.
+    :raises NeedsRestartError: it can't be done while the site runs; it stays pending.
+    :raises RestoreRefusedError: the pending file is not what was staged; it is set aside.
+    :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
+
+    Source: https://www.sqlite.org/backup.html
+    """
+    receipt = get_store().apply_now(applied_by=applied_by)
+    _log(receipt)
+    remembered.forget()
+    _announce()
+    return receipt
 
 
 def discard_pending_restore(*, discarded_by: str) -> PendingRestore | None:
@@ -132,8 +158,9 @@ def discard_pending_restore(*, discarded_by: str) -> PendingRestore | None:
     :raises NoPendingRestoreError: nothing is pending.
     :raises StoreFolderError: the file can't be removed; it is still pending.
     """
-    discarded = get_store().discard_pending_restore()
+    discarded = get_store().discard_pending_restore(discarded_by=discarded_by)
     logger.info("pending restore discarded by %s", discarded_by)
+    _announce()
     return discarded
 
 
@@ -142,9 +169,19 @@ def get_restore_status() -> RestoreStatus:
     return get_store().get_status()
 
 
+def list_receipts() -> list[Receipt]:
+    """Everything that happened to restores, newest first. Reads only."""
+    return get_store().list_receipts()
+
+
+def list_kept_copies() -> list[KeptCopy]:
+    """What was live before each restore, as far as it is kept; newest first. Reads only."""
+    return get_store().list_kept_copies()
+
+
 def describe_next_start(pending: PendingRestore) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    database = _database()
+    database = local.database()
     number = len(pending.migrations)
     steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
     if has_content(database):
@@ -165,7 +202,7 @@ def check_not_live(source: Path) -> None:
 
     :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
     """
-    if (paths := _paths()) is None:
+    if (paths := local.paths()) is None:
         return
     for own in (paths.database, *paths.sidecars):
         if own.exists() and source.exists() and own.samefile(source):
@@ -181,7 +218,7 @@ def check_not_own(destination: Path) -> None:
 
     :raises OwnFileError: the name begins with the database's own, in its folder.
     """
-    for own in _own_names():
+    for own in local.own_names():
         if not destination.name.startswith(own.name) or not destination.parent.exists():
             continue
         if own.parent.exists() and destination.parent.samefile(own.parent):
@@ -230,37 +267,10 @@ def release_presence() -> None:
         get_store().release_presence()
 
 
-# What the store must know of Django
-
-
-def _database() -> Path:
-    """The database as the settings name it. :raises BackupNotSupportedError: if it has no file."""
-    return database_file(connections[conf.database].settings_dict["NAME"])
-
-
-def _paths() -> StorePaths | None:
-    with suppress(BackupNotSupportedError):
-        return StorePaths.of(_database())
-    return None
-
-
-def _own_names() -> tuple[Path, ...]:
-    """The database as the settings name it, which may be a symbolic link, and the real file."""
-    with suppress(BackupNotSupportedError):
-        return _database(), StorePaths.of(_database()).database
-    return ()
-
-
-def _connect() -> sqlite3.Connection:
-    """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
-    database = _database()
-    if not has_content(database):  # to connect would create it
-        raise SnapshotFailedError(f"There is no database at {database}, or it is empty.")
-    wrapper = connections.create_connection(conf.database)
-    wrapper.connect()
-    connection = wrapper.connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection
+def _announce() -> None:
+    """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
+    receipt = get_store().list_receipts()[0]
+    signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 
 def _log(receipt: Receipt) -> None:

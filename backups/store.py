@@ -46,16 +46,17 @@ class PendingRestore:
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
+    undoes: str | None = None  # the kept copy that this is, when a restore is undone
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What came of a restore."""
+    """One thing that happened to a restore."""
 
     id: str
     at: datetime  # UTC
-    outcome: str  # "applied", "refused" or "blocked"
-    reason: str  # one sentence; empty when applied
+    outcome: str  # "staged", "discarded", "applied", "refused" or "blocked"
+    reason: str  # one sentence; empty unless something was wrong
     size: int | None  # bytes, as it was uploaded; None where nothing is known of the file
     sha256: str | None
     staged_at: datetime | None  # UTC
@@ -63,14 +64,26 @@ class Receipt:
     migrations: tuple[str, ...]  # ``app.name`` of each that was run
     kept: str | None  # the file name of the old database, or of the one set aside
     seconds: float  # how long it took
+    by: str | None = None  # the key or the user; None for a process that was starting
+    undoes: str | None = None  # the kept copy that this is, when a restore is undone
+
+
+@dataclass(frozen=True)
+class KeptCopy:
+    """What was live before a restore, under its own name beside the database."""
+
+    name: str
+    size: int  # bytes
+    kept_at: datetime  # UTC
+    is_database: bool  # False: SQLite could not read it, so it is a folder of raw copies
 
 
 @dataclass(frozen=True)
 class RestoreStatus:
-    """What waits, what was last done, and who would be in the way."""
+    """What waits, what came of the last restore, and who would be in the way."""
 
     pending: PendingRestore | None
-    last: Receipt | None
+    last: Receipt | None  # applied, refused or blocked
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
@@ -84,6 +97,8 @@ class BackupStore(ABC):
         PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
         PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
+        PENDING ──apply_now───────────────▶ NOTHING   (applied while others go on)
+        any ──────stage_kept_copy─────────▶ PENDING   (what the last restore replaced)
     """
 
     @abstractmethod
@@ -116,7 +131,18 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def discard_pending_restore(self) -> PendingRestore | None:
+    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+        """
+        Stage what the last restore replaced, so that the next start undoes that restore.
+
+        The kept copy stays where it is.
+
+        :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
+        :raises BackupError: as ``stage_restore``.
+        """
+
+    @abstractmethod
+    def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         """
         Forget what is pending. The live store is not touched.
 
@@ -129,6 +155,14 @@ class BackupStore(ABC):
         """Tell what waits for the next start and what the last one did. Reads only."""
 
     @abstractmethod
+    def list_receipts(self) -> list[Receipt]:
+        """Everything that happened to restores, newest first. Reads only."""
+
+    @abstractmethod
+    def list_kept_copies(self) -> list[KeptCopy]:
+        """Every kept copy, newest first. Reads only."""
+
+    @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
         """
         Put the pending snapshot in the live store's place, and keep what was live.
@@ -138,6 +172,21 @@ class BackupStore(ABC):
 
         :returns: what came of it, applied, refused or blocked; None if nothing was pending.
             Whatever came of it, the store is whole: the old one, or the new one.
+        """
+
+    @abstractmethod
+    def apply_now(self, *, applied_by: str) -> Receipt:
+        """
+        Put the pending snapshot's content into the live store, in one transaction.
+
+        Every open connection of every process reads the new content from its next transaction
+        on. What was live is kept first. Killed at any moment, it is the old or the new one.
+
+        :returns: the receipt of it; nothing is pending any more.
+        :raises NoPendingRestoreError: nothing is pending.
+        :raises NeedsRestartError: it can't be done while others go on; it stays pending.
+        :raises RestoreRefusedError: it can't be applied at all; it is set aside.
+        :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
         """
 
     @abstractmethod

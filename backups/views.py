@@ -72,7 +72,7 @@ class BackupView(BackupErrorsMixin, APIView):
 
     def get(self, request: Request) -> HttpResponseBase:
         """The snapshot is whole before the response begins: a failure is an error, not a stub."""
-        snapshot = services.create_snapshot()
+        snapshot = services.create_snapshot(taken_by=request.user.get_username())
         name = services.snapshot_name(snapshot.taken_at)
         response = StreamingHttpResponse(snapshot, content_type="application/vnd.sqlite3")
         response["Content-Length"] = str(snapshot.size)

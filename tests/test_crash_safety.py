@@ -112,8 +112,8 @@ def _check_apply(start: str) -> Check:
         assert store.items() == NEW
         assert os.stat(store.database).st_nlink == 1
         _check_old_rows_are_kept(store, start, before)
-        (receipt,) = store.receipts()
-        assert receipt["outcome"] == "applied"
+        staged, receipt = store.receipts()
+        assert (staged["outcome"], receipt["outcome"]) == ("staged", "applied")
         assert receipt["kept"] == (store.kept()[-1].name if store.kept() else None)
         assert store.listing() == {
             "tasks.db",
@@ -180,7 +180,7 @@ def test_kill_at_each_step_of_discarding_leaves_all_or_nothing(tmp_path: Path) -
         assert not store.paths.manifests()
 
     template = _template(tmp_path, "clean", builders.healthy)
-    discard: Work = lambda store: store.real.discard_pending_restore()  # noqa: E731
+    discard: Work = lambda store: store.real.discard_pending_restore(discarded_by="tester")  # noqa: E731
     assert _kill_at_each_step(template, discard, check) >= 4
 
 

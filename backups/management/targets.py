@@ -54,7 +54,7 @@ class LocalTarget:
 
     @contextmanager
     def create_snapshot(self) -> Iterator[NamedSnapshot]:
-        with services.create_snapshot() as snapshot:
+        with services.create_snapshot(taken_by=_user()) as snapshot:
             name = services.snapshot_name(snapshot.taken_at)
             yield NamedSnapshot(name, snapshot.size, snapshot)
 

@@ -16,6 +16,7 @@ All that can fail because of the snapshot itself fails before the live database 
 The long form, with the table of crashes: docs/how-restore-works.md.
 """
 
+import errno
 import os
 import sqlite3
 import time
@@ -27,23 +28,31 @@ from pathlib import Path
 from backups import files
 from backups.exceptions import (
     BackupError,
+    CheckTimedOutError,
     InvalidSnapshotError,
+    RestoreBlockedError,
     RestoreRefusedError,
 )
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
-from backups.sqlite.manifest import Manifest, sweep_manifests
-from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import append_receipt, last_receipt, make_receipt
+from backups.sqlite.manifest import Manifest
+from backups.sqlite.overwriting import overwrite_alone
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.pending import conclude, set_aside, verify_pending
+from backups.sqlite.receipts import make_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import kept_by
-from backups.sqlite.staging import make_pending, unlink_pending_sidecars
+from backups.sqlite.staging import make_pending
 from backups.sqlite.temporary import temporary_file
 from backups.sqlite.validation import check_snapshot
 from backups.store import Receipt
 
+NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is a mount point of its own
 
-def apply_pending(paths: StorePaths, *, release: Release, check_seconds: float) -> Receipt:
+
+def apply_pending(
+    paths: StorePaths, *, release: Release, check_seconds: float, kept_copies: int
+) -> Receipt:
     """
     Apply the pending restore, or set it aside, or leave it for the next start; never raises
     but for what is no error of the restore (KeyboardInterrupt).
@@ -51,43 +60,26 @@ def apply_pending(paths: StorePaths, *, release: Release, check_seconds: float) 
     1. Verify the file against its manifest.
     2. Bring a copy of it to this release, if it is older, and make that the pending file.
     3. Settle the live database, and keep it under its pre-restore name.
-    4. Rename the pending file to the live name, and sync the folder.
-    5. Write the receipt, and sweep what belonged to the pending file.
+    4. Rename the pending file to the live name, and sync the folder. Where the live name can't
+       be renamed over, write the pages into it instead (overwriting.py).
+    5. Write the receipt, and sweep what belonged to the pending file and the oldest kept copies.
 
     :returns: the receipt: applied, refused (set aside), or blocked (still pending).
     """
     started, moment = time.monotonic(), datetime.now(UTC)
     manifest, kept, outcome, reason = None, None, "applied", ""
     try:
-        manifest = _verify(paths)
+        manifest = verify_pending(paths)
         manifest = _bring_to_this_release(paths, manifest, release, check_seconds)
-        kept = _replace_live(paths, moment) or kept_by(paths, manifest)
-        reason = _make_durable(paths)
+        kept, reason = _put_in_place(paths, manifest, moment)
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
-        kept = _set_aside(paths, moment)
+        kept = set_aside(paths, moment)
     except (BackupError, OSError, sqlite3.Error) as error:
         outcome, reason = "blocked", _explain(error, paths)
     receipt = make_receipt(moment, outcome, reason, manifest, kept, time.monotonic() - started)
-    _conclude(paths, receipt)
+    conclude(paths, receipt, kept_copies=kept_copies)
     return receipt
-
-
-# Step 1
-
-
-def _verify(paths: StorePaths) -> Manifest:
-    wal, _, journal = paths.pending_sidecars
-    for beside in (wal, journal):
-        if beside.exists() and beside.stat().st_size:
-            raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
-    size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
-    manifest = Manifest.read(paths.manifest(sha256))
-    if manifest is None or (manifest.size, manifest.sha256) != (size, sha256):
-        raise RestoreRefusedError(
-            f"{paths.pending} is not the file that was staged: its SHA-256 is {sha256} now."
-        )
-    return manifest
 
 
 # Step 2
@@ -110,16 +102,20 @@ def _bring_to_this_release(
         _copy_pending(paths, copy.descriptor)
         release.migrate(copy.path)
         _fold(copy.path)
-        contents = check_snapshot(
-            copy.descriptor,
-            copy.path,
-            seconds=check_seconds,
-            release=release,
-            historic=manifest.historic,
-        )
+        try:
+            contents = check_snapshot(
+                copy.descriptor,
+                copy.path,
+                seconds=check_seconds,
+                release=release,
+                historic=manifest.historic,
+            )
+        except CheckTimedOutError as error:  # of a slow moment: no reason to set it aside
+            raise RestoreBlockedError(str(error)) from error
         files.sync(copy.descriptor)
         migrated = replace(
             manifest,
+            inode=os.fstat(copy.descriptor).st_ino,
             size=os.fstat(copy.descriptor).st_size,
             sha256=files.sha256(copy.path),
             migrations=contents.migrations,
@@ -146,6 +142,19 @@ def _fold(database: Path) -> None:
 # Steps 3 and 4
 
 
+def _put_in_place(
+    paths: StorePaths, manifest: Manifest, moment: datetime
+) -> tuple[Path | None, str]:
+    """Returns the kept copy, and what is wrong although the restore is in place."""
+    try:
+        kept = _replace_live(paths, moment)
+    except OSError as error:
+        if error.errno not in NO_RENAME:
+            raise
+        return overwrite_alone(paths, manifest, moment) or kept_by(paths, manifest), ""
+    return kept or kept_by(paths, manifest), _make_durable(paths)
+
+
 def _replace_live(paths: StorePaths, moment: datetime) -> Path | None:
     if paths.database.exists():
         files.copy_attributes(paths.database, paths.pending)
@@ -166,43 +175,6 @@ def _make_durable(paths: StorePaths) -> str:
     except OSError as error:
         return f"The restore is in place, but {paths.folder} could not be synced: {error.strerror}."
     return ""
-
-
-# Step 5
-
-
-def _set_aside(paths: StorePaths, moment: datetime) -> Path | None:
-    """Take the pending name away, sidecars included, so that the next start does not try again."""
-    attempt = 1
-    while (refused := paths.refused(moment, attempt)).exists():
-        attempt += 1
-    try:
-        files.replace(paths.pending, refused)
-        for suffix, sidecar in zip(SIDECARS, paths.pending_sidecars, strict=True):
-            if sidecar.exists():
-                files.replace(sidecar, refused.with_name(refused.name + suffix))
-        files.sync_folder(paths.folder)
-    except OSError:
-        return None
-    return refused
-
-
-def _conclude(paths: StorePaths, receipt: Receipt) -> None:
-    """Record what came of it. A record that can't be written changes nothing of that."""
-    try:
-        if receipt.outcome != "blocked" or _is_news(paths, receipt):
-            append_receipt(paths, receipt)
-        if receipt.outcome != "blocked":
-            unlink_pending_sidecars(paths)
-            sweep_manifests(paths, but=None)
-    except OSError:
-        return
-
-
-def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
-    """A restore that is blocked in the same way at each start needs one receipt, not many."""
-    last = last_receipt(paths)
-    return last is None or (last.outcome, last.reason) != (receipt.outcome, receipt.reason)
 
 
 def _explain(error: Exception, paths: StorePaths) -> str:

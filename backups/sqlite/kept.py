@@ -19,11 +19,9 @@ from pathlib import Path
 
 from backups import files
 from backups.sqlite.connection import has_content
-from backups.sqlite.live import RuinedError, is_readable, settled
+from backups.sqlite.live import is_readable, settled
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import temporary_file, temporary_folder
-
-NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
 @contextlib.contextmanager
@@ -43,11 +41,26 @@ def retired(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
 
 
 def _retire(paths: StorePaths, moment: datetime, stack: ExitStack) -> Path | None:
+    originals = _open_all(paths, stack)
     if has_content(paths.database) and is_readable(paths.database):
-        with contextlib.suppress(RuinedError):
-            descriptor = stack.enter_context(settled(paths))
+        descriptor = stack.enter_context(settled(paths))
+        if descriptor is not None:
             return stack.enter_context(_kept(paths, descriptor, moment))
-    return stack.enter_context(_kept_raw(paths, moment))
+    return stack.enter_context(_kept_raw(paths, originals, moment))
+
+
+def _open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
+    """
+    The database and its sidecars, as far as they have content, to be copied if need be.
+
+    Opened before SQLite opens them and closed after it, or the close would drop its locks.
+    """
+    originals = {}
+    for path in (paths.database, *paths.sidecars):
+        if has_content(path):
+            originals[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, originals[path])
+    return originals
 
 
 @contextlib.contextmanager
@@ -58,11 +71,11 @@ def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path
         try:
             files.link(paths.database, kept)  # no space, no time, and never overwrites
         except OSError as error:
-            if error.errno not in NO_LINKS:
+            if error.errno not in files.NO_LINKS:
                 raise
-            _copy_whole(paths, descriptor, kept)
+            _copy_whole(paths, kept, lambda copy, _: files.copy(descriptor, copy))
 
-    kept = _under_first_free_name(paths, moment, link_or_copy)
+    kept = _under_free_name(paths, moment, link_or_copy)
     try:
         files.sync_folder(paths.folder)  # before the rename: the old rows must outlive a power cut
         yield kept
@@ -72,18 +85,68 @@ def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path
         raise
 
 
-def _copy_whole(paths: StorePaths, descriptor: int, destination: Path) -> None:
-    """A durable copy of the settled database, which appears whole and never overwrites."""
+def keep_copy(paths: StorePaths, moment: datetime, fill: Callable[[int, Path], None]) -> Path:
+    """
+    Keep a durable copy of the live database, where the file itself can't be kept.
+
+    :param fill: writes and syncs the copy, given its descriptor and its path.
+    :returns: the kept copy; it is there whole, or not at all.
+    :raises OSError: a step failed; there is no kept copy then.
+    """
+    kept = _under_free_name(paths, moment, lambda name: _copy_whole(paths, name, fill))
+    try:
+        files.sync_folder(paths.folder)
+    except OSError:
+        files.unlink(kept)
+        raise
+    return kept
+
+
+def _copy_whole(paths: StorePaths, destination: Path, fill: Callable[[int, Path], None]) -> None:
+    """A durable copy, which appears whole and never overwrites."""
     _refuse_taken(destination)
     with temporary_file(paths, "keeping") as copy:
-        files.copy(descriptor, copy.descriptor)
+        fill(copy.descriptor, copy.path)
         files.copy_attributes(paths.database, copy.path)
         files.sync(copy.descriptor)
         files.replace(copy.path, destination)
 
 
+def keep_raw(paths: StorePaths, moment: datetime) -> Path | None:
+    """
+    Keep a database that SQLite can't read, as a folder of raw copies; its sidecars go.
+
+    :returns: None if there was nothing to keep.
+    :raises OSError: a step failed; what was there is there, or in the folder.
+    """
+    with ExitStack() as stack:
+        return _keep_raw(paths, _open_all(paths, stack), moment)
+
+
+def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
+    """
+    Remove the oldest kept copies, so that this many stay.
+
+    :param keep: how many; 0 for all.
+    :param but: the name of one that stays, whatever a clock that went back says of its age.
+    :raises OSError: one can't be removed; the others stay.
+    """
+    others = [kept for kept in paths.pre_restores() if kept.name != but]
+    stay = max(keep - (but is not None), 0)
+    for kept in others[: len(others) - stay] if keep else ():
+        if kept.is_dir():
+            # In one step under a name that a start sweeps: never half a kept copy.
+            temporary = paths.temporary("keeping")
+            files.replace(kept, temporary)
+            shutil.rmtree(temporary)
+        else:
+            files.unlink(kept)
+
+
 @contextlib.contextmanager
-def _kept_raw(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
+def _kept_raw(
+    paths: StorePaths, originals: dict[Path, int], moment: datetime
+) -> Iterator[Path | None]:
     """
     Keep a database that SQLite can't read, or what is left of a missing one, byte for byte.
 
@@ -91,33 +154,40 @@ def _kept_raw(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
     apart. Then its sidecars are unlinked: they would be replayed into the next database. If
     the block fails they are put back.
     """
-    there = [path for path in (paths.database, *paths.sidecars) if has_content(path)]
+    kept = _keep_raw(paths, originals, moment)
+    try:
+        yield kept
+    except BaseException:
+        if kept is not None and paths.pending.exists():
+            _put_back(kept, [path for path in originals if path != paths.database])
+        raise
+
+
+def _keep_raw(paths: StorePaths, originals: dict[Path, int], moment: datetime) -> Path | None:
     kept = None
-    if there:
-        kept = _under_first_free_name(paths, moment, lambda name: _copy_set(paths, there, name))
+    if originals:
+        kept = _under_free_name(paths, moment, lambda name: _copy_set(paths, originals, name))
     try:
         files.sync_folder(paths.folder)  # before the unlinks: the copies must outlive a power cut
         for sidecar in paths.sidecars:
             files.unlink(sidecar)
         files.sync_folder(paths.folder)
-        yield kept
-    except BaseException:
-        if kept is not None and paths.pending.exists():
-            _put_back(kept, [path for path in there if path != paths.database])
+    except OSError:
+        if kept is not None:
+            _put_back(kept, [path for path in originals if path != paths.database])
         raise
+    return kept
 
 
-def _copy_set(paths: StorePaths, sources: list[Path], destination: Path) -> None:
-    """A folder with durable copies of ``sources``, which appears whole and never overwrites."""
+def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) -> None:
+    """A folder with durable copies of all, which appears whole and never overwrites."""
     _refuse_taken(destination)
     with temporary_folder(paths, "keeping") as folder:
-        for source in sources:
-            copy = files.create_private(folder.path / source.name, owner_of=source)
-            original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        for path, original in originals.items():
+            copy = files.create_private(folder.path / path.name, owner_of=paths.folder)
             try:
                 files.copy(original, copy)
             finally:
-                os.close(original)
                 os.close(copy)
         files.sync_folder(folder.path)
         files.replace(folder.path, destination)
@@ -129,11 +199,15 @@ def _put_back(kept: Path, sidecars: list[Path]) -> None:
     shutil.rmtree(kept)
 
 
-def _under_first_free_name(
-    paths: StorePaths, moment: datetime, make: Callable[[Path], None]
-) -> Path:
-    """Make the kept copy under a name of its own, also within the same second."""
-    attempt = 1
+def _under_free_name(paths: StorePaths, moment: datetime, make: Callable[[Path], None]) -> Path:
+    """
+    Make the kept copy under a name of its own, also within the same second.
+
+    The name sorts after every other of that second, also after those that were pruned since.
+    """
+    first = paths.pre_restore(moment).name
+    taken = [kept for kept in paths.pre_restores() if kept.name.startswith(first)]
+    attempt = 1 + max(map(paths.attempt_of, taken), default=0)
     while True:
         kept = paths.pre_restore(moment, attempt)
         try:

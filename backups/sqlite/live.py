@@ -55,31 +55,48 @@ def _code(error: sqlite3.Error) -> int:
 
 
 @contextlib.contextmanager
-def settled(paths: StorePaths) -> Iterator[int]:
+def settled(paths: StorePaths) -> Iterator[int | None]:
     """
     Hold the database settled, as the top of this module says, and yield its descriptor.
+
+    Yields None if it turns out to be ruined. SQLite has it open then until the end of the block,
+    so that its files can be copied before that close, which would unlink the -wal.
 
     If the block fails, the database is given back as it was. The descriptor is opened before
     SQLite opens the file and closed after it: closing any descriptor of a database drops the
     locks that SQLite holds on it in this process.
+
+    :raises RestoreBlockedError: another program has it open, or SQLite can't write it now.
     """
     with ExitStack() as stack:
         descriptor = os.open(paths.database, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, descriptor)
         connection = connect(paths.database, timeout=BUSY_SECONDS)
         stack.callback(connection.close)
-        journal_mode = _recover(connection, paths.database)
         try:
-            _fold_into_one_file(connection, paths)
-            files.sync(descriptor)
-            files.sync_folder(paths.folder)  # SQLite does not sync its unlinks
-            yield descriptor
-        except BaseException as error:
+            journal_mode = _recover(connection, paths.database)
+        except RuinedError:
+            yield None
+            return
+        try:
+            yield _settle(connection, descriptor, paths)
+        except BaseException:
             if os.path.samestat(os.fstat(descriptor), os.stat(paths.database)):
                 _unsettle(connection, journal_mode)
-            if isinstance(error, sqlite3.Error):
-                raise _explain(error, paths.database) from error
             raise
+
+
+def _settle(connection: sqlite3.Connection, descriptor: int, paths: StorePaths) -> int | None:
+    try:
+        _fold_into_one_file(connection, paths)
+    except sqlite3.Error as error:
+        explained = _explain(error, paths.database)
+        if isinstance(explained, RuinedError):
+            return None
+        raise explained from error
+    files.sync(descriptor)
+    files.sync_folder(paths.folder)  # SQLite does not sync its unlinks
+    return descriptor
 
 
 def _recover(connection: sqlite3.Connection, database: Path) -> str:

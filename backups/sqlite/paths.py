@@ -1,6 +1,7 @@
 """The name of every file that may stand beside the database."""
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,16 +11,18 @@ TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
     "manifest",  # a manifest that is being written
+    "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
     "keeping",  # the old database, where it can't be kept by a link
 )
 
+TIMESTAMP = "%Y%m%d-%H%M%S"
 SIDECARS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 
 
 def timestamp(moment: datetime) -> str:
     """``20261123-024538``: UTC, sorts by time, and is safe in a file name."""
-    return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return moment.astimezone(UTC).strftime(TIMESTAMP)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class StorePaths:
 
     def manifests(self) -> list[Path]:
         """All manifests there are: one when a restore is pending, more only after a crash."""
-        return sorted(self.folder.glob(f"{_escape(self.database.name)}.pending-restore.*.json"))
+        return sorted(self._named(f"{self.pending.name}.", ".json"))
 
     @property
     def receipts(self) -> Path:
@@ -87,8 +90,18 @@ class StorePaths:
         return self.beside(f".pre-restore-{timestamp(moment)}{_nth(attempt)}")
 
     def pre_restores(self) -> list[Path]:
-        """Every kept copy of an old database, oldest first."""
-        return sorted(self.folder.glob(f"{_escape(self.database.name)}.pre-restore-*"))
+        """Every kept copy of an old database, oldest first; not what SQLite left beside one."""
+        copies = [path for path in self._named(self.beside(".pre-restore-").name) if _kept(path)[0]]
+        return sorted(copies, key=_kept)
+
+    def kept_at(self, kept: Path) -> datetime:
+        """When one of ``pre_restores()`` was kept, by its name: UTC, to the second."""
+        moment, _ = _kept(kept)
+        return datetime.strptime(moment, TIMESTAMP).replace(tzinfo=UTC)
+
+    def attempt_of(self, kept: Path) -> int:
+        """Which of its second one of ``pre_restores()`` is, by its name: 1, 2 …"""
+        return _kept(kept)[1]
 
     def refused(self, moment: datetime, attempt: int = 1) -> Path:
         """Where a pending restore is set aside that can't be applied."""
@@ -101,14 +114,26 @@ class StorePaths:
 
     def temporaries(self) -> list[Path]:
         """Every file made under such a name, sidecars included, of this process or another."""
-        name = _escape(self.database.name)
-        return sorted(path for kind in TEMPORARY for path in self.folder.glob(f"{name}.{kind}-*"))
+        return sorted(
+            path for kind in TEMPORARY for path in self._named(self.beside(f".{kind}-").name)
+        )
+
+    def _named(self, start: str, end: str = "") -> list[Path]:
+        """What is in the folder under such a name."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return [
+            self.folder / name for name in names if name.startswith(start) and name.endswith(end)
+        ]
+
+
+def _kept(path: Path) -> tuple[str, int]:
+    """``….pre-restore-20261123-024538-2`` as time and attempt; no time for the names of others."""
+    match = re.search(r"\.pre-restore-(\d{8}-\d{6})(?:-(\d+))?$", path.name)
+    return (match[1], int(match[2] or 1)) if match else ("", 0)
 
 
 def _nth(attempt: int) -> str:
     return "" if attempt == 1 else f"-{attempt}"
-
-
-def _escape(name: str) -> str:
-    """A file name as a glob pattern that matches itself only."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

@@ -56,6 +56,11 @@ class Presence:
         """Whether this process is present or alone."""
         return self._descriptor is not None
 
+    @property
+    def descriptor(self) -> int | None:
+        """What holds the lock. A child that inherits it holds the lock too, while it lives."""
+        return self._descriptor
+
     def join(self) -> None:
         """
         Become present. Waits while an applier is at work, however long that takes.

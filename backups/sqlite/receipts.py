@@ -1,9 +1,11 @@
 """
-The receipts: one JSON line for each thing that came of a restore, in a file beside the database.
+The receipts: one JSON line for each thing that happened to a restore, beside the database.
 
 Outside of the database on purpose: what a restore did must survive the restore.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import uuid
@@ -17,20 +19,25 @@ from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
 
+CONCLUSIONS = ("applied", "refused", "blocked")  # what can come of a try to apply
+
 
 def make_receipt(
     moment: datetime,
     outcome: str,
-    reason: str,
-    manifest: Manifest | None,
-    kept: Path | None,
-    seconds: float,
+    reason: str = "",
+    manifest: Manifest | None = None,
+    kept: Path | None = None,
+    seconds: float = 0.0,
+    *,
+    by: str | None = None,
 ) -> Receipt:
     """
-    What came of a restore, in one record with an id of its own. Writes nothing.
+    What happened to a restore, in one record with an id of its own. Writes nothing.
 
     :param kept: the old database, or the file that was set aside.
     :param seconds: how long it took.
+    :param by: who asked for it; None for a process that was starting.
     """
     return Receipt(
         id=str(uuid.uuid4()),
@@ -44,23 +51,32 @@ def make_receipt(
         migrations=manifest.migrated if manifest else (),
         kept=kept.name if kept else None,
         seconds=round(seconds, 3),
+        by=by,
+        undoes=manifest.undoes if manifest else None,
     )
 
 
 def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     """
-    Add a receipt, durably.
+    Add a receipt, durably. Several processes may do so at once.
 
     :raises OSError: if it can't be written; the receipts before it are unharmed.
     """
     is_new = not paths.receipts.exists()
-    descriptor = _create(paths) if is_new else os.open(paths.receipts, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = _open(paths)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A crash may have cut the last line off: begin a line of our own.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
         line = json.dumps(asdict(receipt), default=datetime.isoformat)
-        files.write_all(descriptor, ("\n" * torn + line + "\n").encode())
+        try:
+            files.write_all(descriptor, ("\n" * torn + line + "\n").encode())
+        except OSError:
+            # A full disk takes half a line; without it the next one is whole again.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, end)
+            raise
         files.sync(descriptor)
     finally:
         os.close(descriptor)
@@ -69,24 +85,34 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
 
 
 def read_receipts(paths: StorePaths) -> list[Receipt]:
-    """Every receipt, oldest first; a line that a crash cut off is left out. Reads only."""
+    """
+    Every receipt, oldest first; a line that a crash cut off is left out. Reads only.
+
+    Empty if the file can't be read: no restore depends on what is written there.
+    """
     try:
         lines = paths.receipts.read_bytes().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
-    return [receipt for receipt in map(_parse, lines) if receipt is not None]
+    return [receipt for receipt in map(parse_receipt, lines) if receipt is not None]
 
 
-def last_receipt(paths: StorePaths) -> Receipt | None:
-    """The newest receipt, if there is any. Reads only."""
-    return next(reversed(read_receipts(paths)), None)
+def last_conclusion(paths: StorePaths) -> Receipt | None:
+    """What came of the last try to apply a restore, if there was any. Reads only."""
+    receipts = reversed(read_receipts(paths))
+    return next((receipt for receipt in receipts if receipt.outcome in CONCLUSIONS), None)
 
 
-def _create(paths: StorePaths) -> int:
-    return files.create_private(paths.receipts, owner_of=paths.folder)
+def is_recorded(paths: StorePaths, outcome: str, manifest: Manifest) -> bool:
+    """Whether there is a receipt of this outcome for this very restore. Reads only."""
+    return any(
+        (receipt.outcome, receipt.staged_at) == (outcome, manifest.staged_at)
+        for receipt in read_receipts(paths)
+    )
 
 
-def _parse(line: bytes) -> Receipt | None:
+def parse_receipt(line: bytes) -> Receipt | None:
+    """Read one line; None if it is no receipt of ours."""
     try:
         fields: dict[str, Any] = json.loads(line)
         staged_at = fields["staged_at"]
@@ -98,5 +124,11 @@ def _parse(line: bytes) -> Receipt | None:
                 "migrations": tuple(fields["migrations"]),
             }
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):  # torn, or of another release
         return None
+
+
+def _open(paths: StorePaths) -> int:
+    with contextlib.suppress(FileExistsError):
+        return files.create_private(paths.receipts, owner_of=paths.folder)
+    return os.open(paths.receipts, os.O_RDWR | os.O_CLOEXEC)

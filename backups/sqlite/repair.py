@@ -1,20 +1,29 @@
 """
-What a start finishes when a crash interrupted the one before. Only a process that is alone
-calls ``repair``.
+What a start finishes when a crash interrupted something. Only a process that is alone calls
+``repair``.
 
-Before the rename of an apply, the live database may have its pre-restore name too: that name
-goes. After it, the manifest of the applied file is still there: it becomes the receipt that is
-missing.
+- Before the rename of an apply, the live database may have its pre-restore name too: that name
+  goes.
+- After it, the manifest of the applied file is still there: it becomes the receipt that is
+  missing. The file is known by its inode, or by its hash if the folder has been copied.
+- A restore without a restart leaves the pending file where it is until its transaction has been
+  committed; the live database tells whether it was.
 """
 
 import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.connection import connect, has_content
+from backups.sqlite.live import is_readable
+from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.receipts import append_receipt, last_receipt, make_receipt
+from backups.sqlite.receipts import append_receipt, is_recorded, make_receipt
+from backups.sqlite.staging import record_staged
 from backups.store import Receipt
 
 
@@ -23,19 +32,13 @@ def repair(paths: StorePaths) -> Receipt | None:
     Finish what a crash interrupted, and return the receipt that it kept from being written.
 
     :raises OSError: a step failed; the next start tries again.
+    :raises RestoreBlockedError: another program keeps the live database from being read.
     """
     _unlink_second_names(paths)
-    if paths.pending.exists() or not (manifests := paths.manifests()):
-        return None
-    live = files.sha256(paths.database) if paths.database.exists() else ""
-    manifest = Manifest.read(paths.manifest(live))
-    receipt = None
-    if manifest is not None and manifest.sha256 == live and not _is_recorded(paths, manifest):
-        receipt = make_receipt(
-            datetime.now(UTC), "applied", "", manifest, kept_by(paths, manifest), 0.0
-        )
-        append_receipt(paths, receipt)
-    for path in manifests:
+    if paths.pending.exists():
+        return _repair_pending(paths)
+    receipt = _record_replaced(paths)
+    for path in paths.manifests():
         files.unlink(path)
     return receipt
 
@@ -50,16 +53,79 @@ def needs_repair(paths: StorePaths) -> bool:
 def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
     """
     What a try that a crash interrupted has kept: the newest copy, if it was made after the
-    restore was staged. Names sort by time.
+    restore was staged.
     """
-    earliest = paths.pre_restore(manifest.staged_at)
-    return max((kept for kept in paths.pre_restores() if kept >= earliest), default=None)
+    earliest = paths.pre_restore(manifest.staged_at).name
+    newest = next(reversed(paths.pre_restores()), None)
+    return newest if newest is not None and newest.name >= earliest else None
 
 
-def _is_recorded(paths: StorePaths, manifest: Manifest) -> bool:
-    """Whether the crash came after the receipt."""
-    last = last_receipt(paths)
-    return last is not None and (last.outcome, last.staged_at) == ("applied", manifest.staged_at)
+def conclude_overwritten(paths: StorePaths, manifest: Manifest) -> Receipt | None:
+    """
+    Finish a restore whose content is in the live database: take the pending file away.
+
+    :returns: the receipt; None if the crash came after it was written.
+    """
+    receipt = None
+    if not is_recorded(paths, "applied", manifest):
+        receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept_by(paths, manifest))
+        append_receipt(paths, receipt)
+    files.unlink(paths.pending)
+    files.sync_folder(paths.folder)
+    sweep_manifests(paths, but=None)
+    return receipt
+
+
+def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
+    """Whether the transaction that overwrites the live database with this came through."""
+    if manifest.overwrites is None or not has_content(paths.database):
+        return False
+    if not is_readable(paths.database):
+        return False
+    with closing(connect(paths.database)) as connection:
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    return bool(version == manifest.overwrites)
+
+
+def _repair_pending(paths: StorePaths) -> Receipt | None:
+    manifest = find_manifest(paths)
+    if manifest is None:
+        return None
+    if not is_recorded(paths, "staged", manifest):
+        record_staged(paths, manifest)
+    if manifest.overwrites is None:
+        return None
+    try:
+        if is_overwritten(paths, manifest):
+            return conclude_overwritten(paths, manifest)
+    except sqlite3.Error as error:
+        raise OSError(f"{paths.database} can't be read: {error}") from error
+    # It never came through; a later change of the schema must not look as if it had.
+    replace(manifest, overwrites=None).write(paths)
+    return None
+
+
+def _record_replaced(paths: StorePaths) -> Receipt | None:
+    manifest = _manifest_of_live(paths)
+    if manifest is None or is_recorded(paths, "applied", manifest):
+        return None
+    receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept_by(paths, manifest))
+    append_receipt(paths, receipt)
+    return receipt
+
+
+def _manifest_of_live(paths: StorePaths) -> Manifest | None:
+    """The manifest of the file that is live now, if it was pending before."""
+    if not paths.database.exists():
+        return None
+    manifests = [found for found in map(Manifest.read, paths.manifests()) if found is not None]
+    inode = os.stat(paths.database).st_ino
+    if of_inode := [manifest for manifest in manifests if manifest.inode == inode]:
+        return of_inode[0]
+    if not manifests:
+        return None
+    live = files.sha256(paths.database)
+    return next((manifest for manifest in manifests if manifest.sha256 == live), None)
 
 
 def _unlink_second_names(paths: StorePaths) -> None:

@@ -13,8 +13,11 @@ The manifest is in place before the rename that commits the staging, so a pendin
 without one. See manifest.py for why a crash between the two can't mix them.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Iterable
+import os
+import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,8 +30,9 @@ from backups.exceptions import (
 )
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.receipts import append_receipt, make_receipt
 from backups.sqlite.release import Release
-from backups.sqlite.temporary import Temporary, temporary_file
+from backups.sqlite.temporary import Temporary, owned, temporary_file
 from backups.sqlite.validation import check_snapshot
 
 
@@ -41,12 +45,16 @@ def stage(
     at_least: int,
     check_seconds: float,
     release: Release,
+    undoes: str | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
 
     Errors are those of ``BackupStore.stage_restore``.
+
+    :param undoes: the kept copy that these chunks are, if they are one.
     """
+    started = time.monotonic()
     try:
         check_room(paths, at_least, max_bytes=max_bytes)
         with temporary_file(paths, "incoming") as incoming:
@@ -68,12 +76,24 @@ def stage(
                 staged_by=staged_by,
                 migrations=contents.migrations,
                 historic=tuple(sorted(historic.intersection(contents.migrations))),
+                undoes=undoes,
+                inode=os.fstat(incoming.descriptor).st_ino,
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)
     except OSError as error:
         raise _explain(error, paths, at_least) from error
+    record_staged(paths, manifest, time.monotonic() - started)
     return manifest
+
+
+def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -> None:
+    """Write the receipt. A record that can't be written changes nothing of what is pending."""
+    receipt = make_receipt(
+        manifest.staged_at, "staged", "", manifest, seconds=seconds, by=manifest.staged_by
+    )
+    with contextlib.suppress(OSError):
+        append_receipt(paths, receipt)
 
 
 def check_room(paths: StorePaths, size: int, *, max_bytes: int) -> None:
@@ -95,23 +115,50 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     Give a synced file, whose manifest this is, the pending name: the commit of staging.
 
     What a program that opened the pending file has left beside it goes first: it is of another
-    file than this one. If the rename fails, the new manifest goes again.
+    file than this one. If a step fails, the folder's sync included, what was pending before is
+    pending again, and the new manifest goes.
     """
-    with files.exclusive_folder(paths.folder):
-        before = paths.manifests()
+    with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
+        was_pending, before = paths.pending.exists(), paths.manifests()
         try:
             manifest.write(paths)
             unlink_pending_sidecars(paths)
             files.replace(source, paths.pending)
+            files.sync_folder(paths.folder)
         except OSError:
-            if paths.manifest(manifest.sha256) not in before:
+            is_out = source.exists() or _withdraw(paths, earlier, was_pending=was_pending)
+            if is_out and paths.manifest(manifest.sha256) not in before:
                 files.unlink(paths.manifest(manifest.sha256))
             raise
-        files.sync_folder(paths.folder)
-        sweep_manifests(paths, but=manifest.sha256)
+        with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
+            sweep_manifests(paths, but=manifest.sha256)
 
 
-def discard(paths: StorePaths) -> Manifest | None:
+@contextlib.contextmanager
+def _earlier(paths: StorePaths) -> Iterator[Path | None]:
+    """A second name for what is pending, to go back to; None without it, or without links."""
+    earlier = paths.temporary("earlier")
+    try:
+        files.link(paths.pending, earlier)
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
+            raise
+        yield None
+        return
+    with owned(earlier):
+        yield earlier
+
+
+def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
+    """Undo the rename of a file that may not stay, if there is a way back. Returns whether."""
+    if earlier is not None:
+        files.replace(earlier, paths.pending)
+    elif not was_pending:
+        files.unlink(paths.pending)
+    return earlier is not None or not was_pending
+
+
+def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
     """
     Remove the pending file first: without it, its manifest means nothing and can be swept.
 
@@ -123,15 +170,36 @@ def discard(paths: StorePaths) -> Manifest | None:
             if not paths.pending.exists():
                 raise NoPendingRestoreError("No restore is pending.")
             manifest = find_manifest(paths)
-            files.unlink(paths.pending)
-            files.sync_folder(paths.folder)
-            unlink_pending_sidecars(paths)
-            sweep_manifests(paths, but=None)
+            _take_away(paths)
     except OSError as error:
         raise StoreFolderError(
             f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
         ) from error
+    _conclude_discard(paths, manifest, discarded_by)
     return manifest
+
+
+def _take_away(paths: StorePaths) -> None:
+    """Rename it, so that there is a way back until the folder is synced."""
+    earlier = paths.temporary("earlier")
+    files.replace(paths.pending, earlier)
+    with owned(earlier):
+        try:
+            files.sync_folder(paths.folder)
+        except OSError:
+            files.replace(earlier, paths.pending)
+            raise
+
+
+def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
+    """It is gone, so nothing of this can fail the discard; what is left is swept at a start."""
+    receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
+    with contextlib.suppress(OSError):
+        append_receipt(paths, receipt)
+    with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
+        if not paths.pending.exists():  # nobody has staged meanwhile
+            unlink_pending_sidecars(paths)
+            sweep_manifests(paths, but=None)
 
 
 def unlink_pending_sidecars(paths: StorePaths) -> None:

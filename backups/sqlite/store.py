@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import BackupError, StoreFolderError
-from backups.sqlite import applying, repair, staging
+from backups.exceptions import BackupError, RestoreBlockedError, StoreFolderError
+from backups.sqlite import applying, repair, staging, undoing
+from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
-from backups.sqlite.receipts import last_receipt
+from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
 from backups.sqlite.snapshot import create_snapshot
 from backups.sqlite.temporary import sweep
-from backups.store import BackupStore, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
 
@@ -30,6 +31,8 @@ class SqliteBackupStore(BackupStore):
     :param connect: opens a connection of its own to the live database.
     :param release: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
+    :param live_seconds: how long an apply without a restart may keep writers waiting.
+    :param kept_copies: how many kept copies stay after an apply; 0 for all.
     """
 
     def __init__(
@@ -39,11 +42,15 @@ class SqliteBackupStore(BackupStore):
         connect: Callable[[], sqlite3.Connection],
         release: Release,
         check_seconds: float,
+        live_seconds: float,
+        kept_copies: int,
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
         self._release = release
         self._check_seconds = check_seconds
+        self._live_seconds = live_seconds
+        self._kept_copies = kept_copies
 
     # Snapshot
 
@@ -66,16 +73,53 @@ class SqliteBackupStore(BackupStore):
         )
         return self._describe(manifest)
 
-    def discard_pending_restore(self) -> PendingRestore | None:
-        manifest = staging.discard(self._paths)
+    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+        kept = undoing.kept_by_last(self._paths)
+        manifest = staging.stage(
+            self._paths,
+            undoing.read(kept),
+            staged_by=staged_by,
+            max_bytes=kept.stat().st_size,
+            at_least=kept.stat().st_size,
+            check_seconds=self._check_seconds,
+            release=self._release,
+            undoes=kept.name,
+        )
+        return self._describe(manifest)
+
+    def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
+        manifest = staging.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
     def get_status(self) -> RestoreStatus:
         return RestoreStatus(
             pending=self._pending(),
-            last=last_receipt(self._paths),
+            last=last_conclusion(self._paths),
             present=tuple(map(str, self._presence.everybody())),
         )
+
+    def list_receipts(self) -> list[Receipt]:
+        return read_receipts(self._paths)[::-1]
+
+    def list_kept_copies(self) -> list[KeptCopy]:
+        return undoing.list_kept(self._paths)
+
+    # Apply while others go on
+
+    def apply_now(self, *, applied_by: str) -> Receipt:
+        try:
+            return apply_pending_now(
+                self._paths,
+                release=self._release,
+                seconds=self._live_seconds,
+                applied_by=applied_by,
+                kept_copies=self._kept_copies,
+                presence=self._presence.descriptor,
+            )
+        except OSError as error:
+            raise StoreFolderError(
+                f"The pending restore {self._paths.pending} could not be applied: {error.strerror}."
+            ) from error
 
     # Start
 
@@ -121,11 +165,14 @@ class SqliteBackupStore(BackupStore):
     def _apply(self) -> Receipt | None:
         try:
             receipt = repair.repair(self._paths)
-        except OSError as error:
+        except (OSError, RestoreBlockedError) as error:
             return self._blocked(f"A crash could not be repaired: {error}.")
         if self._paths.pending.exists():
             receipt = applying.apply_pending(
-                self._paths, release=self._release, check_seconds=self._check_seconds
+                self._paths,
+                release=self._release,
+                check_seconds=self._check_seconds,
+                kept_copies=self._kept_copies,
             )
         return receipt
 
@@ -165,6 +212,7 @@ class SqliteBackupStore(BackupStore):
             staged_at=manifest.staged_at,
             staged_by=manifest.staged_by,
             migrations=self._plan_or_nothing(manifest.migrations),
+            undoes=manifest.undoes,
         )
 
     def _describe_unknown(self) -> PendingRestore:

@@ -54,6 +54,19 @@ def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
         yield folder
 
 
+@contextlib.contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Own a file that has just got a temporary name; in the end the name goes, if it is there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # a start sweeps what stays
+            files.unlink(path)
+
+
 def sweep(paths: StorePaths) -> list[Path]:
     """
     Remove what killed processes left, and return its names. Leaves alone what has an owner.

@@ -26,6 +26,8 @@ class Store:
     database: Path
     release: FakeRelease = field(default_factory=FakeRelease)
     check_seconds: float = 60.0
+    live_seconds: float = 10.0
+    kept_copies: int = 3
 
     @property
     def paths(self) -> StorePaths:
@@ -40,6 +42,8 @@ class Store:
             connect=lambda: sqlite3.connect(self.database, isolation_level=None),
             release=self.release,
             check_seconds=self.check_seconds,
+            live_seconds=self.live_seconds,
+            kept_copies=self.kept_copies,
         )
 
     # What processes do
@@ -105,10 +109,14 @@ class Store:
         return sorted(path for path in self.paths.folder.iterdir() if path.name.startswith(prefix))
 
     def receipts(self) -> list[dict[str, Any]]:
-        """What came of restores, oldest first."""
+        """What happened to restores, oldest first."""
         if not self.paths.receipts.exists():
             return []
         return [json.loads(line) for line in self.paths.receipts.read_text().splitlines()]
+
+    def outcomes(self) -> list[str]:
+        """What happened to restores, in a word each, oldest first."""
+        return [receipt["outcome"] for receipt in self.receipts()]
 
 
 def new_store(folder: Path) -> Store:

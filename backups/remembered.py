@@ -1,0 +1,56 @@
+"""
+What a process remembers of the database, forgotten when a restore has replaced its content.
+
+A restore without a restart happens in one process; the others see it in the receipts beside the
+database, which each request looks at: one stat(2).
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from django.apps import apps
+from django.core.signals import request_started
+
+from backups.signals import content_replaced
+
+Mark = tuple[int, int]  # time of the last write in nanoseconds, and bytes
+
+
+class Watch:
+    """Looks whether the receipts have grown since it last looked."""
+
+    def __init__(self, receipts: Path) -> None:
+        """What happened before this is known to the process."""
+        self._receipts = receipts
+        self._seen = self._mark()
+
+    def look(self, **_: object) -> None:
+        """Forget, if something has happened. A receiver of ``request_started``."""
+        if (mark := self._mark()) != self._seen:
+            self._seen = mark
+            forget()
+
+    def _mark(self) -> Mark:
+        with suppress(FileNotFoundError):
+            stat = os.stat(self._receipts)
+            return stat.st_mtime_ns, stat.st_size
+        return 0, 0
+
+
+def watch(receipts: Path) -> None:
+    """Let every request of this process look first."""
+    request_started.connect(Watch(receipts).look, weak=False, dispatch_uid="backups.remembered")
+
+
+def forget() -> None:
+    """Clear what Django remembers of rows, and let the site's own apps clear theirs."""
+    if apps.is_installed("django.contrib.contenttypes"):
+        from django.contrib.contenttypes.models import ContentType
+
+        ContentType.objects.clear_cache()
+    if apps.is_installed("django.contrib.sites"):
+        from django.contrib.sites.models import Site
+
+        Site.objects.clear_cache()
+    content_replaced.send_robust(sender=None)

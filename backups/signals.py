@@ -1,0 +1,16 @@
+"""
+What a site may want to hear of, e.g. for its audit log.
+
+Receivers run after the fact: an error in one is logged, and changes nothing of what was done.
+"""
+
+from django.dispatch import Signal
+
+snapshot_taken = Signal()
+"""A snapshot is about to be handed out. Arguments: ``size`` (bytes), ``taken_at``, ``taken_by``."""
+
+restore_recorded = Signal()
+"""A restore was staged, discarded or applied while the site runs. Argument: the ``receipt``."""
+
+content_replaced = Signal()
+"""A restore was applied while this process runs: forget what you remember of the database."""

@@ -1,0 +1,188 @@
+"""
+Apply the pending restore while the site runs: ``python -m backups.sqlite.applying_now``.
+
+The work is done in a child process, since it reads the live database's own file, which no
+process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2). The child inherits
+two locks from its parent, so that it still holds them if the parent is killed: the folder, so
+that nobody stages or discards meanwhile, and presence, so that no start takes itself for alone.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backups import files
+from backups.child import last_line, run_module
+from backups.exceptions import (
+    BackupError,
+    NeedsRestartError,
+    NoPendingRestoreError,
+    NotEnoughSpaceError,
+    RestoreRefusedError,
+)
+from backups.sqlite.manifest import Manifest
+from backups.sqlite.overwriting import overwrite_shared
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.pending import conclude, set_aside, verify_pending
+from backups.sqlite.receipts import make_receipt, parse_receipt
+from backups.sqlite.release import Release
+from backups.sqlite.repair import conclude_overwritten, is_overwritten
+from backups.store import Receipt
+
+GRACE_SECONDS = 60.0  # for what comes before the lock and after the commit
+
+
+def apply_pending_now(
+    paths: StorePaths,
+    *,
+    release: Release,
+    seconds: float,
+    applied_by: str,
+    kept_copies: int,
+    presence: int | None,
+) -> Receipt:
+    """
+    Apply the pending restore in one transaction, and return its receipt.
+
+    :param seconds: how long writers may be kept waiting.
+    :param kept_copies: how many kept copies stay; 0 for all.
+    :param presence: the descriptor that holds presence, if this process does.
+
+    Errors are those of ``BackupStore.apply_now``.
+    """
+    if presence is None:  # a process that starts meanwhile would take itself for alone
+        raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
+    with files.exclusive_folder(paths.folder) as folder:
+        if not paths.pending.exists():
+            raise NoPendingRestoreError("No restore is pending.")
+        manifest = _verify(paths, applied_by, kept_copies)
+        try:
+            _check_needs_no_start(manifest, release)
+            request = {
+                "database": str(paths.database),
+                "sha256": manifest.sha256,
+                "seconds": seconds,
+                "applied_by": applied_by,
+                "kept_copies": kept_copies,
+            }
+            return _run_child(paths, request, (folder, presence))
+        except BackupError as error:
+            receipt = make_receipt(
+                datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
+            )
+            conclude(paths, receipt, kept_copies=kept_copies)
+            raise
+
+
+def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:
+    try:
+        return verify_pending(paths)
+    except RestoreRefusedError as error:
+        moment = datetime.now(UTC)
+        aside = set_aside(paths, moment)
+        receipt = make_receipt(moment, "refused", str(error), kept=aside, by=applied_by)
+        conclude(paths, receipt, kept_copies=kept_copies)
+        raise
+
+
+def _check_needs_no_start(manifest: Manifest, release: Release) -> None:
+    release.check_known(manifest.migrations, manifest.historic)
+    if missing := release.plan(manifest.migrations):
+        raise NeedsRestartError(
+            f"The snapshot is older than this release, and needs {len(missing)}"
+            f" migration{'s' * (len(missing) > 1)}: {', '.join(missing[:5])}"
+            f"{' …' * (len(missing) > 5)}. Only a start can run them."
+        )
+
+
+def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, ...]) -> Receipt:
+    limit = request["seconds"] + GRACE_SECONDS
+    try:
+        child = run_module(
+            "backups.sqlite.applying_now", json.dumps(request), seconds=limit, inherit=inherit
+        )
+        verdict = json.loads(child.stdout)
+    except subprocess.TimeoutExpired:
+        ending = f"did not end within {limit:g} seconds"
+    except ValueError:
+        ending = f"ended with {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"
+    else:
+        return _read(verdict)
+    return _look_what_came_of_it(paths, ending)
+
+
+def _look_what_came_of_it(paths: StorePaths, ending: str) -> Receipt:
+    """The child did not say. The live database does."""
+    if not paths.pending.exists():
+        raise NeedsRestartError(
+            f"The process that replaced the content of {paths.database} {ending}.",
+            hint="It was done. See manage.py restore_db --status.",
+        )
+    manifest = verify_pending(paths)
+    try:
+        if is_overwritten(paths, manifest) and (receipt := conclude_overwritten(paths, manifest)):
+            return receipt
+    except (sqlite3.Error, OSError) as error:
+        ending = f"{ending}; {error}"
+    raise NeedsRestartError(
+        f"The process that was to replace the content of {paths.database} {ending}."
+        " Nothing was changed."
+    )
+
+
+def _read(verdict: dict[str, Any]) -> Receipt:
+    if "receipt" in verdict:
+        receipt = parse_receipt(json.dumps(verdict["receipt"]).encode())
+        assert receipt is not None
+        return receipt
+    if "needed_bytes" in verdict:
+        raise NotEnoughSpaceError(
+            verdict["error"],
+            needed_bytes=verdict["needed_bytes"],
+            free_bytes=verdict["free_bytes"],
+        )
+    raise NeedsRestartError(verdict["error"])
+
+
+# In the child
+
+
+def main(request: dict[str, Any]) -> dict[str, Any]:
+    """Overwrite the live database and conclude the restore. Returns the verdict."""
+    paths = StorePaths.of(Path(request["database"]))
+    started, moment = time.monotonic(), datetime.now(UTC)
+    try:
+        manifest = Manifest.read(paths.manifest(request["sha256"]))
+        assert manifest is not None  # our parent has verified it, and we hold its lock
+        kept = overwrite_shared(paths, manifest, moment, seconds=request["seconds"])
+    except NotEnoughSpaceError as error:
+        return {
+            "error": str(error),
+            "needed_bytes": error.needed_bytes,
+            "free_bytes": error.free_bytes,
+        }
+    except BackupError as error:
+        return {"error": str(error)}
+    except (sqlite3.Error, OSError) as error:
+        return {"error": f"The content of {paths.database} could not be replaced: {error}."}
+    receipt = make_receipt(
+        moment,
+        "applied",
+        "",
+        manifest,
+        kept,
+        time.monotonic() - started,
+        by=request["applied_by"],
+    )
+    conclude(paths, receipt, kept_copies=request["kept_copies"])
+    return {"receipt": asdict(receipt)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1])), default=datetime.isoformat))

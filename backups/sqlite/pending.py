@@ -1,0 +1,91 @@
+"""The pending file when it is to be applied: verify it, set it aside, conclude what came of it."""
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import RestoreRefusedError
+from backups.sqlite.kept import prune_kept
+from backups.sqlite.manifest import Manifest, sweep_manifests
+from backups.sqlite.paths import SIDECARS, StorePaths
+from backups.sqlite.receipts import append_receipt, last_conclusion
+from backups.sqlite.staging import unlink_pending_sidecars
+from backups.store import Receipt
+
+
+def verify_pending(paths: StorePaths) -> Manifest:
+    """
+    Compare the pending file with what was staged. Reads only.
+
+    :raises RestoreRefusedError: it is not that file any more.
+    """
+    wal, _, journal = paths.pending_sidecars
+    for beside in (wal, journal):
+        if beside.exists() and beside.stat().st_size:
+            raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
+    size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
+    manifest = Manifest.read(paths.manifest(sha256))
+    if manifest is None or (manifest.size, manifest.sha256) != (size, sha256):
+        raise RestoreRefusedError(
+            f"{paths.pending} is not the file that was staged: its SHA-256 is {sha256} now."
+        )
+    return manifest
+
+
+def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
+    """
+    Take the pending name away, sidecars included, so that the next start does not try again.
+
+    :returns: its new name; None if the system refuses, and then it is still pending.
+    """
+    attempt = 1
+    while (refused := paths.refused(moment, attempt)).exists():
+        attempt += 1
+    try:
+        files.replace(paths.pending, refused)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):  # it is aside: what is left of its sidecars is swept
+        for suffix, sidecar in zip(SIDECARS, paths.pending_sidecars, strict=True):
+            if sidecar.exists():
+                files.replace(sidecar, refused.with_name(refused.name + suffix))
+        files.sync_folder(paths.folder)
+    return refused
+
+
+def conclude(paths: StorePaths, receipt: Receipt, *, kept_copies: int) -> None:
+    """
+    Record what came of it, and sweep what belonged to the pending file unless it stays pending.
+
+    A record that can't be written changes nothing of what came of it.
+
+    :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    """
+    is_recorded = _record(paths, receipt)
+    if receipt.outcome == "blocked":
+        return
+    with contextlib.suppress(OSError):  # the next start sweeps what stays
+        if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
+            files.sync_folder(paths.folder)
+        unlink_pending_sidecars(paths)
+        if is_recorded:  # else the manifest tells the next start what to record
+            sweep_manifests(paths, but=None)
+        if receipt.outcome == "applied":
+            prune_kept(paths, keep=kept_copies, but=receipt.kept)
+
+
+def _record(paths: StorePaths, receipt: Receipt) -> bool:
+    if receipt.outcome == "blocked" and not _is_news(paths, receipt):
+        return True
+    try:
+        append_receipt(paths, receipt)
+    except OSError:
+        return False
+    return True
+
+
+def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
+    """A restore that is blocked in the same way at each start needs one receipt, not many."""
+    last = last_conclusion(paths)
+    return last is None or (last.outcome, last.reason) != (receipt.outcome, receipt.reason)

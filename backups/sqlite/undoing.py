@@ -1,0 +1,64 @@
+"""The kept copies, to look at and to go back to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backups.exceptions import NoKeptCopyError
+from backups.files import CHUNK_BYTES
+from backups.sqlite.connection import has_content
+from backups.sqlite.paths import SIDECARS, StorePaths
+from backups.sqlite.receipts import read_receipts
+from backups.store import KeptCopy
+
+
+def list_kept(paths: StorePaths) -> list[KeptCopy]:
+    """Every kept copy, newest first. Reads only."""
+    return [_describe(paths, kept) for kept in reversed(paths.pre_restores())]
+
+
+def kept_by_last(paths: StorePaths) -> Path:
+    """
+    What the last restore that was applied has replaced. Reads only.
+
+    :raises NoKeptCopyError: there is no such thing, it is gone, or it is no one database.
+    """
+    kept = _named_by_last_receipt(paths)
+    if not kept.exists():
+        raise NoKeptCopyError(f"What the last restore replaced was kept as {kept}, which is gone.")
+    if kept.is_dir():
+        raise NoKeptCopyError(
+            f"What the last restore replaced could not be read by SQLite: {kept} is a folder of"
+            " raw copies.",
+            hint="Try to recover it by hand, with: sqlite3 FILE .recover",
+        )
+    for suffix in SIDECARS:
+        if suffix != "-shm" and has_content(beside := kept.with_name(kept.name + suffix)):
+            raise NoKeptCopyError(
+                f"{kept} was opened by a program, and is not the whole of it: {beside} exists.",
+                hint=f"Fold them into one first: sqlite3 {kept} 'PRAGMA journal_mode=DELETE'",
+            )
+    return kept
+
+
+def read(kept: Path) -> Iterator[bytes]:
+    """Its bytes, in chunks."""
+    with kept.open("rb") as content:
+        while chunk := content.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _named_by_last_receipt(paths: StorePaths) -> Path:
+    for receipt in reversed(read_receipts(paths)):
+        if receipt.outcome == "applied":
+            if receipt.kept is None:
+                raise NoKeptCopyError("The last restore replaced nothing: there was no database.")
+            return paths.folder / receipt.kept
+    raise NoKeptCopyError("No restore has been applied yet, so there is nothing to undo.")
+
+
+def _describe(paths: StorePaths, kept: Path) -> KeptCopy:
+    if kept.is_dir():
+        size = sum(file.stat().st_size for file in kept.iterdir())
+    else:
+        size = kept.stat().st_size
+    return KeptCopy(kept.name, size, paths.kept_at(kept), is_database=not kept.is_dir())
