@@ -151,8 +151,18 @@ class Site:
         """The kept copies of old databases, oldest first."""
         return sorted(self.data.glob("tasks.db.pre-restore-*"))
 
+    def stage(self, snapshot: Path) -> None:
+        """Stage a snapshot by the command; it is pending when this returns."""
+        staged = self.manage("restore_db", str(snapshot), "--yes")
+        assert staged.code == 0, staged.err
+
+    def conclusions(self) -> list[str]:
+        """What came of restores, oldest first: each was applied, refused or blocked."""
+        outcomes = [receipt["outcome"] for receipt in self.receipts()]
+        return [outcome for outcome in outcomes if outcome in ("applied", "refused", "blocked")]
+
     def receipts(self) -> list[dict[str, Any]]:
-        """What came of restores, oldest first."""
+        """What happened to restores, oldest first."""
         path = self.data / "tasks.db.restore-receipts.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

@@ -35,21 +35,12 @@ def restored(site: Site, tmp_path: Path) -> Path:
     return path
 
 
-def outcomes(site: Site) -> list[str]:
-    return [str(receipt["outcome"]) for receipt in site.receipts()]
-
-
 def is_pending(site: Site) -> bool:
     return (site.data / "tasks.db.pending-restore").exists()
 
 
-def stage_alone(site: Site, snapshot: Path) -> None:
-    staged = site.manage("restore_db", str(snapshot), "--yes")
-    assert staged.code == 0, staged.err
-
-
 def check_applied_once(site: Site) -> None:
-    assert outcomes(site) == ["applied"]
+    assert site.conclusions() == ["applied"]
     assert len(site.kept()) == 1
     assert not is_pending(site)
 
@@ -58,7 +49,7 @@ def check_applied_once(site: Site) -> None:
 
 
 def test_of_eight_commands_at_once_one_applies(site: Site, restored: Path) -> None:
-    stage_alone(site, restored)
+    site.stage(restored)
     commands = [
         subprocess.Popen(
             [sys.executable, "manage.py", "check"],
@@ -80,7 +71,7 @@ def test_of_eight_commands_at_once_one_applies(site: Site, restored: Path) -> No
 
 @PRELOAD
 def test_server_with_three_workers_applies_once(preload: bool, site: Site, restored: Path) -> None:
-    stage_alone(site, restored)
+    site.stage(restored)
     with serving(site, preload=preload) as server:
         assert server.task_names() == NEW
     check_applied_once(site)
@@ -158,7 +149,7 @@ def test_reloads_under_load_lose_no_task(preload: bool, site: Site, restored: Pa
         wait_for_workers(site, server)
         writers.wait_for(20)
         server.stop()
-    assert len(site.kept()) == len(outcomes(site))
+    assert len(site.kept()) == len(site.conclusions())
     assert not (preload and site.kept())
     check_every_task_is_kept_once(site, writers, old=OLD, new=NEW)
 
@@ -252,7 +243,7 @@ def test_long_shell_is_in_the_way_and_named_until_it_ends(site: Site, restored: 
     ) as shell:
         assert shell.stdout is not None
         assert shell.stdout.readline() == "1\n"
-        stage_alone(site, restored)
+        site.stage(restored)
         who = rf"pid {shell.pid} \(\S+ manage\.py shell --verbosity 0 --command from taskdog"
         with site.serving() as server:
             assert re.search(f"restore still pending, .* is in use by {who}", "".join(server.log))
@@ -310,18 +301,18 @@ def test_development_server_applies_as_it_starts_and_as_it_reloads(
     site: Site, restored: Path, tmp_path: Path
 ) -> None:
     settings = tmp_path / "watched_settings.py"
-    stage_alone(site, restored)
+    site.stage(restored)
     with developing(site, settings) as process:
         assert read_until(process, "Quit the server").count("restore applied") == 1
         (child,) = present(site)
         assert child != process.pid, "the reloader's parent serves nothing and is in nobody's way"
 
-        stage_alone(site, restored)
+        site.stage(restored)
         assert f"Waiting for: pid {child} (" in site.manage("restore_db", "--status").out
         settings.touch()
         log = read_until(process, "Quit the server")
         assert log.count("restore applied") == 1, log
         assert child not in present(site)
     assert task_names(site.database) == NEW
-    assert outcomes(site) == ["applied", "applied"]
+    assert site.conclusions() == ["applied", "applied"]
     assert [task_names(kept) for kept in site.kept()] == [OLD, NEW]
