@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -25,6 +27,20 @@ def serving(site: Site, *options: str, preload: bool) -> Iterator[Server]:
         wait_for_workers(site, server)
         yield server
         server.kill()  # faster than to stop it: a test that is about that has done so
+
+
+@contextmanager
+def upload_under_way(site: Site, server: Server) -> Iterator[None]:
+    """A client that is slow: while the block runs, one worker has its request and can't end."""
+    size = 1_000_000
+    with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=60)) as client:
+        client.putrequest("POST", "/api/v1/restore")
+        client.putheader("X-Api-Key", site.key)
+        client.putheader("Content-Type", "application/vnd.sqlite3")
+        client.putheader("Content-Length", str(size))
+        client.endheaders(bytes(size // 2))
+        until(lambda: any(site.data.glob("tasks.db.incoming-*")))
+        yield
 
 
 def configured(site: Site, *, preload: bool) -> tuple[str, str]:
