@@ -24,6 +24,7 @@ from tests.workers import PRELOAD, WORKERS, configured, present, serving, stage
 from tests.writers import Writers, check_every_task_is_kept_once
 
 ROUNDS = 30  # of each long story
+LIVE_RESTORES = 12
 NEW = [f"new {number}" for number in range(300)]  # some pages: to mix two databases would show
 
 
@@ -168,3 +169,31 @@ def test_many_restarts_at_random_points_lose_no_task(
             f"\npreload {preload}, {' '.join(options) or 'no recycling'}: {ROUNDS} rounds, {told}"
         )
     assert story.staged >= ROUNDS / 4
+
+
+@pytest.mark.crash
+@PRELOAD
+def test_restores_without_a_restart_lose_no_task(
+    preload: bool, site: Site, snapshot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under load, while workers are recycled one by one."""
+    apply = "from backups import services; print(services.apply_now(applied_by='me').outcome)"
+    options = ("--max-requests", "40", "--max-requests-jitter", "40")
+    with Writers(site) as writers, serving(site, *options, preload=preload) as server:
+        writers.write_to(server)
+        for _ in range(LIVE_RESTORES):
+            writers.wait_for(25)
+            stage(server, snapshot)
+            applied = site.manage("shell", "--verbosity", "0", "--command", apply)
+            assert applied.out == "applied\n", applied.err
+        writers.wait_for(25)
+        assert NEW[0] in server.task_names()
+        server.kill()
+    assert site.conclusions() == ["applied"] * LIVE_RESTORES
+    assert len(site.kept()) == LIVE_RESTORES
+    check_every_task_is_kept_once(site, writers, old=[], new=NEW)
+    with capsys.disabled():
+        print(
+            f"\npreload {preload}, without a restart: {LIVE_RESTORES} restores applied,"
+            f" {len(writers.acknowledged)} tasks acknowledged, 0 lost"
+        )
