@@ -70,8 +70,9 @@ class Server:
         self._ended()
 
     def kill(self) -> None:
-        """``kill -9`` the whole tree at once: nobody gets to clean up."""
-        kill_group(self.process)
+        """``kill -9`` all that is left of the tree at once: nobody gets to clean up."""
+        if self._reader.is_alive():  # while somebody of it can still write to the log
+            kill_group(self.process)
         self._ended()
 
     def _next_line(self, end: float) -> str | None:
@@ -134,6 +135,7 @@ class Site:
         finally:
             if process.poll() is None:
                 server.stop()
+            server.kill()  # those who outlived their master, when a test has failed
 
     def files(self) -> dict[str, bytes]:
         """Every file of the folder with its bytes, to compare before and after."""
