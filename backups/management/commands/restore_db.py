@@ -100,8 +100,11 @@ class Command(StoreCommand):
             )
         else:
             self.stdout.write(f"Nothing is pending on {where}.")
-        for other in status["in_use_by"]:
-            self.stdout.write(f"In use by {other}.")
+        if waiting_for := status.get("waiting_for"):  # an older server does not tell
+            self.stdout.write(f"Waiting for: {', '.join(waiting_for)}")
+        else:
+            for other in status["in_use_by"]:
+                self.stdout.write(f"In use by {other}.")
         self._show_last(status["last"])
 
     def _show_last(self, last: Json | None) -> None:
