@@ -19,7 +19,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
+from backups.sqlite.verdict import Question, Verdict
 
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_LETTERS = 300  # of one finding, which may quote the file
@@ -35,34 +36,6 @@ MIGRATIONS = "django_migrations"
 COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
 MIGRATION_COLUMNS = ("id", "app", "name")
 NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
-
-
-@dataclass(frozen=True)
-class Question:
-    """What the caller wants to know of a file, and have done to it."""
-
-    path: str
-    seconds: float  # by the clock
-    clear: tuple[str, ...] = ()  # tables whose rows are to be removed, those that refer first
-    account: tuple[str, str, str] | None = None  # table, column, value: is there such a row?
-    functions: str = ""  # the module whose register(connection) gives the site's SQL functions
-
-
-@dataclass
-class Verdict:
-    """What was found. Of a damaged file only the damage is told."""
-
-    damage: list[str] = field(default_factory=list)
-    broken_references: list[str] = field(default_factory=list)
-    is_late: bool = False  # the time was over before the end
-    intruder: str = ""  # a trigger that would have run when rows were removed
-    tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
-    programs: list[tuple[str, str, str]] = field(default_factory=list)  # kind, name, SQL
-    migrations: list[str] | None = None  # ``app.name`` of each; None without such a table
-    migrations_lack: list[str] = field(default_factory=list)  # columns that Django's table has
-    account_is_missing: bool = False
-    cleared: int = 0  # rows
-    changed: bool = False  # whether the bytes are not those that came
 
 
 def inspect(question: Question) -> Verdict:

@@ -15,9 +15,9 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.sqlite.header import check_header
-from backups.sqlite.integrity import Question, Verdict
 from backups.sqlite.release import Release
 from backups.sqlite.schema import Program
+from backups.sqlite.verdict import Question, Verdict
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 
 from backups.sqlite import integrity
-from backups.sqlite.integrity import Question, Verdict, inspect
+from backups.sqlite.integrity import inspect
+from backups.sqlite.verdict import Question, Verdict
 from tests.backups import builders
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from backups import exceptions
 from backups.sqlite import validation
-from backups.sqlite.integrity import Verdict
 from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.verdict import Verdict
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
