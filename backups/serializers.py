@@ -1,4 +1,4 @@
-"""What the API answers: one JSON shape for a pending restore, wherever it shows."""
+"""What the API answers: one JSON shape for a thing, wherever it shows."""
 
 from typing import Any
 
@@ -6,13 +6,17 @@ from rest_framework import serializers
 
 from backups import services
 from backups.exceptions import BackupError, NotEnoughSpaceError
-from backups.store import PendingRestore, Receipt, RestoreStatus
+from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus
 
 
 class RestoreUploadSerializer(serializers.Serializer[Any]):
     """The upload form of the browsable API."""
 
     file = serializers.FileField(help_text="A snapshot that came from this site's backup.")
+
+
+class UndoSerializer(serializers.Serializer[Any]):
+    """The form of the browsable API that is a button and nothing else."""
 
 
 def describe_pending(pending: PendingRestore) -> dict[str, Any]:
@@ -25,6 +29,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
         "staged_at": pending.staged_at,
         "staged_by": pending.staged_by,
         "migrations": pending.migrations,
+        "undoes": pending.undoes,
         "next_start": services.describe_next_start(pending),
     }
 
@@ -57,6 +62,31 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "migrations": receipt.migrations,
         "kept": receipt.kept,
         "seconds": receipt.seconds,
+        "by": receipt.by,
+        "undoes": receipt.undoes,
+    }
+
+
+def describe_applied(receipt: Receipt) -> dict[str, Any]:
+    """A restore that was applied without a restart."""
+    return {"status": "applied", "message": "the snapshot is live"} | describe_receipt(receipt)
+
+
+def describe_restores(receipts: list[Receipt], kept: list[KeptCopy]) -> dict[str, Any]:
+    """What happened to restores, and what could be gone back to."""
+    return {
+        "restores": [describe_receipt(receipt) for receipt in receipts],
+        "kept": [describe_kept(copy) for copy in kept],
+    }
+
+
+def describe_kept(kept: KeptCopy) -> dict[str, Any]:
+    """What was live before a restore."""
+    return {
+        "name": kept.name,
+        "size": kept.size,
+        "kept_at": kept.kept_at,
+        "is_database": kept.is_database,
     }
 
 

@@ -24,6 +24,7 @@ from backups.exceptions import (
     NeedsRestartError,
     NoPendingRestoreError,
     NotEnoughSpaceError,
+    RestoreBlockedError,
     RestoreRefusedError,
 )
 from backups.sqlite.manifest import Manifest
@@ -44,6 +45,7 @@ def apply_pending_now(
     release: Release,
     seconds: float,
     applied_by: str,
+    sha256: str | None,
     kept_copies: int,
     presence: int | None,
 ) -> Receipt:
@@ -51,6 +53,7 @@ def apply_pending_now(
     Apply the pending restore in one transaction, and return its receipt.
 
     :param seconds: how long writers may be kept waiting.
+    :param sha256: of the snapshot that is meant; None for whichever is pending.
     :param kept_copies: how many kept copies stay; 0 for all.
     :param presence: the descriptor that holds presence, if this process does.
 
@@ -60,6 +63,11 @@ def apply_pending_now(
         if not paths.pending.exists():
             raise NoPendingRestoreError("No restore is pending.")
         manifest = _verify(paths, applied_by, kept_copies)
+        if sha256 not in (None, manifest.snapshot_sha256):
+            raise RestoreBlockedError(
+                "Another restore was staged before this one could be applied.",
+                hint=f"What {manifest.staged_by} staged is pending now.",
+            )
         try:
             _check_needs_no_start(manifest, release)
             request = {
@@ -144,6 +152,7 @@ def _read(verdict: dict[str, Any]) -> Receipt:
             verdict["error"],
             needed_bytes=verdict["needed_bytes"],
             free_bytes=verdict["free_bytes"],
+            hint="It stays pending: a restart applies it without that room, or free some first.",
         )
     raise NeedsRestartError(verdict["error"])
 
