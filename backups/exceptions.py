@@ -184,7 +184,7 @@ class NoKeptCopyError(BackupError):
     """There is no kept copy that a restore could be undone with."""
 
     code = "nothing_kept"
-    hint = "See what is kept with: manage.py restore_db --list"
+    hint = "See what is kept with manage.py restore_db --list."
 
 
 class RestoreBlockedError(BackupError):

@@ -80,7 +80,7 @@ def test_the_source_is_read_as_it_is() -> None:
         MODULES
     )
     assert "backups.services" in set(imports("backups.views"))
-    assert "backups.sqlite.store" in set(imports("backups.services"))
+    assert "backups.sqlite.store" in set(imports("backups.local"))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -111,18 +111,19 @@ def test_every_entrance_goes_through_the_services(name: str) -> None:
     assert not [module for module in imports(name) if module.startswith("backups.sqlite")]
 
 
-def test_nobody_but_services_and_releases_knows_of_sqlite() -> None:
+def test_nobody_but_the_services_and_what_they_stand_on_knows_of_sqlite() -> None:
     users = {
         name
         for name in MODULES
         if not name.startswith("backups.sqlite")
         and any(module.startswith("backups.sqlite") for module in imports(name))
     }
-    assert users == {"backups.services", "backups.releases"}
+    assert users == {"backups.local", "backups.releases", "backups.services"}
 
 
 def test_what_the_services_stand_on_does_not_know_them() -> None:
-    for name in ("backups.releases", "backups.migrate", "backups.conf", "backups.store"):
+    below = ("local", "releases", "migrate", "conf", "store", "signals", "remembered")
+    for name in (f"backups.{each}" for each in below):
         assert "backups.services" not in set(imports(name)), name
 
 

@@ -8,6 +8,8 @@ DEFAULTS = {
     "BACKUPS_NAME": ("name", "taskdog"),  # the package of ROOT_URLCONF
     "BACKUPS_MAX_UPLOAD_BYTES": ("max_upload_bytes", 10 * 1024**3),
     "BACKUPS_CHECK_SECONDS": ("check_seconds", 300.0),
+    "BACKUPS_KEPT_COPIES": ("kept_copies", 3),
+    "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),
     "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_REMOTE_URL": ("remote_url", ""),

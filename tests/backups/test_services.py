@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from backups import services
+from backups import local, services
 from backups.exceptions import (
     BackupNotSupportedError,
     NoPendingRestoreError,
@@ -35,7 +35,7 @@ def test_public_surface_is_written_down() -> None:
         name
         for name, value in vars(services).items()
         if inspect.isfunction(value)
-        and value.__module__ == services.__name__
+        and value.__module__ in (services.__name__, local.__name__)
         and not name.startswith("_")
     ]
     assert services.__all__ == sorted(defined)
@@ -58,7 +58,7 @@ def test_in_memory_database_is_unsupported(name: str, monkeypatch: pytest.Monkey
 
 def test_other_databases_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     other = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}})
-    monkeypatch.setattr(services, "connections", other)
+    monkeypatch.setattr(local, "connections", other)
     with pytest.raises(BackupNotSupportedError, match="'default' is unknown, not SQLite"):
         services.get_store()
 
@@ -117,7 +117,11 @@ def test_staging_and_discarding_are_logged_with_who_did_it(
     assert discarded == staged
     assert f"staged by laptop: {staged.size} bytes, SHA-256 {staged.sha256}" in caplog.text
     assert "discarded by ann" in caplog.text
-    assert live.names() == before
+    assert live.names() - before == {"tasks.db.restore-receipts.jsonl"}
+    assert [(receipt["outcome"], receipt["by"]) for receipt in live.receipts()] == [
+        ("staged", "laptop"),
+        ("discarded", "ann"),
+    ]
 
 
 def test_discarding_nothing_raises(live: Site) -> None:

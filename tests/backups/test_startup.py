@@ -125,7 +125,7 @@ def test_ready_applies_before_the_first_query(pending: Site) -> None:
         raise AssertionError(asked.err)
     assert asked.out.strip() == "[('new',)]"
     assert "restore applied" in asked.err
-    assert outcomes(pending) == ["applied"]
+    assert outcomes(pending) == ["staged", "applied"]
 
 
 def test_files_that_a_killed_process_left_are_swept_at_the_start(pending: Site) -> None:
@@ -143,7 +143,7 @@ def test_refused_restore_stops_no_start_and_is_told_once(pending: Site) -> None:
     assert (first.code, second.code) == (0, 0)
     assert "restore refused" in first.err
     assert "restore" not in second.err
-    assert outcomes(pending) == ["refused"]
+    assert outcomes(pending) == ["staged", "refused"]
     assert task_names(pending.database) == ["old"]
 
 

@@ -199,7 +199,15 @@ def test_errors_of_a_download_are_json_whatever_is_accepted(shared: Server, acce
 @pytest.mark.parametrize("key", ["", "wrong", "schlüssel".encode(), b"\xff\xfe"])
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "backup"), ("GET", "restore"), ("POST", "restore"), ("DELETE", "restore")],
+    [
+        ("GET", "backup"),
+        ("GET", "restore"),
+        ("POST", "restore"),
+        ("DELETE", "restore"),
+        ("POST", "restore?apply=now"),
+        ("POST", "restore/undo"),
+        ("GET", "restores"),
+    ],
 )
 def test_nobody_gets_in_without_the_right_key(
     shared: Server, method: str, path: str, key: str | bytes
@@ -216,6 +224,9 @@ def test_nobody_gets_in_without_the_right_key(
         ("GET", "restore", "restore"),
         ("POST", "restore", "restore"),
         ("DELETE", "restore", "restore"),
+        ("POST", "restore?apply=now", "restore"),
+        ("POST", "restore/undo", "restore"),
+        ("GET", "restores", "restore"),
     ],
 )
 def test_a_key_without_the_scope_is_told_which_one_it_lacks(
@@ -337,6 +348,8 @@ def test_in_memory_database_is_not_supported(
         client.get("/api/v1/restore"),
         client.post("/api/v1/restore", data=good.read_bytes(), content_type=OCTETS),
         client.delete("/api/v1/restore"),
+        client.post("/api/v1/restore/undo"),
+        client.get("/api/v1/restores"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (501, "not_supported")
         assert "in memory" in answer.json()["detail"]
@@ -393,6 +406,7 @@ def test_upload_answers_200_and_pending(
         "sha256": hashlib.sha256(good.read_bytes()).hexdigest(),
         "staged_by": "tester",
         "migrations": [],
+        "undoes": None,
         "next_start": "The next start keeps the current database as tasks.db.pre-restore-<time>"
         " and puts the snapshot in place as tasks.db.",
     }
@@ -664,10 +678,12 @@ def test_status_is_pending_after_an_upload(api: Server, good: Path) -> None:
     assert status["last"] is None
 
 
-def test_discarding_leaves_no_trace_of_what_was_pending(
+def test_discarding_leaves_no_trace_of_what_was_pending_but_its_receipts(
     api: Server, shared_site: Site, good: Path
 ) -> None:
-    before = unchanging(shared_site)
+    receipts = "tasks.db.restore-receipts.jsonl"
+    before = unchanging(shared_site) | {receipts: b""}
+    told = len(shared_site.receipts())
     staged = api.api("POST", "restore", files={"file": good.read_bytes()}).json()
     answer = api.api("DELETE", "restore")
     assert answer.status_code == 200
@@ -675,7 +691,11 @@ def test_discarding_leaves_no_trace_of_what_was_pending(
         "status": "discarded",
         "message": "the pending restore was discarded",
     } | {name: staged[name] for name in ("size", "sha256", "staged_at", "staged_by")}
-    assert unchanging(shared_site) == before
+    assert unchanging(shared_site) | {receipts: b""} == before
+    assert [receipt["outcome"] for receipt in shared_site.receipts()[told:]] == [
+        "staged",
+        "discarded",
+    ]
     assert api.api("GET", "restore").json()["status"] == "nothing"
 
 
