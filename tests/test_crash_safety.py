@@ -112,8 +112,8 @@ def _check_apply(start: str) -> Check:
         assert store.items() == NEW
         assert os.stat(store.database).st_nlink == 1
         _check_old_rows_are_kept(store, start, before)
-        (receipt,) = store.receipts()
-        assert receipt["outcome"] == "applied"
+        staged, receipt = store.receipts()
+        assert (staged["outcome"], receipt["outcome"]) == ("staged", "applied")
         assert receipt["kept"] == (store.kept()[-1].name if store.kept() else None)
         assert store.listing() == {
             "tasks.db",

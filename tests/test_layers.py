@@ -111,19 +111,24 @@ def test_every_entrance_goes_through_the_services(name: str) -> None:
     assert not [module for module in imports(name) if module.startswith("backups.sqlite")]
 
 
-def test_nobody_but_the_services_and_what_they_stand_on_knows_of_sqlite() -> None:
+def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
     users = {
         name
         for name in MODULES
         if not name.startswith("backups.sqlite")
         and any(module.startswith("backups.sqlite") for module in imports(name))
     }
-    assert users == {"backups.local", "backups.releases", "backups.services"}
+    assert users == {"backups.services", "backups.local", "backups.releases"}
 
 
 def test_what_the_services_stand_on_does_not_know_them() -> None:
-    below = ("local", "releases", "migrate", "conf", "store", "signals", "remembered")
-    for name in (f"backups.{each}" for each in below):
+    for name in (
+        "backups.releases",
+        "backups.migrate",
+        "backups.local",
+        "backups.conf",
+        "backups.store",
+    ):
         assert "backups.services" not in set(imports(name)), name
 
 

@@ -59,6 +59,8 @@ def apply_pending_now(
 
     Errors are those of ``BackupStore.apply_now``.
     """
+    if presence is None:  # a process that starts meanwhile would take itself for alone
+        raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
     with files.exclusive_folder(paths.folder) as folder:
         if not paths.pending.exists():
             raise NoPendingRestoreError("No restore is pending.")
@@ -77,7 +79,7 @@ def apply_pending_now(
                 "applied_by": applied_by,
                 "kept_copies": kept_copies,
             }
-            return _run_child(paths, request, tuple(filter(None, (folder, presence))))
+            return _run_child(paths, request, (folder, presence))
         except BackupError as error:
             receipt = make_receipt(
                 datetime.now(UTC), "blocked", str(error), manifest, by=applied_by

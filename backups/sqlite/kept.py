@@ -75,7 +75,7 @@ def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path
                 raise
             _copy_whole(paths, kept, lambda copy, _: files.copy(descriptor, copy))
 
-    kept = _under_first_free_name(paths, moment, link_or_copy)
+    kept = _under_free_name(paths, moment, link_or_copy)
     try:
         files.sync_folder(paths.folder)  # before the rename: the old rows must outlive a power cut
         yield kept
@@ -93,7 +93,7 @@ def keep_copy(paths: StorePaths, moment: datetime, fill: Callable[[int, Path], N
     :returns: the kept copy; it is there whole, or not at all.
     :raises OSError: a step failed; there is no kept copy then.
     """
-    kept = _under_first_free_name(paths, moment, lambda name: _copy_whole(paths, name, fill))
+    kept = _under_free_name(paths, moment, lambda name: _copy_whole(paths, name, fill))
     try:
         files.sync_folder(paths.folder)
     except OSError:
@@ -166,7 +166,7 @@ def _kept_raw(
 def _keep_raw(paths: StorePaths, originals: dict[Path, int], moment: datetime) -> Path | None:
     kept = None
     if originals:
-        kept = _under_first_free_name(paths, moment, lambda name: _copy_set(paths, originals, name))
+        kept = _under_free_name(paths, moment, lambda name: _copy_set(paths, originals, name))
     try:
         files.sync_folder(paths.folder)  # before the unlinks: the copies must outlive a power cut
         for sidecar in paths.sidecars:
@@ -199,11 +199,15 @@ def _put_back(kept: Path, sidecars: list[Path]) -> None:
     shutil.rmtree(kept)
 
 
-def _under_first_free_name(
-    paths: StorePaths, moment: datetime, make: Callable[[Path], None]
-) -> Path:
-    """Make the kept copy under a name of its own, also within the same second."""
-    attempt = 1
+def _under_free_name(paths: StorePaths, moment: datetime, make: Callable[[Path], None]) -> Path:
+    """
+    Make the kept copy under a name of its own, also within the same second.
+
+    The name sorts after every other of that second, also after those that were pruned since.
+    """
+    first = paths.pre_restore(moment).name
+    taken = [kept for kept in paths.pre_restores() if kept.name.startswith(first)]
+    attempt = 1 + max(map(paths.attempt_of, taken), default=0)
     while True:
         kept = paths.pre_restore(moment, attempt)
         try:

@@ -150,10 +150,16 @@ class _Overwriting:
             self._check_time(status)
             if status == sqlite3.SQLITE_OK and not is_locked:
                 is_locked = True
+                self._check_is_live()
                 keep()
                 self._mark()
 
         self._snapshot.backup(self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS)
+
+    def _check_is_live(self) -> None:
+        """Two names for one database would make this write into a kept copy."""
+        if not files.is_named(self._paths.database, self._descriptor):
+            raise NeedsRestartError(f"{self._paths.database} was replaced meanwhile.")
 
     def _keep(self) -> Path:
         """A durable copy of what is live, which nobody can change now."""

@@ -99,6 +99,10 @@ class StorePaths:
         moment, _ = _kept(kept)
         return datetime.strptime(moment, TIMESTAMP).replace(tzinfo=UTC)
 
+    def attempt_of(self, kept: Path) -> int:
+        """Which of its second one of ``pre_restores()`` is, by its name: 1, 2 …"""
+        return _kept(kept)[1]
+
     def refused(self, moment: datetime, attempt: int = 1) -> Path:
         """Where a pending restore is set aside that can't be applied."""
         return self.beside(f".refused-restore-{timestamp(moment)}{_nth(attempt)}")

@@ -62,18 +62,27 @@ def conclude(paths: StorePaths, receipt: Receipt, *, kept_copies: int) -> None:
 
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
     """
-    with contextlib.suppress(OSError):
-        if receipt.outcome != "blocked" or _is_news(paths, receipt):
-            append_receipt(paths, receipt)
+    is_recorded = _record(paths, receipt)
     if receipt.outcome == "blocked":
         return
     with contextlib.suppress(OSError):  # the next start sweeps what stays
         if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
             files.sync_folder(paths.folder)
         unlink_pending_sidecars(paths)
-        sweep_manifests(paths, but=None)
+        if is_recorded:  # else the manifest tells the next start what to record
+            sweep_manifests(paths, but=None)
         if receipt.outcome == "applied":
             prune_kept(paths, keep=kept_copies, but=receipt.kept)
+
+
+def _record(paths: StorePaths, receipt: Receipt) -> bool:
+    if receipt.outcome == "blocked" and not _is_news(paths, receipt):
+        return True
+    try:
+        append_receipt(paths, receipt)
+    except OSError:
+        return False
+    return True
 
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:

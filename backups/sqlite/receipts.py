@@ -85,10 +85,14 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
 
 
 def read_receipts(paths: StorePaths) -> list[Receipt]:
-    """Every receipt, oldest first; a line that a crash cut off is left out. Reads only."""
+    """
+    Every receipt, oldest first; a line that a crash cut off is left out. Reads only.
+
+    Empty if the file can't be read: no restore depends on what is written there.
+    """
     try:
         lines = paths.receipts.read_bytes().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
     return [receipt for receipt in map(parse_receipt, lines) if receipt is not None]
 

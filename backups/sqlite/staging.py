@@ -119,15 +119,15 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     pending again, and the new manifest goes.
     """
     with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
-        before = paths.manifests()
+        was_pending, before = paths.pending.exists(), paths.manifests()
         try:
             manifest.write(paths)
             unlink_pending_sidecars(paths)
             files.replace(source, paths.pending)
             files.sync_folder(paths.folder)
         except OSError:
-            _withdraw(paths, source, earlier)
-            if paths.manifest(manifest.sha256) not in before:
+            is_out = source.exists() or _withdraw(paths, earlier, was_pending=was_pending)
+            if is_out and paths.manifest(manifest.sha256) not in before:
                 files.unlink(paths.manifest(manifest.sha256))
             raise
         with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
@@ -149,14 +149,13 @@ def _earlier(paths: StorePaths) -> Iterator[Path | None]:
         yield earlier
 
 
-def _withdraw(paths: StorePaths, source: Path, earlier: Path | None) -> None:
-    """Undo the rename of a file that may not stay: ``source`` is gone if it was renamed."""
-    if source.exists():
-        return
+def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
+    """Undo the rename of a file that may not stay, if there is a way back. Returns whether."""
     if earlier is not None:
         files.replace(earlier, paths.pending)
-    else:
+    elif not was_pending:
         files.unlink(paths.pending)
+    return earlier is not None or not was_pending
 
 
 def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:

@@ -68,6 +68,16 @@ def older(path: Path, *names: str) -> Path:
     )
 
 
+def with_format(path: Path, pragma: str, *names: str) -> Path:
+    """The same as ``healthy``, in a file of another format."""
+    plain = healthy(path.with_name(f"{path.name}.plain"), *names)
+    with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(plain)) as source:
+        connection.execute(pragma)
+        connection.executescript("\n".join(source.iterdump()))
+    plain.unlink()
+    return path
+
+
 def large(path: Path, *names: str, rows: int = 20_000) -> Path:
     """A database of some megabytes, so that to copy it takes a while."""
     healthy(path, *names)

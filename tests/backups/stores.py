@@ -109,10 +109,14 @@ class Store:
         return sorted(path for path in self.paths.folder.iterdir() if path.name.startswith(prefix))
 
     def receipts(self) -> list[dict[str, Any]]:
-        """What came of restores, oldest first."""
+        """What happened to restores, oldest first."""
         if not self.paths.receipts.exists():
             return []
         return [json.loads(line) for line in self.paths.receipts.read_text().splitlines()]
+
+    def outcomes(self) -> list[str]:
+        """What happened to restores, in a word each, oldest first."""
+        return [receipt["outcome"] for receipt in self.receipts()]
 
 
 def new_store(folder: Path) -> Store:

@@ -73,6 +73,7 @@ def test_settled_database_has_every_committed_row_in_its_one_file(
     READABLE[state](paths.database)
     assert is_readable(paths.database)
     with settled(paths) as descriptor:
+        assert descriptor is not None
         assert [sidecar.name for sidecar in paths.sidecars if sidecar.exists()] == []
         copy = files.create_private(tmp_path / "copy.db")
         files.copy(descriptor, copy)

@@ -1,14 +1,17 @@
 """Migrating a file that is not the live one, by Django itself in a child."""
 
+import errno
 import os
+import resource
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from backups.exceptions import RestoreRefusedError
-from backups.migrate import migrate_file
+from backups.exceptions import RestoreBlockedError, RestoreRefusedError
+from backups.migrate import is_of_the_machine, migrate_file
 from tests.site import Site, copy_site
 
 CHANGE = """
@@ -52,6 +55,43 @@ def test_failing_migration_is_refused_with_its_error(older: Path) -> None:
 
 def test_file_that_is_gone_is_not_created(tmp_path: Path) -> None:
     """As it is when the process that wanted it was killed, and the next start swept its file."""
-    with pytest.raises(RestoreRefusedError, match="unable to open database file"):
+    with pytest.raises(RestoreBlockedError, match="unable to open database file"):
         migrate_file("default", tmp_path / "swept.db")
     assert os.listdir(tmp_path) == []
+
+
+def test_full_disk_is_no_fault_of_the_snapshot(older: Path) -> None:
+    """A limit on the size of files stands in for the disk: the child inherits it."""
+    with (
+        limited_file_size(4096),  # less than one page in the -wal
+        pytest.raises(RestoreBlockedError, match="disk I/O error"),
+    ):
+        migrate_file("default", older)
+
+
+@contextmanager
+def limited_file_size(limit: int) -> Iterator[None]:
+    """Let no file of this process and its children grow past this many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_machine"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.ENOENT, "gone"), False),
+        (MemoryError(), True),
+        (ValueError("a bug in a migration"), False),
+    ],
+)
+def test_what_the_machine_did_is_told_from_what_the_snapshot_did(
+    error: Exception, is_machine: bool
+) -> None:
+    wrapped = RuntimeError("as Django wraps it")
+    wrapped.__cause__ = error
+    assert is_of_the_machine(error) is is_of_the_machine(wrapped) is is_machine

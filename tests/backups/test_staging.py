@@ -1,5 +1,6 @@
 """Staging: an upload becomes the pending restore as a whole, or nothing has changed."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -18,7 +19,7 @@ from backups import exceptions, files
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with
+from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
 from tests.backups.stores import Store, chunks, new_snapshot, new_store
 from tests.backups.test_validation import BAD
 
@@ -64,7 +65,7 @@ def test_staging_leaves_the_live_database_untouched(store: Store, snapshot: Path
     store.stage(snapshot)
     after = store.folder()
     assert {name: after[name] for name in before} == before
-    assert len(after) == len(before) + 2
+    assert len(after) == len(before) + 3  # the file, its manifest, the receipts
 
 
 def test_pending_restore_tells_which_migrations_will_run(store: Store, tmp_path: Path) -> None:
@@ -307,7 +308,9 @@ def test_discarding_leaves_the_live_database_untouched(store: Store, snapshot: P
     before = store.folder()
     staged = store.stage(snapshot)
     assert store.real.discard_pending_restore(discarded_by="tester") == staged
-    assert store.folder() == before
+    after = store.folder()
+    del after[store.paths.receipts.name]
+    assert after == before
     assert store.real.get_status().pending is None
 
 
@@ -325,6 +328,66 @@ def test_discard_that_fails_leaves_it_pending(store: Store, snapshot: Path) -> N
         store.real.discard_pending_restore(discarded_by="tester")
     assert store.real.get_status().pending == staged
     check_pair(store)
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["nothing before", "another before"])
+@pytest.mark.parametrize("has_links", [True, False], ids=["links", "no links"])
+def test_staging_that_cannot_be_synced_leaves_what_was_pending(
+    earlier: bool, has_links: bool, store: Store, snapshot: Path, tmp_path: Path
+) -> None:
+    before = store.stage(builders.healthy(tmp_path / "earlier.db", "earlier")) if earlier else None
+    with contextlib.ExitStack() as stack:
+        if not has_links:
+            stack.enter_context(without_hard_links())
+        real, calls = files.sync_folder, []
+
+        def fails_after_the_rename(folder: Path) -> None:
+            calls.append(folder)
+            if len(calls) == 2:  # the first is the manifest's
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            real(folder)
+
+        stack.enter_context(mock.patch.object(files, "sync_folder", fails_after_the_rename))
+        with pytest.raises(exceptions.StoreFolderError, match="Input/output error"):
+            store.stage(snapshot)
+    if earlier and not has_links:  # there is no way back to it, and something has to be pending
+        assert store.paths.pending.read_bytes() == snapshot.read_bytes()
+        assert find_manifest(store.paths) is not None
+    else:
+        assert store.real.get_status().pending == before
+    assert store.temporaries() == []
+    assert store.outcomes() == ["staged"] * earlier
+
+
+def test_discard_that_cannot_be_synced_leaves_it_pending(store: Store, snapshot: Path) -> None:
+    staged = store.stage(snapshot)
+    with (
+        mock.patch.object(files, "sync_folder", side_effect=OSError(errno.EIO, "broken disk")),
+        pytest.raises(exceptions.StoreFolderError, match="broken disk"),
+    ):
+        store.real.discard_pending_restore(discarded_by="tester")
+    assert store.real.get_status().pending == staged
+    assert store.temporaries() == []
+    assert store.outcomes() == ["staged"]
+
+
+def test_every_stage_and_discard_is_recorded(store: Store, snapshot: Path) -> None:
+    staged = store.stage(snapshot, staged_by="alice")
+    store.real.discard_pending_restore(discarded_by="bob")
+    discarded, first = store.real.list_receipts()
+    assert (first.outcome, first.by, first.sha256) == ("staged", "alice", staged.sha256)
+    assert (first.at, first.size) == (staged.staged_at, staged.size)
+    assert first.seconds > 0
+    assert (discarded.outcome, discarded.by, discarded.staged_by) == ("discarded", "bob", "alice")
+    assert discarded.sha256 == staged.sha256
+    assert discarded.id != first.id
+
+
+def test_record_that_cannot_be_written_fails_no_staging(store: Store, snapshot: Path) -> None:
+    store.paths.receipts.mkdir()
+    staged = store.stage(snapshot)
+    assert store.real.get_status().pending == staged
+    assert store.real.discard_pending_restore(discarded_by="tester") == staged
 
 
 def test_asking_for_the_status_writes_nothing(store: Store, snapshot: Path) -> None:

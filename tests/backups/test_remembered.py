@@ -1,0 +1,82 @@
+"""What a process remembers of the database is forgotten when its content was replaced."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.core.signals import request_started
+
+from backups import remembered
+from backups.signals import content_replaced
+
+
+@pytest.fixture
+def forgotten() -> Iterator[list[str]]:
+    """One entry for each time that the site's own apps were told."""
+    told: list[str] = []
+
+    def hear(**_: object) -> None:
+        told.append("told")
+
+    content_replaced.connect(hear)
+    yield told
+    content_replaced.disconnect(hear)
+
+
+def test_request_after_a_new_receipt_forgets_once(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    receipts.write_text("before this process started\n")
+    watch = remembered.Watch(receipts)
+    watch.look()
+    assert forgotten == []
+    with receipts.open("a") as file:
+        file.write("a restore\n")
+    watch.look()
+    watch.look()
+    assert forgotten == ["told"]
+
+
+def test_first_receipt_ever_is_noticed(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    watch = remembered.Watch(receipts)
+    watch.look()
+    assert forgotten == []
+    receipts.write_text("a restore\n")
+    watch.look()
+    assert forgotten == ["told"]
+
+
+@pytest.mark.django_db
+def test_content_types_are_forgotten() -> None:
+    before = ContentType.objects.create(app_label="shop", model="item")
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
+    ContentType.objects.filter(pk=before.pk).update(id=before.pk + 1000)
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
+    remembered.forget()
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk + 1000
+    remembered.forget()  # or the next test remembers what is rolled back
+
+
+def test_error_in_the_site_s_own_receiver_fails_no_request(tmp_path: Path) -> None:
+    def fails(**_: object) -> None:
+        raise ZeroDivisionError
+
+    content_replaced.connect(fails)
+    try:
+        remembered.forget()
+    finally:
+        content_replaced.disconnect(fails)
+
+
+@pytest.mark.django_db
+def test_every_request_looks(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    request_started.disconnect(dispatch_uid="backups.remembered")  # this process's own
+    remembered.watch(receipts)
+    try:
+        receipts.write_text("a restore\n")
+        request_started.send(sender=None)
+        assert forgotten == ["told"]
+    finally:
+        request_started.disconnect(dispatch_uid="backups.remembered")
