@@ -851,12 +851,12 @@ class Forms(HTMLParser):
                 return attributes, values
         raise AssertionError(f"no form has an input {name!r}")
 
-    def with_action(self, action: str) -> tuple[dict[str, str | None], dict[str, Any]]:
-        """The first form that leads there: its attributes, and the values of its inputs."""
+    def that_posts_to(self, action: str) -> dict[str, Any]:
+        """The values of the inputs of the first form that posts there."""
         for attributes, inputs in self.found:
-            if attributes.get("action") == action:
-                return attributes, {str(each.get("name")): each.get("value") for each in inputs}
-        raise AssertionError(f"no form leads to {action!r}")
+            if (attributes.get("method"), attributes.get("action")) == ("POST", action):
+                return {str(each.get("name")): each.get("value") for each in inputs}
+        raise AssertionError(f"no form posts to {action!r}")
 
 
 @pytest.fixture
@@ -961,10 +961,9 @@ def test_staff_undo_and_look_back_on_the_pages(api: Server, browser: requests.Se
 
     page = browser.get(f"{api.url}/api/v1/restore/undo?apply=now")
     assert page.status_code == 405, "there is only a button to press"
-    attributes, values = Forms(page.text).with_action("/api/v1/restore/undo?apply=now")
-    assert attributes["method"] == "POST"
+    values = Forms(page.text).that_posts_to("/api/v1/restore/undo?apply=now")
     form = {"csrfmiddlewaretoken": (None, values["csrfmiddlewaretoken"])}
-    answer = browser.post(f"{api.url}{attributes['action']}", files=form)
+    answer = browser.post(f"{api.url}/api/v1/restore/undo?apply=now", files=form)
     assert answer.status_code == 404, "there is nothing to undo"
     assert "No restore has been applied yet" in answer.text
     assert browser.post(f"{api.url}/api/v1/restore/undo").status_code == 403, "without the token"
