@@ -45,6 +45,7 @@ __all__ = [
     "list_kept_copies",
     "list_receipts",
     "release_presence",
+    "repair",
     "snapshot_name",
     "stage_restore",
     "undo_restore",
@@ -281,6 +282,18 @@ def apply_pending_restore() -> Receipt | None:
             _log(receipt)
         return receipt
     return None
+
+
+def repair() -> None:
+    """
+    Finish what a crash interrupted, and apply nothing. To be called as the above is.
+
+    Also a process that will not apply must come here first: to open a database that has just been
+    put in place changes it, and then nobody could tell that it was.
+    """
+    with suppress(BackupNotSupportedError):
+        if (receipt := get_store().repair()) is not None and receipt.outcome == "applied":
+            _log(receipt)
 
 
 def hold_presence() -> None:

@@ -33,7 +33,7 @@ def start() -> None:
         return
     try:
         if _command() in COMMANDS_THAT_DO_NOT_APPLY:
-            services.hold_presence()
+            services.repair()
             return
         services.apply_pending_restore()
         if _is_autoreload_parent():

@@ -175,6 +175,14 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def repair(self) -> Receipt | None:
+        """
+        Finish what a crash interrupted, and apply nothing. To be called as the above is.
+
+        :returns: the receipt that the crash kept from being written, if it did.
+        """
+
+    @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
         """
         Put the pending snapshot's content into the live store, in one transaction.

@@ -115,7 +115,6 @@ def _bring_to_this_release(
         files.sync(copy.descriptor)
         migrated = replace(
             manifest,
-            inode=os.fstat(copy.descriptor).st_ino,
             size=os.fstat(copy.descriptor).st_size,
             sha256=files.sha256(copy.path),
             migrations=contents.migrations,

@@ -32,7 +32,6 @@ class Manifest:
     historic: tuple[str, ...] = ()  # of these, what the live database had too when it was staged
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
     undoes: str | None = None  # the kept copy that this is
-    inode: int = 0  # of the file on the disk: a rename keeps it, and so does a first write
     overwrites: int | None = None  # the live schema_version once this has been written into it
 
     def write(self, paths: StorePaths) -> None:

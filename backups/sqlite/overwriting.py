@@ -155,6 +155,9 @@ class _Overwriting:
                 self._mark()
 
         self._snapshot.backup(self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS)
+        # SQLite does not sync the unlink of its journal. If that came back after a power cut, it
+        # would undo this, and the pending file may be gone by then.
+        files.sync_folder(self._paths.folder)
 
     def _check_is_live(self) -> None:
         """Two names for one database would make this write into a kept copy."""

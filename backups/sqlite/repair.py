@@ -5,7 +5,7 @@ What a start finishes when a crash interrupted something. Only a process that is
 - Before the rename of an apply, the live database may have its pre-restore name too: that name
   goes.
 - After it, the manifest of the applied file is still there: it becomes the receipt that is
-  missing. The file is known by its inode, or by its hash if the folder has been copied.
+  missing. Nobody has written to that file yet, since each process comes here first.
 - A restore without a restart leaves the pending file where it is until its transaction has been
   committed; the live database tells whether it was.
 """
@@ -118,14 +118,11 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
     """The manifest of the file that is live now, if it was pending before."""
     if not paths.database.exists():
         return None
-    manifests = [found for found in map(Manifest.read, paths.manifests()) if found is not None]
-    inode = os.stat(paths.database).st_ino
-    if of_inode := [manifest for manifest in manifests if manifest.inode == inode]:
-        return of_inode[0]
-    if not manifests:
+    if not paths.manifests():
         return None
     live = files.sha256(paths.database)
-    return next((manifest for manifest in manifests if manifest.sha256 == live), None)
+    manifest = Manifest.read(paths.manifest(live))
+    return manifest if manifest is not None and manifest.sha256 == live else None
 
 
 def _unlink_second_names(paths: StorePaths) -> None:

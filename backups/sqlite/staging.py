@@ -15,7 +15,6 @@ without one. See manifest.py for why a crash between the two can't mix them.
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -77,7 +76,6 @@ def stage(
                 migrations=contents.migrations,
                 historic=tuple(sorted(historic.intersection(contents.migrations))),
                 undoes=undoes,
-                inode=os.fstat(incoming.descriptor).st_ino,
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)

@@ -125,23 +125,10 @@ class SqliteBackupStore(BackupStore):
     # Start
 
     def apply_pending_restore(self) -> Receipt | None:
-        if not self._wants_alone():
-            self.hold_presence()
-            return None
-        try:
-            is_alone = self._presence.try_alone()
-        except OSError as error:
-            # To be present it is enough to read the lock file; others must not think us away.
-            with suppress(StoreFolderError):
-                self.hold_presence()
-            return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
-        if not is_alone:
-            self.hold_presence()  # waits while an applier is at work
-            return self._blocked_by_others()
-        try:
-            return self._apply()
-        finally:
-            self._presence.share()
+        return self._when_alone(self._apply)
+
+    def repair(self) -> Receipt | None:
+        return self._when_alone(self._repair)
 
     def hold_presence(self) -> None:
         try:
@@ -160,22 +147,42 @@ class SqliteBackupStore(BackupStore):
 
     # Steps
 
-    def _wants_alone(self) -> bool:
-        return self._paths.pending.exists() or repair.needs_repair(self._paths)
+    def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
+        """Do this if no other process is present; in any case be present afterwards."""
+        if not self._paths.pending.exists() and not repair.needs_repair(self._paths):
+            self.hold_presence()
+            return None
+        try:
+            is_alone = self._presence.try_alone()
+        except OSError as error:
+            # To be present it is enough to read the lock file; others must not think us away.
+            with suppress(StoreFolderError):
+                self.hold_presence()
+            return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
+        if not is_alone:
+            self.hold_presence()  # waits while an applier is at work
+            return self._blocked_by_others()
+        try:
+            return work()
+        finally:
+            self._presence.share()
 
     def _apply(self) -> Receipt | None:
+        receipt = self._repair()
+        if not self._paths.pending.exists() or (receipt and receipt.outcome == "blocked"):
+            return receipt
+        return applying.apply_pending(
+            self._paths,
+            release=self._release,
+            check_seconds=self._check_seconds,
+            kept_copies=self._kept_copies,
+        )
+
+    def _repair(self) -> Receipt | None:
         try:
-            receipt = repair.repair(self._paths)
+            return repair.repair(self._paths)
         except (OSError, RestoreBlockedError) as error:
             return self._blocked(f"A crash could not be repaired: {error}.")
-        if self._paths.pending.exists():
-            receipt = applying.apply_pending(
-                self._paths,
-                release=self._release,
-                check_seconds=self._check_seconds,
-                kept_copies=self._kept_copies,
-            )
-        return receipt
 
     def _blocked_by_others(self) -> Receipt | None:
         if not self._paths.pending.exists():

@@ -71,15 +71,23 @@ def sweep(paths: StorePaths) -> list[Path]:
     """
     Remove what killed processes left, and return its names. Leaves alone what has an owner.
 
-    A sidecar goes with its file, and before it, so that a crash in the middle of the sweep
-    leaves nothing that the next one would not find. What can't be removed, e.g. since it is
+    A sidecar goes with its file, and before it; one without its file, as a power cut can leave
+    it, belongs to nobody. What can't be removed, e.g. since it is
     another user's, waits for the next sweep: no start fails for it.
     """
     return [
         path
         for path in paths.temporaries()
-        if not path.name.endswith(SIDECARS) and _remove_if_abandoned(path)
+        if (_remove_if_orphan(path) if path.name.endswith(SIDECARS) else _remove_if_abandoned(path))
     ]
+
+
+def _remove_if_orphan(sidecar: Path) -> bool:
+    """Remove a sidecar whose file is not there. Returns whether it was one."""
+    file = sidecar.with_name(sidecar.name.rpartition("-")[0])
+    with contextlib.suppress(OSError):
+        return not file.exists() and files.unlink(sidecar)
+    return False
 
 
 @contextlib.contextmanager

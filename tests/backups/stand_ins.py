@@ -161,3 +161,20 @@ def without_hard_links() -> Iterator[None]:
 
     with mock.patch.object(files, "link", link):
         yield
+
+
+@contextlib.contextmanager
+def mount_point() -> Iterator[None]:
+    """The database is a mount point of its own: it can't be linked, nor renamed over."""
+    real = files.replace
+
+    def replace(source: Path, destination: Path) -> None:
+        if destination.name == "tasks.db":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(destination))
+        real(source, destination)
+
+    def link(source: Path, destination: Path) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(destination))
+
+    with mock.patch.object(files, "replace", replace), mock.patch.object(files, "link", link):
+        yield

@@ -26,6 +26,7 @@ from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
 from tests.backups import builders
+from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store
 
 MODES = ("wal", "delete")
@@ -345,23 +346,6 @@ def test_kill_before_the_commit_leaves_it_to_the_next_start(tmp_path: Path) -> N
 # Where no rename works
 
 
-@contextmanager
-def mounted() -> Iterator[None]:
-    """The database is a mount point: it can't be linked, nor renamed over."""
-    real = files.replace
-
-    def replace(source: Path, destination: Path) -> None:
-        if destination.name == "tasks.db":
-            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(destination))
-        real(source, destination)
-
-    def link(source: Path, destination: Path) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(destination))
-
-    with mock.patch.object(files, "replace", replace), mock.patch.object(files, "link", link):
-        yield
-
-
 STATES: dict[str, Callable[[Path], object]] = {
     "clean": lambda live: builders.healthy(live, "old"),
     "hot WAL": lambda live: builders.hot_wal(live, "old"),
@@ -380,7 +364,7 @@ def test_mounted_file_is_overwritten(state: str, page_size: int, tmp_path: Path)
     )
     STATES[state](store.database)
     inode, before = store.database.stat().st_ino, store.database.read_bytes()
-    with mounted():
+    with mount_point():
         receipt = store.start()
     assert receipt is not None
     assert (receipt.outcome, receipt.reason) == ("applied", "")
@@ -403,7 +387,7 @@ def test_mounted_file_is_overwritten(state: str, page_size: int, tmp_path: Path)
 
 def test_mounted_file_that_cannot_be_written_goes_on(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
-    with mounted(), mock.patch.object(files, "copy", side_effect=OSError(errno.ENOSPC, "full")):
+    with mount_point(), mock.patch.object(files, "copy", side_effect=OSError(errno.ENOSPC, "full")):
         receipt = store.start()
     assert receipt is not None
     assert receipt.outcome == "blocked"

@@ -57,7 +57,12 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
     """The commands print either, so the JSON has one shape."""
     target, steps = LocalTarget(), list[int]()
     staged = target.stage_restore(good, now=False, progress=steps.append)
-    local = staged, target.get_restore_status(), target.discard_pending_restore()
+    local = (
+        staged,
+        target.get_restore_status(),
+        target.discard_pending_restore(),
+        target.list_restores(),
+    )
     assert sum(steps) == staged["size"]
 
     good.seek(0)
@@ -69,10 +74,11 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
             remote.stage_restore(good, now=False, progress=lambda _: None),
             remote.get_restore_status(),
             remote.discard_pending_restore(),
+            remote.list_restores(),
         )
 
     for ours, theirs in zip(local, answers, strict=True):
-        differ = ("staged_at", "staged_by", "in_use_by")
+        differ = ("staged_at", "staged_by", "in_use_by", "restores")
         assert ours.keys() == theirs.keys()
         assert {name: type(value) for name, value in ours.items()} == {
             name: type(value) for name, value in theirs.items()
