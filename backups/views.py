@@ -1,7 +1,6 @@
 """The HTTP entrance: declarations, and one call of a service each."""
 
 import logging
-import re
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -15,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import exceptions, services
+from backups import exceptions, parameters, services
 from backups.conf import conf
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
@@ -33,9 +32,6 @@ from backups.serializers import (
 from backups.store import PendingRestore
 
 logger = logging.getLogger(__name__)
-
-RECEIPTS = 100  # in one answer, unless another limit is asked for
-MAX_RECEIPTS = 1000
 
 # A subclass has the status of its nearest ancestor in this table.
 STATUS: dict[type[exceptions.BackupError], int] = {
@@ -117,7 +113,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         """Check the upload and stage it; apply it at once if that is asked for."""
-        is_now = _is_now(request)
+        is_now = parameters.is_now(request)
         upload = _upload(request)
         pending = services.stage_restore(
             upload, staged_by=request.user.get_username(), at_least=upload.at_least
@@ -148,7 +144,7 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         """Stage the kept copy; apply it at once if that is asked for."""
-        is_now = _is_now(request)
+        is_now = parameters.is_now(request)
         pending = services.undo_restore(staged_by=request.user.get_username())
         return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
@@ -164,7 +160,7 @@ class RestoresView(BackupErrorsMixin, APIView):
 
     def get(self, request: Request) -> Response:
         """As many receipts as are asked for, and every kept copy."""
-        receipts = services.list_receipts()[: _limit(request)]
+        receipts = services.list_receipts()[: parameters.limit(request)]
         return Response(describe_restores(receipts, services.list_kept_copies()))
 
 
@@ -185,23 +181,6 @@ def _apply_now(request: Request, pending: PendingRestore) -> Response:
 def _status() -> dict[str, Any]:
     status = services.get_restore_status()
     return describe_status(status, max_upload_bytes=conf.max_upload_bytes)
-
-
-def _is_now(request: Request) -> bool:
-    """Whether not to wait for a restart. Reads the URL only, so it costs no upload."""
-    when = request.query_params.get("apply", "restart")
-    if when not in ("now", "restart"):
-        raise exceptions.BadParameterError(f"apply is 'now' or 'restart', not {when!r}.")
-    return when == "now"
-
-
-def _limit(request: Request) -> int:
-    given = request.query_params.get("limit", str(RECEIPTS))
-    if not re.fullmatch("[1-9][0-9]{0,3}", given) or int(given) > MAX_RECEIPTS:
-        raise exceptions.BadParameterError(
-            f"limit is a whole number from 1 to {MAX_RECEIPTS:,}, not {given!r}."
-        )
-    return int(given)
 
 
 def _upload(request: Request) -> Upload:

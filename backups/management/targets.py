@@ -79,8 +79,9 @@ class LocalTarget:
     def undo_restore(self, *, now: bool) -> Json:
         return self._conclude(services.undo_restore(staged_by=_user()), now)
 
-    def apply_now(self) -> Json:
-        return _as_json(describe_applied(services.apply_now(applied_by=_user())))
+    def apply_now(self, *, sha256: str | None) -> Json:
+        receipt = services.apply_now(applied_by=_user(), sha256=sha256)
+        return _as_json(describe_applied(receipt))
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status()

@@ -6,19 +6,10 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from backups import services
+from backups.management import wording
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import progress_bar
-from backups.management.targets import Json, LocalTarget, Target, open_target
-
-AT_RESTART = (
-    "Nothing changes until its server is restarted. That start puts the snapshot in place of the"
-    " current database, and keeps the current one beside it."
-)
-AT_ONCE = (
-    "It takes effect at once, for everybody who uses the site. The current content is kept beside"
-    " the database first, as <database>.pre-restore-<time>."
-)
-GO_BACK = "manage.py restore_db --undo"
+from backups.management.targets import LocalTarget, Target, open_target
 
 
 class Command(StoreCommand):
@@ -72,9 +63,9 @@ class Command(StoreCommand):
             self._refuse_usage("PATH or one of the options is required")
         with open_target(url, local=local) as target:
             if status:
-                self._show(target.get_restore_status(), target.where)
+                self.stdout.write(wording.status(target.get_restore_status(), target.where))
             elif kept:
-                self._list(target.list_restores()["kept"], target.where)
+                self._list(target)
             elif discard:
                 self._discard(target, yes=yes)
             elif undo:
@@ -95,13 +86,13 @@ class Command(StoreCommand):
             self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
             with progress_bar("Staging", size) as progress:
                 answer = target.stage_restore(snapshot, now=now, progress=progress)
-        self._report(answer)
+        self.stdout.write(wording.staged_or_applied(answer))
 
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
         if kept := _kept_by_last(target):
             self._explain(f"What the last restore replaced, {kept},", target, now=now)
             self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
-        self._report(target.undo_restore(now=now))
+        self.stdout.write(wording.staged_or_applied(target.undo_restore(now=now)))
 
     def _apply_pending(self, target: Target, *, yes: bool) -> None:
         if not isinstance(target, LocalTarget):
@@ -112,13 +103,15 @@ class Command(StoreCommand):
         pending = target.get_restore_status()
         if pending["status"] == "pending":
             what = f"What {pending['staged_by']} staged at {pending['staged_at']}"
-            self.say(f"{what} will be applied on {target.where}.\n{AT_ONCE}")
+            self.say(f"{what} will be applied on {target.where}.\n{wording.AT_ONCE}")
             self._confirm("Apply it now?", yes=yes)
-        self._report(target.apply_now())
+        answer = target.apply_now(sha256=pending.get("sha256"))
+        self.stdout.write(wording.staged_or_applied(answer))
 
     def _explain(self, what: str, target: Target, *, now: bool) -> None:
         verbs = "checked, staged and applied" if now else "checked and staged"
-        self.say(f"{what} will be {verbs} on {target.where}.\n{AT_ONCE if now else AT_RESTART}")
+        effect = wording.AT_ONCE if now else wording.AT_RESTART
+        self.say(f"{what} will be {verbs} on {target.where}.\n{effect}")
         before = target.get_restore_status()
         if before["status"] == "pending":
             self.say(
@@ -126,67 +119,13 @@ class Command(StoreCommand):
                 f" {before['staged_at']}."
             )
 
-    def _report(self, answer: Json) -> None:
-        if answer["status"] == "applied":
-            self.stdout.write(
-                f"Applied: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
-                f"It is live for every process since {answer['at']}.\n"
-                f"The content that it replaced is kept as {answer['kept']}."
-                f" To go back: {GO_BACK}"
-            )
-            return
-        self.stdout.write(
-            f"Pending: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
-            f"{answer['next_start']}\n"
-            "Restart the server to apply."
-        )
+    # Kept copies, discard
 
-    # Status
-
-    def _show(self, status: Json, where: str) -> None:
-        if status["status"] == "pending":
-            self.stdout.write(
-                f"Pending on {where}: {megabytes(status['size'])}, SHA-256 {status['sha256']},"
-                f" staged by {status['staged_by']} at {status['staged_at']}.\n"
-                f"{status['next_start']}\n"
-                "Restart the server to apply."
-            )
+    def _list(self, target: Target) -> None:
+        if kept := target.list_restores()["kept"]:
+            self.stdout.write(wording.kept_copies(kept))
         else:
-            self.stdout.write(f"Nothing is pending on {where}.")
-        for other in status["in_use_by"]:
-            self.stdout.write(f"In use by {other}.")
-        self._show_last(status["last"])
-
-    def _show_last(self, last: Json | None) -> None:
-        if last is None:
-            self.stdout.write("No restore has been applied yet.")
-            return
-        words = [f"Last restore: {last['outcome']} at {last['at']}."]
-        if last["reason"]:
-            words.append(last["reason"])
-        if last["kept"] and last["outcome"] == "applied":
-            words.append(f"The database that it replaced is kept as {last['kept']}.")
-            words.append(f"To go back: {GO_BACK}")
-        if last["kept"] and last["outcome"] == "refused":
-            words.append(f"The snapshot is set aside as {last['kept']}.")
-        self.stdout.write(" ".join(words))
-
-    # Kept copies
-
-    def _list(self, kept: list[Json], where: str) -> None:
-        """One line for each: its name, its size, when it was kept."""
-        if not kept:
-            self.say(f"Nothing is kept on {where}.")
-            return
-        names, sizes = [copy["name"] for copy in kept], [megabytes(copy["size"]) for copy in kept]
-        for copy, name, size in zip(kept, names, sizes, strict=True):
-            raw = "" if copy["is_database"] else "  a folder of what SQLite could not read"
-            self.stdout.write(
-                f"{name:<{max(map(len, names))}}  {size:>{max(map(len, sizes))}}"
-                f"  {copy['kept_at']}{raw}"
-            )
-
-    # Discard
+            self.say(f"Nothing is kept on {target.where}.")
 
     def _discard(self, target: Target, *, yes: bool) -> None:
         self._confirm(f"Discard what is pending on {target.where}?", yes=yes)
