@@ -20,7 +20,7 @@ from pathlib import Path
 from backups import files
 from backups.sqlite.connection import has_content
 from backups.sqlite.live import is_readable, settled
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.temporary import temporary_file, temporary_folder
 
 
@@ -141,6 +141,8 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
             shutil.rmtree(temporary)
         else:
             files.unlink(kept)
+            for suffix in SIDECARS:  # of somebody who looked into it
+                files.unlink(kept.with_name(kept.name + suffix))
 
 
 @contextlib.contextmanager

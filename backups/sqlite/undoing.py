@@ -1,6 +1,7 @@
 """The kept copies, to look at and to go back to."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from backups.exceptions import NoKeptCopyError
@@ -13,7 +14,11 @@ from backups.store import KeptCopy
 
 def list_kept(paths: StorePaths) -> list[KeptCopy]:
     """Every kept copy, newest first. Reads only."""
-    return [_describe(paths, kept) for kept in reversed(paths.pre_restores())]
+    copies = []
+    for kept in reversed(paths.pre_restores()):
+        with suppress(FileNotFoundError):  # a restore prunes it at this moment
+            copies.append(_describe(paths, kept))
+    return copies
 
 
 def kept_by_last(paths: StorePaths) -> Path:

@@ -143,6 +143,19 @@ def test_copy_just_made_stays_although_the_clock_went_back(store: Store, tmp_pat
     assert builders.names(kept) == ["new"]
 
 
+def test_what_a_program_left_beside_a_copy_is_pruned_with_it(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    store.kept_copies = 1
+    opened = builders.healthy(store.paths.beside(".pre-restore-20200101-000000"), "older")
+    beside = [opened.with_name(opened.name + end) for end in ("-wal", "-shm")]
+    for path in beside:
+        path.touch()
+    builders.healthy(store.database, "old")
+    store.stage(new_snapshot(tmp_path))
+    store.start()
+    assert [builders.names(kept) for kept in store.kept()] == [["old"]]
+
+
 def test_folders_of_raw_copies_are_pruned_too(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     store.kept_copies = 1
