@@ -12,7 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
 )
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import conclude, set_aside, verify_pending
@@ -81,11 +82,20 @@ def apply_pending_now(
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
+            _unmark(paths)
             receipt = make_receipt(
                 datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
             )
             conclude(paths, receipt, kept_copies=kept_copies)
             raise
+
+
+def _unmark(paths: StorePaths) -> None:
+    """The try did not come through; a later change of the schema must not look as if it had."""
+    with suppress(OSError):  # gone by now, or a full disk: then the next start does it
+        manifest = find_manifest(paths)
+        if manifest is not None and manifest.overwrites is not None:
+            replace(manifest, overwrites=None).write(paths)
 
 
 def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:
