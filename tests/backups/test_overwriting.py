@@ -277,6 +277,16 @@ def test_child_that_is_killed_before_the_commit_changes_nothing(tmp_path: Path) 
     check_still_pending(store, "old")
 
 
+def test_each_try_that_somebody_asked_for_has_a_receipt(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old", journal_mode="wal")
+    store.stage(builders.older(tmp_path / "snapshot.db", "new"))
+    for _ in range(2):
+        with pytest.raises(NeedsRestartError):
+            apply_now(store)
+    assert [receipt["outcome"] for receipt in store.receipts()] == ["staged", "blocked", "blocked"]
+
+
 def test_schema_that_changes_after_a_try_does_not_look_as_if_the_try_had_come_through(
     tmp_path: Path,
 ) -> None:
