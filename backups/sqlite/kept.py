@@ -198,6 +198,7 @@ def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) 
 def _put_back(kept: Path, sidecars: list[Path]) -> None:
     for sidecar in sidecars:
         files.replace(kept / sidecar.name, sidecar)
+    files.sync_folder(kept.parent)  # before the copies go: a power cut could undo the renames
     shutil.rmtree(kept)
 
 
