@@ -8,6 +8,8 @@ from backups import services
 from backups.exceptions import BackupError, NotEnoughSpaceError
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus
 
+RESTART_REQUIRED = "restart required"
+
 
 class RestoreUploadSerializer(serializers.Serializer[Any]):
     """The upload form of the browsable API."""
@@ -23,7 +25,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
     """A restore that waits for the next start."""
     return {
         "status": "pending",
-        "message": "restart required",
+        "message": RESTART_REQUIRED,
         "size": pending.size,
         "sha256": pending.sha256,
         "staged_at": pending.staged_at,
@@ -37,7 +39,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
 def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str, Any]:
     """What is pending, what the last restore did, and what an upload may be."""
     now = (
-        describe_pending(status.pending)
+        describe_pending(status.pending) | _describe_waiting(status.present)
         if status.pending
         else {"status": "nothing", "message": "no restore is pending"}
     )
@@ -46,6 +48,12 @@ def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str
         "in_use_by": status.present,
         "max_upload_bytes": max_upload_bytes,
     }
+
+
+def _describe_waiting(present: tuple[str, ...]) -> dict[str, Any]:
+    """Who has to end before a start can apply: a restart ends the server's own processes."""
+    waiting = f"; waiting for {', '.join(present)}" if present else ""
+    return {"message": f"{RESTART_REQUIRED}{waiting}", "waiting_for": present}
 
 
 def describe_receipt(receipt: Receipt) -> dict[str, Any]:

@@ -310,9 +310,8 @@ def release_presence() -> None:
 
 def _announce() -> None:
     """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    receipts = get_store().list_receipts()
-    if receipts:  # what has happened stands, even where no receipt of it could be written
-        signals.restore_recorded.send_robust(sender=None, receipt=receipts[0])
+    for receipt in get_store().list_receipts()[:1]:  # none if none could be written
+        signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 
 def _log(receipt: Receipt) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -85,9 +86,8 @@ class LocalTarget:
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status()
-        answer = describe_status(status, max_upload_bytes=conf.max_upload_bytes)
-        answer["in_use_by"] = status.present[1:]  # the first is this command itself
-        return _as_json(answer)
+        others = replace(status, present=status.present[1:])  # the first is this command itself
+        return _as_json(describe_status(others, max_upload_bytes=conf.max_upload_bytes))
 
     def discard_pending_restore(self) -> Json:
         return _as_json(describe_discarded(services.discard_pending_restore(discarded_by=_user())))

@@ -31,8 +31,7 @@ def staged_or_applied(answer: Json) -> str:
 
 def status(answer: Json, where: str) -> str:
     """What is pending, who is in the way, and what came of the last restore."""
-    others = [f"In use by {other}." for other in answer["in_use_by"]]
-    return "\n".join([pending(answer, where), *others, last(answer["last"])])
+    return "\n".join([pending(answer, where), *in_the_way(answer), last(answer["last"])])
 
 
 def pending(answer: Json, where: str) -> str:
@@ -45,6 +44,13 @@ def pending(answer: Json, where: str) -> str:
         f"{answer['next_start']}\n"
         "Restart the server to apply."
     )
+
+
+def in_the_way(answer: Json) -> list[str]:
+    """The processes that have to end before a start can apply, or that use the site."""
+    if waiting_for := answer.get("waiting_for"):  # an older server does not tell
+        return [f"Waiting for: {', '.join(waiting_for)}"]
+    return [f"In use by {other}." for other in answer["in_use_by"]]
 
 
 def last(receipt: Json | None) -> str:

@@ -1,6 +1,7 @@
 """``manage.py restore_db`` as real processes, on this machine's store and on a real server."""
 
 import hashlib
+import re
 import shutil
 import signal
 import sqlite3
@@ -449,8 +450,13 @@ def test_database_with_rows_beside_it_is_refused_with_a_way_out(
     assert not (site.data / "tasks.db.pending-restore").exists()
 
 
-def test_status_does_not_name_the_command_itself(site: Site) -> None:
+def test_status_does_not_name_the_command_itself(site: Site, good: Path) -> None:
     assert "In use by" not in run(site, "restore_db", "--status").out
+    assert restore(site, str(good), "--yes").code == 0
+    pending = run(site, "restore_db", "--status").out
+    assert "Pending on" in pending
+    assert "Waiting for" not in pending
+    assert "In use by" not in pending
 
 
 def test_without_a_current_database_nothing_is_said_to_be_kept(site: Site, good: Path) -> None:
@@ -494,6 +500,10 @@ def test_status_and_discard_work_on_a_server_too(
     status = restore(site, "--status", server=remote)
     assert status.out.startswith(f"Pending on {remote.url}: ")
     assert "staged by tester at " in status.out
+    (waiting,) = re.findall(r"^Waiting for: (.*)$", status.out, re.MULTILINE)
+    for pid in (remote.process.pid, *remote.worker_pids()):
+        assert f"pid {pid} (" in waiting
+    assert "In use by" not in status.out, "said once"
     discarded = restore(site, "--discard", "--yes", server=remote)
     assert discarded.code == 0, discarded.err
     assert remote_site.names() == before

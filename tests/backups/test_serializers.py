@@ -47,7 +47,17 @@ def database_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pending_restore_has_one_shape_wherever_it_shows() -> None:
     alone = describe_pending(PENDING)
     status = describe_status(RestoreStatus(PENDING, None, ()), max_upload_bytes=10)
-    assert status == alone | {"last": None, "in_use_by": (), "max_upload_bytes": 10}
+    nobody: dict[str, tuple[()]] = {"in_use_by": (), "waiting_for": ()}
+    assert status == alone | nobody | {"last": None, "max_upload_bytes": 10}
+
+
+def test_status_of_a_pending_restore_says_who_it_waits_for() -> None:
+    present = ("pid 12 (gunicorn)", "pid 13 (manage.py shell)")
+    status = describe_status(RestoreStatus(PENDING, None, present), max_upload_bytes=10)
+    assert status["message"] == (
+        "restart required; waiting for pid 12 (gunicorn), pid 13 (manage.py shell)"
+    )
+    assert status["waiting_for"] == status["in_use_by"] == present
 
 
 def test_pending_restore_says_what_to_do_and_what_will_happen() -> None:
@@ -59,6 +69,7 @@ def test_pending_restore_says_what_to_do_and_what_will_happen() -> None:
 def test_status_without_anything_is_nothing() -> None:
     body = describe_status(RestoreStatus(None, None, ("pid 1",)), max_upload_bytes=10)
     assert (body["status"], body["last"], body["in_use_by"]) == ("nothing", None, ("pid 1",))
+    assert "waiting_for" not in body
 
 
 def test_receipt_tells_all_that_is_known() -> None:

@@ -78,7 +78,7 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
         )
 
     for ours, theirs in zip(local, answers, strict=True):
-        differ = ("staged_at", "staged_by", "in_use_by", "restores")
+        differ = ("staged_at", "staged_by", "message", "in_use_by", "waiting_for", "restores")
         assert ours.keys() == theirs.keys()
         assert {name: type(value) for name, value in ours.items()} == {
             name: type(value) for name, value in theirs.items()

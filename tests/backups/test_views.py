@@ -674,8 +674,14 @@ def test_status_is_nothing_before_an_upload(api: Server) -> None:
 def test_status_is_pending_after_an_upload(api: Server, good: Path) -> None:
     staged = api.api("POST", "restore", files={"file": good.read_bytes()}).json()
     status = api.api("GET", "restore").json()
+    message = staged.pop("message")
+    assert message == "restart required"
     assert status.items() >= staged.items()
     assert status["last"] is None
+    assert status["waiting_for"] == status["in_use_by"]
+    assert status["message"] == f"{message}; waiting for {', '.join(status['waiting_for'])}"
+    for pid in (api.process.pid, *api.worker_pids()):
+        assert f"pid {pid} (" in status["message"]
 
 
 def test_discarding_leaves_no_trace_of_what_was_pending_but_its_receipts(
