@@ -1,4 +1,4 @@
-"""What the API answers: one JSON shape for a pending restore, wherever it shows."""
+"""What the API answers: one JSON shape for a thing, wherever it shows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from backups import services
 from backups.exceptions import BackupError, NotEnoughSpaceError
-from backups.store import PendingRestore, Receipt, RestoreStatus
+from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus
 
 RESTART_REQUIRED = "restart required"
 
@@ -15,6 +15,10 @@ class RestoreUploadSerializer(serializers.Serializer[Any]):
     """The upload form of the browsable API."""
 
     file = serializers.FileField(help_text="A snapshot that came from this site's backup.")
+
+
+class UndoSerializer(serializers.Serializer[Any]):
+    """The form of the browsable API that is a button and nothing else."""
 
 
 def describe_pending(pending: PendingRestore) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
         "staged_by": pending.staged_by,
         "migrations": pending.migrations,
         "warnings": pending.warnings,
+        "undoes": pending.undoes,
         "next_start": services.describe_next_start(pending),
     }
 
@@ -66,6 +71,36 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "migrations": receipt.migrations,
         "kept": receipt.kept,
         "seconds": receipt.seconds,
+        "by": receipt.by,
+        "undoes": receipt.undoes,
+    }
+
+
+def describe_applied(receipt: Receipt, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A restore that was applied without a restart."""
+    return {
+        "status": "applied",
+        "message": "the snapshot is live",
+        **describe_receipt(receipt),
+        "warnings": warnings,
+    }
+
+
+def describe_restores(receipts: list[Receipt], kept: list[KeptCopy]) -> dict[str, Any]:
+    """What happened to restores, and what could be gone back to."""
+    return {
+        "restores": [describe_receipt(receipt) for receipt in receipts],
+        "kept": [describe_kept(copy) for copy in kept],
+    }
+
+
+def describe_kept(kept: KeptCopy) -> dict[str, Any]:
+    """What was live before a restore."""
+    return {
+        "name": kept.name,
+        "size": kept.size,
+        "kept_at": kept.kept_at,
+        "is_database": kept.is_database,
     }
 
 

@@ -17,8 +17,15 @@ from django.db import connections
 
 from backups import local, remembered, signals
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, OwnFileError
+from backups.exceptions import (
+    BackupNotSupportedError,
+    NotEnoughSpaceError,
+    OwnFileError,
+    RestoreBlockedError,
+    RestoreRefusedError,
+)
 from backups.local import get_store
+from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.paths import timestamp
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
@@ -34,6 +41,7 @@ __all__ = [
     "get_restore_status",
     "get_store",
     "hold_presence",
+    "is_readable",
     "list_kept_copies",
     "list_receipts",
     "release_presence",
@@ -138,7 +146,7 @@ def undo_restore(*, staged_by: str) -> PendingRestore:
     return pending
 
 
-def apply_now(*, applied_by: str) -> Receipt:
+def apply_now(*, applied_by: str, sha256: str | None = None) -> Receipt:
     """
     Apply the pending restore without a restart, in one transaction of the live database.
 
@@ -146,14 +154,21 @@ def apply_now(*, applied_by: str) -> Receipt:
     What was live is kept first. Killed at any moment, it is the old or the new content.
 
     :param applied_by: the name of the key or the user, for the record.
+    :param sha256: of the snapshot that is meant; None for whichever is pending.
     :raises NoPendingRestoreError: nothing is pending.
     :raises NeedsRestartError: it can't be done while the site runs; it stays pending.
+    :raises RestoreBlockedError: another one is pending by now; that stays pending.
     :raises RestoreRefusedError: the pending file is not what was staged; it is set aside.
     :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
 
     Source: https://www.sqlite.org/backup.html
     """
-    receipt = get_store().apply_now(applied_by=applied_by)
+    try:
+        receipt = get_store().apply_now(applied_by=applied_by, sha256=sha256)
+    except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
+        logger.warning("restore not applied while the site runs: %s", error)
+        _announce()
+        raise
     _log(receipt)
     remembered.forget()
     _announce()
@@ -187,6 +202,19 @@ def list_receipts() -> list[Receipt]:
 def list_kept_copies() -> list[KeptCopy]:
     """What was live before each restore, as far as it is kept; newest first. Reads only."""
     return get_store().list_kept_copies()
+
+
+def is_readable() -> bool:
+    """
+    Whether there is a live database that SQLite can read. Creates nothing and changes nothing.
+
+    To connect as the site does would create a missing one, and harm what is left of a ruined one.
+
+    :raises RestoreBlockedError: it can't be told now.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    """
+    database = local.database()
+    return has_content(database) and live.is_readable(database)
 
 
 def describe_next_start(pending: PendingRestore) -> str:

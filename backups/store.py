@@ -192,16 +192,18 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def apply_now(self, *, applied_by: str) -> Receipt:
+    def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
         """
         Put the pending snapshot's content into the live store, in one transaction.
 
         Every open connection of every process reads the new content from its next transaction
         on. What was live is kept first. Killed at any moment, it is the old or the new one.
 
+        :param sha256: of the snapshot that is meant; None for whichever is pending.
         :returns: the receipt of it; nothing is pending any more.
         :raises NoPendingRestoreError: nothing is pending.
         :raises NeedsRestartError: it can't be done while others go on; it stays pending.
+        :raises RestoreBlockedError: another one is pending by now; that stays pending.
         :raises RestoreRefusedError: it can't be applied at all; it is set aside.
         :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
         """

@@ -143,15 +143,15 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
 def _earlier(paths: StorePaths) -> Iterator[Path | None]:
     """A second name for what is pending, to go back to; None without it, or without links."""
     earlier = paths.temporary("earlier")
-    try:
-        files.link(paths.pending, earlier)
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
-            raise
-        yield None
-        return
-    with owned(earlier):
-        yield earlier
+    has_link = True
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(owned(paths.pending, earlier, files.link))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
+                raise
+            has_link = False
+        yield earlier if has_link else None
 
 
 def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
@@ -187,8 +187,7 @@ def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
 def _take_away(paths: StorePaths) -> None:
     """Rename it, so that there is a way back until the folder is synced."""
     earlier = paths.temporary("earlier")
-    files.replace(paths.pending, earlier)
-    with owned(earlier):
+    with owned(paths.pending, earlier, files.replace):
         try:
             files.sync_folder(paths.folder)
         except OSError:

@@ -113,13 +113,14 @@ class SqliteBackupStore(BackupStore):
 
     # Apply while others go on
 
-    def apply_now(self, *, applied_by: str) -> Receipt:
+    def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
         try:
             return apply_pending_now(
                 self._paths,
                 release=self._release,
                 seconds=self._live_seconds,
                 applied_by=applied_by,
+                sha256=sha256,
                 kept_copies=self._kept_copies,
                 presence=self._presence.descriptor,
             )
