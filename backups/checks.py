@@ -15,7 +15,7 @@ from backups.conf import conf
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Compare every BACKUPS_ setting with what it may be."""
-    return [*_database(), *_name(), *_numbers(), *_permissions()]
+    return [*_database(), *_name(), *_numbers(), *_permissions(), *_switches()]
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
@@ -105,6 +105,21 @@ def _permissions() -> list[CheckMessage]:
                 )
             )
     return list(wrong)
+
+
+def _switches() -> list[CheckMessage]:
+    return [
+        Error(
+            f"{name} should be True or False, not {getattr(settings, name)!r}.",
+            hint="Remove it to use the default.",
+            id=f"backups.{number}",
+        )
+        for number, name in (
+            ("E009", "BACKUPS_CLEAR_SESSIONS"),
+            ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
+        )
+        if not isinstance(getattr(settings, name, True), bool)
+    ]
 
 
 def _problem(path: str) -> str:

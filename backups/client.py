@@ -131,7 +131,7 @@ class BackupClient:
             destination.save(snapshot, path, overwrite=overwrite)
 
     def stage_restore(
-        self, snapshot: BinaryIO, *, progress: Progress | None = None
+        self, snapshot: BinaryIO, *, now: bool = False, progress: Progress | None = None
     ) -> dict[str, Any]:
         """
         Upload an open file; the server checks and stages it. Its restart applies it.
@@ -139,9 +139,11 @@ class BackupClient:
         Asks first whether the server would take it, so that a wrong key or a file over its
         limit is told before the bytes are sent.
 
+        :param now: let the server apply it at once, without a restart.
         :param progress: called with the number of bytes of each step.
         :returns: what the server answered: status, size, sha256, migrations …
-        :raises ServerRefusedError: it said no, with its reason; nothing was staged.
+        :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
+            status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
         """
         snapshot.seek(0)
@@ -152,12 +154,28 @@ class BackupClient:
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
             )
-        return self._json(
+        answer = self._json(
             "POST",
             "restore",
+            params=_apply(now),
             data=_Body(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
         )
+        return self._as_asked(answer, now)
+
+    def undo_restore(self, *, now: bool = False) -> dict[str, Any]:
+        """
+        Let the server stage what its last restore replaced. Its restart applies it.
+
+        :param now: let the server apply it at once, without a restart.
+        :raises ServerRefusedError: it said no, with its reason.
+        :raises TransferInterruptedError: the connection ended; ask for the status.
+        """
+        return self._as_asked(self._json("POST", "restore/undo", params=_apply(now)), now)
+
+    def list_restores(self) -> dict[str, Any]:
+        """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
+        return self._json("GET", "restores")
 
     def get_restore_status(self) -> dict[str, Any]:
         """What is pending on the server, and what its last restore did."""
@@ -176,6 +194,15 @@ class BackupClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _as_asked(self, answer: dict[str, Any], now: bool) -> dict[str, Any]:
+        """A release that knows nothing of ``now`` does not mind it, and only stages."""
+        if now and answer.get("status") != "applied":
+            raise ClientError(
+                f"{self.base_url} can't apply a restore without a restart: its release is older.",
+                hint="It is staged, and stays pending: restart that server, or discard it.",
+            )
+        return answer
 
     def _json(self, method: str, name: str, **arguments: Any) -> dict[str, Any]:
         response = self._request(method, name, **arguments)
@@ -201,8 +228,9 @@ class BackupClient:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         except OSError as error:  # all of requests' own are, too
             if method == "POST":
+                what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
-                    f"The upload to {url} broke off: {_cause(error)}.",
+                    f"The {what} to {url} broke off: {_cause(error)}.",
                     hint="Ask the server for its status before you try again.",
                 ) from error
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
@@ -231,6 +259,10 @@ class _Body:
         self._left -= len(chunk)
         self._progress(len(chunk))
         return chunk
+
+
+def _apply(now: bool) -> dict[str, str]:
+    return {"apply": "now"} if now else {}
 
 
 def _is_server(url: str) -> bool:

@@ -29,6 +29,16 @@ class Settings:
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))
 
     @property
+    def clear_sessions(self) -> bool:
+        """Whether the login sessions that come with a snapshot are removed while it is staged."""
+        return bool(self._get("BACKUPS_CLEAR_SESSIONS", True))
+
+    @property
+    def allow_unknown_schema(self) -> bool:
+        """Whether a snapshot may have triggers and views that the live database does not have."""
+        return bool(self._get("BACKUPS_ALLOW_UNKNOWN_SCHEMA", False))
+
+    @property
     def kept_copies(self) -> int:
         """How many kept copies stay after a restore, the newest; 0 for all of them."""
         return int(self._get("BACKUPS_KEPT_COPIES", 3))

@@ -6,6 +6,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── SnapshotFailedError          SQLite could not write a snapshot
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
+    ├── BadParameterError            the URL asks for what there is not
     ├── LengthRequiredError          the upload does not say how long it is
     ├── UnsupportedUploadError       the upload is of a type that is not taken
     ├── UploadInterruptedError       the upload ended early, or can't be read
@@ -17,6 +18,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── ForeignDatabaseError     another application's database
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── MissingTablesError       lacks tables that its migrations promise
+    │   ├── UnknownSchemaError       has triggers, views … that this site's database has not
     │   └── CheckTimedOutError       the check did not end within its time limit
     ├── NoPendingRestoreError        there is nothing to discard, or to apply
     ├── NoKeptCopyError              there is nothing to go back to
@@ -67,8 +69,10 @@ class NotEnoughSpaceError(BackupError):
     code = "not_enough_space"
     hint = "Free some space on that disk, then try again."
 
-    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, needed_bytes: int, free_bytes: int, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.needed_bytes = needed_bytes
         self.free_bytes = free_bytes
 
@@ -78,6 +82,13 @@ class SnapshotTooLargeError(BackupError):
 
     code = "too_large"
     hint = "Raise the limit (BACKUPS_MAX_UPLOAD_BYTES) if snapshots of this size are meant."
+
+
+class BadParameterError(BackupError):
+    """A parameter in the URL is not one of those that it may be."""
+
+    code = "bad_parameter"
+    hint = "Nothing was done."
 
 
 class LengthRequiredError(BackupError):
@@ -151,9 +162,19 @@ class NewerSnapshotError(InvalidSnapshotError):
 
 
 class MissingTablesError(InvalidSnapshotError):
-    """Its migrations say that tables exist which it does not have."""
+    """Its migrations say that tables or columns exist which it does not have."""
 
     code = "missing_tables"
+
+
+class UnknownSchemaError(InvalidSnapshotError):
+    """It has code of its own: a trigger, view or virtual table that this site's does not have."""
+
+    code = "unknown_schema"
+    hint = (
+        "Nothing was staged. If it is meant to be there, set BACKUPS_ALLOW_UNKNOWN_SCHEMA = True"
+        " and try again."
+    )
 
 
 class CheckTimedOutError(InvalidSnapshotError):
@@ -174,7 +195,7 @@ class NoKeptCopyError(BackupError):
     """There is no kept copy that a restore could be undone with."""
 
     code = "nothing_kept"
-    hint = "See what is kept with: manage.py restore_db --list"
+    hint = "See what is kept with manage.py restore_db --list."
 
 
 class RestoreBlockedError(BackupError):

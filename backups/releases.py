@@ -1,27 +1,36 @@
 """What this release of the site knows of its migrations, compared with a snapshot's."""
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connections, router
 from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import CASCADE, Model
 
+from backups.conf import conf
 from backups.exceptions import (
     InvalidSnapshotError,
     MissingTablesError,
     NewerSnapshotError,
     RestoreBlockedError,
+    UnknownSchemaError,
 )
 from backups.migrate import migrate_file
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
+from backups.sqlite.release import Live
+from backups.sqlite.schema import QUERY, Program, fold, sort_out
 
 Key = tuple[str, str]  # app label, migration name
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
+MOST_LETTERS = 100  # of a name
 
 
 class InstalledRelease:
@@ -30,27 +39,29 @@ class InstalledRelease:
     def __init__(self, alias: str) -> None:
         self._alias = alias
 
-    def historic(self) -> frozenset[str]:
+    def read_live(self) -> Live:
         """
-        What the live database has applied. Reads it through Django's connection, once it is
-        known to be readable: to connect to a ruined one would be the end of its -wal.
+        What the live database has. Reads it through Django's connection, once it is known to
+        be readable: to connect to a ruined one would be the end of its -wal.
 
-        A release may have dropped the files of such migrations (after squashing them, or with
-        an app that was taken out), and is newer than they are all the same. Nothing is known
-        if the database can't tell, which may be why somebody restores.
+        A release may have dropped the files of migrations (after squashing them, or with an
+        app that was taken out), and is newer than they are all the same. Nothing is known if
+        the database can't tell, which may be why somebody restores.
         """
         connection = connections[self._alias]
         database = database_file(connection.settings_dict["NAME"])
         if not has_content(database):
             # To connect would create it, or delete a -wal that is all that is left of it.
-            return frozenset()
+            return Live()
         try:
             if not is_readable(database):
-                return frozenset()
+                return Live()
             applied = MigrationRecorder(connection).applied_migrations()
+            with connection.cursor() as cursor:
+                schema = sort_out(cursor.execute(QUERY))
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
-            return frozenset()
-        return frozenset(map(_name, applied))
+            return Live()
+        return Live(frozenset(map(_name, applied)), frozenset(schema.programs))
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """Raise NewerSnapshotError, naming them, if the snapshot has others. Reads no database."""
@@ -61,14 +72,73 @@ class InstalledRelease:
                 f" migration{_plural(unknown)} {_some(unknown)}."
             )
 
-    def check_tables(self, applied: Collection[str], tables: Collection[str]) -> None:
-        """Raise MissingTablesError, naming them, if the snapshot lacks some. Reads no database."""
-        promised = _promised_tables(_SnapshotLoader(applied))
-        if missing := sorted(promised - set(tables)):
+    def check_tables(self, applied: Collection[str], tables: Mapping[str, Collection[str]]) -> None:
+        """
+        Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
+        database. A column counts as there if the table has it under any case, as SQLite sees it.
+        """
+        promised = self._promised_tables(_SnapshotLoader(applied))
+        if missing := sorted(name for name in promised if fold(name) not in tables):
             raise MissingTablesError(
                 "The snapshot is not whole: its migrations promise the"
                 f" table{_plural(missing)} {_some(missing)}, which it does not have."
             )
+        for name, columns in sorted(promised.items()):
+            there = tables[fold(name)]
+            if lacking := [column for column in columns if fold(column) not in there]:
+                raise MissingTablesError(
+                    f"The snapshot is not whole: its table {name} lacks the"
+                    f" column{_plural(lacking)} {_some(lacking)}."
+                )
+
+    def check_programs(self, found: Collection[Program], live: Live) -> tuple[str, ...]:
+        """
+        Refuse what the live database does not have too, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA says
+        otherwise. Returns a warning instead if the live database can't tell.
+
+        :raises UnknownSchemaError: naming the trigger, view or virtual table.
+        """
+        unknown = [str(each) for each in sorted(found) if each not in (live.programs or ())]
+        if not unknown or conf.allow_unknown_schema:
+            return ()
+        if live.programs is None:
+            return (
+                f"The snapshot has the {_some(unknown)}. Whether this site's own database has"
+                " the same could not be told: it can't be read.",
+            )
+        raise UnknownSchemaError(
+            f"The snapshot has the {_some(unknown)}, which this site's database does not have."
+        )
+
+    def session_tables(self) -> tuple[str, ...]:
+        """
+        The tables of the database-backed SESSION_ENGINE; none if BACKUPS_CLEAR_SESSIONS is off.
+
+        What refers to a session and would be deleted with it comes first: without its session
+        such a row would be a broken reference. Reads no database.
+        """
+        if not conf.clear_sessions or (model := _session_model()) is None:
+            return ()
+        models = [model]
+        for each in models:  # grows meanwhile
+            models += [
+                relation.related_model
+                for relation in each._meta.related_objects
+                if relation.on_delete is CASCADE
+                and not relation.field.null
+                and relation.related_model not in models
+            ]
+        return tuple(each._meta.db_table for each in reversed(models))
+
+    def account_column(self) -> tuple[str, str]:
+        """The user model's table, and the column of its USERNAME_FIELD. Reads no database."""
+        model = get_user_model()
+        field: Any = model._meta.get_field(model.USERNAME_FIELD)
+        return field.model._meta.db_table, str(field.column)
+
+    def functions(self) -> str:
+        """Where Django registers its SQL functions, which an index or a CHECK may use."""
+        return "django.db.backends.sqlite3._functions"
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """What ``migrate`` would run on a database that has these. Reads no database."""
@@ -87,6 +157,26 @@ class InstalledRelease:
         :raises RestoreRefusedError: a migration failed; the file is to be thrown away.
         """
         migrate_file(self._alias, database)
+
+    def _promised_tables(self, loader: "_SnapshotLoader") -> dict[str, list[str]]:
+        """
+        The table of every installed model, with its columns, as they were when the snapshot's
+        last migration ran; but for models that a router keeps in another database.
+        """
+        nodes = [key for key in loader.graph.nodes if key in loader.applied_migrations]
+        state = loader.project_state(nodes)
+        connection = connections[self._alias]
+        return {
+            model._meta.db_table: [
+                str(field.column)
+                for field in model._meta.local_concrete_fields
+                if field.db_parameters(connection)["type"] is not None
+            ]
+            for model in state.apps.get_models(include_auto_created=True)
+            if model._meta.managed
+            and not model._meta.proxy
+            and router.allow_migrate_model(self._alias, model)
+        }
 
 
 class _SnapshotLoader(MigrationLoader):
@@ -129,15 +219,16 @@ def _known(loader: MigrationLoader) -> set[str]:
     return set(map(_name, known))
 
 
-def _promised_tables(loader: _SnapshotLoader) -> set[str]:
-    """The tables of every installed model, as they were when the snapshot's last migration ran."""
-    nodes = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    state = loader.project_state(nodes)
-    return {
-        model._meta.db_table
-        for model in state.apps.get_models(include_auto_created=True)
-        if model._meta.managed and not model._meta.proxy
-    }
+def _session_model() -> type[Model] | None:
+    """The model of the login sessions, if they are in a database and their app is installed."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    if not hasattr(store, "get_model_class"):
+        return None
+    try:
+        model: type[Model] = store.get_model_class()
+    except RuntimeError:  # its app is not in INSTALLED_APPS
+        return None
+    return model
 
 
 def _key(name: str) -> Key:
@@ -155,4 +246,10 @@ def _plural(names: Collection[str]) -> str:
 
 def _some(names: list[str]) -> str:
     more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(_clip, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _clip(name: str) -> str:
+    """A name that can be shown: a hostile snapshot's may be long, or many lines."""
+    line = " ".join(name.split())
+    return line if len(line) <= MOST_LETTERS else line[:MOST_LETTERS] + "…"

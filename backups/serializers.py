@@ -1,4 +1,4 @@
-"""What the API answers: one JSON shape for a pending restore, wherever it shows."""
+"""What the API answers: one JSON shape for a thing, wherever it shows."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from rest_framework import serializers
 
 from backups import services
 from backups.exceptions import BackupError, NotEnoughSpaceError
-from backups.store import PendingRestore, Receipt, RestoreStatus
+from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus
+
+RESTART_REQUIRED = "restart required"
 
 
 class RestoreUploadSerializer(serializers.Serializer[Any]):
@@ -15,16 +17,22 @@ class RestoreUploadSerializer(serializers.Serializer[Any]):
     file = serializers.FileField(help_text="A snapshot that came from this site's backup.")
 
 
+class UndoSerializer(serializers.Serializer[Any]):
+    """The form of the browsable API that is a button and nothing else."""
+
+
 def describe_pending(pending: PendingRestore) -> dict[str, Any]:
     """A restore that waits for the next start."""
     return {
         "status": "pending",
-        "message": "restart required",
+        "message": RESTART_REQUIRED,
         "size": pending.size,
         "sha256": pending.sha256,
         "staged_at": pending.staged_at,
         "staged_by": pending.staged_by,
         "migrations": pending.migrations,
+        "warnings": pending.warnings,
+        "undoes": pending.undoes,
         "next_start": services.describe_next_start(pending),
     }
 
@@ -32,7 +40,7 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
 def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str, Any]:
     """What is pending, what the last restore did, and what an upload may be."""
     now = (
-        describe_pending(status.pending)
+        describe_pending(status.pending) | _describe_waiting(status.present)
         if status.pending
         else {"status": "nothing", "message": "no restore is pending"}
     )
@@ -41,6 +49,12 @@ def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str
         "in_use_by": status.present,
         "max_upload_bytes": max_upload_bytes,
     }
+
+
+def _describe_waiting(present: tuple[str, ...]) -> dict[str, Any]:
+    """Who has to end before a start can apply: a restart ends the server's own processes."""
+    waiting = f"; waiting for {', '.join(present)}" if present else ""
+    return {"message": f"{RESTART_REQUIRED}{waiting}", "waiting_for": present}
 
 
 def describe_receipt(receipt: Receipt) -> dict[str, Any]:
@@ -57,6 +71,36 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "migrations": receipt.migrations,
         "kept": receipt.kept,
         "seconds": receipt.seconds,
+        "by": receipt.by,
+        "undoes": receipt.undoes,
+    }
+
+
+def describe_applied(receipt: Receipt, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A restore that was applied without a restart."""
+    return {
+        "status": "applied",
+        "message": "the snapshot is live",
+        **describe_receipt(receipt),
+        "warnings": warnings,
+    }
+
+
+def describe_restores(receipts: list[Receipt], kept: list[KeptCopy]) -> dict[str, Any]:
+    """What happened to restores, and what could be gone back to."""
+    return {
+        "restores": [describe_receipt(receipt) for receipt in receipts],
+        "kept": [describe_kept(copy) for copy in kept],
+    }
+
+
+def describe_kept(kept: KeptCopy) -> dict[str, Any]:
+    """What was live before a restore."""
+    return {
+        "name": kept.name,
+        "size": kept.size,
+        "kept_at": kept.kept_at,
+        "is_database": kept.is_database,
     }
 
 

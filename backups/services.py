@@ -17,8 +17,15 @@ from django.db import connections
 
 from backups import local, remembered, signals
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, OwnFileError
+from backups.exceptions import (
+    BackupNotSupportedError,
+    NotEnoughSpaceError,
+    OwnFileError,
+    RestoreBlockedError,
+    RestoreRefusedError,
+)
 from backups.local import get_store
+from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.paths import timestamp
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
@@ -34,6 +41,7 @@ __all__ = [
     "get_restore_status",
     "get_store",
     "hold_presence",
+    "is_readable",
     "list_kept_copies",
     "list_receipts",
     "release_presence",
@@ -79,7 +87,9 @@ def snapshot_name(taken_at: datetime) -> str:
 # Stage, discard, status
 
 
-def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0) -> PendingRestore:
+def stage_restore(
+    chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0, account: str | None = None
+) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
 
@@ -87,7 +97,8 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     a rename within one file system:
 
     1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600), hashed as they pass.
-    2. The file is checked: header, length, integrity, foreign keys, migrations, tables.
+    2. The login sessions in the file are removed (BACKUPS_CLEAR_SESSIONS), and it is checked:
+       header, length, integrity, foreign keys, migrations, tables, triggers and views.
     3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
 
     A restore that was pending is replaced by step 3, not before. If anything fails, the
@@ -96,6 +107,8 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
     :param at_least: how many bytes will come for sure, to refuse too many before any is read.
+    :param account: the user name of who stages, if that is a user of the site: the result
+        warns if the snapshot has no such user.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
@@ -105,7 +118,11 @@ def stage_restore(chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0)
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
     pending = get_store().stage_restore(
-        chunks, staged_by=staged_by, max_bytes=conf.max_upload_bytes, at_least=at_least
+        chunks,
+        staged_by=staged_by,
+        max_bytes=conf.max_upload_bytes,
+        at_least=at_least,
+        account=account,
     )
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
@@ -129,7 +146,7 @@ def undo_restore(*, staged_by: str) -> PendingRestore:
     return pending
 
 
-def apply_now(*, applied_by: str) -> Receipt:
+def apply_now(*, applied_by: str, sha256: str | None = None) -> Receipt:
     """
     Apply the pending restore without a restart, in one transaction of the live database.
 
@@ -137,14 +154,21 @@ def apply_now(*, applied_by: str) -> Receipt:
     What was live is kept first. Killed at any moment, it is the old or the new content.
 
     :param applied_by: the name of the key or the user, for the record.
+    :param sha256: of the snapshot that is meant; None for whichever is pending.
     :raises NoPendingRestoreError: nothing is pending.
     :raises NeedsRestartError: it can't be done while the site runs; it stays pending.
+    :raises RestoreBlockedError: another one is pending by now; that stays pending.
     :raises RestoreRefusedError: the pending file is not what was staged; it is set aside.
     :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
 
     Source: https://www.sqlite.org/backup.html
     """
-    receipt = get_store().apply_now(applied_by=applied_by)
+    try:
+        receipt = get_store().apply_now(applied_by=applied_by, sha256=sha256)
+    except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
+        logger.warning("restore not applied while the site runs: %s", error)
+        _announce()
+        raise
     _log(receipt)
     remembered.forget()
     _announce()
@@ -178,6 +202,19 @@ def list_receipts() -> list[Receipt]:
 def list_kept_copies() -> list[KeptCopy]:
     """What was live before each restore, as far as it is kept; newest first. Reads only."""
     return get_store().list_kept_copies()
+
+
+def is_readable() -> bool:
+    """
+    Whether there is a live database that SQLite can read. Creates nothing and changes nothing.
+
+    To connect as the site does would create a missing one, and harm what is left of a ruined one.
+
+    :raises RestoreBlockedError: it can't be told now.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    """
+    database = local.database()
+    return has_content(database) and live.is_readable(database)
 
 
 def describe_next_start(pending: PendingRestore) -> str:
@@ -282,8 +319,8 @@ def release_presence() -> None:
 
 def _announce() -> None:
     """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    receipt = get_store().list_receipts()[0]
-    signals.restore_recorded.send_robust(sender=None, receipt=receipt)
+    for receipt in get_store().list_receipts()[:1]:  # none if none could be written
+        signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 
 def _log(receipt: Receipt) -> None:

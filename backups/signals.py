@@ -10,7 +10,7 @@ snapshot_taken = Signal()
 """A snapshot is about to be handed out. Arguments: ``size`` (bytes), ``taken_at``, ``taken_by``."""
 
 restore_recorded = Signal()
-"""A restore was staged, discarded or applied while the site runs. Argument: the ``receipt``."""
+"""Something happened to a restore while the site runs. Argument: its ``receipt``."""
 
 content_replaced = Signal()
 """A restore was applied while this process runs: forget what you remember of the database."""

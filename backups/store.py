@@ -46,6 +46,7 @@ class PendingRestore:
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
+    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is, when a restore is undone
 
 
@@ -113,7 +114,13 @@ class BackupStore(ABC):
 
     @abstractmethod
     def stage_restore(
-        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -124,6 +131,8 @@ class BackupStore(ABC):
         :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param at_least: how many bytes will come for sure, if that is known beforehand.
+        :param account: the account that stages, if it is one of the store's own: the result
+            warns if the snapshot does not have it.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.
@@ -183,16 +192,18 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def apply_now(self, *, applied_by: str) -> Receipt:
+    def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
         """
         Put the pending snapshot's content into the live store, in one transaction.
 
         Every open connection of every process reads the new content from its next transaction
         on. What was live is kept first. Killed at any moment, it is the old or the new one.
 
+        :param sha256: of the snapshot that is meant; None for whichever is pending.
         :returns: the receipt of it; nothing is pending any more.
         :raises NoPendingRestoreError: nothing is pending.
         :raises NeedsRestartError: it can't be done while others go on; it stays pending.
+        :raises RestoreBlockedError: another one is pending by now; that stays pending.
         :raises RestoreRefusedError: it can't be applied at all; it is set aside.
         :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
         """

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from backups.views import BackupView, RestoreView
+from backups.views import BackupView, RestoresView, RestoreView, UndoView
 
 app_name = "backups"
 
 urlpatterns = [
     path("backup", BackupView.as_view(), name="backup"),
     path("restore", RestoreView.as_view(), name="restore"),
+    path("restore/undo", UndoView.as_view(), name="undo"),
+    path("restores", RestoresView.as_view(), name="restores"),
 ]

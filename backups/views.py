@@ -3,28 +3,34 @@
 import logging
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import exceptions, services
+from backups import exceptions, parameters, services
 from backups.conf import conf
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
 from backups.permissions import backup_permission, restore_permission
 from backups.serializers import (
     RestoreUploadSerializer,
+    UndoSerializer,
+    describe_applied,
     describe_discarded,
     describe_error,
     describe_pending,
+    describe_restores,
     describe_status,
 )
+from backups.store import PendingRestore
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +38,9 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.InvalidSnapshotError: 400,
     exceptions.UploadInterruptedError: 400,
+    exceptions.BadParameterError: 400,
     exceptions.NoPendingRestoreError: 404,
+    exceptions.NoKeptCopyError: 404,
     exceptions.RestoreBlockedError: 409,
     exceptions.RestoreRefusedError: 409,
     exceptions.LengthRequiredError: 411,
@@ -87,6 +95,9 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     Upload one, and it is checked and staged; the next start of the server puts it in place of
     the current database, which is kept. Until then it can be discarded.
+
+    With `?apply=now` in the URL its content is live at once, without a restart, if that can be
+    done; the current content is kept.
     """
 
     parser_classes = (MultiPartUploadParser, RawUploadParser, SqliteUploadParser)
@@ -99,16 +110,19 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def get(self, request: Request) -> Response:
         """What is pending, and what the last restore did."""
-        status = services.get_restore_status()
-        return Response(describe_status(status, max_upload_bytes=conf.max_upload_bytes))
+        return Response(_status())
 
     def post(self, request: Request) -> Response:
-        """Check the upload and stage it."""
+        """Check the upload and stage it; apply it at once if that is asked for."""
+        is_now = parameters.is_now(request)
         upload = _upload(request)
         pending = services.stage_restore(
-            upload, staged_by=request.user.get_username(), at_least=upload.at_least
+            upload,
+            staged_by=request.user.get_username(),
+            at_least=upload.at_least,
+            account=_account(request),
         )
-        return Response(describe_pending(pending))
+        return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
     def delete(self, request: Request) -> Response:
         """Discard what is pending."""
@@ -116,9 +130,69 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
         return Response(describe_discarded(discarded))
 
 
+class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
+    """
+    Undo the last restore.
+
+    What it replaced was kept, and is staged like an upload; the next start of the server puts
+    it in place. With `?apply=now` in the URL it is live at once, if that can be done.
+    """
+
+    parser_classes = (MultiPartParser, FormParser)  # for the token of the form; nothing else
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+    serializer_class = UndoSerializer
+
+    def get_permissions(self) -> list[BasePermission]:
+        """As BACKUPS_RESTORE_PERMISSION says."""
+        return [restore_permission()]
+
+    def post(self, request: Request) -> Response:
+        """Stage the kept copy; apply it at once if that is asked for."""
+        is_now = parameters.is_now(request)
+        pending = services.undo_restore(staged_by=request.user.get_username())
+        return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
+
+
+class RestoresView(BackupErrorsMixin, APIView):
+    """Everything that happened to restores, newest first, and the kept copies."""
+
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
+
+    def get_permissions(self) -> list[BasePermission]:
+        """As BACKUPS_RESTORE_PERMISSION says."""
+        return [restore_permission()]
+
+    def get(self, request: Request) -> Response:
+        """As many receipts as are asked for, and every kept copy."""
+        receipts = services.list_receipts()[: parameters.limit(request)]
+        return Response(describe_restores(receipts, services.list_kept_copies()))
+
+
 def status_of(error: exceptions.BackupError) -> int:
     """The HTTP status of an error, by the table."""
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+
+
+def _account(request: Request) -> str | None:
+    """The name of who calls, if that is a row of the user model and not e.g. an API key."""
+    user = request.user
+    if isinstance(user, get_user_model()) and user.pk is not None:
+        return user.get_username()
+    return None
+
+
+def _apply_now(request: Request, pending: PendingRestore) -> Response:
+    """Apply what was staged a moment ago. Where only a restart can, tell what is pending."""
+    try:
+        receipt = services.apply_now(applied_by=request.user.get_username(), sha256=pending.sha256)
+    except (exceptions.RestoreBlockedError, exceptions.NotEnoughSpaceError) as error:
+        return Response(_status() | describe_error(error), status=status_of(error))
+    return Response(describe_applied(receipt, pending.warnings))
+
+
+def _status() -> dict[str, Any]:
+    status = services.get_restore_status()
+    return describe_status(status, max_upload_bytes=conf.max_upload_bytes)
 
 
 def _upload(request: Request) -> Upload:

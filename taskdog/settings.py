@@ -152,6 +152,8 @@ BACKUPS_BACKUP_PERMISSION = "taskdog.permissions.MayBackUp"
 BACKUPS_RESTORE_PERMISSION = "taskdog.permissions.MayRestore"
 BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
 BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
+BACKUPS_KEPT_COPIES = environment.whole_number("TASKDOG_KEPT_COPIES", default=3)
+BACKUPS_LIVE_SECONDS = environment.whole_number("TASKDOG_LIVE_SECONDS", default=30, minimum=1)
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

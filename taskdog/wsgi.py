@@ -3,7 +3,19 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdog.settings")
 
 application = get_wsgi_application()
+
+
+def record_restores() -> None:
+    """Let the audit log tell of the restore that this start has applied, if it has."""
+    from taskdog.audit import restores  # its models want the apps, which are ready only now
+
+    restores.record_restores()
+    connections.close_all()  # gunicorn forks next, and no connection to SQLite may cross that
+
+
+record_restores()

@@ -58,11 +58,9 @@ def run_manage(*arguments: str, data_dir: Path, **variables: str) -> Finished:
 
 
 def gunicorn_command() -> list[str]:
-    """Name the command that serves the site."""
+    """Name the command that serves the site: the script, since ``-m`` can't upgrade in place."""
     return [
-        sys.executable,
-        "-m",
-        "gunicorn",
+        str(Path(sys.executable).with_name("gunicorn")),
         "--config",
         str(CHECKOUT / "taskdog/gunicorn.conf.py"),
     ]

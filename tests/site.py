@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -37,10 +38,11 @@ class Server:
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
         """Wait for a line of the log that matches; lines before it are skipped."""
-        while (line := self._lines.get(timeout=START_SECONDS)) is not None:
+        end = time.monotonic() + START_SECONDS  # in all: under load there is always another line
+        while (line := self._next_line(end)) is not None:
             if match := re.search(pattern, line):
                 return match
-        raise AssertionError(f"the server ended without {pattern!r}:\n{''.join(self.log)}")
+        raise AssertionError(f"the server has not said {pattern!r}:\n{''.join(self.log)}")
 
     def api(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """Call the API with this site's key."""
@@ -68,11 +70,16 @@ class Server:
         self._ended()
 
     def kill(self) -> None:
-        """``kill -9`` the whole tree at once: nobody gets to clean up."""
-        for pid in (self.process.pid, *self.worker_pids()):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """``kill -9`` all that is left of the tree at once: nobody gets to clean up."""
+        if self._reader.is_alive():  # while somebody of it can still write to the log
+            kill_group(self.process)
         self._ended()
+
+    def _next_line(self, end: float) -> str | None:
+        """The next line of the log; None when there is none until ``end``, or none any more."""
+        with suppress(queue.Empty):
+            return self._lines.get(timeout=max(0.0, end - time.monotonic()))
+        return None
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -115,11 +122,12 @@ class Site:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a group of its own, to be killed as one
         )
         try:
             server = Server(process, self.key)
         except BaseException:
-            process.kill()
+            kill_group(process)
             process.communicate()
             raise
         try:
@@ -127,6 +135,7 @@ class Site:
         finally:
             if process.poll() is None:
                 server.stop()
+            server.kill()  # those who outlived their master, when a test has failed
 
     def files(self) -> dict[str, bytes]:
         """Every file of the folder with its bytes, to compare before and after."""
@@ -144,10 +153,26 @@ class Site:
         """The kept copies of old databases, oldest first."""
         return sorted(self.data.glob("tasks.db.pre-restore-*"))
 
+    def stage(self, snapshot: Path) -> None:
+        """Stage a snapshot by the command; it is pending when this returns."""
+        staged = self.manage("restore_db", str(snapshot), "--yes")
+        assert staged.code == 0, staged.err
+
+    def conclusions(self) -> list[str]:
+        """What came of restores, oldest first: each was applied, refused or blocked."""
+        outcomes = [receipt["outcome"] for receipt in self.receipts()]
+        return [outcome for outcome in outcomes if outcome in ("applied", "refused", "blocked")]
+
     def receipts(self) -> list[dict[str, Any]]:
-        """What came of restores, oldest first."""
+        """What happened to restores, oldest first."""
         path = self.data / "tasks.db.restore-receipts.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def kill_group(process: "subprocess.Popen[str]") -> None:
+    """``kill -9`` a process that leads a group, and all that it has started and are left."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def task_names(database: Path) -> list[str]:

@@ -184,7 +184,30 @@ def test_staff_discard_a_pending_restore_with_the_button(
         WebDriverWait(browser, SECONDS).until(lambda _: confirm.is_displayed())
         press(browser, "#deleteModal form button")
         assert "the pending restore was discarded" in shown(browser)
-        assert site_with_staff.names() == before
+        assert site_with_staff.names() - before == {"tasks.db.restore-receipts.jsonl"}
+
+
+def test_staff_apply_at_once_and_undo_with_the_button(
+    browser: Chrome, site_with_staff: Site, good: Path
+) -> None:
+    with site_with_staff.serving() as server:
+        server.http.headers["Connection"] = "close"
+        log_in(browser, server)
+        browser.get(f"{server.url}/api/v1/restore?apply=now")
+        upload(browser, good)
+        assert "the snapshot is live" in shown(browser)
+        assert server.task_names() == ["restored"]
+        # The snapshot knows no user, so a key undoes it.
+        assert server.api("POST", "restore/undo?apply=now").json()["status"] == "applied"
+        assert server.task_names() == ["live"]
+
+        browser.delete_all_cookies()
+        log_in(browser, server)
+        browser.get(f"{server.url}/api/v1/restore/undo?apply=now")
+        assert "Method Not Allowed" in shown(browser)
+        press(browser, "#post-object-form button")
+        assert "the snapshot is live" in shown(browser)
+        assert server.task_names() == ["restored"]
 
 
 def test_page_is_styled_and_reports_no_error(browser: Chrome, site_with_staff: Site) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -18,7 +19,14 @@ from backups.client import BackupClient
 from backups.conf import conf
 from backups.exceptions import ClientError
 from backups.files import CHUNK_BYTES
-from backups.serializers import describe_discarded, describe_pending, describe_status
+from backups.serializers import (
+    describe_applied,
+    describe_discarded,
+    describe_pending,
+    describe_restores,
+    describe_status,
+)
+from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
 Json = dict[str, Any]
@@ -39,9 +47,13 @@ class Target(Protocol):
 
     def create_snapshot(self) -> AbstractContextManager[NamedSnapshot]: ...
 
-    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json: ...
+    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json: ...
+
+    def undo_restore(self, *, now: bool) -> Json: ...
 
     def get_restore_status(self) -> Json: ...
+
+    def list_restores(self) -> Json: ...
 
     def discard_pending_restore(self) -> Json: ...
 
@@ -57,22 +69,38 @@ class LocalTarget:
             name = services.snapshot_name(snapshot.taken_at)
             yield NamedSnapshot(name, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json:
+    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
         pending = services.stage_restore(
             _read(snapshot, progress),
             staged_by=_user(),
             at_least=os.fstat(snapshot.fileno()).st_size,
         )
-        return _as_json(describe_pending(pending))
+        return self._conclude(pending, now)
+
+    def undo_restore(self, *, now: bool) -> Json:
+        return self._conclude(services.undo_restore(staged_by=_user()), now)
+
+    def apply_now(self, *, sha256: str | None) -> Json:
+        receipt = services.apply_now(applied_by=_user(), sha256=sha256)
+        return _as_json(describe_applied(receipt))
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status()
-        answer = describe_status(status, max_upload_bytes=conf.max_upload_bytes)
-        answer["in_use_by"] = status.present[1:]  # the first is this command itself
-        return _as_json(answer)
+        others = replace(status, present=status.present[1:])  # the first is this command itself
+        return _as_json(describe_status(others, max_upload_bytes=conf.max_upload_bytes))
 
     def discard_pending_restore(self) -> Json:
         return _as_json(describe_discarded(services.discard_pending_restore(discarded_by=_user())))
+
+    def list_restores(self) -> Json:
+        receipts, kept = services.list_receipts(), services.list_kept_copies()
+        return _as_json(describe_restores(receipts, kept))
+
+    def _conclude(self, pending: PendingRestore, now: bool) -> Json:
+        if not now:
+            return _as_json(describe_pending(pending))
+        receipt = services.apply_now(applied_by=_user(), sha256=pending.sha256)
+        return _as_json(describe_applied(receipt, pending.warnings))
 
 
 class RemoteTarget:
@@ -87,14 +115,20 @@ class RemoteTarget:
         with self._client.create_snapshot() as snapshot:
             yield NamedSnapshot(snapshot.name, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, progress: Progress) -> Json:
-        return self._client.stage_restore(snapshot, progress=progress)
+    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
+        return self._client.stage_restore(snapshot, now=now, progress=progress)
+
+    def undo_restore(self, *, now: bool) -> Json:
+        return self._client.undo_restore(now=now)
 
     def get_restore_status(self) -> Json:
         return self._client.get_restore_status()
 
     def discard_pending_restore(self) -> Json:
         return self._client.discard_pending_restore()
+
+    def list_restores(self) -> Json:
+        return self._client.list_restores()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from backups.exceptions import (
     NeedsRestartError,
     NoPendingRestoreError,
     NotEnoughSpaceError,
+    RestoreBlockedError,
     RestoreRefusedError,
 )
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import conclude, set_aside, verify_pending
@@ -44,6 +46,7 @@ def apply_pending_now(
     release: Release,
     seconds: float,
     applied_by: str,
+    sha256: str | None,
     kept_copies: int,
     presence: int | None,
 ) -> Receipt:
@@ -51,6 +54,7 @@ def apply_pending_now(
     Apply the pending restore in one transaction, and return its receipt.
 
     :param seconds: how long writers may be kept waiting.
+    :param sha256: of the snapshot that is meant; None for whichever is pending.
     :param kept_copies: how many kept copies stay; 0 for all.
     :param presence: the descriptor that holds presence, if this process does.
 
@@ -62,6 +66,11 @@ def apply_pending_now(
         if not paths.pending.exists():
             raise NoPendingRestoreError("No restore is pending.")
         manifest = _verify(paths, applied_by, kept_copies)
+        if sha256 not in (None, manifest.snapshot_sha256):
+            raise RestoreBlockedError(
+                "Another restore was staged before this one could be applied.",
+                hint=f"What {manifest.staged_by} staged is pending now.",
+            )
         try:
             _check_needs_no_start(manifest, release)
             request = {
@@ -73,11 +82,20 @@ def apply_pending_now(
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
+            _unmark(paths)
             receipt = make_receipt(
                 datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
             )
             conclude(paths, receipt, kept_copies=kept_copies)
             raise
+
+
+def _unmark(paths: StorePaths) -> None:
+    """The try did not come through; a later change of the schema must not look as if it had."""
+    with suppress(OSError):  # gone by now, or a full disk: then the next start does it
+        manifest = find_manifest(paths)
+        if manifest is not None and manifest.overwrites is not None:
+            replace(manifest, overwrites=None).write(paths)
 
 
 def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:
@@ -146,6 +164,7 @@ def _read(verdict: dict[str, Any]) -> Receipt:
             verdict["error"],
             needed_bytes=verdict["needed_bytes"],
             free_bytes=verdict["free_bytes"],
+            hint="It stays pending: a restart applies it without that room, or free some first.",
         )
     raise NeedsRestartError(verdict["error"])
 

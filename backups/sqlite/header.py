@@ -6,11 +6,14 @@ Source: https://www.sqlite.org/fileformat2.html#the_database_header
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from backups.exceptions import NotADatabaseError, WrongLengthError
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
+VERSIONS = slice(18, 20)  # who may write the file, and who may read it
+ROLLBACK_JOURNAL, WAL = 1, 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Header:
         if page_size < 512 or page_size & (page_size - 1):
             raise NotADatabaseError(
                 f"The file is not a SQLite database: its header has the page size {page_size}."
+            )
+        if not set(head[VERSIONS]) <= {ROLLBACK_JOURNAL, WAL}:
+            raise NotADatabaseError(
+                "The file is of a format that SQLite does not write: its header has the versions"
+                f" {head[18]} and {head[19]}."
             )
         # The count is to be trusted only if the change counter (24) was stored with it (92).
         count = int.from_bytes(head[28:32], "big")
@@ -68,3 +76,20 @@ def check_header(descriptor: int) -> None:
     """
     head = os.pread(descriptor, HEADER_BYTES, 0)
     Header.parse(head).check_length(os.fstat(descriptor).st_size)
+
+
+def use_rollback_journal(database: Path) -> bool:
+    """
+    Take the mark of WAL mode from a closed database that has no WAL beside it: that is all there
+    is to it, and no program that opens it will put a WAL there. Returns whether it had one.
+
+    :raises OSError: the file can't be written.
+    """
+    descriptor = os.open(database, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        marked = WAL in os.pread(descriptor, HEADER_BYTES, 0)[VERSIONS]
+        if marked:
+            os.pwrite(descriptor, bytes([ROLLBACK_JOURNAL] * 2), VERSIONS.start)
+        return marked
+    finally:
+        os.close(descriptor)

@@ -5,110 +5,195 @@ The file is not trusted. A page that makes SQLite crash, loop or eat memory ends
 not a worker of the site. Prints one JSON object, the verdict; its caller trusts nothing else,
 since an exit code can be lost to a parent that reaps every child.
 
-Opened read-only and immutable: no lock, no sidecar, not one byte changed.
+The file is opened for writing, although a check writes nothing: SQLite checks no CHECK
+constraint on a read-only connection. Rows that are to be cleared go first, so that what is
+checked is what will be kept. What a check writes is that, and the two bytes of its header that
+turn a WAL database without a WAL into one file.
 
 Sources: https://www.sqlite.org/security.html (defence against hostile files),
 https://www.sqlite.org/pragma.html#pragma_integrity_check
 """
 
 import json
-import re
-import resource
+import os
 import sqlite3
 import sys
+from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backups.sqlite.connection import connect
+from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.rebuilding import find_unbuildable
+from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.schema import Schema, fold, quote, read_schema
+from backups.sqlite.verdict import Question, Verdict
 
-MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
-REFUSED_BY_SYSTEM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+UNREAD = (  # of the disk, and not of what is in the file
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_FSTAT,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_CANTOPEN,
+)
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
+MOST_LETTERS = 300  # of one finding, which may quote the file
+MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
+MIGRATIONS = "django_migrations"
+COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
+MIGRATION_COLUMNS = ("id", "app", "name")
+NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(question: Question) -> Verdict:
     """
-    Check a database, and tell what is in it.
+    Check a database, tell what is in it, and clear what is to be cleared.
 
-    :returns: ``damage`` and ``broken_references`` (lists of sentences, empty when whole),
-        ``tables`` (names), ``migrations`` (``app.name`` of each row, or None without the table).
-    :raises sqlite3.Error: if SQLite can't read the file at all.
+    :raises sqlite3.Error: if SQLite can't read the file at all; it may be half cleared then.
     """
-    connection = connect(path, mode="immutable")
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    verdict = Verdict(changed=use_rollback_journal(Path(question.path)))
+    sandbox = Sandbox(Path(question.path), seconds=question.seconds)
     try:
-        _distrust(connection)
-        tables = _tables(connection)
-        return {
-            "damage": _damage(connection),
-            "broken_references": _broken_references(connection),
-            "tables": tables,
-            "migrations": _migrations(connection) if "django_migrations" in tables else None,
-        }
+        _inspect(sandbox, question, verdict)
+    except sqlite3.Error as error:
+        verdict.is_late = sandbox.is_late
+        verdict.intruder = sandbox.intruder
+        verdict.damage = [_sentence(f"SQLite can't read it: {error}")]
+        if getattr(error, "sqlite_errorcode", 0) in UNREAD:
+            verdict.unread = _sentence(error)
     finally:
-        connection.close()
+        sandbox.close()
+    return verdict
 
 
-def _distrust(connection: sqlite3.Connection) -> None:
-    for pragma in (
-        "trusted_schema=OFF",  # no function or virtual table from the file's own schema
-        "cell_size_check=ON",
-        "query_only=ON",
-        "temp_store=MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+def _inspect(sandbox: Sandbox, question: Question, verdict: Verdict) -> None:
+    connection = sandbox.connection
+    schema = read_schema(connection)
+    verdict.cleared = _clear(connection, question.clear, schema)
+    verdict.changed = verdict.changed or verdict.cleared > 0
+    verdict.damage = _damage(sandbox, question.functions) or _schema_damage(sandbox, schema)
+    if verdict.damage:
+        return
+    verdict.broken_references = _broken_references(connection)
+    verdict.tables = _columns(connection, schema)
+    verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
+    _read_migrations(connection, verdict)
+    verdict.account_is_missing = _is_missing(connection, question.account, verdict.tables)
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    return [
-        name
-        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    ]
+def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Schema) -> int:
+    """Remove every row of these tables, as far as they are there. Returns how many there were."""
+    cleared = 0
+    names = {fold(name): name for name in schema.tables}
+    for table in tables:
+        name = quote(names.get(fold(table), ""))
+        if fold(table) in names and connection.execute(f"SELECT 1 FROM {name}").fetchone():  # noqa: S608
+            cleared += connection.execute(f"DELETE FROM {name}").rowcount  # noqa: S608
+    return cleared
 
 
-def _damage(connection: sqlite3.Connection) -> list[str]:
+def _damage(sandbox: Sandbox, functions: str) -> list[str]:
+    """A schema may use SQL functions of the site: they are brought only where they are needed."""
+    try:
+        return _integrity(sandbox.connection)
+    except sqlite3.OperationalError as error:
+        if not functions or not any(words in str(error) for words in NO_FUNCTION):
+            raise
+    sandbox.bring_functions(functions)
+    return _integrity(sandbox.connection)
+
+
+def _integrity(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(f"PRAGMA integrity_check({MOST_FINDINGS})").fetchall()
-    return [] if rows == [("ok",)] else [str(finding) for (finding,) in rows]
+    return [] if rows == [("ok",)] else [_sentence(finding) for (finding,) in rows]
 
 
-def _is_of_the_disk(finding: str) -> bool:
-    """Whether a page could not be read, which says nothing of what is in it."""
-    codes = re.findall(r"unable to get the page. error code=(\d+)", finding)
-    return any(int(code) & 0xFF in REFUSED_BY_SYSTEM for code in codes)
+def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
+    """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
+    if unreadable := [name for name in schema.tables if "\ufffd" in name]:
+        return [_sentence(f"the name of the table {unreadable[0]} is no UTF-8")]
+    counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
+    counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
+    if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
+        return [_sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
+    if unbuildable := find_unbuildable(schema, sandbox.prepare):
+        name, reason = unbuildable
+        return [_sentence(f"the table {name} could not be made anew: {reason}")]
+    return []
 
 
 def _broken_references(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute("PRAGMA foreign_key_check").fetchmany(MOST_FINDINGS)
     return [
-        f"row {rowid} of {table} refers to a row of {parent} that is not there"
+        _sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
         for table, rowid, parent, _ in rows
     ]
 
 
-def _migrations(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
-    return [f"{app}.{name}" for app, name in rows]
+def _columns(connection: sqlite3.Connection, schema: Schema) -> dict[str, list[str]]:
+    """The columns of each real table, generated ones too. All names are folded."""
+    return {
+        fold(name): [fold(str(row[1])) for row in connection.execute(_table_info(name))]
+        for name in schema.tables
+        if "\0" not in name  # no statement can name it
+    }
 
 
-def _limit_resources() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a check writes nothing
-    if sys.platform == "linux":  # elsewhere the limit on address space is not kept
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+def _table_info(table: str) -> str:
+    return f"PRAGMA table_xinfo({quote(table)})"
 
 
-def main(path: str) -> None:
-    """Print the verdict on ``path`` as one JSON object."""
-    _limit_resources()
+def _read_migrations(connection: sqlite3.Connection, verdict: Verdict) -> None:
+    columns = verdict.tables.get(MIGRATIONS)
+    if columns is None:
+        return
+    verdict.migrations_lack = [name for name in MIGRATION_COLUMNS if name not in columns]
+    if not verdict.migrations_lack:
+        rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
+        verdict.migrations = list(dict.fromkeys(_clip(f"{app}.{name}") for app, name in rows))
+
+
+def _is_missing(
+    connection: sqlite3.Connection,
+    account: tuple[str, str, str] | None,
+    tables: dict[str, list[str]],
+) -> bool:
+    if account is None:
+        return False
+    table, column, value = account
+    if fold(column) not in tables.get(fold(table), []):
+        return True
+    query = f"SELECT 1 FROM {quote(table)} WHERE {quote(column)} = ?"  # noqa: S608
+    return connection.execute(query, (value,)).fetchone() is None
+
+
+def _sentence(finding: object) -> str:
+    """One line of a bounded length that can be shown, whatever the file has put into it."""
+    return _clip(" ".join(str(finding).split()))
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
+
+
+def _answer(question: Question) -> str:
     try:
-        verdict = inspect(Path(path))
-        if any(map(_is_of_the_disk, verdict["damage"])):
-            verdict = {"unread": "disk I/O error"}
-    except (sqlite3.Error, MemoryError) as error:
-        verdict = {"damage": [f"SQLite can't read it: {error or 'out of memory'}"]}
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSED_BY_SYSTEM:
-            verdict = {"unread": str(error)}
-    sys.stdout.write(json.dumps(verdict))
+        limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
+        answer = json.dumps(asdict(inspect(question)))
+    except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
+        return _refusal(str(error) or "it takes too much memory")
+    if len(answer) > MOST_BYTES:
+        return _refusal("its schema or its list of migrations is too long")
+    return answer
+
+
+def _refusal(reason: str) -> str:
+    return json.dumps(asdict(Verdict(damage=[_sentence(f"SQLite can't read it: {reason}")])))
+
+
+def main(question: str) -> None:
+    """Print the verdict, the answer to a ``Question`` in JSON, as one JSON object."""
+    words: dict[str, Any] = json.loads(question)
+    sys.stdout.write(_answer(Question(**words)))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Manifest:
     migrations: tuple[str, ...]  # ``app.name`` of all that were applied in it
     historic: tuple[str, ...] = ()  # of these, what the live database had too when it was staged
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
+    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is
     overwrites: int | None = None  # the live schema_version once this has been written into it
 
@@ -66,6 +67,7 @@ class Manifest:
                     "migrations": tuple(fields["migrations"]),
                     "historic": tuple(fields["historic"]),
                     "migrated": tuple(fields["migrated"]),
+                    "warnings": tuple(fields.get("warnings", ())),
                 }
             )
         except (FileNotFoundError, ValueError, TypeError, KeyError):

@@ -87,6 +87,14 @@ def _record(paths: StorePaths, receipt: Receipt) -> bool:
 
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
-    """A restore that is blocked in the same way at each start needs one receipt, not many."""
+    """
+    A restore that is blocked in the same way at each start needs one receipt, not many. What
+    somebody asked for is told each time.
+    """
     last = last_conclusion(paths)
-    return last is None or (last.outcome, last.reason) != (receipt.outcome, receipt.reason)
+    same = last is not None and (last.outcome, last.reason, last.staged_at) == (
+        receipt.outcome,
+        receipt.reason,
+        receipt.staged_at,
+    )
+    return receipt.by is not None or not same

@@ -11,14 +11,15 @@ by kill -9, so there are no stale ones; the lock file itself stays.
 Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
 """
 
-import contextlib
-import errno
 import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 from backups.sqlite import locks
+from backups.sqlite.lock_file import open_lock
+
+LONGEST_COMMAND = 120  # characters: enough to tell what it is; the argument of -c is a program
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Presence:
     """
     This process's hold on one database: outside, present (shared with others), or alone.
 
-    Forked children get a hold of their own, without a gap.
+    Forked children get a hold of their own, without a gap. One that can't, or of whose fork
+    Python is not told (a fork in C), shares its parent's: it is present under the parent's pid,
+    and never alone.
     """
 
     def __init__(self, lock: Path, *, owner_of: Path | None = None) -> None:
@@ -45,6 +48,7 @@ class Presence:
         self._owner_of = owner_of
         self._descriptor: int | None = None
         self._is_alone = False
+        self._taken_by = 0  # the pid whose hold it is; not ours if we inherited it
         _presences.add(self)
 
     @property
@@ -66,9 +70,9 @@ class Presence:
         :raises OSError: if the lock file can't be opened, e.g. in a read-only folder.
         """
         if self._descriptor is None:
-            descriptor = _open_lock(self._lock, self._owner_of)
+            descriptor = open_lock(self._lock, self._owner_of)
             locks.share(descriptor)
-            self._descriptor = descriptor
+            self._descriptor, self._taken_by = descriptor, os.getpid()
 
     def try_alone(self) -> bool:
         """
@@ -77,12 +81,15 @@ class Presence:
         :raises OSError: if the lock file can't be opened.
         """
         if self._descriptor is not None:
+            if self._is_inherited:
+                return False  # the parent is present by this same lock, which would not refuse us
             self._is_alone = locks.try_exclusive(self._descriptor, keep_shared=True)
             return self._is_alone
-        descriptor = _open_lock(self._lock, self._owner_of)
+        descriptor = open_lock(self._lock, self._owner_of)
         try:
             if locks.try_exclusive(descriptor, keep_shared=False):
-                self._descriptor, self._is_alone = descriptor, True
+                self._descriptor, self._taken_by = descriptor, os.getpid()
+                self._is_alone = True
         finally:
             if not self._is_alone:
                 os.close(descriptor)
@@ -97,7 +104,8 @@ class Presence:
         """
         assert self._descriptor is not None
         try:
-            locks.step_down(self._descriptor)
+            if not self._is_inherited:  # or it would be the parent, at work, that steps down
+                locks.step_down(self._descriptor)
         except OSError:
             self.leave()
             self.join()
@@ -113,7 +121,10 @@ class Presence:
         """Who else is present, as far as the system tells. Reads only."""
         if self._descriptor is None:
             return []
-        return [Holder(pid, _command(pid)) for pid in sorted(locks.holders(self._descriptor))]
+        pids = locks.holders(self._descriptor)
+        if self._is_inherited:
+            pids.add(self._taken_by)  # the system does not list a lock to who has it
+        return [Holder(pid, _command(pid)) for pid in sorted(pids)]
 
     def everybody(self) -> list[Holder]:
         """Who is present, this process included if it is. Reads only."""
@@ -121,23 +132,27 @@ class Presence:
             return []
         return [Holder(os.getpid(), _command(os.getpid())), *self.others()]
 
+    @property
+    def _is_inherited(self) -> bool:
+        return self._descriptor is not None and self._taken_by != os.getpid()
+
     def _rejoin_after_fork(self) -> None:
         """
         Swap the inherited descriptor for one of our own; the inherited lock covers the gap.
 
         A child of a process that is alone keeps the inherited one: it would wait for its parent,
-        which may be waiting for it. It then counts as present under its parent's pid.
+        which may be waiting for it.
         """
         if self._descriptor is None or self._is_alone:
             return
         inherited = self._descriptor
         try:
-            self._descriptor = _open_lock(self._lock, self._owner_of)
-            locks.share(self._descriptor)
+            descriptor = open_lock(self._lock, self._owner_of)
+            locks.share(descriptor)
         except OSError:
-            self._descriptor = inherited  # the parent's hold, rather than none
-        else:
-            os.close(inherited)
+            return  # the parent's hold, rather than none
+        self._descriptor, self._taken_by = descriptor, os.getpid()
+        os.close(inherited)
 
 
 _presences: "weakref.WeakSet[Presence]" = weakref.WeakSet()
@@ -151,42 +166,12 @@ def _rejoin_all_after_fork() -> None:
 os.register_at_fork(after_in_child=_rejoin_all_after_fork)
 
 
-def _open_lock(path: Path, owner_of: Path | None) -> int:
-    """Open the lock file, creating it if need be, and make sure that the name is still ours."""
-    while True:
-        descriptor = _open_or_create(path, owner_of)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        os.close(descriptor)
-
-
-def _open_or_create(path: Path, owner_of: Path | None) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return _create(path, owner_of)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # enough to be present, not to apply
-
-
-def _create(path: Path, owner_of: Path | None) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if owner_of is not None:
-        with contextlib.suppress(OSError):  # not ours to give away: others then see their own error
-            like = os.stat(owner_of)
-            os.fchmod(descriptor, like.st_mode & 0o666)
-            if os.geteuid() == 0:  # or the server could not open what root's command made
-                os.fchown(descriptor, like.st_uid, like.st_gid)
-    return descriptor
-
-
 def _command(pid: int) -> str:
-    """The command line of a process of our own namespace."""
+    """The command line of a process of our own namespace, on one line that is not too long."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-            return cmdline.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            words = cmdline.read().replace(b"\0", b" ").decode("utf-8", "replace").split()
     except OSError:
         return ""
+    command = " ".join(words)
+    return command if len(command) <= LONGEST_COMMAND else f"{command[:LONGEST_COMMAND]}…"

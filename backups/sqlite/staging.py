@@ -15,6 +15,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.temporary import Temporary, owned, temporary_file
-from backups.sqlite.validation import check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot
 
 
 def stage(
@@ -44,6 +45,7 @@ def stage(
     at_least: int,
     check_seconds: float,
     release: Release,
+    account: str | None = None,
     undoes: str | None = None,
 ) -> Manifest:
     """
@@ -58,23 +60,28 @@ def stage(
         check_room(paths, at_least, max_bytes=max_bytes)
         with temporary_file(paths, "incoming") as incoming:
             size, sha256 = _receive(incoming, chunks, paths, max_bytes)
-            historic = release.historic()
+            live = release.read_live()
             contents = check_snapshot(
                 incoming.descriptor,
                 incoming.path,
                 seconds=check_seconds,
                 release=release,
-                historic=historic,
+                historic=live.migrations,
+                clear=release.session_tables(),
+                account=account,
             )
+            # What a kept copy has was this site's own, whatever a restore has put in its place.
+            warnings = () if undoes else release.check_programs(contents.programs, live)
             manifest = Manifest(
-                size=size,
-                sha256=sha256,
+                size=os.fstat(incoming.descriptor).st_size,
+                sha256=files.sha256(incoming.path) if contents.changed else sha256,
                 snapshot_size=size,
                 snapshot_sha256=sha256,
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=tuple(sorted(historic.intersection(contents.migrations))),
+                historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
+                warnings=(*warnings, *_warn_of_account(account, contents)),
                 undoes=undoes,
             )
             files.sync(incoming.descriptor)
@@ -136,19 +143,15 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
 def _earlier(paths: StorePaths) -> Iterator[Path | None]:
     """A second name for what is pending, to go back to; None without it, or without links."""
     earlier = paths.temporary("earlier")
-    try:
-        files.link(paths.pending, earlier)
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
-            raise
-        yield None
-        return
-    try:
-        with owned(earlier):
-            yield earlier
-    except OSError:
-        files.unlink(earlier)  # it could not be owned; without it there is nothing to do here
-        raise
+    has_link = True
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(owned(paths.pending, earlier, files.link))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
+                raise
+            has_link = False
+        yield earlier if has_link else None
 
 
 def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
@@ -184,18 +187,12 @@ def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
 def _take_away(paths: StorePaths) -> None:
     """Rename it, so that there is a way back until the folder is synced."""
     earlier = paths.temporary("earlier")
-    files.replace(paths.pending, earlier)
-    try:
-        with owned(earlier):
-            try:
-                files.sync_folder(paths.folder)
-            except OSError:
-                files.replace(earlier, paths.pending)
-                raise
-    except OSError:
-        if earlier.exists():  # it could not be owned
+    with owned(paths.pending, earlier, files.replace):
+        try:
+            files.sync_folder(paths.folder)
+        except OSError:
             files.replace(earlier, paths.pending)
-        raise
+            raise
 
 
 def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
@@ -230,6 +227,12 @@ def _receive(
         except OSError as error:
             raise _explain(error, paths, size) from error
     return size, digest.hexdigest()
+
+
+def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:
+    if account is None or not contents.account_is_missing:
+        return ()
+    return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
 
 
 def _explain(

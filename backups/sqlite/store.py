@@ -60,7 +60,13 @@ class SqliteBackupStore(BackupStore):
     # Stage, discard, status
 
     def stage_restore(
-        self, chunks: Iterable[bytes], *, staged_by: str, max_bytes: int, at_least: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
     ) -> PendingRestore:
         manifest = staging.stage(
             self._paths,
@@ -70,6 +76,7 @@ class SqliteBackupStore(BackupStore):
             at_least=at_least,
             check_seconds=self._check_seconds,
             release=self._release,
+            account=account,
         )
         return self._describe(manifest)
 
@@ -112,13 +119,14 @@ class SqliteBackupStore(BackupStore):
 
     # Apply while others go on
 
-    def apply_now(self, *, applied_by: str) -> Receipt:
+    def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
         try:
             return apply_pending_now(
                 self._paths,
                 release=self._release,
                 seconds=self._live_seconds,
                 applied_by=applied_by,
+                sha256=sha256,
                 kept_copies=self._kept_copies,
                 presence=self._presence.descriptor,
             )
@@ -233,6 +241,7 @@ class SqliteBackupStore(BackupStore):
             staged_at=manifest.staged_at,
             staged_by=manifest.staged_by,
             migrations=self._plan_or_nothing(manifest.migrations),
+            warnings=manifest.warnings,
             undoes=manifest.undoes,
         )
 

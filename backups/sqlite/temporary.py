@@ -55,24 +55,23 @@ def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
 
 
 @contextlib.contextmanager
-def owned(path: Path) -> Iterator[None]:
+def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterator[None]:
     """
-    Own a file that has just got a temporary name; in the end the name goes, if it is there.
+    Give a file a temporary name and own it for the block; then the name goes, if it is there.
 
-    :raises OSError: it can't be owned; the name stays, and the block was not begun.
+    The file is locked before it has that name, or the sweep of a start could fall between.
+
+    :param give: ``files.link`` or ``files.replace``.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-        os.close(descriptor)
-        raise
-    try:
+        give(file, name)
         yield
     finally:
         os.close(descriptor)
         with contextlib.suppress(OSError):  # a start sweeps what stays
-            files.unlink(path)
+            files.unlink(name)
 
 
 def sweep(paths: StorePaths) -> list[Path]:

@@ -2,10 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from backups.child import last_line, run_module
 from backups.exceptions import (
@@ -14,9 +13,12 @@ from backups.exceptions import (
     DamagedSnapshotError,
     ForeignDatabaseError,
     StoreFolderError,
+    UnknownSchemaError,
 )
 from backups.sqlite.header import check_header
 from backups.sqlite.release import Release
+from backups.sqlite.schema import Program
+from backups.sqlite.verdict import Question, Verdict
 
 
 @dataclass(frozen=True)
@@ -24,67 +26,125 @@ class Contents:
     """What a whole snapshot says of itself."""
 
     migrations: tuple[str, ...]  # ``app.name`` of every migration that was applied, in order
-    tables: frozenset[str]
+    tables: Mapping[str, frozenset[str]]  # of each real table its columns; names are folded
+    programs: tuple[Program, ...]  # its triggers, views and virtual tables
+    cleared: int  # rows that the check has removed
+    changed: bool  # whether the bytes are not those that were to be checked any more
+    account_is_missing: bool
 
 
 def check_snapshot(
-    descriptor: int, path: Path, *, seconds: float, release: Release, historic: Collection[str]
+    descriptor: int,
+    path: Path,
+    *,
+    seconds: float,
+    release: Release,
+    historic: Collection[str],
+    clear: Collection[str] = (),
+    account: str | None = None,
 ) -> Contents:
     """
-    Check an untrusted file, and say what is in it. Reads only.
+    Check an untrusted file of our own, and say what is in it.
 
-    In order: the header, the length, ``integrity_check``, ``foreign_key_check``, the presence
-    of ``django_migrations``, that no migration is newer than this release, that no table is
-    missing.
+    In order: the header, the length, ``integrity_check``, ``foreign_key_check``, the table
+    ``django_migrations``, that no migration is newer than this release, that no table or
+    column is missing.
+
+    The file is left in rollback-journal mode, without the rows of ``clear``; whatever of it has
+    to be changed for that is changed before it is checked, so what passes is what is there now.
+    If a check fails, the file may be half changed: throw it away.
 
     :param descriptor: the open file; ``path`` is its name, for the child.
     :param seconds: wall clock time that SQLite's checks may take.
     :param historic: migrations that count as known, because the live database has them.
+    :param clear: tables whose rows are to be removed, as far as they are there.
+    :param account: a name to look for among the accounts.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
     :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     """
-    contents = _read_whole(descriptor, path, seconds)
+    question = Question(
+        str(path),
+        seconds,
+        clear=tuple(clear),
+        account=None if account is None else (*release.account_column(), account),
+        functions=release.functions(),
+    )
+    contents = _read_whole(descriptor, question)
     release.check_known(contents.migrations, historic)
     release.check_tables(contents.migrations, contents.tables)
     return contents
 
 
-def _read_whole(descriptor: int, path: Path, seconds: float) -> Contents:
+def _read_whole(descriptor: int, question: Question) -> Contents:
     check_header(descriptor)
-    verdict = _ask_child(path, seconds)
-    if reason := verdict.get("unread"):
-        raise StoreFolderError(f"{path} could not be read to be checked: {reason}.")
-    if verdict["damage"]:
+    verdict = _ask_child(question)
+    if verdict.is_late:
+        raise _too_late(question.seconds)
+    if verdict.intruder:
+        raise UnknownSchemaError(
+            f"The snapshot has a trigger on its login sessions, {verdict.intruder}, which would"
+            " run when they are removed."
+        )
+    if verdict.unread:
+        raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")
+    if verdict.damage:
         raise DamagedSnapshotError(
-            f"The file fails SQLite's integrity check: {_list(verdict['damage'])}."
+            f"The file fails SQLite's integrity check: {_list(verdict.damage)}."
         )
-    if verdict["broken_references"]:
+    if verdict.broken_references:
         raise BrokenReferencesError(
-            f"The file fails SQLite's foreign key check: {_list(verdict['broken_references'])}."
+            f"The file fails SQLite's foreign key check: {_list(verdict.broken_references)}."
         )
-    if verdict["migrations"] is None:
+    check_header(descriptor)  # once more, for what was changed
+    return _describe(verdict)
+
+
+def _describe(verdict: Verdict) -> Contents:
+    if verdict.migrations_lack:
+        raise ForeignDatabaseError(
+            "The file is a SQLite database, but not one of this site: its table django_migrations"
+            f" lacks the column {verdict.migrations_lack[0]}."
+        )
+    if verdict.migrations == []:
+        raise ForeignDatabaseError(
+            "The file is a SQLite database, but not one of this site: its table django_migrations"
+            " is empty."
+        )
+    if verdict.migrations is None:
         raise ForeignDatabaseError(
             "The file is a SQLite database, but not one of this site: it has no table"
             " django_migrations."
         )
-    return Contents(tuple(verdict["migrations"]), frozenset(verdict["tables"]))
+    return Contents(
+        migrations=tuple(verdict.migrations),
+        tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
+        programs=tuple(Program(*words) for words in verdict.programs),
+        cleared=verdict.cleared,
+        changed=verdict.changed,
+        account_is_missing=verdict.account_is_missing,
+    )
 
 
-def _ask_child(path: Path, seconds: float) -> dict[str, Any]:
+def _ask_child(question: Question) -> Verdict:
     """Run the checks in a child, whose word on stdout counts and not its exit code."""
     try:
-        child = run_module("backups.sqlite.integrity", str(path), seconds=seconds)
+        child = run_module(
+            "backups.sqlite.integrity", json.dumps(asdict(question)), seconds=question.seconds
+        )
     except subprocess.TimeoutExpired:
-        raise CheckTimedOutError(
-            f"The check of the file was stopped: it did not end within {seconds:g} seconds."
-        ) from None
+        raise _too_late(question.seconds) from None
     try:
-        verdict: dict[str, Any] = json.loads(child.stdout)
-    except ValueError:
+        return Verdict(**json.loads(child.stdout))
+    except (ValueError, TypeError):
         raise DamagedSnapshotError(
             f"SQLite could not check the file: the check ended with {_ending(child)}."
         ) from None
-    return verdict
+
+
+def _too_late(seconds: float) -> CheckTimedOutError:
+    return CheckTimedOutError(
+        f"The check of the file was stopped: it did not end within {seconds:g} seconds."
+    )
 
 
 def _ending(child: "subprocess.CompletedProcess[bytes]") -> str:

@@ -89,6 +89,17 @@ def large(path: Path, *names: str, rows: int = 20_000) -> Path:
     return path
 
 
+def with_sessions(path: Path, *keys: str) -> Path:
+    """A database in which somebody is logged in."""
+    healthy(path, "row")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE sessions (key TEXT PRIMARY KEY, expires TEXT)")
+        connection.execute("CREATE INDEX sessions_by_time ON sessions (expires)")
+        connection.executemany("INSERT INTO sessions VALUES (?, ?)", [(key, key) for key in keys])
+        connection.commit()
+    return path
+
+
 # Databases that a killed process left
 
 
@@ -246,6 +257,68 @@ def newer(path: Path) -> Path:
 def missing_table(path: Path) -> Path:
     """Lacks a table that its migrations promise."""
     return _changed(healthy(path), "DROP TABLE prices;")
+
+
+def other_migrations(path: Path) -> Path:
+    """Its table of migrations is another framework's."""
+    return _changed(
+        healthy(path),
+        "DROP TABLE django_migrations; CREATE TABLE django_migrations (id INTEGER, version TEXT);",
+    )
+
+
+def broken_check(path: Path) -> Path:
+    """A row breaks a CHECK, at which SQLite looks only in a file that it may write."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade CHECK (grade > 0));"
+        " PRAGMA ignore_check_constraints=ON; INSERT INTO grades (grade) VALUES (-1);",
+    )
+
+
+def lost_counter(path: Path) -> Path:
+    """A table counts its rows, and the counter has another name; SQLite's check says nothing."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade);"
+        " PRAGMA writable_schema=ON; UPDATE sqlite_schema SET name = 'counters',"
+        " tbl_name = 'counters', sql = 'CREATE TABLE counters (name, seq)'"
+        " WHERE name = 'sqlite_sequence';",
+    )
+
+
+def odd_counter(path: Path) -> Path:
+    """The table of counters has a column too many, and no row can be added to what it counts."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (id INTEGER PRIMARY KEY AUTOINCREMENT, grade);"
+        " PRAGMA writable_schema=ON; UPDATE sqlite_schema"
+        " SET sql = 'CREATE TABLE sqlite_sequence (name, seq, x)' WHERE name = 'sqlite_sequence';",
+    )
+
+
+def unknown_function(path: Path) -> Path:
+    """A column is made by a function that nobody knows; SQLite's check says nothing."""
+    with closing(sqlite3.connect(healthy(path))) as connection:
+        connection.create_function("harm", 1, lambda value: value, deterministic=True)
+        connection.execute("CREATE TABLE grades (grade, fine AS (harm(grade)) STORED)")
+    return path
+
+
+def name_that_is_no_text(path: Path) -> Path:
+    """The name of a table is no UTF-8, and neither Python nor Django can list the tables."""
+    return _changed(
+        healthy(path),
+        "CREATE TABLE grades (a); PRAGMA writable_schema=ON; UPDATE sqlite_schema"
+        " SET name = CAST(x'fffefd' AS TEXT), tbl_name = CAST(x'fffefd' AS TEXT),"
+        " sql = CAST(x'435245415445205441424c452022fffefd2220286129' AS TEXT)"
+        " WHERE name = 'grades';",
+    )
+
+
+def no_migration(path: Path) -> Path:
+    """Not one migration was applied: all would run, over tables that are there."""
+    return _changed(healthy(path), "DELETE FROM django_migrations;")
 
 
 def slow_to_check(path: Path) -> Path:

@@ -11,7 +11,7 @@ import functools
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,14 @@ from typing import Any
 from unittest import mock
 
 from backups import files
-from backups.exceptions import MissingTablesError, NewerSnapshotError, RestoreRefusedError
+from backups.exceptions import (
+    MissingTablesError,
+    NewerSnapshotError,
+    RestoreRefusedError,
+    UnknownSchemaError,
+)
+from backups.sqlite.release import Live
+from backups.sqlite.schema import Program
 from tests.backups import builders
 
 DURABLE_STEPS = (
@@ -43,25 +50,46 @@ class FakeRelease:
     """A release that knows the migrations of ``builders``, and migrates by SQL."""
 
     live: frozenset[str] = frozenset()
+    programs: frozenset[Program] | None = None
+    sessions: tuple[str, ...] = ("sessions",)
     migrated: list[Path] = field(default_factory=list)
     fails: bool = False
 
-    def historic(self) -> frozenset[str]:
-        """Those that the live database has."""
-        return self.live
+    def read_live(self) -> Live:
+        """What a test says that the live database has."""
+        return Live(self.live, self.programs)
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """As the real one does."""
         if unknown := set(applied) - set(builders.MIGRATIONS) - set(historic):
             raise NewerSnapshotError(f"unknown: {sorted(unknown)}")
 
-    def check_tables(self, applied: Collection[str], tables: Collection[str]) -> None:
-        """As the real one does."""
+    def check_tables(self, applied: Collection[str], tables: Mapping[str, Collection[str]]) -> None:
+        """As the real one does, of tables only."""
         promised = {"owners", "items"} if "shop.0001_initial" in applied else set()
         if "shop.0002_prices" in applied:
             promised.add("prices")
         if missing := promised - set(tables):
             raise MissingTablesError(f"missing: {sorted(missing)}")
+
+    def check_programs(self, found: Collection[Program], live: Live) -> tuple[str, ...]:
+        """As the real one does."""
+        unknown = set(found) - (live.programs or set())
+        if unknown and live.programs is not None:
+            raise UnknownSchemaError(f"unknown: {sorted(unknown)}")
+        return (f"not known: {len(unknown)}",) if unknown else ()
+
+    def session_tables(self) -> tuple[str, ...]:
+        """One of its own."""
+        return self.sessions
+
+    def account_column(self) -> tuple[str, str]:
+        """Owners may log in."""
+        return "owners", "name"
+
+    def functions(self) -> str:
+        """None of its own."""
+        return ""
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """What is missing."""

@@ -121,7 +121,8 @@ def test_snapshot_of_any_page_size_and_journal_mode_becomes_live(
     )
     store.stage(snapshot)
     assert start(store).outcome == "applied"
-    assert store.database.read_bytes() == snapshot.read_bytes()
+    content = snapshot.read_bytes()
+    assert store.database.read_bytes() == content[:18] + b"\1\1" + content[20:]
     assert store.items() == ["new"]
 
 
@@ -310,10 +311,14 @@ def test_pending_file_that_was_not_staged_like_this_is_refused(how: str, store: 
 
 def test_pending_file_that_a_program_wrote_to_is_refused_with_its_wal(tmp_path: Path) -> None:
     store = new_store(tmp_path)
-    store.stage(builders.healthy(tmp_path / "wal.db", "new", journal_mode="wal"))
-    builders.in_killed_process(
-        lambda: builders.add(sqlite3.connect(store.paths.pending), "by hand")
-    )
+    store.stage(builders.healthy(tmp_path / "snapshot.db", "new"))
+
+    def write() -> None:
+        connection = sqlite3.connect(store.paths.pending)
+        connection.execute("PRAGMA journal_mode=WAL")
+        builders.add(connection, "by hand")
+
+    builders.in_killed_process(write)
     builders.healthy(store.database, "old")
     before = store.folder()
     refused = check_refused(store, start(store), before, "was opened by a program")

@@ -229,7 +229,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
 ) -> None:
     large = copy_site(local, tmp_path / "large")
     add_ballast(large.database, LARGE)
-    before = large.files()
+    before = large.names()
     process = start(large, "backup", "-o", str(folder / "mine.db"))
     until(lambda: names(folder) == ["mine.db.part"])
     process.send_signal(number)
@@ -237,7 +237,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
     assert (ended.out, ended.code) == ("", 130), ended.err
     assert "Interrupted. Nothing was left behind." in ended.err
     assert names(folder) == []
-    assert large.files() == before
+    assert large.names() == before
 
 
 def test_closed_terminal_does_not_stop_what_nohup_started(local: Site, folder: Path) -> None:

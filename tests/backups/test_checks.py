@@ -24,8 +24,18 @@ WRONG: list[tuple[str, Any, str]] = [
     ("BACKUPS_NAME", "日本", "E002"),  # a header can't carry it as a file name
     *(
         (f"BACKUPS_{name}", value, number)
-        for name, number in (("MAX_UPLOAD_BYTES", "E003"), ("CHECK_SECONDS", "E004"))
+        for name, number in (
+            ("MAX_UPLOAD_BYTES", "E003"),
+            ("CHECK_SECONDS", "E004"),
+            ("LIVE_SECONDS", "E008"),
+        )
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
+    ),
+    *(("BACKUPS_KEPT_COPIES", value, "E007") for value in (-1, 1.5, "3", None, True)),
+    *(
+        (f"BACKUPS_{name}", value, number)
+        for name, number in (("CLEAR_SESSIONS", "E009"), ("ALLOW_UNKNOWN_SCHEMA", "E010"))
+        for value in (0, 1, "no", None)
     ),
     *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
@@ -37,6 +47,10 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_NAME", "my-site.v2"),
     ("BACKUPS_MAX_UPLOAD_BYTES", 1),
     ("BACKUPS_CHECK_SECONDS", 0.5),
+    ("BACKUPS_CLEAR_SESSIONS", False),
+    ("BACKUPS_ALLOW_UNKNOWN_SCHEMA", True),
+    ("BACKUPS_KEPT_COPIES", 0),
+    ("BACKUPS_LIVE_SECONDS", 0.5),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
     ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
 ]
@@ -97,4 +111,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 7
+    assert len(numbers) == 11

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import requests
@@ -118,6 +119,68 @@ def test_restore_is_staged_seen_and_discarded(client: BackupClient, good: Path) 
     assert client.get_restore_status()["sha256"] == staged["sha256"]
     assert client.discard_pending_restore()["sha256"] == staged["sha256"]
     assert client.get_restore_status()["status"] == "nothing"
+
+
+def test_restore_now_and_undo_now_are_live_when_they_return(
+    template_site: Site, tmp_path: Path, good: Path
+) -> None:
+    site = copy_site(template_site, tmp_path / "data")
+    add_tasks(site.database, "live")
+    with site.serving() as server, BackupClient(server.url, site.key) as ours:
+        server.http.headers["Connection"] = "close"
+        with good.open("rb") as content:
+            applied = ours.stage_restore(content, now=True)
+        assert (applied["status"], server.task_names()) == ("applied", ["restored"])
+        undone = ours.undo_restore(now=True)
+        assert (undone["undoes"], server.task_names()) == (applied["kept"], ["live"])
+        staged = ours.undo_restore()
+        assert (staged["status"], staged["undoes"]) == ("pending", undone["kept"])
+        listed = ours.list_restores()
+    assert [receipt["outcome"] for receipt in listed["restores"]] == [
+        "staged",
+        "applied",
+        "staged",
+        "applied",
+        "staged",
+    ]
+    assert {copy["name"] for copy in listed["kept"]} == {applied["kept"], undone["kept"]}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client, content: client.stage_restore(content, now=True),
+        lambda client, content: client.undo_restore(now=True),
+    ],
+    ids=["stage", "undo"],
+)
+def test_older_server_that_only_stages_is_told_apart(
+    good: Path, ask: Callable[[BackupClient, BinaryIO], object]
+) -> None:
+    pending = b'{"status": "pending", "message": "restart required"}'
+
+    def stage_only(request: Request) -> None:
+        request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        request.reply(200, {"Content-Length": str(len(pending))}, pending)
+
+    with (
+        standing_in(stage_only) as server,
+        BackupClient(server.url, KEY) as ours,
+        good.open("rb") as content,
+        pytest.raises(ClientError, match="can't apply a restore without a restart") as error,
+    ):
+        ask(ours, content)
+    assert "stays pending" in error.value.hint
+    assert server.asked[-1][1].endswith("?apply=now")
+
+
+def test_undo_that_breaks_off_is_not_called_an_upload() -> None:
+    with (
+        standing_in(lambda request: request.connection.close()) as server,
+        BackupClient(server.url, KEY) as ours,
+        pytest.raises(TransferInterruptedError, match=r"The request to .*/restore/undo broke off"),
+    ):
+        ours.undo_restore()
 
 
 def test_refused_snapshot_is_told_in_the_server_s_words(

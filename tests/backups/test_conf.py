@@ -8,6 +8,10 @@ DEFAULTS = {
     "BACKUPS_NAME": ("name", "taskdog"),  # the package of ROOT_URLCONF
     "BACKUPS_MAX_UPLOAD_BYTES": ("max_upload_bytes", 10 * 1024**3),
     "BACKUPS_CHECK_SECONDS": ("check_seconds", 300.0),
+    "BACKUPS_KEPT_COPIES": ("kept_copies", 3),
+    "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),
+    "BACKUPS_CLEAR_SESSIONS": ("clear_sessions", True),
+    "BACKUPS_ALLOW_UNKNOWN_SCHEMA": ("allow_unknown_schema", False),
     "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_REMOTE_URL": ("remote_url", ""),
@@ -31,7 +35,9 @@ def test_setting_that_is_absent_has_its_default(setting: str, settings: Settings
 @pytest.mark.parametrize("setting", DEFAULTS)
 def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     name, default = DEFAULTS[setting]
-    other = f"{default}-other" if isinstance(default, str) else 7
+    other: object = f"{default}-other" if isinstance(default, str) else 7
+    if isinstance(default, bool):
+        other = not default
     setattr(settings, setting, other)
     assert getattr(conf, name) == other
 

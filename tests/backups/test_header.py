@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backups.exceptions import NotADatabaseError, WrongLengthError
-from backups.sqlite.header import Header, check_header
+from backups.sqlite.header import Header, check_header, use_rollback_journal
 from tests.backups import builders
 
 
@@ -57,6 +57,29 @@ def test_page_size_that_cannot_be_is_told(tmp_path: Path) -> None:
         content.write((1000).to_bytes(2, "big"))
     with pytest.raises(NotADatabaseError, match="page size 1000"):
         check(path)
+
+
+@pytest.mark.parametrize("versions", [(0, 1), (1, 3), (3, 1), (255, 255)])
+def test_format_that_sqlite_does_not_write_is_told(
+    versions: tuple[int, int], tmp_path: Path
+) -> None:
+    """Of a file with a newer write version SQLite reads all, and the site could write nothing."""
+    path = builders.healthy(tmp_path / "x.db")
+    with path.open("r+b") as content:
+        content.seek(18)
+        content.write(bytes(versions))
+    with pytest.raises(NotADatabaseError, match=f"versions {versions[0]} and {versions[1]}"):
+        check(path)
+
+
+def test_mark_of_wal_mode_is_taken_away_once(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db", "row", journal_mode="wal")
+    assert use_rollback_journal(path)
+    assert builders.journal_mode(path) == "delete"
+    before = path.read_bytes()
+    assert not use_rollback_journal(path)
+    assert path.read_bytes() == before
+    assert builders.names(path) == ["row"]
 
 
 @pytest.mark.parametrize("build", [builders.truncated, builders.torn])

@@ -1,6 +1,7 @@
 """The manifest, and the file that it is tied to."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,22 @@ def test_manifest_of_a_newer_release_is_not_guessed_at(tmp_path: Path) -> None:
     path = paths.manifest("ab" * 32)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"from_the_future": 1}))
     assert Manifest.read(path) is None
+
+
+def test_manifest_that_was_written_before_there_were_warnings_is_read(tmp_path: Path) -> None:
+    """A restore that was staged before an update is applied after it."""
+    paths = StorePaths(tmp_path / "tasks.db")
+    manifest = builders.manifest(new_snapshot(tmp_path), "ab" * 32)
+    manifest.write(paths)
+    path = paths.manifest("ab" * 32)
+    fields = json.loads(path.read_text())
+    del fields["warnings"]
+    path.write_text(json.dumps(fields))
+    assert Manifest.read(path) == manifest
+    replace(manifest, warnings=("Beware.",)).write(paths)
+    read = Manifest.read(path)
+    assert read is not None
+    assert read.warnings == ("Beware.",)
 
 
 def test_manifest_is_found_by_the_length_of_the_pending_file(tmp_path: Path) -> None:

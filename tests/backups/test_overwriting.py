@@ -277,6 +277,42 @@ def test_child_that_is_killed_before_the_commit_changes_nothing(tmp_path: Path) 
     check_still_pending(store, "old")
 
 
+def test_each_try_that_somebody_asked_for_has_a_receipt(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old", journal_mode="wal")
+    store.stage(builders.older(tmp_path / "snapshot.db", "new"))
+    for _ in range(2):
+        with pytest.raises(NeedsRestartError):
+            apply_now(store)
+    assert [receipt["outcome"] for receipt in store.receipts()] == ["staged", "blocked", "blocked"]
+
+
+def test_schema_that_changes_after_a_try_does_not_look_as_if_the_try_had_come_through(
+    tmp_path: Path,
+) -> None:
+    """The child died with its manifest marked; the site goes on, and somebody migrates."""
+    store = store_with(tmp_path, "old")
+    die_at_the_mark = """
+import json, os, sys
+from backups.sqlite import applying_now
+from backups.sqlite.manifest import Manifest
+write = Manifest.write
+def write_and_die(manifest, paths):
+    write(manifest, paths)
+    os.kill(os.getpid(), 9)
+Manifest.write = write_and_die
+applying_now.main(json.loads(sys.argv[1]))
+"""
+    with module_instead(die_at_the_mark, tmp_path), pytest.raises(NeedsRestartError):
+        apply_now(store)
+    with closing(sqlite3.connect(store.database)) as connection:
+        connection.execute("CREATE TABLE later (id)")  # the version that the commit would have set
+    receipt = store.start()
+    assert receipt is not None
+    assert receipt.outcome == "applied"
+    assert store.items() == ["new"]
+
+
 def test_child_that_is_killed_after_the_commit_is_concluded(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     die_after = """

@@ -1,15 +1,14 @@
-"""Presence between real processes: the store's own, then whole sites and servers."""
+"""Presence between real processes. Whole sites and servers: tests/test_workers.py."""
 
+import ctypes
 import os
-import re
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from multiprocessing import Barrier
 from pathlib import Path
 from typing import IO
@@ -17,11 +16,10 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.presence import Holder, Presence
+from backups.sqlite.presence import LONGEST_COMMAND, Holder, Presence
 from tests.backups import builders
-from tests.backups.stores import new_snapshot, new_store
-from tests.processes import CHECKOUT, environment
-from tests.site import Server, Site, copy_site, task_names
+from tests.backups.stores import Store, new_snapshot, new_store
+from tests.processes import CHECKOUT
 
 
 def present(lock: Path) -> Callable[[IO[str], IO[str]], None]:
@@ -157,6 +155,100 @@ def test_fork_where_the_lock_file_is_gone_keeps_the_inherited_hold(tmp_path: Pat
     presence.leave()
 
 
+def test_child_of_a_fork_that_python_is_not_told_of_is_never_alone(
+    lock: Path, presence: Presence
+) -> None:
+    """As a server in C forks. Its lock is its parent's too, and would not refuse it."""
+    presence.join()
+    answers, answer = os.pipe()
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        said = presence.try_alone(), [holder.pid for holder in presence.others()]
+        os.write(answer, f"{said}\n".encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(answer)
+    with os.fdopen(answers) as lines:
+        assert lines.readline() == f"{(False, [os.getpid()])}\n"
+    assert presence.try_alone()
+
+
+def test_child_of_one_that_is_alone_is_not_alone_and_leaves_its_parent_so(
+    lock: Path, presence: Presence
+) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        presence.share()  # as the end of an apply does
+        print(presence.try_alone(), file=answers)
+        requests.readline()
+
+    assert presence.try_alone()
+    with builders.forked(work) as (_, _, answers), builders.forked(present(lock)) as (_, _, other):
+        assert answers.readline() == "False\n"
+        waited, _, _ = select.select([other], [], [], 0.3)
+        assert not waited, "another came in while the parent was alone"
+        presence.share()
+        assert other.readline() == "present\n"
+
+
+def test_hold_ends_with_the_process_and_not_with_the_thread(lock: Path, presence: Presence) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        own = Presence(lock)
+        thread = threading.Thread(target=own.join)
+        thread.start()
+        thread.join()
+        print("present", file=answers)
+        requests.readline()
+
+    with builders.forked(work) as (_, _, answers):
+        assert answers.readline() == "present\n"
+        assert not presence.try_alone()
+    assert presence.try_alone()
+
+
+def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
+    lock: Path, presence: Presence
+) -> None:
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        os.closerange(0, 3)
+        own = Presence(lock)
+        own.join()
+        for stream in range(3):  # as a daemon does
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        os.write(1, b"what a library prints")
+        print("present", file=answers)
+        requests.readline()
+
+    with builders.forked(work) as (pid, _, answers):
+        assert answers.readline() == "present\n"
+        presence.join()
+        assert [holder.pid for holder in presence.others()] == [pid]
+        assert lock.read_bytes() == b""
+
+
+def test_command_is_told_on_one_line_that_is_not_too_long(presence: Presence) -> None:
+    program = "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
+            f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n{program}",
+        ],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "present\n"
+        presence.join()
+        (other,) = presence.others()
+        assert other.command.startswith(f"{sys.executable} -c from backups.")
+        assert other.command.endswith("…")
+        assert "\n" not in other.command
+        assert len(other.command) == LONGEST_COMMAND + 1
+        process.communicate("end\n")
+
+
 def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
     (tmp_path / "tasks.db").touch()
     (tmp_path / "tasks.db").chmod(0o750)
@@ -199,17 +291,23 @@ def test_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
 # Stores
 
 
+def hold(store: Store) -> Callable[[IO[str], IO[str]], None]:
+    """A process that has the store open until it is killed."""
+
+    def work(requests: IO[str], answers: IO[str]) -> None:
+        store.real.hold_presence()
+        print("present", file=answers)
+        requests.readline()
+
+    return work
+
+
 def test_process_that_has_the_store_open_blocks_and_is_named(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     builders.healthy(store.database, "old")
     store.stage(new_snapshot(tmp_path))
 
-    def serve(requests: IO[str], answers: IO[str]) -> None:
-        store.real.hold_presence()
-        print("present", file=answers)
-        requests.readline()
-
-    with builders.forked(serve) as (pid, _, answers):
+    with builders.forked(hold(store)) as (pid, _, answers):
         answers.readline()
         receipt = store.start()
         assert receipt is not None
@@ -219,6 +317,26 @@ def test_process_that_has_the_store_open_blocks_and_is_named(tmp_path: Path) -> 
     receipt = store.start()
     assert receipt is not None
     assert receipt.outcome == "applied"
+
+
+def test_symbolic_link_and_the_real_name_have_one_lock(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old")
+    (tmp_path / "elsewhere").mkdir()
+    linked = Store(tmp_path / "elsewhere" / "link.db")
+    linked.database.symlink_to(store.database)
+    for holder, starter in ((store, linked), (linked, store)):
+        starter.stage(builders.healthy(tmp_path / f"{starter.database.name}.new", "new"))
+        with builders.forked(hold(holder)) as (pid, _, answers):
+            answers.readline()
+            receipt = starter.start()
+            assert receipt is not None
+            assert f"in use by pid {pid} (" in receipt.reason
+        receipt = starter.start()
+        assert receipt is not None
+        assert receipt.outcome == "applied"
+    assert linked.database.is_symlink()
+    assert [path.name for path in linked.database.parent.iterdir()] == ["link.db"]
 
 
 def test_of_stores_that_start_together_one_applies_and_the_others_wait(tmp_path: Path) -> None:
@@ -241,197 +359,3 @@ def test_of_stores_that_start_together_one_applies_and_the_others_wait(tmp_path:
         said = sorted(answers.readline().strip() for answers in (a, b, c, d))
     assert said == ["applied ['new']", *["nothing ['new']"] * 3]
     assert [builders.names(kept) for kept in store.kept()] == [["old"]]
-
-
-# Whole sites
-
-
-@pytest.fixture
-def restored(template_site: Site, tmp_path: Path) -> Path:
-    """A snapshot of another site, with one task."""
-    other = copy_site(template_site, tmp_path / "other")
-    add_task(other, "new")
-    path = tmp_path / "snapshot.db"
-    with closing(sqlite3.connect(other.database)) as connection:
-        connection.execute("VACUUM INTO ?", (str(path),))
-    return path
-
-
-def add_task(site: Site, name: str) -> None:
-    """A task, put into the database of a site that nobody serves."""
-    with closing(sqlite3.connect(site.database)) as connection:
-        table = connection.execute("PRAGMA table_info(tasks)").fetchall()
-        values = {
-            column: {"datetime": "2026-01-01 00:00:00", "bool": 0}.get(kind, 1)
-            for _, column, kind, is_required, _, is_key in table
-            if is_required and not is_key
-        }
-        values |= {"name": name, "status": "PENDING"}
-        marks = ", ".join("?" * len(values))
-        connection.execute(
-            f"INSERT INTO tasks ({', '.join(values)}) VALUES ({marks})", list(values.values())
-        )
-        connection.commit()
-
-
-def stage(site: Site, snapshot: Path) -> None:
-    staged = site.manage("restore_db", str(snapshot), "--yes")
-    assert staged.code == 0, staged.err
-
-
-def outcomes(site: Site) -> list[str]:
-    return [str(receipt["outcome"]) for receipt in site.receipts()]
-
-
-def test_of_eight_commands_at_once_one_applies(site: Site, restored: Path) -> None:
-    add_task(site, "old")
-    stage(site, restored)
-    commands = [
-        subprocess.Popen(
-            [sys.executable, "manage.py", "check"],
-            cwd=CHECKOUT,
-            env=environment(site.data),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(8)
-    ]
-    logs = [command.communicate(timeout=60)[1] for command in commands]
-    assert [command.returncode for command in commands] == [0] * 8
-    assert sum("restore applied" in log for log in logs) == 1, logs
-    assert outcomes(site) == ["applied"]
-    assert [task_names(kept) for kept in site.kept()] == [["old"]]
-    assert task_names(site.database) == ["new"]
-
-
-@pytest.mark.parametrize("command", ["backup", "restore_db"])
-def test_commands_that_look_at_the_old_data_do_not_apply(
-    command: str, site: Site, restored: Path, tmp_path: Path
-) -> None:
-    add_task(site, "old")
-    stage(site, restored)
-    if command == "backup":
-        done = site.manage("backup", "-o", str(tmp_path / "last-look.db"))
-        assert task_names(tmp_path / "last-look.db") == ["old"]
-    else:
-        done = site.manage("restore_db", "--discard", "--yes")
-        assert site.names().isdisjoint({"tasks.db.pending-restore"})
-    assert done.code == 0, done.err
-    assert task_names(site.database) == ["old"]
-    assert site.kept() == []
-
-
-@contextmanager
-def serving(site: Site, tmp_path: Path, *, preload: bool) -> Iterator[Server]:
-    """Three workers, with the site's own configuration but for ``preload_app``."""
-    site_config = CHECKOUT / "taskdog" / "gunicorn.conf.py"
-    config = tmp_path / "gunicorn.conf.py"
-    config.write_text(
-        f"__file__ = {str(site_config)!r}\n"
-        f"exec(compile(open(__file__).read(), __file__, 'exec'))\n"
-        f"preload_app = {preload}\n"
-    )
-    with site.serving("--config", str(config), TASKDOG_WORKERS="3") as server:
-        workers: set[int] = set()
-        while len(workers) < 3:
-            workers.add(int(server.wait_for_log(r"Booting worker with pid: (\d+)")[1]))
-        _wait_until(lambda: _present(server) >= workers)
-        yield server
-        server.kill()  # faster than to stop it: nothing here is about that
-
-
-def _present(server: Server) -> set[int]:
-    said = server.api("GET", "restore").json()["in_use_by"]
-    return {int(pid) for who in said for pid in re.findall(r"pid (\d+)", str(who))}
-
-
-@pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
-def test_server_with_three_workers_applies_once(
-    preload: bool, site: Site, restored: Path, tmp_path: Path
-) -> None:
-    add_task(site, "old")
-    stage(site, restored)
-    with serving(site, tmp_path, preload=preload) as server:
-        assert server.task_names() == ["new"]
-    assert outcomes(site) == ["applied"]
-    assert [task_names(kept) for kept in site.kept()] == [["old"]]
-    assert "".join(server.log).count("restore applied") == 1
-
-
-@pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
-def test_worker_that_is_replaced_swaps_nothing_under_its_siblings(
-    preload: bool, site: Site, restored: Path, tmp_path: Path
-) -> None:
-    add_task(site, "old")
-    with serving(site, tmp_path, preload=preload) as server:
-        inode = os.stat(site.database).st_ino
-        with restored.open("rb") as upload:
-            assert server.api("POST", "restore", files={"file": upload}).status_code == 200
-        os.kill(server.worker_pids()[0], signal.SIGKILL)
-        replacement = int(server.wait_for_log(r"Booting worker with pid: (\d+)")[1])
-        _wait_until(lambda: replacement in _present(server))
-        refused = site.manage("check")
-        assert "is in use by pid" in refused.err
-        assert server.task_names() == ["old"]
-        server.add_task("still written")
-        assert server.task_names() == ["old", "still written"]
-        assert os.stat(site.database).st_ino == inode
-    assert site.manage("check").code == 0
-    assert task_names(site.database) == ["new"]
-    assert [task_names(kept) for kept in site.kept()] == [["old", "still written"]]
-
-
-def test_hup_with_a_request_under_way_loses_no_row(
-    site: Site, restored: Path, tmp_path: Path
-) -> None:
-    """A HUP replaces the workers one by one; whether it applies is a race, losing is not."""
-    with serving(site, tmp_path, preload=False) as server:
-        with restored.open("rb") as upload:
-            assert server.api("POST", "restore", files={"file": upload}).status_code == 200
-        before = len(server.worker_pids())
-        written = ["first"]
-        server.add_task("first")
-        os.kill(server.process.pid, signal.SIGHUP)
-        while len(server.worker_pids()) < before + 3:
-            written.append(f"during {len(written)}")
-            server.add_task(written[-1])
-    assert site.manage("check").code == 0
-    kept = [name for path in site.kept() for name in task_names(path)]
-    now = task_names(site.database)
-    assert sorted([*kept, *now]) == sorted([*written, "new"])
-    assert outcomes(site)[-1] == "applied"
-
-
-def test_runserver_applies_once_and_its_parent_is_not_in_the_way(
-    site: Site, restored: Path
-) -> None:
-    add_task(site, "old")
-    stage(site, restored)
-    process = subprocess.Popen(
-        [sys.executable, "-u", "manage.py", "runserver", "127.0.0.1:0"],
-        cwd=CHECKOUT,
-        env=environment(site.data),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        log = []
-        for line in process.stdout:
-            log.append(line)
-            if "Quit the server" in line:
-                break
-        assert "".join(log).count("restore applied") == 1, log
-        # The reloader's parent is alive, and only its child is present.
-        status = site.manage("restore_db", "--status").out
-        holders = re.findall(r"pid (\d+) \(.*runserver", status)
-        assert holders, status
-        assert str(process.pid) not in holders
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    assert task_names(site.database) == ["new"]
-    assert outcomes(site) == ["applied"]

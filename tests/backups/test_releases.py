@@ -5,15 +5,30 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from hashlib import md5
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.db import connections
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connections, models
 from django.test import override_settings
+from django.test.utils import isolate_apps
+from pytest_django import Settings
 
-from backups.exceptions import InvalidSnapshotError, MissingTablesError, NewerSnapshotError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    MissingTablesError,
+    NewerSnapshotError,
+    UnknownSchemaError,
+)
 from backups.releases import InstalledRelease
+from backups.sqlite.release import Live
+from backups.sqlite.schema import Program
 from tests.backups import builders
 from tests.site import Site
 
@@ -28,26 +43,37 @@ def applied(template_site: Site) -> list[str]:
         return [f"{app}.{name}" for app, name in rows]
 
 
+Tables = dict[str, frozenset[str]]  # with their columns
+
+
 @pytest.fixture
-def tables(template_site: Site) -> set[str]:
+def tables(template_site: Site) -> Tables:
     with closing(sqlite3.connect(template_site.database)) as connection:
-        return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return {
+            name: frozenset(row[1] for row in connection.execute(f"PRAGMA table_xinfo({name})"))
+            for (name,) in names.fetchall()
+        }
+
+
+def without(tables: Tables, *names: str) -> Tables:
+    return {name: columns for name, columns in tables.items() if name not in names}
 
 
 def test_snapshot_of_this_release_is_known_whole_and_needs_nothing(
-    applied: list[str], tables: set[str]
+    applied: list[str], tables: Tables
 ) -> None:
     RELEASE.check_known(applied, ())
     RELEASE.check_tables(applied, tables)
     assert RELEASE.plan(applied) == ()
 
 
-def test_older_snapshot_needs_what_it_lacks_in_order(applied: list[str], tables: set[str]) -> None:
+def test_older_snapshot_needs_what_it_lacks_in_order(applied: list[str], tables: Tables) -> None:
     older = [name for name in applied if not name.startswith(("auth.0012", "tasks.", "audit."))]
     plan = RELEASE.plan(older)
     assert sorted(plan) == sorted(set(applied) - set(older))
     RELEASE.check_known(older, ())
-    RELEASE.check_tables(older, tables - {"tasks", "notes", "audit_logs"})
+    RELEASE.check_tables(older, without(tables, "tasks", "notes", "audit_logs"))
 
 
 def test_empty_database_needs_everything_and_each_after_what_it_depends_on(
@@ -80,20 +106,20 @@ def test_migration_of_an_app_that_was_taken_out_is_known_if_the_live_database_ha
 
 
 def test_snapshot_without_a_promised_table_is_refused_naming_it(
-    applied: list[str], tables: set[str]
+    applied: list[str], tables: Tables
 ) -> None:
     with pytest.raises(MissingTablesError, match="the table tasks, which"):
-        RELEASE.check_tables(applied, tables - {"tasks"})
+        RELEASE.check_tables(applied, without(tables, "tasks"))
     with pytest.raises(MissingTablesError, match=r"the tables auth_group, .*tasks"):
-        RELEASE.check_tables(applied, tables - {"tasks", "auth_group"})
+        RELEASE.check_tables(applied, without(tables, "tasks", "auth_group"))
 
 
-def test_table_between_two_models_is_promised_too(applied: list[str], tables: set[str]) -> None:
+def test_table_between_two_models_is_promised_too(applied: list[str], tables: Tables) -> None:
     with pytest.raises(MissingTablesError, match="auth_user_groups"):
-        RELEASE.check_tables(applied, tables - {"auth_user_groups"})
+        RELEASE.check_tables(applied, without(tables, "auth_user_groups"))
 
 
-def test_no_database_is_read_to_tell_of_a_snapshot(applied: list[str], tables: set[str]) -> None:
+def test_no_database_is_read_to_tell_of_a_snapshot(applied: list[str], tables: Tables) -> None:
     """pytest-django fails a test that queries without having asked for the database."""
     RELEASE.check_known(applied, ())
     RELEASE.check_tables(applied, tables)
@@ -125,7 +151,8 @@ def test_history_is_what_the_live_database_has_applied(
         )
         connection.commit()
     with django_db_blocker.unblock():
-        assert InstalledRelease(alias).historic() == {*applied, "gone.0001"}
+        live = InstalledRelease(alias).read_live()
+    assert live == Live(frozenset({*applied, "gone.0001"}), frozenset())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"Dear diary" * 1000])
@@ -139,7 +166,7 @@ def test_nothing_is_known_of_a_database_that_cannot_tell(
         (tmp_path / "live.db-wal").write_bytes(b"all that is left")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with django_db_blocker.unblock():
-        assert InstalledRelease(alias).historic() == frozenset()
+        assert InstalledRelease(alias).read_live() == Live()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -150,9 +177,188 @@ def test_wal_of_a_ruined_database_is_not_touched(
     builders.ruined(tmp_path / "live.db")
     before = builders.folder(tmp_path)
     with django_db_blocker.unblock():
-        assert InstalledRelease(alias).historic() == frozenset()
+        assert InstalledRelease(alias).read_live() == Live()
     after = builders.folder(tmp_path)
     assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.django_db(databases=["default"])
+def test_programs_of_the_live_database_are_known(
+    template_site: Site, alias: str, tmp_path: Path, django_db_blocker: Any
+) -> None:
+    (tmp_path / "live.db").write_bytes(template_site.database.read_bytes())
+    sql = "CREATE VIEW open_tasks AS SELECT * FROM tasks"
+    with closing(sqlite3.connect(tmp_path / "live.db")) as connection:
+        connection.execute(sql)
+        connection.commit()
+    with django_db_blocker.unblock():
+        live = InstalledRelease(alias).read_live()
+    assert live.programs == frozenset({Program("view", "open_tasks", sql)})
+
+
+# Columns
+
+
+def test_snapshot_without_a_promised_column_is_refused_naming_it(
+    applied: list[str], tables: Tables
+) -> None:
+    tables["tasks"] -= {"name"}
+    with pytest.raises(MissingTablesError, match=r"its table tasks lacks the column name\."):
+        RELEASE.check_tables(applied, tables)
+    tables["tasks"] -= {"priority"}
+    with pytest.raises(MissingTablesError, match=r"tasks lacks the columns name, priority\."):
+        RELEASE.check_tables(applied, tables)
+
+
+def test_columns_that_nobody_promised_are_no_matter(applied: list[str], tables: Tables) -> None:
+    tables["tasks"] |= {"added_by_hand"}
+    RELEASE.check_tables(applied, tables)
+
+
+@pytest.mark.usefixtures("squashed")
+def test_case_of_a_name_is_no_matter_as_it_is_to_sqlite(tmp_path: Path) -> None:
+    code = tmp_path / "shelf" / "migrations" / "0001_book.py"
+    shouted = code.read_text().replace(")])", ")], options={'db_table': 'BOOKS'})")
+    code.write_text(shouted)
+    RELEASE.check_tables(["shelf.0001_book"], {"books": {"id"}})
+    assert "BOOKS" in shouted
+    with pytest.raises(MissingTablesError, match="the table BOOKS, which"):
+        RELEASE.check_tables(["shelf.0001_book"], {"shelf_book": {"id"}})
+
+
+def test_columns_are_those_that_the_snapshot_s_own_migrations_make(
+    applied: list[str], tables: Tables
+) -> None:
+    older = [name for name in applied if name.startswith(("contenttypes", "auth.0001"))]
+    tables["django_content_type"] -= {
+        "name"
+    }  # which the first migration makes, and the second drops
+    with pytest.raises(MissingTablesError, match="django_content_type lacks the column name"):
+        RELEASE.check_tables(older[:1], tables)
+    RELEASE.check_tables(older, tables)
+
+
+class Elsewhere:
+    """A router that keeps the tasks in another database."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return False if app_label == "tasks" else None
+
+
+def test_tables_that_a_router_keeps_elsewhere_are_not_promised(
+    applied: list[str], tables: Tables
+) -> None:
+    """Django records their migrations as applied here all the same."""
+    with override_settings(DATABASE_ROUTERS=[Elsewhere()]):
+        RELEASE.check_tables(applied, without(tables, "tasks", "notes", "tags", "task_tags"))
+        with pytest.raises(MissingTablesError):
+            RELEASE.check_tables(applied, without(tables, "audit_logs"))
+
+
+# Programs
+
+VIEW = Program("view", "totals", "CREATE VIEW totals AS SELECT 1")
+TRIGGER = Program(
+    "trigger", "evil", "CREATE TRIGGER evil AFTER INSERT ON tasks BEGIN SELECT 1; END"
+)
+
+
+def test_program_that_the_live_database_has_too_passes() -> None:
+    assert RELEASE.check_programs([VIEW], Live(programs=frozenset({VIEW, TRIGGER}))) == ()
+
+
+def test_program_that_the_live_database_has_not_is_refused_naming_it() -> None:
+    with pytest.raises(UnknownSchemaError, match=r"has the trigger evil, view totals, which"):
+        RELEASE.check_programs([VIEW, TRIGGER], Live(programs=frozenset()))
+    other = replace(TRIGGER, sql=TRIGGER.sql.replace("SELECT 1", "DELETE FROM tasks"))
+    with pytest.raises(UnknownSchemaError, match="trigger evil, which"):
+        RELEASE.check_programs([other], Live(programs=frozenset({TRIGGER})))
+
+
+def test_program_is_a_warning_where_the_live_database_cannot_tell() -> None:
+    (warning,) = RELEASE.check_programs([TRIGGER], Live())
+    assert "has the trigger evil." in warning
+    assert RELEASE.check_programs([], Live()) == ()
+
+
+def test_programs_pass_where_the_setting_says_so(settings: Settings) -> None:
+    settings.BACKUPS_ALLOW_UNKNOWN_SCHEMA = True
+    assert RELEASE.check_programs([TRIGGER], Live(programs=frozenset())) == ()
+
+
+def test_name_of_a_program_is_shown_on_one_short_line() -> None:
+    long = Program("view", "a\nb" + "x" * 10_000, "CREATE VIEW")
+    with pytest.raises(UnknownSchemaError) as caught:
+        RELEASE.check_programs([long], Live(programs=frozenset()))
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+# Sessions and accounts
+
+
+@pytest.mark.parametrize(
+    ("engine", "tables"),
+    [
+        ("django.contrib.sessions.backends.db", ("django_session",)),
+        ("django.contrib.sessions.backends.cached_db", ("django_session",)),
+        ("django.contrib.sessions.backends.cache", ()),
+        ("django.contrib.sessions.backends.file", ()),
+        ("django.contrib.sessions.backends.signed_cookies", ()),
+    ],
+)
+def test_sessions_are_where_the_engine_keeps_them(
+    engine: str, tables: tuple[str, ...], settings: Settings
+) -> None:
+    settings.SESSION_ENGINE = engine
+    assert RELEASE.session_tables() == tables
+
+
+def test_sessions_are_kept_where_the_setting_says_so(settings: Settings) -> None:
+    settings.BACKUPS_CLEAR_SESSIONS = False
+    assert RELEASE.session_tables() == ()
+
+
+def test_site_without_the_app_has_no_sessions() -> None:
+    gone = RuntimeError("Model class Session doesn't declare an explicit app_label")
+    with mock.patch.object(SessionStore, "get_model_class", side_effect=gone):
+        assert RELEASE.session_tables() == ()
+
+
+@isolate_apps("django.contrib.sessions", "tests")
+def test_what_is_deleted_with_a_session_goes_before_it() -> None:
+    class Visit(models.Model):  # noqa: DJ008
+        session = models.ForeignKey(Session, models.CASCADE)
+
+        class Meta:
+            app_label = "tests"
+
+    class Cart(models.Model):  # noqa: DJ008
+        visit = models.ForeignKey(Visit, models.CASCADE)
+        session = models.ForeignKey(Session, models.SET_NULL, null=True)
+
+        class Meta:
+            app_label = "tests"
+
+    relations = [Visit._meta.get_field("session").remote_field]
+    with (
+        mock.patch.object(Session._meta, "related_objects", relations),
+        mock.patch.object(
+            Visit._meta, "related_objects", [Cart._meta.get_field("visit").remote_field]
+        ),
+    ):
+        assert RELEASE.session_tables() == ("tests_cart", "tests_visit", "django_session")
+
+
+def test_accounts_are_the_rows_of_the_user_model() -> None:
+    assert RELEASE.account_column() == ("auth_user", "username")
+
+
+def test_functions_are_those_that_django_gives_its_connections() -> None:
+    """An index on MD5(name) is Django's own: without its function no check would get through."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        import_module(RELEASE.functions()).register(connection)
+        assert connection.execute("SELECT md5('a')").fetchone() == (md5(b"a").hexdigest(),)
 
 
 # Squashed migrations
@@ -222,6 +428,7 @@ def test_half_squashed_snapshot_without_the_files_of_the_other_half_is_invalid(
 
 @pytest.mark.usefixtures("squashed")
 def test_half_squashed_snapshot_promises_half_of_the_tables() -> None:
-    RELEASE.check_tables(["shelf.0001_book"], {"shelf_book"})
+    shelf = {"shelf_book": {"id"}}
+    RELEASE.check_tables(["shelf.0001_book"], shelf)
     with pytest.raises(MissingTablesError, match="shelf_pen"):
-        RELEASE.check_tables(["shelf.0001_book", "shelf.0002_pen"], {"shelf_book"})
+        RELEASE.check_tables(["shelf.0001_book", "shelf.0002_pen"], shelf)

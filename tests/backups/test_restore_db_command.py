@@ -1,11 +1,14 @@
 """``manage.py restore_db`` as real processes, on this machine's store and on a real server."""
 
 import hashlib
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,7 +108,7 @@ def test_nobody_there_to_answer_is_an_error(site: Site, good: Path) -> None:
 def test_staged_restore_ends_with_what_to_do(
     site: Site, good: Path, option: tuple[str, ...], answer: bytes
 ) -> None:
-    live = site.database.read_bytes()
+    add_tasks(site.database, "live")
     ended = restore(site, str(good), *option, answer=answer)
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
@@ -113,7 +116,7 @@ def test_staged_restore_ends_with_what_to_do(
     assert "tasks.db.pre-restore-<time>" in lines[1]
     assert lines[-1] == "Restart the server to apply."
     assert pending(site) == good.read_bytes()
-    assert site.database.read_bytes() == live
+    assert task_names(site.database) == ["live"]
 
 
 def test_interrupted_at_the_question_stages_nothing(site: Site, good: Path) -> None:
@@ -137,6 +140,21 @@ def test_restore_db_says_what_it_replaces(site: Site, good: Path, tmp_path: Path
     assert pending(site) == newer.read_bytes()
 
 
+def test_warnings_are_told_when_it_is_staged_and_with_the_status(
+    site: Site, good: Path, tmp_path: Path
+) -> None:
+    """The live database is in ruins, so nobody can tell whether the view is the site's own."""
+    viewed = Path(shutil.copy(good, tmp_path / "viewed.db"))
+    with closing(sqlite3.connect(viewed)) as connection:
+        connection.execute("CREATE VIEW open_tasks AS SELECT * FROM tasks")
+    site.database.write_bytes(b"ruined" * 1000)
+    warning = "Warning: The snapshot has the view open_tasks."
+    ended = restore(site, str(viewed), "--yes")
+    assert ended.code == 0, ended.err
+    assert warning in ended.err
+    assert warning in restore(site, "--status").err
+
+
 # The whole way
 
 
@@ -158,7 +176,7 @@ def test_next_command_that_is_alone_applies_and_restore_db_and_backup_do_not(
     (kept,) = site.kept()
     assert "Nothing is pending on this machine's store." in status.out
     assert "Last restore: applied at " in status.out
-    assert f"kept as {kept.name}." in status.out
+    assert f"kept as {kept.name}. To go back: manage.py restore_db --undo\n" in status.out
     assert task_names(kept) == ["old"]
 
 
@@ -196,6 +214,137 @@ def test_restore_db_works_when_system_checks_fail(site: Site, good: Path, tmp_pa
     assert pending(site) is None
 
 
+# Now
+
+
+def test_now_is_live_for_the_served_site_and_says_so_before_it_asks(site: Site, good: Path) -> None:
+    add_tasks(site.database, "old")
+    with site.serving() as server:
+        server.http.headers["Connection"] = "close"
+        process = start(site, "restore_db", str(good), "--now")
+        said = read_until(process, ASKED).decode()
+        assert "will be checked, staged and applied on this machine's store." in said
+        assert "It takes effect at once, for everybody" in said
+        assert "kept beside the database first, as <database>.pre-restore-<time>." in said
+        assert server.task_names() == ["old"], "nothing is applied before the answer"
+        ended = end(process, b"y\n")
+        assert ended.code == 0, ended.err
+        assert server.task_names() == ["restored"]
+    (kept,) = site.kept()
+    assert task_names(kept) == ["old"]
+    assert ended.out.startswith("Applied: 0.2 MB, SHA-256 ")
+    assert f"is kept as {kept.name}. To go back: manage.py restore_db --undo" in ended.out
+    assert pending(site) is None
+
+
+def test_now_alone_applies_what_is_pending(site: Site, good: Path) -> None:
+    add_tasks(site.database, "old")
+    assert restore(site, str(good), "--yes").code == 0
+    refused = restore(site, "--now", answer=b"n\n")
+    assert (refused.out, refused.code) == ("", 1)
+    assert "staged at " in refused.err
+    assert "It takes effect at once, for everybody" in refused.err
+    assert task_names(site.database) == ["old"]
+    ended = restore(site, "--now", answer=b"y\n")
+    assert ended.code == 0, ended.err
+    assert task_names(site.database) == ["restored"]
+
+
+def test_now_without_anything_pending_is_an_error(site: Site) -> None:
+    before = site.files()
+    ended = restore(site, "--now", "--yes")
+    assert (ended.out, ended.code) == ("", 1)
+    assert "No restore is pending." in ended.err
+    assert site.files() == before
+
+
+def test_what_cannot_be_applied_now_stays_pending_and_the_command_says_so(
+    site: Site, good: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copy(good, tmp_path / "older.db"))
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("DROP TABLE django_session")
+        connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        connection.commit()
+    add_tasks(site.database, "old")
+    ended = restore(site, str(older), "--now", "--yes")
+    assert (ended.out, ended.code) == ("", 1)
+    assert "CommandError: The snapshot is older than this release" in ended.err
+    assert "It stays pending: restart the server to apply it, or discard it." in ended.err
+    assert task_names(site.database) == ["old"]
+    assert pending(site) == older.read_bytes()
+    assert site.kept() == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage" * 1000])
+def test_database_that_is_lost_or_ruined_is_left_to_a_start(
+    site: Site, good: Path, content: bytes | None
+) -> None:
+    if content is None:
+        site.database.unlink()
+    else:
+        site.database.write_bytes(content)
+    ended = restore(site, str(good), "--now", "--yes")
+    assert (ended.out, ended.code) == ("", 1)
+    assert "only a start can replace it" in ended.err
+    assert "It stays pending" in ended.err
+    assert (site.database.read_bytes() if site.database.exists() else None) == content
+    assert run(site, "check").code == 0
+    assert task_names(site.database) == ["restored"]
+
+
+# Undo, and the kept copies
+
+
+def test_undo_puts_back_what_the_last_restore_replaced(site: Site, good: Path) -> None:
+    add_tasks(site.database, "old")
+    assert restore(site, str(good), "--now", "--yes").code == 0
+    (kept,) = site.kept()
+
+    refused = restore(site, "--undo", answer=b"n\n")
+    assert (refused.out, refused.code) == ("", 1)
+    assert f"What the last restore replaced, {kept.name}, will be checked and staged" in refused.err
+    assert pending(site) is None
+
+    staged = restore(site, "--undo", answer=b"y\n")
+    assert staged.code == 0, staged.err
+    assert staged.out.endswith("Restart the server to apply.\n")
+    assert pending(site) == kept.read_bytes()
+    assert run(site, "check").code == 0
+    assert task_names(site.database) == ["old"]
+
+    redone = restore(site, "--undo", "--now", "--yes")
+    assert redone.code == 0, redone.err
+    assert task_names(site.database) == ["restored"]
+
+
+def test_nothing_to_undo_is_an_error(site: Site) -> None:
+    before = site.files()
+    ended = restore(site, "--undo")
+    assert (ended.out, ended.code) == ("", 1)
+    assert "No restore has been applied yet, so there is nothing to undo." in ended.err
+    assert site.files() == before
+
+
+def test_kept_copies_are_listed_newest_first_with_size_and_time(site: Site, good: Path) -> None:
+    nothing = restore(site, "--list")
+    assert (nothing.out, nothing.code) == ("", 0)
+    assert nothing.err == "Nothing is kept on this machine's store.\n"
+
+    for name, size in (("20261123-024538", 1_234_567_890), ("20261123-024538-2", 400_000)):
+        with (site.data / f"tasks.db.pre-restore-{name}").open("wb") as copy:
+            copy.truncate(size)
+    (site.data / "tasks.db.pre-restore-20261124-000000").mkdir()
+    listed = restore(site, "--list")
+    assert (listed.err, listed.code) == ("", 0)
+    assert listed.out == (
+        "tasks.db.pre-restore-20261124-000000        0.0 MB  2026-11-24T00:00:00Z"
+        "  a folder of what SQLite could not read\n"
+        "tasks.db.pre-restore-20261123-024538-2      0.4 MB  2026-11-23T02:45:38Z\n"
+        "tasks.db.pre-restore-20261123-024538    1,234.6 MB  2026-11-23T02:45:38Z\n"
+    )
+
+
 # Status and discard
 
 
@@ -209,7 +358,7 @@ def test_status_of_a_site_that_was_never_restored(site: Site) -> None:
 
 
 def test_discarding_asks_and_forgets(site: Site, good: Path) -> None:
-    before = site.files()
+    before = site.names()
     assert restore(site, str(good), "--yes").code == 0
     ended = restore(site, "--discard", answer=b"n\n")
     assert (ended.out, ended.code) == ("", 1)
@@ -218,7 +367,8 @@ def test_discarding_asks_and_forgets(site: Site, good: Path) -> None:
     ended = restore(site, "--discard", answer=b"y\n")
     assert ended.code == 0, ended.err
     assert hashlib.sha256(good.read_bytes()).hexdigest() in ended.out
-    assert site.files() == before
+    assert site.names() - before == {"tasks.db.restore-receipts.jsonl"}
+    assert [receipt["outcome"] for receipt in site.receipts()] == ["staged", "discarded"]
 
 
 def test_discarding_nothing_is_an_error(site: Site) -> None:
@@ -229,7 +379,19 @@ def test_discarding_nothing_is_an_error(site: Site) -> None:
     assert site.files() == before
 
 
-@pytest.mark.parametrize("arguments", [(), ("--status", "--discard"), ("x.db", "--status")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--status", "--discard"),
+        ("x.db", "--status"),
+        ("x.db", "--undo"),
+        ("--list", "--status"),
+        ("--now", "--status"),
+        ("--now", "--discard"),
+        ("--now", "--list"),
+    ],
+)
 def test_restore_db_does_one_thing_at_a_time(site: Site, arguments: tuple[str, ...]) -> None:
     ended = restore(site, *arguments)
     assert (ended.out, ended.code) == ("", 2)
@@ -303,8 +465,13 @@ def test_database_with_rows_beside_it_is_refused_with_a_way_out(
     assert not (site.data / "tasks.db.pending-restore").exists()
 
 
-def test_status_does_not_name_the_command_itself(site: Site) -> None:
+def test_status_does_not_name_the_command_itself(site: Site, good: Path) -> None:
     assert "In use by" not in run(site, "restore_db", "--status").out
+    assert restore(site, str(good), "--yes").code == 0
+    pending = run(site, "restore_db", "--status").out
+    assert "Pending on" in pending
+    assert "Waiting for" not in pending
+    assert "In use by" not in pending
 
 
 def test_without_a_current_database_nothing_is_said_to_be_kept(site: Site, good: Path) -> None:
@@ -348,12 +515,53 @@ def test_status_and_discard_work_on_a_server_too(
     status = restore(site, "--status", server=remote)
     assert status.out.startswith(f"Pending on {remote.url}: ")
     assert "staged by tester at " in status.out
+    (waiting,) = re.findall(r"^Waiting for: (.*)$", status.out, re.MULTILINE)
+    for pid in (remote.process.pid, *remote.worker_pids()):
+        assert f"pid {pid} (" in waiting
+    assert "In use by" not in status.out, "said once"
     discarded = restore(site, "--discard", "--yes", server=remote)
     assert discarded.code == 0, discarded.err
     assert remote_site.names() == before
     again = restore(site, "--discard", "--yes", server=remote)
     assert again.code == 1
     assert "No restore is pending." in again.err
+
+
+def test_now_undo_and_list_work_on_a_server_too(
+    site: Site, template_site: Site, good: Path, tmp_path: Path
+) -> None:
+    elsewhere = copy_site(template_site, tmp_path / "elsewhere")
+    add_tasks(elsewhere.database, "old")
+    before = site.files()
+    with elsewhere.serving() as server:
+        server.http.headers["Connection"] = "close"
+        applied = restore(site, str(good), "--now", "--yes", server=server)
+        assert applied.code == 0, applied.err
+        assert server.task_names() == ["restored"]
+        (kept,) = elsewhere.kept()
+        assert f"is kept as {kept.name}." in applied.out
+        listed = restore(site, "--list", server=server)
+        assert listed.out.startswith(f"{kept.name}  ")
+
+        undone = restore(site, "--undo", "--now", "--yes", server=server)
+        assert undone.code == 0, undone.err
+        assert kept.name in undone.err
+        assert server.task_names() == ["old"]
+
+        alone = restore(site, "--now", "--yes", server=server)
+        assert (alone.out, alone.code) == ("", 1)
+        assert f"{server.url} applies at once only what comes with the request" in alone.err
+
+        older = Path(shutil.copy(good, tmp_path / "older.db"))
+        with closing(sqlite3.connect(older)) as connection:
+            connection.execute("DROP TABLE django_session")
+            connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+            connection.commit()
+        refused = restore(site, str(older), "--now", "--yes", server=server)
+        assert (refused.out, refused.code) == ("", 1)
+        assert "It stays pending: restart the server to apply it" in refused.err
+        assert pending(elsewhere) == older.read_bytes()
+    assert site.files() == before
 
 
 def test_local_overrides_the_environment(

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,7 +48,17 @@ def database_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pending_restore_has_one_shape_wherever_it_shows() -> None:
     alone = describe_pending(PENDING)
     status = describe_status(RestoreStatus(PENDING, None, ()), max_upload_bytes=10)
-    assert status == alone | {"last": None, "in_use_by": (), "max_upload_bytes": 10}
+    nobody: dict[str, tuple[()]] = {"in_use_by": (), "waiting_for": ()}
+    assert status == alone | nobody | {"last": None, "max_upload_bytes": 10}
+
+
+def test_status_of_a_pending_restore_says_who_it_waits_for() -> None:
+    present = ("pid 12 (gunicorn)", "pid 13 (manage.py shell)")
+    status = describe_status(RestoreStatus(PENDING, None, present), max_upload_bytes=10)
+    assert status["message"] == (
+        "restart required; waiting for pid 12 (gunicorn), pid 13 (manage.py shell)"
+    )
+    assert status["waiting_for"] == status["in_use_by"] == present
 
 
 def test_pending_restore_says_what_to_do_and_what_will_happen() -> None:
@@ -56,9 +67,17 @@ def test_pending_restore_says_what_to_do_and_what_will_happen() -> None:
     assert "runs 2 migrations on the snapshot" in body["next_start"]
 
 
+def test_warnings_are_a_list_wherever_a_pending_restore_shows() -> None:
+    assert describe_pending(PENDING)["warnings"] == ()
+    warned = replace(PENDING, warnings=("Beware.",))
+    body = describe_status(RestoreStatus(warned, None, ()), max_upload_bytes=10)
+    assert json.loads(JSONRenderer().render(body))["warnings"] == ["Beware."]
+
+
 def test_status_without_anything_is_nothing() -> None:
     body = describe_status(RestoreStatus(None, None, ("pid 1",)), max_upload_bytes=10)
     assert (body["status"], body["last"], body["in_use_by"]) == ("nothing", None, ("pid 1",))
+    assert "waiting_for" not in body
 
 
 def test_receipt_tells_all_that_is_known() -> None:

@@ -1,6 +1,9 @@
+import errno
 import inspect
 import logging
+import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +13,15 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from backups import services
+from backups import local, services, signals
 from backups.exceptions import (
     BackupNotSupportedError,
+    NeedsRestartError,
     NoPendingRestoreError,
     OwnFileError,
     SnapshotFailedError,
 )
-from backups.store import PendingRestore
+from backups.store import PendingRestore, Receipt
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
 
@@ -35,7 +39,7 @@ def test_public_surface_is_written_down() -> None:
         name
         for name, value in vars(services).items()
         if inspect.isfunction(value)
-        and value.__module__ == services.__name__
+        and value.__module__ in (services.__name__, local.__name__)
         and not name.startswith("_")
     ]
     assert services.__all__ == sorted(defined)
@@ -58,7 +62,7 @@ def test_in_memory_database_is_unsupported(name: str, monkeypatch: pytest.Monkey
 
 def test_other_databases_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     other = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}})
-    monkeypatch.setattr(services, "connections", other)
+    monkeypatch.setattr(local, "connections", other)
     with pytest.raises(BackupNotSupportedError, match="'default' is unknown, not SQLite"):
         services.get_store()
 
@@ -117,7 +121,88 @@ def test_staging_and_discarding_are_logged_with_who_did_it(
     assert discarded == staged
     assert f"staged by laptop: {staged.size} bytes, SHA-256 {staged.sha256}" in caplog.text
     assert "discarded by ann" in caplog.text
-    assert live.names() == before
+    assert live.names() - before == {"tasks.db.restore-receipts.jsonl"}
+    assert [(receipt["outcome"], receipt["by"]) for receipt in live.receipts()] == [
+        ("staged", "laptop"),
+        ("discarded", "ann"),
+    ]
+
+
+def test_what_was_staged_stands_even_if_no_receipt_of_it_can_be_written(
+    live: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("backups.sqlite.staging.append_receipt", full)
+    path = snapshot_of(live, tmp_path / "good.db", "restored")
+    staged = services.stage_restore([path.read_bytes()], staged_by="laptop")
+    assert services.get_restore_status().pending == staged
+    assert live.receipts() == []
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Receipt]]:
+    """What the site's own apps are told of restores."""
+    told: list[Receipt] = []
+
+    def hear(receipt: Receipt, **_: object) -> None:
+        told.append(receipt)
+
+    signals.restore_recorded.connect(hear, weak=False)
+    yield told
+    signals.restore_recorded.disconnect(hear)
+
+
+def test_every_step_is_announced_also_one_that_failed(
+    live: Site, tmp_path: Path, heard: list[Receipt], caplog: pytest.LogCaptureFixture
+) -> None:
+    add_tasks(live.database, "live")
+    path = snapshot_of(live, tmp_path / "older.db", "restored")
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("DROP TABLE django_session")
+        older.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        older.commit()
+    services.hold_presence()
+    services.stage_restore([path.read_bytes()], staged_by="laptop")
+    with pytest.raises(NeedsRestartError):
+        services.apply_now(applied_by="ann")
+    services.discard_pending_restore(discarded_by="ben")
+    assert [(receipt.outcome, receipt.by) for receipt in heard] == [
+        ("staged", "laptop"),
+        ("blocked", "ann"),
+        ("discarded", "ben"),
+    ]
+    assert heard == services.list_receipts()[::-1]
+    assert "restore not applied while the site runs: The snapshot is older" in caplog.text
+
+
+def test_restore_is_applied_now_and_undone_in_this_process(
+    live: Site, tmp_path: Path, heard: list[Receipt], caplog: pytest.LogCaptureFixture
+) -> None:
+    add_tasks(live.database, "live")
+    path = snapshot_of(live, tmp_path / "good.db")
+    services.hold_presence()
+    staged = services.stage_restore([path.read_bytes()], staged_by="laptop")
+    receipt = services.apply_now(applied_by="ann", sha256=staged.sha256)
+    assert task_names(live.data / str(receipt.kept)) == ["live"]
+    with caplog.at_level(logging.INFO, "backups.services"):
+        undo = services.undo_restore(staged_by="ben")
+    assert undo.undoes == receipt.kept
+    assert f"undo staged by ben: {receipt.kept}" in caplog.text
+    assert [copy.name for copy in services.list_kept_copies()] == [receipt.kept]
+    assert [told.outcome for told in heard] == ["staged", "applied", "staged"]
+
+
+def test_only_what_sqlite_can_read_is_readable_and_nothing_is_created(live: Site) -> None:
+    assert services.is_readable()
+    for content in (b"", b"garbage" * 1000):
+        live.database.write_bytes(content)
+        assert not services.is_readable()
+        assert live.database.read_bytes() == content
+    live.database.unlink()
+    assert not services.is_readable()
+    assert not live.database.exists()
 
 
 def test_discarding_nothing_raises(live: Site) -> None:

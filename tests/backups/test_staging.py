@@ -213,10 +213,14 @@ def test_sidecars_that_a_program_left_beside_the_pending_file_are_not_the_new_on
     store: Store, snapshot: Path, tmp_path: Path
 ) -> None:
     """Somebody looked into the pending file with a program that was killed."""
-    store.stage(builders.healthy(tmp_path / "wal.db", "looked at", journal_mode="wal"))
-    builders.in_killed_process(
-        lambda: builders.add(sqlite3.connect(store.paths.pending), "edited by hand")
-    )
+    store.stage(builders.healthy(tmp_path / "looked at.db", "looked at"))
+
+    def edit() -> None:
+        connection = sqlite3.connect(store.paths.pending)
+        connection.execute("PRAGMA journal_mode=WAL")
+        builders.add(connection, "edited by hand")
+
+    builders.in_killed_process(edit)
     assert store.paths.pending_sidecars[0].stat().st_size > 0
     store.stage(snapshot)
     assert not any(sidecar.exists() for sidecar in store.paths.pending_sidecars)
@@ -299,6 +303,58 @@ def test_status_and_a_staging_at_once_tell_one_restore_and_not_half_of_two(
     after = store.real.get_status().pending
     assert after is not None
     assert after.sha256 == files.sha256(newer)
+
+
+# Sessions, accounts, programs
+
+
+def test_sessions_are_gone_from_the_pending_file_and_the_upload_keeps_its_hash(
+    store: Store, tmp_path: Path
+) -> None:
+    upload = builders.with_sessions(tmp_path / "upload.db", "secret")
+    pending = store.stage(upload)
+    assert (pending.size, pending.sha256) == (upload.stat().st_size, files.sha256(upload))
+    manifest = check_pair(store)
+    assert manifest.sha256 != manifest.snapshot_sha256 == pending.sha256
+    assert b"secret" not in store.paths.pending.read_bytes()
+    receipt = store.start()
+    assert receipt is not None
+    assert (receipt.outcome, receipt.sha256) == ("applied", pending.sha256)
+    assert store.items() == ["row"]
+
+
+def test_sessions_stay_where_the_release_clears_none(store: Store, tmp_path: Path) -> None:
+    store.release.sessions = ()
+    upload = builders.with_sessions(tmp_path / "upload.db", "kept")
+    store.stage(upload)
+    assert store.paths.pending.read_bytes() == upload.read_bytes()
+
+
+def test_account_that_is_not_in_the_snapshot_is_a_warning_that_stays(
+    store: Store, snapshot: Path
+) -> None:
+    content = snapshot.read_bytes()
+    pending = store.real.stage_restore(
+        [content], staged_by="ann", max_bytes=len(content), account="ann"
+    )
+    assert len(pending.warnings) == 1
+    assert "The account ann is not in the snapshot" in pending.warnings[0]
+    assert store.real.get_status().pending == pending
+    assert store.stage(snapshot).warnings == ()
+
+
+def test_program_that_the_live_database_has_not_leaves_nothing_behind(
+    store: Store, snapshot: Path
+) -> None:
+    with closing(sqlite3.connect(snapshot)) as connection:
+        connection.execute("CREATE VIEW evil AS SELECT 1")
+    store.release.programs = frozenset()
+    before = store.folder()
+    with pytest.raises(exceptions.UnknownSchemaError, match="evil"):
+        store.stage(snapshot)
+    assert store.folder() == before
+    store.release.programs = None  # the live database can't tell
+    assert store.stage(snapshot).warnings == ("not known: 1",)
 
 
 # Discard and status

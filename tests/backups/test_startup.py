@@ -10,7 +10,7 @@ import pytest
 
 from backups import services, startup
 from backups.exceptions import StoreFolderError
-from tests.backups.test_presence import add_task, outcomes, stage
+from tests.backups.uploads import add_tasks
 from tests.site import Site, copy_site, task_names
 
 
@@ -105,11 +105,11 @@ def test_presence_that_cannot_be_held_either_stops_nothing(
 def pending(site: Site, template_site: Site, tmp_path: Path) -> Site:
     """A site with the task 'old', and a restore of 'new' pending."""
     other = copy_site(template_site, tmp_path / "other")
-    add_task(other, "new")
+    add_tasks(other.database, "new")
     with closing(sqlite3.connect(other.database)) as connection:
         connection.execute("VACUUM INTO ?", (str(tmp_path / "snapshot.db"),))
-    add_task(site, "old")
-    stage(site, tmp_path / "snapshot.db")
+    add_tasks(site.database, "old")
+    site.stage(tmp_path / "snapshot.db")
     return site
 
 
@@ -125,7 +125,7 @@ def test_ready_applies_before_the_first_query(pending: Site) -> None:
         raise AssertionError(asked.err)
     assert asked.out.strip() == "[('new',)]"
     assert "restore applied" in asked.err
-    assert outcomes(pending) == ["applied"]
+    assert pending.conclusions() == ["applied"]
 
 
 def test_files_that_a_killed_process_left_are_swept_at_the_start(pending: Site) -> None:
@@ -143,7 +143,7 @@ def test_refused_restore_stops_no_start_and_is_told_once(pending: Site) -> None:
     assert (first.code, second.code) == (0, 0)
     assert "restore refused" in first.err
     assert "restore" not in second.err
-    assert outcomes(pending) == ["refused"]
+    assert pending.conclusions() == ["refused"]
     assert task_names(pending.database) == ["old"]
 
 
@@ -153,7 +153,7 @@ def test_older_snapshot_is_migrated_by_the_start_of_a_command(pending: Site) -> 
         connection.executescript(
             "DROP TABLE django_session; DELETE FROM django_migrations WHERE app = 'sessions';"
         )
-    stage(pending, older)
+    pending.stage(older)
     assert "restore applied" in pending.manage("check").err
     with closing(sqlite3.connect(pending.database)) as connection:
         assert connection.execute("SELECT count(*) FROM django_session").fetchone() == (0,)

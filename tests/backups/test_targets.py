@@ -56,8 +56,13 @@ def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> 
 def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:
     """The commands print either, so the JSON has one shape."""
     target, steps = LocalTarget(), list[int]()
-    staged = target.stage_restore(good, progress=steps.append)
-    local = staged, target.get_restore_status(), target.discard_pending_restore()
+    staged = target.stage_restore(good, now=False, progress=steps.append)
+    local = (
+        staged,
+        target.get_restore_status(),
+        target.discard_pending_restore(),
+        target.list_restores(),
+    )
     assert sum(steps) == staged["size"]
 
     good.seek(0)
@@ -66,13 +71,14 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
     with live.serving() as server, BackupClient(server.url, live.key) as client:
         remote = RemoteTarget(client)
         answers = (
-            remote.stage_restore(good, progress=lambda _: None),
+            remote.stage_restore(good, now=False, progress=lambda _: None),
             remote.get_restore_status(),
             remote.discard_pending_restore(),
+            remote.list_restores(),
         )
 
     for ours, theirs in zip(local, answers, strict=True):
-        differ = ("staged_at", "staged_by", "in_use_by")
+        differ = ("staged_at", "staged_by", "message", "in_use_by", "waiting_for", "restores")
         assert ours.keys() == theirs.keys()
         assert {name: type(value) for name, value in ours.items()} == {
             name: type(value) for name, value in theirs.items()
@@ -96,13 +102,13 @@ def test_full_disk_is_told_before_a_byte_is_copied(
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
     before, steps = live.files(), list[int]()
     with pytest.raises(NotEnoughSpaceError):
-        LocalTarget().stage_restore(good, progress=steps.append)
+        LocalTarget().stage_restore(good, now=False, progress=steps.append)
     assert steps == []
     assert live.files() == before
 
 
 def test_local_store_records_who_asked(live: Site, good: BinaryIO) -> None:
-    staged = LocalTarget().stage_restore(good, progress=lambda _: None)
+    staged = LocalTarget().stage_restore(good, now=False, progress=lambda _: None)
     assert staged["staged_by"] == f"{getpass.getuser()} (manage.py)"
 
 
@@ -113,7 +119,7 @@ def test_user_without_a_name_is_still_told_apart_from_the_api(
         raise KeyError("getpwuid(): uid not found: 4711")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    staged = LocalTarget().stage_restore(good, progress=lambda _: None)
+    staged = LocalTarget().stage_restore(good, now=False, progress=lambda _: None)
     assert staged["staged_by"] == "manage.py"
 
 

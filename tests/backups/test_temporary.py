@@ -12,6 +12,7 @@ from backups import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import sweep, temporary_file, temporary_folder
 from tests.backups import builders
+from tests.backups.stores import new_snapshot, new_store
 
 
 @pytest.fixture
@@ -138,3 +139,27 @@ def test_snapshot_that_was_killed_in_the_middle_is_swept(paths: StorePaths) -> N
     left = paths.temporaries()[0]
     assert sweep(paths) == [left]
     assert os.listdir(paths.folder) == ["tasks.db"]
+
+
+@pytest.mark.parametrize(("step", "verb"), [("link", "stage"), ("replace", "discard")])
+def test_start_in_the_middle_leaves_the_earlier_pending_restore_its_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, verb: str
+) -> None:
+    """It has an owner from the moment on in which it has its temporary name."""
+    store, snapshot = new_store(tmp_path), new_snapshot(tmp_path)
+    store.stage(snapshot)
+    real, swept = getattr(files, step), list[list[Path]]()
+
+    def then_sweep(source: Path, destination: Path) -> None:
+        real(source, destination)
+        if ".earlier-" in destination.name:
+            swept.append(sweep(store.paths))
+
+    monkeypatch.setattr(files, step, then_sweep)
+    if verb == "stage":
+        store.stage(snapshot)
+    else:
+        store.real.discard_pending_restore(discarded_by="tester")
+    assert swept == [[]]
+    assert store.temporaries() == []
+    assert store.paths.pending.exists() == (verb == "stage")

@@ -1,6 +1,8 @@
 """Going back: the kept copy of the last restore is staged like any other snapshot."""
 
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +42,21 @@ def test_undo_stages_what_the_last_restore_replaced(store: Store) -> None:
     applied, staged, *_ = store.real.list_receipts()
     assert (applied.outcome, staged.outcome) == ("applied", "staged")
     assert applied.undoes == staged.undoes == kept.name
+
+
+def test_view_of_the_database_that_was_replaced_does_not_keep_it_from_coming_back(
+    tmp_path: Path,
+) -> None:
+    """The live database does not have it any more: the snapshot that replaced it had none."""
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old")
+    with closing(sqlite3.connect(store.database)) as connection:
+        connection.execute("CREATE VIEW cheap AS SELECT * FROM items")
+    store.release.programs = frozenset()
+    store.stage(new_snapshot(tmp_path))
+    store.start()
+    undo(store)
+    assert store.items() == ["old"]
 
 
 def test_undo_twice_is_redo(store: Store) -> None:

@@ -1,13 +1,17 @@
 """The checks of an upload: each bad file gets its own error, and no file is changed by them."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
@@ -16,6 +20,7 @@ import pytest
 from backups import exceptions
 from backups.sqlite import validation
 from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.verdict import Verdict
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
@@ -32,16 +37,51 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
         "row 1 of items refers to a row of owners that is not there",
     ),
     builders.foreign: (exceptions.ForeignDatabaseError, "not one of this site"),
+    builders.other_migrations: (
+        exceptions.ForeignDatabaseError,
+        "its table django_migrations lacks the column app",
+    ),
+    builders.broken_check: (exceptions.DamagedSnapshotError, "CHECK constraint failed in grades"),
+    builders.no_migration: (
+        exceptions.ForeignDatabaseError,
+        "its table django_migrations is empty",
+    ),
+    builders.odd_counter: (
+        exceptions.DamagedSnapshotError,
+        "no table sqlite_sequence as grades needs it",
+    ),
+    builders.unknown_function: (
+        exceptions.DamagedSnapshotError,
+        r"the table grades could not be made anew: (unknown|no such) function: harm",
+    ),
+    builders.name_that_is_no_text: (exceptions.DamagedSnapshotError, "is no UTF-8"),
+    builders.lost_counter: (
+        exceptions.DamagedSnapshotError,
+        "no table sqlite_sequence as grades needs it",
+    ),
     builders.newer: (exceptions.NewerSnapshotError, r"shop\.0003_from_the_future"),
     builders.missing_table: (exceptions.MissingTablesError, "prices"),
 }
 
 
-def check(path: Path, *, seconds: float = 60.0, historic: tuple[str, ...] = ()) -> Contents:
+def check(
+    path: Path,
+    *,
+    seconds: float = 60.0,
+    historic: tuple[str, ...] = (),
+    clear: tuple[str, ...] = (),
+    account: str | None = None,
+) -> Contents:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return check_snapshot(
-            descriptor, path, seconds=seconds, release=FakeRelease(), historic=historic
+            descriptor,
+            path,
+            seconds=seconds,
+            release=FakeRelease(),
+            historic=historic,
+            clear=clear,
+            account=account,
         )
     finally:
         os.close(descriptor)
@@ -60,19 +100,27 @@ def test_each_bad_file_has_an_error_of_its_own(
     assert builders.folder(tmp_path) == before
 
 
-@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
-@pytest.mark.parametrize("page_size", [1024, 4096])
-def test_whole_snapshot_passes_and_gets_no_sidecars(
-    journal_mode: str, page_size: int, tmp_path: Path
+@pytest.mark.parametrize("page_size", [512, 1024, 4096, 65536])
+def test_whole_snapshot_passes_byte_for_byte_without_sidecars(
+    page_size: int, tmp_path: Path
 ) -> None:
-    path = builders.healthy(
-        tmp_path / "x.db", "row", journal_mode=journal_mode, page_size=page_size
-    )
+    path = builders.healthy(tmp_path / "x.db", "row", page_size=page_size)
     before = builders.folder(tmp_path)
     contents = check(path)
     assert contents.migrations == builders.MIGRATIONS
-    assert contents.tables >= {"owners", "items", "prices", "django_migrations"}
+    assert contents.tables["items"] == {"id", "name", "owner"}
+    assert contents.tables.keys() >= {"owners", "items", "prices", "django_migrations"}
+    assert (contents.changed, contents.cleared) == (False, 0)
     assert builders.folder(tmp_path) == before
+
+
+def test_snapshot_in_wal_mode_passes_and_is_one_file_from_then_on(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db", "row", journal_mode="wal")
+    before = path.read_bytes()
+    assert check(path).changed
+    assert builders.folder(tmp_path) == {"x.db": before[:18] + b"\1\1" + before[20:]}
+    assert builders.names(path) == ["row"]
+    assert list(builders.folder(tmp_path)) == ["x.db"]
 
 
 def test_older_snapshot_passes(tmp_path: Path) -> None:
@@ -129,6 +177,17 @@ def test_child_that_says_nothing_is_damage(tmp_path: Path) -> None:
         check(path)
 
 
+def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    late = json.dumps(asdict(Verdict(is_late=True, damage=["interrupted"]))).encode()
+    answer = subprocess.CompletedProcess[bytes]([], 0, late, b"")
+    with (
+        mock.patch.object(validation, "run_module", return_value=answer),
+        pytest.raises(exceptions.CheckTimedOutError, match="within 60 seconds"),
+    ):
+        check(path)
+
+
 def test_verdict_counts_where_the_exit_code_was_lost(tmp_path: Path) -> None:
     """As it is for a child of gunicorn's master, which reaps whatever ends while it reloads."""
     path = builders.healthy(tmp_path / "x.db")
@@ -155,3 +214,216 @@ def test_view_that_poses_as_the_table_of_migrations_is_not_asked(tmp_path: Path)
         )
     with pytest.raises(exceptions.ForeignDatabaseError):
         check(path)
+
+
+# What is cleared
+
+
+@pytest.fixture
+def with_sessions(tmp_path: Path) -> Path:
+    return builders.with_sessions(tmp_path / "x.db", "secret-one", "secret-two")
+
+
+def test_sessions_are_removed_without_a_trace(with_sessions: Path, tmp_path: Path) -> None:
+    contents = check(with_sessions, clear=("sessions", "not_there"))
+    assert (contents.cleared, contents.changed) == (2, True)
+    assert b"secret" not in with_sessions.read_bytes()
+    assert list(builders.folder(tmp_path)) == ["x.db"]
+    with closing(sqlite3.connect(with_sessions)) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert builders.names(with_sessions) == ["row"]
+
+
+def test_nothing_is_removed_unless_it_is_asked_for(with_sessions: Path) -> None:
+    before = with_sessions.read_bytes()
+    assert check(with_sessions).cleared == 0
+    assert with_sessions.read_bytes() == before
+
+
+def test_empty_table_of_sessions_is_left_as_it_is(tmp_path: Path) -> None:
+    path = builders.with_sessions(tmp_path / "x.db")
+    before = path.read_bytes()
+    assert not check(path, clear=("sessions",)).changed
+    assert path.read_bytes() == before
+
+
+def test_many_sessions_are_removed_from_a_file_that_grows_smaller(tmp_path: Path) -> None:
+    """With auto-vacuum the pages are given back, and the header says so."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA auto_vacuum=FULL")
+    builders.with_sessions(path, *(f"{number:0200}" for number in range(5000)))
+    before = path.stat().st_size
+    assert check(path, clear=("sessions",)).cleared == 5000
+    assert path.stat().st_size < before / 2
+
+
+@pytest.mark.parametrize("body", ["SELECT 1", "DELETE FROM items", "SELECT RAISE(IGNORE)"])
+def test_trigger_on_the_sessions_does_not_run(body: str, with_sessions: Path) -> None:
+    with closing(sqlite3.connect(with_sessions)) as connection:
+        connection.execute(f"CREATE TRIGGER evil BEFORE DELETE ON sessions BEGIN {body}; END")
+    with pytest.raises(exceptions.UnknownSchemaError, match="its login sessions, evil, which"):
+        check(with_sessions, clear=("sessions",))
+    assert builders.names(with_sessions) == ["row"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIEW sessions AS SELECT 1 AS key",
+        "CREATE VIRTUAL TABLE sessions USING fts5 (key)",
+    ],
+)
+def test_what_poses_as_the_sessions_is_not_touched(sql: str, tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db", "row")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(sql)
+        connection.execute(
+            "CREATE TRIGGER evil INSTEAD OF DELETE ON sessions BEGIN DELETE FROM items; END"
+        ) if "VIEW" in sql else None
+    before = path.read_bytes()
+    contents = check(path, clear=("sessions",))
+    assert contents.cleared == 0
+    assert "sessions" in {program.name for program in contents.programs}
+    assert path.read_bytes() == before
+
+
+# The account
+
+
+def test_account_is_looked_for_by_its_name(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO owners (name) VALUES ('ann')")
+        connection.commit()
+    assert not check(path).account_is_missing
+    assert not check(path, account="ann").account_is_missing
+    assert check(path, account="Ann' OR 1=1 --").account_is_missing
+
+
+# Hostile files: each is refused for what it is, and by the limit that is meant for it
+
+
+def changed(path: Path, script: str) -> Path:
+    """A healthy database after a script."""
+    path.write_bytes(builders.healthy(path.with_suffix(".good"), "row").read_bytes())
+    path.with_suffix(".good").unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+        connection.commit()
+    return path
+
+
+def test_time_limit_ends_what_sqlite_would_do_for_hours(tmp_path: Path) -> None:
+    """One call of instr(), in which SQLite looks at no clock."""
+    path = changed(
+        tmp_path / "x.db",
+        "CREATE TABLE t (a CHECK (NOT instr(hex(zeroblob(a)), hex(zeroblob(a / 2)) || 'x')));"
+        " PRAGMA ignore_check_constraints=ON; INSERT INTO t VALUES (10000000)",
+    )
+    began = time.monotonic()
+    with pytest.raises(exceptions.CheckTimedOutError, match="within 1 seconds"):
+        check(path, seconds=1)
+    assert time.monotonic() - began < 10
+
+
+def test_memory_limit_ends_what_would_take_all_of_it(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        "CREATE TABLE t (a CHECK (length(hex(zeroblob(a))) > 0));"
+        " PRAGMA ignore_check_constraints=ON; INSERT INTO t VALUES (490000000)",
+    )
+    with pytest.raises(exceptions.DamagedSnapshotError, match="it takes too much memory"):
+        check(path)
+
+
+def test_long_list_of_names_is_refused_before_the_caller_holds_it(tmp_path: Path) -> None:
+    columns = ", ".join(f'"{n}{"x" * 400}"' for n in range(1900))
+    tables = "; ".join(f"CREATE TABLE t{n} ({columns})" for n in range(25))
+    with pytest.raises(exceptions.DamagedSnapshotError, match="list of migrations is too long"):
+        check(changed(tmp_path / "x.db", tables))
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_migration_that_is_recorded_often_is_told_once(rows: int, tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        "INSERT INTO django_migrations (app, name) VALUES ('shop', '0001_initial');" * rows,
+    )
+    assert check(path).migrations == builders.MIGRATIONS
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE grades AS SELECT 1",
+        "CREATE TABLE grades (a); CREATE TABLE other (b)",
+        "CREATE TABLE grades (a)' || char(0) || '",
+    ],
+)
+def test_schema_that_is_more_than_a_table_is_refused(sql: str, tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        "CREATE TABLE grades (a); PRAGMA writable_schema=ON;"
+        f" UPDATE sqlite_schema SET sql = '{sql}' WHERE name = 'grades'",
+    )
+    with pytest.raises(exceptions.DamagedSnapshotError):
+        check(path)
+
+
+def test_statement_of_a_megabyte_is_refused(tmp_path: Path) -> None:
+    """SQLite's limits are set, so that no single part of a schema can be huge."""
+    path = changed(tmp_path / "x.db", f"CREATE TABLE grades (a /* {'x' * 1_000_000} */)")
+    with pytest.raises(exceptions.DamagedSnapshotError, match="too big"):
+        check(path)
+
+
+def test_sentence_from_the_file_is_short_and_on_one_line(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path / "x.db",
+        f'CREATE TABLE "{"x" * 100_000}\n" (a REFERENCES owners (id)); INSERT INTO'
+        f' "{"x" * 100_000}\n" VALUES (77)',
+    )
+    with pytest.raises(exceptions.BrokenReferencesError) as caught:
+        check(path)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIRTUAL TABLE found USING fts5 (name); INSERT INTO found VALUES ('words')",
+        "CREATE VIRTUAL TABLE found USING fts5 (name, content='items', content_rowid='id')",
+        "CREATE VIRTUAL TABLE found USING rtree (id, x0, x1); INSERT INTO found VALUES (1, 2, 3)",
+    ],
+    ids=["full text", "full text of another table", "r-tree"],
+)
+def test_virtual_table_that_works_passes(sql: str, tmp_path: Path) -> None:
+    """From SQLite 3.44 on the check looks into it."""
+    contents = check(changed(tmp_path / "x.db", sql))
+    assert [str(program) for program in contents.programs] == ["virtual table found"]
+
+
+def test_index_on_a_function_of_the_site_passes(tmp_path: Path) -> None:
+    path, module = tmp_path / "x.db", "django.db.backends.sqlite3._functions"
+    register = import_module(module).register
+    with closing(sqlite3.connect(path)) as connection:
+        register(connection)
+        builders.healthy(path, "row")
+        connection.execute("CREATE INDEX hashed ON items (md5(name))")
+        connection.execute("CREATE TABLE codes (code CHECK (code REGEXP '^[A-Z]+$'))")
+        connection.execute("INSERT INTO codes VALUES ('ABC')")
+        connection.commit()
+    with pytest.raises(exceptions.DamagedSnapshotError, match=r"unknown function|no such function"):
+        check(path)
+    with mock.patch.object(FakeRelease, "functions", return_value=module):
+        assert check(path).migrations == builders.MIGRATIONS
+        with closing(sqlite3.connect(path)) as connection:
+            register(connection)
+            connection.execute("PRAGMA ignore_check_constraints=ON")
+            connection.execute("INSERT INTO codes VALUES ('abc')")
+            connection.commit()
+        with pytest.raises(exceptions.DamagedSnapshotError, match="CHECK constraint failed"):
+            check(path)

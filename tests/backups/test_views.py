@@ -23,7 +23,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from backups import exceptions, files
+from backups import exceptions, files, services
 from taskdog.api_keys import create_key
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until
@@ -199,7 +199,15 @@ def test_errors_of_a_download_are_json_whatever_is_accepted(shared: Server, acce
 @pytest.mark.parametrize("key", ["", "wrong", "schlüssel".encode(), b"\xff\xfe"])
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "backup"), ("GET", "restore"), ("POST", "restore"), ("DELETE", "restore")],
+    [
+        ("GET", "backup"),
+        ("GET", "restore"),
+        ("POST", "restore"),
+        ("DELETE", "restore"),
+        ("POST", "restore?apply=now"),
+        ("POST", "restore/undo"),
+        ("GET", "restores"),
+    ],
 )
 def test_nobody_gets_in_without_the_right_key(
     shared: Server, method: str, path: str, key: str | bytes
@@ -216,6 +224,9 @@ def test_nobody_gets_in_without_the_right_key(
         ("GET", "restore", "restore"),
         ("POST", "restore", "restore"),
         ("DELETE", "restore", "restore"),
+        ("POST", "restore?apply=now", "restore"),
+        ("POST", "restore/undo", "restore"),
+        ("GET", "restores", "restore"),
     ],
 )
 def test_a_key_without_the_scope_is_told_which_one_it_lacks(
@@ -337,6 +348,8 @@ def test_in_memory_database_is_not_supported(
         client.get("/api/v1/restore"),
         client.post("/api/v1/restore", data=good.read_bytes(), content_type=OCTETS),
         client.delete("/api/v1/restore"),
+        client.post("/api/v1/restore/undo"),
+        client.get("/api/v1/restores"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (501, "not_supported")
         assert "in memory" in answer.json()["detail"]
@@ -393,6 +406,8 @@ def test_upload_answers_200_and_pending(
         "sha256": hashlib.sha256(good.read_bytes()).hexdigest(),
         "staged_by": "tester",
         "migrations": [],
+        "warnings": [],
+        "undoes": None,
         "next_start": "The next start keeps the current database as tasks.db.pre-restore-<time>"
         " and puts the snapshot in place as tasks.db.",
     }
@@ -660,14 +675,22 @@ def test_status_is_nothing_before_an_upload(api: Server) -> None:
 def test_status_is_pending_after_an_upload(api: Server, good: Path) -> None:
     staged = api.api("POST", "restore", files={"file": good.read_bytes()}).json()
     status = api.api("GET", "restore").json()
+    message = staged.pop("message")
+    assert message == "restart required"
     assert status.items() >= staged.items()
     assert status["last"] is None
+    assert status["waiting_for"] == status["in_use_by"]
+    assert status["message"] == f"{message}; waiting for {', '.join(status['waiting_for'])}"
+    for pid in (api.process.pid, *api.worker_pids()):
+        assert f"pid {pid} (" in status["message"]
 
 
-def test_discarding_leaves_no_trace_of_what_was_pending(
+def test_discarding_leaves_no_trace_of_what_was_pending_but_its_receipts(
     api: Server, shared_site: Site, good: Path
 ) -> None:
-    before = unchanging(shared_site)
+    receipts = "tasks.db.restore-receipts.jsonl"
+    before = unchanging(shared_site) | {receipts: b""}
+    told = len(shared_site.receipts())
     staged = api.api("POST", "restore", files={"file": good.read_bytes()}).json()
     answer = api.api("DELETE", "restore")
     assert answer.status_code == 200
@@ -675,7 +698,11 @@ def test_discarding_leaves_no_trace_of_what_was_pending(
         "status": "discarded",
         "message": "the pending restore was discarded",
     } | {name: staged[name] for name in ("size", "sha256", "staged_at", "staged_by")}
-    assert unchanging(shared_site) == before
+    assert unchanging(shared_site) | {receipts: b""} == before
+    assert [receipt["outcome"] for receipt in shared_site.receipts()[told:]] == [
+        "staged",
+        "discarded",
+    ]
     assert api.api("GET", "restore").json()["status"] == "nothing"
 
 
@@ -698,6 +725,111 @@ def test_status_tells_what_the_last_restore_did(site: Site, good: Path) -> None:
     assert [site.data / last["kept"]] == site.kept()
     for name in ("size", "sha256", "staged_at", "staged_by"):
         assert last[name] == staged[name]
+
+
+# Apply, undo, and what happened
+
+
+@pytest.mark.parametrize("apply", ["later", "", "NOW"])
+def test_other_values_of_apply_are_refused_before_the_body_is_read(
+    api: Server, shared_site: Site, apply: str
+) -> None:
+    before = unchanging(shared_site)
+    path = f"/api/v1/restore?apply={apply}"
+    status, body = answer_to_head(api.url, "POST", path, head(api, Content_Length="500000"))
+    assert status == 400
+    assert b'"code":"bad_parameter"' in body
+    assert f"not {apply!r}".encode() in body
+    assert api.api("POST", f"restore/undo?apply={apply}").json()["code"] == "bad_parameter"
+    assert unchanging(shared_site) == before
+
+
+def test_apply_at_a_restart_is_what_happens_anyway(api: Server, good: Path) -> None:
+    answer = api.api("POST", "restore?apply=restart", files={"file": good.read_bytes()})
+    assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+
+
+def test_nothing_kept_is_not_found(api: Server, shared_site: Site) -> None:
+    before = unchanging(shared_site)
+    for path in ("restore/undo", "restore/undo?apply=now"):
+        answer = api.api("POST", path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "nothing_kept")
+        assert "No restore has been applied yet" in answer.json()["detail"]
+    assert unchanging(shared_site) == before
+
+
+def test_everything_that_happened_is_listed_newest_first(
+    api: Server, shared_site: Site, good: Path
+) -> None:
+    api.api("POST", "restore", files={"file": good.read_bytes()})
+    api.api("DELETE", "restore")
+    listed = api.api("GET", "restores").json()
+    assert listed.keys() == {"restores", "kept"}
+    assert listed["kept"] == []
+    assert [receipt["id"] for receipt in listed["restores"]] == [
+        receipt["id"] for receipt in reversed(shared_site.receipts())
+    ][:100]
+    discarded, staged = listed["restores"][:2]
+    assert (discarded["outcome"], discarded["by"]) == ("discarded", "tester")
+    assert (staged["outcome"], staged["size"]) == ("staged", good.stat().st_size)
+    assert api.api("GET", "restores?limit=1").json()["restores"] == [discarded]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "1.5", "many", "", "9" * 3000])
+def test_limit_that_is_none_is_refused(shared: Server, limit: str) -> None:
+    answer = shared.api("GET", f"restores?limit={limit}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
+    assert "from 1 to 1,000" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("limit", ["1", "1000"])
+def test_limit_at_its_ends_is_taken(shared: Server, limit: str) -> None:
+    assert shared.api("GET", f"restores?limit={limit}").status_code == 200
+
+
+def test_without_room_for_both_contents_it_stays_pending(
+    client: APIClient, site: Site, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: Any) -> Any:
+        raise exceptions.NotEnoughSpaceError("No room.", needed_bytes=20, free_bytes=10)
+
+    monkeypatch.setattr("backups.services.apply_now", full)
+    answer = client.post("/api/v1/restore?apply=now", data=good.read_bytes(), content_type=OCTETS)
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["code"]) == (
+        507,
+        "pending",
+        "not_enough_space",
+    )
+    assert (body["needed_bytes"], body["free_bytes"]) == (20, 10)
+    assert body["size"] == good.stat().st_size
+
+
+def test_another_upload_that_came_between_is_not_applied_for_this_one(
+    client: APIClient, site: Site, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tasks(site.database, "live")
+    other = Path(shutil.copy(good, tmp_path / "other.db"))
+    add_tasks(other, "another")
+    apply_now = services.apply_now
+
+    def too_late(**options: Any) -> Any:
+        services.stage_restore([other.read_bytes()], staged_by="somebody else")
+        return apply_now(**options)
+
+    monkeypatch.setattr(services, "apply_now", too_late)
+    services.hold_presence()
+    try:
+        answer = client.post(
+            "/api/v1/restore?apply=now", data=good.read_bytes(), content_type=OCTETS
+        )
+    finally:
+        services.release_presence()
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (409, "blocked")
+    assert (body["status"], body["staged_by"]) == ("pending", "somebody else")
+    assert "What somebody else staged is pending now." in body["hint"]
+    assert task_names(site.database) == ["live"]
 
 
 # The browsable API
@@ -725,6 +857,13 @@ class Forms(HTMLParser):
             if name in values:
                 return attributes, values
         raise AssertionError(f"no form has an input {name!r}")
+
+    def that_posts_to(self, action: str) -> dict[str, Any]:
+        """The values of the inputs of the first form that posts there."""
+        for attributes, inputs in self.found:
+            if (attributes.get("method"), attributes.get("action")) == ("POST", action):
+                return {str(each.get("name")): each.get("value") for each in inputs}
+        raise AssertionError(f"no form posts to {action!r}")
 
 
 @pytest.fixture
@@ -755,6 +894,76 @@ def test_staff_upload_with_the_form_of_the_page(
     assert answer.status_code == 200
     assert "restart required" in answer.text
     assert api.api("GET", "restore").json()["staged_by"] == "ann"
+
+
+def test_restore_without_the_account_of_who_uploads_is_taken_with_a_warning(
+    api: Server, browser: requests.Session, good: Path, tmp_path: Path
+) -> None:
+    log_in(browser, api, "ann")
+    headers = {"X-CSRFToken": browser.cookies["csrftoken"], "Accept": "application/json"}
+    url = f"{api.url}/api/v1/restore"
+    (warning,) = browser.post(url, files={"file": good.read_bytes()}, headers=headers).json()[
+        "warnings"
+    ]
+    assert warning.startswith("The account ann is not in the snapshot")
+    assert api.api("GET", "restore").json()["warnings"] == [warning]
+
+    with closing(sqlite3.connect(Path(shutil.copy(good, tmp_path)))) as connection:
+        connection.execute(
+            "INSERT INTO auth_user SELECT 7, '', NULL, 0, 'ann', '', '', 0, 1, ?, ''", [NOW]
+        )
+        connection.commit()
+    with_ann = (tmp_path / good.name).read_bytes()
+    answer = browser.post(url, files={"file": with_ann}, headers=headers)
+    assert answer.json()["warnings"] == []
+
+
+def test_key_has_no_account_that_could_be_missing(api: Server, good: Path) -> None:
+    """Keys are outside the database; its name may even be that of a user."""
+    answer = api.api("POST", "restore", files={"file": good.read_bytes()})
+    assert answer.json()["warnings"] == []
+
+
+def test_trigger_that_the_site_does_not_have_is_refused_naming_it(
+    api: Server, shared_site: Site, good: Path, tmp_path: Path
+) -> None:
+    evil = Path(shutil.copy(good, tmp_path))
+    with closing(sqlite3.connect(evil)) as connection:
+        connection.execute(
+            "CREATE TRIGGER evil AFTER INSERT ON tasks BEGIN"
+            " UPDATE auth_user SET is_superuser = 1; END"
+        )
+    before = unchanging(shared_site)
+    answer = api.api("POST", "restore", files={"file": evil.read_bytes()})
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_schema")
+    assert "has the trigger evil, which this site's database does not have" in answer.text
+    assert "BACKUPS_ALLOW_UNKNOWN_SCHEMA" in answer.json()["hint"]
+    assert unchanging(shared_site) == before
+
+
+def test_login_that_came_with_a_snapshot_is_no_login_after_the_restore(
+    site: Site, browser: requests.Session, tmp_path: Path, shared_site: Site
+) -> None:
+    """ann logs in, a snapshot is taken, she logs out: the restore must not log her in again."""
+    shutil.copyfile(shared_site.database, site.database)
+    with site.serving() as server:
+        log_in(browser, server, "ann")
+        cookie = browser.cookies["sessionid"]
+        snapshot = server.api("GET", "backup").content
+        page = browser.get(f"{server.url}/api/v1/restore")
+        browser.post(
+            f"{server.url}/api-auth/logout/",
+            data={"csrfmiddlewaretoken": browser.cookies["csrftoken"]},
+        )
+        assert page.status_code == 200
+        assert server.api("POST", "restore", files={"file": snapshot}).status_code == 200
+    with site.serving() as server:
+        assert site.receipts()[-1]["outcome"] == "applied"
+        revived = {"Cookie": f"sessionid={cookie}", "Connection": "close"}
+        answer = requests.get(f"{server.url}/api/v1/restore", headers=revived, timeout=60)
+        assert answer.status_code == 401
+        log_in(browser, server, "ann")
+        assert browser.get(f"{server.url}/api/v1/restore").status_code == 200
 
 
 def test_staff_see_why_a_file_is_refused_on_the_page(
@@ -819,3 +1028,19 @@ def test_stranger_sees_a_page_with_the_way_to_log_in(
     assert "/api-auth/login/" in page.text
     with pytest.raises(AssertionError):
         Forms(page.text).with_input("file")
+
+
+def test_staff_undo_and_look_back_on_the_pages(api: Server, browser: requests.Session) -> None:
+    log_in(browser, api, "ann")
+    page = browser.get(f"{api.url}/api/v1/restores")
+    assert (page.status_code, page.headers["Content-Type"][:9]) == (200, "text/html")
+    assert "&quot;restores&quot;" in page.text
+
+    page = browser.get(f"{api.url}/api/v1/restore/undo?apply=now")
+    assert page.status_code == 405, "there is only a button to press"
+    values = Forms(page.text).that_posts_to("/api/v1/restore/undo?apply=now")
+    form = {"csrfmiddlewaretoken": (None, values["csrfmiddlewaretoken"])}
+    answer = browser.post(f"{api.url}/api/v1/restore/undo?apply=now", files=form)
+    assert answer.status_code == 404, "there is nothing to undo"
+    assert "No restore has been applied yet" in answer.text
+    assert browser.post(f"{api.url}/api/v1/restore/undo").status_code == 403, "without the token"

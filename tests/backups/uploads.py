@@ -118,6 +118,11 @@ BAD = {
         "newer_release",
         r"does not know the migration tasks\.0099_tomorrow",
     ),
+    "unknown schema": Bad(
+        _sql("CREATE VIEW evil AS SELECT * FROM auth_user"),
+        "unknown_schema",
+        r"has the view evil, which this site's database does not have",
+    ),
     "missing table": Bad(
         _sql("DROP TABLE notes"), "missing_tables", r"promise the table notes, which"
     ),

@@ -1,0 +1,78 @@
+"""What ``restore_db`` says: the API's JSON, in sentences for a person to read."""
+
+from backups.management.base import megabytes
+from backups.management.targets import Json
+
+AT_RESTART = (
+    "Nothing changes until its server is restarted. That start puts the snapshot in place of the"
+    " current database, and keeps the current one beside it."
+)
+AT_ONCE = (
+    "It takes effect at once, for everybody who uses the site. The current content is kept beside"
+    " the database first, as <database>.pre-restore-<time>."
+)
+GO_BACK = "To go back: manage.py restore_db --undo"
+
+
+def staged_or_applied(answer: Json) -> str:
+    """What came of a snapshot."""
+    if answer["status"] == "applied":
+        return (
+            f"Applied: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
+            "It is live for every process of the site.\n"
+            f"The content that it replaced is kept as {answer['kept']}. {GO_BACK}"
+        )
+    return (
+        f"Pending: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
+        f"{answer['next_start']}\n"
+        "Restart the server to apply."
+    )
+
+
+def status(answer: Json, where: str) -> str:
+    """What is pending, who is in the way, and what came of the last restore."""
+    return "\n".join([pending(answer, where), *in_the_way(answer), last(answer["last"])])
+
+
+def pending(answer: Json, where: str) -> str:
+    """What waits for a start, if anything does."""
+    if answer["status"] != "pending":
+        return f"Nothing is pending on {where}."
+    return (
+        f"Pending on {where}: {megabytes(answer['size'])}, SHA-256 {answer['sha256']},"
+        f" staged by {answer['staged_by']} at {answer['staged_at']}.\n"
+        f"{answer['next_start']}\n"
+        "Restart the server to apply."
+    )
+
+
+def in_the_way(answer: Json) -> list[str]:
+    """The processes that have to end before a start can apply, or that use the site."""
+    if waiting_for := answer.get("waiting_for"):  # an older server does not tell
+        return [f"Waiting for: {', '.join(waiting_for)}"]
+    return [f"In use by {other}." for other in answer["in_use_by"]]
+
+
+def last(receipt: Json | None) -> str:
+    """What came of the last restore, and how to go back."""
+    if receipt is None:
+        return "No restore has been applied yet."
+    words = [f"Last restore: {receipt['outcome']} at {receipt['at']}."]
+    if receipt["reason"]:
+        words.append(receipt["reason"])
+    if receipt["kept"] and receipt["outcome"] == "applied":
+        words.append(f"The database that it replaced is kept as {receipt['kept']}. {GO_BACK}")
+    if receipt["kept"] and receipt["outcome"] == "refused":
+        words.append(f"The snapshot is set aside as {receipt['kept']}.")
+    return " ".join(words)
+
+
+def kept_copies(kept: list[Json]) -> str:
+    """One aligned line for each: its name, its size, when it was kept."""
+    names, sizes = [copy["name"] for copy in kept], [megabytes(copy["size"]) for copy in kept]
+    wide, broad = max(map(len, names)), max(map(len, sizes))
+    lines = []
+    for copy, name, size in zip(kept, names, sizes, strict=True):
+        raw = "" if copy["is_database"] else "  a folder of what SQLite could not read"
+        lines.append(f"{name:<{wide}}  {size:>{broad}}  {copy['kept_at']}{raw}")
+    return "\n".join(lines)

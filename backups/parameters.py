@@ -1,0 +1,36 @@
+"""What a URL may ask for, besides the path. Read from the URL alone, so it costs no upload."""
+
+import re
+
+from rest_framework.request import Request
+
+from backups.exceptions import BadParameterError
+
+RECEIPTS = 100  # in one answer, unless another limit is asked for
+MAX_RECEIPTS = 1000
+
+
+def is_now(request: Request) -> bool:
+    """
+    ``?apply=now``: not to wait for a restart.
+
+    :raises BadParameterError: it is neither ``now`` nor ``restart``.
+    """
+    when = request.query_params.get("apply", "restart")
+    if when not in ("now", "restart"):
+        raise BadParameterError(f"apply is 'now' or 'restart', not {when!r}.")
+    return when == "now"
+
+
+def limit(request: Request) -> int:
+    """
+    ``?limit=``: how many receipts.
+
+    :raises BadParameterError: it is no whole number within the bounds.
+    """
+    given = request.query_params.get("limit", str(RECEIPTS))
+    if not re.fullmatch("[1-9][0-9]{0,3}", given) or int(given) > MAX_RECEIPTS:
+        raise BadParameterError(
+            f"limit is a whole number from 1 to {MAX_RECEIPTS:,}, not {given!r}."
+        )
+    return int(given)

@@ -1,0 +1,32 @@
+"""What is asked of the child that checks a file, and what it answers; both travel as JSON."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the caller wants to know of a file, and have done to it."""
+
+    path: str
+    seconds: float  # by the clock
+    clear: tuple[str, ...] = ()  # tables whose rows are to be removed, those that refer first
+    account: tuple[str, str, str] | None = None  # table, column, value: is there such a row?
+    functions: str = ""  # the module whose register(connection) gives the site's SQL functions
+
+
+@dataclass
+class Verdict:
+    """What was found. Of a damaged file only the damage is told."""
+
+    damage: list[str] = field(default_factory=list)
+    broken_references: list[str] = field(default_factory=list)
+    unread: str = ""  # why the system refused to read it, which says nothing of the file
+    is_late: bool = False  # the time was over before the end
+    intruder: str = ""  # a trigger that would have run when rows were removed
+    tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
+    programs: list[tuple[str, str, str]] = field(default_factory=list)  # kind, name, SQL
+    migrations: list[str] | None = None  # ``app.name`` of each; None without such a table
+    migrations_lack: list[str] = field(default_factory=list)  # columns that Django's table has
+    account_is_missing: bool = False
+    cleared: int = 0  # rows
+    changed: bool = False  # whether the bytes are not those that came

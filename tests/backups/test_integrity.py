@@ -1,0 +1,85 @@
+"""The child that checks: its verdict in parts, and what it prints whatever happens to it."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from backups.sqlite import integrity
+from backups.sqlite.integrity import inspect
+from backups.sqlite.verdict import Question, Verdict
+from tests.backups import builders
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Verdict:
+    return Verdict(**json.loads(capsys.readouterr().out))
+
+
+@pytest.fixture(autouse=True)
+def unlimited() -> object:
+    """The limits are for the life of a process, and this one has other tests to run."""
+    with mock.patch.object(integrity, "limit_process"):
+        yield
+
+
+def test_verdict_on_a_whole_file_tells_what_is_in_it(tmp_path: Path) -> None:
+    path = builders.with_sessions(tmp_path / "x.db", "one", "two", "three")
+    verdict = inspect(
+        Question(str(path), 60.0, clear=("SESSIONS",), account=("owners", "name", "ann"))
+    )
+    assert (verdict.damage, verdict.broken_references, verdict.is_late) == ([], [], False)
+    assert (verdict.cleared, verdict.changed, verdict.account_is_missing) == (3, True, True)
+    assert verdict.tables["sessions"] == ["key", "expires"]
+    assert verdict.migrations == list(builders.MIGRATIONS)
+
+
+def test_child_ends_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    """Should its parent be killed, nobody else would end it."""
+    verdict = inspect(Question(str(builders.large(tmp_path / "x.db")), 0.0))
+    assert verdict.is_late
+    assert "interrupted" in verdict.damage[0]
+
+
+def test_table_or_column_of_accounts_that_is_not_there_has_no_account(tmp_path: Path) -> None:
+    path = str(builders.healthy(tmp_path / "x.db"))
+    for account in (("nowhere", "name", "ann"), ("owners", "nothing", "ann")):
+        assert inspect(Question(path, 60.0, account=account)).account_is_missing
+
+
+def test_much_is_sorted_without_a_file(tmp_path: Path) -> None:
+    """A table of migrations without an order, and too long to be sorted in a page or two."""
+    path = builders.healthy(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE django_migrations")
+        connection.execute("CREATE TABLE django_migrations (id, app, name)")
+        connection.executemany(
+            "INSERT INTO django_migrations VALUES (?, 'shop', ?)",
+            ((f"{-number:0100}", f"{number:0100}") for number in range(60_000)),
+        )
+        connection.commit()
+    verdict = inspect(Question(str(path), 60.0))
+    assert verdict.damage == []
+    assert verdict.migrations is not None
+    assert len(verdict.migrations) == 60_000
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ValueError("odd"), sqlite3.DatabaseError("bad"), OSError("gone")]
+)
+def test_error_is_a_verdict_and_not_a_traceback(
+    error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with mock.patch.object(integrity, "inspect", side_effect=error):
+        integrity.main(json.dumps({"path": str(path), "seconds": 1.0}))
+    (damage,) = printed(capsys).damage
+    assert damage.startswith("SQLite can't read it: ")
+    assert (str(error) or "too much memory") in damage
+
+
+def test_file_that_is_gone_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    integrity.main(json.dumps({"path": str(tmp_path / "gone.db"), "seconds": 1.0}))
+    assert "No such file" in printed(capsys).damage[0]

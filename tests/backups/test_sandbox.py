@@ -1,0 +1,127 @@
+"""What a statement on an untrusted database can't do, and what this process can't any more."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from backups.sqlite.sandbox import Sandbox
+from tests.backups import builders
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    opened = Sandbox(builders.with_sessions(tmp_path / "x.db", "secret"), seconds=60)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ATTACH 'other.db' AS other",
+        "VACUUM INTO 'other.db'",
+        "CREATE TABLE t (a)",
+        "CREATE TEMP TABLE t (a)",
+        "INSERT INTO items (name) VALUES ('one more')",
+        "UPDATE items SET name = 'another'",
+        "DROP TABLE items",
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA writable_schema=ON",
+        "PRAGMA temp_store=FILE",
+        "SELECT load_extension('evil.so')",
+        "SELECT writefile('other.db', 'x')",
+    ],
+)
+def test_statement_that_no_check_is_made_of_is_denied(sandbox: Sandbox, statement: str) -> None:
+    with pytest.raises(sqlite3.DatabaseError, match=r"authoriz|no such function"):
+        sandbox.connection.execute(statement).fetchall()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT name FROM items",
+        "DELETE FROM sessions",
+        "PRAGMA integrity_check(5)",
+        "PRAGMA foreign_key_check",
+        "PRAGMA table_xinfo(items)",
+        "SELECT count(*), length(name) FROM items",  # as newer versions of SQLite do
+        "PRAGMA data_version",
+    ],
+)
+def test_statement_of_a_check_is_let_through(sandbox: Sandbox, statement: str) -> None:
+    sandbox.connection.execute(statement).fetchall()
+    assert sandbox.intruder == ""
+
+
+def test_view_may_not_be_read_through(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db", "row")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIEW evil AS SELECT * FROM items")
+    sandbox = Sandbox(path, seconds=60)
+    with pytest.raises(sqlite3.DatabaseError, match=r"authoriz|prohibited"):
+        sandbox.connection.execute("SELECT * FROM evil").fetchall()
+    assert sandbox.intruder == "evil"
+    sandbox.close()
+
+
+def test_no_file_can_be_opened_beside_the_database(sandbox: Sandbox) -> None:
+    with pytest.raises(OSError, match="Too many open files"):
+        os.open(os.devnull, os.O_RDONLY)
+    sandbox.close()
+    os.close(os.open(os.devnull, os.O_RDONLY))
+
+
+def test_statement_is_interrupted_when_the_time_is_over(tmp_path: Path) -> None:
+    sandbox = Sandbox(builders.healthy(tmp_path / "x.db"), seconds=0.2)
+    long = (
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 30000000)"
+        " SELECT sum(x) FROM n"
+    )
+    sandbox.connection.set_authorizer(None)  # else the recursion itself is denied
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        sandbox.connection.execute(long).fetchone()
+    assert sandbox.is_late
+    sandbox.close()
+
+
+@pytest.mark.parametrize(
+    ("work", "ending"),
+    [
+        (
+            "os.write(os.open(path, os.O_WRONLY | os.O_APPEND), b'x')",
+            "OSError: [Errno 27] File too large",
+        ),
+        ("bytearray(2 * 1024**3)", "MemoryError"),
+        ("while True: pass", "signal 9"),
+    ],
+    ids=["file", "memory", "processor"],
+)
+def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> None:
+    """The longest of them takes the second of processor time that a process may not go below."""
+    path = builders.healthy(tmp_path / "x.db")
+    script = f"""
+        import os
+        from backups.sqlite import sandbox
+        sandbox.SPARE_CPU_SECONDS = 0
+        path = {str(path)!r}
+        sandbox.limit_process(file_bytes={path.stat().st_size}, seconds=1)
+        {work}
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode != 0
+    how = f"signal {-ended.returncode}" if ended.returncode < 0 else ended.stderr
+    assert ending in how
