@@ -180,6 +180,8 @@ def _answer(question: Question) -> str:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
         answer = json.dumps(asdict(inspect(question)))
     except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
+        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) in UNREAD:
+            return json.dumps(asdict(Verdict(unread=_sentence(error))))
         return _refusal(str(error) or "it takes too much memory")
     if len(answer) > MOST_BYTES:
         return _refusal("its schema or its list of migrations is too long")
