@@ -29,6 +29,7 @@ from backups import files
 from backups.exceptions import (
     BackupError,
     CheckTimedOutError,
+    DamagedSnapshotError,
     InvalidSnapshotError,
     RestoreBlockedError,
     RestoreRefusedError,
@@ -43,8 +44,8 @@ from backups.sqlite.receipts import make_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import kept_by
 from backups.sqlite.staging import make_pending
-from backups.sqlite.temporary import temporary_file
-from backups.sqlite.validation import check_snapshot
+from backups.sqlite.temporary import Temporary, temporary_file
+from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 
 NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is a mount point of its own
@@ -102,16 +103,7 @@ def _bring_to_this_release(
         _copy_pending(paths, copy.descriptor)
         release.migrate(copy.path)
         _fold(copy.path)
-        try:
-            contents = check_snapshot(
-                copy.descriptor,
-                copy.path,
-                seconds=check_seconds,
-                release=release,
-                historic=manifest.historic,
-            )
-        except CheckTimedOutError as error:  # of a slow moment: no reason to set it aside
-            raise RestoreBlockedError(str(error)) from error
+        contents = _check_migrated(copy, manifest, release, check_seconds)
         files.sync(copy.descriptor)
         migrated = replace(
             manifest,
@@ -122,6 +114,28 @@ def _bring_to_this_release(
         )
         make_pending(paths, copy.path, migrated)
     return migrated
+
+
+def _check_migrated(
+    copy: Temporary, manifest: Manifest, release: Release, seconds: float
+) -> Contents:
+    """
+    As an upload is checked. Damage is believed when it is found twice: the snapshot was whole
+    when it was staged, and a disk that fails for a moment can look like damage.
+    """
+
+    def check() -> Contents:
+        return check_snapshot(
+            copy.descriptor, copy.path, seconds=seconds, release=release, historic=manifest.historic
+        )
+
+    try:
+        try:
+            return check()
+        except DamagedSnapshotError:
+            return check()
+    except CheckTimedOutError as error:  # of a slow moment: no reason to set it aside
+        raise RestoreBlockedError(str(error)) from error
 
 
 def _copy_pending(paths: StorePaths, destination: int) -> None:

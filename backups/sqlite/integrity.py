@@ -16,6 +16,7 @@ https://www.sqlite.org/pragma.html#pragma_integrity_check
 
 import json
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Collection
@@ -72,6 +73,7 @@ def _inspect(sandbox: Sandbox, question: Question, verdict: Verdict) -> None:
     verdict.changed = verdict.changed or verdict.cleared > 0
     verdict.damage = _damage(sandbox, question.functions) or _schema_damage(sandbox, schema)
     if verdict.damage:
+        verdict.unread = _unread(verdict.damage)
         return
     verdict.broken_references = _broken_references(connection)
     verdict.tables = _columns(connection, schema)
@@ -105,6 +107,14 @@ def _damage(sandbox: Sandbox, functions: str) -> list[str]:
 def _integrity(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(f"PRAGMA integrity_check({MOST_FINDINGS})").fetchall()
     return [] if rows == [("ok",)] else [_sentence(finding) for (finding,) in rows]
+
+
+def _unread(damage: list[str]) -> str:
+    """The finding that is of the disk, if there is one: integrity_check goes on after it."""
+    for finding in damage:
+        if (match := re.search(r"error code=(\d+)", finding)) and int(match[1]) in UNREAD:
+            return finding
+    return ""
 
 
 def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
@@ -181,7 +191,8 @@ def _answer(question: Question) -> str:
         answer = json.dumps(asdict(inspect(question)))
     except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
         if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) in UNREAD:
-            return json.dumps(asdict(Verdict(unread=_sentence(error))))
+            reason = error.strerror if isinstance(error, OSError) else error
+            return json.dumps(asdict(Verdict(unread=_sentence(reason))))
         return _refusal(str(error) or "it takes too much memory")
     if len(answer) > MOST_BYTES:
         return _refusal("its schema or its list of migrations is too long")

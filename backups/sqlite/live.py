@@ -33,11 +33,16 @@ class RuinedError(Exception):
 def is_readable(database: Path) -> bool:
     """
     Whether SQLite takes it for a database. Opened read-only: that neither recovers nor
-    checkpoints, and its close unlinks nothing.
+    checkpoints, and its close unlinks nothing. A ruin is looked at twice: a disk that fails for
+    a moment can look like one.
 
     :raises RestoreBlockedError: it can't be told now. To open a ruined database for writing
         would be the end of its -wal, which may be all that is left of it.
     """
+    return _probe(database) or _probe(database)
+
+
+def _probe(database: Path) -> bool:
     try:
         with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

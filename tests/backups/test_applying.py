@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
 
 from backups import files
+from backups.exceptions import CheckTimedOutError, DamagedSnapshotError
 from backups.sqlite import live
+from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.stand_ins import (
@@ -261,6 +264,33 @@ def test_same_block_at_each_start_is_recorded_once(store: Store) -> None:
     assert store.outcomes() == ["staged", "blocked"]
     assert start(store).outcome == "applied"
     assert store.outcomes() == ["staged", "blocked", "applied"]
+
+
+def test_damage_that_is_gone_at_the_second_look_was_of_the_disk(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old")
+    store.stage(builders.older(tmp_path / "older.db", "new"))
+    looks = iter([DamagedSnapshotError("page 7 can't be read"), None])
+
+    def look(*arguments: Any, **options: Any) -> Contents:
+        if (error := next(looks)) is not None:
+            raise error
+        return check_snapshot(*arguments, **options)
+
+    with mock.patch("backups.sqlite.applying.check_snapshot", look):
+        assert start(store).outcome == "applied"
+    assert store.items() == ["new"]
+
+
+def test_check_that_runs_out_of_time_leaves_it_pending(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old")
+    store.stage(builders.older(tmp_path / "older.db", "new"))
+    late = CheckTimedOutError("The check was stopped.")
+    with mock.patch("backups.sqlite.applying.check_snapshot", side_effect=late):
+        assert start(store).outcome == "blocked"
+    assert store.items() == ["old"]
+    assert start(store).outcome == "applied"
 
 
 # Refused: set aside, once
