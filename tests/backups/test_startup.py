@@ -22,7 +22,7 @@ def calls() -> "list[str]":
 @pytest.fixture(autouse=True)
 def _recorded(calls: "list[str]", monkeypatch: pytest.MonkeyPatch) -> None:
     """The services are told what to do, and do nothing: pytest's own process is no server."""
-    for name in ("apply_pending_restore", "hold_presence", "release_presence"):
+    for name in ("apply_pending_restore", "hold_presence", "release_presence", "repair"):
         monkeypatch.setattr(services, name, lambda name=name: calls.append(name))
     monkeypatch.delenv("RUN_MAIN", raising=False)
 
@@ -34,8 +34,8 @@ def _recorded(calls: "list[str]", monkeypatch: pytest.MonkeyPatch) -> None:
         (["gunicorn", "--config", "x.py"], None, ["apply_pending_restore"]),
         (["manage.py", "check"], None, ["apply_pending_restore"]),
         (["manage.py", "migrate"], None, ["apply_pending_restore"]),
-        (["manage.py", "backup"], None, ["hold_presence"]),
-        (["manage.py", "restore_db", "--discard"], None, ["hold_presence"]),
+        (["manage.py", "backup"], None, ["repair"]),
+        (["manage.py", "restore_db", "--discard"], None, ["repair"]),
         (["manage.py", "runserver"], None, ["apply_pending_restore", "release_presence"]),
         (["manage.py", "runserver"], "true", ["apply_pending_restore"]),
         (["manage.py", "runserver", "--noreload"], None, ["apply_pending_restore"]),
