@@ -9,8 +9,9 @@ PORT ?= 8000
 export PORT
 
 BIN := $(VENV)/bin
+STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test browser-test lint clean
+.PHONY: help install demo run test crash-test browser-test lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,8 +26,14 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py create_api_key first --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
-test: $(VENV)/.development  ## all tests but those that need a browser
-	@$(BIN)/python -m pytest -n auto
+test: $(VENV)/.development  ## all tests but those that need a browser or take long
+ifeq ($(STRACE),)
+	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
+endif
+	@$(BIN)/python -m pytest -n auto -m "not browser and not crash$(if $(STRACE),, and not crash_cut)"
+
+crash-test: $(VENV)/.development  ## a kill and an error at every system call (Debian: strace)
+	@$(BIN)/python -m pytest -n auto -m crash tests/crash
 
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser

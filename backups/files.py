@@ -33,17 +33,26 @@ def create_private(path: Path, *, owner_of: Path | None = None) -> int:
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
-    if owner_of is not None and os.geteuid() == 0:
-        with contextlib.suppress(FileNotFoundError):
-            owner = os.stat(owner_of)
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    try:
+        if owner_of is not None and os.geteuid() == 0:
+            with contextlib.suppress(FileNotFoundError):
+                owner = os.stat(owner_of)
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except OSError:
+        os.close(descriptor)
+        os.unlink(path)
+        raise
     return descriptor
 
 
 def create_private_folder(path: Path) -> int:
     """Create a folder for its owner alone (0700) and return its descriptor."""
     os.mkdir(path, 0o700)
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        os.rmdir(path)
+        raise
 
 
 def write_all(descriptor: int, content: bytes) -> None:
@@ -171,6 +180,11 @@ def free_bytes(folder: Path) -> int:
 def is_full(error: OSError) -> bool:
     """Whether a write failed because the disk, or our quota on it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def explain(error: OSError, folder: Path) -> str:
+    """What happened to which file; of a write the system does not tell which, so the folder."""
+    return f"{error.filename or folder}: {error.strerror or error}."
 
 
 @contextlib.contextmanager

@@ -145,13 +145,14 @@ def _put_in_place(
     paths: StorePaths, manifest: Manifest, moment: datetime
 ) -> tuple[Path | None, str]:
     """Returns the kept copy, and what is wrong although the restore is in place."""
+    earlier = kept_by(paths, manifest)  # looked for now: nothing may fail after the commit
     try:
         kept = _replace_live(paths, moment)
     except OSError as error:
         if error.errno not in NO_RENAME:
             raise
-        return overwrite_alone(paths, manifest, moment) or kept_by(paths, manifest), ""
-    return kept or kept_by(paths, manifest), _make_durable(paths)
+        return overwrite_alone(paths, manifest, moment) or earlier, ""
+    return kept or earlier, _make_durable(paths)
 
 
 def _replace_live(paths: StorePaths, moment: datetime) -> Path | None:
@@ -177,7 +178,9 @@ def _make_durable(paths: StorePaths) -> str:
 
 
 def _explain(error: Exception, paths: StorePaths) -> str:
-    """What happened to which file; of a write the system does not tell which, so the folder."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or paths.folder}: {error.strerror}."
+    """What happened to which file. SQLite does not tell which, so the folder."""
+    if isinstance(error, OSError):
+        return files.explain(error, paths.folder)
+    if isinstance(error, sqlite3.Error):
+        return f"SQLite could not go on in {paths.folder}: {error}."
     return str(error).rstrip(".") + "."

@@ -177,7 +177,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     paths = StorePaths.of(Path(request["database"]))
     started, moment = time.monotonic(), datetime.now(UTC)
     try:
-        manifest = Manifest.read(paths.manifest(request["sha256"]))
+        manifest = Manifest.load(paths.manifest(request["sha256"]))
         assert manifest is not None  # our parent has verified it, and we hold its lock
         kept = overwrite_shared(paths, manifest, moment, seconds=request["seconds"])
     except NotEnoughSpaceError as error:
@@ -188,8 +188,11 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         }
     except BackupError as error:
         return {"error": str(error)}
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         return {"error": f"The content of {paths.database} could not be replaced: {error}."}
+    except OSError as error:
+        reason = files.explain(error, paths.folder)
+        return {"error": f"The content of {paths.database} could not be replaced: {reason}"}
     receipt = make_receipt(
         moment,
         "applied",

@@ -29,6 +29,12 @@ from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.verdict import Question, Verdict
 
+UNREAD = (  # of the disk, and not of what is in the file
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_FSTAT,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_CANTOPEN,
+)
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_LETTERS = 300  # of one finding, which may quote the file
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
@@ -52,6 +58,8 @@ def inspect(question: Question) -> Verdict:
         verdict.is_late = sandbox.is_late
         verdict.intruder = sandbox.intruder
         verdict.damage = [_sentence(f"SQLite can't read it: {error}")]
+        if getattr(error, "sqlite_errorcode", 0) in UNREAD:
+            verdict.unread = _sentence(error)
     finally:
         sandbox.close()
     return verdict
@@ -172,6 +180,8 @@ def _answer(question: Question) -> str:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
         answer = json.dumps(asdict(inspect(question)))
     except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
+        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) in UNREAD:
+            return json.dumps(asdict(Verdict(unread=_sentence(error))))
         return _refusal(str(error) or "it takes too much memory")
     if len(answer) > MOST_BYTES:
         return _refusal("its schema or its list of migrations is too long")

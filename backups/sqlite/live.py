@@ -119,7 +119,8 @@ def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> No
     if now != "delete":
         raise RestoreBlockedError(f"{paths.database} stays in journal mode {now}.")
     connection.execute("BEGIN EXCLUSIVE")
-    wal, _, journal = paths.sidecars
+    wal, shm, journal = paths.sidecars
+    files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use
     files.unlink(journal)  # left by PERSIST or TRUNCATE; the lock proves that it is not hot
     if wal.exists():
         raise RestoreBlockedError(f"{wal} is still there after a checkpoint.")

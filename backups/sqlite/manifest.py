@@ -6,6 +6,7 @@ leaves the old file with its old manifest and a new manifest that matches nothin
 old file with the new manifest. Those that match nothing are swept.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -45,7 +46,18 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> "Manifest | None":
-        """Read one; None if it is missing or not ours. Reads only."""
+        """Read one; None if it is missing, not ours, or can't be read now. Reads only."""
+        with contextlib.suppress(OSError):
+            return cls.load(path)
+        return None
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest | None":
+        """
+        Read one; None if it is missing or not ours. Reads only.
+
+        :raises OSError: it is there and can't be read now, which says nothing against it.
+        """
         try:
             fields: dict[str, Any] = json.loads(path.read_bytes())
             return cls(
@@ -58,7 +70,7 @@ class Manifest:
                     "warnings": tuple(fields.get("warnings", ())),
                 }
             )
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
 

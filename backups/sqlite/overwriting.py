@@ -74,9 +74,14 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, moment: datetime) -> 
         with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
             overwriting.write_pages(lambda: None)
         return kept
-    with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
-        overwriting.leave_wal_mode()
-        return overwriting.run()
+    journal_mode = _journal_mode(paths)
+    try:
+        with _Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
+            overwriting.leave_wal_mode()
+            return overwriting.run()
+    except BaseException:
+        _give_back(paths, journal_mode)
+        raise
 
 
 class _Overwriting:
@@ -88,6 +93,7 @@ class _Overwriting:
         self._paths, self._manifest, self._moment = paths, manifest, moment
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._stack = ExitStack()
+        self._marked: int | None = None  # the schema_version that will tell of the commit
 
     def __enter__(self) -> "_Overwriting":
         # Opened before SQLite opens the file, closed after it: its close drops SQLite's locks.
@@ -130,19 +136,28 @@ class _Overwriting:
             raise RestoreBlockedError(f"{self._paths.database} stays in journal mode {now}.")
 
     def run(self) -> Path:
-        """Keep the old content, then overwrite it. The kept copy goes again if that fails."""
+        """
+        Keep the old content, then overwrite it.
+
+        The kept copy goes again if that fails, but only if it is certain that it has failed.
+        """
         kept: list[Path] = []
         try:
             self.write_pages(lambda: kept.append(self._keep()))
         except BaseException:
-            for copy in kept:
-                files.unlink(copy)
+            if self._came_through() is False:
+                for copy in kept:
+                    files.unlink(copy)
             raise
         self._empty_wal()
         return kept[0]
 
     def write_pages(self, keep: Callable[[], None]) -> None:
-        """One transaction. ``keep`` is called when it holds the write lock, before any write."""
+        """
+        One transaction. ``keep`` is called when it holds the write lock, before any write.
+
+        SQLite can fail after its commit, e.g. when it gives up its lock: that is no failure.
+        """
         is_locked = False
 
         def after_each_page(status: int, _remaining: int, _total: int) -> None:
@@ -154,10 +169,34 @@ class _Overwriting:
                 keep()
                 self._mark()
 
-        self._snapshot.backup(self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS)
+        try:
+            self._snapshot.backup(
+                self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS
+            )
+        except sqlite3.Error:
+            if self._came_through() is not True:
+                raise
         # SQLite does not sync the unlink of its journal. If that came back after a power cut, it
         # would undo this, and the pending file may be gone by then.
-        files.sync_folder(self._paths.folder)
+        try:
+            files.sync_folder(self._paths.folder)
+        except OSError as error:
+            raise RestoreBlockedError(
+                f"The restore is in place, but {self._paths.folder} could not be synced:"
+                f" {error.strerror}. The next start makes sure of it."
+            ) from error
+
+    def _came_through(self) -> bool | None:
+        """Whether the transaction was committed; None if that can't be told now."""
+        if self._marked is None:
+            return False
+        try:
+            self._live.close()  # it may hold on to a transaction that failed
+            with closing(connect(self._paths.database)) as reader:
+                (version,) = reader.execute("PRAGMA schema_version").fetchone()
+        except sqlite3.Error:
+            return None
+        return bool(version == self._marked)
 
     def _check_is_live(self) -> None:
         """Two names for one database would make this write into a kept copy."""
@@ -186,7 +225,9 @@ class _Overwriting:
         files.sync(descriptor)
 
     def _mark(self) -> None:
-        replace(self._manifest, overwrites=self._schema_version() + 1).write(self._paths)
+        marked = self._schema_version() + 1
+        replace(self._manifest, overwrites=marked).write(self._paths)
+        self._marked = marked
 
     def _schema_version(self) -> int:
         """Before the commit. SQLite adds one to it when a backup has overwritten a database."""
@@ -214,9 +255,22 @@ class _Overwriting:
 
     def _empty_wal(self) -> None:
         """The WAL has grown by a whole database; others may still read, then it stays."""
-        if self._is_wal():
-            with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, OSError):  # it is committed: nothing may fail it any more
+            if self._is_wal():
                 self._live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _journal_mode(paths: StorePaths) -> str:
+    with closing(connect(paths.database)) as connection:
+        (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    return str(journal_mode)
+
+
+def _give_back(paths: StorePaths, journal_mode: str) -> None:
+    """In the journal mode that it had, if the system lets us."""
+    with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
+        if journal_mode == "wal":
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
 
 
 def _check_space(paths: StorePaths) -> None:

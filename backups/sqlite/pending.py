@@ -19,13 +19,14 @@ def verify_pending(paths: StorePaths) -> Manifest:
     Compare the pending file with what was staged. Reads only.
 
     :raises RestoreRefusedError: it is not that file any more.
+    :raises OSError: that can't be told now.
     """
     wal, _, journal = paths.pending_sidecars
     for beside in (wal, journal):
         if beside.exists() and beside.stat().st_size:
             raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
     size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
-    manifest = Manifest.read(paths.manifest(sha256))
+    manifest = Manifest.load(paths.manifest(sha256))
     if manifest is None or (manifest.size, manifest.sha256) != (size, sha256):
         raise RestoreRefusedError(
             f"{paths.pending} is not the file that was staged: its SHA-256 is {sha256} now."
@@ -40,9 +41,9 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     :returns: its new name; None if the system refuses, and then it is still pending.
     """
     attempt = 1
-    while (refused := paths.refused(moment, attempt)).exists():
-        attempt += 1
     try:
+        while (refused := paths.refused(moment, attempt)).exists():
+            attempt += 1
         files.replace(paths.pending, refused)
     except OSError:
         return None

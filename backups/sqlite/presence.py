@@ -96,10 +96,19 @@ class Presence:
         return self._is_alone
 
     def share(self) -> None:
-        """From alone to present, with never a moment of neither."""
+        """
+        From alone to present, with never a moment of neither, unless the system is out of locks:
+        then it leaves and joins, which is safe as long as it has not opened the database.
+
+        :raises OSError: that failed as well; this process is outside.
+        """
         assert self._descriptor is not None
-        if not self._is_inherited:  # or it would be the parent, at work, that steps down
-            locks.step_down(self._descriptor)
+        try:
+            if not self._is_inherited:  # or it would be the parent, at work, that steps down
+                locks.step_down(self._descriptor)
+        except OSError:
+            self.leave()
+            self.join()
         self._is_alone = False
 
     def leave(self) -> None:

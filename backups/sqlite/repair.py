@@ -8,11 +8,12 @@ What a start finishes when a crash interrupted something. Only a process that is
   missing. Nobody has written to that file yet, since each process comes here first.
 - A restore without a restart leaves the pending file where it is until its transaction has been
   committed; the live database tells whether it was.
+- What a program that had opened the pending file left beside it goes when that file is gone.
 """
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, is_recorded, make_receipt
-from backups.sqlite.staging import record_staged
+from backups.sqlite.staging import record_staged, unlink_pending_sidecars
 from backups.store import Receipt
 
 
@@ -37,6 +38,7 @@ def repair(paths: StorePaths) -> Receipt | None:
     _unlink_second_names(paths)
     if paths.pending.exists():
         return _repair_pending(paths)
+    unlink_pending_sidecars(paths)
     receipt = _record_replaced(paths)
     for path in paths.manifests():
         files.unlink(path)
@@ -45,7 +47,7 @@ def repair(paths: StorePaths) -> Receipt | None:
 
 def needs_repair(paths: StorePaths) -> bool:
     """Whether a crash may have interrupted an apply or a staging. Reads only."""
-    if not paths.pending.exists() and paths.manifests():
+    if not paths.pending.exists() and (paths.manifests() or _stray_sidecars(paths)):
         return True
     return paths.database.exists() and os.stat(paths.database).st_nlink > 1
 
@@ -91,8 +93,9 @@ def _repair_pending(paths: StorePaths) -> Receipt | None:
     manifest = find_manifest(paths)
     if manifest is None:
         return None
-    if not is_recorded(paths, "staged", manifest):
-        record_staged(paths, manifest)
+    with suppress(OSError):  # a record that can't be kept stops no restore
+        if not is_recorded(paths, "staged", manifest):
+            record_staged(paths, manifest)
     if manifest.overwrites is None:
         return None
     try:
@@ -115,14 +118,23 @@ def _record_replaced(paths: StorePaths) -> Receipt | None:
 
 
 def _manifest_of_live(paths: StorePaths) -> Manifest | None:
-    """The manifest of the file that is live now, if it was pending before."""
+    """The manifest of the file, or of the content, that is live now and was pending before."""
     if not paths.database.exists():
         return None
     if not paths.manifests():
         return None
+    manifests = [found for found in map(Manifest.load, paths.manifests()) if found is not None]
+    with suppress(sqlite3.Error):  # then it is not what any of them says
+        if written := [found for found in manifests if is_overwritten(paths, found)]:
+            return written[0]
     live = files.sha256(paths.database)
-    manifest = Manifest.read(paths.manifest(live))
+    manifest = Manifest.load(paths.manifest(live))
     return manifest if manifest is not None and manifest.sha256 == live else None
+
+
+def _stray_sidecars(paths: StorePaths) -> bool:
+    """Whether the pending file is gone and what was beside it is not."""
+    return any(sidecar.exists() for sidecar in paths.pending_sidecars)
 
 
 def _unlink_second_names(paths: StorePaths) -> None:

@@ -81,13 +81,19 @@ class SqliteBackupStore(BackupStore):
         return self._describe(manifest)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
-        kept = undoing.kept_by_last(self._paths)
+        try:
+            kept = undoing.kept_by_last(self._paths)
+            size = kept.stat().st_size
+        except OSError as error:
+            raise StoreFolderError(
+                f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
+            ) from error
         manifest = staging.stage(
             self._paths,
             undoing.read(kept),
             staged_by=staged_by,
-            max_bytes=kept.stat().st_size,
-            at_least=kept.stat().st_size,
+            max_bytes=size,
+            at_least=size,
             check_seconds=self._check_seconds,
             release=self._release,
             undoes=kept.name,
@@ -156,16 +162,17 @@ class SqliteBackupStore(BackupStore):
 
     def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
         """Do this if no other process is present; in any case be present afterwards."""
-        if not self._paths.pending.exists() and not repair.needs_repair(self._paths):
-            self.hold_presence()
-            return None
         try:
-            is_alone = self._presence.try_alone()
+            is_wanted = self._paths.pending.exists() or repair.needs_repair(self._paths)
+            is_alone = is_wanted and self._presence.try_alone()
         except OSError as error:
             # To be present it is enough to read the lock file; others must not think us away.
             with suppress(StoreFolderError):
                 self.hold_presence()
-            return self._blocked(f"The lock file {self._paths.lock} can't be used: {error}.")
+            return self._blocked(files.explain(error, self._paths.lock))
+        if not is_wanted:
+            self.hold_presence()
+            return None
         if not is_alone:
             self.hold_presence()  # waits while an applier is at work
             return self._blocked_by_others()
@@ -176,7 +183,11 @@ class SqliteBackupStore(BackupStore):
 
     def _apply(self) -> Receipt | None:
         receipt = self._repair()
-        if not self._paths.pending.exists() or (receipt and receipt.outcome == "blocked"):
+        try:
+            is_pending = self._paths.pending.exists()
+        except OSError as error:
+            return self._blocked(files.explain(error, self._paths.folder))
+        if not is_pending or (receipt and receipt.outcome == "blocked"):
             return receipt
         return applying.apply_pending(
             self._paths,
@@ -188,8 +199,11 @@ class SqliteBackupStore(BackupStore):
     def _repair(self) -> Receipt | None:
         try:
             return repair.repair(self._paths)
-        except (OSError, RestoreBlockedError) as error:
-            return self._blocked(f"A crash could not be repaired: {error}.")
+        except RestoreBlockedError as error:
+            return self._blocked(f"A crash could not be repaired: {error}")
+        except OSError as error:
+            reason = files.explain(error, self._paths.folder)
+            return self._blocked(f"A crash could not be repaired: {reason}")
 
     def _blocked_by_others(self) -> Receipt | None:
         if not self._paths.pending.exists():

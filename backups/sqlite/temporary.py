@@ -79,12 +79,16 @@ def sweep(paths: StorePaths) -> list[Path]:
     Remove what killed processes left, and return its names. Leaves alone what has an owner.
 
     A sidecar goes with its file, and before it; one without its file, as a power cut can leave
-    it, belongs to nobody. What can't be removed, e.g. since it is
-    another user's, waits for the next sweep: no start fails for it.
+    it, belongs to nobody. What can't be removed, e.g. since it is another user's, waits for the
+    next sweep: no start fails for it.
     """
+    try:
+        found = paths.temporaries()
+    except OSError:  # the folder can't be read now
+        return []
     return [
         path
-        for path in paths.temporaries()
+        for path in found
         if (_remove_if_orphan(path) if path.name.endswith(SIDECARS) else _remove_if_abandoned(path))
     ]
 
@@ -103,20 +107,25 @@ def _owned(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Itera
     try:
         yield temporary
     finally:
-        try:
+        with contextlib.suppress(OSError):  # a start sweeps what stays
             temporary.remove()
-        finally:
-            os.close(temporary.descriptor)
+        os.close(temporary.descriptor)
 
 
 def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Temporary:
     while True:
         path = paths.temporary(kind)
-        descriptor = create(path)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if files.is_named(path, descriptor):
-            return Temporary(path, descriptor)
-        os.close(descriptor)  # swept between our two steps: take another name
+        temporary = Temporary(path, create(path))
+        try:
+            fcntl.flock(temporary.descriptor, fcntl.LOCK_EX)
+            if files.is_named(path, temporary.descriptor):
+                return temporary
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.remove()
+            os.close(temporary.descriptor)
+            raise
+        os.close(temporary.descriptor)  # swept between our two steps: take another name
 
 
 def _remove_if_abandoned(path: Path) -> bool:

@@ -12,6 +12,7 @@ from backups.exceptions import (
     CheckTimedOutError,
     DamagedSnapshotError,
     ForeignDatabaseError,
+    StoreFolderError,
     UnknownSchemaError,
 )
 from backups.sqlite.header import check_header
@@ -59,6 +60,7 @@ def check_snapshot(
     :param clear: tables whose rows are to be removed, as far as they are there.
     :param account: a name to look for among the accounts.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     """
     question = Question(
         str(path),
@@ -83,6 +85,8 @@ def _read_whole(descriptor: int, question: Question) -> Contents:
             f"The snapshot has a trigger on its login sessions, {verdict.intruder}, which would"
             " run when they are removed."
         )
+    if verdict.unread:
+        raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")
     if verdict.damage:
         raise DamagedSnapshotError(
             f"The file fails SQLite's integrity check: {_list(verdict.damage)}."

@@ -20,6 +20,7 @@ class Verdict:
 
     damage: list[str] = field(default_factory=list)
     broken_references: list[str] = field(default_factory=list)
+    unread: str = ""  # why the system refused to read it, which says nothing of the file
     is_late: bool = False  # the time was over before the end
     intruder: str = ""  # a trigger that would have run when rows were removed
     tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
