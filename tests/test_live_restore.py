@@ -65,7 +65,7 @@ def ask(server: Server, pid: int) -> dict[str, Any]:
     for other in others:
         os.kill(other, signal.SIGSTOP)
     try:
-        answer: dict[str, Any] = requests.get(f"{server.url}/worker", timeout=20).json()
+        answer: dict[str, Any] = requests.get(f"{server.url}/who", timeout=20).json()
     finally:
         for other in others:
             os.kill(other, signal.SIGCONT)
