@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site, task_names
 
 OCTETS = {"Content-Type": "application/octet-stream"}
+PATIENT = {"TASKDOG_LIVE_SECONDS": "100"}
 BALLAST = 60  # MB: an apply takes long enough to be met in the middle
 SHIFT = 1000  # by which the snapshot's content types are numbered otherwise
 
@@ -64,7 +65,7 @@ def ask(server: Server, pid: int) -> dict[str, Any]:
     for other in others:
         os.kill(other, signal.SIGSTOP)
     try:
-        answer: dict[str, Any] = requests.get(f"{server.url}/worker", timeout=20).json()
+        answer: dict[str, Any] = requests.get(f"{server.url}/who", timeout=20).json()
     finally:
         for other in others:
             os.kill(other, signal.SIGCONT)
@@ -72,23 +73,29 @@ def ask(server: Server, pid: int) -> dict[str, Any]:
     return answer
 
 
-def children_of(*parents: int) -> list[int]:
-    """The processes that these have started."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            continue
-        if int(fields[1]) in parents:
-            found.append(int(entry.parent.name))
-    return found
-
-
-def applier(server: Server) -> int:
+def applier(site: Site) -> int:
     """The process that replaces the content, which a worker has started."""
-    (pid,) = until(lambda: children_of(*server.worker_pids()))
-    return pid
+    return until(lambda: next(filter(None, (_applies(site, entry) for entry in _processes())), 0))
+
+
+def _processes() -> list[Path]:
+    return [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def _applies(site: Site, process: Path) -> int:
+    try:
+        command = (process / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return 0
+    is_it = b"applying_now" in command and str(site.database).encode() in command
+    return int(process.name) if is_it else 0
+
+
+def in_transaction(database: Path) -> "closing[sqlite3.Connection]":
+    """Another program that holds the write lock."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    return closing(connection)
 
 
 # What everybody sees
@@ -141,12 +148,12 @@ def test_answer_is_the_receipt(site: Site, good: Path) -> None:
 def test_write_that_comes_in_the_middle_waits_and_is_in_the_new_content(
     large: Site, large_snapshot: Path
 ) -> None:
-    with large.serving(TASKDOG_LIVE_SECONDS="100") as server:
+    with large.serving(**PATIENT) as server:
         answers: list[requests.Response] = []
         upload = threading.Thread(target=lambda: answers.append(restore(server, large_snapshot)))
         upload.start()
         until(lambda: keeping(large))
-        pid = applier(server)
+        pid = applier(large)
         os.kill(pid, signal.SIGSTOP)  # it has the write lock, and keeps it
         try:
             key = {"X-Api-Key": large.key}
@@ -240,8 +247,7 @@ def test_older_snapshot_stays_pending_and_the_next_start_applies_it(site: Site, 
 def test_writer_that_never_lets_go_is_given_up_on_within_the_limit(site: Site, good: Path) -> None:
     add_tasks(site.database, "live")
     with site.serving(TASKDOG_LIVE_SECONDS="1") as server:
-        with closing(sqlite3.connect(site.database, isolation_level=None)) as writer:
-            writer.execute("BEGIN IMMEDIATE")
+        with in_transaction(site.database) as writer:
             began = time.monotonic()
             answer = restore(server, good)
             waited = time.monotonic() - began
@@ -312,10 +318,7 @@ def test_killed_in_the_middle_it_is_the_old_or_the_new_content_whole(
         thread = threading.Thread(target=_ignoring_the_end, args=(server, large_snapshot))
         thread.start()
         until(lambda: moment(large))
-        children = children_of(*server.worker_pids())
-        for pid in (*children, *server.worker_pids(), server.process.pid):
-            os.kill(pid, signal.SIGKILL)
-        server.kill()
+        server.kill()  # with the child that replaces the content
         thread.join(30)
     certain: dict[object, list[list[str]]] = {keeping: [["live"]], concluded: [["restored"]]}
     assert content_now(large, tmp_path / "copy") in certain.get(moment, [["live"], ["restored"]])
@@ -339,32 +342,29 @@ def _ignoring_the_end(server: Server, snapshot: Path) -> None:
         return
 
 
-def test_start_sees_an_apply_that_has_outlived_its_server(
-    large: Site, large_snapshot: Path
-) -> None:
-    with large.serving(TASKDOG_LIVE_SECONDS="100") as server:
-        thread = threading.Thread(target=_ignoring_the_end, args=(server, large_snapshot))
+def test_start_sees_an_apply_that_has_outlived_its_server(site: Site, good: Path) -> None:
+    add_tasks(site.database, "live")
+    with in_transaction(site.database) as writer, site.serving(**PATIENT) as server:
+        thread = threading.Thread(target=_ignoring_the_end, args=(server, good))
         thread.start()
-        until(lambda: keeping(large))
-        pid, workers = applier(server), server.worker_pids()
-        os.kill(pid, signal.SIGSTOP)
-        server.kill()
+        pid = applier(site)  # which waits for the writer
+        workers = server.worker_pids()
+        for each in (server.process.pid, *workers):
+            os.kill(each, signal.SIGKILL)
+        server.process.wait(30)
         thread.join(30)
-    try:
-        with large.serving() as server:
-            server.http.headers["Connection"] = "close"
-            log = "".join(server.log)
+        with site.serving() as following:
+            following.http.headers["Connection"] = "close"
+            log = "".join(following.log)
             assert "restore still pending" in log
             assert any(f"is in use by pid {worker}" in log for worker in workers)
-            assert server.task_names() == ["live"]
-            os.kill(pid, signal.SIGCONT)
-            until(lambda: server.task_names() == ["restored"])
-            until(lambda: concluded(large))
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    (copy,) = large.kept()
+            assert following.task_names() == ["live"]
+            os.kill(pid, 0)  # it is there, and goes on when the writer lets go
+            writer.close()
+            until(lambda: concluded(site))
+            assert following.task_names() == ["restored"]
+    (copy,) = site.kept()
     assert task_names(copy) == ["live"]
-    assert large.manage("check").code == 0
-    assert task_names(large.database) == ["restored"]
-    assert outcomes(large) == ["staged", "applied"]
+    assert site.manage("check").code == 0
+    assert task_names(site.database) == ["restored"]
+    assert outcomes(site) == ["staged", "applied"]

@@ -1,4 +1,4 @@
-"""The site's own URLs, and ``/worker``: what the worker that answers sees and remembers."""
+"""The site's own URLs, and ``/who``: what the worker that answers sees and remembers."""
 
 import os
 
@@ -20,4 +20,4 @@ def worker(request: HttpRequest) -> JsonResponse:
     )
 
 
-urlpatterns = [path("worker", worker), path("", include("taskdog.urls"))]
+urlpatterns = [path("who", worker), path("", include("taskdog.urls"))]
