@@ -32,7 +32,7 @@ from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import conclude, set_aside, verify_pending
-from backups.sqlite.receipts import make_receipt, parse_receipt
+from backups.sqlite.receipts import last_conclusion, make_receipt, parse_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import conclude_overwritten, is_overwritten
 from backups.store import Receipt
@@ -82,7 +82,6 @@ def apply_pending_now(
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
-            _unmark(paths)
             receipt = make_receipt(
                 datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
             )
@@ -131,23 +130,29 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
     except ValueError:
         ending = f"ended with {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"
     else:
+        if "error" in verdict:
+            _unmark(paths)
         return _read(verdict)
-    return _look_what_came_of_it(paths, ending)
+    return _look_what_came_of_it(paths, request, ending)
 
 
-def _look_what_came_of_it(paths: StorePaths, ending: str) -> Receipt:
+def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], ending: str) -> Receipt:
     """The child did not say. The live database does."""
-    if not paths.pending.exists():
-        raise NeedsRestartError(
-            f"The process that replaced the content of {paths.database} {ending}.",
-            hint="It was done. See manage.py restore_db --status.",
-        )
-    manifest = verify_pending(paths)
+    last = last_conclusion(paths)
+    if not paths.pending.exists() and last is not None and last.outcome == "applied":
+        return last  # it came to its end, and had no time to say so
     try:
-        if is_overwritten(paths, manifest) and (receipt := conclude_overwritten(paths, manifest)):
+        manifest = verify_pending(paths)
+        if is_overwritten(paths, manifest) and (
+            receipt := conclude_overwritten(paths, manifest, by=request["applied_by"])
+        ):
             return receipt
     except (sqlite3.Error, OSError) as error:
-        ending = f"{ending}; {error}"
+        raise NeedsRestartError(
+            f"The process that was to replace the content of {paths.database} {ending}."
+            f" Whether it did can't be told now: {error}. The next start sees to it."
+        ) from error
+    _unmark(paths)
     raise NeedsRestartError(
         f"The process that was to replace the content of {paths.database} {ending}."
         " Nothing was changed."

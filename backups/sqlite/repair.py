@@ -62,15 +62,19 @@ def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
     return newest if newest is not None and newest.name >= earliest else None
 
 
-def conclude_overwritten(paths: StorePaths, manifest: Manifest) -> Receipt | None:
+def conclude_overwritten(
+    paths: StorePaths, manifest: Manifest, *, by: str | None = None
+) -> Receipt | None:
     """
     Finish a restore whose content is in the live database: take the pending file away.
 
+    :param by: who asked for it, if that is known.
     :returns: the receipt; None if the crash came after it was written.
     """
     receipt = None
     if not is_recorded(paths, "applied", manifest):
-        receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept_by(paths, manifest))
+        kept = kept_by(paths, manifest)
+        receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept, by=by)
         append_receipt(paths, receipt)
     files.unlink(paths.pending)
     files.sync_folder(paths.folder)

@@ -66,9 +66,7 @@ def test_much_is_sorted_without_a_file(tmp_path: Path) -> None:
     assert len(verdict.migrations) == 60_000
 
 
-@pytest.mark.parametrize(
-    "error", [MemoryError(), ValueError("odd"), sqlite3.DatabaseError("bad"), OSError("gone")]
-)
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), sqlite3.DatabaseError("bad")])
 def test_error_is_a_verdict_and_not_a_traceback(
     error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,4 +80,15 @@ def test_error_is_a_verdict_and_not_a_traceback(
 
 def test_file_that_is_gone_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     integrity.main(json.dumps({"path": str(tmp_path / "gone.db"), "seconds": 1.0}))
-    assert "No such file" in printed(capsys).damage[0]
+    verdict = printed(capsys)
+    assert (verdict.unread, verdict.damage) == ("No such file or directory", [])
+
+
+@pytest.mark.parametrize("code", [266, 8458])
+def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    finding = f"Tree 2 page 5: unable to get the page. error code={code}"
+    with mock.patch.object(integrity, "_integrity", return_value=[finding]):
+        assert inspect(Question(str(path), 60.0)).unread == finding
+    with mock.patch.object(integrity, "_integrity", return_value=["Tree 2: error code=11"]):
+        assert inspect(Question(str(path), 60.0)).unread == ""
