@@ -82,6 +82,16 @@ def test_settled_database_has_every_committed_row_in_its_one_file(
     assert builders.names(paths.database) == ["row"]
 
 
+def test_empty_wal_beside_a_rollback_database_is_in_nobodys_way(paths: StorePaths) -> None:
+    """A power cut leaves it, when a database was about to become one in WAL mode."""
+    builders.healthy(paths.database, "row")
+    paths.sidecars[0].touch()
+    with settled(paths) as descriptor:
+        assert descriptor is not None
+        assert not paths.sidecars[0].exists()
+    assert builders.names(paths.database) == ["row"]
+
+
 @pytest.mark.parametrize("state", READABLE)
 def test_database_is_given_back_in_its_journal_mode_if_the_block_fails(
     state: str, paths: StorePaths
