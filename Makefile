@@ -32,8 +32,8 @@ ifeq ($(STRACE),)
 endif
 	@$(BIN)/python -m pytest -n auto -m "not browser and not crash$(if $(STRACE),, and not crash_cut)"
 
-crash-test: $(VENV)/.development  ## a kill and an error at every system call (Debian: strace)
-	@$(BIN)/python -m pytest -n auto -m crash tests/crash
+crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
+	@$(BIN)/python -m pytest -n auto -m crash
 
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser
