@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 from django.db import connections
 
@@ -20,11 +19,11 @@ from backups.conf import conf
 from backups.exceptions import (
     BackupNotSupportedError,
     NotEnoughSpaceError,
-    OwnFileError,
     RestoreBlockedError,
     RestoreRefusedError,
 )
 from backups.local import get_store
+from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.paths import timestamp
@@ -226,44 +225,6 @@ def describe_next_start(pending: PendingRestore) -> str:
         steps.append(f"keeps the current database as {database.name}.pre-restore-<time>")
     steps.append(f"puts the snapshot in place as {database.name}")
     return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
-
-
-# Paths that a person names
-
-
-def check_not_live(source: Path) -> None:
-    """
-    Refuse to read the live database as if it were a snapshot. Reads no content.
-
-    Closing any descriptor of it would drop the locks of every connection in this process, and
-    its newest rows may be in its WAL and not in it.
-
-    :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
-    """
-    if (paths := local.paths()) is None:
-        return
-    for own in (paths.database, *paths.sidecars):
-        if own.exists() and source.exists() and own.samefile(source):
-            raise OwnFileError(
-                f"{source} is the live database, not a snapshot.",
-                hint="Take a snapshot with: manage.py backup",
-            )
-
-
-def check_not_own(destination: Path) -> None:
-    """
-    Refuse to write where the live database, or a file that belongs to it, has its name.
-
-    :raises OwnFileError: the name begins with the database's own, in its folder.
-    """
-    for own in local.own_names():
-        if not destination.name.startswith(own.name) or not destination.parent.exists():
-            continue
-        if own.parent.exists() and destination.parent.samefile(own.parent):
-            raise OwnFileError(
-                f"{destination} is a name that belongs to the live database.",
-                hint="Choose another name, or another folder.",
-            )
 
 
 # Start

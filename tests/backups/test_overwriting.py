@@ -137,7 +137,7 @@ def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> N
             os.replace(builders.healthy(tmp_path / "other.db", "other"), path)
         return connection
 
-    with mock.patch("backups.sqlite.overwriting.connect", replaced_after):
+    with mock.patch("backups.sqlite.transaction.connect", replaced_after):
         verdict = applying_now.main(request_for(store))
     assert "was replaced meanwhile" in verdict["error"]
     assert builders.names(store.kept()[0]) == ["old"]

@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from backups import local, services, signals
+from backups import local, own_files, services, signals
 from backups.exceptions import (
     BackupNotSupportedError,
     NeedsRestartError,
@@ -39,7 +39,7 @@ def test_public_surface_is_written_down() -> None:
         name
         for name, value in vars(services).items()
         if inspect.isfunction(value)
-        and value.__module__ in (services.__name__, local.__name__)
+        and value.__module__ in (services.__name__, local.__name__, own_files.__name__)
         and not name.startswith("_")
     ]
     assert services.__all__ == sorted(defined)
