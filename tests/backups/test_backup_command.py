@@ -230,7 +230,11 @@ def test_interrupted_in_the_middle_leaves_nothing(
     large = copy_site(local, tmp_path / "large")
     add_ballast(large.database, LARGE)
     before = large.names()
-    process = start(large, "backup", "-o", str(folder / "mine.db"))
+    inherited = signal.signal(number, signal.default_int_handler)  # the tests may run under nohup
+    try:
+        process = start(large, "backup", "-o", str(folder / "mine.db"))
+    finally:
+        signal.signal(number, inherited)
     until(lambda: names(folder) == ["mine.db.part"])
     process.send_signal(number)
     ended = end(process)
