@@ -91,8 +91,20 @@ def read_receipts(paths: StorePaths) -> list[Receipt]:
     Empty if the file can't be read: no restore depends on what is written there.
     """
     try:
-        lines = paths.receipts.read_bytes().splitlines()
+        return load_receipts(paths)
     except OSError:
+        return []
+
+
+def load_receipts(paths: StorePaths) -> list[Receipt]:
+    """
+    As ``read_receipts``, for whom they matter.
+
+    :raises OSError: the file is there and can't be read.
+    """
+    try:
+        lines = paths.receipts.read_bytes().splitlines()
+    except FileNotFoundError:
         return []
     return [receipt for receipt in map(parse_receipt, lines) if receipt is not None]
 

@@ -8,7 +8,7 @@ from backups.exceptions import NoKeptCopyError
 from backups.files import CHUNK_BYTES
 from backups.sqlite.connection import has_content
 from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import read_receipts
+from backups.sqlite.receipts import load_receipts
 from backups.store import KeptCopy
 
 
@@ -26,6 +26,7 @@ def kept_by_last(paths: StorePaths) -> Path:
     What the last restore that was applied has replaced. Reads only.
 
     :raises NoKeptCopyError: there is no such thing, it is gone, or it is no one database.
+    :raises OSError: that can't be told now.
     """
     kept = _named_by_last_receipt(paths)
     if not kept.exists():
@@ -53,7 +54,7 @@ def read(kept: Path) -> Iterator[bytes]:
 
 
 def _named_by_last_receipt(paths: StorePaths) -> Path:
-    for receipt in reversed(read_receipts(paths)):
+    for receipt in reversed(load_receipts(paths)):
         if receipt.outcome == "applied":
             if receipt.kept is None:
                 raise NoKeptCopyError("The last restore replaced nothing: there was no database.")

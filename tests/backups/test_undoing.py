@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.exceptions import DamagedSnapshotError, NoKeptCopyError
+from backups.exceptions import DamagedSnapshotError, NoKeptCopyError, StoreFolderError
 from tests.backups import builders
 from tests.backups.stores import Store, insert, new_snapshot, new_store
 
@@ -70,6 +70,13 @@ def test_undo_twice_is_redo(store: Store) -> None:
 def test_undo_of_nothing_is_an_error(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     with pytest.raises(NoKeptCopyError, match="No restore has been applied"):
+        store.real.stage_kept_copy(staged_by="alice")
+
+
+def test_receipts_that_cannot_be_read_are_not_taken_for_none(store: Store) -> None:
+    store.paths.receipts.unlink()
+    store.paths.receipts.mkdir()
+    with pytest.raises(StoreFolderError, match="restore-receipts"):
         store.real.stage_kept_copy(staged_by="alice")
 
 
