@@ -133,7 +133,8 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
     """
     others = [kept for kept in paths.pre_restores() if kept.name != but]
     stay = max(keep - (but is not None), 0)
-    for kept in others[: len(others) - stay] if keep else ():
+    too_many = max(len(others) - stay, 0) if keep else 0
+    for kept in others[:too_many]:
         if kept.is_dir():
             # In one step under a name that a start sweeps: never half a kept copy.
             temporary = paths.temporary("keeping")
