@@ -19,6 +19,7 @@ import pytest
 from backups import files
 from backups.sqlite.manifest import Manifest
 from tests.backups import builders
+from tests.backups.builders import READABLE, STATES
 from tests.backups.stand_ins import Steps, counted, die, without_hard_links
 from tests.backups.stores import Store
 
@@ -30,22 +31,9 @@ Check = Callable[[Store, dict[str, bytes]], None]  # with the folder as it was b
 
 # Applying
 
-STARTS: dict[str, Callable[[Path], object]] = {
-    "clean": lambda live: builders.healthy(live, *OLD),
-    "clean WAL": lambda live: builders.healthy(live, *OLD, journal_mode="wal"),
-    "hot WAL": lambda live: builders.hot_wal(live, *OLD),
-    "hot journal": lambda live: builders.hot_journal(live, *OLD),
-    "persistent journal": lambda live: builders.persistent_journal(live, *OLD),
-    "missing": lambda live: None,
-    "orphan WAL": lambda live: builders.orphan_wal(live, *OLD),
-    "zero bytes": builders.empty,
-    "ruined": builders.ruined,
-}
-READABLE = ("clean", "clean WAL", "hot WAL", "hot journal", "persistent journal")
-
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", STATES)
 def test_kill_at_each_step_of_applying_leaves_the_old_or_the_new_database(
     start: str, after: bool, tmp_path: Path
 ) -> None:
@@ -196,7 +184,7 @@ def _template(tmp_path: Path, start: str, snapshot: Callable[..., Path]) -> Stor
     """A live database in this state, and a pending restore, to be copied for each kill."""
     template = _empty_template(tmp_path)
     template.stage(snapshot(tmp_path / "snapshot.db", *NEW))
-    STARTS[start](template.database)
+    STATES[start](template.database)
     return template
 
 

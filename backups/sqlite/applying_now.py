@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,9 @@ def apply_pending_now(
 
 
 def _unmark(paths: StorePaths) -> None:
-    """The try did not come through; a later change of the schema must not look as if it had."""
     with suppress(OSError):  # gone by now, or a full disk: then the next start does it
-        manifest = find_manifest(paths)
-        if manifest is not None and manifest.overwrites is not None:
-            replace(manifest, overwrites=None).write(paths)
+        if (manifest := find_manifest(paths)) is not None:
+            manifest.unmark(paths)
 
 
 def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:

@@ -115,14 +115,24 @@ def _recover(connection: sqlite3.Connection, database: Path) -> str:
     return str(journal_mode)
 
 
-def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> None:
-    """Leave every committed row in the main file, exclusively locked."""
+def leave_wal_mode(connection: sqlite3.Connection, database: Path) -> None:
+    """
+    Bring the rows of the -wal into the main file, and unlink -wal and -shm.
+
+    :raises RestoreBlockedError: somebody else has the database open.
+    :raises sqlite3.Error: SQLite can't; it is in WAL mode then, with all its rows.
+    """
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
-        raise RestoreBlockedError(f"Another program reads {paths.database}: it is locked.")
-    (now,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()  # unlinks -wal and -shm
+        raise RestoreBlockedError(f"Another program reads {database}: it is locked.")
+    (now,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     if now != "delete":
-        raise RestoreBlockedError(f"{paths.database} stays in journal mode {now}.")
+        raise RestoreBlockedError(f"{database} stays in journal mode {now}.")
+
+
+def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> None:
+    """Leave every committed row in the main file, exclusively locked."""
+    leave_wal_mode(connection, paths.database)
     connection.execute("BEGIN EXCLUSIVE")
     wal, shm, journal = paths.sidecars
     files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use

@@ -9,7 +9,7 @@ old file with the new manifest. Those that match nothing are swept.
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,14 @@ class Manifest:
             files.sync(file.descriptor)
             files.replace(file.path, paths.manifest(self.sha256))
         files.sync_folder(paths.folder)
+
+    def unmark(self, paths: StorePaths) -> None:
+        """
+        Say that it was not written into the live database: a later change of the schema must not
+        look as if it had been. Does nothing if it was not marked.
+        """
+        if self.overwrites is not None:
+            replace(self, overwrites=None).write(paths)
 
     @classmethod
     def read(cls, path: Path) -> "Manifest | None":

@@ -14,7 +14,6 @@ What a start finishes when a crash interrupted something. Only a process that is
 import os
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,8 +106,7 @@ def _repair_pending(paths: StorePaths) -> Receipt | None:
             return conclude_overwritten(paths, manifest)
     except sqlite3.Error as error:
         raise OSError(f"{paths.database} can't be read: {error}") from error
-    # It never came through; a later change of the schema must not look as if it had.
-    replace(manifest, overwrites=None).write(paths)
+    manifest.unmark(paths)
     return None
 
 

@@ -17,6 +17,7 @@ from backups import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import keep_copy
+from backups.sqlite.live import leave_wal_mode
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 
@@ -73,10 +74,7 @@ class Overwriting:
 
     def leave_wal_mode(self) -> None:
         """Fold everything into the main file; then also the page size may change."""
-        self._live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        (now,) = self._live.execute("PRAGMA journal_mode=DELETE").fetchone()
-        if now != "delete":
-            raise RestoreBlockedError(f"{self._paths.database} stays in journal mode {now}.")
+        leave_wal_mode(self._live, self._paths.database)
 
     def run(self) -> Path:
         """

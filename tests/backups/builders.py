@@ -175,6 +175,22 @@ def in_killed_process(work: Callable[[], None]) -> None:
     assert os.WIFSIGNALED(status), "the process ended before it could be killed"
 
 
+# What a start may find, each with the item 'old' where it can hold one
+
+STATES: dict[str, Callable[[Path], object]] = {
+    "clean": lambda live: healthy(live, "old"),
+    "clean WAL": lambda live: healthy(live, "old", journal_mode="wal"),
+    "hot WAL": lambda live: hot_wal(live, "old"),
+    "hot journal": lambda live: hot_journal(live, "old"),
+    "persistent journal": lambda live: persistent_journal(live, "old"),
+    "missing": lambda live: None,
+    "orphan WAL": lambda live: orphan_wal(live, "old"),
+    "zero bytes": lambda live: empty(live),
+    "ruined": lambda live: ruined(live),
+}
+READABLE = ("clean", "clean WAL", "hot WAL", "hot journal", "persistent journal")
+
+
 # Bad files
 
 

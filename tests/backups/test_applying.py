@@ -26,7 +26,7 @@ from tests.backups.stand_ins import (
     without_hard_links,
 )
 from tests.backups.stores import Store, insert, new_snapshot, new_store, raw_sets
-from tests.backups.test_live import shell
+from tests.backups.test_live import COMMANDS, shell
 
 READABLE: dict[str, Callable[[Path], object]] = {
     "DELETE mode": lambda path: builders.healthy(path, "old"),
@@ -479,15 +479,7 @@ def test_migrated_restore_that_was_blocked_is_not_migrated_again(tmp_path: Path)
 # Blocked: it stays pending
 
 
-@pytest.mark.parametrize(
-    "commands",
-    [
-        ("SELECT * FROM items",),
-        ("BEGIN", "SELECT * FROM items"),
-        ("BEGIN IMMEDIATE", "INSERT INTO items (name) VALUES ('under way')"),
-    ],
-    ids=["idle", "reading", "writing"],
-)
+@pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
 def test_another_program_that_has_it_open_in_wal_mode_blocks(
     commands: tuple[str, ...], store: Store
 ) -> None:

@@ -42,6 +42,14 @@ def _impatient() -> Iterator[None]:
         yield
 
 
+# What another program does with a database that it has open
+COMMANDS = {
+    "idle": ("SELECT * FROM items",),
+    "reading": ("BEGIN", "SELECT * FROM items"),
+    "writing": ("BEGIN IMMEDIATE", "INSERT INTO items (name) VALUES ('under way')"),
+}
+
+
 @contextmanager
 def shell(database: Path, *commands: str) -> Iterator["subprocess.Popen[str]"]:
     """Another program: a Python with the database open, that has done this, and then idles."""
@@ -115,15 +123,7 @@ def test_nobody_else_can_write_or_read_while_it_is_settled(paths: StorePaths) ->
             other.execute("INSERT INTO items (name) VALUES ('lost')")
 
 
-@pytest.mark.parametrize(
-    "commands",
-    [
-        ("SELECT * FROM items",),
-        ("BEGIN", "SELECT * FROM items"),
-        ("BEGIN IMMEDIATE", "INSERT INTO items (name) VALUES ('under way')"),
-    ],
-    ids=["idle", "reading", "writing"],
-)
+@pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
 def test_program_that_has_it_open_in_wal_mode_blocks(
     commands: tuple[str, ...], paths: StorePaths
 ) -> None:

@@ -8,23 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.backups import builders
+from tests.backups.builders import READABLE, STATES
 from tests.backups.stores import Store
 from tests.crash.power import Replay, record, survivors
 
 OLD, NEW, NEWER, BEFORE = ["old"], ["new"], ["newer"], ["before"]
-
-LIVE: dict[str, Callable[[Path], object]] = {
-    "clean": lambda live: builders.healthy(live, *OLD),
-    "clean WAL": lambda live: builders.healthy(live, *OLD, journal_mode="wal"),
-    "hot WAL": lambda live: builders.hot_wal(live, *OLD),
-    "hot journal": lambda live: builders.hot_journal(live, *OLD),
-    "persistent journal": lambda live: builders.persistent_journal(live, *OLD),
-    "missing": lambda live: None,
-    "orphan WAL": lambda live: builders.orphan_wal(live, *OLD),
-    "zero bytes": builders.empty,
-    "ruined": builders.ruined,
-}
-READABLE = ("clean", "clean WAL", "hot WAL", "hot journal", "persistent journal")
 
 MOUNTED = (
     "from tests.backups.stand_ins import mount_point;"
@@ -40,7 +28,7 @@ class Verb:
     after: tuple[list[str], ...]  # and the old, if ``or_old``
     or_old: bool = False
     snapshot: Callable[..., Path] = builders.healthy
-    live: tuple[str, ...] = tuple(LIVE)
+    live: tuple[str, ...] = tuple(STATES)
 
 
 VERBS = {
@@ -78,7 +66,7 @@ def cut_everywhere(tmp_path: Path, verb: Verb, live: str, *, stride: int) -> int
     store.paths.folder.mkdir()
     if "kept_copy" in verb.program:
         undo_is_possible(store, tmp_path)
-    LIVE[live](store.database)
+    STATES[live](store.database)
     store.stage(verb.snapshot(tmp_path / "new.db", *NEW))
     newer = builders.healthy(tmp_path / "newer.db", *NEWER)
     before = tmp_path / "before"
