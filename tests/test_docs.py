@@ -94,6 +94,6 @@ def test_every_link_leads_to_a_file(page: str) -> None:
 
 def test_pinned_packages_are_the_installed_ones() -> None:
     pins = re.findall(
-        r"^([\w-]+)==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE
+        r"^([\w.-]+)==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE
     )
     assert {name: version(name) for name, _ in pins} == dict(pins)
