@@ -49,6 +49,8 @@ class PagesNotPossibleError(Exception):
 class PageSnapshot(Snapshot):
     """A snapshot that a process of its own is sending."""
 
+    method = "pages"
+
     def __init__(self, process: "subprocess.Popen[bytes]", size: int, taken_at: datetime) -> None:
         """Takes over the process, which has answered, and has sent nothing yet."""
         self._process = process

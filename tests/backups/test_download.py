@@ -1,7 +1,9 @@
 """Downloads over HTTP: which kind, in which coding, how many, and of clients that stall."""
 
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.site import Server, Site, copy_site, task_names
 
 BALLAST = 20  # MB, far more than the sockets' buffers hold
 AT_ONCE = 2
+STALL_SECONDS = 1
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def server(served: Site) -> Iterator[Server]:
     with served.serving(
         TASKDOG_COMPACT_UP_TO="1000000",
         TASKDOG_SNAPSHOTS_AT_ONCE=str(AT_ONCE),
-        TASKDOG_STALL_SECONDS="1",
+        TASKDOG_STALL_SECONDS=str(STALL_SECONDS),
     ) as running:
         running.http.headers["Connection"] = "close"
         yield running
@@ -103,7 +106,7 @@ def test_more_downloads_than_may_be_at_once_are_told_when_to_come_again(server: 
         server.add_task("written meanwhile")
         task = server.api("GET", "tasks").json()["tasks"][-1]
         assert server.api("DELETE", f"tasks/{task['id']}").status_code == 200
-    until(lambda: get(server).status_code == 200)
+    until(lambda: not is_refused(server))
 
 
 def test_client_that_stalls_is_dropped_and_its_turn_is_free(server: Server) -> None:
@@ -111,18 +114,36 @@ def test_client_that_stalls_is_dropped_and_its_turn_is_free(server: Server) -> N
     with ExitStack() as under_way:
         for _ in range(AT_ONCE):
             under_way.enter_context(closing(stalling_client(server)))
-        server.wait_for_log("was cut off: the last .* bytes were not sent")
-        server.wait_for_log("was cut off: the last .* bytes were not sent")
-        with get(server) as answer:
-            assert answer.status_code == 200
-            assert len(answer.raw.read()) == int(answer.headers["Content-Length"])
+        assert is_refused(server)
+        until(lambda: not is_refused(server))
+    server.wait_for_log(r"was cut off: the last \d+ of its \d+ bytes were not sent")
+
+
+def test_client_that_is_slow_is_served_to_the_end(server: Server) -> None:
+    """It lets the server wait nearly as long as it may, several times over."""
+    with closing(stalling_client(server)) as client:
+        head = client.recv(100_000).partition(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head[0])
+        assert length
+        left = int(length[1]) - len(head[2])
+        for _ in range(5):
+            time.sleep(0.4 * STALL_SECONDS)  # to be slow is what is tried here
+            left -= len(client.recv(2_000_000, socket.MSG_WAITALL))
+        while left:
+            left -= len(client.recv(left))
 
 
 def test_nothing_is_left_of_any_download(server: Server, served: Site) -> None:
     with get(server, "?compact=0"), get(server, "?compact=1"):
         pass
-    until(lambda: not [name for name in os.listdir(served.data) if "snapshot" in name])
+    until(lambda: not [name for name in os.listdir(served.data) if ".snapshot-" in name])
     until(lambda: not children_of(server))
+
+
+def is_refused(server: Server) -> bool:
+    """Whether one more download would be one too many at this moment."""
+    with get(server) as answer:
+        return answer.status_code == 503
 
 
 def stalling_client(server: Server) -> socket.socket:
