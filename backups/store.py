@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 
 class Snapshot(ABC):
@@ -36,7 +37,7 @@ class Snapshot(ABC):
     def close(self) -> None:
         """Give back what it holds: disk space, locks. May be called more than once."""
 
-    def __enter__(self) -> "Snapshot":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -30,6 +30,7 @@ import time
 from backups.sqlite import wal_index
 from backups.sqlite.wal_index import WalIndexHeader
 
+BUSY_SECONDS = 1.0  # for another process that recovers the WAL, or is the last one to close
 TRIES = 50  # between two tries to keep writers out
 SECONDS = 5.0  # for all of them; one takes less than a millisecond
 PAUSE = 0.001  # seconds, while a writer is at work
@@ -60,11 +61,8 @@ class Pages:
         :raises OSError: the system can't.
         """
         self._uri = uri
-        self._reader = _connect(uri, timeout=5.0)
-        # This is the first look into the file: now the sidecars are there, and will stay.
-        (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
-        if mode != "wal":
-            raise ImpossibleError(f"its journal mode is {mode}")
+        self._reader = _connect(uri, timeout=BUSY_SECONDS)
+        self._look()
         self._main, self._wal, self._index = (
             os.open(path + end, os.O_RDONLY | os.O_CLOEXEC) for end in ("", "-wal", "-shm")
         )
@@ -108,6 +106,17 @@ class Pages:
         self._reader.close()
 
     # The moment
+
+    def _look(self) -> None:
+        """Look into the file for the first time: then the sidecars are there, and will stay."""
+        try:
+            (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # locking_mode=EXCLUSIVE
+                raise ImpossibleError(str(error)) from error
+            raise
+        if mode != "wal":
+            raise ImpossibleError(f"its journal mode is {mode}")
 
     def _begin(self) -> tuple[WalIndexHeader, int, bool]:
         """Begin to read. Tells the moment, how many pages, and if the main file is complete."""

@@ -98,7 +98,8 @@ class Sending:
         while spool.written < self._size:
             if not spool.add(self._pages.piece):
                 return
-            self._outlet.put(self._piece)
+            if self._outlet.sent < self._size:
+                self._outlet.put(self._piece)
             self._outlet.wait(0)
         while self._digest.hashed < spool.start:
             self._digest.add(self._piece, spool.start)

@@ -39,15 +39,12 @@ class Spool:
         Write the next bytes, within the system, at the speed of the disk.
 
         :param source: tells where the bytes from an offset on are.
-        :returns: False if the disk is full; then the spool is empty, and of no use.
-        :raises OSError: another failure.
+        :returns: False if that fails, e.g. on a full disk; then the spool takes no room any more.
         """
         file, position, length = source(self.written)
         try:
             self.written += os.sendfile(self._descriptor, file, position, length)
-        except OSError as error:
-            if not files.is_full(error):
-                raise
+        except OSError:
             os.ftruncate(self._descriptor, 0)
             return False
         return True
