@@ -85,7 +85,9 @@ def test_every_target_in_the_readme_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/how-restore-works.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/how-restore-works.md", "docs/how-snapshots-work.md", "CHANGELOG.md"]
+)
 def test_every_link_leads_to_a_file(page: str) -> None:
     path = CHECKOUT / page
     links = re.findall(r"\]\((?!http)([^)#]+)", path.read_text())
