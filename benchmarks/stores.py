@@ -50,7 +50,7 @@ class Store:
             cwd=CHECKOUT,
             env=os.environ | {"TASKDOG_DATA_DIR": str(self.data)},
             check=True,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
         ).stdout
 
