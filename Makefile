@@ -9,6 +9,7 @@ PORT ?= 8000
 export PORT
 SIZE ?= 500
 ROUNDS ?= 5
+RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
@@ -41,7 +42,7 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 	@$(BIN)/python -m pytest -m browser
 
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
-	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --dbbackup $(VENV)-bench/bin/python
+	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
 
 lint: $(VENV)/.development  ## style and types
 	@$(BIN)/ruff check

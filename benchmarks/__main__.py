@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.downloads import Result, measure_downloads
+from benchmarks.downloads import COMPACT, PAGES, STATIC, Result, measure_downloads
 from benchmarks.machine import describe
 from benchmarks.starts import Starts, measure_starts
 from benchmarks.stores import CHECKOUT, build_store
@@ -21,6 +21,7 @@ from benchmarks.uploads import measure_uploads
 
 MEGABYTE = 10**6
 GROWTH = (0.2, 1, 4)
+GROWN = (STATIC, PAGES, COMPACT)  # what the table of growth tells of
 NOTES = """\
 Medians of {rounds} rounds, in each of which every candidate was run in turn; of memory and of the
 slowest write the highest. Speed is of the database's bytes, compressed or not. Memory is anonymous
@@ -57,7 +58,7 @@ def _measure(
         rounds = options.rounds if each <= size else min(options.rounds, options.rounds_large)
         _say(f"copies of it are made, {rounds} rounds")
         downloads[each] = measure_downloads(
-            store, rounds=rounds, dbbackup=options.dbbackup, only_served=each != size
+            store, rounds=rounds, dbbackup=options.dbbackup, only=() if each == size else GROWN
         )
         _say("it is uploaded")
         uploads[each] = measure_uploads(store, rounds=rounds)

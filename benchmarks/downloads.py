@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,13 +43,16 @@ class Result:
 
 
 def measure_downloads(
-    store: Store, *, rounds: int, dbbackup: Path | None, only_served: bool = False
+    store: Store, *, rounds: int, dbbackup: Path | None, only: Collection[str] = ()
 ) -> list[Result]:
-    """Run each candidate in turn, alone and then beside a writer, for so many rounds."""
+    """
+    Run each candidate in turn, alone and then beside a writer, for so many rounds.
+
+    :param only: the names of those that are run; all if there are none.
+    """
     with _static_copy(store) as static, serving(store, static_file=static) as server:
-        candidates = _served(server, store)
-        if not only_served:
-            candidates += _commands(store) + _others(store, dbbackup)
+        candidates = _served(server, store) + _commands(store) + _others(store, dbbackup)
+        candidates = [each for each in candidates if not only or each.name in only]
         alone: dict[str, list[Sample]] = {each.name: [] for each in candidates}
         beside: dict[str, list[Sample]] = {each.name: [] for each in candidates}
         reasons = _warm_up([each for each in candidates if each.is_served], server, store)
