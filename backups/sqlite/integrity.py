@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.meanwhile import tell_settled
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
@@ -71,7 +72,9 @@ def _inspect(sandbox: Sandbox, question: Question, verdict: Verdict) -> None:
     schema = read_schema(connection)
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    verdict.damage = _damage(sandbox, question.functions) or _schema_damage(sandbox, schema)
+    tell_settled(question.settled, changed=verdict.changed)
+    check = "quick_check" if question.is_ours else "integrity_check"
+    verdict.damage = _damage(sandbox, question.functions, check) or _schema_damage(sandbox, schema)
     if verdict.damage:
         verdict.unread = _unread(verdict.damage)
         return
@@ -93,19 +96,19 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _damage(sandbox: Sandbox, functions: str) -> list[str]:
+def _damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
     """A schema may use SQL functions of the site: they are brought only where they are needed."""
     try:
-        return _integrity(sandbox.connection)
+        return _integrity(sandbox.connection, check)
     except sqlite3.OperationalError as error:
         if not functions or not any(words in str(error) for words in NO_FUNCTION):
             raise
     sandbox.bring_functions(functions)
-    return _integrity(sandbox.connection)
+    return _integrity(sandbox.connection, check)
 
 
-def _integrity(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute(f"PRAGMA integrity_check({MOST_FINDINGS})").fetchall()
+def _integrity(connection: sqlite3.Connection, check: str) -> list[str]:
+    rows = connection.execute(f"PRAGMA {check}({MOST_FINDINGS})").fetchall()
     return [] if rows == [("ok",)] else [_sentence(finding) for (finding,) in rows]
 
 

@@ -61,9 +61,9 @@ class Sending:
         while self._outlet.sent < self._size and self._outlet.put(self._piece):
             pass
         # The pipe is full, so there is time to load what the first byte need not wait for.
-        from backups.sqlite.digest import Digest
+        from backups.sqlite.sent_digest import SentDigest
 
-        self._digest = Digest()
+        self._digest = SentDigest()
         self._send(until=self._spool_at)
         if self._outlet.sent < self._size:
             self._spool()
