@@ -567,19 +567,24 @@ def test_process_that_can_not_be_started_is_not_possible(database: Path) -> None
         take(database)
 
 
-@pytest.mark.parametrize("damage", [builders.empty, builders.text, builders.bad_schema])
-def test_database_that_sqlite_can_not_read_fails(
-    damage: Callable[[Path], Path], database: Path
-) -> None:
-    with logs.database(database):
-        pass
-    database.unlink()
+@pytest.mark.parametrize("damage", [builders.text, builders.bad_schema])
+def test_damaged_database_fails(damage: Callable[[Path], Path], database: Path) -> None:
     damage(database)
-    with pytest.raises((SnapshotFailedError, PagesNotPossibleError)):
+    if damage is builders.bad_schema:
+        with database.open("r+b") as content:
+            content.seek(VERSIONS.start)
+            content.write(b"\2\2")
+    with pytest.raises(SnapshotFailedError, match=r"malformed|not a database"):
         take(database)
 
 
-def test_missing_database_fails_and_is_not_created(database: Path) -> None:
-    with pytest.raises(SnapshotFailedError, match="unable to open"):
+def test_empty_database_is_not_possible(database: Path) -> None:
+    builders.empty(database)
+    with pytest.raises(PagesNotPossibleError, match="its journal mode is delete"):
+        take(database)
+
+
+def test_missing_database_is_not_possible_and_not_created(database: Path) -> None:
+    with pytest.raises(PagesNotPossibleError, match="unable to open"):
         take(database)
     assert list(database.parent.iterdir()) == []
