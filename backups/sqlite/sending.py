@@ -145,11 +145,11 @@ def main(uri: str, database: str, spool_after: float, stall_seconds: float) -> N
 def _open(uri: str, database: str) -> Pages:
     try:
         pages = Pages(uri, database)
-    except (ImpossibleError, UnknownIndexError) as error:
+    except (ImpossibleError, UnknownIndexError, sqlite3.OperationalError, OSError) as error:
         _answer("impossible", str(error))
         raise SystemExit(1) from error
-    except (sqlite3.Error, OSError) as error:
-        _answer("failed", str(error))
+    except sqlite3.DatabaseError as error:
+        _answer("damaged", str(error))
         raise SystemExit(1) from error
     _answer("pages", str(pages.size))
     return pages
