@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.header import use_rollback_journal
-from backups.sqlite.meanwhile import tell_settled
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
-from backups.sqlite.verdict import Question, Verdict
+from backups.sqlite.verdict import Question, Verdict, tell_settled
 
 UNREAD = (  # of the disk, and not of what is in the file
     sqlite3.SQLITE_IOERR_READ,
