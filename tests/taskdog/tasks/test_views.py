@@ -262,7 +262,13 @@ def test_a_dependency_that_cannot_be_is_refused(
 
 def test_a_task_is_changed_and_told_which_fields(api: APIClient) -> None:
     task_id = make(api, tags=["old"], priority=1)["id"]
-    body = {"tags": [], "priority": "7", "name": None, "status": "IN_PROGRESS", "color": "red"}
+    body: dict[str, Any] = {
+        "tags": [],
+        "priority": "7",
+        "name": None,
+        "status": "IN_PROGRESS",
+        "color": "red",
+    }
     response = api.patch(f"{TASKS}/{task_id}", body)
     assert response.status_code == 200
     changed = response.json()
