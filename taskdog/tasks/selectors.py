@@ -10,7 +10,6 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.expressions import OrderBy
 
 from taskdog.exceptions import InvalidFilterError
-from taskdog.fields import MAX_INTEGER
 from taskdog.moments import end_of_day, start_of_day
 from taskdog.tasks.exceptions import TaskNotFoundError
 from taskdog.tasks.models import (
@@ -79,10 +78,8 @@ def get_task(task_id: int) -> Task:
     """
     Find one task. What hangs on it is asked for when it is looked at.
 
-    :raises TaskNotFoundError: if there is none with that id, or the id is beyond the store's range.
+    :raises TaskNotFoundError: if there is none with that id, be it beyond the store's range.
     """
-    if not 0 < task_id <= MAX_INTEGER:
-        raise TaskNotFoundError(task_id)
     try:
         return Task.objects.get(pk=task_id)
     except Task.DoesNotExist as error:
@@ -105,7 +102,7 @@ def list_tasks(
     """
     List tasks with their details.
 
-    :param status: in either case; None for every status.
+    :param status: in either case; None or empty for every status.
     :param tags: a task must have one of them; empty for every task.
     :param start: a task must have one of its ``DATES`` on this day or later, and no later than
         ``end``, which is included. Tasks without any date are left out then.
@@ -115,7 +112,7 @@ def list_tasks(
     found = all_tasks()
     if not include_archived:
         found = found.filter(is_archived=False)
-    if status is not None:
+    if status:
         found = found.filter(status=_known_status(status))
     found = _dated(_tagged(found, tags), start, end)
     return TaskList(tasks=_sorted(found, sort, reverse=reverse), total_count=Task.objects.count())
@@ -177,8 +174,8 @@ def load_details(tasks: Iterable[Task], among: "QuerySet[Task] | None" = None) -
 
 
 def count_tags() -> list[TagCount]:
-    """Count the tasks of each tag, archived ones too. A tag that no task has is left out."""
-    counted = Tag.objects.annotate(count=Count("task_links")).filter(count__gt=0).order_by("id")
+    """Count the tasks of each tag, by name, archived ones too. Unused tags are left out."""
+    counted = Tag.objects.annotate(count=Count("task_links")).filter(count__gt=0).order_by("name")
     return [TagCount(*row) for row in counted.values_list("name", "count")]
 
 

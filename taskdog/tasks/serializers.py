@@ -4,9 +4,16 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.functional import cached_property
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from taskdog.fields import HoursField, LocalDateTimeField, TextField, WholeNumberField
+from taskdog.fields import (
+    MODEL_FIELDS,
+    HoursField,
+    LocalDateTimeField,
+    TextField,
+    WholeNumberField,
+)
 from taskdog.moments import read_date
 from taskdog.tasks.exceptions import InvalidTagsError
 from taskdog.tasks.models import MAX_NAME_LENGTH, Note, Task, TaskStatus
@@ -50,9 +57,12 @@ class TaskOperationSerializer(serializers.ModelSerializer[Task]):
         source="allocated_hours", child=serializers.FloatField(), read_only=True
     )
 
+    serializer_field_mapping = MODEL_FIELDS
+
     class Meta:
         model = Task
         fields: tuple[str, ...] = (*COMMON_FIELDS, "actual_duration")
+        read_only_fields: tuple[str, ...] = fields
 
     @cached_property
     def attributes(self) -> list[tuple[str, str]]:
@@ -80,6 +90,7 @@ class UpdatedTaskSerializer(TaskOperationSerializer):
 
     class Meta(TaskOperationSerializer.Meta):
         fields: tuple[str, ...] = (*TaskOperationSerializer.Meta.fields, "updated_fields")
+        read_only_fields = fields
 
 
 class TaskSerializer(TaskOperationSerializer):
@@ -96,6 +107,7 @@ class TaskSerializer(TaskOperationSerializer):
             "created_at",
             "updated_at",
         )
+        read_only_fields = fields
 
 
 class TaskDetailSerializer(TaskSerializer):
@@ -114,15 +126,17 @@ class TaskDetailSerializer(TaskSerializer):
             "is_schedulable",
             "notes",
         )
+        read_only_fields = fields
 
 
+@extend_schema_serializer(many=False)  # the answer of a method called list is no array
 class TaskListSerializer(serializers.Serializer[Any]):
     """A list of tasks, whole: it has no pages."""
 
     tasks = TaskSerializer(many=True)
     total_count = serializers.IntegerField(help_text="All tasks, whatever the filters.")
     filtered_count = serializers.IntegerField(help_text="The tasks that the filters leave.")
-    gantt = serializers.JSONField(allow_null=True, help_text="Always null.")
+    gantt = serializers.JSONField(help_text="Always null.")
 
 
 class NextTasksSerializer(serializers.Serializer[Any]):
@@ -177,6 +191,7 @@ class NotesSerializer(serializers.ModelSerializer[Note]):
     class Meta:
         model = Note
         fields = ("task_id", "content", "has_notes")
+        read_only_fields = fields
 
 
 # In --------------------------------------------------------------------------------------------
