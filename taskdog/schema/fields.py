@@ -34,7 +34,7 @@ class HoursExtension(OpenApiSerializerFieldExtension):
 class TagsExtension(OpenApiSerializerFieldExtension):
     """The tags of a task."""
 
-    target_class = "taskdog.tasks.serializers.TagsField"
+    target_class = "taskdog.tasks.serializers.bodies.TagsField"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
         """Describe the list. That a tag may not be blank is a pattern."""

@@ -1,19 +1,17 @@
 """Find tasks. Reads only, with as many queries for ten thousand tasks as for one."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, When
 from django.db.models.expressions import OrderBy
 
 from taskdog.exceptions import InvalidFilterError
 from taskdog.moments import end_of_day, start_of_day
+from taskdog.tasks.details import load_details
 from taskdog.tasks.exceptions import TaskNotFoundError
 from taskdog.tasks.models import (
-    DailyAllocation,
     Tag,
     Task,
     TaskDependency,
@@ -21,8 +19,6 @@ from taskdog.tasks.models import (
     TaskStatus,
     TaskTag,
 )
-
-Ids = QuerySet[Any, Any] | list[int]
 
 # By sort key: the order, and the order when reversed. What has no value comes last, or first
 # when reversed; but by priority it comes first, and the highest priority after it.
@@ -155,21 +151,6 @@ def all_tasks() -> TaskQuerySet:
     return TaskQuerySet(Task).with_notes()
 
 
-def load_details(tasks: Iterable[Task], among: "QuerySet[Task] | None" = None) -> None:
-    """
-    Set the tags, dependencies and allocations of tasks, in three queries however many.
-
-    :param among: a query that finds these tasks, for when they are too many for a list of ids.
-    """
-    tasks = list(tasks)
-    ids: Ids = among.values("pk") if among is not None else [task.pk for task in tasks]
-    tags, others, days = _tags_of(ids), _dependencies_of(ids), _allocations_of(ids)
-    for task in tasks:
-        task.tag_names = tags.get(task.pk, [])
-        task.depends_on_ids = others.get(task.pk, [])
-        task.allocated_hours = days.get(task.pk, {})
-
-
 # Tags -----------------------------------------------------------------------------------------
 
 
@@ -224,27 +205,3 @@ def _load(found: TaskQuerySet) -> list[Task]:
     tasks = list(found)
     load_details(tasks, among=found)
     return tasks
-
-
-def _tags_of(ids: Ids) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = defaultdict(list)
-    links = TaskTag.objects.filter(task__in=ids).values_list("task_id", "tag__name")
-    for task_id, name in links:
-        names[task_id].append(name)
-    return names
-
-
-def _dependencies_of(ids: Ids) -> dict[int, list[int]]:
-    others: dict[int, list[int]] = defaultdict(list)
-    links = TaskDependency.objects.filter(task__in=ids).values_list("task_id", "depends_on_id")
-    for task_id, depends_on_id in links:
-        others[task_id].append(depends_on_id)
-    return others
-
-
-def _allocations_of(ids: Ids) -> dict[int, dict[str, float]]:
-    hours: dict[int, dict[str, float]] = defaultdict(dict)
-    rows = DailyAllocation.objects.filter(task__in=ids).values_list("task_id", "date", "hours")
-    for task_id, day, share in rows:
-        hours[task_id][day.isoformat()] = share
-    return hours
