@@ -10,6 +10,7 @@ from pathlib import Path
 TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
+    "spool",  # the rest of a snapshot, for a reader that is slow
     "manifest",  # a manifest that is being written
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
@@ -84,6 +85,11 @@ class StorePaths:
     def receipts(self) -> Path:
         """One line for each thing that happened to a restore, newest last."""
         return self.beside(".restore-receipts.jsonl")
+
+    @property
+    def sent(self) -> Path:
+        """One line for each snapshot that was sent, newest last."""
+        return self.beside(".sent-snapshots.jsonl")
 
     def pre_restore(self, moment: datetime, attempt: int = 1) -> Path:
         """Where the old database is kept; ``attempt`` 2, 3 … if that second is taken."""

@@ -1,0 +1,48 @@
+"""
+The SHA-256 of chunks as they pass, in a thread of its own: to hash takes as long as to write,
+and ``hashlib`` lets other threads run meanwhile.
+"""
+
+import hashlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+MOST_WAITING = 4  # chunks that wait to be hashed: they are held in memory
+
+
+class Digest:
+    """
+    SHA-256 in the background. Leave the block, and the thread has ended.
+
+    with Digest() as digest:
+        for chunk in chunks:
+            digest.update(chunk)
+        sha256 = digest.hexdigest()
+    """
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, "digest")
+        self._waiting: deque[Future[None]] = deque()
+
+    def update(self, chunk: bytes) -> None:
+        """Hash a chunk after those before it. Waits only while too many are not hashed yet."""
+        self._waiting.append(self._thread.submit(self._sha256.update, chunk))
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def hexdigest(self) -> str:
+        """The hash of all chunks, as 64 hex digits. Waits until all are hashed."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        return self._sha256.hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
