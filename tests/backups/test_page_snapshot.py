@@ -95,13 +95,18 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def open_files(pid: int) -> list[str]:
-    """What a process has open."""
-    found = []
+def open_files(pid: int) -> dict[str, int]:
+    """What a process has open, and how many bytes are in it."""
+    found = {}
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            found.append(str(link.readlink()))
+        with suppress(FileNotFoundError):  # it is closed already
+            found[str(link.readlink())] = link.stat().st_size
     return found
+
+
+def spools(pid: int) -> list[int]:
+    """How long the spools of a process are."""
+    return [size for name, size in open_files(pid).items() if ".spool-" in name]
 
 
 def check_whole(content: bytes, tmp_path: Path) -> list[tuple[object, ...]]:
@@ -297,7 +302,7 @@ def test_slow_reader_gets_the_rest_from_a_spool(database: Path) -> None:
             logs.rewrite(connection)
             assert is_log_free(connection)
             assert StorePaths.of(database).temporaries() == [], "it has no name any more"
-            assert any(".spool-" in name for name in open_files(pid_of(snapshot)))
+            assert len(spools(pid_of(snapshot))) == 1
             content += b"".join(chunks)
         assert content == before
 
@@ -313,7 +318,7 @@ def test_reader_that_becomes_slow_keeps_what_it_was_lent(database: Path) -> None
             while len(content) < 16 * CHUNK_BYTES:
                 content += next(chunks)
             pid, rest = pid_of(snapshot), len(before) - len(content) - 2 * CHUNK_BYTES
-            until(lambda: spooled_bytes(pid) > rest)
+            until(lambda: sum(spools(pid)) > rest)
             logs.rewrite(connection)
             for _ in range(200):
                 assert not is_log_free(connection)
@@ -323,15 +328,6 @@ def test_reader_that_becomes_slow_keeps_what_it_was_lent(database: Path) -> None
             assert is_log_free(connection)
             content += b"".join(chunks)
         assert content == before
-
-
-def spooled_bytes(pid: int) -> int:
-    """How long the spool of a process is."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            if ".spool-" in str(link.readlink()):
-                return link.stat().st_size
-    return 0
 
 
 @contextmanager
@@ -353,15 +349,10 @@ def test_spool_that_does_not_fit_is_done_without(database: Path) -> None:
         with snapshot:
             chunks = iter(snapshot)
             content = next(chunks)
-            until(lambda: spool_was_given_up(pid_of(snapshot)))
+            until(lambda: spools(pid_of(snapshot)) == [0])
             meddle(connection)
             content += b"".join(chunks)
         assert content == before
-
-
-def spool_was_given_up(pid: int) -> bool:
-    """Whether a process has a spool that is empty again."""
-    return any(".spool-" in name for name in open_files(pid)) and not spooled_bytes(pid)
 
 
 def test_snapshot_without_a_spool_is_given_up_when_the_log_grows_long(database: Path) -> None:
@@ -371,7 +362,7 @@ def test_snapshot_without_a_spool_is_given_up_when_the_log_grows_long(database: 
         with snapshot:
             chunks = iter(snapshot)
             next(chunks)
-            until(lambda: spool_was_given_up(pid_of(snapshot)))
+            until(lambda: spools(pid_of(snapshot)) == [0])
             logs.add(connection, 70_000)
             until(lambda: has_ended(pid_of(snapshot)))
             with pytest.raises(SnapshotFailedError, match="no room"):
