@@ -268,3 +268,8 @@ def test_the_page_takes_nothing_from_elsewhere_and_all_that_it_takes_is_there(
         assert url.startswith("/static/drf_spectacular_sidecar/"), url
         assert server.http.get(server.url + url, timeout=60).status_code == 200, url
     assert '"/api/v1/schema"' in page.text.replace("\\u002D", "-")
+
+
+def test_backups_knows_nothing_of_it() -> None:
+    folder = Path(parameters.__file__).parent
+    assert not [path for path in folder.rglob("*.py") if "drf_spectacular" in path.read_text()]
