@@ -73,6 +73,7 @@ def test_every_temporary_file_is_documented(kind: str) -> None:
         ".pre-restore-<time>",
         ".refused-restore-<time>",
         ".restore-receipts.jsonl",
+        ".sent-snapshots.jsonl",
     ],
 )
 def test_every_lasting_file_is_documented(suffix: str) -> None:

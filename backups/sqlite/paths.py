@@ -85,6 +85,11 @@ class StorePaths:
         """One line for each thing that happened to a restore, newest last."""
         return self.beside(".restore-receipts.jsonl")
 
+    @property
+    def sent(self) -> Path:
+        """One line for each snapshot that was sent, newest last."""
+        return self.beside(".sent-snapshots.jsonl")
+
     def pre_restore(self, moment: datetime, attempt: int = 1) -> Path:
         """Where the old database is kept; ``attempt`` 2, 3 … if that second is taken."""
         return self.beside(f".pre-restore-{timestamp(moment)}{_nth(attempt)}")
