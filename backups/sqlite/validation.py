@@ -69,13 +69,13 @@ def check_snapshot(
         account=None if account is None else (*release.account_column(), account),
         functions=release.functions(),
     )
-    contents = _read_whole(descriptor, question)
+    contents = _read_whole(descriptor, question, release)
     release.check_known(contents.migrations, historic)
     release.check_tables(contents.migrations, contents.tables)
     return contents
 
 
-def _read_whole(descriptor: int, question: Question) -> Contents:
+def _read_whole(descriptor: int, question: Question, release: Release) -> Contents:
     check_header(descriptor)
     verdict = _ask_child(question)
     if verdict.is_late:
@@ -96,25 +96,17 @@ def _read_whole(descriptor: int, question: Question) -> Contents:
             f"The file fails SQLite's foreign key check: {_list(verdict.broken_references)}."
         )
     check_header(descriptor)  # once more, for what was changed
-    return _describe(verdict)
+    return _describe(verdict, release)
 
 
-def _describe(verdict: Verdict) -> Contents:
+def _describe(verdict: Verdict, release: Release) -> Contents:
     if verdict.migrations_lack:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: its table django_migrations"
-            f" lacks the column {verdict.migrations_lack[0]}."
-        )
+        lacking = verdict.migrations_lack[0]
+        raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, release)
     if verdict.migrations == []:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: its table django_migrations"
-            " is empty."
-        )
+        raise _foreign("its table django_migrations is empty", verdict, release)
     if verdict.migrations is None:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: it has no table"
-            " django_migrations."
-        )
+        raise _foreign("it has no table django_migrations", verdict, release)
     return Contents(
         migrations=tuple(verdict.migrations),
         tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
@@ -123,6 +115,14 @@ def _describe(verdict: Verdict) -> Contents:
         changed=verdict.changed,
         account_is_missing=verdict.account_is_missing,
     )
+
+
+def _foreign(reason: str, verdict: Verdict, release: Release) -> ForeignDatabaseError:
+    """Of a database that the site knows all the same, the error says what to do with it."""
+    message = f"The file is a SQLite database, but not one of this site: {reason}."
+    if recognised := release.recognise(verdict.tables):
+        return ForeignDatabaseError(f"{message} {recognised}", hint="Nothing was staged.")
+    return ForeignDatabaseError(message)
 
 
 def _ask_child(question: Question) -> Verdict:

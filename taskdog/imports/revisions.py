@@ -35,4 +35,4 @@ def recognise(tables: Mapping[str, Collection[str]]) -> str:
     """Say how to bring such a database in; empty for any other. For BACKUPS_RECOGNISER."""
     if not is_taskdog(tables):
         return ""
-    return f"It is a database of taskdog's own server. To bring it in, run: {COMMAND}"
+    return f"It is a database of taskdog's own server: bring it in with '{COMMAND}'."

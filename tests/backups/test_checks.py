@@ -38,6 +38,10 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in (0, 1, "no", None)
     ),
     *(
+        ("BACKUPS_RECOGNISER", value, "E012")
+        for value in ("no.such.function", "nodots", ".x", "os.sep", len)
+    ),
+    *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
         for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
         for value in ("no.such.Class", "nodots", ".x", "os.path", IsAdminUser)
@@ -51,6 +55,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_ALLOW_UNKNOWN_SCHEMA", True),
     ("BACKUPS_KEPT_COPIES", 0),
     ("BACKUPS_LIVE_SECONDS", 0.5),
+    ("BACKUPS_RECOGNISER", ""),
+    ("BACKUPS_RECOGNISER", "os.path.join"),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
     ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
 ]
@@ -111,4 +117,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 11
+    assert len(numbers) == 12

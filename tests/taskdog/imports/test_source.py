@@ -122,7 +122,7 @@ def test_every_refusal_is_of_one_kind() -> None:
 def test_a_database_of_theirs_is_recognised_by_its_tables() -> None:
     columns = {"id", "name", "priority", "status", "created_at", "updated_at", "depends_on"}
     theirs = {"tasks": columns | {"is_archived"}, "tags": {"id"}}
-    assert recognise(theirs).endswith("manage.py import_taskdog PATH")
+    assert recognise(theirs).endswith("bring it in with 'manage.py import_taskdog PATH'.")
     assert recognise({"tasks": columns}) == ""
     assert recognise({"tags": {"id"}}) == ""
     assert recognise(theirs | {"django_migrations": {"id"}}) == ""
