@@ -2,8 +2,9 @@
 What the domains refuse. They know nothing of HTTP; ``taskdog.errors`` gives each its status.
 
     TaskdogError
-    ├── NotFoundError  there is nothing under that id
-    └── RuleError      the request is understood, and a rule of the domain forbids it
+    ├── NotFoundError           there is nothing under that id
+    └── RuleError               the request is understood, and a rule of the domain forbids it
+        └── InvalidFilterError  a list was asked for that cannot be
 """
 
 
@@ -17,3 +18,7 @@ class NotFoundError(TaskdogError):
 
 class RuleError(TaskdogError):
     """A rule of the domain forbids it."""
+
+
+class InvalidFilterError(RuleError):
+    """A list was asked for that cannot be."""

@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils import timezone
 
+MAX_RESOURCE_NAME_LENGTH = 500
+
 
 class AuditLog(models.Model):
     """One change, as it was made."""
@@ -12,7 +14,7 @@ class AuditLog(models.Model):
     operation = models.CharField(max_length=50)
     resource_type = models.CharField(max_length=50)
     resource_id = models.BigIntegerField(null=True)
-    resource_name = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    resource_name = models.CharField(max_length=MAX_RESOURCE_NAME_LENGTH, null=True)  # noqa: DJ001
     old_values = models.JSONField(null=True)
     new_values = models.JSONField(null=True)
     success = models.BooleanField(default=True)

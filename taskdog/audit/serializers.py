@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from taskdog.audit.models import AuditLog
 from taskdog.fields import MAX_INTEGER, TextField, WholeNumberField
+from taskdog.moments import read_end, read_start
 
 MAX_PAGE = 10_000  # rows in one answer
 
@@ -30,6 +31,15 @@ class AuditLogSerializer(serializers.ModelSerializer[AuditLog]):
         )
 
 
+class AuditPageSerializer(serializers.Serializer[Any]):
+    """A part of the log, newest first."""
+
+    logs = AuditLogSerializer(many=True)
+    total_count = serializers.IntegerField(help_text="The rows that the filters leave.")
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+
+
 class AuditQuerySerializer(serializers.Serializer[Any]):
     """Which rows are asked for."""
 
@@ -38,5 +48,16 @@ class AuditQuerySerializer(serializers.Serializer[Any]):
     resource_type = TextField(required=False)
     resource_id = WholeNumberField(required=False)
     success = serializers.BooleanField(required=False, allow_null=True, default=None)
+    start_date = TextField(
+        required=False, allow_blank=True, help_text="A time, or the begin of a date."
+    )
+    end_date = TextField(
+        required=False, allow_blank=True, help_text="A time, or the end of a date; included."
+    )
     limit = WholeNumberField(default=100, min_value=1, max_value=MAX_PAGE)
     offset = WholeNumberField(default=0, min_value=0, max_value=MAX_INTEGER - MAX_PAGE)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Read the times. :raises InvalidFilterError: if one is none."""
+        start, end = given.pop("start_date", None), given.pop("end_date", None)
+        return given | {"start": read_start(start), "end": read_end(end)}

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskdog.audit.models import AuditLog
+from taskdog.audit.exceptions import AuditLogNotFoundError
+from taskdog.audit.models import MAX_RESOURCE_NAME_LENGTH, AuditLog
+from taskdog.fields import MAX_INTEGER
+
+__all__ = ["MAX_RESOURCE_NAME_LENGTH", "AuditPage", "get_log", "list_logs", "record"]
 
 FILTERS = {
     "client": "client_name",
@@ -12,6 +16,8 @@ FILTERS = {
     "resource_type": "resource_type",
     "resource_id": "resource_id",
     "success": "success",
+    "start": "timestamp__gte",
+    "end": "timestamp__lte",
 }
 
 
@@ -32,15 +38,18 @@ def record(
     client_name: str | None,
     old_values: Mapping[str, Any] | None = None,
     new_values: Mapping[str, Any] | None = None,
+    success: bool = True,
+    error_message: str | None = None,
 ) -> AuditLog:
     """
-    Add a row about a change.
+    Add a row about a change, or about one that was refused.
 
     Call it in the transaction of the change itself: then there is neither a change without its
     row nor a row without its change.
 
     :param client_name: the name of the key or the user; None for an anonymous caller.
     :param old_values: what changed, before; ``new_values``: after. Empty is stored as null.
+    :param success: False for a refusal, which ``error_message`` gives the reason of.
     """
     return AuditLog.objects.create(
         operation=operation,
@@ -50,7 +59,21 @@ def record(
         client_name=client_name,
         old_values=old_values or None,
         new_values=new_values or None,
+        success=success,
+        error_message=error_message,
     )
+
+
+def get_log(log_id: int) -> AuditLog:
+    """
+    Look one row up. Reads only.
+
+    :raises AuditLogNotFoundError: if there is none with that id.
+    """
+    found = AuditLog.objects.filter(pk=log_id).first() if 0 < log_id <= MAX_INTEGER else None
+    if found is None:
+        raise AuditLogNotFoundError(log_id)
+    return found
 
 
 def list_logs(*, filters: Mapping[str, Any], limit: int, offset: int) -> AuditPage:

@@ -2,26 +2,33 @@
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
 
 from taskdog.audit import services
-from taskdog.audit.serializers import AuditLogSerializer, AuditQuerySerializer
-from taskdog.validation import read_query
+from taskdog.audit.models import AuditLog
+from taskdog.audit.serializers import AuditLogSerializer, AuditPageSerializer, AuditQuerySerializer
+from taskdog.validation import read_id, read_query
 
 
-class AuditLogListView(APIView):
-    """The record of changes, newest first."""
+class AuditLogViewSet(GenericViewSet[AuditLog]):
+    """The record of changes. It is written by them, and by nobody else."""
 
-    def get(self, request: Request) -> Response:
-        """List the rows that the filters leave, a page at a time."""
+    serializer_class = AuditLogSerializer
+
+    def list(self, request: Request) -> Response:
+        """List the rows that the filters leave, newest first, a page at a time."""
         filters = read_query(request, AuditQuerySerializer)
         limit, offset = filters.pop("limit"), filters.pop("offset")
-        page = services.list_logs(filters=filters, limit=limit, offset=offset)
-        return Response(
-            {
-                "logs": AuditLogSerializer(page.logs, many=True).data,
-                "total_count": page.total_count,
-                "limit": limit,
-                "offset": offset,
-            }
-        )
+        found = services.list_logs(filters=filters, limit=limit, offset=offset)
+        page = {
+            "logs": found.logs,
+            "total_count": found.total_count,
+            "limit": limit,
+            "offset": offset,
+        }
+        return Response(AuditPageSerializer(page).data)
+
+    def retrieve(self, request: Request, log_id: str) -> Response:
+        """Show one row."""
+        log = services.get_log(read_id(log_id, name="log_id"))
+        return Response(AuditLogSerializer(log).data)

@@ -1,21 +1,34 @@
-"""Find tasks. Reads only."""
+"""Find tasks. Reads only, with as many queries for ten thousand tasks as for one."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.expressions import OrderBy
-from django.db.models.functions import Lower
 
+from taskdog.exceptions import InvalidFilterError
 from taskdog.fields import MAX_INTEGER
-from taskdog.tasks.exceptions import InvalidFilterError, TaskNotFoundError
-from taskdog.tasks.models import Task, TaskQuerySet, TaskStatus, TaskTag
+from taskdog.moments import end_of_day, start_of_day
+from taskdog.tasks.exceptions import TaskNotFoundError
+from taskdog.tasks.models import (
+    DailyAllocation,
+    Tag,
+    Task,
+    TaskDependency,
+    TaskQuerySet,
+    TaskStatus,
+    TaskTag,
+)
+
+Ids = QuerySet[Any, Any] | list[int]
 
 # By sort key: the order, and the order when reversed. What has no value comes last, or first
 # when reversed; but by priority it comes first, and the highest priority after it.
 ORDERS: Mapping[str, tuple[OrderBy, OrderBy]] = {
     "priority": (F("priority").desc(nulls_first=True), F("priority").asc(nulls_last=True)),
-    "name": (Lower("name").asc(), Lower("name").desc()),
 } | {
     column: (F(column).asc(nulls_last=True), F(column).desc(nulls_first=True))
     for column in (
@@ -28,6 +41,19 @@ ORDERS: Mapping[str, tuple[OrderBy, OrderBy]] = {
         "updated_at",
     )
 }
+BY_NAME = "name"  # whatever its case: SQLite knows the case of ASCII letters only, Python of all
+SORT_KEYS = sorted([*ORDERS, BY_NAME])
+
+DATES = ("deadline", "planned_start", "planned_end", "actual_start", "actual_end")
+
+# What to work on next, by the names that the clients know.
+RANKING: Mapping[str, OrderBy] = {
+    "in_progress_first": Case(When(status=TaskStatus.IN_PROGRESS, then=0), default=1).asc(),
+    "deadline_asc": F("deadline").asc(nulls_last=True),
+    "priority_desc": F("priority").desc(nulls_last=True),
+    "estimate_asc": F("estimated_duration").asc(nulls_last=True),
+    "id_asc": F("id").asc(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +64,32 @@ class TaskList:
     total_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag, and how many tasks have it."""
+
+    tag: str
+    count: int
+
+
+# One task -------------------------------------------------------------------------------------
+
+
 def get_task(task_id: int) -> Task:
     """
-    Find one task with its details, its note included.
+    Find one task, its note included.
 
     :raises TaskNotFoundError: if there is none with that id, or the id is beyond the store's range.
     """
     if not 0 < task_id <= MAX_INTEGER:
         raise TaskNotFoundError(task_id)
-    task = tasks_with_details().select_related("note").filter(pk=task_id).first()
+    task = all_tasks().select_related("note").filter(pk=task_id).first()
     if task is None:
         raise TaskNotFoundError(task_id)
     return task
 
 
-def tasks_with_details() -> TaskQuerySet:
-    """Start from every task, with all that it shows on the wire."""
-    return TaskQuerySet(Task).with_details()
+# Many tasks -----------------------------------------------------------------------------------
 
 
 def list_tasks(
@@ -62,6 +97,8 @@ def list_tasks(
     include_archived: bool = False,
     status: str | None = None,
     tags: Sequence[str] = (),
+    start: date | None = None,
+    end: date | None = None,
     sort: str = "id",
     reverse: bool = False,
 ) -> TaskList:
@@ -70,20 +107,82 @@ def list_tasks(
 
     :param status: in either case; None for every status.
     :param tags: a task must have one of them; empty for every task.
-    :param sort: a key of ``ORDERS``; ties are in the order of the ids.
+    :param start: a task must have one of its ``DATES`` on this day or later, and no later than
+        ``end``, which is included. Tasks without any date are left out then.
+    :param sort: one of ``SORT_KEYS``; ties are in the order of the ids.
     :raises InvalidFilterError: if there is no such status or sort key.
     """
-    found = tasks_with_details()
+    found = all_tasks()
     if not include_archived:
         found = found.filter(is_archived=False)
     if status is not None:
         found = found.filter(status=_known_status(status))
-    if tags:
-        found = found.filter(
-            Exists(TaskTag.objects.filter(task=OuterRef("pk"), tag__name__in=tags))
-        )
-    ordered = found.order_by(_order(sort, reverse=reverse), "id")
-    return TaskList(tasks=list(ordered), total_count=Task.objects.count())
+    found = _dated(_tagged(found, tags), start, end)
+    return TaskList(tasks=_sorted(found, sort, reverse=reverse), total_count=Task.objects.count())
+
+
+def list_by_ids(task_ids: Sequence[int]) -> TaskList:
+    """
+    List the tasks with these ids, in the order given; one given twice comes twice.
+
+    What does not exist is left out, and both counts are of what was found.
+    """
+    found = _load(all_tasks().filter(pk__in=task_ids))
+    known = {task.pk: task for task in found}
+    tasks = [known[task_id] for task_id in task_ids if task_id in known]
+    return TaskList(tasks=tasks, total_count=len(tasks))
+
+
+def list_executable(*, tags: Sequence[str] = (), limit: int = 10) -> list[Task]:
+    """
+    List what can be worked on now, the most urgent first by ``RANKING``.
+
+    That is what is neither archived nor finished, and waits for nothing but completed tasks.
+
+    :param tags: a task must have one of them; empty for every task.
+    :param limit: how many tasks at most.
+    """
+    unmet = TaskDependency.objects.filter(task=OuterRef("pk")).exclude(
+        depends_on__status=TaskStatus.COMPLETED
+    )
+    executable = all_tasks().filter(
+        ~Exists(unmet),
+        is_archived=False,
+        status__in=(TaskStatus.PENDING, TaskStatus.IN_PROGRESS),
+    )
+    return _load(_tagged(executable, tags).order_by(*RANKING.values())[:limit])
+
+
+def all_tasks() -> TaskQuerySet:
+    """Start from every task, knowing of each whether it has a note."""
+    return TaskQuerySet(Task).with_notes()
+
+
+def load_details(tasks: Iterable[Task], among: "QuerySet[Task] | None" = None) -> None:
+    """
+    Set the tags, dependencies and allocations of tasks, in three queries however many.
+
+    :param among: a query that finds these tasks, for when they are too many for a list of ids.
+    """
+    tasks = list(tasks)
+    ids: Ids = among.values("pk") if among is not None else [task.pk for task in tasks]
+    tags, others, days = _tags_of(ids), _dependencies_of(ids), _allocations_of(ids)
+    for task in tasks:
+        task.tag_names = tags.get(task.pk, [])
+        task.depends_on_ids = others.get(task.pk, [])
+        task.allocated_hours = days.get(task.pk, {})
+
+
+# Tags -----------------------------------------------------------------------------------------
+
+
+def count_tags() -> list[TagCount]:
+    """Count the tasks of each tag, archived ones too. A tag that no task has is left out."""
+    counted = Tag.objects.annotate(count=Count("task_links")).filter(count__gt=0).order_by("id")
+    return [TagCount(*row) for row in counted.values_list("name", "count")]
+
+
+# The steps ------------------------------------------------------------------------------------
 
 
 def _known_status(status: str) -> str:
@@ -94,9 +193,61 @@ def _known_status(status: str) -> str:
     return status.upper()
 
 
-def _order(sort: str, *, reverse: bool) -> OrderBy:
+def _tagged(found: TaskQuerySet, tags: Sequence[str]) -> TaskQuerySet:
+    if not tags:
+        return found
+    return found.filter(Exists(TaskTag.objects.filter(task=OuterRef("pk"), tag__name__in=tags)))
+
+
+def _dated(found: TaskQuerySet, start: date | None, end: date | None) -> TaskQuerySet:
+    bounds = {}
+    if start is not None:
+        bounds["gte"] = start_of_day(start)
+    if end is not None:
+        bounds["lte"] = end_of_day(end)
+    within = Q()
+    for column in DATES if bounds else ():
+        within |= Q(**{f"{column}__{side}": bound for side, bound in bounds.items()})
+    return found.filter(within)
+
+
+def _sorted(found: TaskQuerySet, sort: str, *, reverse: bool) -> list[Task]:
+    if sort == BY_NAME:
+        return sorted(
+            _load(found.order_by("id")), key=lambda task: task.name.lower(), reverse=reverse
+        )
     if sort not in ORDERS:
         raise InvalidFilterError(
-            f"Invalid sort key '{sort}'. Valid values are: {', '.join(sorted(ORDERS))}"
+            f"Invalid sort key '{sort}'. Valid values are: {', '.join(SORT_KEYS)}"
         )
-    return ORDERS[sort][reverse]
+    return _load(found.order_by(ORDERS[sort][reverse], "id"))
+
+
+def _load(found: TaskQuerySet) -> list[Task]:
+    tasks = list(found)
+    load_details(tasks, among=found)
+    return tasks
+
+
+def _tags_of(ids: Ids) -> dict[int, list[str]]:
+    names: dict[int, list[str]] = defaultdict(list)
+    links = TaskTag.objects.filter(task__in=ids).values_list("task_id", "tag__name")
+    for task_id, name in links:
+        names[task_id].append(name)
+    return names
+
+
+def _dependencies_of(ids: Ids) -> dict[int, list[int]]:
+    others: dict[int, list[int]] = defaultdict(list)
+    links = TaskDependency.objects.filter(task__in=ids).values_list("task_id", "depends_on_id")
+    for task_id, depends_on_id in links:
+        others[task_id].append(depends_on_id)
+    return others
+
+
+def _allocations_of(ids: Ids) -> dict[int, dict[str, float]]:
+    hours: dict[int, dict[str, float]] = defaultdict(dict)
+    rows = DailyAllocation.objects.filter(task__in=ids).values_list("task_id", "date", "hours")
+    for task_id, day, share in rows:
+        hours[task_id][day.isoformat()] = share
+    return hours

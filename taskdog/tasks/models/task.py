@@ -6,9 +6,9 @@ from django.db import models
 from django.db.models.functions import Length, Trim
 from django.db.models.lookups import GreaterThan
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from taskdog.tasks.models.note import Note
-from taskdog.tasks.models.tag import TaskTag
 
 MAX_NAME_LENGTH = 255
 SECONDS_PER_HOUR = 3600
@@ -29,14 +29,10 @@ FINISHED = (TaskStatus.COMPLETED, TaskStatus.CANCELED)
 class TaskQuerySet(models.QuerySet["Task"]):
     """Ways to fetch tasks."""
 
-    def with_details(self) -> Self:
-        """Bring all that a task shows on the wire, in four queries however many tasks."""
+    def with_notes(self) -> Self:
+        """Tell of each task whether something is written about it."""
         written = Note.objects.filter(task=models.OuterRef("pk")).exclude(content="")
-        return self.annotate(has_notes=models.Exists(written)).prefetch_related(
-            models.Prefetch("tag_links", TaskTag.objects.select_related("tag")),
-            "dependencies",
-            "daily_allocations",
-        )
+        return self.annotate(has_notes=models.Exists(written))
 
 
 class Task(models.Model):
@@ -92,6 +88,32 @@ class Task(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    # What hangs on it. Each is asked for once; a list of tasks sets them for all its tasks.
+
+    @cached_property
+    def depends_on_ids(self) -> list[int]:
+        """The ids of the tasks that it waits for, in the order in which they were added."""
+        return list(self.dependencies.values_list("depends_on_id", flat=True))
+
+    @cached_property
+    def tag_names(self) -> list[str]:
+        """Its tags in the order in which they were given."""
+        return list(self.tag_links.values_list("tag__name", flat=True))
+
+    @cached_property
+    def allocated_hours(self) -> dict[str, float]:
+        """The hours of each day that is set aside for it, by ISO date."""
+        days = self.daily_allocations.values_list("date", "hours")
+        return {day.isoformat(): hours for day, hours in days}
+
+    @property
+    def note_text(self) -> str | None:
+        """The text of its note; None if it never had one, empty if it was deleted."""
+        note: Note | None = getattr(self, "note", None)
+        return note.content if note else None
+
+    # What follows from it.
+
     @property
     def actual_duration_hours(self) -> float | None:
         """Hours worked: as entered, or else from start to end, to a tenth of an hour."""
@@ -114,7 +136,7 @@ class Task(models.Model):
 
     @property
     def can_be_modified(self) -> bool:
-        """Told to the clients, which act on it; the server does not enforce it."""
+        """An archived task is a record: see ``rules.check_can_change``."""
         return not self.is_archived
 
     @property

@@ -2,26 +2,27 @@
 
 from collections import defaultdict
 
-from django.db import transaction
-
+from taskdog.tasks import rules
 from taskdog.tasks.exceptions import InvalidDependencyError
 from taskdog.tasks.models import Task, TaskDependency
 from taskdog.tasks.selectors import get_task
-from taskdog.tasks.services.trail import record_task, touch
+from taskdog.tasks.services.trail import audited, record_task, touch
 
 
-@transaction.atomic
+@audited("add_dependency")
 def add_dependency(task_id: int, *, depends_on_id: int, client_name: str | None) -> Task:
     """
     Make a task wait for another.
 
     :returns: the task with its details.
     :raises TaskNotFoundError: if either does not exist.
+    :raises ArchivedTaskError: if the task is archived; the other may be.
     :raises InvalidDependencyError: if the two are one, it waits already, or a cycle would close.
     """
     task = get_task(task_id)
     get_task(depends_on_id)
-    _check_new(task_id, depends_on_id)
+    rules.check_can_change(task)
+    _check_new(task, depends_on_id)
     _check_acyclic(task_id, depends_on_id)
     TaskDependency.objects.create(task_id=task_id, depends_on_id=depends_on_id)
     touch(task)
@@ -34,20 +35,21 @@ def add_dependency(task_id: int, *, depends_on_id: int, client_name: str | None)
     return get_task(task_id)
 
 
-@transaction.atomic
+@audited("remove_dependency")
 def remove_dependency(task_id: int, *, depends_on_id: int, client_name: str | None) -> Task:
     """
     Let a task wait for another no more.
 
     :returns: the task with its details.
     :raises TaskNotFoundError: if the task does not exist.
+    :raises ArchivedTaskError: if it is archived.
     :raises InvalidDependencyError: if it does not wait for the other.
     """
     task = get_task(task_id)
-    known = {link.depends_on_id: link for link in task.dependencies.all()}
-    if depends_on_id not in known:
+    rules.check_can_change(task)
+    if depends_on_id not in task.depends_on_ids:
         raise InvalidDependencyError(f"Task {task_id} does not depend on task {depends_on_id}")
-    known[depends_on_id].delete()
+    task.dependencies.filter(depends_on_id=depends_on_id).delete()
     touch(task)
     record_task(
         "remove_dependency",
@@ -58,11 +60,11 @@ def remove_dependency(task_id: int, *, depends_on_id: int, client_name: str | No
     return get_task(task_id)
 
 
-def _check_new(task_id: int, depends_on_id: int) -> None:
-    if task_id == depends_on_id:
+def _check_new(task: Task, depends_on_id: int) -> None:
+    if task.pk == depends_on_id:
         raise InvalidDependencyError("Task cannot depend on itself")
-    if TaskDependency.objects.filter(task_id=task_id, depends_on_id=depends_on_id).exists():
-        raise InvalidDependencyError(f"Task {task_id} already depends on task {depends_on_id}")
+    if depends_on_id in task.depends_on_ids:
+        raise InvalidDependencyError(f"Task {task.pk} already depends on task {depends_on_id}")
 
 
 def _check_acyclic(task_id: int, depends_on_id: int) -> None:

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from django.db import transaction
-
-from taskdog.tasks.exceptions import InvalidTagsError
-from taskdog.tasks.models import MAX_TAG_LENGTH, Tag, Task, TaskTag
+from taskdog.audit import services as audit
+from taskdog.tasks import rules
+from taskdog.tasks.exceptions import TagNotFoundError
+from taskdog.tasks.models import Tag, Task, TaskTag
 from taskdog.tasks.selectors import get_task
-from taskdog.tasks.services.trail import record_task, touch
-
-MAX_TAGS = 20  # of one task
+from taskdog.tasks.services.trail import audited, record_task, touch
 
 
-@transaction.atomic
+@audited("set_tags")
 def set_tags(task_id: int, *, tags: Sequence[str], client_name: str | None) -> Task:
     """
     Replace the tags of a task, in the order given; an empty list takes all away.
@@ -21,32 +19,48 @@ def set_tags(task_id: int, *, tags: Sequence[str], client_name: str | None) -> T
 
     :returns: the task with its details.
     :raises TaskNotFoundError: if there is none with that id.
-    :raises InvalidTagsError: see ``check_tags``.
+    :raises ArchivedTaskError: if it is archived.
+    :raises InvalidTagsError: see ``rules.check_tags``.
     """
     task = get_task(task_id)
-    check_tags(tags)
-    task.tag_links.all().delete()
-    attach_tags(task, tags)
+    rules.check_can_change(task)
+    rules.check_tags(tags)
+    replace_tags(task, tags)
     touch(task)
     record_task("set_tags", task, client_name=client_name, new_values={"tags": list(tags)})
     return get_task(task_id)
 
 
-def check_tags(tags: Sequence[str]) -> None:
+@audited("delete_tag", resource_type="tag")
+def delete_tag(name: str, *, client_name: str | None) -> int:
     """
-    Check what a task may be tagged with. Case and the space around a word tell tags apart.
+    Take a tag off every task that has it, archived ones too, and forget it.
 
-    :raises InvalidTagsError: if there are too many, or one is blank, long or given twice.
+    It is the word that goes; the tasks do not count as changed.
+
+    :returns: how many tasks had it.
+    :raises TagNotFoundError: if there is no tag of that name, to the letter.
     """
-    if len(tags) > MAX_TAGS:
-        raise InvalidTagsError(f"A task cannot have more than {MAX_TAGS} tags")
-    for tag in tags:
-        if not tag.strip():
-            raise InvalidTagsError("Tag name cannot be empty")
-        if len(tag) > MAX_TAG_LENGTH:
-            raise InvalidTagsError(f"Tag name cannot be longer than {MAX_TAG_LENGTH} characters")
-    if len(set(tags)) < len(tags):
-        raise InvalidTagsError("Tags must be unique")
+    tag = Tag.objects.filter(name=name).first()
+    if tag is None:
+        raise TagNotFoundError(name)
+    affected = tag.task_links.count()
+    tag.delete()
+    audit.record(
+        operation="delete_tag",
+        resource_type="tag",
+        resource_id=None,
+        resource_name=name,
+        client_name=client_name,
+        old_values={"affected_task_count": affected},
+    )
+    return affected
+
+
+def replace_tags(task: Task, tags: Sequence[str]) -> None:
+    """Leave a task with these tags and no others, in their order."""
+    task.tag_links.all().delete()
+    attach_tags(task, tags)
 
 
 def attach_tags(task: Task, tags: Sequence[str]) -> None:

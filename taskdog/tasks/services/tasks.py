@@ -1,20 +1,34 @@
-"""Make tasks and delete them."""
+"""Make tasks, change what they say, and delete them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
+from taskdog.tasks import rules
 from taskdog.tasks.allocations import MAX_DAYS, spread_hours
 from taskdog.tasks.exceptions import InvalidTaskError
-from taskdog.tasks.models import MAX_NAME_LENGTH, DailyAllocation, Task
-from taskdog.tasks.selectors import get_task
-from taskdog.tasks.services.tags import attach_tags, check_tags
-from taskdog.tasks.services.trail import record_task
+from taskdog.tasks.models import DailyAllocation, Task, TaskStatus
+from taskdog.tasks.selectors import get_task, load_details
+from taskdog.tasks.services.lifecycle import set_status
+from taskdog.tasks.services.tags import attach_tags, replace_tags
+from taskdog.tasks.services.trail import audited, record_task
+
+DATES = ("planned_start", "planned_end", "deadline")
+PLAN = frozenset({"planned_start", "planned_end", "estimated_duration"})  # allocations follow it
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A task as its update left it, and the names of the fields that were given or followed."""
+
+    task: Task
+    updated_fields: list[str]
+
+
+@audited("create_task")
 def create_task(
     name: str,
     *,
@@ -36,12 +50,12 @@ def create_task(
     :returns: the task with its details.
     :raises InvalidTaskError: if the name is blank or long, a number is not above zero, a date is
         past, or the plan spans more than ``MAX_DAYS`` days.
-    :raises InvalidTagsError: see ``check_tags``.
+    :raises InvalidTagsError: see ``rules.check_tags``.
     """
-    _check_name(name)
-    _check_above_zero(priority=priority, estimated_duration=estimated_duration)
-    _check_future(deadline=deadline, planned_start=planned_start, planned_end=planned_end)
-    check_tags(tags)
+    rules.check_name(name)
+    rules.check_above_zero(priority=priority, estimated_duration=estimated_duration)
+    rules.check_future(planned_start=planned_start, planned_end=planned_end, deadline=deadline)
+    rules.check_tags(tags)
     now = timezone.now()
     task = Task.objects.create(
         name=name,
@@ -65,7 +79,39 @@ def create_task(
     return get_task(task.pk)
 
 
-@transaction.atomic
+@audited("update_task")
+def update_task(task_id: int, *, changes: Mapping[str, Any], client_name: str | None) -> Update:
+    """
+    Change what a task says. Its hours are spread anew if its plan or its estimate is given.
+
+    The status comes first, since a task that is started by the same update may have past dates.
+
+    :param changes: by the names of the fields, as ``create_task`` takes them, and ``status``.
+        Nothing can be cleared but the tags. None at all changes nothing, and is recorded.
+    :raises TaskNotFoundError: if there is none with that id.
+    :raises ArchivedTaskError: if it is archived.
+    :raises InvalidStatusError: if it may not come to that status.
+    :raises InvalidTaskError: as ``create_task`` does; dates may be past if it has started.
+    :raises InvalidTagsError: see ``rules.check_tags``.
+    """
+    task = get_task(task_id)
+    rules.check_can_change(task)
+    before = _shown(task)
+    _apply(task, changes)
+    updated = [*changes, *_store(task, changes)]
+    task = get_task(task_id) if updated else task
+    after = _shown(task)
+    record_task(
+        "update_task",
+        task,
+        client_name=client_name,
+        old_values={field: before[field] for field in updated},
+        new_values={field: after[field] for field in updated},
+    )
+    return Update(task, updated)
+
+
+@audited("delete_task")
 def delete_task(task_id: int, *, client_name: str | None) -> Task:
     """
     Delete a task for good, with its note, tags and allocations.
@@ -77,6 +123,7 @@ def delete_task(task_id: int, *, client_name: str | None) -> Task:
     :raises TaskNotFoundError: if there is none with that id.
     """
     task = get_task(task_id)
+    load_details([task])
     for dependency in task.dependents.select_related("task"):
         record_task(
             "remove_dependency",
@@ -108,25 +155,43 @@ def allocate_hours(task: Task) -> None:
     )
 
 
-def _check_name(name: str) -> None:
-    if not name.strip():
-        raise InvalidTaskError("Task name cannot be empty")
-    if len(name) > MAX_NAME_LENGTH:
-        raise InvalidTaskError(f"Task name cannot be longer than {MAX_NAME_LENGTH} characters")
+def _apply(task: Task, changes: Mapping[str, Any]) -> None:
+    """Give a task its new values, in memory, if the rules allow them."""
+    if "status" in changes:
+        set_status(task, TaskStatus(changes["status"]))
+    for field in changes.keys() - {"status", "tags"}:
+        setattr(task, field, changes[field])
+    rules.check_name(task.name)
+    rules.check_above_zero(priority=task.priority, estimated_duration=task.estimated_duration)
+    if task.actual_start is None:
+        rules.check_future(**{field: changes[field] for field in DATES if field in changes})
+    rules.check_tags(changes.get("tags", ()))
 
 
-def _check_above_zero(**numbers: float | None) -> None:
-    for field, number in numbers.items():
-        if number is not None and number <= 0:
-            raise InvalidTaskError(f"{field} must be greater than 0")
+def _store(task: Task, changes: Mapping[str, Any]) -> list[str]:
+    """Write the new values. Names what changed besides: the allocations, or nothing."""
+    if not changes:
+        return []
+    task.updated_at = timezone.now()
+    task.save()
+    if "tags" in changes:
+        replace_tags(task, changes["tags"])
+    if PLAN.isdisjoint(changes):
+        return []
+    before = task.allocated_hours
+    allocate_hours(task)
+    return ["daily_allocations"] if get_task(task.pk).allocated_hours != before else []
 
 
-def _check_future(**moments: datetime | None) -> None:
-    """Only work that has begun can lie in the past, and a new task has not."""
-    now = timezone.now()
-    for field, moment in moments.items():
-        if moment is not None and moment < now:
-            raise InvalidTaskError(
-                f"Cannot set {field} to past date: {moment.isoformat()}. "
-                f"Tasks that haven't started must have future dates."
-            )
+def _shown(task: Task) -> dict[str, Any]:
+    """The fields of a task as the audit log shows them."""
+    shown = {
+        field: getattr(task, field)
+        for field in ("name", "priority", "status", "estimated_duration", "is_fixed")
+    }
+    moments = {field: getattr(task, field) for field in DATES}
+    return shown | {
+        **{field: moment.isoformat() if moment else None for field, moment in moments.items()},
+        "tags": task.tag_names,
+        "daily_allocations": task.allocated_hours,
+    }

@@ -3,7 +3,8 @@ from datetime import datetime
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from taskdog.tasks.exceptions import InvalidFilterError, TaskNotFoundError
+from taskdog.exceptions import InvalidFilterError
+from taskdog.tasks.exceptions import TaskNotFoundError
 from taskdog.tasks.models import Task
 from taskdog.tasks.selectors import ORDERS, get_task, list_tasks
 from taskdog.tasks.serializers import TaskSerializer
