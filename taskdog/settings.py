@@ -130,6 +130,7 @@ REST_FRAMEWORK = {
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_METADATA_CLASS": "taskdog.metadata.EndpointMetadata",
     "EXCEPTION_HANDLER": "taskdog.errors.answer_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -10,7 +10,15 @@ PAGES = [
     "/api/v1/tasks/{id}/notes",
     "/api/v1/tasks/{id}/tags",
     "/api/v1/tasks/{id}/dependencies",
+    "/api/v1/tasks/{id}/start",
+    "/api/v1/tasks/{id}/fix-actual",
+    "/api/v1/tasks/by-ids?ids={id}",
+    "/api/v1/tasks/executable",
+    "/api/v1/tasks/bulk/start",
+    "/api/v1/tags/statistics",
+    "/api/v1/tags/home",
     "/api/v1/audit-logs",
+    "/api/v1/audit-logs/1",
 ]
 
 pytestmark = pytest.mark.django_db

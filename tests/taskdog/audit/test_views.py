@@ -1,6 +1,10 @@
+from datetime import datetime
+
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from taskdog.audit.models import AuditLog
 from taskdog.tasks.services import create_task, delete_task
 
 LOGS = "/api/v1/audit-logs"
@@ -84,6 +88,70 @@ def test_a_query_that_is_wrong_is_422_and_named(query: dict[str, str], api: APIC
     response = api.get(LOGS, query)
     assert response.status_code == 422
     assert [problem["loc"] for problem in response.json()["detail"]] == [["query", *query]]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"start_date": "2000-01-01"}, 3),
+        ({"start_date": "2999-01-01"}, 0),
+        ({"end_date": "2000-01-01T00:00:00"}, 0),
+        ({"end_date": "2999-01-01T23:59:59.999999"}, 3),
+        ({"start_date": "2026-05-05T10:00:00", "end_date": "2026-05-05T10:00:00"}, 1),
+        ({"start_date": "2026-05-05T10:00:00.000001"}, 2),
+        ({"end_date": "2026-05-05"}, 1),
+        ({"end_date": "2026-05-04"}, 0),
+        ({"start_date": "", "end_date": ""}, 3),
+    ],
+)
+def test_the_log_is_filtered_by_time(query: dict[str, str], count: int, api: APIClient) -> None:
+    first = AuditLog.objects.earliest("id").pk
+    moment = datetime.fromisoformat("2026-05-05T10:00:00")
+    AuditLog.objects.filter(pk=first).update(timestamp=moment)
+    assert api.get(LOGS, query).json()["total_count"] == count
+
+
+@pytest.mark.parametrize("name", ["start_date", "end_date"])
+@pytest.mark.parametrize("text", ["x", "2026-01-01T00:00:00Z", "2026-02-30"])
+def test_a_time_that_is_none_is_400_in_words(name: str, text: str, api: APIClient) -> None:
+    response = api.get(LOGS, {name: text})
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("Invalid datetime format: ")
+
+
+def test_what_was_refused_is_found(api: APIClient) -> None:
+    api.post("/api/v1/tasks/99/start")
+    (row,) = api.get(LOGS, {"success": "false"}).json()["logs"]
+    assert (row["operation"], row["resource_id"], row["client_name"]) == (
+        "start_task",
+        99,
+        "tester",
+    )
+    assert (row["success"], row["error_message"]) == (False, "Task with ID 99 not found")
+
+
+def test_one_row_is_shown(api: APIClient) -> None:
+    row = api.get(LOGS).json()["logs"][0]
+    response = api.get(f"{LOGS}/{row['id']}")
+    assert (response.status_code, response.json()) == (200, row)
+
+
+@pytest.mark.parametrize("log_id", ["99999", "0", "-1", str(2**63)])
+def test_a_row_that_is_not_there_is_404(log_id: str, api: APIClient) -> None:
+    response = api.get(f"{LOGS}/{log_id}")
+    assert (response.status_code, response.json()) == (
+        404,
+        {"detail": f"Audit log {log_id} not found"},
+    )
+
+
+def test_a_page_takes_as_many_queries_for_many_rows_as_for_one(
+    api: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(30):
+        create_task(str(number), client_name=None)
+    with django_assert_num_queries(2):
+        assert len(api.get(LOGS).json()["logs"]) == 33
 
 
 def test_the_log_is_not_open_to_a_stranger(api: APIClient) -> None:

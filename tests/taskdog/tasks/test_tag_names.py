@@ -1,0 +1,72 @@
+"""Tags of any name are deleted over real HTTP, where the path is what the wire says."""
+
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
+
+from tests.site import Server
+
+NAMES = [
+    "a/b",
+    "a?b",
+    "a#b",
+    "/",
+    "//x",
+    "a b",
+    " work ",
+    "50%",
+    "%2F",
+    "ü",
+    "💥",
+    "a\nb",
+    "..",
+    ".",
+    "statistics",
+    "a;b",
+    "a+b",
+    "a&b=c",
+    "\\",
+    '"',
+]
+
+
+def delete(server: Server, encoded: str) -> int:
+    """Ask with the path as it is: other clients would tidy it up."""
+    address = urlsplit(server.url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
+    try:
+        headers = {"X-Api-Key": str(server.http.headers["X-Api-Key"])}
+        connection.request("DELETE", f"/api/v1/tags/{encoded}", headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def names(server: Server) -> list[str]:
+    return [tag["tag"] for tag in server.api("GET", "tags/statistics").json()["tags"]]
+
+
+def test_a_tag_of_any_name_is_deleted_and_no_other(server: Server) -> None:
+    server.api("POST", "tasks", json={"name": "1", "tags": NAMES})
+    left = list(NAMES)
+    assert names(server) == left
+    for name in NAMES:
+        assert delete(server, quote(name, safe="")) == 200, name
+        left.remove(name)
+        assert names(server) == left
+        assert delete(server, quote(name, safe="")) == 404, name
+
+
+def test_a_slash_need_not_be_encoded(server: Server) -> None:
+    server.api("POST", "tasks", json={"name": "1", "tags": ["a", "a/b", "a/b/c"]})
+    assert delete(server, "a/b") == 200
+    assert names(server) == ["a", "a/b/c"]
+
+
+def test_a_bare_question_mark_does_not_delete_another_tag(server: Server) -> None:
+    server.api("POST", "tasks", json={"name": "1", "tags": ["a", "a?b"]})
+    assert delete(server, "a?b") == 422
+    assert names(server) == ["a", "a?b"]
+
+
+def test_bytes_that_are_no_text_are_no_tag(server: Server) -> None:
+    assert delete(server, "%ff%fe") == 404
