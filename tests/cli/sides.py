@@ -29,8 +29,12 @@ enabled = true
 name = "{name}"
 key = "{key}"
 """
-# Times of these years: those that the transcript gives itself are in 2030.
-NOW = re.compile(r"202\d-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?|\b\d\d-\d\d \d\d:\d\d(:\d\d)?")
+# Times of these years, for those that the transcript gives itself are in 2030; and how long ago.
+NOW = re.compile(
+    r"202\d-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
+    r"|\b\d\d-\d\d \d\d:\d\d(:\d\d)?|\b\d:\d\d:\d\d\b"
+)
+AUDIT_ID = re.compile(r"<now> │ \d+ +│")  # refusals are in our audit log, and take ids
 
 
 class Shown(NamedTuple):
@@ -75,6 +79,11 @@ class Side:
         ) as self._typist:
             yield
 
+    @property
+    def database(self) -> Path:
+        """Where their server keeps its tasks."""
+        return self.folder / "data" / "taskdog" / "tasks.db"
+
     def environment(self) -> dict[str, str]:
         """Nothing of the developer's own command line, and a wide terminal without colours."""
         inherited = {
@@ -95,7 +104,7 @@ class Side:
 
     def _same(self, text: str) -> str:
         text = text.replace(str(self.folder), "<folder>").replace(self.url, "<url>")
-        return NOW.sub("<now>", text)
+        return AUDIT_ID.sub("<now> │ <id> │", NOW.sub("<now>", text))
 
 
 @contextmanager
@@ -135,6 +144,5 @@ def their_server(side: Side) -> Iterator[None]:
 @contextmanager
 def our_server(side: Side, site: Site) -> Iterator[None]:
     """Serve with this site; stopped at the end."""
-    with site.serving() as server:
-        with side.typing(server.url):
-            yield
+    with site.serving() as server, side.typing(server.url):
+        yield

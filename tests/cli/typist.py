@@ -28,19 +28,16 @@ def main() -> None:
 
 def run(command_line: Any, *, arguments: list[str], stdin: str) -> dict[str, Any]:
     """Run one command as if it were typed; returns both its streams and the exit code."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out:
-        with tempfile.TemporaryFile() as err:
-            given.write(stdin.encode())
-            given.seek(0)
-            child = os.fork()
-            if child == 0:
-                become(command_line, arguments, given, out, err)
-            _, status = os.waitpid(child, 0)
-            return {
-                "out": text_of(out),
-                "err": text_of(err),
-                "code": os.waitstatus_to_exitcode(status),
-            }
+    temporary = tempfile.TemporaryFile
+    with temporary() as given, temporary() as out, temporary() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        child = os.fork()
+        if child == 0:
+            become(command_line, arguments, given, out, err)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return {"out": text_of(out), "err": text_of(err), "code": code}
 
 
 def become(
@@ -50,9 +47,9 @@ def become(
     code: object = 1
     for number, file in enumerate((given, out, err)):
         os.dup2(file.fileno(), number)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
     sys.argv = ["taskdog", *arguments]
     try:
         command_line.cli()
