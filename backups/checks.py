@@ -63,6 +63,8 @@ def _numbers() -> list[CheckMessage]:
         ("E003", "BACKUPS_MAX_UPLOAD_BYTES", "bytes"),
         ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
         ("E008", "BACKUPS_LIVE_SECONDS", "seconds"),
+        ("E011", "BACKUPS_SPOOL_SECONDS", "seconds"),
+        ("E012", "BACKUPS_STALL_SECONDS", "seconds"),
     ):
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -74,20 +76,26 @@ def _numbers() -> list[CheckMessage]:
                     id=f"backups.{number}",
                 )
             )
-    return [*wrong, *_kept_copies()]
+    return [*wrong, *_whole_numbers()]
 
 
-def _kept_copies() -> list[CheckMessage]:
-    value = getattr(settings, "BACKUPS_KEPT_COPIES", 3)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return []
-    return [
-        Error(
-            f"BACKUPS_KEPT_COPIES should be a number of files, 0 for all, not {value!r}.",
-            hint="Remove it to keep the newest 3, or set a number.",
-            id="backups.E007",
-        )
-    ]
+def _whole_numbers() -> list[CheckMessage]:
+    wrong = []
+    for number, name, lowest, meaning in (
+        ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
+        ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
+        ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
+    ):
+        value = getattr(settings, name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            wrong.append(
+                Error(
+                    f"{name} should be a whole number {meaning}, not {value!r}.",
+                    hint="Remove it to use the default, or set a whole number.",
+                    id=f"backups.{number}",
+                )
+            )
+    return list(wrong)
 
 
 def _permissions() -> list[CheckMessage]:
@@ -134,7 +142,7 @@ def _recogniser() -> list[CheckMessage]:
         Error(
             f"BACKUPS_RECOGNISER is {path!r}, which {problem}.",
             hint="Set the dotted path of a function that takes the tables of a database.",
-            id="backups.E012",
+            id="backups.E015",
         )
     ]
 

@@ -11,7 +11,6 @@ whose message names the URL. Redirects are not followed, since they would carry 
 """
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -25,58 +24,16 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
+from backups.remote_snapshot import RemoteSnapshot
+from backups.request_body import Progress, RequestBody
 
-__all__ = ["BackupClient", "RemoteSnapshot"]
+__all__ = ["BackupClient"]
 
-CHUNK_BYTES = 256 * 1024  # 256 KiB
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
-MAGIC = b"SQLite format 3\x00"
 KEY_HEADER = "X-Api-Key"
-
-Progress = Callable[[int], None]  # called with the number of bytes of each step
-
-
-class RemoteSnapshot:
-    """A snapshot that arrives, to iterate over once. ``size`` is in bytes, if the server says."""
-
-    def __init__(self, response: requests.Response) -> None:
-        """Takes over a response whose body is unread."""
-        self._response = response
-        self.name = _filename(response)
-        length = response.headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() else None
-
-    def __iter__(self) -> Iterator[bytes]:
-        """
-        The bytes, and an error in their place if the connection ends early.
-
-        :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
-        :raises ClientError: what comes is no database, e.g. the page of a proxy.
-        """
-        try:
-            received = 0
-            for chunk in self._response.iter_content(CHUNK_BYTES):
-                if not received and not MAGIC.startswith(chunk[: len(MAGIC)]):
-                    raise ClientError(f"{self._response.url} did not answer with a database.")
-                received += len(chunk)
-                yield chunk
-        except (requests.RequestException, OSError) as error:
-            raise TransferInterruptedError(
-                f"The download from {self._response.url} broke off after {received:,} bytes."
-            ) from error
-        if not received:
-            raise ClientError(f"{self._response.url} answered with nothing.")
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._response.close()
-
-    def __enter__(self) -> "RemoteSnapshot":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+# What requests can decode here: without a zstd library it has gzip only.
+CODINGS = "zstd, gzip" if "zstd" in requests.utils.DEFAULT_ACCEPT_ENCODING else "gzip"
 
 
 class BackupClient:
@@ -108,26 +65,47 @@ class BackupClient:
         self._session = requests.Session()
         self._session.headers.update({"Accept-Encoding": "identity", KEY_HEADER: api_key})
 
-    def create_snapshot(self) -> RemoteSnapshot:
+    def create_snapshot(
+        self, *, compact: bool | None = None, compress: bool = False
+    ) -> RemoteSnapshot:
         """
         Let the server take a snapshot. Close what is returned.
 
+        :param compact: True for one without gaps, False for the database's own pages; None to
+            leave it to the server. ``method`` of the result tells which it was.
+        :param compress: let it compress what it sends, for a slow line; it arrives as it was.
         :raises ClientError: the server could not be used, or a cut-off answer could not be told.
         """
-        snapshot = RemoteSnapshot(response := self._request("GET", "backup", stream=True))
+        response = self._request(
+            "GET",
+            "backup",
+            params={} if compact is None else {"compact": str(int(compact))},
+            headers={"Accept-Encoding": CODINGS} if compress else None,
+            stream=True,
+        )
+        snapshot = RemoteSnapshot(response)
         if snapshot.size is None and "Transfer-Encoding" not in response.headers:
             snapshot.close()
             raise ClientError(f"{response.url} does not say how long its answer is.")
         return snapshot
 
-    def download(self, path: Path, *, overwrite: bool = False) -> None:
+    def download(
+        self,
+        path: Path,
+        *,
+        overwrite: bool = False,
+        compact: bool | None = None,
+        compress: bool = False,
+    ) -> None:
         """
         Take a snapshot into a file, which appears only when it is whole.
+
+        ``compact`` and ``compress`` as in ``create_snapshot``.
 
         :raises DestinationError: it exists and ``overwrite`` is false, or can't be written.
         :raises ClientError: the server could not be used; no file is left then.
         """
-        with self.create_snapshot() as snapshot:
+        with self.create_snapshot(compact=compact, compress=compress) as snapshot:
             destination.save(snapshot, path, overwrite=overwrite)
 
     def stage_restore(
@@ -158,7 +136,7 @@ class BackupClient:
             "POST",
             "restore",
             params=_apply(now),
-            data=_Body(snapshot, size, progress),
+            data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
         )
         return self._as_asked(answer, now)
@@ -214,7 +192,9 @@ class BackupClient:
             raise ClientError(f"{response.url} did not answer as a server of this kind does.")
         return answer
 
-    def _request(self, method: str, name: str, **arguments: Any) -> requests.Response:
+    def _request(
+        self, method: str, name: str, *, headers: dict[str, str] | None = None, **arguments: Any
+    ) -> requests.Response:
         url = f"{self.base_url}/api/v1/{name}"
         try:
             response = self._session.request(
@@ -222,7 +202,8 @@ class BackupClient:
                 url,
                 timeout=self._timeout,
                 allow_redirects=False,
-                **{"headers": {"Accept": "application/json"}} | arguments,
+                headers={"Accept": "application/json"} | (headers or {}),
+                **arguments,
             )
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
@@ -238,27 +219,6 @@ class BackupClient:
             with response:
                 raise _refused(response)
         return response
-
-
-class _Body:
-    """A request body of just this length, which tells how far it has been read."""
-
-    def __init__(self, content: BinaryIO, size: int, progress: Progress | None) -> None:
-        self._content = content
-        self._size = size
-        self._left = size
-        self._progress = progress or (lambda _: None)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._content.read(self._left if size < 0 else min(size, self._left))
-        if self._left and not chunk:  # the server would wait for the rest, and we for the server
-            raise OSError("the file became shorter meanwhile")
-        self._left -= len(chunk)
-        self._progress(len(chunk))
-        return chunk
 
 
 def _apply(now: bool) -> dict[str, str]:
@@ -288,12 +248,6 @@ def _refused(response: requests.Response) -> ServerRefusedError:
     return ServerRefusedError(
         f"{response.url} refused: {detail}", status=response.status_code, hint=hint or ""
     )
-
-
-def _filename(response: requests.Response) -> str:
-    """The name that the server gives the file, without any folder that it may smuggle in."""
-    _, _, name = response.headers.get("Content-Disposition", "").partition('filename="')
-    return os.path.basename(name.partition('"')[0]) or "backup.db"
 
 
 def _cause(error: BaseException) -> str:

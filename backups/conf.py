@@ -19,6 +19,26 @@ class Settings:
         return str(self._get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
 
     @property
+    def compact_up_to(self) -> int:
+        """Up to how many bytes a database is sent compact unless the request says; 0 for none."""
+        return int(self._get("BACKUPS_COMPACT_UP_TO", 256 * 1024**2))  # 256 MiB: under a second
+
+    @property
+    def snapshots_at_once(self) -> int:
+        """How many snapshots may be under way, over all processes that share the database."""
+        return int(self._get("BACKUPS_SNAPSHOTS_AT_ONCE", 4))
+
+    @property
+    def spool_seconds(self) -> float:
+        """How long a client may keep the WAL from being reset; the rest is spooled then."""
+        return float(self._get("BACKUPS_SPOOL_SECONDS", 10))
+
+    @property
+    def stall_seconds(self) -> float:
+        """How long a client may take nothing at all before its download is dropped."""
+        return float(self._get("BACKUPS_STALL_SECONDS", 60))
+
+    @property
     def max_upload_bytes(self) -> int:
         """The largest snapshot that is accepted for a restore."""
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB

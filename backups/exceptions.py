@@ -4,6 +4,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     BackupError
     ├── BackupNotSupportedError      the store has no file behind it
     ├── SnapshotFailedError          SQLite could not write a snapshot
+    ├── TooManySnapshotsError        as many are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
     ├── BadParameterError            the URL asks for what there is not
@@ -61,6 +62,14 @@ class SnapshotFailedError(BackupError):
 
     code = "snapshot_failed"
     hint = "Nothing was changed. See whether the database itself is damaged or missing."
+
+
+class TooManySnapshotsError(BackupError):
+    """As many snapshots are under way as BACKUPS_SNAPSHOTS_AT_ONCE allows."""
+
+    code = "too_many_snapshots"
+    retry_seconds = 10  # most are over by then; the next try is told the same if they are not
+    hint = f"Try again in {retry_seconds} seconds, or raise BACKUPS_SNAPSHOTS_AT_ONCE."
 
 
 class NotEnoughSpaceError(BackupError):

@@ -11,6 +11,7 @@ from backups.exceptions import BackupNotSupportedError, SnapshotFailedError
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
 
@@ -28,6 +29,12 @@ def get_store() -> BackupStore:
         check_seconds=conf.check_seconds,
         live_seconds=conf.live_seconds,
         kept_copies=conf.kept_copies,
+        snapshot_limits=SnapshotLimits(
+            compact_up_to=conf.compact_up_to,
+            at_once=conf.snapshots_at_once,
+            spool_seconds=conf.spool_seconds,
+            stall_seconds=conf.stall_seconds,
+        ),
     )
 
 

@@ -22,6 +22,18 @@ def is_now(request: Request) -> bool:
     return when == "now"
 
 
+def compact(request: Request) -> bool | None:
+    """
+    ``?compact=``: which kind of snapshot; None to leave it to the database's size.
+
+    :raises BadParameterError: it is neither ``1`` nor ``0``.
+    """
+    given = request.query_params.get("compact")
+    if given not in (None, "1", "0"):
+        raise BadParameterError(f"compact is '1' or '0', not {given!r}.")
+    return None if given is None else given == "1"
+
+
 def limit(request: Request) -> int:
     """
     ``?limit=``: how many receipts.

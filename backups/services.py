@@ -23,6 +23,7 @@ from backups.exceptions import (
     RestoreRefusedError,
 )
 from backups.local import get_store
+from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
@@ -56,26 +57,32 @@ logger = logging.getLogger(__name__)
 # Snapshot
 
 
-def create_snapshot(*, taken_by: str | None = None) -> Snapshot:
+def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None) -> Snapshot:
     """
     Take a consistent copy of the database while others write.
 
-    The copy is whole on the disk before this returns, in a file that has no name any more;
-    close the snapshot to give its space back.
+    A compact one is whole on the disk before this returns, in a file that has no name any more.
+    The database's own pages are read while they are handed out, and can fail in the middle.
+    Close the snapshot to give back what it holds.
 
     :param taken_by: the name of the key or the user, for the record.
+    :param compact: which of the two; None for the first up to BACKUPS_COMPACT_UP_TO. Where the
+        pages can't be had, it is compact all the same: ``method`` of the result tells.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
+    :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises NotEnoughSpaceError: the disk has no room for the copy.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the database's folder can't be written.
     """
-    snapshot = get_store().create_snapshot()
-    logger.info("snapshot taken by %s: %d bytes", taken_by or "this process", snapshot.size)
-    signals.snapshot_taken.send_robust(
-        sender=None, size=snapshot.size, taken_at=snapshot.taken_at, taken_by=taken_by
+    snapshot = get_store().create_snapshot(compact=compact)
+    logger.info(
+        "snapshot taken by %s: %d bytes, %s",
+        taken_by or "this process",
+        snapshot.size,
+        snapshot.method,
     )
-    return snapshot
+    return OutgoingSnapshot(snapshot, taken_by=taken_by)
 
 
 def snapshot_name(taken_at: datetime) -> str:

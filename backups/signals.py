@@ -7,7 +7,11 @@ Receivers run after the fact: an error in one is logged, and changes nothing of 
 from django.dispatch import Signal
 
 snapshot_taken = Signal()
-"""A snapshot is about to be handed out. Arguments: ``size`` (bytes), ``taken_at``, ``taken_by``."""
+"""
+The first bytes of a snapshot are handed out; the last ones follow when every receiver has run.
+
+Arguments: ``size`` (bytes), ``method`` ("compact" or "pages"), ``taken_at``, ``taken_by``.
+"""
 
 restore_recorded = Signal()
 """Something happened to a restore while the site runs. Argument: its ``receipt``."""

@@ -9,28 +9,35 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 
 class Snapshot(ABC):
     """
-    A consistent copy of the store, whole before its first byte is handed out.
+    A consistent copy of the store, of a length that is known before its first byte.
 
-    Iterating gives its bytes in order, once. Close it, or use it in ``with``: what it holds on
-    the disk is given back then, read or not.
+    Iterating gives its bytes in order, once, and raises when the rest can't be had: what was
+    read until then is no snapshot. Close it, or use it in ``with``: what it holds is given back
+    then, read or not.
     """
 
+    method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
     size: int  # bytes
     taken_at: datetime  # UTC
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes, in chunks of bounded size."""
+        """
+        The bytes, in chunks of bounded size.
+
+        :raises SnapshotFailedError: the rest can't be read.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Give back the disk space. May be called more than once."""
+        """Give back what it holds: disk space, locks. May be called more than once."""
 
-    def __enter__(self) -> "Snapshot":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,10 +110,14 @@ class BackupStore(ABC):
     """
 
     @abstractmethod
-    def create_snapshot(self) -> Snapshot:
+    def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
         """
         Copy the store, as it is between two commits, while others go on writing.
 
+        :param compact: True for a copy without gaps, whole before this returns; False for the
+            store's own pages, read as they are handed out; None for what suits its size. Where
+            the pages can't be had, the copy is compact: see ``method`` of what is returned.
+        :raises TooManySnapshotsError: as many are under way as may be at once.
         :raises BackupNotSupportedError: the store has no file behind it.
         :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
         :raises SnapshotFailedError: the store can't be read; nothing is left on the disk.

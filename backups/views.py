@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
@@ -16,7 +15,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backups import exceptions, parameters, services
+from backups.compression import choose_coding
 from backups.conf import conf
+from backups.download import DownloadResponse
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
 from backups.permissions import backup_permission, restore_permission
@@ -30,6 +31,7 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
+from backups.stalling import drop_when_stalled
 from backups.store import PendingRestore
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.SnapshotFailedError: 500,
     exceptions.StoreFolderError: 500,
     exceptions.BackupNotSupportedError: 501,
+    exceptions.TooManySnapshotsError: 503,
     exceptions.NotEnoughSpaceError: 507,
     exceptions.BackupError: 500,
 }
@@ -64,11 +67,19 @@ class BackupErrorsMixin:
         status = status_of(exc)
         if status >= 500:
             logger.error("%s: %s", exc.code, exc)
-        return Response(describe_error(exc), status=status)
+        response = Response(describe_error(exc), status=status)
+        if isinstance(exc, exceptions.TooManySnapshotsError):
+            response["Retry-After"] = str(exc.retry_seconds)
+        return response
 
 
 class BackupView(BackupErrorsMixin, APIView):
-    """Download a snapshot of the database."""
+    """
+    Download a snapshot of the database.
+
+    With `?compact=1` in the URL it is rewritten without gaps first, with `?compact=0` it is the
+    database's own pages, at once; without either, its size decides.
+    """
 
     http_method_names = ["get", "options"]  # noqa: RUF012  # HEAD would take a snapshot for nothing
     renderer_classes = (JSONRenderer,)
@@ -79,14 +90,15 @@ class BackupView(BackupErrorsMixin, APIView):
         return [backup_permission()]
 
     def get(self, request: Request) -> HttpResponseBase:
-        """The snapshot is whole before the response begins: a failure is an error, not a stub."""
-        snapshot = services.create_snapshot(taken_by=request.user.get_username())
-        name = services.snapshot_name(snapshot.taken_at)
-        response = StreamingHttpResponse(snapshot, content_type="application/vnd.sqlite3")
-        response["Content-Length"] = str(snapshot.size)
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        response["Cache-Control"] = "no-store"
-        return response
+        """
+        The snapshot stands before the response begins: a failure is an error, not a stub.
+
+        If its rest can't be read later, the connection ends before the promised length.
+        """
+        compact = parameters.compact(request)
+        snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
+        drop_when_stalled(request.META, seconds=conf.stall_seconds)
+        return DownloadResponse(snapshot, choose_coding(request.headers.get("Accept-Encoding", "")))
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):

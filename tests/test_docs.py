@@ -87,7 +87,9 @@ def test_every_target_in_the_readme_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/how-restore-works.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/how-restore-works.md", "docs/how-snapshots-work.md", "CHANGELOG.md"]
+)
 def test_every_link_leads_to_a_file(page: str) -> None:
     path = CHECKOUT / page
     links = re.findall(r"\]\((?!http)([^)#]+)", path.read_text())
@@ -96,6 +98,6 @@ def test_every_link_leads_to_a_file(page: str) -> None:
 
 def test_pinned_packages_are_the_installed_ones() -> None:
     pins = re.findall(
-        r"^([\w-]+)==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE
+        r"^([\w.-]+)==(\S+)", (CHECKOUT / "requirements.txt").read_text(), re.MULTILINE
     )
     assert {name: version(name) for name, _ in pins} == dict(pins)

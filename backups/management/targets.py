@@ -17,7 +17,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from backups import services
 from backups.client import BackupClient
 from backups.conf import conf
-from backups.exceptions import ClientError
+from backups.exceptions import BadParameterError, ClientError
 from backups.files import CHUNK_BYTES
 from backups.serializers import (
     describe_applied,
@@ -36,6 +36,7 @@ class NamedSnapshot(NamedTuple):
     """A snapshot that is on its way."""
 
     name: str
+    method: str  # "compact" or "pages"; empty if an older server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
 
@@ -45,7 +46,9 @@ class Target(Protocol):
 
     where: str  # for a person to read
 
-    def create_snapshot(self) -> AbstractContextManager[NamedSnapshot]: ...
+    def create_snapshot(
+        self, *, compact: bool | None, compress: bool
+    ) -> AbstractContextManager[NamedSnapshot]: ...
 
     def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json: ...
 
@@ -64,10 +67,15 @@ class LocalTarget:
     where = "this machine's store"
 
     @contextmanager
-    def create_snapshot(self) -> Iterator[NamedSnapshot]:
-        with services.create_snapshot(taken_by=_user()) as snapshot:
+    def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
+        if compress:
+            raise BadParameterError(
+                "--compress is for what comes from a server: here nothing travels.",
+                hint="Leave it out; to save space, compress the file afterwards.",
+            )
+        with services.create_snapshot(taken_by=_user(), compact=compact) as snapshot:
             name = services.snapshot_name(snapshot.taken_at)
-            yield NamedSnapshot(name, snapshot.size, snapshot)
+            yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot)
 
     def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
         pending = services.stage_restore(
@@ -111,9 +119,9 @@ class RemoteTarget:
         self.where = client.base_url
 
     @contextmanager
-    def create_snapshot(self) -> Iterator[NamedSnapshot]:
-        with self._client.create_snapshot() as snapshot:
-            yield NamedSnapshot(snapshot.name, snapshot.size, snapshot)
+    def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
+        with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
+            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot)
 
     def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
         return self._client.stage_restore(snapshot, now=now, progress=progress)

@@ -39,7 +39,10 @@ def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Co
     :param timeout: seconds to wait for another connection's lock.
     :raises sqlite3.OperationalError: if the file is missing or can't be opened.
     """
+    return sqlite3.connect(uri(path, mode=mode), uri=True, timeout=timeout, isolation_level=None)
+
+
+def uri(path: Path, *, mode: str = "rw") -> str:
+    """The URI that opens an existing database in this mode, as ``connect`` does."""
     query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
-    return sqlite3.connect(
-        f"file:{quote(str(path))}?{query}", uri=True, timeout=timeout, isolation_level=None
-    )
+    return f"file:{quote(str(path))}?{query}"

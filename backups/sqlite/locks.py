@@ -17,6 +17,7 @@ import struct
 import sys
 
 FIRST_SLOT = 1 << 40  # far above any byte that somebody might lock by hand
+FIRST_TURN = 1 << 39  # below every slot, so that no turn is taken for a sharer
 PIDS = 1 << 23  # twice Linux's largest pid, so that each pid namespace has a range of its own
 TO_THE_END = 0  # a length of 0 reaches to infinity: fcntl(2)
 _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid, padded to 8 bytes
@@ -40,6 +41,21 @@ if sys.platform == "linux":
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
             raise
+        return True
+
+    def try_turn(descriptor: int, number: int) -> bool:
+        """
+        Take one of the turns, 0, 1 …, if nobody has it; never waits.
+
+        A file that was opened for reading only has no turns, and refuses nobody.
+        """
+        try:
+            _set(descriptor, fcntl.F_WRLCK, FIRST_TURN + number, 1)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            if error.errno != errno.EBADF:
+                raise
         return True
 
     def step_down(descriptor: int) -> None:
@@ -102,6 +118,10 @@ else:
             if keep_shared:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             return False
+        return True
+
+    def try_turn(descriptor: int, number: int) -> bool:
+        """There are no turns: flock(2) knows the whole file only."""
         return True
 
     def step_down(descriptor: int) -> None:

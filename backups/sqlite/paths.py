@@ -10,6 +10,7 @@ from pathlib import Path
 TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
+    "spool",  # the rest of a snapshot, for a reader that is slow
     "manifest",  # a manifest that is being written
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release

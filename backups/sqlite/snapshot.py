@@ -1,99 +1,75 @@
 """
-A consistent copy of the database while others write, by ``VACUUM INTO``.
+A snapshot of a live database, in one of two ways.
 
-The copy is one compact file in rollback-journal mode: no sidecars, no free pages, no remains
-of deleted rows. It is written beside the database, read back through its descriptor, and has
-no name any more by the time its first byte is handed out, so nothing can be left behind.
+    compact  ``VACUUM INTO``: rewritten without gaps and without the remains of deleted rows, in
+             a file of its own that is whole before the first byte is handed out
+    pages    the database's own pages, read while they are handed out: at the speed of the disk,
+             from the first moment, without any space
 
-Not promised: that it takes no space. It needs the database's own size on the same disk.
-
-Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
+Where the pages can't be had safely, a compact one is taken.
 """
 
-import io
-import os
+import logging
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from backups import files
-from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.exceptions import SnapshotFailedError
+from backups.sqlite.compact_snapshot import create_compact_snapshot
+from backups.sqlite.connection import has_content
+from backups.sqlite.page_snapshot import PagesNotPossibleError, create_page_snapshot
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
 
-
-class FileSnapshot(Snapshot):
-    """A finished snapshot in a file without a name."""
-
-    def __init__(self, descriptor: int, taken_at: datetime) -> None:
-        """Takes over the descriptor."""
-        self._file = io.FileIO(descriptor)
-        self.size = os.fstat(descriptor).st_size
-        self.taken_at = taken_at
-
-    def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._file.read(files.CHUNK_BYTES):
-            yield chunk
-
-    def close(self) -> None:
-        self._file.close()
+logger = logging.getLogger(__name__)
 
 
-def create_snapshot(paths: StorePaths, connect: Callable[[], sqlite3.Connection]) -> FileSnapshot:
+@dataclass(frozen=True)
+class SnapshotLimits:
+    """What a snapshot may take."""
+
+    compact_up_to: int  # bytes of a database that is sent compact unless pages are asked for
+    at_once: int  # snapshots under way, over all processes
+    spool_seconds: float  # how long a reader may keep the WAL from being reset
+    stall_seconds: float  # how long a reader may take nothing before it is dropped
+
+
+def create_snapshot(
+    paths: StorePaths,
+    connect: Callable[[], sqlite3.Connection],
+    *,
+    compact: bool | None,
+    limits: SnapshotLimits,
+    presence: int | None,
+) -> Snapshot:
     """
     Copy the database as it is between two commits; writers go on meanwhile.
 
-    Touches one file, ``<db>.snapshot-<random>`` (0600), which has lost its name again when
-    this returns. The live file is read through a SQLite connection only: closing any other
-    descriptor of it would drop the locks of this whole process.
-
     :param connect: opens a connection of its own to the live database.
-    :raises NotEnoughSpaceError: before the copy if that can be told, or in the middle of it.
-    :raises SnapshotFailedError: SQLite can't read the database.
+    :param compact: which of the two ways; None for what suits the database's size.
+    :param presence: the descriptor that holds this process's presence.
+    :raises NotEnoughSpaceError: a compact one has no room on the disk.
+    :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
     """
-    try:
-        with closing(connect()) as connection:
-            _check_space(paths, connection)
-            taken_at = datetime.now(UTC)
-            with temporary_file(paths, "snapshot") as file:
-                connection.execute("VACUUM INTO ?", (str(file.path),))
-                return FileSnapshot(os.dup(file.descriptor), taken_at)
-    except sqlite3.Error as error:
-        raise _explain(error, paths) from error
-    except OSError as error:
-        raise StoreFolderError(
-            f"No snapshot could be written in {paths.folder}: {error.strerror}."
-        ) from error
+    if not has_content(paths.database):
+        raise SnapshotFailedError(f"There is no database at {paths.database}, or it is empty.")
+    if compact is None:
+        compact = _live_bytes(paths) <= limits.compact_up_to
+    if not compact:
+        try:
+            return create_page_snapshot(
+                paths,
+                spool_after=limits.spool_seconds,
+                stall_seconds=limits.stall_seconds,
+                presence=presence,
+            )
+        except PagesNotPossibleError as reason:
+            logger.info("a compact snapshot is taken instead of the pages: %s", reason)
+    return create_compact_snapshot(paths, connect)
 
 
-def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:
-    needed, free = _used_bytes(connection), files.free_bytes(paths.folder)
-    if needed > free:
-        raise _no_space(paths, needed, free)
-
-
-def _used_bytes(connection: sqlite3.Connection) -> int:
-    """What the copy will take at most: every page but the free ones."""
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    (free_pages,) = connection.execute("PRAGMA freelist_count").fetchone()
-    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    return int((pages - free_pages) * page_size)
-
-
-def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
-    return NotEnoughSpaceError(
-        f"A snapshot of {paths.database.name} needs {needed:,} bytes in {paths.folder},"
-        f" and {free:,} are free.",
-        needed_bytes=needed,
-        free_bytes=free,
-    )
-
-
-def _explain(error: sqlite3.Error, paths: StorePaths) -> NotEnoughSpaceError | SnapshotFailedError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        size = paths.database.stat().st_size
-        return _no_space(paths, size, files.free_bytes(paths.folder))
-    return SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {error}.")
+def _live_bytes(paths: StorePaths) -> int:
+    """The database with what waits in its WAL. Asks for the lengths only: nothing is opened."""
+    wal = paths.sidecars[0]
+    return paths.database.stat().st_size + (wal.stat().st_size if wal.exists() else 0)

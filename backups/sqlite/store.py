@@ -1,5 +1,6 @@
 """The store of a site whose database is SQLite in a file."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,8 +16,9 @@ from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
-from backups.sqlite.snapshot import create_snapshot
+from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
+from backups.sqlite.turns import SnapshotInTurn, take_turn
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
@@ -33,6 +35,7 @@ class SqliteBackupStore(BackupStore):
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param snapshot_limits: what a snapshot may take.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class SqliteBackupStore(BackupStore):
         check_seconds: float,
         live_seconds: float,
         kept_copies: int,
+        snapshot_limits: SnapshotLimits,
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
@@ -51,11 +55,24 @@ class SqliteBackupStore(BackupStore):
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
         self._kept_copies = kept_copies
+        self._snapshot_limits = snapshot_limits
 
     # Snapshot
 
-    def create_snapshot(self) -> Snapshot:
-        return create_snapshot(self._paths, self._connect)
+    def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
+        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+        try:
+            snapshot = create_snapshot(
+                self._paths,
+                self._connect,
+                compact=compact,
+                limits=self._snapshot_limits,
+                presence=self._presence.descriptor,
+            )
+        except BaseException:
+            os.close(turn)
+            raise
+        return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
 

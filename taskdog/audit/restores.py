@@ -28,7 +28,9 @@ RESOURCE = "database"
 logger = logging.getLogger(__name__)
 
 
-def record_backup(*, size: int, taken_at: datetime, taken_by: str | None, **_: object) -> None:
+def record_backup(
+    *, size: int, method: str, taken_at: datetime, taken_by: str | None, **_: object
+) -> None:
     """Add a row about a snapshot of this many bytes. A receiver of ``snapshot_taken``."""
     with _or_a_warning("the backup"), _impatient():
         AuditLog.objects.create(
@@ -37,7 +39,7 @@ def record_backup(*, size: int, taken_at: datetime, taken_by: str | None, **_: o
             resource_name=services.snapshot_name(taken_at),
             client_name=taken_by,
             timestamp=_local(taken_at),
-            new_values={"size": size},
+            new_values={"size": size, "method": method},
         )
 
 

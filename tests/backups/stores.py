@@ -11,12 +11,18 @@ from typing import Any
 
 from backups import files
 from backups.sqlite.paths import TEMPORARY, StorePaths
+from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import PendingRestore, Receipt
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
 MAX_BYTES = 64 * 1024**2  # far above every database of these tests
+
+
+LIMITS = SnapshotLimits(
+    compact_up_to=256 * 1024**2, at_once=4, spool_seconds=10.0, stall_seconds=60.0
+)
 
 
 @dataclass
@@ -28,6 +34,7 @@ class Store:
     check_seconds: float = 60.0
     live_seconds: float = 10.0
     kept_copies: int = 3
+    snapshot_limits: SnapshotLimits = LIMITS
 
     @property
     def paths(self) -> StorePaths:
@@ -44,6 +51,7 @@ class Store:
             check_seconds=self.check_seconds,
             live_seconds=self.live_seconds,
             kept_copies=self.kept_copies,
+            snapshot_limits=self.snapshot_limits,
         )
 
     # What processes do
@@ -72,9 +80,9 @@ class Store:
         finally:
             self.real.release_presence()
 
-    def snapshot(self) -> bytes:
+    def snapshot(self, *, compact: bool | None = None) -> bytes:
         """Take a snapshot and read it all."""
-        with self.real.create_snapshot() as taken:
+        with self.real.create_snapshot(compact=compact) as taken:
             return b"".join(taken)
 
     # What is in the folder

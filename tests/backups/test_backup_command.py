@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.client import MAGIC
+from backups.remote_snapshot import MAGIC
 from tests.backups.commands import end, failing_checks, run, start
 from tests.backups.uploads import add_ballast, add_tasks
 from tests.backups.waiting import until
@@ -102,6 +102,35 @@ def test_backup_taken_while_the_site_is_served_leaves_the_site_alone(
         assert ended.code == 0, ended.err
         assert server.task_names() == ["committed"]
     assert task_names(folder / "mine.db") == ["committed"]
+
+
+@pytest.mark.parametrize(
+    ("option", "method"),
+    [((), "compact"), (("--compact",), "compact"), (("--no-compact",), "pages")],
+)
+@pytest.mark.parametrize("compress", [(), ("--compress",)])
+def test_backup_is_of_the_kind_that_was_asked_for_and_says_so(
+    site: Site, folder: Path, option: tuple[str, ...], method: str, compress: tuple[str, ...]
+) -> None:
+    """Of a server with, and of this machine's store without compression."""
+    path = folder / "mine.db"
+    if compress:
+        with site.serving() as server:
+            remote = ("--url", server.url, *compress)
+            variables = {"TASKDOG_API_KEY": site.key}
+            ended = run(site, "backup", "-o", str(path), *option, *remote, variables=variables)
+    else:
+        ended = run(site, "backup", "-o", str(path), *option)
+    assert ended.code == 0, ended.err
+    assert f"MB, {method}) is whole and on the disk" in ended.err
+    assert task_names(path) == []
+
+
+def test_backup_of_this_machine_cannot_be_compressed(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "--compress", cwd=folder)
+    assert (ended.out, ended.code) == ("", 1)
+    assert "--compress is for what comes from a server" in ended.err
+    assert names(folder) == []
 
 
 # Refused

@@ -28,17 +28,28 @@ WRONG: list[tuple[str, Any, str]] = [
             ("MAX_UPLOAD_BYTES", "E003"),
             ("CHECK_SECONDS", "E004"),
             ("LIVE_SECONDS", "E008"),
+            ("SPOOL_SECONDS", "E011"),
+            ("STALL_SECONDS", "E012"),
         )
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
     ),
-    *(("BACKUPS_KEPT_COPIES", value, "E007") for value in (-1, 1.5, "3", None, True)),
+    *(
+        (f"BACKUPS_{name}", value, number)
+        for name, number in (
+            ("KEPT_COPIES", "E007"),
+            ("COMPACT_UP_TO", "E013"),
+            ("SNAPSHOTS_AT_ONCE", "E014"),
+        )
+        for value in (-1, 1.5, "3", None, True)
+    ),
+    ("BACKUPS_SNAPSHOTS_AT_ONCE", 0, "E014"),
     *(
         (f"BACKUPS_{name}", value, number)
         for name, number in (("CLEAR_SESSIONS", "E009"), ("ALLOW_UNKNOWN_SCHEMA", "E010"))
         for value in (0, 1, "no", None)
     ),
     *(
-        ("BACKUPS_RECOGNISER", value, "E012")
+        ("BACKUPS_RECOGNISER", value, "E015")
         for value in ("no.such.function", "nodots", ".x", "os.sep", len)
     ),
     *(
@@ -54,6 +65,10 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_CLEAR_SESSIONS", False),
     ("BACKUPS_ALLOW_UNKNOWN_SCHEMA", True),
     ("BACKUPS_KEPT_COPIES", 0),
+    ("BACKUPS_COMPACT_UP_TO", 0),
+    ("BACKUPS_SNAPSHOTS_AT_ONCE", 1),
+    ("BACKUPS_SPOOL_SECONDS", 0.5),
+    ("BACKUPS_STALL_SECONDS", 0.5),
     ("BACKUPS_LIVE_SECONDS", 0.5),
     ("BACKUPS_RECOGNISER", ""),
     ("BACKUPS_RECOGNISER", "os.path.join"),
@@ -117,4 +132,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 12
+    assert len(numbers) == 16

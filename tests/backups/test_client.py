@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from backups import client as client_module
-from backups.client import MAGIC, BackupClient, RemoteSnapshot
+from backups.client import BackupClient
 from backups.exceptions import (
     ClientError,
     DestinationError,
@@ -24,6 +24,7 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
+from backups.remote_snapshot import MAGIC, RemoteSnapshot
 from taskdog.api_keys import create_key
 from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in

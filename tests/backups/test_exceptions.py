@@ -57,6 +57,7 @@ def test_each_error_has_a_status_and_a_body(kind: type[BackupError]) -> None:
         ("SnapshotFailedError", 500),
         ("StoreFolderError", 500),
         ("BackupNotSupportedError", 501),
+        ("TooManySnapshotsError", 503),
         ("NotEnoughSpaceError", 507),
         ("BackupError", 500),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.client import MAGIC
+from backups.remote_snapshot import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in

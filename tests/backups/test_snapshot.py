@@ -1,6 +1,7 @@
 """Snapshots of a database that is in use."""
 
 import errno
+import hashlib
 import resource
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite.sent import was_sent
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 from tests.backups.stores import insert, new_store
@@ -83,7 +85,18 @@ def test_snapshot_has_no_name_any_more_when_it_is_handed_out(tmp_path: Path) -> 
     with store.real.create_snapshot() as snapshot:
         assert store.folder() == before
         assert b"".join(snapshot).startswith(b"SQLite format 3")
-    assert store.folder() == before
+    assert store.listing() - before.keys() == {store.paths.sent.name}
+
+
+def test_snapshot_is_remembered_as_sent_when_it_was_read_to_its_end(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.large(store.database)
+    with store.real.create_snapshot(compact=True) as snapshot:
+        next(iter(snapshot))
+    assert not store.paths.sent.exists()
+    taken = store.snapshot(compact=True)
+    sha256 = hashlib.sha256(taken).hexdigest()
+    assert was_sent(store.paths, sha256=sha256, size=len(taken))
 
 
 def test_file_is_private_while_it_is_written(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``manage.py backup``: take a snapshot into a file."""
 
 import sys
+from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,29 @@ class Command(StoreCommand):
             " time (UTC) in the current folder",
         )
         parser.add_argument("--force", action="store_true", help="replace a file that exists")
+        parser.add_argument(
+            "--compact",
+            action=BooleanOptionalAction,
+            help="rewrite the database without gaps, or take its own pages, which is faster;"
+            " default: its size decides",
+        )
+        parser.add_argument(
+            "--compress",
+            action="store_true",
+            help="let a server compress what it sends, for a slow line; the file is as always",
+        )
         self.add_store_arguments(parser)
 
     def handle(
-        self, *args: Any, output: str, force: bool, url: str | None, local: bool, **options: Any
+        self,
+        *args: Any,
+        output: str,
+        force: bool,
+        compact: bool | None,
+        compress: bool,
+        url: str | None,
+        local: bool,
+        **options: Any,
     ) -> None:
         """Let the store take it, then save it."""
         if output == "-" and sys.stdout.isatty():
@@ -46,7 +66,7 @@ class Command(StoreCommand):
         path = None
         with (
             open_target(url, local=local) as target,
-            target.create_snapshot() as snapshot,
+            target.create_snapshot(compact=compact, compress=compress) as snapshot,
             progress_bar("Saving", snapshot.size) as progress,
         ):
             counted = snapshot._replace(chunks=count(snapshot.chunks, progress))
@@ -56,7 +76,8 @@ class Command(StoreCommand):
                 path = self._save(counted, Path(output), force)
         if path is not None:  # told when the bar is gone from the terminal
             size = megabytes(path.stat().st_size)
-            self.say(f"A snapshot of {target.where} ({size}) is whole and on the disk:")
+            about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
+            self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.stdout.write(str(path))
 
     def _check(self, output: Path, force: bool) -> None:

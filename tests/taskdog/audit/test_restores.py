@@ -55,7 +55,7 @@ def test_a_backup_is_told_with_its_size_and_its_name(site: Site) -> None:
         taken = server.api("GET", "backup")
         (row,) = rows(server)
     assert (row["operation"], row["client_name"], row["success"]) == ("backup", "tester", True)
-    assert row["new_values"] == {"size": len(taken.content)}
+    assert row["new_values"] == {"size": len(taken.content), "method": "compact"}
     assert row["resource_name"] in taken.headers["Content-Disposition"]
 
 

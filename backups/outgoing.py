@@ -1,0 +1,60 @@
+"""A snapshot on its way out: others hear of it when its first bytes are gone, not before."""
+
+import logging
+from collections.abc import Iterator
+
+from backups import signals
+from backups.store import Snapshot
+
+logger = logging.getLogger(__name__)
+
+FIRST_BYTES = 4096  # at most: nobody has a whole snapshot of which nobody was told
+
+
+class OutgoingSnapshot(Snapshot):
+    """
+    Hands out another snapshot, and tells ``snapshot_taken`` of it after the first bytes.
+
+    A receiver may have to wait for a writer, e.g. to add a row to an audit log. The client has
+    its first byte by then; the last one comes after every receiver has run.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, taken_by: str | None) -> None:
+        """Takes over the snapshot."""
+        self._snapshot = snapshot
+        self._taken_by = taken_by
+        self._left = snapshot.size
+        self.method, self.size = snapshot.method, snapshot.size
+        self.taken_at = snapshot.taken_at
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self._snapshot)
+        first = next(chunks)
+        some = min(FIRST_BYTES, len(first) // 2)
+        yield first[:some]
+        self._tell()
+        self._left -= len(first)
+        yield first[some:]
+        for chunk in chunks:
+            self._left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        if 0 < self._left < self.size:
+            logger.warning(
+                "the snapshot taken by %s was cut off: the last %d of its %d bytes were not sent",
+                self._taken_by or "this process",
+                self._left,
+                self.size,
+            )
+            self._left = 0  # told once
+        self._snapshot.close()
+
+    def _tell(self) -> None:
+        signals.snapshot_taken.send_robust(
+            sender=None,
+            size=self.size,
+            method=self.method,
+            taken_at=self.taken_at,
+            taken_by=self._taken_by,
+        )

@@ -1,0 +1,59 @@
+"""
+How many snapshots are under way: each takes a turn, a lock on one byte of the lock file.
+
+The limit holds over all processes of one machine that share the database. A lock ends with its
+process, so a turn can't be left behind. Where the system has no locks on ranges of open file
+descriptions (any but Linux) there is no limit.
+"""
+
+import os
+from collections.abc import Iterator
+
+from backups.exceptions import StoreFolderError, TooManySnapshotsError
+from backups.sqlite import locks
+from backups.sqlite.lock_file import open_lock
+from backups.sqlite.paths import StorePaths
+from backups.store import Snapshot
+
+
+def take_turn(paths: StorePaths, *, at_once: int) -> int:
+    """
+    Take the first turn that is free. Never waits.
+
+    :param at_once: how many there are.
+    :returns: a descriptor; whoever closes it gives the turn back.
+    :raises TooManySnapshotsError: none is free.
+    :raises StoreFolderError: the lock file can't be opened.
+    """
+    try:
+        descriptor = open_lock(paths.lock, owner_of=paths.database)
+    except OSError as error:
+        raise StoreFolderError(
+            f"The lock file {paths.lock} can't be used: {error.strerror}."
+        ) from error
+    if any(locks.try_turn(descriptor, number) for number in range(at_once)):
+        return descriptor
+    os.close(descriptor)
+    raise TooManySnapshotsError(
+        f"{at_once} snapshots of {paths.database.name} are under way, as many as may be at once."
+    )
+
+
+class SnapshotInTurn(Snapshot):
+    """A snapshot that gives its turn back when it is closed."""
+
+    def __init__(self, snapshot: Snapshot, turn: int) -> None:
+        """Takes over both."""
+        self._snapshot = snapshot
+        self._turn: int | None = turn
+        self.method, self.size = snapshot.method, snapshot.size
+        self.taken_at = snapshot.taken_at
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._snapshot)
+
+    def close(self) -> None:
+        self._snapshot.close()
+        if self._turn is not None:
+            os.close(self._turn)
+            self._turn = None

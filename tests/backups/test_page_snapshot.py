@@ -1,0 +1,544 @@
+"""Snapshots of a WAL database by its own pages."""
+
+import hashlib
+import os
+import resource
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+from unittest import mock
+
+import pytest
+
+from backups.exceptions import SnapshotFailedError
+from backups.sqlite import file_system
+from backups.sqlite.page_snapshot import (
+    CHUNK_BYTES,
+    PageSnapshot,
+    PagesNotPossibleError,
+    create_page_snapshot,
+)
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.presence import Presence
+from backups.sqlite.sent import was_sent
+from backups.store import Snapshot
+from tests.backups import builders, logs
+from tests.backups.waiting import until
+
+LONG = 60.0  # seconds; no test waits for so long
+VERSIONS = slice(18, 20)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A name in a folder of its own."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "tasks.db"
+
+
+def take(
+    database: Path,
+    *,
+    spool_after: float = LONG,
+    stall_seconds: float = LONG,
+    presence: int | None = None,
+) -> PageSnapshot:
+    """Begin one."""
+    return create_page_snapshot(
+        StorePaths.of(database),
+        spool_after=spool_after,
+        stall_seconds=stall_seconds,
+        presence=presence,
+    )
+
+
+def read(snapshot: Snapshot) -> bytes:
+    """All of it, which must be as long as it was said to be."""
+    with snapshot:
+        content = b"".join(snapshot)
+    assert len(content) == snapshot.size
+    return content
+
+
+def expected(database: Path) -> bytes:
+    """What SQLite itself reads, page by page, at this moment; as a file that stands alone."""
+    with closing(sqlite3.connect(database)) as connection:
+        content = bytearray(connection.serialize())
+    content[VERSIONS] = b"\1\1"
+    return bytes(content)
+
+
+def pid_of(snapshot: PageSnapshot) -> int:
+    """The process that sends it."""
+    return snapshot._process.pid
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie of somebody who is."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open."""
+    folder = Path(f"/proc/{pid}/fd")
+    return [str(link.readlink()) for link in folder.iterdir()]
+
+
+def check_whole(content: bytes, tmp_path: Path) -> list[tuple[object, ...]]:
+    """It opens without sidecars and passes the integrity check; returns its items."""
+    copy = tmp_path / "taken.db"
+    copy.write_bytes(content)
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        return connection.execute("SELECT id, name, content FROM items").fetchall()
+
+
+# Every page, as SQLite reads it
+
+
+@pytest.mark.parametrize("page_size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])
+@pytest.mark.parametrize("state", logs.STATES)
+def test_snapshot_is_what_sqlite_reads(
+    state: str, page_size: int, database: Path, tmp_path: Path
+) -> None:
+    with logs.database(database, page_size=page_size) as connection:
+        logs.STATES[state](database, connection)
+        content = read(take(database))
+        assert content == expected(database)
+        with closing(logs.connect(database)) as other:
+            rows = other.execute("SELECT id, name, content FROM items").fetchall()
+        assert check_whole(content, tmp_path) == rows
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+@pytest.mark.parametrize("auto_vacuum", ["NONE", "FULL", "INCREMENTAL"])
+@pytest.mark.parametrize("state", ["hot", "shrunk", "half_backfilled"])
+def test_snapshot_keeps_the_format(
+    state: str, auto_vacuum: str, encoding: str, database: Path, tmp_path: Path
+) -> None:
+    pragmas = (f"auto_vacuum={auto_vacuum}", f"encoding='{encoding}'")
+    with logs.database(database, *pragmas) as connection:
+        logs.STATES[state](database, connection)
+        content = read(take(database))
+        assert content == expected(database)
+        check_whole(content, tmp_path)
+        with closing(sqlite3.connect(tmp_path / "taken.db")) as taken:
+            for pragma in ("PRAGMA auto_vacuum", "PRAGMA encoding"):
+                assert taken.execute(pragma).fetchone() == connection.execute(pragma).fetchone()
+
+
+def test_never_written_pages_are_in_no_file_and_are_zeros(database: Path) -> None:
+    """Or the state of that name would not be what it says."""
+    with logs.database(database) as connection:
+        logs.never_written(database, connection)
+        size = connection.execute("PRAGMA page_count").fetchone()[0] * 4096
+        assert database.stat().st_size < size
+        assert read(take(database)).endswith(bytes(4096))
+
+
+def test_closed_database_is_opened_and_closed_again(database: Path, tmp_path: Path) -> None:
+    with logs.database(database) as connection:
+        logs.hot(database, connection)
+    before = builders.folder(database.parent)
+    assert list(before) == ["tasks.db"]
+    content = read(take(database))
+    until(lambda: (database.parent / "tasks.db.sent-snapshots.jsonl").exists())
+    until(lambda: not database.with_name("tasks.db-shm").exists())
+    assert content == expected(database)
+    assert database.read_bytes() == before["tasks.db"]
+
+
+def test_log_that_a_killed_process_left_is_in_it(database: Path, tmp_path: Path) -> None:
+    builders.hot_wal(database, "in the WAL", in_main=("in the main file",))
+    (tmp_path / "taken.db").write_bytes(read(take(database)))
+    assert builders.names(tmp_path / "taken.db") == ["in the main file", "in the WAL"]
+
+
+def test_header_without_a_page_count_gets_one(database: Path, tmp_path: Path) -> None:
+    """As SQLite wrote it before 3.7: what is stored there does not count."""
+    with logs.database(database):
+        pass
+    with database.open("r+b") as content:
+        content.seek(28)
+        content.write(bytes(4))
+    snapshot = read(take(database))
+    assert int.from_bytes(snapshot[28:32], "big") * 4096 == len(snapshot)
+    assert snapshot[24:28] == snapshot[92:96]
+    check_whole(snapshot, tmp_path)
+
+
+# While others write
+
+
+def meddle(connection: sqlite3.Connection) -> None:
+    """Everything that others may do to the pages: change, free, move, add, and copy them back."""
+    for _ in range(2):
+        logs.rewrite(connection)
+        logs.checkpoint(connection)
+    connection.execute("DELETE FROM items WHERE id % 2")
+    connection.execute("PRAGMA incremental_vacuum")
+    logs.checkpoint(connection, "PASSIVE")
+    connection.execute("CREATE TABLE more AS SELECT * FROM items")
+    connection.execute("ALTER TABLE items ADD COLUMN color")
+    connection.execute("VACUUM")
+    logs.checkpoint(connection, "PASSIVE")
+    logs.add(connection, 4000)
+    connection.execute("DROP TABLE more")
+    connection.execute("VACUUM")
+    logs.checkpoint(connection, "PASSIVE")
+
+
+@pytest.mark.parametrize("state", logs.STATES)
+def test_what_others_do_in_the_middle_is_not_in_it(
+    state: str, database: Path, tmp_path: Path
+) -> None:
+    with logs.database(database, "auto_vacuum=INCREMENTAL", kilobytes=3500) as connection:
+        logs.STATES[state](database, connection)
+        before = expected(database)
+        with take(database) as snapshot:
+            chunks = iter(snapshot)
+            first = next(chunks)
+            if state == "uncommitted":
+                connection.execute("COMMIT")
+            meddle(connection)
+            content = first + b"".join(chunks)
+        assert len(first) < len(content)
+        assert content == before != expected(database)
+        check_whole(content, tmp_path)
+
+
+def test_writer_that_is_at_work_is_not_waited_for(database: Path) -> None:
+    with logs.database(database) as connection:
+        before = expected(database)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM items")
+        assert read(take(database)) == before
+
+
+def test_readers_in_every_slot_do_not_matter(database: Path) -> None:
+    """The WAL has marks for four readers of different moments; more have to share."""
+    with logs.database(database) as connection:
+        readers = []
+        for _ in range(6):
+            readers.append(logs.connect(database))
+            readers[-1].execute("BEGIN")
+            readers[-1].execute("SELECT count(*) FROM items").fetchone()
+            logs.add(connection, 20)
+        assert read(take(database)) == expected(database)
+        for reader in readers:
+            reader.close()
+
+
+# A slow reader
+
+
+def is_log_free(connection: sqlite3.Connection) -> bool:
+    """Whether nobody reads any more what a new beginning of the WAL would overwrite."""
+    busy, _, _ = logs.checkpoint(connection, "TRUNCATE")
+    return not busy
+
+
+def test_slow_reader_gets_the_rest_from_a_spool(database: Path) -> None:
+    with logs.database(database, kilobytes=8000) as connection:
+        logs.hot(database, connection)
+        before = expected(database)
+        connection.execute("PRAGMA busy_timeout=0")
+        with take(database, spool_after=0.05) as snapshot:
+            chunks = iter(snapshot)
+            content = next(chunks)
+            until(lambda: is_log_free(connection))
+            logs.rewrite(connection)
+            assert is_log_free(connection)
+            assert StorePaths.of(database).temporaries() == [], "it has no name any more"
+            assert any(".spool-" in name for name in open_files(pid_of(snapshot)))
+            content += b"".join(chunks)
+        assert content == before
+
+
+def test_reader_that_becomes_slow_keeps_what_it_was_lent(database: Path) -> None:
+    """What is in the pipe are the pages themselves: until they are taken they must stay."""
+    with logs.database(database, kilobytes=24_000) as connection:
+        before = expected(database)
+        connection.execute("PRAGMA busy_timeout=0")
+        with take(database, spool_after=0.5) as snapshot:
+            chunks = iter(snapshot)
+            content = b""
+            while len(content) < 16 * CHUNK_BYTES:
+                content += next(chunks)
+            pid, rest = pid_of(snapshot), len(before) - len(content) - 2 * CHUNK_BYTES
+            until(lambda: spooled_bytes(pid) > rest)
+            logs.rewrite(connection)
+            for _ in range(200):
+                assert not is_log_free(connection)
+            content += next(chunks) + next(chunks)
+            until(lambda: is_log_free(connection))
+            logs.rewrite(connection)
+            assert is_log_free(connection)
+            content += b"".join(chunks)
+        assert content == before
+
+
+def spooled_bytes(pid: int) -> int:
+    """How long the spool of a process is."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if ".spool-" in str(link.readlink()):
+            return link.stat().st_size
+    return 0
+
+
+@contextmanager
+def limited_files(most: int) -> Iterator[None]:
+    """No file of this process and its children may grow past a limit."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_spool_that_does_not_fit_is_done_without(database: Path) -> None:
+    with logs.database(database, kilobytes=6000) as connection:
+        before = expected(database)
+        with limited_files(2 * 1024**2):
+            snapshot = take(database, spool_after=0.05)
+        with snapshot:
+            chunks = iter(snapshot)
+            content = next(chunks)
+            until(lambda: spool_was_given_up(pid_of(snapshot)))
+            meddle(connection)
+            content += b"".join(chunks)
+        assert content == before
+
+
+def spool_was_given_up(pid: int) -> bool:
+    """Whether a process has a spool that is empty again."""
+    return any(".spool-" in name for name in open_files(pid)) and not spooled_bytes(pid)
+
+
+def test_snapshot_without_a_spool_is_given_up_when_the_log_grows_long(database: Path) -> None:
+    with logs.database(database, kilobytes=6000) as connection:
+        with limited_files(2 * 1024**2):
+            snapshot = take(database, spool_after=0.05)
+        with snapshot:
+            chunks = iter(snapshot)
+            next(chunks)
+            until(lambda: spool_was_given_up(pid_of(snapshot)))
+            logs.add(connection, 70_000)
+            until(lambda: has_ended(pid_of(snapshot)))
+            with pytest.raises(SnapshotFailedError, match="no room"):
+                list(chunks)
+        assert is_log_free(connection)
+
+
+# The end, of each kind
+
+
+def test_reader_that_takes_nothing_is_hung_up_on(database: Path) -> None:
+    with (
+        logs.database(database, kilobytes=8000) as connection,
+        take(database, stall_seconds=0.2) as snapshot,
+    ):
+        chunks = iter(snapshot)
+        next(chunks)
+        until(lambda: has_ended(pid_of(snapshot)))
+        assert is_log_free(connection)
+        with pytest.raises(SnapshotFailedError, match="ReaderStalledError"):
+            list(chunks)
+
+
+def test_reader_that_takes_nothing_of_the_last_bytes_is_hung_up_on(database: Path) -> None:
+    with logs.database(database), take(database, stall_seconds=0.2) as snapshot:
+        until(lambda: has_ended(pid_of(snapshot)))
+        with pytest.raises(SnapshotFailedError, match="ReaderStalledError"):
+            list(snapshot)
+
+
+def test_reader_that_goes_away_ends_the_process_and_is_not_recorded(database: Path) -> None:
+    with logs.database(database, kilobytes=8000) as connection:
+        snapshot = take(database)
+        next(iter(snapshot))
+        snapshot.close()
+        snapshot.close()
+        assert has_ended(pid_of(snapshot))
+        assert snapshot._process.returncode is not None, "no zombie"
+        assert is_log_free(connection)
+        assert not StorePaths.of(database).sent.exists()
+
+
+def test_reader_that_goes_away_before_the_last_chunk_is_not_recorded(database: Path) -> None:
+    """Everything is in the pipe then."""
+    with logs.database(database):
+        with take(database) as snapshot:
+            pass
+        assert snapshot._process.returncode is not None
+        with take(database) as snapshot:
+            assert len(next(iter(snapshot))) == snapshot.size
+        assert snapshot._process.returncode is not None
+        assert not StorePaths.of(database).sent.exists()
+
+
+def test_process_ends_with_the_server(database: Path) -> None:
+    def serve(requests: IO[str], answers: IO[str]) -> None:
+        snapshot = take(database)
+        next(iter(snapshot))
+        print(pid_of(snapshot), file=answers)
+        requests.readline()
+
+    with logs.database(database, kilobytes=8000) as connection:
+        with builders.forked(serve) as (_, _, answers):
+            pid = int(answers.readline())
+            assert not has_ended(pid)
+        until(lambda: has_ended(pid))  # the server was killed
+        assert is_log_free(connection)
+
+
+def test_process_that_is_killed_in_the_middle_fails_the_reading(database: Path) -> None:
+    with logs.database(database, kilobytes=8000), take(database) as snapshot:
+        chunks = iter(snapshot)
+        next(chunks)
+        os.kill(pid_of(snapshot), signal.SIGKILL)
+        with pytest.raises(SnapshotFailedError, match="broke off: its process was killed"):
+            list(chunks)
+
+
+def test_process_that_is_killed_at_the_end_fails_the_reading(database: Path) -> None:
+    """All bytes are in the pipe, but since then nobody has kept the pages as they were."""
+    with logs.database(database), take(database) as snapshot:
+        os.kill(pid_of(snapshot), signal.SIGKILL)
+        until(lambda: has_ended(pid_of(snapshot)))
+        with pytest.raises(SnapshotFailedError, match="broke off"):
+            list(snapshot)
+
+
+def test_main_file_that_is_cut_off_fails_the_reading(database: Path) -> None:
+    with logs.database(database, kilobytes=8000), take(database) as snapshot:
+        chunks = iter(snapshot)
+        next(chunks)
+        os.truncate(database, 4 * CHUNK_BYTES)
+        with pytest.raises(SnapshotFailedError, match="shorter than it was"):
+            list(chunks)
+
+
+def test_snapshot_that_was_read_to_its_end_is_recorded(database: Path) -> None:
+    with logs.database(database, kilobytes=3000):
+        content = read(take(database))
+        paths, sha256 = StorePaths.of(database), hashlib.sha256(content).hexdigest()
+        until(lambda: was_sent(paths, sha256=sha256, size=len(content)))
+
+
+@pytest.mark.parametrize("spool_after", [0.0, 0.05])
+def test_spooled_snapshot_is_recorded_too(spool_after: float, database: Path) -> None:
+    with logs.database(database, kilobytes=12_000) as connection:
+        connection.execute("PRAGMA busy_timeout=0")
+        with take(database, spool_after=spool_after) as snapshot:
+            chunks = iter(snapshot)
+            content = next(chunks)
+            until(lambda: is_log_free(connection))
+            logs.rewrite(connection)
+            content += b"".join(chunks)
+        paths, sha256 = StorePaths.of(database), hashlib.sha256(content).hexdigest()
+        until(lambda: was_sent(paths, sha256=sha256, size=len(content)))
+
+
+def test_end_does_not_wait_until_it_is_recorded(database: Path) -> None:
+    with logs.database(database, kilobytes=8000):
+        snapshot = take(database)
+        for _ in snapshot:
+            pass
+        os.kill(pid_of(snapshot), signal.SIGSTOP)
+        snapshot.close()
+        assert not StorePaths.of(database).sent.exists()
+        os.kill(pid_of(snapshot), signal.SIGCONT)
+        until(StorePaths.of(database).sent.exists)
+        until(lambda: snapshot._process.returncode is not None)  # no zombie
+
+
+def test_process_holds_presence_as_long_as_it_lives(database: Path) -> None:
+    paths = StorePaths.of(database)
+    with logs.database(database, kilobytes=8000):
+        server = Presence(paths.lock)
+        server.join()
+        snapshot = take(database, presence=server.descriptor)
+        server.leave()
+        other = Presence(paths.lock)
+        assert not other.try_alone()
+        snapshot.close()
+        assert other.try_alone()
+        other.leave()
+
+
+# Not for every database
+
+
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist"])
+def test_rollback_journal_is_not_possible(mode: str, database: Path) -> None:
+    builders.healthy(database, "row", journal_mode=mode)
+    before = builders.folder(database.parent)
+    with pytest.raises(PagesNotPossibleError, match="its journal mode is delete"):
+        take(database)
+    assert builders.folder(database.parent) == before
+
+
+def test_exclusive_locking_is_not_possible(database: Path) -> None:
+    """There is no index then, or none that this connection keeps."""
+    with logs.database(database) as connection:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        logs.add(connection, 1)
+        with pytest.raises(PagesNotPossibleError, match="database is locked"):
+            take(database)
+
+
+def test_network_file_system_is_not_possible(database: Path, tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 0:41 / {tmp_path} rw - nfs4 server:/export rw\n")
+    with (
+        logs.database(database),
+        mock.patch.object(file_system, "MOUNTS", mounts),
+        pytest.raises(PagesNotPossibleError, match="the file system is nfs4"),
+    ):
+        take(database)
+
+
+def test_other_system_is_not_possible(database: Path) -> None:
+    with (
+        logs.database(database),
+        mock.patch.object(sys, "platform", "darwin"),
+        pytest.raises(PagesNotPossibleError, match="darwin"),
+    ):
+        take(database)
+
+
+def test_process_that_can_not_be_started_is_not_possible(database: Path) -> None:
+    with (
+        logs.database(database),
+        mock.patch.object(sys, "executable", "/nowhere/python"),
+        pytest.raises(PagesNotPossibleError, match="No such file"),
+    ):
+        take(database)
+
+
+@pytest.mark.parametrize("damage", [builders.empty, builders.text, builders.bad_schema])
+def test_database_that_sqlite_can_not_read_fails(
+    damage: Callable[[Path], Path], database: Path
+) -> None:
+    with logs.database(database):
+        pass
+    database.unlink()
+    damage(database)
+    with pytest.raises((SnapshotFailedError, PagesNotPossibleError)):
+        take(database)
+
+
+def test_missing_database_fails_and_is_not_created(database: Path) -> None:
+    with pytest.raises(SnapshotFailedError, match="unable to open"):
+        take(database)
+    assert list(database.parent.iterdir()) == []

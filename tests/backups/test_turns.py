@@ -1,0 +1,111 @@
+"""The limit on snapshots at once, over threads and processes."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backups.exceptions import SnapshotFailedError, StoreFolderError, TooManySnapshotsError
+from backups.sqlite import locks
+from backups.sqlite.turns import take_turn
+from tests.backups import builders
+from tests.backups.stores import Store, new_store
+from tests.processes import CHECKOUT
+
+TAKE_ONE = """
+import sys
+from pathlib import Path
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.turns import take_turn
+take_turn(StorePaths.of(Path(sys.argv[1])), at_once=int(sys.argv[2]))
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that lets two snapshots be under way."""
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "row", journal_mode="wal")
+    return replace(store, snapshot_limits=replace(store.snapshot_limits, at_once=2))
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_as_many_as_are_allowed_and_not_one_more(store: Store, compact: bool) -> None:
+    first = store.real.create_snapshot(compact=compact)
+    with (
+        store.real.create_snapshot(compact=compact),
+        pytest.raises(TooManySnapshotsError, match=r"2 snapshots of tasks\.db are under way"),
+    ):
+        store.real.create_snapshot(compact=compact)
+    first.close()
+    first.close()  # a second time gives back nothing of somebody else's
+    with (
+        store.real.create_snapshot(compact=compact) as one,
+        store.real.create_snapshot(compact=compact) as two,
+    ):
+        assert len(b"".join(one)) == len(b"".join(two)) == one.size
+
+
+def test_turn_of_another_process_counts_and_ends_with_it(store: Store) -> None:
+    with (
+        take_in_a_process(store) as first,
+        take_in_a_process(store) as second,
+    ):
+        with pytest.raises(TooManySnapshotsError):
+            store.real.create_snapshot()
+        second.kill()
+        second.wait()
+        store.real.create_snapshot().close()
+        first.kill()
+
+
+def test_snapshot_that_fails_gives_its_turn_back(store: Store) -> None:
+    store.database.unlink()
+    for _ in range(3):
+        with pytest.raises(SnapshotFailedError):
+            store.real.create_snapshot()
+
+
+def test_turn_is_not_taken_for_somebody_who_is_present(store: Store) -> None:
+    turn = take_turn(store.paths, at_once=2)
+    descriptor = os.open(store.paths.lock, os.O_RDONLY)
+    try:
+        assert locks.holders(descriptor) == set()
+    finally:
+        os.close(descriptor)
+        os.close(turn)
+
+
+def test_lock_file_that_can_only_be_read_refuses_nobody(store: Store) -> None:
+    """The folder of a site that may not write there; who may not write has no locks to take."""
+    os.close(os.open(store.paths.lock, os.O_CREAT))
+    descriptor = os.open(store.paths.lock, os.O_RDONLY)
+    try:
+        assert all(locks.try_turn(descriptor, 0) for _ in range(3))
+    finally:
+        os.close(descriptor)
+
+
+def test_lock_file_that_cannot_be_opened_is_named(store: Store) -> None:
+    store.paths.lock.mkdir()
+    with pytest.raises(StoreFolderError, match=rf"The lock file {store.paths.lock}"):
+        store.real.create_snapshot()
+
+
+def take_in_a_process(store: Store) -> "subprocess.Popen[str]":
+    """A process that has a turn and keeps it until it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE_ONE, str(store.database), "2"],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "taken\n"
+    return process
