@@ -79,16 +79,16 @@ class TagCount:
 
 def get_task(task_id: int) -> Task:
     """
-    Find one task, its note included.
+    Find one task. What hangs on it is asked for when it is looked at.
 
     :raises TaskNotFoundError: if there is none with that id, or the id is beyond the store's range.
     """
     if not 0 < task_id <= MAX_INTEGER:
         raise TaskNotFoundError(task_id)
-    task = all_tasks().select_related("note").filter(pk=task_id).first()
-    if task is None:
-        raise TaskNotFoundError(task_id)
-    return task
+    try:
+        return Task.objects.get(pk=task_id)
+    except Task.DoesNotExist as error:
+        raise TaskNotFoundError(task_id) from error
 
 
 # Many tasks -----------------------------------------------------------------------------------

@@ -106,6 +106,11 @@ class Task(models.Model):
         days = self.daily_allocations.values_list("date", "hours")
         return {day.isoformat(): hours for day, hours in days}
 
+    @cached_property
+    def has_notes(self) -> bool:
+        """Something is written about it."""
+        return bool(self.note_text)
+
     @property
     def note_text(self) -> str | None:
         """The text of its note; None if it never had one, empty if it was deleted."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from taskdog.exceptions import TaskdogError
 from taskdog.tasks.models import Task
+from taskdog.tasks.selectors import load_details
 
 Change = Callable[..., Task]
 
@@ -34,7 +35,9 @@ def change_each(
 
     :param change: a service that takes an id and ``client_name``.
     """
-    return [_change(change, task_id, client_name) for task_id in task_ids]
+    outcomes = [_change(change, task_id, client_name) for task_id in task_ids]
+    load_details(outcome.task for outcome in outcomes if outcome.task)
+    return outcomes
 
 
 def _change(change: Change, task_id: int, client_name: str | None) -> Outcome:

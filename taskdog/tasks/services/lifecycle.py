@@ -178,6 +178,7 @@ def archive_task(task_id: int, *, client_name: str | None) -> Task:
     """
     task = get_task(task_id)
     task.daily_allocations.all().delete()
+    task.allocated_hours = {}
     return _store_archived(task, is_archived=True, client_name=client_name)
 
 
@@ -208,4 +209,4 @@ def _store_archived(task: Task, *, is_archived: bool, client_name: str | None) -
         old_values=before,
         new_values={"is_archived": is_archived},
     )
-    return get_task(task.pk)
+    return task
