@@ -2,16 +2,34 @@
 
 import difflib
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import pytest
 
 from tests.cli.sides import BIN, Shown, Side, our_server, their_server
-from tests.cli.transcript import AFTER_IMPORT, AFTER_RESTART, BEFORE_RESTART, STEPS, Step
+from tests.cli.transcript import (
+    AFTER_IMPORT,
+    AFTER_RESTART,
+    BEFORE_RESTART,
+    EVERY_FIELD,
+    STEPS,
+    Step,
+)
 from tests.site import Site, copy_site
 
 pytestmark = pytest.mark.cli
 
 Play = list[tuple[Step, Shown, Shown]]
+
+
+class Played(NamedTuple):
+    """What was shown for each step, and each format of an export as a file: theirs, ours."""
+
+    steps: Play
+    exports: dict[str, tuple[bytes, bytes]]
+
+
+FORMATS = ("json", "csv", "markdown")
 ALL = [*STEPS, *AFTER_IMPORT, *BEFORE_RESTART, *AFTER_RESTART]
 # In an empty store even the audit logs are the same.
 FIRST_DIFFERENT = 9
@@ -35,7 +53,7 @@ DIFFERENT = {
 
 
 @pytest.fixture(scope="module")
-def play(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Play:
+def play(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Played:
     """
     Type every step on both sides, with a restart of both servers where it belongs.
 
@@ -55,9 +73,10 @@ def play(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Play:
         assert "Not as it was there" not in brought.out, brought.out
         with our_server(imported, new_site):
             played += type_(AFTER_IMPORT, theirs, imported)
+        exports = {name: export_both(name, theirs, new_site) for name in FORMATS}
         played += type_(BEFORE_RESTART, theirs, ours)
     with their_server(theirs), our_server(ours, site):
-        return played + type_(AFTER_RESTART, theirs, ours)
+        return Played(played + type_(AFTER_RESTART, theirs, ours), exports)
 
 
 def type_(steps: list[Step], theirs: Side, ours: Side) -> Play:
@@ -72,13 +91,29 @@ def type_(steps: list[Step], theirs: Side, ours: Side) -> Play:
     return played
 
 
+def export_both(name: str, theirs: Side, site: Site) -> tuple[bytes, bytes]:
+    """Export every task and field into a file, by the command line and by ours."""
+    arguments = ("--all", "--fields", EVERY_FIELD, "--format", name, "-o")
+    left, right = theirs.folder / f"exported.{name}", site.data.parent / f"exported.{name}"
+    assert theirs.run("export", *arguments, str(left)).code == 0
+    assert site.manage("export_tasks", *arguments, str(right)).code == 0
+    return left.read_bytes(), right.read_bytes()
+
+
 @pytest.mark.parametrize("number", range(len(ALL)), ids=lambda number: f"{number}-{ALL[number]}")
-def test_output_and_exit_code_are_the_same(play: Play, number: int) -> None:
-    step, theirs, ours = play[number]
+def test_output_and_exit_code_are_the_same(play: Played, number: int) -> None:
+    step, theirs, ours = play.steps[number]
     if str(step) in DIFFERENT and number > FIRST_DIFFERENT:
         assert ours != theirs, f"not different any more: {DIFFERENT[str(step)]}"
     else:
         assert not _difference(theirs, ours)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_our_own_export_is_the_command_line_s_byte_for_byte(play: Played, name: str) -> None:
+    theirs, ours = play.exports[name]
+    assert ours == theirs
+    assert len(ours) > 1000
 
 
 def _difference(theirs: Shown, ours: Shown) -> str:
