@@ -8,11 +8,14 @@ VENV ?= .venv
 CLI_PYTHON ?= python3.12
 PORT ?= 8000
 export PORT
+SIZE ?= 500
+ROUNDS ?= 5
+RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test crash-test cli-test browser-test lint clean
+.PHONY: help install demo run test crash-test cli-test browser-test bench lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +45,9 @@ cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, a
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser
 
+bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
+	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
+
 lint: $(VENV)/.development  ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -53,13 +59,18 @@ lint: $(VENV)/.development  ## style and types
 	@touch $@
 
 clean:  ## remove what the targets above made, but never data/
-	rm -rf $(VENV) .venv-cli .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench .venv-cli .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements.txt
 	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)-bench/.bench: requirements-bench.txt
+	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime

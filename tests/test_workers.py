@@ -161,13 +161,14 @@ def test_reloads_swap_nothing_under_a_worker_that_is_busy(
     with Writers(site) as writers, serving(site, preload=preload) as server:
         stage(server, restored)
         inode = os.stat(site.database).st_ino
-        with upload_under_way(site, server):
+        with upload_under_way(site, server) as busy:
             os.kill(server.process.pid, signal.SIGHUP)
             wait_for_workers(site, server)
             writers.write_to(server)
             writers.wait_for(20)
             assert is_pending(site)
             assert os.stat(site.database).st_ino == inode
+            assert busy in present(site)
         if preload:  # without it, a worker may apply: one that comes up when the others are gone
             os.kill(server.process.pid, signal.SIGHUP)
             wait_for_workers(site, server)
@@ -183,14 +184,23 @@ def test_reloads_swap_nothing_under_a_worker_that_is_busy(
 def test_workers_that_are_recycled_under_load_swap_nothing_under_one_that_is_busy(
     preload: bool, site: Site, restored: Path
 ) -> None:
+    """
+    The upload comes first: while no worker has a request they may all go at once, and then the
+    next one, which is alone, applies. The busy one reaches its own ``max_requests`` as well.
+    """
     with Writers(site) as writers:
         with serving(site, "--max-requests", "8", preload=preload) as server:
-            writers.write_to(server)
-            stage(server, restored)
-            with upload_under_way(site, server):
-                until(lambda: len(server.worker_pids()) >= WORKERS + 3)
+            inode = os.stat(site.database).st_ino
+            with upload_under_way(site, server) as busy:
+                stage(server, restored)
+                writers.write_to(server)
+                server.wait_for_log(rf"\[{busy}\].*Autorestarting worker")
+                for _ in range(WORKERS):
+                    server.wait_for_log(r"Booting worker")
                 writers.wait_for(20)
                 assert is_pending(site)
+                assert os.stat(site.database).st_ino == inode
+                assert busy in present(site)
             server.stop()
         with serving(site, preload=preload) as server:
             writers.write_to(server)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from tests.processes import CHECKOUT
 from tests.site import Server, Site
 
 WORKERS = 3
+PATIENCE = 600  # seconds: longer than any test
 PRELOAD = pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
 
 
@@ -30,8 +31,12 @@ def serving(site: Site, *options: str, preload: bool) -> Iterator[Server]:
 
 
 @contextmanager
-def upload_under_way(site: Site, server: Server) -> Iterator[None]:
-    """A client that is slow: while the block runs, one worker has its request and can't end."""
+def upload_under_way(site: Site, server: Server) -> Iterator[int]:
+    """
+    A client that is slow: while the block runs, one worker has its request and can't end.
+
+    Yields that worker's pid.
+    """
     size = 1_000_000
     with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=60)) as client:
         client.putrequest("POST", "/api/v1/restore")
@@ -39,18 +44,33 @@ def upload_under_way(site: Site, server: Server) -> Iterator[None]:
         client.putheader("Content-Type", "application/vnd.sqlite3")
         client.putheader("Content-Length", str(size))
         client.endheaders(bytes(size // 2))
-        until(lambda: any(site.data.glob("tasks.db.incoming-*")))
-        yield
+        yield until(lambda: receiver(site))
+
+
+def receiver(site: Site) -> int | None:
+    """The process that has an incoming file open. Asks the system only."""
+    for pid in present(site):
+        with suppress(OSError):  # it has just ended, or has just closed one of them
+            for opened in Path(f"/proc/{pid}/fd").iterdir():
+                if "tasks.db.incoming-" in os.readlink(opened):
+                    return pid
+    return None
 
 
 def configured(site: Site, *, preload: bool) -> tuple[str, str]:
-    """Gunicorn has no option that turns preloading off, so: a file that changes the site's own."""
+    """
+    Gunicorn has no option that turns preloading off, so: a file that changes the site's own.
+
+    It kills no worker for being slow either: on a busy machine that would end a request which a
+    test has under way.
+    """
     site_config = CHECKOUT / "taskdog" / "gunicorn.conf.py"
     config = site.data.with_name(f"preload-{preload}.conf.py")
     config.write_text(
         f"__file__ = {str(site_config)!r}\n"
         f"exec(compile(open(__file__).read(), __file__, 'exec'))\n"
         f"preload_app = {preload}\n"
+        f"graceful_timeout = timeout = {PATIENCE}\n"
     )
     return "--config", str(config)
 

@@ -108,7 +108,7 @@ def _bring_to_this_release(
         migrated = replace(
             manifest,
             size=os.fstat(copy.descriptor).st_size,
-            sha256=files.sha256(copy.path),
+            sha256=contents.sha256,
             migrations=contents.migrations,
             migrated=manifest.migrated + missing,
         )

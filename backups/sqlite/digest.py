@@ -1,39 +1,48 @@
-"""The SHA-256 of a snapshot, while it is sent."""
+"""
+The SHA-256 of chunks as they pass, in a thread of its own: to hash takes as long as to write,
+and ``hashlib`` lets other threads run meanwhile.
+"""
 
 import hashlib
-import os
-from collections.abc import Callable
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
 
-from backups.sqlite.pages import Piece
-
-HASH_BYTES = 1024 * 1024  # 1 MiB at a time: about a millisecond
+MOST_WAITING = 4  # chunks that wait to be hashed: they are held in memory
 
 
 class Digest:
-    """The SHA-256 of the first ``hashed`` bytes of a snapshot."""
+    """
+    SHA-256 in the background. Leave the block, and the thread has ended.
+
+    with Digest() as digest:
+        for chunk in chunks:
+            digest.update(chunk)
+        sha256 = digest.hexdigest()
+    """
 
     def __init__(self) -> None:
-        """Nothing is hashed yet."""
-        self.hashed = 0
         self._sha256 = hashlib.sha256()
-        self._buffer = memoryview(bytearray(HASH_BYTES))
+        self._thread = ThreadPoolExecutor(1, "digest")
+        self._waiting: deque[Future[None]] = deque()
 
-    @property
-    def hexadecimal(self) -> str:
-        """64 hex digits."""
+    def update(self, chunk: bytes) -> None:
+        """Hash a chunk after those before it. Waits only while too many are not hashed yet."""
+        self._waiting.append(self._thread.submit(self._sha256.update, chunk))
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def hexdigest(self) -> str:
+        """The hash of all chunks, as 64 hex digits. Waits until all are hashed."""
+        while self._waiting:
+            self._waiting.popleft().result()
         return self._sha256.hexdigest()
 
-    def add(self, source: Callable[[int], Piece], until: int) -> None:
-        """
-        Hash the next bytes: what lies together, and none from ``until`` on.
+    def __enter__(self) -> Self:
+        return self
 
-        :param source: tells where the bytes from an offset on are.
-        :raises OSError: they can't be read.
-        """
-        file, position, length = source(self.hashed)
-        wanted = min(length, until - self.hashed, HASH_BYTES)
-        count = os.preadv(file, [self._buffer[:wanted]], position)
-        if not count:
-            raise OSError("a file is shorter than it was")
-        self._sha256.update(self._buffer[:count])
-        self.hashed += count
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)

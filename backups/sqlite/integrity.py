@@ -19,22 +19,24 @@ import os
 import re
 import sqlite3
 import sys
+import time
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.meanwhile import tell_settled
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.verdict import Question, Verdict
 
-UNREAD = (  # of the disk, and not of what is in the file
-    sqlite3.SQLITE_IOERR_READ,
-    sqlite3.SQLITE_IOERR_FSTAT,
-    sqlite3.SQLITE_IOERR_CORRUPTFS,
-    sqlite3.SQLITE_CANTOPEN,
+UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
+OF_THE_FILE = (  # although they are SQLITE_IOERR: our limits on memory and length, and a cut-off
+    sqlite3.SQLITE_IOERR_NOMEM,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
 )
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_LETTERS = 300  # of one finding, which may quote the file
@@ -49,17 +51,33 @@ def inspect(question: Question) -> Verdict:
     """
     Check a database, tell what is in it, and clear what is to be cleared.
 
-    :raises sqlite3.Error: if SQLite can't read the file at all; it may be half cleared then.
+    Damage is believed when it is found twice. SQLite takes a page that the disk refuses for a
+    damaged one, and a disk can fail for a moment.
+
+    :raises sqlite3.Error: if SQLite can't open the file at all.
+    Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
-    verdict = Verdict(changed=use_rollback_journal(Path(question.path)))
-    sandbox = Sandbox(Path(question.path), seconds=question.seconds)
+    deadline = time.monotonic() + question.seconds
+    changed = use_rollback_journal(Path(question.path))
+    verdict = _look(question, question.seconds, changed=changed)
+    if verdict.damage and not (verdict.unread or verdict.is_late or verdict.intruder):
+        again = _look(question, deadline - time.monotonic(), changed=verdict.changed)
+        if again.unread or not again.damage:
+            again.cleared += verdict.cleared
+            return again
+    return verdict
+
+
+def _look(question: Question, seconds: float, *, changed: bool) -> Verdict:
+    verdict = Verdict(changed=changed)
+    sandbox = Sandbox(Path(question.path), seconds=seconds)
     try:
         _inspect(sandbox, question, verdict)
     except sqlite3.Error as error:
         verdict.is_late = sandbox.is_late
         verdict.intruder = sandbox.intruder
         verdict.damage = [_sentence(f"SQLite can't read it: {error}")]
-        if getattr(error, "sqlite_errorcode", 0) in UNREAD:
+        if _is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
             verdict.unread = _sentence(error)
     finally:
         sandbox.close()
@@ -71,7 +89,9 @@ def _inspect(sandbox: Sandbox, question: Question, verdict: Verdict) -> None:
     schema = read_schema(connection)
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    verdict.damage = _damage(sandbox, question.functions) or _schema_damage(sandbox, schema)
+    tell_settled(question.settled, changed=verdict.changed)
+    check = "quick_check" if question.is_ours else "integrity_check"
+    verdict.damage = _damage(sandbox, question.functions, check) or _schema_damage(sandbox, schema)
     if verdict.damage:
         verdict.unread = _unread(verdict.damage)
         return
@@ -93,28 +113,33 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _damage(sandbox: Sandbox, functions: str) -> list[str]:
+def _damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
     """A schema may use SQL functions of the site: they are brought only where they are needed."""
     try:
-        return _integrity(sandbox.connection)
+        return _integrity(sandbox.connection, check)
     except sqlite3.OperationalError as error:
         if not functions or not any(words in str(error) for words in NO_FUNCTION):
             raise
     sandbox.bring_functions(functions)
-    return _integrity(sandbox.connection)
+    return _integrity(sandbox.connection, check)
 
 
-def _integrity(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute(f"PRAGMA integrity_check({MOST_FINDINGS})").fetchall()
+def _integrity(connection: sqlite3.Connection, check: str) -> list[str]:
+    rows = connection.execute(f"PRAGMA {check}({MOST_FINDINGS})").fetchall()
     return [] if rows == [("ok",)] else [_sentence(finding) for (finding,) in rows]
 
 
 def _unread(damage: list[str]) -> str:
     """The finding that is of the disk, if there is one: integrity_check goes on after it."""
     for finding in damage:
-        if (match := re.search(r"error code=(\d+)", finding)) and int(match[1]) in UNREAD:
-            return finding
+        if (match := re.search(r"error code=(\d+)", finding)) and _is_of_the_disk(int(match[1])):
+            return f"disk I/O error ({finding})"
     return ""
+
+
+def _is_of_the_disk(code: int) -> bool:
+    """Whether an extended result code is of the disk, and not of what is in the file."""
+    return code & 0xFF in UNREAD and code not in OF_THE_FILE
 
 
 def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
@@ -190,7 +215,7 @@ def _answer(question: Question) -> str:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
         answer = json.dumps(asdict(inspect(question)))
     except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
-        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) in UNREAD:
+        if isinstance(error, OSError) or _is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
             reason = error.strerror if isinstance(error, OSError) else error
             return json.dumps(asdict(Verdict(unread=_sentence(reason))))
         return _refusal(str(error) or "it takes too much memory")

@@ -108,8 +108,8 @@ def create_page_snapshot(
     :param spool_after: how many seconds the reader has to take all of it from the database.
     :param stall_seconds: a reader that takes nothing for so long is hung up on.
     :param presence: the descriptor that holds the presence lock, which the process holds too.
-    :raises PagesNotPossibleError: not for this database; nothing has happened.
-    :raises SnapshotFailedError: SQLite can't read the database.
+    :raises PagesNotPossibleError: not for this database, or not now; nothing has happened.
+    :raises SnapshotFailedError: the database is damaged, or none.
     """
     if sys.platform != "linux":
         raise PagesNotPossibleError(f"the system is {sys.platform}")
@@ -159,7 +159,7 @@ def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> int:
     verdict, _, text = answer.decode().strip().partition(" ")
     if verdict == "impossible":
         raise PagesNotPossibleError(text)
-    if verdict == "failed":
+    if verdict == "damaged":
         raise SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {text}.")
     return int(text)
 

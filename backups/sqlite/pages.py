@@ -57,12 +57,16 @@ class Pages:
         :param uri: of the database, for SQLite.
         :param path: of its real file.
         :raises ImpossibleError: it is not in WAL mode, or its WAL index is not as we know it.
-        :raises sqlite3.Error: SQLite can't read it.
-        :raises OSError: the system can't.
+        :raises sqlite3.OperationalError: SQLite can't use it now, e.g. it is locked exclusively.
+        :raises sqlite3.DatabaseError: it is damaged, or no database.
+        :raises OSError: a file can't be opened or read.
         """
         self._uri = uri
         self._reader = _connect(uri, timeout=BUSY_SECONDS)
-        self._look()
+        # This is the first look into the file: now the sidecars are there, and will stay.
+        (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":
+            raise ImpossibleError(f"its journal mode is {mode}")
         self._main, self._wal, self._index = (
             os.open(path + end, os.O_RDONLY | os.O_CLOEXEC) for end in ("", "-wal", "-shm")
         )
@@ -106,17 +110,6 @@ class Pages:
         self._reader.close()
 
     # The moment
-
-    def _look(self) -> None:
-        """Look into the file for the first time: then the sidecars are there, and will stay."""
-        try:
-            (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # locking_mode=EXCLUSIVE
-                raise ImpossibleError(str(error)) from error
-            raise
-        if mode != "wal":
-            raise ImpossibleError(f"its journal mode is {mode}")
 
     def _begin(self) -> tuple[WalIndexHeader, int, bool]:
         """Begin to read. Tells the moment, how many pages, and if the main file is complete."""

@@ -55,6 +55,7 @@ ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
 # theirs. An R-tree prepares all that it could ever need, to write its own tables as well.
 ALLOWED_PRAGMAS = {
     "integrity_check",
+    "quick_check",
     "foreign_key_check",
     "table_xinfo",
     "data_version",

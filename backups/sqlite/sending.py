@@ -61,9 +61,9 @@ class Sending:
         while self._outlet.sent < self._size and self._outlet.put(self._piece):
             pass
         # The pipe is full, so there is time to load what the first byte need not wait for.
-        from backups.sqlite.digest import Digest
+        from backups.sqlite.sent_digest import SentDigest
 
-        self._digest = Digest()
+        self._digest = SentDigest()
         self._send(until=self._spool_at)
         if self._outlet.sent < self._size:
             self._spool()
@@ -145,11 +145,11 @@ def main(uri: str, database: str, spool_after: float, stall_seconds: float) -> N
 def _open(uri: str, database: str) -> Pages:
     try:
         pages = Pages(uri, database)
-    except (ImpossibleError, UnknownIndexError) as error:
+    except (ImpossibleError, UnknownIndexError, sqlite3.OperationalError, OSError) as error:
         _answer("impossible", str(error))
         raise SystemExit(1) from error
-    except (sqlite3.Error, OSError) as error:
-        _answer("failed", str(error))
+    except sqlite3.DatabaseError as error:
+        _answer("damaged", str(error))
         raise SystemExit(1) from error
     _answer("pages", str(pages.size))
     return pages

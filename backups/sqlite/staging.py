@@ -14,7 +14,6 @@ without one. See manifest.py for why a crash between the two can't mix them.
 """
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -28,10 +27,12 @@ from backups.exceptions import (
     SnapshotTooLargeError,
     StoreFolderError,
 )
+from backups.sqlite.digest import Digest
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
 from backups.sqlite.release import Release
+from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot
 
@@ -67,14 +68,16 @@ def stage(
                 seconds=check_seconds,
                 release=release,
                 historic=live.migrations,
+                sha256=sha256,
                 clear=release.session_tables(),
                 account=account,
+                is_ours=was_sent(paths, sha256=sha256, size=size),
             )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings = () if undoes else release.check_programs(contents.programs, live)
             manifest = Manifest(
                 size=os.fstat(incoming.descriptor).st_size,
-                sha256=files.sha256(incoming.path) if contents.changed else sha256,
+                sha256=contents.sha256,
                 snapshot_size=size,
                 snapshot_sha256=sha256,
                 staged_at=datetime.now(UTC),
@@ -216,17 +219,18 @@ def _receive(
     incoming: Temporary, chunks: Iterable[bytes], paths: StorePaths, max_bytes: int
 ) -> tuple[int, str]:
     """Write the chunks, hashing them as they pass. Returns their length and SHA-256."""
-    size, digest = 0, hashlib.sha256()
-    for chunk in chunks:
-        size += len(chunk)
-        if size > max_bytes:
-            raise _too_large(None, max_bytes)
-        digest.update(chunk)
-        try:
-            files.write_all(incoming.descriptor, chunk)
-        except OSError as error:
-            raise _explain(error, paths, size) from error
-    return size, digest.hexdigest()
+    size = 0
+    with Digest() as digest:
+        for chunk in chunks:
+            size += len(chunk)
+            if size > max_bytes:
+                raise _too_large(None, max_bytes)
+            digest.update(chunk)
+            try:
+                files.write_all(incoming.descriptor, chunk)
+            except OSError as error:
+                raise _explain(error, paths, size) from error
+        return size, digest.hexdigest()
 
 
 def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:

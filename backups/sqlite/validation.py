@@ -3,9 +3,10 @@
 import json
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from backups import files
 from backups.child import last_line, run_module
 from backups.exceptions import (
     BrokenReferencesError,
@@ -16,6 +17,7 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.sqlite.header import check_header
+from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.release import Release
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
@@ -30,6 +32,7 @@ class Contents:
     programs: tuple[Program, ...]  # its triggers, views and virtual tables
     cleared: int  # rows that the check has removed
     changed: bool  # whether the bytes are not those that were to be checked any more
+    sha256: str  # of the bytes as they are now, as 64 hex digits
     account_is_missing: bool
 
 
@@ -40,8 +43,10 @@ def check_snapshot(
     seconds: float,
     release: Release,
     historic: Collection[str],
+    sha256: str | None = None,
     clear: Collection[str] = (),
     account: str | None = None,
+    is_ours: bool = False,
 ) -> Contents:
     """
     Check an untrusted file of our own, and say what is in it.
@@ -57,10 +62,14 @@ def check_snapshot(
     :param descriptor: the open file; ``path`` is its name, for the child.
     :param seconds: wall clock time that SQLite's checks may take.
     :param historic: migrations that count as known, because the live database has them.
+    :param sha256: of the file as it is before, if that is known.
     :param clear: tables whose rows are to be removed, as far as they are there.
     :param account: a name to look for among the accounts.
+    :param is_ours: it is a snapshot that this site has sent, byte for byte: ``quick_check`` takes
+        the place of ``integrity_check``, and does not compare the indexes with their tables.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
     :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
+    :raises OSError: it can't be synced or hashed.
     """
     question = Question(
         str(path),
@@ -68,16 +77,31 @@ def check_snapshot(
         clear=tuple(clear),
         account=None if account is None else (*release.account_column(), account),
         functions=release.functions(),
+        is_ours=is_ours,
     )
-    contents = _read_whole(descriptor, question, release)
+    contents = _read_whole(descriptor, question, release, sha256)
     release.check_known(contents.migrations, historic)
     release.check_tables(contents.migrations, contents.tables)
     return contents
 
 
-def _read_whole(descriptor: int, question: Question, release: Release) -> Contents:
+def _read_whole(
+    descriptor: int, question: Question, release: Release, known: str | None
+) -> Contents:
     check_header(descriptor)
-    verdict = _ask_child(question)
+    with synced_and_hashed(descriptor, Path(question.path), is_known=known is not None) as (
+        settled,
+        hashed,
+    ):
+        verdict = _ask_child(replace(question, settled=settled))
+    _raise_findings(verdict, question)
+    check_header(descriptor)  # once more, for what was changed
+    _check_origin(verdict, release)
+    sha256 = hashed.result() or (None if verdict.changed else known)
+    return _describe(verdict, sha256 or files.sha256(Path(question.path)))
+
+
+def _raise_findings(verdict: Verdict, question: Question) -> None:
     if verdict.is_late:
         raise _too_late(question.seconds)
     if verdict.intruder:
@@ -95,11 +119,9 @@ def _read_whole(descriptor: int, question: Question, release: Release) -> Conten
         raise BrokenReferencesError(
             f"The file fails SQLite's foreign key check: {_list(verdict.broken_references)}."
         )
-    check_header(descriptor)  # once more, for what was changed
-    return _describe(verdict, release)
 
 
-def _describe(verdict: Verdict, release: Release) -> Contents:
+def _check_origin(verdict: Verdict, release: Release) -> None:
     if verdict.migrations_lack:
         lacking = verdict.migrations_lack[0]
         raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, release)
@@ -107,12 +129,16 @@ def _describe(verdict: Verdict, release: Release) -> Contents:
         raise _foreign("its table django_migrations is empty", verdict, release)
     if verdict.migrations is None:
         raise _foreign("it has no table django_migrations", verdict, release)
+
+
+def _describe(verdict: Verdict, sha256: str) -> Contents:
     return Contents(
-        migrations=tuple(verdict.migrations),
+        migrations=tuple(verdict.migrations or ()),
         tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
         programs=tuple(Program(*words) for words in verdict.programs),
         cleared=verdict.cleared,
         changed=verdict.changed,
+        sha256=sha256,
         account_is_missing=verdict.account_is_missing,
     )
 
@@ -129,7 +155,10 @@ def _ask_child(question: Question) -> Verdict:
     """Run the checks in a child, whose word on stdout counts and not its exit code."""
     try:
         child = run_module(
-            "backups.sqlite.integrity", json.dumps(asdict(question)), seconds=question.seconds
+            "backups.sqlite.integrity",
+            json.dumps(asdict(question)),
+            seconds=question.seconds,
+            inherit=(question.settled,),
         )
     except subprocess.TimeoutExpired:
         raise _too_late(question.seconds) from None

@@ -12,6 +12,8 @@ class Question:
     clear: tuple[str, ...] = ()  # tables whose rows are to be removed, those that refer first
     account: tuple[str, str, str] | None = None  # table, column, value: is there such a row?
     functions: str = ""  # the module whose register(connection) gives the site's SQL functions
+    is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
+    settled: int = -1  # a pipe on which to say that the file is as it will stay
 
 
 @dataclass

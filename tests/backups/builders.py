@@ -89,6 +89,22 @@ def large(path: Path, *names: str, rows: int = 20_000) -> Path:
     return path
 
 
+def unindexed(path: Path) -> Path:
+    """A database with an index that lacks rows: ``quick_check`` does not see it."""
+    healthy(path, "row")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE INDEX some_names ON owners (name) WHERE name = 'nobody'")
+        connection.execute("INSERT INTO owners (name) VALUES ('somebody')")
+        connection.commit()
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX some_names ON owners (name)'"
+            " WHERE name = 'some_names'"
+        )
+        connection.commit()
+    return path
+
+
 def with_sessions(path: Path, *keys: str) -> Path:
     """A database in which somebody is logged in."""
     healthy(path, "row")

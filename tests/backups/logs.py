@@ -124,12 +124,11 @@ def larger_than_the_database(path: Path, connection: sqlite3.Connection) -> None
     assert path.with_name(path.name + "-wal").stat().st_size > 3 * path.stat().st_size
 
 
-def never_written(path: Path, connection: sqlite3.Connection) -> None:
-    """The database ends with free pages that are in no file."""
+def freed(path: Path, connection: sqlite3.Connection) -> None:
+    """The database has become larger, and the pages at its end are free again."""
     connection.execute("BEGIN")
-    add_in_transaction = [(960,)] * 300
     connection.execute("CREATE TABLE passing (content)")
-    connection.executemany("INSERT INTO passing VALUES (randomblob(?))", add_in_transaction)
+    connection.executemany("INSERT INTO passing VALUES (randomblob(?))", [(960,)] * 300)
     connection.execute("DROP TABLE passing")
     connection.execute("COMMIT")
 
@@ -146,6 +145,6 @@ STATES: dict[str, Log] = {
         uncommitted,
         shrunk,
         larger_than_the_database,
-        never_written,
+        freed,
     )
 }

@@ -84,11 +84,37 @@ def test_file_that_is_gone_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFi
     assert (verdict.unread, verdict.damage) == ("No such file or directory", [])
 
 
-@pytest.mark.parametrize("code", [266, 8458])
+@pytest.mark.parametrize("code", [10, 266, 8458])
 def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
     with mock.patch.object(integrity, "_integrity", return_value=[finding]):
-        assert inspect(Question(str(path), 60.0)).unread == finding
-    with mock.patch.object(integrity, "_integrity", return_value=["Tree 2: error code=11"]):
-        assert inspect(Question(str(path), 60.0)).unread == ""
+        assert inspect(Question(str(path), 60.0)).unread == f"disk I/O error ({finding})"
+
+
+@pytest.mark.parametrize("code", [11, 522, 3082], ids=["corrupt", "short read", "no memory"])
+def test_page_that_is_bad_itself_is_damage(code: int, tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    finding = f"Tree 2 page 5: unable to get the page. error code={code}"
+    with mock.patch.object(integrity, "_integrity", return_value=[finding]):
+        verdict = inspect(Question(str(path), 60.0))
+    assert (verdict.unread, verdict.damage) == ("", [finding])
+
+
+MALFORMED = sqlite3.DatabaseError("database disk image is malformed")
+
+
+@pytest.mark.parametrize("first", [["failed to get page 7"], MALFORMED], ids=["finding", "error"])
+def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path: Path) -> None:
+    path = builders.with_sessions(tmp_path / "x.db", "one", "two")
+    with mock.patch.object(integrity, "_integrity", side_effect=[first, []]):
+        verdict = inspect(Question(str(path), 60.0, clear=("sessions",)))
+    assert (verdict.damage, verdict.unread) == ([], "")
+    assert (verdict.cleared, verdict.changed) == (2, True), "the first look did that"
+    assert verdict.migrations == list(builders.MIGRATIONS)
+
+
+def test_damage_that_is_found_again_is_told_as_it_was_found_first(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with mock.patch.object(integrity, "_integrity", side_effect=[["one"], ["other"]]):
+        assert inspect(Question(str(path), 60.0)).damage == ["one"]

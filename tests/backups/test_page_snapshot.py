@@ -1,13 +1,15 @@
 """Snapshots of a WAL database by its own pages."""
 
+import fcntl
 import hashlib
 import os
 import resource
 import signal
 import sqlite3
 import sys
+import termios
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from unittest import mock
@@ -31,6 +33,7 @@ from tests.backups.waiting import until
 
 LONG = 60.0  # seconds; no test waits for so long
 VERSIONS = slice(18, 20)
+LOCK_BYTES = 1024**3  # where SQLite's locks are
 
 
 @pytest.fixture
@@ -77,6 +80,13 @@ def pid_of(snapshot: PageSnapshot) -> int:
     return snapshot._process.pid
 
 
+def unread_bytes(snapshot: PageSnapshot) -> int:
+    """How many are in the pipe."""
+    assert snapshot._process.stdout is not None
+    unread = fcntl.ioctl(snapshot._process.stdout, termios.FIONREAD, bytes(4))
+    return int.from_bytes(unread, sys.byteorder)
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or a zombie of somebody who is."""
     try:
@@ -87,8 +97,11 @@ def has_ended(pid: int) -> bool:
 
 def open_files(pid: int) -> list[str]:
     """What a process has open."""
-    folder = Path(f"/proc/{pid}/fd")
-    return [str(link.readlink()) for link in folder.iterdir()]
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(link.readlink()))
+    return found
 
 
 def check_whole(content: bytes, tmp_path: Path) -> list[tuple[object, ...]]:
@@ -135,13 +148,38 @@ def test_snapshot_keeps_the_format(
                 assert taken.execute(pragma).fetchone() == connection.execute(pragma).fetchone()
 
 
-def test_never_written_pages_are_in_no_file_and_are_zeros(database: Path) -> None:
-    """Or the state of that name would not be what it says."""
-    with logs.database(database) as connection:
-        logs.never_written(database, connection)
-        size = connection.execute("PRAGMA page_count").fetchone()[0] * 4096
-        assert database.stat().st_size < size
-        assert read(take(database)).endswith(bytes(4096))
+def test_page_of_the_lock_bytes_is_in_no_file_and_is_zeros(database: Path) -> None:
+    """
+    SQLite never writes the page at 1 GiB; a database that has just grown past it has that page
+    neither in its main file nor in its WAL: https://www.sqlite.org/fileformat2.html#lockbyte
+    """
+    with logs.database(database, page_size=65536):
+        pass
+    before = LOCK_BYTES // 65536
+    with database.open("r+b") as content:  # a gibibyte of pages that nobody uses
+        content.truncate(LOCK_BYTES)
+        content.seek(28)
+        content.write(before.to_bytes(4, "big"))
+    with closing(logs.connect(database)) as connection:
+        logs.add(connection, 300)
+        assert database.stat().st_size == LOCK_BYTES
+        with take(database) as snapshot:
+            assert snapshot.size > LOCK_BYTES + 2 * 65536
+            end = read_end(snapshot, LOCK_BYTES)
+        assert end[:65536] == bytes(65536)
+        logs.checkpoint(connection, "TRUNCATE")
+    with database.open("rb") as content:
+        content.seek(LOCK_BYTES)
+        assert end == content.read()
+
+
+def read_end(snapshot: Snapshot, start: int) -> bytes:
+    """All but the first bytes."""
+    end, offset = b"", 0
+    for chunk in snapshot:
+        end += chunk[max(0, start - offset) :]
+        offset += len(chunk)
+    return end
 
 
 def test_closed_database_is_opened_and_closed_again(database: Path, tmp_path: Path) -> None:
@@ -167,8 +205,9 @@ def test_header_without_a_page_count_gets_one(database: Path, tmp_path: Path) ->
     with logs.database(database):
         pass
     with database.open("r+b") as content:
-        content.seek(28)
-        content.write(bytes(4))
+        for position in (28, 92):
+            content.seek(position)
+            content.write(bytes(4))
     snapshot = read(take(database))
     assert int.from_bytes(snapshot[28:32], "big") * 4096 == len(snapshot)
     assert snapshot[24:28] == snapshot[92:96]
@@ -241,7 +280,7 @@ def test_readers_in_every_slot_do_not_matter(database: Path) -> None:
 
 
 def is_log_free(connection: sqlite3.Connection) -> bool:
-    """Whether nobody reads any more what a new beginning of the WAL would overwrite."""
+    """Whether nobody reads any more what is in the WAL, if there is anything in it."""
     busy, _, _ = logs.checkpoint(connection, "TRUNCATE")
     return not busy
 
@@ -268,7 +307,7 @@ def test_reader_that_becomes_slow_keeps_what_it_was_lent(database: Path) -> None
     with logs.database(database, kilobytes=24_000) as connection:
         before = expected(database)
         connection.execute("PRAGMA busy_timeout=0")
-        with take(database, spool_after=0.5) as snapshot:
+        with take(database, spool_after=3.0) as snapshot:  # to read 16 MB takes far less
             chunks = iter(snapshot)
             content = b""
             while len(content) < 16 * CHUNK_BYTES:
@@ -289,8 +328,9 @@ def test_reader_that_becomes_slow_keeps_what_it_was_lent(database: Path) -> None
 def spooled_bytes(pid: int) -> int:
     """How long the spool of a process is."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        if ".spool-" in str(link.readlink()):
-            return link.stat().st_size
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if ".spool-" in str(link.readlink()):
+                return link.stat().st_size
     return 0
 
 
@@ -375,12 +415,15 @@ def test_reader_that_goes_away_ends_the_process_and_is_not_recorded(database: Pa
 
 
 def test_reader_that_goes_away_before_the_last_chunk_is_not_recorded(database: Path) -> None:
-    """Everything is in the pipe then."""
-    with logs.database(database):
+    """Everything is in the pipe then, and hashed."""
+    with logs.database(database) as connection:
+        logs.hot(database, connection)
         with take(database) as snapshot:
-            pass
+            until(lambda: is_log_free(connection))
         assert snapshot._process.returncode is not None
+        logs.hot(database, connection)
         with take(database) as snapshot:
+            until(lambda: is_log_free(connection))
             assert len(next(iter(snapshot))) == snapshot.size
         assert snapshot._process.returncode is not None
         assert not StorePaths.of(database).sent.exists()
@@ -413,6 +456,7 @@ def test_process_that_is_killed_in_the_middle_fails_the_reading(database: Path) 
 def test_process_that_is_killed_at_the_end_fails_the_reading(database: Path) -> None:
     """All bytes are in the pipe, but since then nobody has kept the pages as they were."""
     with logs.database(database), take(database) as snapshot:
+        until(lambda: unread_bytes(snapshot) == snapshot.size)
         os.kill(pid_of(snapshot), signal.SIGKILL)
         until(lambda: has_ended(pid_of(snapshot)))
         with pytest.raises(SnapshotFailedError, match="broke off"):
@@ -438,6 +482,7 @@ def test_snapshot_that_was_read_to_its_end_is_recorded(database: Path) -> None:
 @pytest.mark.parametrize("spool_after", [0.0, 0.05])
 def test_spooled_snapshot_is_recorded_too(spool_after: float, database: Path) -> None:
     with logs.database(database, kilobytes=12_000) as connection:
+        logs.hot(database, connection)
         connection.execute("PRAGMA busy_timeout=0")
         with take(database, spool_after=spool_after) as snapshot:
             chunks = iter(snapshot)
@@ -526,19 +571,24 @@ def test_process_that_can_not_be_started_is_not_possible(database: Path) -> None
         take(database)
 
 
-@pytest.mark.parametrize("damage", [builders.empty, builders.text, builders.bad_schema])
-def test_database_that_sqlite_can_not_read_fails(
-    damage: Callable[[Path], Path], database: Path
-) -> None:
-    with logs.database(database):
-        pass
-    database.unlink()
+@pytest.mark.parametrize("damage", [builders.text, builders.bad_schema])
+def test_damaged_database_fails(damage: Callable[[Path], Path], database: Path) -> None:
     damage(database)
-    with pytest.raises((SnapshotFailedError, PagesNotPossibleError)):
+    if damage is builders.bad_schema:
+        with database.open("r+b") as content:
+            content.seek(VERSIONS.start)
+            content.write(b"\2\2")
+    with pytest.raises(SnapshotFailedError, match=r"malformed|not a database"):
         take(database)
 
 
-def test_missing_database_fails_and_is_not_created(database: Path) -> None:
-    with pytest.raises(SnapshotFailedError, match="unable to open"):
+def test_empty_database_is_not_possible(database: Path) -> None:
+    builders.empty(database)
+    with pytest.raises(PagesNotPossibleError, match="its journal mode is delete"):
+        take(database)
+
+
+def test_missing_database_is_not_possible_and_not_created(database: Path) -> None:
+    with pytest.raises(PagesNotPossibleError, match="unable to open"):
         take(database)
     assert list(database.parent.iterdir()) == []

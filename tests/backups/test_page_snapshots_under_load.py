@@ -14,6 +14,7 @@ import select
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -53,6 +54,11 @@ class Counts:
     def acknowledged(self) -> list[int]:
         """The newest of each writer that is committed."""
         return list(self._memory[WRITERS:])
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many more transactions have begun to be committed."""
+        goal = sum(self.begun) + number
+        until(lambda: sum(self.begun) >= goal)
 
 
 def connect(database: Path) -> sqlite3.Connection:
@@ -177,12 +183,9 @@ def check(snapshot: Path, before: list[int], after: list[int]) -> None:
 def test_every_snapshot_is_one_state_between_two_commits(snapshots: int, tmp_path: Path) -> None:
     database, counts = tmp_path / "tasks.db", Counts()
     create(database)
-    writers = [
-        lambda writer=writer: write(database, writer, counts)
-        for writer in range(WRITERS)
-    ]
+    writers = [partial(write, database, writer, counts) for writer in range(WRITERS)]
     chance = random.Random(SEED)
-    with processes(*writers, lambda: meddle(database)):
+    with processes(*writers, partial(meddle, database)):
         until(lambda: all(counts.acknowledged))
         for _ in range(snapshots):
             before = counts.acknowledged
@@ -196,6 +199,5 @@ def test_every_snapshot_is_one_state_between_two_commits(snapshots: int, tmp_pat
                 with (tmp_path / "taken.db").open("wb") as taken:
                     for chunk in snapshot:
                         taken.write(chunk)
-                        goal = sum(counts.begun) + chance.choice([0, 0, 0, 0, 1, 20])
-                        until(lambda goal=goal: sum(counts.begun) >= goal)
+                        counts.wait_for(chance.choice([0, 0, 0, 0, 1, 20]))
             check(tmp_path / "taken.db", before, after)

@@ -18,6 +18,7 @@ import pytest
 from backups import exceptions, files
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.sent import record_sent
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
 from tests.backups.stores import Store, chunks, new_snapshot, new_store
@@ -341,6 +342,32 @@ def test_account_that_is_not_in_the_snapshot_is_a_warning_that_stays(
     assert "The account ann is not in the snapshot" in pending.warnings[0]
     assert store.real.get_status().pending == pending
     assert store.stage(snapshot).warnings == ()
+
+
+def test_snapshot_that_was_sent_gets_the_quick_check_only(store: Store, tmp_path: Path) -> None:
+    snapshot = builders.unindexed(tmp_path / "snapshot.db")
+    sha256, size = files.sha256(snapshot), snapshot.stat().st_size
+    for known_size in (None, size + 1, size):
+        if known_size:
+            record_sent(store.paths, sha256=sha256, size=known_size)
+        if known_size == size:
+            assert store.stage(snapshot).sha256 == sha256
+        else:
+            with pytest.raises(exceptions.DamagedSnapshotError, match="missing from index"):
+                store.stage(snapshot)
+    check_pair(store)
+
+
+@pytest.mark.parametrize("build", BAD, ids=lambda build: build.__name__)
+def test_snapshot_that_was_sent_is_still_checked(
+    build: Callable[[Path], Path], store: Store, tmp_path: Path
+) -> None:
+    """The list is no proof: the code may be of another release, or the database damaged."""
+    snapshot = build(tmp_path / "snapshot.db")
+    record_sent(store.paths, sha256=files.sha256(snapshot), size=snapshot.stat().st_size)
+    error, message = BAD[build]
+    with pytest.raises(error, match=message):
+        store.stage(snapshot)
 
 
 def test_program_that_the_live_database_has_not_leaves_nothing_behind(

@@ -10,7 +10,7 @@ SECONDS = 20.0  # plenty for a slow machine
 PAUSE = 0.002  # short beside what is waited for
 
 
-def until(condition: Callable[[], T]) -> T:
+def until(condition: Callable[[], T | None]) -> T:
     """Ask again and again; the first answer that is true is returned."""
     end = time.monotonic() + SECONDS
     while not (answer := condition()):

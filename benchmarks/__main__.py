@@ -1,0 +1,103 @@
+"""
+``python -m benchmarks``: build the stores, measure, print the tables, and write them to a file.
+
+``--size`` is of the store that everything is compared on, in MB; a fifth and the fourfold of it
+show how things grow.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.downloads import COMPACT, PAGES, STATIC, Result, measure_downloads
+from benchmarks.machine import describe
+from benchmarks.starts import Starts, measure_starts
+from benchmarks.stores import CHECKOUT, build_store
+from benchmarks.tables import downloads_table, growth_table, uploads_table
+from benchmarks.uploads import measure_uploads
+
+MEGABYTE = 10**6
+GROWTH = (0.2, 1, 4)
+GROWN = (STATIC, PAGES, COMPACT)  # what the table of growth tells of
+NOTES = """\
+Medians of {rounds} rounds, in each of which every candidate was run in turn; of memory and of the
+slowest write the highest. Speed is of the database's bytes, compressed or not. Memory is anonymous
+memory above idle, of all processes of the server, and of the client; of a command it is all that
+it has. The writer commits one transaction after another, without a pause, on the same cores: each
+candidate is run alone for its time, and once more beside the writer."""
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    options = _options()
+    sizes = [round(options.size * MEGABYTE * part) for part in options.growth]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    lines = ["# What the benchmark measured", "", *describe(options.dbbackup), ""]
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
+    try:
+        lines += _measure(folder, options.size * MEGABYTE, sizes, options)
+    finally:
+        shutil.rmtree(folder)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    options.results.write_text(text)
+
+
+def _measure(
+    folder: Path, size: int, sizes: Sequence[int], options: argparse.Namespace
+) -> list[str]:
+    downloads: dict[int, Sequence[Result]] = {}
+    uploads: dict[int, Sequence[Result]] = {}
+    starts: dict[int, Starts] = {}
+    for each in sorted({size, *sizes}):
+        _say(f"a store of {each / MEGABYTE:,.0f} MB is built")
+        store = build_store(folder / str(each) / "data", each)
+        rounds = options.rounds if each <= size else min(options.rounds, options.rounds_large)
+        _say(f"copies of it are made, {rounds} rounds")
+        downloads[each] = measure_downloads(
+            store, rounds=rounds, dbbackup=options.dbbackup, only=() if each == size else GROWN
+        )
+        _say("it is uploaded")
+        uploads[each] = measure_uploads(store, rounds=rounds)
+        _say("it is applied at a start")
+        starts[each] = measure_starts(store, rounds=rounds)
+        shutil.rmtree(folder / str(each))
+    return [
+        NOTES.format(rounds=_rounds(options)),
+        *("", f"## {size / MEGABYTE:,.0f} MB", ""),
+        *(*downloads_table(downloads[size], size), ""),
+        *(*uploads_table(uploads[size], size), "", "## Growth", ""),
+        *growth_table(downloads, uploads, starts),
+    ]
+
+
+def _rounds(options: argparse.Namespace) -> str:
+    if options.rounds_large >= options.rounds:
+        return str(options.rounds)
+    return f"{options.rounds} ({options.rounds_large} of the largest store)"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--size", type=int, default=500, help="MB (default: 500)")
+    parser.add_argument("--growth", type=float, nargs="*", default=GROWTH, help="parts of that")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds-large", type=int, default=3, help="of stores above --size")
+    parser.add_argument("--folder", type=Path, default=CHECKOUT / "data", help="on which disk")
+    parser.add_argument("--dbbackup", type=Path, help="a Python that has requirements-bench.txt")
+    parser.add_argument("--results", type=Path, default=CHECKOUT / "benchmarks/results.md")
+    options = parser.parse_args()
+    options.folder = options.folder.absolute()
+    options.dbbackup = options.dbbackup and options.dbbackup.absolute()
+    return options
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
