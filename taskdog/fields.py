@@ -8,6 +8,7 @@ import datetime
 import math
 from typing import Any, ClassVar
 
+from django.db import models
 from rest_framework import serializers
 
 MAX_INTEGER = 2**63 - 1  # the largest that SQLite stores
@@ -81,3 +82,10 @@ class LocalDateTimeField(serializers.DateTimeField):
         if value.tzinfo is not None:
             self.fail("offset")
         return value
+
+
+# For serializers of models: their times are local ones, also in the description of the API.
+MODEL_FIELDS = {
+    **serializers.ModelSerializer.serializer_field_mapping,
+    models.DateTimeField: LocalDateTimeField,
+}

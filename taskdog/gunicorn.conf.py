@@ -36,6 +36,7 @@ preload_app = True
 # while the threads serve, so a transfer of ten minutes is not cut off by it.
 timeout = 30
 graceful_timeout = 30  # seconds that a stop leaves to the requests under way
+limit_request_line = 8190  # bytes, gunicorn's most: by-ids names each task in the URL
 keepalive = 5  # seconds that an idle connection is kept for its client's next request
 
 control_socket_disable = True  # it would put a file outside the data folder

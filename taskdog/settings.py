@@ -7,7 +7,7 @@ the data folder. Nothing here is secret.
 
 from pathlib import Path
 
-from taskdog import data_folder, environment, logs
+from taskdog import __version__, data_folder, environment, logs
 from taskdog.local_zone import local_zone
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -86,6 +86,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",  # the files of the page at /api/v1/docs
     "taskdog",
     "taskdog.tasks",
     "taskdog.audit",
@@ -130,9 +132,39 @@ REST_FRAMEWORK = {
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_SCHEMA_CLASS": "taskdog.schema.endpoints.EndpointSchema",
     "DEFAULT_METADATA_CLASS": "taskdog.metadata.EndpointMetadata",
     "EXCEPTION_HANDLER": "taskdog.errors.answer_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "taskdog",
+    "VERSION": __version__,
+    "DESCRIPTION": (
+        "Tasks, their audit log, and backups of it all. Times of tasks are local, without an "
+        "offset. A method that an endpoint does not have is a 405, a type that it does not speak "
+        "a 406; both have `detail`."
+    ),
+    "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, so that answers can be checked
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "TaskStatus": "taskdog.tasks.models.TaskStatus",
+        "RestoreState": ["pending", "nothing"],
+        "PendingState": ["pending"],
+        "AppliedState": ["applied"],
+        "DiscardedState": ["discarded"],
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "taskdog.schema.site.add_plain_views",
+    ],
+    # From our own server, under gunicorn by WhiteNoise: a site may be without the internet.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 # Time and words: local times without an offset, on the wire and in the store -------------------

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from taskdog import views
+from taskdog.schema.views import SchemaView, SwaggerView
 
 urlpatterns = [
     path("", views.root, name="root"),
@@ -10,6 +11,8 @@ urlpatterns = [
     path("api/v1/", include("taskdog.tasks.urls")),
     path("api/v1/", include("taskdog.audit.urls")),
     path("api/v1/", include("backups.urls")),
+    path("api/v1/schema", SchemaView.as_view(), name="schema"),
+    path("api/v1/docs", SwaggerView.as_view(), name="docs"),
     path("api-auth/", include("rest_framework.urls")),  # staff log in to the browsable API
 ]
 

@@ -9,6 +9,8 @@ from django.urls import reverse
 
 from backups import conf, views
 from backups.sqlite import paths
+from taskdog.audit import urls as audit_urls
+from taskdog.tasks import urls as task_urls
 from tests.processes import CHECKOUT, run_manage
 
 README = (CHECKOUT / "README.md").read_text()
@@ -44,6 +46,21 @@ def test_no_variable_is_documented_that_nobody_reads() -> None:
 @pytest.mark.parametrize("name", ["backup", "restore", "undo", "restores"])
 def test_every_endpoint_is_documented(name: str) -> None:
     assert f"{reverse(f'backups:{name}')}`" in README
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
+        for pattern in [*task_urls.urlpatterns, *audit_urls.urlpatterns]
+    ),
+)
+def test_every_endpoint_of_the_site_is_documented(path: str) -> None:
+    first, _, verb = path.rpartition("/")
+    if first in ("tasks/{task_id}", "tasks/bulk"):  # one row names all verbs
+        assert f"`{verb}`" in README or f"/{verb}`" in README
+    else:
+        assert re.search(rf"/api/v1/{re.escape(path)}[`?]", README)
 
 
 @pytest.mark.parametrize("status", sorted({str(s) for s in views.STATUS.values()} - {"500"}))

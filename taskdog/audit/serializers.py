@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from taskdog.audit.models import AuditLog
-from taskdog.fields import MAX_INTEGER, TextField, WholeNumberField
+from taskdog.fields import MAX_INTEGER, MODEL_FIELDS, TextField, WholeNumberField
 from taskdog.moments import read_end, read_start
 
 MAX_PAGE = 10_000  # rows in one answer
@@ -13,6 +14,11 @@ MAX_PAGE = 10_000  # rows in one answer
 
 class AuditLogSerializer(serializers.ModelSerializer[AuditLog]):
     """One row."""
+
+    serializer_field_mapping = MODEL_FIELDS
+
+    old_values = serializers.DictField(read_only=True, allow_null=True)
+    new_values = serializers.DictField(read_only=True, allow_null=True)
 
     class Meta:
         model = AuditLog
@@ -29,8 +35,10 @@ class AuditLogSerializer(serializers.ModelSerializer[AuditLog]):
             "success",
             "error_message",
         )
+        read_only_fields = fields
 
 
+@extend_schema_serializer(many=False)  # the answer of a method called list is no array
 class AuditPageSerializer(serializers.Serializer[Any]):
     """A part of the log, newest first."""
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from taskdog.audit.exceptions import AuditLogNotFoundError
 from taskdog.audit.models import MAX_RESOURCE_NAME_LENGTH, AuditLog
-from taskdog.fields import MAX_INTEGER
 
 __all__ = ["MAX_RESOURCE_NAME_LENGTH", "AuditPage", "get_log", "list_logs", "record"]
 
@@ -70,10 +69,10 @@ def get_log(log_id: int) -> AuditLog:
 
     :raises AuditLogNotFoundError: if there is none with that id.
     """
-    found = AuditLog.objects.filter(pk=log_id).first() if 0 < log_id <= MAX_INTEGER else None
-    if found is None:
-        raise AuditLogNotFoundError(log_id)
-    return found
+    try:
+        return AuditLog.objects.get(pk=log_id)
+    except AuditLog.DoesNotExist as error:
+        raise AuditLogNotFoundError(log_id) from error
 
 
 def list_logs(*, filters: Mapping[str, Any], limit: int, offset: int) -> AuditPage:

@@ -7,6 +7,7 @@ from rest_framework.viewsets import GenericViewSet
 from taskdog.audit import services
 from taskdog.audit.models import AuditLog
 from taskdog.audit.serializers import AuditLogSerializer, AuditPageSerializer, AuditQuerySerializer
+from taskdog.schema.endpoints import documented
 from taskdog.validation import read_id, read_query
 
 
@@ -15,6 +16,7 @@ class AuditLogViewSet(GenericViewSet[AuditLog]):
 
     serializer_class = AuditLogSerializer
 
+    @documented(AuditPageSerializer, query=AuditQuerySerializer, errors=[400, 422])
     def list(self, request: Request) -> Response:
         """List the rows that the filters leave, newest first, a page at a time."""
         filters = read_query(request, AuditQuerySerializer)
@@ -28,6 +30,7 @@ class AuditLogViewSet(GenericViewSet[AuditLog]):
         }
         return Response(AuditPageSerializer(page).data)
 
+    @documented(AuditLogSerializer, errors=[404, 422])
     def retrieve(self, request: Request, log_id: str) -> Response:
         """Show one row."""
         log = services.get_log(read_id(log_id, name="log_id"))

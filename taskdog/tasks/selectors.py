@@ -1,20 +1,17 @@
 """Find tasks. Reads only, with as many queries for ten thousand tasks as for one."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, When
 from django.db.models.expressions import OrderBy
 
 from taskdog.exceptions import InvalidFilterError
-from taskdog.fields import MAX_INTEGER
 from taskdog.moments import end_of_day, start_of_day
+from taskdog.tasks.details import load_details
 from taskdog.tasks.exceptions import TaskNotFoundError
 from taskdog.tasks.models import (
-    DailyAllocation,
     Tag,
     Task,
     TaskDependency,
@@ -22,8 +19,6 @@ from taskdog.tasks.models import (
     TaskStatus,
     TaskTag,
 )
-
-Ids = QuerySet[Any, Any] | list[int]
 
 # By sort key: the order, and the order when reversed. What has no value comes last, or first
 # when reversed; but by priority it comes first, and the highest priority after it.
@@ -81,10 +76,8 @@ def get_task(task_id: int) -> Task:
     """
     Find one task. What hangs on it is asked for when it is looked at.
 
-    :raises TaskNotFoundError: if there is none with that id, or the id is beyond the store's range.
+    :raises TaskNotFoundError: if there is none with that id, be it beyond the store's range.
     """
-    if not 0 < task_id <= MAX_INTEGER:
-        raise TaskNotFoundError(task_id)
     try:
         return Task.objects.get(pk=task_id)
     except Task.DoesNotExist as error:
@@ -107,7 +100,7 @@ def list_tasks(
     """
     List tasks with their details.
 
-    :param status: in either case; None for every status.
+    :param status: in either case; None or empty for every status.
     :param tags: a task must have one of them; empty for every task.
     :param start: a task must have one of its ``DATES`` on this day or later, and no later than
         ``end``, which is included. Tasks without any date are left out then.
@@ -176,27 +169,12 @@ def all_tasks() -> TaskQuerySet:
     return TaskQuerySet(Task).with_notes()
 
 
-def load_details(tasks: Iterable[Task], among: "QuerySet[Task] | None" = None) -> None:
-    """
-    Set the tags, dependencies and allocations of tasks, in three queries however many.
-
-    :param among: a query that finds these tasks, for when they are too many for a list of ids.
-    """
-    tasks = list(tasks)
-    ids: Ids = among.values("pk") if among is not None else [task.pk for task in tasks]
-    tags, others, days = _tags_of(ids), _dependencies_of(ids), _allocations_of(ids)
-    for task in tasks:
-        task.tag_names = tags.get(task.pk, [])
-        task.depends_on_ids = others.get(task.pk, [])
-        task.allocated_hours = days.get(task.pk, {})
-
-
 # Tags -----------------------------------------------------------------------------------------
 
 
 def count_tags() -> list[TagCount]:
-    """Count the tasks of each tag, archived ones too. A tag that no task has is left out."""
-    counted = Tag.objects.annotate(count=Count("task_links")).filter(count__gt=0).order_by("id")
+    """Count the tasks of each tag, by name, archived ones too. Unused tags are left out."""
+    counted = Tag.objects.annotate(count=Count("task_links")).filter(count__gt=0).order_by("name")
     return [TagCount(*row) for row in counted.values_list("name", "count")]
 
 
@@ -213,7 +191,7 @@ def _matching(
     found = all_tasks()
     if not include_archived:
         found = found.filter(is_archived=False)
-    if status is not None:
+    if status:
         found = found.filter(status=_known_status(status))
     return _dated(_tagged(found, tags), start, end)
 
@@ -260,27 +238,3 @@ def _load(found: TaskQuerySet) -> list[Task]:
     tasks = list(found)
     load_details(tasks, among=found)
     return tasks
-
-
-def _tags_of(ids: Ids) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = defaultdict(list)
-    links = TaskTag.objects.filter(task__in=ids).values_list("task_id", "tag__name")
-    for task_id, name in links:
-        names[task_id].append(name)
-    return names
-
-
-def _dependencies_of(ids: Ids) -> dict[int, list[int]]:
-    others: dict[int, list[int]] = defaultdict(list)
-    links = TaskDependency.objects.filter(task__in=ids).values_list("task_id", "depends_on_id")
-    for task_id, depends_on_id in links:
-        others[task_id].append(depends_on_id)
-    return others
-
-
-def _allocations_of(ids: Ids) -> dict[int, dict[str, float]]:
-    hours: dict[int, dict[str, float]] = defaultdict(dict)
-    rows = DailyAllocation.objects.filter(task__in=ids).values_list("task_id", "date", "hours")
-    for task_id, day, share in rows:
-        hours[task_id][day.isoformat()] = share
-    return hours

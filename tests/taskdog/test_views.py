@@ -18,3 +18,8 @@ def test_health_is_open_and_asks_nothing_of_the_database(
 def test_the_root_tells_what_answers() -> None:
     response = APIClient().get("/")
     assert response.json() == {"message": "Taskdog API", "version": __version__}
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_another_method_is_not_a_matter_of_tokens(path: str) -> None:
+    assert APIClient(enforce_csrf_checks=True).post(path).status_code == 405

@@ -9,16 +9,15 @@ What is refused and why is in ``taskdog.tasks.rules``. ``client_name`` is the na
 key or the user behind the change; None if anonymous.
 """
 
+from taskdog.tasks.services.archive import archive_task, restore_task
 from taskdog.tasks.services.bulk import Change, Outcome, change_each
 from taskdog.tasks.services.dependencies import add_dependency, remove_dependency
 from taskdog.tasks.services.lifecycle import (
-    archive_task,
     cancel_task,
     complete_task,
     fix_actual_times,
     pause_task,
     reopen_task,
-    restore_task,
     start_task,
 )
 from taskdog.tasks.services.notes import delete_notes, read_notes, write_notes

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from taskdog.exceptions import TaskdogError
+from taskdog.tasks.details import load_details
 from taskdog.tasks.models import Task
-from taskdog.tasks.selectors import load_details
 
 Change = Callable[..., Task]
 

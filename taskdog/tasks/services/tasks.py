@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from taskdog.tasks import rules
 from taskdog.tasks.allocations import MAX_DAYS, spread_hours
+from taskdog.tasks.details import load_details
 from taskdog.tasks.exceptions import InvalidTaskError
 from taskdog.tasks.models import DailyAllocation, Task, TaskStatus
-from taskdog.tasks.selectors import get_task, load_details
+from taskdog.tasks.selectors import get_task
 from taskdog.tasks.services.lifecycle import set_status
 from taskdog.tasks.services.tags import attach_tags, replace_tags
 from taskdog.tasks.services.trail import audited, record_task
@@ -131,6 +132,7 @@ def delete_task(task_id: int, *, client_name: str | None) -> Task:
             client_name=client_name,
             old_values={"removed_dependency": task_id},
         )
+    Task.objects.filter(dependencies__depends_on=task_id).update(updated_at=timezone.now())
     # By a query: deleting the object would take the id off the task that is returned.
     Task.objects.filter(pk=task_id).delete()
     record_task("delete_task", task, client_name=client_name)

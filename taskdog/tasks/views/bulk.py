@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taskdog.authentication import client_name
+from taskdog.schema.endpoints import documented
 from taskdog.tasks import services
-from taskdog.tasks.serializers import OutcomeSerializer, TaskIdsSerializer
+from taskdog.tasks.serializers import BulkOutcomeSerializer, OutcomeSerializer, TaskIdsSerializer
 from taskdog.tasks.services import Change
 from taskdog.validation import read_body
 
@@ -33,6 +34,7 @@ class BulkView(GenericAPIView[Any]):
     serializer_class = TaskIdsSerializer
     operation = ""  # a key of BULK_CHANGES; the URL gives it
 
+    @documented(BulkOutcomeSerializer, body=TaskIdsSerializer)
     def post(self, request: Request) -> Response:
         """Change one task after the other; one that is refused does not stop the rest."""
         outcomes = services.change_each(

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taskdog.authentication import client_name
+from taskdog.schema.endpoints import documented
 from taskdog.tasks import services
 from taskdog.tasks.models import Task
 from taskdog.tasks.serializers import (
@@ -20,6 +21,7 @@ class DependenciesView(GenericAPIView[Task]):
 
     serializer_class = NewDependencySerializer
 
+    @documented(TaskOperationSerializer, body=NewDependencySerializer, errors=[400, 404])
     def post(self, request: Request, task_id: str) -> Response:
         """Make it wait for another."""
         task = services.add_dependency(
@@ -35,6 +37,7 @@ class DependencyView(GenericAPIView[Task]):
 
     serializer_class = NoBodySerializer
 
+    @documented(TaskOperationSerializer, errors=[400, 404, 422])
     def delete(self, request: Request, task_id: str, depends_on_id: str) -> Response:
         """Let it wait no more."""
         task = services.remove_dependency(

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from taskdog.authentication import client_name
+from taskdog.schema.endpoints import documented
 from taskdog.tasks import services
 from taskdog.tasks.models import Note
 from taskdog.tasks.serializers import NewNotesSerializer, NotesSerializer
@@ -17,11 +18,13 @@ class NotesView(GenericAPIView[Note]):
 
     serializer_class = NewNotesSerializer
 
+    @documented(NotesSerializer, errors=[404, 422])
     def get(self, request: Request, task_id: str) -> Response:
         """Read it."""
         note = services.read_notes(read_id(task_id, name="task_id"))
         return Response(NotesSerializer(note).data)
 
+    @documented(NotesSerializer, body=NewNotesSerializer, errors=[400, 404])
     def put(self, request: Request, task_id: str) -> Response:
         """Replace it."""
         note = services.write_notes(
@@ -31,6 +34,7 @@ class NotesView(GenericAPIView[Note]):
         )
         return Response(NotesSerializer(note).data)
 
+    @documented(None, status=204, errors=[400, 404, 422])
     def delete(self, request: Request, task_id: str) -> Response:
         """Empty it."""
         services.delete_notes(read_id(task_id, name="task_id"), client_name=client_name(request))

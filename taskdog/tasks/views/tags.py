@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from taskdog.authentication import client_name
+from taskdog.schema.endpoints import documented
 from taskdog.tasks import selectors, services
 from taskdog.tasks.models import Tag, Task
 from taskdog.tasks.serializers import (
@@ -15,6 +16,7 @@ from taskdog.tasks.serializers import (
     NoBodySerializer,
     TagCountSerializer,
     TagsSerializer,
+    TagStatisticsSerializer,
     TaskOperationSerializer,
 )
 from taskdog.validation import InputError, read_body, read_id
@@ -27,6 +29,7 @@ class TaskTagsView(GenericAPIView[Task]):
 
     serializer_class = TagsSerializer
 
+    @documented(TaskOperationSerializer, body=TagsSerializer, errors=[400, 404])
     def put(self, request: Request, task_id: str) -> Response:
         """Replace them."""
         task = services.set_tags(
@@ -42,11 +45,13 @@ class TagViewSet(GenericViewSet[Tag]):
 
     serializer_class = NoBodySerializer
 
+    @documented(TagStatisticsSerializer)
     def statistics(self, request: Request, **path: Any) -> Response:
         """Count the tasks of each tag that a task has."""
         tags = TagCountSerializer(selectors.count_tags(), many=True).data
         return Response({"tags": tags, "total_tags": len(tags)})
 
+    @documented(DeletedTagSerializer, errors=[404, 422])
     def destroy(self, request: Request, tag_name: str) -> Response:
         """
         Take a tag off every task.

@@ -47,6 +47,7 @@ def test_a_status_is_found_in_either_case() -> None:
     Task.objects.create(name="done", status="COMPLETED")
     create_task("open", client_name=None)
     assert names(status="completed") == names(status="COMPLETED") == ["done"]
+    assert names(status="") == names() == ["done", "open"]
 
 
 def test_an_unknown_status_names_those_there_are() -> None:
@@ -248,7 +249,7 @@ def test_what_to_work_on_is_filtered_by_tag() -> None:
 
 
 def test_tags_are_counted_with_those_of_archived_tasks_and_without_unused_ones() -> None:
-    create_task("a", tags=["x", "y"], client_name=None)
+    create_task("a", tags=["y", "x"], client_name=None)
     task = create_task("b", tags=["y", "z"], client_name=None)
     Task.objects.update(is_archived=True)
     assert count_tags() == [TagCount("x", 1), TagCount("y", 2), TagCount("z", 1)]

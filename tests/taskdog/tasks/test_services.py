@@ -140,7 +140,9 @@ def test_those_that_waited_for_a_deleted_task_wait_no_more_and_each_is_recorded(
     first, second, third = make("1"), make("2"), make("3")
     depend(second, first)
     depend(third, first, second)
+    before = get_task(third.pk).updated_at
     delete_task(first.pk, client_name="bob")
+    assert get_task(third.pk).updated_at > before
     assert (depends_on(second), depends_on(third)) == ([], [second.pk])
     rows = AuditLog.objects.filter(operation="remove_dependency").order_by("id")
     removed = {"removed_dependency": first.pk}

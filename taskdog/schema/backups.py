@@ -1,0 +1,175 @@
+"""
+The endpoints of ``backups`` in the description.
+
+That app knows nothing of OpenAPI, so its views are described from here: each class below stands
+in for one of them while the description is made. Times in its answers are UTC.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
+
+from backups.parameters import MAX_RECEIPTS, RECEIPTS
+from backups.serializers import RestoreUploadSerializer
+from taskdog.schema.backup_answers import (
+    AppliedRestoreSerializer,
+    BackupErrorSerializer,
+    DiscardedRestoreSerializer,
+    PendingRestoreSerializer,
+    RestoresSerializer,
+    RestoreStatusSerializer,
+)
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+SNAPSHOT = "application/vnd.sqlite3"
+UPLOADS = {
+    "multipart/form-data": RestoreUploadSerializer,
+    "application/octet-stream": OpenApiTypes.BINARY,
+    SNAPSHOT: OpenApiTypes.BINARY,
+}
+APPLY = OpenApiParameter(
+    "apply", enum=["now", "restart"], default="restart", description="When it goes live."
+)
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
+    description="How many receipts.",
+)
+MEANINGS = {
+    400: "A parameter is none of what it may be, or the upload is no whole snapshot of this site.",
+    401: "There is no API key, or a wrong one.",
+    403: "The key lacks the scope, or the user is not of the staff.",
+    404: "Nothing is pending; nothing is kept that could undo the last restore.",
+    409: "It can't be applied without a restart, and stays pending.",
+    411: "The upload does not say its length.",
+    413: "The upload is over the limit.",
+    415: "The upload is of another type.",
+    500: "The store could not be read or written; the log has the reason.",
+    501: "The database has no file.",
+    507: "The disk is too full.",
+}
+
+
+def _described(**options: Any) -> Callable[[Method], Method]:
+    """Describe one method; ``errors`` are those besides 401, 403, 500 and 501."""
+    errors: Iterable[int] = options.pop("errors", ())
+    answers = options.pop("answers")
+    statuses = sorted({401, 403, 500, 501, *errors})
+    refused = {status: _refused(MEANINGS[status]) for status in statuses}
+    return extend_schema(responses={**answers, **refused}, **options)
+
+
+def _refused(meaning: str) -> OpenApiResponse:
+    return OpenApiResponse(BackupErrorSerializer, meaning)
+
+
+def _staged_or_applied() -> OpenApiResponse:
+    either = PolymorphicProxySerializer(
+        "StagedOrApplied", [PendingRestoreSerializer, AppliedRestoreSerializer], None
+    )
+    return OpenApiResponse(either, "It waits for the next start, or is live.")
+
+
+class BackupExtension(OpenApiViewExtension):
+    """``backups.views.BackupView``."""
+
+    target_class = "backups.views.BackupView"
+
+    def view_replacement(self) -> type:
+        """Describe the download."""
+
+        class Described(self.target_class):  # type: ignore[name-defined, misc]
+            @_described(
+                answers={(200, SNAPSHOT): OpenApiTypes.BINARY}, errors=(507,), operation_id="backup"
+            )
+            def get(self, request: Any) -> Any:
+                """Download a snapshot: whole before its first byte is sent."""
+
+        return Described
+
+
+class RestoreExtension(OpenApiViewExtension):
+    """``backups.views.RestoreView``."""
+
+    target_class = "backups.views.RestoreView"
+
+    def view_replacement(self) -> type:
+        """Describe upload, status and discard."""
+
+        class Described(self.target_class):  # type: ignore[name-defined, misc]
+            @_described(answers={200: RestoreStatusSerializer}, operation_id="restore_status")
+            def get(self, request: Any) -> Any:
+                """Tell what is pending, and what the last restore did."""
+
+            @_described(
+                answers={200: _staged_or_applied()},
+                errors=(400, 409, 411, 413, 415, 507),
+                request=UPLOADS,
+                parameters=[APPLY],
+                operation_id="restore",
+            )
+            def post(self, request: Any) -> Any:
+                """Check a snapshot and stage it; apply it at once if that is asked for."""
+
+            @_described(
+                answers={200: DiscardedRestoreSerializer},
+                errors=(404,),
+                operation_id="restore_discard",
+            )
+            def delete(self, request: Any) -> Any:
+                """Discard what is pending."""
+
+        return Described
+
+
+class UndoExtension(OpenApiViewExtension):
+    """``backups.views.UndoView``."""
+
+    target_class = "backups.views.UndoView"
+
+    def view_replacement(self) -> type:
+        """Describe the undo."""
+
+        class Described(self.target_class):  # type: ignore[name-defined, misc]
+            @_described(
+                answers={200: _staged_or_applied()},
+                errors=(400, 404, 409, 507),
+                request=None,
+                parameters=[APPLY],
+                operation_id="restore_undo",
+            )
+            def post(self, request: Any) -> Any:
+                """Stage what the last restore replaced."""
+
+        return Described
+
+
+class RestoresExtension(OpenApiViewExtension):
+    """``backups.views.RestoresView``."""
+
+    target_class = "backups.views.RestoresView"
+
+    def view_replacement(self) -> type:
+        """Describe the list of receipts."""
+
+        class Described(self.target_class):  # type: ignore[name-defined, misc]
+            @_described(
+                answers={200: RestoresSerializer},
+                errors=(400,),
+                parameters=[LIMIT],
+                operation_id="restores",
+            )
+            def get(self, request: Any) -> Any:
+                """List all that happened to restores, newest first, and the kept copies."""
+
+        return Described

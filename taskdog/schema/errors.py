@@ -1,0 +1,54 @@
+"""Errors in the description: their bodies, and when each status comes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """What happened, in words."""
+
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """One thing that is wrong with a request."""
+
+    type = serializers.CharField(help_text="For programs: missing, int_parsing, value_error, …")
+    loc = serializers.ListField(
+        child=serializers.JSONField(),
+        help_text="Where: body, query or path, then the names and positions that lead there.",
+    )
+    msg = serializers.CharField()
+    input = serializers.JSONField(help_text="What stands there.")
+
+
+class ProblemListSerializer(serializers.Serializer[Any]):
+    """All that is wrong with a request."""
+
+    detail = ProblemSerializer(many=True)
+
+
+MEANINGS: Mapping[int, str] = {
+    400: "A rule forbids it, or there is no such filter or sort key. Nothing has changed.",
+    401: "There is no API key, or a wrong one.",
+    403: "The key lacks the scope, or the user is not of the staff.",
+    404: "There is none with that id or name.",
+    413: "The body is longer than 4 MiB.",
+    415: "The body is not JSON by its type.",
+    422: "The request is not understood: a field, a parameter, an id, or the JSON itself.",
+}
+ALWAYS = (401, 403)
+WITH_BODY = (413, 415, 422)
+
+
+def refusals(statuses: Iterable[int]) -> dict[int, OpenApiResponse]:
+    """Describe the errors with these statuses, and those that every endpoint has."""
+    return {
+        status: OpenApiResponse(
+            ProblemListSerializer if status == 422 else ErrorSerializer, MEANINGS[status]
+        )
+        for status in sorted({*ALWAYS, *statuses})
+    }
