@@ -9,7 +9,8 @@ as ours.
 - ``private_copy``: its bytes, with the rows of its WAL, where they can be opened without writing
   beside the original.
 - ``source``: that copy, checked, as rows.
-- ``values``: one value as ours, and what had to be said about it.
-- ``rows``: rows as ours.
+- ``cells``: one value as ours, and what had to be said about it.
+- ``rows``, ``allocations``, ``dependencies``: rows as ours.
+- ``remainder``: ids that were given once, and what there is no place for.
 - ``services``: all of them into an empty store, in one transaction.
 """

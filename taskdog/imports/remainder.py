@@ -1,9 +1,9 @@
 """What an import has to know beyond the rows: ids that were given once, and what has no place."""
 
+from taskdog.imports.allocations import ALLOCATION_COLUMNS
 from taskdog.imports.cells import Changes
 from taskdog.imports.revisions import VERSION_TABLE
 from taskdog.imports.rows import (
-    ALLOCATION_COLUMNS,
     AUDIT_COLUMNS,
     LINK_COLUMNS,
     NOTE_COLUMNS,

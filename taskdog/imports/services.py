@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from taskdog.audit.models import AuditLog
-from taskdog.imports import rows
+from taskdog.imports import allocations, rows
 from taskdog.imports.cells import Changes
 from taskdog.imports.dependencies import dependencies
 from taskdog.imports.exceptions import StoreNotReadyError
@@ -99,10 +99,10 @@ def _carry_over(source: Source) -> Imported:
     write(TaskTag, rows.task_tags(source, changes, task_ids=task_ids, tag_ids=tag_ids))
     write(TaskDependency, dependencies(source, changes, task_ids=task_ids))
     write(Note, rows.notes(source, changes, task_ids=task_ids, now=now))
-    write(DailyAllocation, rows.allocations(source, changes, task_ids=task_ids, now=now))
+    write(DailyAllocation, allocations.allocations(source, changes, task_ids=task_ids, now=now))
     write(
         DailyAllocation,
-        rows.allocations_in_json(source, changes, known=_allocated(), now=now),
+        allocations.allocations_in_json(source, changes, known=_allocated(), now=now),
     )
     write(AuditLog, rows.audit_logs(source, changes, now=now))
     changes += left_behind(source)
