@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.header import use_rollback_journal
-from backups.sqlite.meanwhile import tell_settled
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
-from backups.sqlite.verdict import Question, Verdict
+from backups.sqlite.verdict import Question, Verdict, tell_settled
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
 OF_THE_FILE = (  # although they are SQLITE_IOERR: our limits on memory and length, and a cut-off

@@ -11,8 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from backups import files
-
-UNCHANGED, CHANGED = b"0", b"1"  # what the child says once the file is as it will stay
+from backups.sqlite.verdict import CHANGED, UNCHANGED
 
 
 @contextlib.contextmanager
@@ -36,16 +35,6 @@ def synced_and_hashed(
         finally:
             os.close(tell)  # whoever still waits to be told is told nothing
     os.close(told)
-
-
-def tell_settled(pipe: int, *, changed: bool) -> None:
-    """
-    Say, in the child, that it changes the file no more. Does nothing without a pipe (-1).
-
-    The pipe stays open: the number of a closed one could be used to open another file.
-    """
-    if pipe >= 0:
-        os.write(pipe, CHANGED if changed else UNCHANGED)
 
 
 def _sync_and_hash(descriptor: int, path: Path, told: int, is_known: bool) -> str | None:

@@ -148,6 +148,8 @@ class Overwriting:
         """A durable copy of what is live, which nobody can change now."""
         if self._is_wal():
             return keep_copy(self._paths, self._moment, self._copy_pages)
+        _, shm, _ = self._paths.sidecars
+        files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use
         # Readers are locked out too, but nothing is written to the file before the commit.
         return keep_copy(
             self._paths, self._moment, lambda copy, _: files.copy(self._descriptor, copy)

@@ -1,6 +1,9 @@
 """What is asked of the child that checks a file, and what it answers; both travel as JSON."""
 
+import os
 from dataclasses import dataclass, field
+
+UNCHANGED, CHANGED = b"0", b"1"  # what the child says once the file is as it will stay
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,13 @@ class Verdict:
     account_is_missing: bool = False
     cleared: int = 0  # rows
     changed: bool = False  # whether the bytes are not those that came
+
+
+def tell_settled(pipe: int, *, changed: bool) -> None:
+    """
+    Say, in the child, that it changes the file no more. Does nothing without a pipe (-1).
+
+    The pipe stays open: the number of a closed one could be used to open another file.
+    """
+    if pipe >= 0:
+        os.write(pipe, CHANGED if changed else UNCHANGED)

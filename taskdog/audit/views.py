@@ -16,7 +16,7 @@ class AuditLogViewSet(GenericViewSet[AuditLog]):
 
     serializer_class = AuditLogSerializer
 
-    @documented(AuditPageSerializer, query=AuditQuerySerializer, errors=[400, 422])
+    @documented(AuditPageSerializer, query=AuditQuerySerializer, errors=[400])
     def list(self, request: Request) -> Response:
         """List the rows that the filters leave, newest first, a page at a time."""
         filters = read_query(request, AuditQuerySerializer)

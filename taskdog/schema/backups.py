@@ -40,6 +40,12 @@ UPLOADS = {
 APPLY = OpenApiParameter(
     "apply", enum=["now", "restart"], default="restart", description="When it goes live."
 )
+COMPACT = OpenApiParameter(
+    "compact",
+    enum=["1", "0"],
+    description="1: rewritten without gaps first; 0: the database's own pages, at once. Without "
+    "either, its size decides.",
+)
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
@@ -56,6 +62,7 @@ MEANINGS = {
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
+    503: "As many snapshots are under way as may be; `Retry-After` says when to ask again.",
     507: "The disk is too full.",
 }
 
@@ -90,7 +97,10 @@ class BackupExtension(OpenApiViewExtension):
 
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(
-                answers={(200, SNAPSHOT): OpenApiTypes.BINARY}, errors=(507,), operation_id="backup"
+                answers={(200, SNAPSHOT): OpenApiTypes.BINARY},
+                errors=(400, 503, 507),
+                parameters=[COMPACT],
+                operation_id="backup",
             )
             def get(self, request: Any) -> Any:
                 """Download a snapshot: whole before its first byte is sent."""

@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.serializers import Serializer
 
-from taskdog.schema.errors import WITH_BODY, refusals
+from taskdog.schema.errors import WITH_BODY, WITH_QUERY, refusals
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 SerializerClass = type[Serializer[Any]]
@@ -28,10 +28,10 @@ def documented(
 
     :param answer: None for none.
     :param body: None for an endpoint that does not read one.
-    :param errors: besides those of every endpoint, and of every endpoint that reads a body.
+    :param errors: besides those of every endpoint, and of those that read a body or a query.
     """
     about = str(answer.__doc__).strip().partition("\n")[0] if answer else "No content."
-    statuses = {*errors, *(WITH_BODY if body else ())}
+    statuses = {*errors, *(WITH_BODY if body else ()), *(WITH_QUERY if query else ())}
     return extend_schema(
         request=body,
         parameters=[query] if query else None,

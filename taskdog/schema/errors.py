@@ -37,18 +37,19 @@ MEANINGS: Mapping[int, str] = {
     403: "The key lacks the scope, or the user is not of the staff.",
     404: "There is none with that id or name.",
     413: "The body is longer than 4 MiB.",
+    414: "The URL is longer than 8190 bytes. Not JSON: the web server says so.",
     415: "The body is not JSON by its type.",
     422: "The request is not understood: a field, a parameter, an id, or the JSON itself.",
 }
 ALWAYS = (401, 403)
 WITH_BODY = (413, 415, 422)
+WITH_QUERY = (414, 422)
+BODIES = {414: None, 422: ProblemListSerializer}
 
 
 def refusals(statuses: Iterable[int]) -> dict[int, OpenApiResponse]:
     """Describe the errors with these statuses, and those that every endpoint has."""
     return {
-        status: OpenApiResponse(
-            ProblemListSerializer if status == 422 else ErrorSerializer, MEANINGS[status]
-        )
+        status: OpenApiResponse(BODIES.get(status, ErrorSerializer), MEANINGS[status])
         for status in sorted({*ALWAYS, *statuses})
     }

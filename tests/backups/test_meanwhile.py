@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 
 from backups import files
-from backups.sqlite.meanwhile import synced_and_hashed, tell_settled
+from backups.sqlite.meanwhile import synced_and_hashed
+from backups.sqlite.verdict import tell_settled
 
 CONTENT = b"as it came"
 

@@ -155,9 +155,12 @@ def from_then_on(call: Call, calls: list[Call], *, pipes: bool) -> list[Fault]:
     """
     A disk that is full from this call on: strace counts each name by itself.
 
+    What fails in every run of this place goes on to fail in its own way: of two faults for one
+    name strace knows the last.
+
     :param pipes: write(2) fills a pipe as well, which is never full; then it is left alone.
     """
     before = Counter(each.name for each in calls[: calls.index(call)])
     names = [name.lstrip("?") for name in TAKE_SPACE if name != "write" or not pipes]
-    used = {each.name for each in calls}
+    used = {each.name for each in calls} - {each.name for each in calls if each.is_injected}
     return [Fault(name, "error=ENOSPC", f"{before[name] + 1}+") for name in names if name in used]

@@ -52,6 +52,6 @@ def _lost(
         try:
             tries.check(attempt)
         except AssertionError as error:
-            failures.append("\n".join([str(error), *error.__notes__]))
+            failures.append("\n".join([str(error), *getattr(error, "__notes__", ())]))
     record_property(TRIED, (case.verb, case.name, kind, number, len(failures)))
     return "\n\n".join(failures[:MOST_TOLD])

@@ -39,19 +39,19 @@ class TaskViewSet(GenericViewSet[Task]):
         task = services.create_task(name, **given, client_name=client_name(request))
         return Response(TaskOperationSerializer(task).data, status=status.HTTP_201_CREATED)
 
-    @documented(TaskListSerializer, query=TaskQuerySerializer, errors=[400, 422])
+    @documented(TaskListSerializer, query=TaskQuerySerializer, errors=[400])
     def list(self, request: Request) -> Response:
         """List tasks; the archived ones only with `all=true`."""
         query = read_query(request, TaskQuerySerializer)
         return Response(_rendered(selectors.list_tasks(**query)))
 
-    @documented(TaskListSerializer, query=TaskIdsQuerySerializer, errors=[422])
+    @documented(TaskListSerializer, query=TaskIdsQuerySerializer)
     def by_ids(self, request: Request) -> Response:
         """List the tasks with these ids, in their order; what does not exist is left out."""
         query = read_query(request, TaskIdsQuerySerializer)
         return Response(_rendered(selectors.list_by_ids(query["ids"])))
 
-    @documented(NextTasksSerializer, query=ExecutableQuerySerializer, errors=[422])
+    @documented(NextTasksSerializer, query=ExecutableQuerySerializer)
     def executable(self, request: Request) -> Response:
         """List what can be worked on now, the most urgent first."""
         tasks = selectors.list_executable(**read_query(request, ExecutableQuerySerializer))

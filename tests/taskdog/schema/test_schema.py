@@ -15,6 +15,7 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
+from backups import parameters
 from backups import views as backup_views
 from taskdog.schema.site import add_plain_views
 from tests.site import Server
@@ -112,6 +113,18 @@ def test_backups_statuses_are_told(schema: Schema) -> None:
         for status in operation["responses"]
     }
     assert set(backup_views.STATUS.values()) <= told
+
+
+def test_backups_parameters_are_told(schema: Schema) -> None:
+    read = set(re.findall(r'query_params\.get\("(\w+)"', Path(parameters.__file__).read_text()))
+    told = {
+        parameter["name"]
+        for path, _, operation in operations(schema)
+        if path.startswith(("/api/v1/backup", "/api/v1/restore"))
+        for parameter in operation.get("parameters", ())
+    }
+    assert read
+    assert told == read
 
 
 def test_what_a_task_always_has_is_required(schema: Schema) -> None:
@@ -228,7 +241,8 @@ def test_answers_of_backups_are_as_described(
     call("GET", "restores")
     call("GET", "restores?limit=x")
     call("POST", "restore/undo")
-    backup = server.api("GET", "backup")
+    call("GET", "backup?compact=x")
+    backup = server.api("GET", "backup?compact=1")
     described = strict["paths"]["/api/v1/backup"]["get"]["responses"]["200"]["content"]
     assert [backup.headers["Content-Type"]] == list(described)
 
