@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 VENV ?= .venv
+CLI_PYTHON ?= python3.12
 PORT ?= 8000
 export PORT
 SIZE ?= 500
@@ -14,7 +15,7 @@ RESULTS ?= benchmarks/results.md
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test crash-test browser-test bench lint clean
+.PHONY: help install demo run test crash-test cli-test browser-test bench lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,10 +34,13 @@ test: $(VENV)/.development  ## all tests but those that need a browser or take l
 ifeq ($(STRACE),)
 	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
 endif
-	@$(BIN)/python -m pytest -n auto -m "not browser and not crash$(if $(STRACE),, and not crash_cut)"
+	@$(BIN)/python -m pytest -n auto -m "not browser and not cli and not crash$(if $(STRACE),, and not crash_cut)"
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto -m crash
+
+cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, against its own server and this one (Python 3.12: CLI_PYTHON=…)
+	@$(BIN)/python -m pytest -m cli
 
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser
@@ -49,8 +53,13 @@ lint: $(VENV)/.development  ## style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+.venv-cli/.installed: requirements-cli.txt
+	@$(CLI_PYTHON) -m venv .venv-cli
+	@.venv-cli/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cli.txt
+	@touch $@
+
 clean:  ## remove what the targets above made, but never data/
-	rm -rf $(VENV) $(VENV)-bench .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench .venv-cli .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements.txt

@@ -15,7 +15,7 @@ from backups.conf import conf
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Compare every BACKUPS_ setting with what it may be."""
-    return [*_database(), *_name(), *_numbers(), *_permissions(), *_switches()]
+    return [*_database(), *_name(), *_numbers(), *_permissions(), *_switches(), *_recogniser()]
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
@@ -127,6 +127,23 @@ def _switches() -> list[CheckMessage]:
             ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
         )
         if not isinstance(getattr(settings, name, True), bool)
+    ]
+
+
+def _recogniser() -> list[CheckMessage]:
+    path = conf.recogniser
+    try:
+        if not path or callable(import_string(path)):
+            return []
+        problem = "is no function"
+    except (ImportError, ValueError) as error:
+        problem = f"can't be imported: {error}"
+    return [
+        Error(
+            f"BACKUPS_RECOGNISER is {path!r}, which {problem}.",
+            hint="Set the dotted path of a function that takes the tables of a database.",
+            id="backups.E015",
+        )
     ]
 
 

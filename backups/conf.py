@@ -59,6 +59,14 @@ class Settings:
         return bool(self._get("BACKUPS_ALLOW_UNKNOWN_SCHEMA", False))
 
     @property
+    def recogniser(self) -> str:
+        """
+        What to say of a whole database that is not one of this site: the path of a function that
+        takes the columns of each table, in lower case, and returns a sentence; empty for none.
+        """
+        return str(self._get("BACKUPS_RECOGNISER", ""))
+
+    @property
     def kept_copies(self) -> int:
         """How many kept copies stay after a restore, the newest; 0 for all of them."""
         return int(self._get("BACKUPS_KEPT_COPIES", 3))

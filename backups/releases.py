@@ -13,6 +13,7 @@ from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import CASCADE, Model
+from django.utils.module_loading import import_string
 
 from backups.conf import conf
 from backups.exceptions import (
@@ -109,6 +110,12 @@ class InstalledRelease:
         raise UnknownSchemaError(
             f"The snapshot has the {_some(unknown)}, which this site's database does not have."
         )
+
+    def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
+        """Ask BACKUPS_RECOGNISER, if there is one. Reads no database."""
+        if not conf.recogniser:
+            return ""
+        return str(import_string(conf.recogniser)(tables))
 
     def session_tables(self) -> tuple[str, ...]:
         """

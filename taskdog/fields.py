@@ -1,4 +1,8 @@
-"""Serializer fields as strict as the wire contract, and no wider than the store."""
+"""
+Serializer fields as strict as the wire contract, and no wider than the store.
+
+What they say is what the command line shows: the words are those of its own server.
+"""
 
 import datetime
 import math
@@ -12,6 +16,11 @@ MAX_INTEGER = 2**63 - 1  # the largest that SQLite stores
 
 class TextField(serializers.CharField):
     """Text as given, space included; a number is not text."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "blank": "String should have at least 1 character",
+        "max_length": "String should have at most {max_length} characters",
+    }
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("trim_whitespace", False)
@@ -33,11 +42,22 @@ class WholeNumberField(serializers.IntegerField):
         super().__init__(**options)
 
 
+class CountField(WholeNumberField):
+    """A whole number above zero."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "min_value": "Input should be greater than 0"
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, **options)
+
+
 class HoursField(serializers.FloatField):
     """A length of time in hours: a finite number above zero."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "not_positive": "Ensure this value is greater than 0."
+        "not_positive": "Input should be greater than 0"
     }
 
     def to_internal_value(self, data: Any) -> float:

@@ -183,6 +183,7 @@ LOGGING = logs.logging_config(
 BACKUPS_NAME = "taskdog"
 BACKUPS_BACKUP_PERMISSION = "taskdog.permissions.MayBackUp"
 BACKUPS_RESTORE_PERMISSION = "taskdog.permissions.MayRestore"
+BACKUPS_RECOGNISER = "taskdog.imports.revisions.recognise"
 BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
 BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
 BACKUPS_KEPT_COPIES = environment.whole_number("TASKDOG_KEPT_COPIES", default=3)

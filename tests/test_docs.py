@@ -68,7 +68,9 @@ def test_every_status_is_documented(status: str) -> None:
     assert re.search(rf"^\|.*\b{status}\b", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["backup", "restore_db", "create_api_key"])
+@pytest.mark.parametrize(
+    "command", ["backup", "restore_db", "create_api_key", "import_taskdog", "export_tasks"]
+)
 def test_every_option_of_a_command_is_documented(command: str, tmp_path: Path) -> None:
     shown = run_manage(command, "--help", data_dir=tmp_path).out
     own = shown.partition("options:")[2].partition("--version")[0]

@@ -37,6 +37,12 @@ class Release(Protocol):
         that can't be told.
         """
 
+    def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
+        """
+        Say what a whole database is that is not one of this site, and what to do with it; empty
+        if that can't be told. ``tables`` as above.
+        """
+
     def session_tables(self) -> tuple[str, ...]:
         """The tables of login sessions, which a restore must not revive; those that refer first."""
 

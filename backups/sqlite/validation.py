@@ -79,13 +79,15 @@ def check_snapshot(
         functions=release.functions(),
         is_ours=is_ours,
     )
-    contents = _read_whole(descriptor, question, sha256)
+    contents = _read_whole(descriptor, question, release, sha256)
     release.check_known(contents.migrations, historic)
     release.check_tables(contents.migrations, contents.tables)
     return contents
 
 
-def _read_whole(descriptor: int, question: Question, known: str | None) -> Contents:
+def _read_whole(
+    descriptor: int, question: Question, release: Release, known: str | None
+) -> Contents:
     check_header(descriptor)
     with synced_and_hashed(descriptor, Path(question.path), is_known=known is not None) as (
         settled,
@@ -94,6 +96,7 @@ def _read_whole(descriptor: int, question: Question, known: str | None) -> Conte
         verdict = _ask_child(replace(question, settled=settled))
     _raise_findings(verdict, question)
     check_header(descriptor)  # once more, for what was changed
+    _check_origin(verdict, release)
     sha256 = hashed.result() or (None if verdict.changed else known)
     return _describe(verdict, sha256 or files.sha256(Path(question.path)))
 
@@ -118,24 +121,19 @@ def _raise_findings(verdict: Verdict, question: Question) -> None:
         )
 
 
-def _describe(verdict: Verdict, sha256: str) -> Contents:
+def _check_origin(verdict: Verdict, release: Release) -> None:
     if verdict.migrations_lack:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: its table django_migrations"
-            f" lacks the column {verdict.migrations_lack[0]}."
-        )
+        lacking = verdict.migrations_lack[0]
+        raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, release)
     if verdict.migrations == []:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: its table django_migrations"
-            " is empty."
-        )
+        raise _foreign("its table django_migrations is empty", verdict, release)
     if verdict.migrations is None:
-        raise ForeignDatabaseError(
-            "The file is a SQLite database, but not one of this site: it has no table"
-            " django_migrations."
-        )
+        raise _foreign("it has no table django_migrations", verdict, release)
+
+
+def _describe(verdict: Verdict, sha256: str) -> Contents:
     return Contents(
-        migrations=tuple(verdict.migrations),
+        migrations=tuple(verdict.migrations or ()),
         tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
         programs=tuple(Program(*words) for words in verdict.programs),
         cleared=verdict.cleared,
@@ -143,6 +141,14 @@ def _describe(verdict: Verdict, sha256: str) -> Contents:
         sha256=sha256,
         account_is_missing=verdict.account_is_missing,
     )
+
+
+def _foreign(reason: str, verdict: Verdict, release: Release) -> ForeignDatabaseError:
+    """Of a database that the site knows all the same, the error says what to do with it."""
+    message = f"The file is a SQLite database, but not one of this site: {reason}."
+    if recognised := release.recognise(verdict.tables):
+        return ForeignDatabaseError(f"{message} {recognised}", hint="Nothing was staged.")
+    return ForeignDatabaseError(message)
 
 
 def _ask_child(question: Question) -> Verdict:

@@ -86,12 +86,12 @@ def check_tags(tags: Sequence[str]) -> None:
     :raises InvalidTagsError: if there are too many, or one is blank, long or given twice.
     """
     if len(tags) > MAX_TAGS:
-        raise InvalidTagsError(f"A task cannot have more than {MAX_TAGS} tags")
+        raise InvalidTagsError(f"Cannot have more than {MAX_TAGS} tags per task")
     for tag in tags:
         if not tag.strip():
-            raise InvalidTagsError("Tag name cannot be empty")
+            raise InvalidTagsError("Tags must be non-empty")
         if len(tag) > MAX_TAG_LENGTH:
-            raise InvalidTagsError(f"Tag name cannot be longer than {MAX_TAG_LENGTH} characters")
+            raise InvalidTagsError(f"Tag cannot exceed {MAX_TAG_LENGTH} characters")
     if len(set(tags)) < len(tags):
         raise InvalidTagsError("Tags must be unique")
 

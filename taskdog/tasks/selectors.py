@@ -1,6 +1,6 @@
 """Find tasks. Reads only, with as many queries for ten thousand tasks as for one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,6 +38,8 @@ ORDERS: Mapping[str, tuple[OrderBy, OrderBy]] = {
 }
 BY_NAME = "name"  # whatever its case: SQLite knows the case of ASCII letters only, Python of all
 SORT_KEYS = sorted([*ORDERS, BY_NAME])
+
+STREAM_BATCH = 500  # tasks: their ids fit into one query, their notes are not loaded
 
 DATES = ("deadline", "planned_start", "planned_end", "actual_start", "actual_end")
 
@@ -105,13 +107,29 @@ def list_tasks(
     :param sort: one of ``SORT_KEYS``; ties are in the order of the ids.
     :raises InvalidFilterError: if there is no such status or sort key.
     """
-    found = all_tasks()
-    if not include_archived:
-        found = found.filter(is_archived=False)
-    if status:
-        found = found.filter(status=_known_status(status))
-    found = _dated(_tagged(found, tags), start, end)
+    found = _matching(include_archived, status, tags, start, end)
     return TaskList(tasks=_sorted(found, sort, reverse=reverse), total_count=Task.objects.count())
+
+
+def stream_tasks(
+    *,
+    include_archived: bool = False,
+    status: str | None = None,
+    tags: Sequence[str] = (),
+    start: date | None = None,
+    end: date | None = None,
+) -> Iterator[Task]:
+    """
+    Find what ``list_tasks`` lists, by id, and hold no more than ``STREAM_BATCH`` tasks at a time.
+
+    Each batch is a query of its own, so see ``transactions.one_moment``.
+    """
+    found = _matching(include_archived, status, tags, start, end).order_by("id")
+    after = 0
+    while batch := list(found.filter(pk__gt=after)[:STREAM_BATCH]):
+        load_details(batch)
+        yield from batch
+        after = batch[-1].pk
 
 
 def list_by_ids(task_ids: Sequence[int]) -> TaskList:
@@ -161,6 +179,21 @@ def count_tags() -> list[TagCount]:
 
 
 # The steps ------------------------------------------------------------------------------------
+
+
+def _matching(
+    include_archived: bool,
+    status: str | None,
+    tags: Sequence[str],
+    start: date | None,
+    end: date | None,
+) -> TaskQuerySet:
+    found = all_tasks()
+    if not include_archived:
+        found = found.filter(is_archived=False)
+    if status:
+        found = found.filter(status=_known_status(status))
+    return _dated(_tagged(found, tags), start, end)
 
 
 def _known_status(status: str) -> str:

@@ -79,6 +79,10 @@ class FakeRelease:
             raise UnknownSchemaError(f"unknown: {sorted(unknown)}")
         return (f"not known: {len(unknown)}",) if unknown else ()
 
+    def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
+        """One that has the table ``fruit``."""
+        return "It is full of fruit." if "fruit" in tables else ""
+
     def session_tables(self) -> tuple[str, ...]:
         """One of its own."""
         return self.sessions

@@ -49,6 +49,10 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in (0, 1, "no", None)
     ),
     *(
+        ("BACKUPS_RECOGNISER", value, "E015")
+        for value in ("no.such.function", "nodots", ".x", "os.sep", len)
+    ),
+    *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
         for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
         for value in ("no.such.Class", "nodots", ".x", "os.path", IsAdminUser)
@@ -66,6 +70,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_SPOOL_SECONDS", 0.5),
     ("BACKUPS_STALL_SECONDS", 0.5),
     ("BACKUPS_LIVE_SECONDS", 0.5),
+    ("BACKUPS_RECOGNISER", ""),
+    ("BACKUPS_RECOGNISER", "os.path.join"),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
     ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
 ]
@@ -126,4 +132,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 15
+    assert len(numbers) == 16

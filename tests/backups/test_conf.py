@@ -18,6 +18,7 @@ DEFAULTS = {
     "BACKUPS_ALLOW_UNKNOWN_SCHEMA": ("allow_unknown_schema", False),
     "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
+    "BACKUPS_RECOGNISER": ("recogniser", ""),
     "BACKUPS_REMOTE_URL": ("remote_url", ""),
     "BACKUPS_REMOTE_KEY": ("remote_key", ""),
 }

@@ -432,3 +432,21 @@ def test_half_squashed_snapshot_promises_half_of_the_tables() -> None:
     RELEASE.check_tables(["shelf.0001_book"], shelf)
     with pytest.raises(MissingTablesError, match="shelf_pen"):
         RELEASE.check_tables(["shelf.0001_book", "shelf.0002_pen"], shelf)
+
+
+# What is not of this site
+
+
+def recognise_songs(tables: dict[str, frozenset[str]]) -> str:
+    return "It is a jukebox's." if "title" in tables.get("songs", ()) else ""
+
+
+def test_what_a_foreign_database_is_is_the_site_s_to_say(settings: Settings) -> None:
+    settings.BACKUPS_RECOGNISER = f"{__name__}.recognise_songs"
+    assert RELEASE.recognise({"songs": frozenset({"title"})}) == "It is a jukebox's."
+    assert RELEASE.recognise({"songs": frozenset({"id"})}) == ""
+
+
+def test_without_a_recogniser_nothing_is_said(settings: Settings) -> None:
+    settings.BACKUPS_RECOGNISER = ""
+    assert RELEASE.recognise({"songs": frozenset({"title"})}) == ""

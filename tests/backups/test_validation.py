@@ -216,6 +216,36 @@ def test_view_that_poses_as_the_table_of_migrations_is_not_asked(tmp_path: Path)
         check(path)
 
 
+# What another application's is
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1", "CREATE TABLE django_migrations (id, app, name)"]
+)
+def test_a_database_that_the_site_knows_is_refused_with_what_to_do(
+    statement: str, tmp_path: Path
+) -> None:
+    path = builders.foreign(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE Fruit (name TEXT)")
+        connection.execute(statement)
+    with pytest.raises(exceptions.ForeignDatabaseError) as caught:
+        check(path)
+    assert str(caught.value).endswith(". It is full of fruit.")
+    assert caught.value.hint == "Nothing was staged."
+
+
+def test_nobody_is_asked_to_recognise_a_snapshot_of_this_site(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with mock.patch.object(FakeRelease, "recognise", side_effect=AssertionError):
+        assert check(path).migrations == builders.MIGRATIONS
+    with (
+        mock.patch.object(FakeRelease, "recognise", side_effect=AssertionError),
+        pytest.raises(exceptions.NewerSnapshotError),
+    ):
+        check(builders.newer(tmp_path / "newer.db"))
+
+
 # What is cleared
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from taskdog.fields import HoursField, LocalDateTimeField, TextField, WholeNumberField
+from taskdog.fields import CountField, HoursField, LocalDateTimeField, TextField, WholeNumberField
 from taskdog.tasks.exceptions import InvalidTagsError
 from taskdog.tasks.models import MAX_NAME_LENGTH, TaskStatus
 from taskdog.tasks.rules import check_tags
@@ -24,7 +24,7 @@ class TagsField(serializers.ListField):
         try:
             check_tags(tags)
         except InvalidTagsError as error:
-            raise serializers.ValidationError(str(error)) from error
+            raise serializers.ValidationError(f"Value error, {error}") from error
         return tags
 
 
@@ -36,7 +36,7 @@ class NewTaskSerializer(serializers.Serializer[Any]):
     """The body that makes a task. Null stands for what is not given."""
 
     name = TextField(max_length=MAX_NAME_LENGTH, min_length=1)
-    priority = WholeNumberField(required=False, allow_null=True, min_value=1)
+    priority = CountField(required=False, allow_null=True)
     planned_start = LocalDateTimeField(required=False, allow_null=True)
     planned_end = LocalDateTimeField(required=False, allow_null=True)
     deadline = LocalDateTimeField(required=False, allow_null=True)
@@ -54,7 +54,7 @@ class TaskChangesSerializer(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(choices=TaskStatus.values, required=False, allow_null=True)
     name = TextField(max_length=MAX_NAME_LENGTH, min_length=1, required=False, allow_null=True)
-    priority = WholeNumberField(required=False, allow_null=True, min_value=1)
+    priority = CountField(required=False, allow_null=True)
     planned_start = LocalDateTimeField(required=False, allow_null=True)
     planned_end = LocalDateTimeField(required=False, allow_null=True)
     deadline = LocalDateTimeField(required=False, allow_null=True)

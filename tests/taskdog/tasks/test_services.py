@@ -186,7 +186,7 @@ def test_no_tags_takes_all_away_and_the_words_stay() -> None:
         (["a", "a"], "unique"),
         ([""], "empty"),
         (["  "], "empty"),
-        (["x" * 51], "longer than 50"),
+        (["x" * 51], "cannot exceed 50"),
         ([str(number) for number in range(21)], "more than 20"),
     ],
 )
