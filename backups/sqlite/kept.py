@@ -19,7 +19,7 @@ from pathlib import Path
 
 from backups import files
 from backups.sqlite.connection import has_content
-from backups.sqlite.live import is_readable, settled
+from backups.sqlite.live import is_live, is_readable, settled
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.temporary import temporary_file, temporary_folder
 
@@ -80,7 +80,7 @@ def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path
         files.sync_folder(paths.folder)  # before the rename: the old rows must outlive a power cut
         yield kept
     except BaseException:
-        if os.path.samestat(os.fstat(descriptor), os.stat(paths.database)):
+        if is_live(paths.database, descriptor):
             files.unlink(kept)
         raise
 
@@ -136,10 +136,7 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
     too_many = max(len(others) - stay, 0) if keep else 0
     for kept in others[:too_many]:
         if kept.is_dir():
-            # In one step under a name that a start sweeps: never half a kept copy.
-            temporary = paths.temporary("keeping")
-            files.replace(kept, temporary)
-            shutil.rmtree(temporary)
+            _remove_folder(paths, kept)
         else:
             files.unlink(kept)
             for suffix in SIDECARS:  # of somebody who looked into it
@@ -162,7 +159,7 @@ def _kept_raw(
         yield kept
     except BaseException:
         if kept is not None and paths.pending.exists():
-            _put_back(kept, [path for path in originals if path != paths.database])
+            _put_back(paths, kept, [path for path in originals if path != paths.database])
         raise
 
 
@@ -177,7 +174,7 @@ def _keep_raw(paths: StorePaths, originals: dict[Path, int], moment: datetime) -
         files.sync_folder(paths.folder)
     except OSError:
         if kept is not None:
-            _put_back(kept, [path for path in originals if path != paths.database])
+            _put_back(paths, kept, [path for path in originals if path != paths.database])
         raise
     return kept
 
@@ -196,11 +193,18 @@ def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) 
         files.replace(folder.path, destination)
 
 
-def _put_back(kept: Path, sidecars: list[Path]) -> None:
+def _put_back(paths: StorePaths, kept: Path, sidecars: list[Path]) -> None:
     for sidecar in sidecars:
         files.replace(kept / sidecar.name, sidecar)
-    files.sync_folder(kept.parent)  # before the copies go: a power cut could undo the renames
-    shutil.rmtree(kept)
+    files.sync_folder(paths.folder)  # before the copies go: a power cut could undo the renames
+    _remove_folder(paths, kept)
+
+
+def _remove_folder(paths: StorePaths, kept: Path) -> None:
+    """In one step under a name that a start sweeps: never half a kept copy."""
+    temporary = paths.temporary("keeping")
+    files.replace(kept, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _under_free_name(paths: StorePaths, moment: datetime, make: Callable[[Path], None]) -> Path:

@@ -33,25 +33,48 @@ class RuinedError(Exception):
 def is_readable(database: Path) -> bool:
     """
     Whether SQLite takes it for a database. Opened read-only: that neither recovers nor
-    checkpoints, and its close unlinks nothing. A ruin is looked at twice: a disk that fails for
-    a moment can look like one.
+    checkpoints, and its close unlinks nothing. What is not clearly one is looked at twice: a disk
+    that fails for a moment can look like a ruin, or like what has to be recovered first.
 
     :raises RestoreBlockedError: it can't be told now. To open a ruined database for writing
         would be the end of its -wal, which may be all that is left of it.
     """
-    return _probe(database) or _probe(database)
+    first = _probe(database)
+    second = first or _probe(database)
+    if second is not first:
+        if second:
+            return True
+        raise RestoreBlockedError(
+            f"SQLite could not settle {database} before it is replaced: unable to open database"
+            " file."
+        )
+    return first is not False
 
 
-def _probe(database: Path) -> bool:
+def _probe(database: Path) -> bool | None:
+    """None: not without writing, since something is hot or it can't be opened."""
     try:
         with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
         if _code(error) in RUINED:
             return False
-        if _code(error) not in NEEDS_WRITING:
-            raise _explain(error, database) from error
+        if _code(error) in NEEDS_WRITING:
+            return None
+        raise _explain(error, database) from error
     return True
+
+
+def is_live(database: Path, descriptor: int) -> bool:
+    """
+    Whether this open file is the live one still. Asked again if it can't be told: the way back
+    depends on it, and a disk may fail for a moment.
+
+    :raises OSError: it can't be told.
+    """
+    with contextlib.suppress(OSError):
+        return files.is_named(database, descriptor)
+    return files.is_named(database, descriptor)
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -86,7 +109,7 @@ def settled(paths: StorePaths) -> Iterator[int | None]:
         try:
             yield _settle(connection, descriptor, paths)
         except BaseException:
-            if os.path.samestat(os.fstat(descriptor), os.stat(paths.database)):
+            if is_live(paths.database, descriptor):
                 _unsettle(connection, journal_mode)
             raise
 

@@ -33,13 +33,15 @@ if sys.platform == "linux":
         Take the exclusive lock if nobody else has any; never waits.
 
         :param keep_shared: the descriptor has the shared lock, and must have it if this fails.
-        :raises OSError: EBADF if the file was opened for reading only.
+        :raises PermissionError: the file was opened for reading only, as it may not be written.
         """
         try:
             _set(descriptor, fcntl.F_WRLCK, 0, TO_THE_END)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
+            if error.errno == errno.EBADF:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
             raise
         return True
 

@@ -204,3 +204,47 @@ def test_locks_of_sqlite_hold_although_descriptors_of_the_file_are_closed(
     with mock.patch("os.close", noticing), settled(paths):
         assert str(paths.database) not in closed
     assert str(paths.database) in closed
+
+
+CANT_OPEN, RUIN, WHOLE = None, False, True  # what one look can tell
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        ([WHOLE], True),
+        ([RUIN, WHOLE], True),
+        ([CANT_OPEN, WHOLE], True),
+        ([CANT_OPEN, CANT_OPEN], True),  # a hot journal, which only a writer can recover
+        ([RUIN, RUIN], False),
+    ],
+)
+def test_what_is_not_clearly_whole_is_looked_at_twice(
+    looks: list[bool | None], told: bool, paths: StorePaths
+) -> None:
+    with mock.patch.object(live, "_probe", side_effect=looks) as probe:
+        assert is_readable(paths.database) is told
+    assert probe.call_count == len(looks)
+
+
+@pytest.mark.parametrize("looks", [[CANT_OPEN, RUIN], [RUIN, CANT_OPEN]])
+def test_two_looks_that_differ_block(looks: list[bool | None], paths: StorePaths) -> None:
+    with (
+        mock.patch.object(live, "_probe", side_effect=looks),
+        pytest.raises(RestoreBlockedError, match="unable to open database file"),
+    ):
+        is_readable(paths.database)
+
+
+def test_error_of_a_moment_does_not_hide_that_a_file_is_live(paths: StorePaths) -> None:
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT)
+    try:
+        with mock.patch.object(files, "is_named", side_effect=[OSError(5, "moment"), True]):
+            assert live.is_live(paths.lock, descriptor)
+        with (
+            mock.patch.object(files, "is_named", side_effect=OSError(5, "for good")),
+            pytest.raises(OSError, match="for good"),
+        ):
+            live.is_live(paths.lock, descriptor)
+    finally:
+        os.close(descriptor)

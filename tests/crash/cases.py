@@ -24,6 +24,7 @@ Build = Callable[[Path], object]
 
 NO_LINKS = Fault("linkat", "error=EPERM")  # a file system that has none, such as vfat
 MOUNT_POINT = Fault("rename", "error=EBUSY", "1")  # the live name can't be renamed over
+MOUNTED_RUIN = Fault("rename", "error=EBUSY", "2")  # the first is that of the folder of raw copies
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _earlier_restores(place: Place, worker: Worker) -> None:
 
 _start = partial(Case, "start", lives=(NEW,), ends=(NEW,))
 
-_mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,), faults=(MOUNT_POINT,))
+_mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,))
 _apply_now = partial(Case, "apply now", lives=(NEW,), ends=(NEW,))
 _overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
@@ -196,11 +197,11 @@ CASES = (
     ),
     Case("start", "nothing is pending", _hot_wal, ends=(OLD,)),
     _start("a mount point", _hot_wal, whole(NEW), faults=(MOUNT_POINT,)),
-    _mounted("a mount point, not a database", builders.text, whole(NEW)),
+    _mounted("a mount point, not a database", builders.text, whole(NEW), faults=(MOUNTED_RUIN,)),
     _start(
         "a mount point, other page size", whole(OLD, "wal", 8192), whole(NEW), faults=(MOUNT_POINT,)
     ),
-    _mounted("a mount point, zero bytes", builders.empty, whole(NEW)),
+    _mounted("a mount point, zero bytes", builders.empty, whole(NEW), faults=(MOUNT_POINT,)),
     Case("stage", "nothing is pending", _hot_wal, given=whole(NEW), ends=(OLD, NEW)),
     Case("stage", "another is pending", _hot_wal, whole(NEW), whole(NEWER), ends=(NEW, NEWER)),
     Case("stage", "the same is pending", _hot_wal, whole(NEW), whole(NEW), ends=(NEW,)),
