@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.samples import (
+    EndlessError,
     LeftOutError,
     Sample,
     median,
@@ -35,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Result:
-    """The median of all runs, or why there is none."""
+    """The median of all runs, or why there is none, or none beside the writer."""
 
     name: str
     sample: Sample | None
@@ -55,6 +56,7 @@ def measure_downloads(
         candidates = [each for each in candidates if not only or each.name in only]
         alone: dict[str, list[Sample]] = {each.name: [] for each in candidates}
         beside: dict[str, list[Sample]] = {each.name: [] for each in candidates}
+        endless: dict[str, str] = {}
         reasons = _warm_up([each for each in candidates if each.is_served], server, store)
         for _ in range(rounds):
             for candidate in candidates:
@@ -62,6 +64,8 @@ def measure_downloads(
                     continue
                 try:
                     alone[candidate.name].append(_run(candidate, server, store))
+                    if candidate.name in endless:
+                        continue
                     beside[candidate.name].append(
                         run_beside_writer(
                             lambda each=candidate: _run(each, server, store),  # type: ignore[misc]
@@ -70,10 +74,12 @@ def measure_downloads(
                     )
                 except LeftOutError as error:
                     reasons[candidate.name] = str(error)
+                except EndlessError as error:
+                    endless[candidate.name] = f"{error} beside the writer"
     return [
         Result(name, None, reasons[name])
         if name in reasons
-        else Result(name, _both(alone[name], beside[name]))
+        else Result(name, _both(alone[name], beside[name]), endless.get(name, ""))
         for name in alone
     ]
 
@@ -90,8 +96,11 @@ def _warm_up(candidates: list[Candidate], server: Server, store: Store) -> dict[
 
 
 def _both(alone: list[Sample], beside: list[Sample]) -> Sample:
-    """Time and memory of the runs alone; what the writer felt of the others."""
-    one, other = median(alone), median(beside)
+    """Time and memory of the runs alone; what the writer felt of the others, if they ended."""
+    one = median(alone)
+    if not beside:
+        return one
+    other = median(beside)
     return Sample(
         *(one.seconds, 0.0, one.first, one.encoding, one.client, one.server),
         *(other.kept, other.slowest, other.slowest_alone),

@@ -17,11 +17,16 @@ from benchmarks.writer import Commits, Writer
 
 Number = TypeVar("Number", int, float)
 
+MOST_SECONDS = 30.0  # for one run of a command
 ALONE_SECONDS = 1.0  # for which the writer is let alone before each run, to compare with
 
 
 class LeftOutError(Exception):
     """A candidate that can't be run here, and why."""
+
+
+class EndlessError(Exception):
+    """A candidate that has not come to its end in ``MOST_SECONDS``."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def run_command(*command: str | Path, **variables: str) -> Sample:
     Run a program to its end. Its memory is all that it has: it has not been idle.
 
     :raises LeftOutError: there is no such program, or it failed.
+    :raises EndlessError: it had to be killed.
     """
     started = time.monotonic()
     try:
@@ -87,8 +93,13 @@ def run_command(*command: str | Path, **variables: str) -> Sample:
         )
     except FileNotFoundError as error:
         raise LeftOutError(f"there is no {error.filename} here") from error
-    with Peak(process.pid) as peak:
-        _, errors = process.communicate()
+    try:
+        with Peak(process.pid) as peak:
+            _, errors = process.communicate(timeout=MOST_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise EndlessError(f"not at its end after {MOST_SECONDS:.0f} s") from error
     seconds = time.monotonic() - started
     if process.returncode:
         raise LeftOutError(f"it failed: {(errors.strip() or 'without a word').splitlines()[-1]}")

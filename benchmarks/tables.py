@@ -98,7 +98,7 @@ def _measured(results: Iterable[Result]) -> list[tuple[Result, Sample]]:
 
 
 def _left_out(results: Iterable[Result]) -> list[str]:
-    missing = [f"- {each.name}: {each.reason}" for each in results if each.sample is None]
+    missing = [f"- {each.name}: {each.reason}" for each in results if each.reason]
     return ["", "Left out:", "", *missing] if missing else []
 
 

@@ -4,6 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskdog.settings")
 
@@ -18,4 +19,10 @@ def record_restores() -> None:
     connections.close_all()  # gunicorn forks next, and no connection to SQLite may cross that
 
 
+def load_views() -> None:
+    """Import every view before the fork: else each worker's first request waits for that."""
+    _ = get_resolver().url_patterns
+
+
+load_views()
 record_restores()
