@@ -56,6 +56,7 @@ ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
 ALLOWED_PRAGMAS = {
     "integrity_check",
     "quick_check",
+    "table_list",
     "foreign_key_check",
     "table_xinfo",
     "data_version",
@@ -82,7 +83,7 @@ class Sandbox:
         self.prepare(self.connection)
         for pragma in PRAGMAS:
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
-        self.connection.execute("PRAGMA cache_size=-8000")  # 8 MB, whatever the header asks for
+        self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
         self.connection.set_authorizer(self._authorize)
         self._files = _limit_files(_lowest_free_descriptor())
 

@@ -1,0 +1,63 @@
+"""What SQLite's own check says of a database, and whether that is of the file at all."""
+
+import re
+import sqlite3
+
+from backups.sqlite.sandbox import Sandbox
+
+UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
+OF_THE_FILE = (  # although they are SQLITE_IOERR: our limits on memory and length, and a cut-off
+    sqlite3.SQLITE_IOERR_NOMEM,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+)
+MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
+MOST_LETTERS = 300  # of one finding, which may quote the file
+NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
+
+
+def find_damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
+    """
+    Run a check, and return what it found.
+
+    A schema may use SQL functions of the site: they are brought only where they are needed.
+
+    :param functions: the module whose ``register(connection)`` gives them.
+    :param check: a pragma, such as ``quick_check(5)``.
+    :raises sqlite3.Error: SQLite can't go on.
+    """
+    try:
+        return _run(sandbox.connection, check)
+    except sqlite3.OperationalError as error:
+        if not functions or not any(words in str(error) for words in NO_FUNCTION):
+            raise
+    sandbox.bring_functions(functions)
+    return _run(sandbox.connection, check)
+
+
+def find_unread(damage: list[str]) -> str:
+    """The finding that is of the disk, if there is one: integrity_check goes on after it."""
+    for finding in damage:
+        if (match := re.search(r"error code=(\d+)", finding)) and is_of_the_disk(int(match[1])):
+            return f"disk I/O error ({finding})"
+    return ""
+
+
+def is_of_the_disk(code: int) -> bool:
+    """Whether an extended result code is of the disk, and not of what is in the file."""
+    return code & 0xFF in UNREAD and code not in OF_THE_FILE
+
+
+def sentence(finding: object) -> str:
+    """One line of a bounded length that can be shown, whatever the file has put into it."""
+    return clip(" ".join(str(finding).split()))
+
+
+def clip(text: str) -> str:
+    """Not more than ``MOST_LETTERS``."""
+    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
+
+
+def _run(connection: sqlite3.Connection, check: str) -> list[str]:
+    rows = connection.execute(f"PRAGMA {check}").fetchall()
+    return [] if rows == [("ok",)] else [sentence(finding) for (finding,) in rows]

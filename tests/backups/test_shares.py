@@ -1,0 +1,220 @@
+"""The integrity check in parts, by one process or two, finds what the whole one finds."""
+
+import random
+import sqlite3
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from backups.sqlite import shares
+from backups.sqlite.damage import find_damage
+from backups.sqlite.integrity import inspect
+from backups.sqlite.sandbox import Sandbox
+from backups.sqlite.shares import QUICK, WHOLE, Partner, find_parts
+from backups.sqlite.verdict import Question
+from tests.corpus import damage
+
+ROWS = 500
+SCHEMA = """
+    CREATE TABLE long (id INTEGER PRIMARY KEY, name TEXT, number INTEGER);
+    CREATE INDEX long_name ON long (name);
+    CREATE TABLE short (id INTEGER PRIMARY KEY, name TEXT UNIQUE, other INTEGER);
+    CREATE INDEX short_other ON short (other);
+    CREATE TABLE keyed (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+    CREATE INDEX keyed_number ON keyed (number);
+    CREATE TABLE "it's ""odd"" here" (id INTEGER PRIMARY KEY, name TEXT);
+    CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
+    CREATE INDEX counted_name ON counted (name);
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A whole database with indexes, in which nothing is wrong."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA)
+        for table, columns in (("long", 2), ("short", 2), ("keyed", 2), ("counted", 1)):
+            rows = [(f"{table} {number}", number)[:columns] for number in range(ROWS)]
+            names = {"long": "name, number", "short": "name, other", "keyed": "name, number"}
+            marks = ", ".join("?" * columns)
+            connection.executemany(
+                f"INSERT INTO {table} ({names.get(table, 'name')}) VALUES ({marks})", rows
+            )
+        connection.execute("INSERT INTO long (name) VALUES (NULL)")
+        connection.execute("INSERT INTO counted (name) VALUES ('counted 1')")
+        connection.commit()
+    return path
+
+
+def change_schema(name: str, old: str, new: str) -> Callable[[Path], None]:
+    """Let the schema say something else than what is stored."""
+
+    def change(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            query = "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ?"
+            assert connection.execute(query, (old, new, name)).rowcount == 1
+            connection.commit()
+
+    return change
+
+
+def share_a_page(path: Path) -> None:
+    """Two indexes with one root."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master"
+            " WHERE name = 'long_name') WHERE name = 'short_other'"
+        )
+        connection.commit()
+
+
+def change_header(offset: int, change: int, *, appended: int = 0) -> Callable[[Path], None]:
+    """Add to one of the numbers of the header, and to the file's length."""
+
+    def spoil(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        (number,) = struct.unpack_from(">I", content, offset)
+        struct.pack_into(">I", content, offset, number + change)
+        path.write_bytes(content + bytes(appended))
+
+    return spoil
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "row missing from an index": change_schema("long_name", "(name)", "(number)"),
+    "row missing from an index of another table": change_schema("short_other", "(other)", "(name)"),
+    "row missing from an index without rowids": change_schema("keyed_number", "number)", "name)"),
+    "not unique": change_schema("counted_name", "CREATE INDEX", "CREATE UNIQUE INDEX"),
+    "wrong number of entries": change_schema("long_name", "(name)", "(name) WHERE id > 3"),
+    "null": change_schema("long", "name TEXT", "name TEXT NOT NULL"),
+    "check": change_schema("short", "other INTEGER", "other INTEGER CHECK (other < 9)"),
+    "page used twice": share_a_page,
+    "page never used": change_header(28, 1, appended=4096),
+    "freelist": change_header(36, 1),
+}
+
+
+def findings(path: Path, *checks: str) -> list[str]:
+    """What these checks find, or all the parts if none is named."""
+    with closing(Sandbox(path, seconds=30.0)) as sandbox:
+        return [
+            finding
+            for check in checks or find_parts(sandbox.connection)
+            for finding in find_damage(sandbox, "", check)
+        ]
+
+
+def has_damage(path: Path, *checks: str) -> bool:
+    """Whether these checks find any, or can't go on for it."""
+    try:
+        return bool(findings(path, *checks))
+    except sqlite3.Error:
+        return True
+
+
+def asked(path: Path) -> Question:
+    return Question(str(path), seconds=30.0)
+
+
+def test_parts_are_the_longest_table_then_the_whole_without_indexes_then_the_rest(
+    path: Path,
+) -> None:
+    with closing(Sandbox(path, seconds=30.0)) as sandbox:
+        first, second, *rest = find_parts(sandbox.connection)
+    assert first in ('integrity_check("long")', 'integrity_check("counted")')
+    assert second == QUICK
+    others = {"long", "short", "keyed", 'it\'s ""odd"" here', "counted", "sqlite_sequence"}
+    assert {first, *rest} == {f'integrity_check("{name}")' for name in others}
+
+
+def test_whole_file_is_whole_either_way(path: Path) -> None:
+    assert findings(path) == findings(path, WHOLE) == []
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_parts_find_what_the_whole_check_finds(kind: str, path: Path) -> None:
+    DAMAGE[kind](path)
+    whole = findings(path, WHOLE)
+    assert whole
+    assert set(findings(path)) >= set(whole)
+
+
+@pytest.mark.parametrize("family", damage.FAMILIES)
+def test_parts_and_whole_agree_on_spoilt_bytes(family: str, path: Path) -> None:
+    content, (_, spoil) = path.read_bytes(), damage.FAMILIES[family]
+    for number in range(12):
+        path.write_bytes(spoil(content, random.Random(f"{family} {number}"), number))
+        assert has_damage(path) == has_damage(path, WHOLE), number
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ufffd"])
+def test_name_that_no_statement_can_have_is_not_shared(name: str) -> None:
+    connection = mock.Mock()
+    connection.execute.return_value.fetchall.return_value = [
+        ("main", "long", "table"),
+        ("main", name, "table"),
+    ]
+    assert find_parts(connection) == [WHOLE]
+
+
+@pytest.mark.parametrize("kind", [None, *DAMAGE])
+def test_two_processes_find_what_one_finds(kind: str | None, path: Path) -> None:
+    if kind is not None:
+        DAMAGE[kind](path)
+    alone = inspect(asked(path))
+    with mock.patch.object(shares, "SHARED_FROM", 0):
+        together = inspect(asked(path))
+    assert bool(together.damage) == bool(alone.damage) == (kind is not None)
+    assert set(together.damage) & set(alone.damage) or kind is None
+
+
+@pytest.fixture
+def nothing_here() -> Iterator[None]:
+    """This process takes no part, so that all of them are left to the other."""
+    with mock.patch.object(shares, "check_share", return_value=shares.Share()):
+        yield
+
+
+@pytest.mark.usefixtures("nothing_here")
+def test_other_process_takes_what_is_left(path: Path) -> None:
+    with (
+        mock.patch.object(shares, "SHARED_FROM", 0),
+        closing(Partner(asked(path))) as partner,
+        closing(Sandbox(path, seconds=30.0)) as sandbox,
+        mock.patch.object(shares, "find_damage") as again,
+    ):
+        assert partner.check(sandbox, "") == []
+    again.assert_not_called()
+
+
+@pytest.mark.usefixtures("nothing_here")
+def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
+    DAMAGE["row missing from an index of another table"](path)
+    with mock.patch.object(shares, "SHARED_FROM", 0), closing(Partner(asked(path))) as partner:
+        partner._process.kill()
+        partner._process.wait()
+        with closing(Sandbox(path, seconds=30.0)) as sandbox:
+            found = partner.check(sandbox, "")
+    assert any("short_other" in finding for finding in found)
+
+
+def test_small_file_is_checked_by_one_process(path: Path) -> None:
+    with closing(Partner(asked(path))) as partner:
+        assert not partner.is_there
+        with closing(Sandbox(path, seconds=30.0)) as sandbox:
+            assert partner.check(sandbox, "") == []
+
+
+def test_other_process_ends_with_its_parent_s_pipe(path: Path) -> None:
+    with mock.patch.object(shares, "SHARED_FROM", 0):
+        partner = Partner(asked(path))
+    process = partner._process
+    partner.close()
+    assert process.returncode is not None, "no zombie"
