@@ -8,6 +8,8 @@ from the addresses in ``forwarded_allow_ips``, by default this machine; for a pr
 one set FORWARDED_ALLOW_IPS to its address, never to ``*``.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +40,30 @@ timeout = 30
 graceful_timeout = 30  # seconds that a stop leaves to the requests under way
 limit_request_line = 8190  # bytes, gunicorn's most: by-ids names each task in the URL
 keepalive = 5  # seconds that an idle connection is kept for its client's next request
+
+
+# A worker that has just been forked still has its master's signal handlers, which would swallow a
+# stop: the server would then wait for that worker until graceful_timeout. So a stop is held back
+# from before the fork until the worker has handlers of its own.
+STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+def pre_fork(server: object, worker: object) -> None:
+    """In the master, before each fork."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+
+def let_stops_through() -> None:
+    """What was held back comes now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def post_worker_init(worker: object) -> None:
+    """In the worker, once it can serve and be stopped."""
+    let_stops_through()
+
+
+os.register_at_fork(after_in_parent=let_stops_through)
 
 control_socket_disable = True  # it would put a file outside the data folder
 

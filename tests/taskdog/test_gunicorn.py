@@ -16,6 +16,7 @@ from tests.processes import (
     run_manage,
     running_server,
 )
+from tests.site import Site
 
 CSS = "/static/rest_framework/css/bootstrap.min.css"
 
@@ -125,3 +126,11 @@ def test_a_malformed_key_file_stops_the_server(tmp_path: Path) -> None:
     assert ended.returncode != 0
     assert f"{keys} is not usable: entry 1 lacks created_at, scopes, sha256" in ended.stderr
     assert "socket" not in os.listdir(tmp_path)
+
+
+def test_server_that_is_stopped_while_it_starts_ends_at_once(site: Site) -> None:
+    """Not after graceful_timeout: a worker that was just forked must not miss the stop."""
+    for _ in range(6):
+        with site.serving() as server:
+            server.wait_for_log("Booting worker with pid")
+            server.stop()  # an error after as many seconds as graceful_timeout
