@@ -1,5 +1,6 @@
 """What it takes to upload and stage a snapshot, beside a copy and its check by hand."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def measure_uploads(store: Store, *, rounds: int) -> list[Result]:
             upload.stage()  # for what the server does the first time only
             for _ in range(rounds):
                 for name, run in ways.items():
+                    os.sync()  # nobody is to wait for what another has left to be written
                     try:
                         samples[name].append(run())
                     except LeftOutError as error:
