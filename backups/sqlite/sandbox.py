@@ -80,10 +80,14 @@ class Sandbox:
         self._deadline = time.monotonic() + seconds
         self._functions: Callable[[sqlite3.Connection], None] = lambda _: None
         self.connection = connect(path)
-        self.prepare(self.connection)
-        for pragma in PRAGMAS:
-            self.connection.execute(f"PRAGMA {pragma}").fetchall()
-        self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
+        try:
+            self.prepare(self.connection)
+            for pragma in PRAGMAS:
+                self.connection.execute(f"PRAGMA {pragma}").fetchall()
+            self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
+        except sqlite3.Error:
+            self.connection.close()
+            raise
         self.connection.set_authorizer(self._authorize)
         self._files = _limit_files(_lowest_free_descriptor())
 
