@@ -29,12 +29,14 @@ def synced_and_hashed(
         the block: None if it is the known one, or if the child said nothing.
     """
     told, tell = os.pipe()
-    with ThreadPoolExecutor(1, "meanwhile") as thread:
-        try:
-            yield tell, thread.submit(_sync_and_hash, descriptor, path, told, is_known)
-        finally:
-            os.close(tell)  # whoever still waits to be told is told nothing
-    os.close(told)
+    try:
+        with ThreadPoolExecutor(1, "meanwhile") as thread:
+            try:
+                yield tell, thread.submit(_sync_and_hash, descriptor, path, told, is_known)
+            finally:
+                os.close(tell)  # whoever still waits to be told is told nothing
+    finally:
+        os.close(told)
 
 
 def _sync_and_hash(descriptor: int, path: Path, told: int, is_known: bool) -> str | None:

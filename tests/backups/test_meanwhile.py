@@ -72,3 +72,13 @@ def test_sync_that_fails_is_not_forgotten(path: Path, descriptor: int) -> None:
 def test_nobody_is_told_where_nobody_waits(path: Path) -> None:
     tell_settled(-1, changed=True)
     assert path.read_bytes() == CONTENT
+
+
+def test_check_that_fails_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        before = set(os.listdir("/proc/self/fd"))
+        with pytest.raises(TimeoutError), synced_and_hashed(file.fileno(), path, is_known=True):
+            raise TimeoutError
+        assert set(os.listdir("/proc/self/fd")) == before
