@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from contextlib import closing
+from typing import Any
 
 from backups.sqlite.sandbox import Sandbox
 
@@ -18,21 +20,27 @@ NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
 
 def find_damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
     """
-    Run a check, and return what it found.
+    Run a check, and return what it found, the first few.
 
-    A schema may use SQL functions of the site: they are brought only where they are needed.
-
-    :param functions: the module whose ``register(connection)`` gives them.
+    :param functions: the module whose ``register(connection)`` gives the site's SQL functions.
     :param check: a pragma, such as ``quick_check(5)``.
     :raises sqlite3.Error: SQLite can't go on.
     """
-    try:
-        return _run(sandbox.connection, check)
-    except sqlite3.OperationalError as error:
-        if not functions or not any(words in str(error) for words in NO_FUNCTION):
-            raise
-    sandbox.bring_functions(functions)
-    return _run(sandbox.connection, check)
+    rows = _ask(sandbox, functions, check)
+    return [] if rows == [("ok",)] else [sentence(finding) for (finding,) in rows]
+
+
+def find_broken_references(sandbox: Sandbox, functions: str) -> list[str]:
+    """
+    Return the rows that refer to nothing, the first few. For a file that has no damage.
+
+    :param functions: as above.
+    :raises sqlite3.Error: SQLite can't go on.
+    """
+    return [
+        sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
+        for table, rowid, parent, _ in _ask(sandbox, functions, "foreign_key_check")
+    ]
 
 
 def find_unread(damage: list[str]) -> str:
@@ -58,6 +66,17 @@ def clip(text: str) -> str:
     return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
 
 
-def _run(connection: sqlite3.Connection, check: str) -> list[str]:
-    rows = connection.execute(f"PRAGMA {check}").fetchall()
-    return [] if rows == [("ok",)] else [sentence(finding) for (finding,) in rows]
+def _ask(sandbox: Sandbox, functions: str, pragma: str) -> list[Any]:
+    """A schema may use SQL functions of the site: they are brought only where they are needed."""
+    try:
+        return _rows(sandbox.connection, pragma)
+    except sqlite3.OperationalError as error:
+        if not functions or not any(words in str(error) for words in NO_FUNCTION):
+            raise
+    sandbox.bring_functions(functions)
+    return _rows(sandbox.connection, pragma)
+
+
+def _rows(connection: sqlite3.Connection, pragma: str) -> list[Any]:
+    with closing(connection.execute(f"PRAGMA {pragma}")) as cursor:
+        return cursor.fetchmany(MOST_FINDINGS)

@@ -26,19 +26,18 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.damage import (
-    MOST_FINDINGS,
     clip,
-    find_damage,
     find_unread,
     is_of_the_disk,
     sentence,
 )
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.parts import check_whole
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
-from backups.sqlite.shares import QUICK, WHOLE, Partner
-from backups.sqlite.verdict import Question, Verdict, tell_settled
+from backups.sqlite.shares import Partner
+from backups.sqlite.verdict import Question, Verdict
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
@@ -93,12 +92,16 @@ def _inspect(
     schema = read_schema(connection)
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    tell_settled(question.settled, changed=verdict.changed)
-    verdict.damage = _damage(sandbox, question, partner) or _schema_damage(sandbox, schema)
+    found = (
+        partner.check(sandbox, changed=verdict.changed)
+        if partner is not None
+        else check_whole(sandbox, question)
+    )
+    verdict.damage = found.damage or _schema_damage(sandbox, schema)
     if verdict.damage:
         verdict.unread = find_unread(verdict.damage)
         return
-    verdict.broken_references = _broken_references(connection)
+    verdict.broken_references = found.broken_references
     verdict.tables = _columns(connection, schema)
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
@@ -116,14 +119,6 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _damage(sandbox: Sandbox, question: Question, partner: Partner | None) -> list[str]:
-    if question.is_ours:
-        return find_damage(sandbox, question.functions, QUICK)
-    if partner is not None:
-        return partner.check(sandbox, question.functions)
-    return find_damage(sandbox, question.functions, WHOLE)
-
-
 def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
@@ -136,14 +131,6 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
         name, reason = unbuildable
         return [sentence(f"the table {name} could not be made anew: {reason}")]
     return []
-
-
-def _broken_references(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("PRAGMA foreign_key_check").fetchmany(MOST_FINDINGS)
-    return [
-        sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
-        for table, rowid, parent, _ in rows
-    ]
 
 
 def _columns(connection: sqlite3.Connection, schema: Schema) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from backups import files
-from backups.sqlite.verdict import CHANGED, UNCHANGED
+from backups.sqlite.verdict import CHANGED, OVER, UNCHANGED
 
 
 @contextlib.contextmanager
@@ -34,7 +34,8 @@ def synced_and_hashed(
             try:
                 yield tell, thread.submit(_sync_and_hash, descriptor, path, told, is_known)
             finally:
-                os.close(tell)  # whoever still waits to be told is told nothing
+                os.write(tell, OVER)  # a child that lives on could hold its end open
+                os.close(tell)
     finally:
         os.close(told)
 

@@ -1,9 +1,12 @@
 """What is asked of the child that checks a file, and what it answers; both travel as JSON."""
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 
-UNCHANGED, CHANGED = b"0", b"1"  # what the child says once the file is as it will stay
+# What the child says once the file is as it will stay and there is a core for the hash, and what
+# the caller says to itself when there is nothing to wait for any more.
+UNCHANGED, CHANGED, OVER = b"0", b"1", b"2"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ def tell_settled(pipe: int, *, changed: bool) -> None:
     """
     Say, in the child, that it changes the file no more. Does nothing without a pipe (-1).
 
-    The pipe stays open: the number of a closed one could be used to open another file.
+    The pipe stays open: the number of a closed one could be used to open another file. That
+    nobody reads it any more is of no importance.
     """
     if pipe >= 0:
-        os.write(pipe, CHANGED if changed else UNCHANGED)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(pipe, CHANGED if changed else UNCHANGED)

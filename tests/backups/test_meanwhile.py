@@ -82,3 +82,11 @@ def test_check_that_fails_leaves_no_descriptor_open(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError), synced_and_hashed(file.fileno(), path, is_known=True):
             raise TimeoutError
         assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_child_that_outlives_its_check_keeps_nobody_waiting(path: Path, descriptor: int) -> None:
+    with synced_and_hashed(descriptor, path, is_known=False) as (tell, hashed):
+        held = os.dup(tell)
+    assert hashed.result() is None
+    tell_settled(held, changed=True)
+    os.close(held)

@@ -1,10 +1,12 @@
 """The integrity check in parts, by one process or two, finds what the whole one finds."""
 
+import os
 import random
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -13,9 +15,10 @@ import pytest
 from backups.sqlite import shares
 from backups.sqlite.damage import find_damage
 from backups.sqlite.integrity import inspect
+from backups.sqlite.parts import QUICK, REFERENCES, WHOLE, Findings, find_parts
 from backups.sqlite.sandbox import Sandbox
-from backups.sqlite.shares import QUICK, WHOLE, Partner, find_parts
-from backups.sqlite.verdict import Question
+from backups.sqlite.shares import Partner
+from backups.sqlite.verdict import CHANGED, UNCHANGED, Question
 from tests.corpus import damage
 
 ROWS = 500
@@ -106,7 +109,7 @@ def findings(path: Path, *checks: str) -> list[str]:
     with closing(Sandbox(path, seconds=30.0)) as sandbox:
         return [
             finding
-            for check in checks or find_parts(sandbox.connection)
+            for check in checks or find_parts(sandbox.connection)[:-1]
             for finding in find_damage(sandbox, "", check)
         ]
 
@@ -127,9 +130,9 @@ def test_parts_are_the_longest_table_then_the_whole_without_indexes_then_the_res
     path: Path,
 ) -> None:
     with closing(Sandbox(path, seconds=30.0)) as sandbox:
-        first, second, *rest = find_parts(sandbox.connection)
+        first, second, *rest, last = find_parts(sandbox.connection)
     assert first in ('integrity_check("long")', 'integrity_check("counted")')
-    assert second == QUICK
+    assert (second, last) == (QUICK, REFERENCES)
     others = {"long", "short", "keyed", 'it\'s ""odd"" here', "counted", "sqlite_sequence"}
     assert {first, *rest} == {f'integrity_check("{name}")' for name in others}
 
@@ -161,7 +164,7 @@ def test_name_that_no_statement_can_have_is_not_shared(name: str) -> None:
         ("main", "long", "table"),
         ("main", name, "table"),
     ]
-    assert find_parts(connection) == [WHOLE]
+    assert find_parts(connection) == [WHOLE, REFERENCES]
 
 
 @pytest.mark.parametrize("kind", [None, *DAMAGE])
@@ -178,7 +181,7 @@ def test_two_processes_find_what_one_finds(kind: str | None, path: Path) -> None
 @pytest.fixture
 def nothing_here() -> Iterator[None]:
     """This process takes no part, so that all of them are left to the other."""
-    with mock.patch.object(shares, "check_share", return_value=shares.Share()):
+    with mock.patch.object(shares, "check_share", return_value=Findings()):
         yield
 
 
@@ -188,9 +191,10 @@ def test_other_process_takes_what_is_left(path: Path) -> None:
         mock.patch.object(shares, "SHARED_FROM", 0),
         closing(Partner(asked(path))) as partner,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
-        mock.patch.object(shares, "find_damage") as again,
+        mock.patch.object(Findings, "check") as again,
     ):
-        assert partner.check(sandbox, "") == []
+        found = partner.check(sandbox, changed=False)
+    assert not found.damage
     again.assert_not_called()
 
 
@@ -201,15 +205,15 @@ def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
         partner._process.kill()
         partner._process.wait()
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
-            found = partner.check(sandbox, "")
-    assert any("short_other" in finding for finding in found)
+            found = partner.check(sandbox, changed=False)
+    assert any("short_other" in finding for finding in found.damage)
 
 
 def test_small_file_is_checked_by_one_process(path: Path) -> None:
     with closing(Partner(asked(path))) as partner:
         assert not partner.is_there
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
-            assert partner.check(sandbox, "") == []
+            assert not partner.check(sandbox, changed=False).damage
 
 
 def test_other_process_ends_with_its_parent_s_pipe(path: Path) -> None:
@@ -218,3 +222,45 @@ def test_other_process_ends_with_its_parent_s_pipe(path: Path) -> None:
     process = partner._process
     partner.close()
     assert process.returncode is not None, "no zombie"
+
+
+@pytest.mark.parametrize("shared_from", [0, shares.SHARED_FROM])
+def test_broken_references_are_found_by_one_or_two(shared_from: int, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE refers (id INTEGER PRIMARY KEY, to_id REFERENCES long)")
+        connection.execute("INSERT INTO refers VALUES (7, 999999)")
+        connection.commit()
+    with mock.patch.object(shares, "SHARED_FROM", shared_from):
+        verdict = inspect(asked(path))
+    assert not verdict.damage
+    assert verdict.broken_references == [
+        "row 7 of refers refers to a row of long that is not there"
+    ]
+
+
+@pytest.mark.parametrize("shared_from", [0, shares.SHARED_FROM])
+@pytest.mark.parametrize(("changed", "word"), [(True, CHANGED), (False, UNCHANGED)])
+def test_who_waits_to_hash_the_file_is_told_once(
+    shared_from: int, path: Path, *, changed: bool, word: bytes
+) -> None:
+    told, tell = os.pipe()
+    question = replace(asked(path), settled=tell)
+    with (
+        mock.patch.object(shares, "SHARED_FROM", shared_from),
+        closing(Partner(question)) as partner,
+        closing(Sandbox(path, seconds=30.0)) as sandbox,
+    ):
+        assert not partner.check(sandbox, changed=changed).damage
+    os.close(tell)
+    with open(told, "rb") as words:
+        assert words.read() == word
+
+
+def test_file_that_was_sent_is_checked_by_one_process(path: Path) -> None:
+    DAMAGE["row missing from an index"](path)
+    question = replace(asked(path), is_ours=True)
+    with mock.patch.object(shares, "SHARED_FROM", 0), closing(Partner(question)) as partner:
+        assert not partner.is_there
+        with closing(Sandbox(path, seconds=30.0)) as sandbox:
+            found = partner.check(sandbox, changed=False)
+    assert not found.damage, "the quick check compares no index with its table"

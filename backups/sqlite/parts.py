@@ -1,0 +1,93 @@
+"""
+The check of a file in parts: ``foreign_key_check``, and those of ``integrity_check``.
+
+What ``integrity_check`` finds is what ``quick_check`` finds in the whole file (each tree, each
+page that is used twice or not at all, each row, NOT NULL and CHECK) and, table by table, what
+does not agree between its rows and its indexes, which is ``integrity_check(table)``.
+
+Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
+"""
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass, field
+
+from backups.sqlite.damage import MOST_FINDINGS, find_broken_references, find_damage
+from backups.sqlite.sandbox import Sandbox
+from backups.sqlite.schema import quote
+from backups.sqlite.verdict import Question
+
+MOST_PARTS = 1_000  # they all fit into the pipe at once
+WHOLE = f"integrity_check({MOST_FINDINGS})"
+QUICK = f"quick_check({MOST_FINDINGS})"
+REFERENCES = "foreign_key_check"
+
+
+@dataclass
+class Findings:
+    """The parts that were checked to their end, and what was found."""
+
+    done: list[int] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    broken_references: list[str] = field(default_factory=list)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the rest of the file is of no interest any more."""
+        return len(self.damage) >= MOST_FINDINGS
+
+    def check(self, number: int, part: str, sandbox: Sandbox, functions: str) -> None:
+        """
+        Run one part, and keep what it finds. A file with damage is not asked for its references.
+
+        :raises sqlite3.Error: SQLite can't go on.
+        """
+        if part != REFERENCES:
+            self.damage += find_damage(sandbox, functions, part)
+        elif not self.damage:
+            self.broken_references += find_broken_references(sandbox, functions)
+        self.done.append(number)
+
+    def add(self, other: "Findings") -> None:
+        """Take over what another process has done and found."""
+        self.done += other.done
+        self.damage += other.damage
+        self.broken_references += other.broken_references
+
+
+def find_parts(connection: sqlite3.Connection) -> list[str]:
+    """
+    The pragmas that together check a file, the longest first and the references last.
+
+    The integrity check is one of them, undivided, if SQLite is too old to list its tables, or a
+    table has a name that no statement can have, or there are too many.
+    """
+    rows = connection.execute("PRAGMA table_list").fetchall()
+    names = [name for schema, name, kind, *_ in rows if schema == "main" and kind != "view"]
+    tables = [name for name in names if name not in ("sqlite_schema", "sqlite_master")]
+    if (
+        not tables
+        or len(tables) >= MOST_PARTS
+        or any(set(name) & {"\0", "\ufffd"} for name in tables)
+    ):
+        return [WHOLE, REFERENCES]
+    tables.sort(key=lambda name: -_last_row(connection, name))
+    checks = [f"integrity_check({quote(name)})" for name in tables]
+    return [checks[0], QUICK, *checks[1:], REFERENCES]
+
+
+def check_whole(sandbox: Sandbox, question: Question) -> Findings:
+    """Run the checks that this file needs, undivided. Returns what was found."""
+    found = Findings()
+    for number, part in enumerate((QUICK if question.is_ours else WHOLE, REFERENCES)):
+        found.check(number, part, sandbox, question.functions)
+    return found
+
+
+def _last_row(connection: sqlite3.Connection, table: str) -> int:
+    """About how many rows it has; 0 if it does not count them."""
+    with contextlib.suppress(sqlite3.Error):
+        query = f"SELECT rowid FROM {quote(table)} ORDER BY rowid DESC LIMIT 1"  # noqa: S608
+        (last,) = connection.execute(query).fetchone() or (0,)
+        return last if isinstance(last, int) else 0
+    return 0
