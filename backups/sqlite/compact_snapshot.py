@@ -10,7 +10,6 @@ Not promised: that it takes no space. It needs the database's own size on the sa
 Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
 
-import hashlib
 import io
 import os
 import sqlite3
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite.digest import Digest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from backups.sqlite.temporary import temporary_file
@@ -39,11 +39,11 @@ class CompactSnapshot(Snapshot):
         self.taken_at = taken_at
 
     def __iter__(self) -> Iterator[bytes]:
-        sent = hashlib.sha256()
-        while chunk := self._file.read(files.CHUNK_BYTES):
-            sent.update(chunk)
-            yield chunk
-        record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
+        with Digest() as sent:
+            while chunk := self._file.read(files.CHUNK_BYTES):
+                sent.update(chunk)
+                yield chunk
+            record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
 
     def close(self) -> None:
         self._file.close()

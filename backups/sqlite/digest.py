@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-MOST_WAITING = 4  # chunks that wait to be hashed: they are held in memory
+MOST_WAITING = 2  # chunks that wait to be hashed: they are held in memory
 
 
 class Digest:
