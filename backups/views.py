@@ -96,8 +96,8 @@ class BackupView(BackupErrorsMixin, APIView):
         If its rest can't be read later, the connection ends before the promised length.
         """
         compact = parameters.compact(request)
-        snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
+        snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
         return DownloadResponse(snapshot, choose_coding(request.headers.get("Accept-Encoding", "")))
 
 

@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 import threading
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -368,6 +370,19 @@ def test_download_without_enough_room_says_how_much_is_missing(
     assert f"{body['needed_bytes']:,}" in body["detail"]
     assert "1,000" in body["detail"]
     assert site.files() == before
+
+
+def test_client_that_is_gone_takes_no_snapshot(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = socket.socket()
+    gone.close()
+    server: dict[str, Any] = {"gunicorn.socket": gone}
+    taken = mock.Mock(side_effect=AssertionError)
+    monkeypatch.setattr(services, "create_snapshot", taken)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        client.get("/api/v1/backup", **server)
+    taken.assert_not_called()
 
 
 def test_upload_without_enough_room_is_refused_before_it_is_read(
