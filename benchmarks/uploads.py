@@ -1,6 +1,7 @@
 """What it takes to upload and stage a snapshot, beside a copy and its check by hand."""
 
 import os
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,10 +68,10 @@ class Upload:
 
 def measure_uploads(store: Store, *, rounds: int) -> list[Result]:
     """
-    Check by hand and upload in turn, for so many rounds.
+    Check by hand and upload, in an order that changes, for so many rounds.
 
-    To write 500 MB into memory that another has just given back takes up to four times as long as
-    the next time, on a virtual machine whose host takes back what is free.
+    What the one before has left is felt: memory that a virtual machine has given back to its host
+    takes long to be had again.
     """
     snapshot = copy_snapshot(store)
     try:
@@ -86,7 +87,7 @@ def measure_uploads(store: Store, *, rounds: int) -> list[Result]:
             reasons: dict[str, str] = {}
             upload.stage()  # for what the server does the first time only
             for number in range(rounds):
-                for name in rotate([*ways], number):
+                for name in shuffled([*ways], number):
                     os.sync()  # nobody is to wait for what another has left to be written
                     try:
                         samples[name].append(ways[name]())
@@ -100,10 +101,9 @@ def measure_uploads(store: Store, *, rounds: int) -> list[Result]:
     ]
 
 
-def rotate(names: list[str], number: int) -> list[str]:
-    """Another one begins in each round, so that none always follows the same other one."""
-    first = number % len(names)
-    return names[first:] + names[:first]
+def shuffled(names: list[str], number: int) -> list[str]:
+    """In another order in each round, the same in each run: none always follows another one."""
+    return random.Random(number).sample(names, len(names))  # noqa: S311 - nothing secret
 
 
 def copy_snapshot(store: Store) -> Path:
