@@ -29,6 +29,7 @@ from pathlib import Path
 from backups.sqlite.connection import connect
 
 MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
+NICENESS = 5  # beside a busy process: a third of its time
 SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 
@@ -135,12 +136,13 @@ class Sandbox:
 
 def limit_process(*, file_bytes: int, seconds: float) -> None:
     """
-    Limit what this process may use, for the rest of its life.
+    Limit what this process may use, for the rest of its life. Requests of the site go before it.
 
     :param file_bytes: the longest that any file may become that it writes.
     :param seconds: of processor time; a fence behind the clock, should nobody wait for us.
     """
     cpu_seconds = math.ceil(seconds) + SPARE_CPU_SECONDS
+    os.nice(max(0, NICENESS - os.nice(0)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))

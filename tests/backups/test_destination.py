@@ -266,3 +266,15 @@ def test_name_that_is_too_long_is_an_error_of_ours(folder: Path) -> None:
 def test_check_writes_nothing(folder: Path, path: Path) -> None:
     destination.check(path, overwrite=False)
     assert not list(folder.iterdir())
+
+
+def test_long_file_is_synced_some_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(destination, "SYNC_BYTES", 8)
+    monkeypatch.setattr(files, "sync", sync)
+    destination.save([b"12345", b"67890", b"123", b"45678", b"9"], path)
+    assert synced == [10, 18, 19]

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite import damage, integrity
+from backups.sqlite import integrity, parts
 from backups.sqlite.integrity import inspect
 from backups.sqlite.verdict import Question, Verdict
 from tests.backups import builders
@@ -88,7 +88,7 @@ def test_file_that_is_gone_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFi
 def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
-    with mock.patch.object(damage, "_run", return_value=[finding]):
+    with mock.patch.object(parts, "find_damage", return_value=[finding]):
         assert inspect(Question(str(path), 60.0)).unread == f"disk I/O error ({finding})"
 
 
@@ -96,7 +96,7 @@ def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> N
 def test_page_that_is_bad_itself_is_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
-    with mock.patch.object(damage, "_run", return_value=[finding]):
+    with mock.patch.object(parts, "find_damage", return_value=[finding]):
         verdict = inspect(Question(str(path), 60.0))
     assert (verdict.unread, verdict.damage) == ("", [finding])
 
@@ -107,7 +107,7 @@ MALFORMED = sqlite3.DatabaseError("database disk image is malformed")
 @pytest.mark.parametrize("first", [["failed to get page 7"], MALFORMED], ids=["finding", "error"])
 def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path: Path) -> None:
     path = builders.with_sessions(tmp_path / "x.db", "one", "two")
-    with mock.patch.object(damage, "_run", side_effect=[first, []]):
+    with mock.patch.object(parts, "find_damage", side_effect=[first, []]):
         verdict = inspect(Question(str(path), 60.0, clear=("sessions",)))
     assert (verdict.damage, verdict.unread) == ([], "")
     assert (verdict.cleared, verdict.changed) == (2, True), "the first look did that"
@@ -116,5 +116,5 @@ def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path:
 
 def test_damage_that_is_found_again_is_told_as_it_was_found_first(tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    with mock.patch.object(damage, "_run", side_effect=[["one"], ["other"]]):
+    with mock.patch.object(parts, "find_damage", side_effect=[["one"], ["other"]]):
         assert inspect(Question(str(path), 60.0)).damage == ["one"]

@@ -125,3 +125,23 @@ def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> N
     assert ended.returncode != 0
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else ended.stderr
     assert ending in how
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 5), (3, 5), (10, 10)])
+def test_check_lets_others_go_before_it(before: int, after: int) -> None:
+    script = f"""
+        import os
+        from backups.sqlite import sandbox
+        start = os.nice(0)
+        os.nice({before})
+        sandbox.limit_process(file_bytes=1000, seconds=60)
+        print(os.nice(0) - start)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert int(ended.stdout) == after
