@@ -1,7 +1,8 @@
 """
 What can be done to a file while a child checks it: its sync, and its hash if that is not known.
 
-The child first changes what it has to, then says on a pipe whether it did, then checks.
+The child first changes what it has to, and says on a pipe whether it did: at once, or when two
+processes check and one of them has nothing left to do.
 """
 
 import contextlib
