@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
@@ -70,7 +69,7 @@ def create_compact_snapshot(
             _check_space(paths, connection)
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
-                _copy(connection, file.path)
+                connection.execute("VACUUM INTO ?", (str(file.path),))
                 return CompactSnapshot(paths, os.dup(file.descriptor), taken_at)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
@@ -78,22 +77,6 @@ def create_compact_snapshot(
         raise StoreFolderError(
             f"No snapshot could be written in {paths.folder}: {error.strerror}."
         ) from error
-
-
-def _copy(connection: sqlite3.Connection, path: Path) -> None:
-    """
-    Fill an empty file, without a sync: it is gone after a power cut anyway, and who commits
-    meanwhile would wait for 500 MB of another's bytes to be on the disk.
-
-    ``VACUUM INTO`` syncs as its connection does. That gets its own way back at once: it may be
-    the last one, whose close moves the WAL into the live database.
-    """
-    (before,) = connection.execute("PRAGMA synchronous").fetchone()
-    connection.execute("PRAGMA synchronous=OFF")
-    try:
-        connection.execute("VACUUM INTO ?", (str(path),))
-    finally:
-        connection.execute(f"PRAGMA synchronous={before}")
 
 
 def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import resource
 import sqlite3
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 from unittest import mock
@@ -13,9 +13,6 @@ import pytest
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
-from backups.sqlite.compact_snapshot import create_compact_snapshot
-from backups.sqlite.connection import connect
-from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import was_sent
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
@@ -229,25 +226,3 @@ def test_folder_that_refuses_is_told_and_nothing_is_left(tmp_path: Path) -> None
         store.snapshot()
     assert steps.failed == ["create_private"]
     assert store.folder() == before
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_copy_is_not_synced_but_the_database_is_again(tmp_path: Path, *, fails: bool) -> None:
-    database = builders.healthy(tmp_path / "live.db", "row", journal_mode="wal")
-    said: list[str] = []
-
-    def connect_and_listen() -> sqlite3.Connection:
-        connection = connect(database)
-        connection.set_trace_callback(said.append)
-        if fails:  # VACUUM attaches the file that it fills
-            connection.set_authorizer(lambda *asked: int(asked[0] == sqlite3.SQLITE_ATTACH))
-        return connection
-
-    with pytest.raises(SnapshotFailedError) if fails else nullcontext():
-        create_compact_snapshot(StorePaths.of(database), connect_and_listen).close()
-    starts = ("VACUUM INTO", "PRAGMA synchronous=")
-    assert [each.split(" '")[0] for each in said if each.startswith(starts)] == [
-        "PRAGMA synchronous=OFF",
-        "VACUUM INTO",
-        "PRAGMA synchronous=2",
-    ]
