@@ -21,7 +21,7 @@ from pathlib import Path
 
 NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 # As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual
-# machine may have to come from its host first. Writes of 1 MiB took up to six times as long.
+# machine may have to come from its host first. Writes of 1 MiB took several times as long.
 CHUNK_BYTES = 128 * 1024
 
 

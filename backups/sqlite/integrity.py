@@ -25,12 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backups.sqlite.damage import (
-    clip,
-    find_unread,
-    is_of_the_disk,
-    sentence,
-)
+from backups.sqlite.damage import clip, find_unread, is_of_the_disk, sentence
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
 from backups.sqlite.rebuilding import find_unbuildable

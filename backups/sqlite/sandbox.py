@@ -29,7 +29,7 @@ from pathlib import Path
 from backups.sqlite.connection import connect
 
 MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
-NICENESS = 5  # beside a busy process: a third of its time
+NICENESS = 5  # of one core, a busy process gets three times as much as a check
 SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 
