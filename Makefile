@@ -15,7 +15,7 @@ RESULTS ?= benchmarks/results.md
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test crash-test cli-test browser-test bench lint clean
+.PHONY: help install demo run test test-all crash-test cli-test browser-test bench lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,10 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py create_api_key first --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
-test: $(VENV)/.development  ## all tests but those that need a browser or take long
+test: $(VENV)/.development  ## the tests of every module: about two minutes
+	@$(BIN)/python -m pytest -n auto
+
+test-all: $(VENV)/.development  ## these, and the proofs with whole sites that are killed and restarted
 ifeq ($(STRACE),)
 	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
 endif

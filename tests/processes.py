@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.forked import Forked
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0  # plenty for a slow machine; a healthy start takes one or two
 
@@ -54,7 +56,9 @@ def run_python(*arguments: str, data_dir: Path, **variables: str) -> Finished:
 
 def run_manage(*arguments: str, data_dir: Path, **variables: str) -> Finished:
     """Run a management command with the site's settings."""
-    return run_python("manage.py", *arguments, data_dir=data_dir, **variables)
+    command = Forked(list(arguments), CHECKOUT, environment(data_dir, **variables))
+    out, err, code = command.communicate(b"", seconds=60)
+    return Finished(out.decode(), err.decode(), code)
 
 
 def gunicorn_command() -> list[str]:

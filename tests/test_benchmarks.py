@@ -20,6 +20,8 @@ from benchmarks.writer import Writer
 from tests.processes import CHECKOUT
 from tests.site import Site
 
+pytestmark = pytest.mark.proof
+
 MEGABYTE = 10**6
 
 

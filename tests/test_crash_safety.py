@@ -23,6 +23,8 @@ from tests.backups.builders import READABLE, STATES
 from tests.backups.stand_ins import Steps, counted, die, without_hard_links
 from tests.backups.stores import Store
 
+pytestmark = pytest.mark.proof
+
 OLD, NEW, NEWER = ["old"], ["new"], ["newer"]
 
 Work = Callable[[Store], object]

@@ -23,6 +23,8 @@ from tests.corpus.snapshots import fill, in_many_forms
 from tests.hostile_settings import BACKUPS_CHECK_SECONDS
 from tests.site import Server, Site, copy_site
 
+pytestmark = pytest.mark.proof
+
 SHORT = 60  # specimens in the normal run, a few seconds
 SPARE_SECONDS = 4.0  # for the upload itself, and for a machine that is busy
 MOST_GROWTH = 64 * 1024**2  # bytes of a worker's own memory; a snapshot is never held whole

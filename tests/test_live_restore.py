@@ -19,6 +19,8 @@ from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site, task_names
 
+pytestmark = pytest.mark.proof
+
 OCTETS = {"Content-Type": "application/octet-stream"}
 PATIENT = {"TASKDOG_LIVE_SECONDS": "100"}
 BALLAST = 60  # MB: an apply takes long enough to be met in the middle

@@ -23,6 +23,8 @@ from tests.site import Server, Site, kill_group
 from tests.workers import PRELOAD, WORKERS, configured, present, serving, stage
 from tests.writers import Writers, check_every_task_is_kept_once
 
+pytestmark = pytest.mark.proof
+
 ROUNDS = 30  # of each long story
 LIVE_RESTORES = 12
 NEW = [f"new {number}" for number in range(300)]  # some pages: to mix two databases would show

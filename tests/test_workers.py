@@ -32,6 +32,8 @@ from tests.workers import (
 )
 from tests.writers import Writers, check_every_task_is_kept_once
 
+pytestmark = pytest.mark.proof
+
 OLD = ["old"]
 NEW = [f"new {number}" for number in range(300)]  # some pages: to mix the two would show
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from tests.forked import Forked
 from tests.processes import CHECKOUT, environment
 from tests.site import Site
 
@@ -58,7 +59,9 @@ def run(
     variables: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a command on a site to its end."""
-    return end(start(site, *arguments, cwd=cwd, variables=variables), answer)
+    its_own = environment(site.data, **site.variables, **(variables or {}))
+    out, err, code = Forked(list(arguments), cwd, its_own).communicate(answer, SECONDS)
+    return Ended(out, err.decode(), code)
 
 
 def failing_checks(folder: Path) -> dict[str, str]:

@@ -25,6 +25,8 @@ from backups.sqlite.paths import StorePaths
 from tests.backups import builders
 from tests.backups.waiting import until
 
+pytestmark = pytest.mark.proof
+
 ACCOUNTS, BALANCE = 500, 1_000_000
 WRITERS = 3
 SEED = os.environ.get("SNAPSHOT_SEED", "0")
