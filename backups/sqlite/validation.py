@@ -226,7 +226,7 @@ def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError
 def _unknown(verdict: Verdict) -> UnknownFunctionError:
     message = f"The snapshot's schema uses the {verdict.unknown}, which the check does not know."
     if verdict.setup_failed:
-        message += f" To set up this site's own connections failed there: {verdict.setup_failed}"
+        message += f" To set up this site's own connections failed there: {verdict.setup_failed}."
     return UnknownFunctionError(message)
 
 

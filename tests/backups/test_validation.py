@@ -486,6 +486,7 @@ def test_index_on_a_function_of_the_site_passes(tmp_path: Path) -> None:
         register(connection)
         builders.healthy(path, "row")
         connection.execute("CREATE INDEX hashed ON items (md5(name))")
+        connection.execute("CREATE TABLE sums (code, sum AS (md5(code)) STORED)")
         connection.execute("CREATE TABLE codes (code CHECK (code REGEXP '^[A-Z]+$'))")
         connection.execute("INSERT INTO codes VALUES ('ABC')")
         connection.commit()
