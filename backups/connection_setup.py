@@ -33,10 +33,8 @@ def load(alias: str, setup: str) -> None:
         needs no app to be ready; empty to set up Django as any command does, and connect.
     """
     if setup:
-        from django.db.backends.sqlite3._functions import register as register_djangos
-
         connection = _recording(sqlite3.Connection)(":memory:")
-        register_djangos(connection)
+        import_string("django.db.backends.sqlite3._functions.register")(connection)
         import_string(setup)(connection)
     else:
         _set_up(alias)
@@ -61,7 +59,7 @@ def _set_up(alias: str) -> None:
     from backups import startup
 
     startup.is_wanted = False  # the live database is none of this process's business
-    database = settings.DATABASES[alias]
+    database: dict[str, Any] = settings.DATABASES[alias]
     options = database.get("OPTIONS", {})
     factory = _recording(options.get("factory", sqlite3.Connection))
     # What is ready before the first query may query all the same: it finds an empty database.

@@ -153,7 +153,7 @@ def test_damage_is_damage_all_the_same(live: Path, tmp_path: Path) -> None:
         connection.create_collation("by_length", lambda one, other: -by_length(one, other))
         connection.execute("INSERT INTO items (name) VALUES ('longest of all')")
         connection.commit()
-    with pytest.raises(DamagedSnapshotError, match="integrity check: .*strange"):
+    with pytest.raises(DamagedSnapshotError, match=r"integrity check: .*strange"):
         check(path, StrangeRelease())
 
 
