@@ -11,11 +11,20 @@ from django.utils.module_loading import import_string
 from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
+from backups.interpreter import explain_unfit
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Compare every BACKUPS_ setting with what it may be."""
-    return [*_database(), *_name(), *_numbers(), *_permissions(), *_switches(), *_recogniser()]
+    return [
+        *_database(),
+        *_name(),
+        *_numbers(),
+        *_permissions(),
+        *_switches(),
+        *_functions(),
+        *_python(),
+    ]
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
@@ -130,19 +139,37 @@ def _switches() -> list[CheckMessage]:
     ]
 
 
-def _recogniser() -> list[CheckMessage]:
-    path = conf.recogniser
-    try:
-        if not path or callable(import_string(path)):
-            return []
-        problem = "is no function"
-    except (ImportError, ValueError) as error:
-        problem = f"can't be imported: {error}"
+def _functions() -> list[CheckMessage]:
+    wrong = []
+    for number, name, path, takes in (
+        ("E015", "BACKUPS_RECOGNISER", conf.recogniser, "the tables of a database"),
+        ("E020", "BACKUPS_CONNECTION_SETUP", conf.connection_setup, "a sqlite3.Connection"),
+    ):
+        try:
+            if not path or callable(import_string(path)):
+                continue
+            problem = "is not a function"
+        except (ImportError, ValueError) as error:
+            problem = f"can't be imported: {error}"
+        wrong.append(
+            Error(
+                f"{name} is {path!r}, which {problem}.",
+                hint=f"Set the dotted path of a function that takes {takes}.",
+                id=f"backups.{number}",
+            )
+        )
+    return list(wrong)
+
+
+def _python() -> list[CheckMessage]:
+    path = conf.python
+    if not path or not (problem := explain_unfit(path)):
+        return []
     return [
         Error(
-            f"BACKUPS_RECOGNISER is {path!r}, which {problem}.",
-            hint="Set the dotted path of a function that takes the tables of a database.",
-            id="backups.E015",
+            f"BACKUPS_PYTHON is {path!r}, which {problem}.",
+            hint="Set the path of the Python that this site runs in, e.g. /srv/venv/bin/python.",
+            id="backups.E021",
         )
     ]
 

@@ -1,35 +1,174 @@
-"""Run one of our modules in a Python process of its own, with this process's import path."""
+"""
+Start our modules in Python processes of their own: every child of this app is started here.
 
+A child is isolated: neither the current folder nor the environment says where it
+imports from. What it needs is handed over as arguments, and for most children stands behind the
+standard library, so that no file of another user or of the site takes the place of a module.
+
+A child says that it runs when it has imported what it needs, before it does any work. One that
+ends without a word was never there: the machine is to blame, and never the file.
+"""
+
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from backups import limits
+from backups.exceptions import ChildNotStartedError
+from backups.interpreter import find_python
+
+STARTED = b"started\n"
+
+# What a process's own work can end it with. Every other signal comes from outside.
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
+
+# Paths are counted and not joined: a path can have a colon in it.
+PROGRAM = """
+import sys
+place, count, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+paths, arguments = sys.argv[4 : 4 + count], sys.argv[4 + count :]
+sys.path[:] = paths + sys.path if place == "first" else sys.path + paths
+__import__(module, fromlist=["main"]).main(*arguments)
+"""
+
+
+def command(module: str, *arguments: str, with_site: bool = False) -> list[str]:
+    """
+    The words that run ``module.main(*arguments)`` in a Python process.
+
+    :param with_site: it imports the site's own code, so it gets the import path of this process,
+        in its order, and what the .pth files of site-packages bring. Otherwise the folders of
+        this import path come last, and relative ones not at all.
+    :raises ChildNotStartedError: no Python was found.
+    """
+    paths = _site_path() if with_site else _own_path()
+    options = _site_options() if with_site else ["-I", "-S"]  # no site-packages: it starts sooner
+    if sys.getfilesystemencoding() == "utf-8":  # names must mean the same to both
+        options += ["-X", "utf8"]
+    if sys.dont_write_bytecode:
+        options += ["-B"]
+    place = "first" if with_site else "last"
+    words = [place, str(len(paths)), module, *paths, *arguments]
+    return [find_python(), *options, "-c", PROGRAM, *words]
 
 
 def run_module(
-    module: str, *arguments: str, seconds: float | None = None, inherit: tuple[int, ...] = ()
+    module: str,
+    *arguments: str,
+    seconds: float | None = None,
+    inherit: tuple[int, ...] = (),
+    with_site: bool = False,
 ) -> "subprocess.CompletedProcess[bytes]":
     """
-    Run ``python -m module arguments`` and wait for its end. Its output is returned, not shown.
+    Run ``module.main(*arguments)`` in a child and wait for its end. Its answer is returned as its
+    standard output, and what it printed besides as its standard error.
 
     A parent that reaps every child (gunicorn's master while it reloads) can take the exit code
-    away, so callers must go by what the child prints.
+    away, so callers must go by what the child answers.
 
     :param seconds: wall clock limit; the child is killed at it.
     :param inherit: descriptors whose locks the child is to hold too, while it lives.
+    :param with_site: it imports the site's own code; see ``command``.
     :raises subprocess.TimeoutExpired: at the limit.
+    :raises ChildNotStartedError: it did not come to its work.
     """
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds,
-        check=False,
-        pass_fds=inherit,
-    )
+    words = command(module, *arguments, with_site=with_site)
+    try:
+        child = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            pass_fds=inherit,
+        )
+    except OSError as error:
+        raise _not_started(f"{words[0]}: {error.strerror}") from error
+    if STARTED not in child.stdout:
+        raise _not_started(ending(child))
+    child.stdout = answer_of(child.stdout)
+    return child
+
+
+def answer_of(output: bytes) -> bytes:
+    """What a child has answered; empty if it did not come to its work."""
+    return output.partition(STARTED)[2]
 
 
 def last_line(output: bytes) -> str:
     """The last line that a child printed: of a traceback, the error itself."""
     lines = output.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip() if lines else ""
+
+
+def ending(child: "subprocess.CompletedProcess[bytes]") -> str:
+    """How a child ended that did not answer."""
+    if child.returncode < 0:
+        return f"signal {-child.returncode}"
+    return f"exit code {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"
+
+
+def has_crashed(child: "subprocess.CompletedProcess[bytes]") -> bool:
+    """Whether its own work ended it, and not the machine or an operator."""
+    return -child.returncode in CRASHES
+
+
+# In the child
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[IO[str]]:
+    """
+    Say that this child runs, and yield where its answer goes.
+
+    Whatever else it prints, such as a site's settings do, goes to standard error.
+    """
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
+        os.dup2(2, 1)
+        answer.write(STARTED.decode())
+        answer.flush()
+        yield answer
+
+
+def _not_started(how: str) -> ChildNotStartedError:
+    hint = None
+    if described := limits.describe():
+        hint = f"{ChildNotStartedError.hint} This process is limited to {described}."
+    return ChildNotStartedError(
+        f"A process that this needs could not be started. It ended with {how.rstrip('.')}.",
+        hint=hint,
+    )
+
+
+def leave() -> None:
+    """End this process at once: what the site's code has started, e.g. threads, may go on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _site_options() -> list[str]:
+    """As -I does, but for the packages of the user, if this process imports those too."""
+    has_user_site = getattr(sys.modules.get("site"), "ENABLE_USER_SITE", False)
+    return ["-E", "-P"] if has_user_site else ["-I"]
+
+
+def _own_path() -> list[str]:
+    """Where ``backups`` is; then what this process imports from, for Django's SQL functions."""
+    root = str(Path(__file__).resolve().parent.parent)
+    return list(dict.fromkeys([root, *filter(os.path.isabs, sys.path)]))
+
+
+def _site_path() -> list[str]:
+    """What this process imports from. A current folder that is gone is left out."""
+    absolute = []
+    for path in sys.path:
+        with contextlib.suppress(OSError):
+            absolute.append(os.path.abspath(path))
+    return absolute

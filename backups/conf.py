@@ -67,6 +67,19 @@ class Settings:
         return str(self._get("BACKUPS_RECOGNISER", ""))
 
     @property
+    def connection_setup(self) -> str:
+        """
+        The path of a function that takes a ``sqlite3.Connection`` and registers the site's own
+        collations and SQL functions on it; empty to find out what Django's connections have.
+        """
+        return str(self._get("BACKUPS_CONNECTION_SETUP", ""))
+
+    @property
+    def python(self) -> str:
+        """The Python that child processes run in; empty for this process's own."""
+        return str(self._get("BACKUPS_PYTHON", ""))
+
+    @property
     def kept_copies(self) -> int:
         """How many kept copies stay after a restore, the newest; 0 for all of them."""
         return int(self._get("BACKUPS_KEPT_COPIES", 3))

@@ -20,12 +20,16 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── MissingTablesError       lacks tables that its migrations promise
     │   ├── UnknownSchemaError       has triggers, views … that this site's database has not
-    │   └── CheckTimedOutError       the check did not end within its time limit
+    │   ├── UnknownFunctionError     its schema uses a collation or function that is not known
+    │   ├── CheckTimedOutError       the check did not end within its time limit
+    │   └── CheckOutOfMemoryError    the check wanted more memory than it may have
     ├── NoPendingRestoreError        there is nothing to discard, or to apply
     ├── NoKeptCopyError              there is nothing to go back to
     ├── RestoreBlockedError          can't be applied now; it stays pending
     │   └── NeedsRestartError        can't be applied while the site runs; a start can
     ├── RestoreRefusedError          can't ever be applied; it is set aside
+    ├── ChildFailedError             a process of ours was stopped from outside
+    │   └── ChildNotStartedError     it did not even start
     ├── StoreFolderError             the database's folder refuses a read or a write
     ├── DestinationError             a file can't be written where it was asked for
     ├── OwnFileError                 a path names the live database, or a file that is its own
@@ -186,11 +190,31 @@ class UnknownSchemaError(InvalidSnapshotError):
     )
 
 
+class UnknownFunctionError(InvalidSnapshotError):
+    """Its schema uses a collation, an SQL function or a module that the check does not know."""
+
+    code = "unknown_function"
+    hint = (
+        "Nothing was staged. If this site's connections have it, set BACKUPS_CONNECTION_SETUP to"
+        " the path of a function that registers it on a connection, and try again."
+    )
+
+
 class CheckTimedOutError(InvalidSnapshotError):
     """The check was stopped at its time limit."""
 
     code = "check_timed_out"
     hint = "Nothing was staged. Raise BACKUPS_CHECK_SECONDS if snapshots of this size are meant."
+
+
+class CheckOutOfMemoryError(InvalidSnapshotError):
+    """The check was stopped at its memory limit."""
+
+    code = "check_out_of_memory"
+    hint = (
+        "Nothing was staged. The limit is several times the size of the file: a value or an"
+        " expression in it wants more than that."
+    )
 
 
 class NoPendingRestoreError(BackupError):
@@ -226,6 +250,20 @@ class RestoreRefusedError(BackupError):
 
     code = "refused"
     hint = "The site runs on its old data. Stage a good snapshot to try again."
+
+
+class ChildFailedError(BackupError):
+    """The machine stopped a process of this app, which says nothing of the file it worked on."""
+
+    code = "process_failed"
+    hint = "Nothing was changed. Look at the limits and the memory of this service, then try again."
+
+
+class ChildNotStartedError(ChildFailedError):
+    """A process of this app did not come to its work: no Python was found, or it did not run."""
+
+    code = "process_not_started"
+    hint = "Nothing was changed. BACKUPS_PYTHON can name the Python that processes are run with."
 
 
 class StoreFolderError(BackupError):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.db import connections
 
+from backups import interpreter
 from backups.conf import conf
 from backups.exceptions import BackupNotSupportedError, SnapshotFailedError
 from backups.releases import InstalledRelease
@@ -22,6 +23,7 @@ def get_store() -> BackupStore:
 
     :raises BackupNotSupportedError: it is not SQLite, or has no file.
     """
+    interpreter.named = conf.python
     return SqliteBackupStore(
         database(),
         connect=_connect,

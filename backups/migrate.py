@@ -1,5 +1,5 @@
 """
-Migrate a database file that is not the live one: ``python -m backups.migrate ALIAS PATH``.
+Migrate a database file that is not the live one.
 
 A process of its own, in which the site's database *is* that file: data migrations that ignore
 ``using`` write into it and never into the live one, and every app's signal handlers are
@@ -7,19 +7,17 @@ connected, which they are not yet while the site is starting up.
 """
 
 import errno
-import signal
 import sqlite3
-import subprocess
-import sys
 import traceback
 from pathlib import Path
 from urllib.parse import quote
 
-from backups.child import last_line, run_module
+from backups.child import answering, has_crashed, last_line, leave, run_module
 from backups.exceptions import RestoreBlockedError, RestoreRefusedError
 
-DONE = "migrated"  # the last line of a child that came to its end
-NO_FAULT = "no fault of the snapshot"  # the last line of one that the machine stopped
+DONE = "migrated"  # what a child answers that came to its end
+FAILED = "a migration failed"  # one that the snapshot stopped
+NO_FAULT = "no fault of the snapshot"  # one that the machine or the site's own code stopped
 
 # What a full or a failing disk looks like, in SQLite and in the system.
 MACHINE_SQLITE = (
@@ -37,31 +35,32 @@ def migrate_file(alias: str, database: Path) -> None:
     Bring ``database`` to this release, in a child process. However long that takes.
 
     :raises RestoreRefusedError: a migration failed; the file is to be thrown away.
-    :raises RestoreBlockedError: the machine failed, e.g. its disk is full; so is it then.
+    :raises RestoreBlockedError: the machine failed, e.g. its disk is full, or an operator ended
+        it, or the site could not be set up; the file is to be thrown away too.
+    :raises ChildNotStartedError: the process did not come to its work.
     """
-    child = run_module("backups.migrate", alias, str(database))
-    outcome = last_line(child.stdout)
+    child = run_module("backups.migrate", alias, str(database), with_site=True)
+    outcome = child.stdout.decode()
     if outcome == DONE:
         return
-    message = f"The snapshot's migrations failed: {_ending(child).rstrip('.')}."
-    if outcome == NO_FAULT or child.returncode == -signal.SIGKILL:  # e.g. out of memory
-        raise RestoreBlockedError(message)
-    raise RestoreRefusedError(message)
-
-
-def _ending(child: "subprocess.CompletedProcess[bytes]") -> str:
-    return last_line(child.stderr) or f"the process ended with {child.returncode}"
+    reason = last_line(child.stderr) or f"the process ended with {child.returncode}"
+    message = f"The snapshot's migrations failed: {reason.rstrip('.')}."
+    if outcome == FAILED or has_crashed(child):
+        raise RestoreRefusedError(message)
+    raise RestoreBlockedError(message)
 
 
 def main(alias: str, database: str) -> None:
-    """Run ``migrate`` on the file, then say so; or say that it was not the snapshot's fault."""
-    try:
-        _migrate(alias, database)
-    except Exception as error:
-        traceback.print_exc()
-        print(NO_FAULT if is_of_the_machine(error) else "")
-        sys.exit(1)
-    print(DONE)
+    """Run ``migrate`` on the file, then answer with what came of it."""
+    with answering() as answer:
+        try:
+            _set_up(alias, database)
+        except Exception:  # the same would stop a start of the site
+            traceback.print_exc()
+            answer.write(NO_FAULT)
+        else:
+            answer.write(_migrate(alias))
+    leave()
 
 
 def is_of_the_machine(error: BaseException | None) -> bool:
@@ -77,10 +76,9 @@ def is_of_the_machine(error: BaseException | None) -> bool:
     return False
 
 
-def _migrate(alias: str, database: str) -> None:
+def _set_up(alias: str, database: str) -> None:
     import django
     from django.conf import settings
-    from django.core.management import call_command
 
     from backups import startup
 
@@ -88,8 +86,14 @@ def _migrate(alias: str, database: str) -> None:
     # A URI that does not create: our parent may be dead by now, and the file swept.
     settings.DATABASES[alias]["NAME"] = f"file:{quote(database)}?mode=rw"
     django.setup()
-    call_command("migrate", database=alias, interactive=False, verbosity=1)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _migrate(alias: str) -> str:
+    from django.core.management import call_command
+
+    try:
+        call_command("migrate", database=alias, interactive=False, verbosity=1)
+    except Exception as error:
+        traceback.print_exc()
+        return NO_FAULT if is_of_the_machine(error) else FAILED
+    return DONE

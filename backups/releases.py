@@ -147,6 +147,10 @@ class InstalledRelease:
         """Where Django registers its SQL functions, which an index or a CHECK may use."""
         return "django.db.backends.sqlite3._functions"
 
+    def connection_setup(self) -> tuple[str, ...]:
+        """Where what BACKUPS_CONNECTION_SETUP or the site's receivers register is found out."""
+        return "backups.connection_setup", self._alias, conf.connection_setup
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """What ``migrate`` would run on a database that has these. Reads no database."""
         loader = _SnapshotLoader(applied)

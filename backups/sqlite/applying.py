@@ -28,11 +28,13 @@ from pathlib import Path
 from backups import files
 from backups.exceptions import (
     BackupError,
+    CheckOutOfMemoryError,
     CheckTimedOutError,
     DamagedSnapshotError,
     InvalidSnapshotError,
     RestoreBlockedError,
     RestoreRefusedError,
+    UnknownFunctionError,
 )
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
@@ -48,6 +50,7 @@ from backups.sqlite.temporary import Temporary, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 
+NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
 NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is a mount point of its own
 
 
@@ -134,7 +137,7 @@ def _check_migrated(
             return check()
         except DamagedSnapshotError:
             return check()
-    except CheckTimedOutError as error:  # of a slow moment: no reason to set it aside
+    except NOT_CHECKED as error:  # it is as good as it was when it was staged
         raise RestoreBlockedError(str(error)) from error
 
 

@@ -1,5 +1,5 @@
 """
-Apply the pending restore while the site runs: ``python -m backups.sqlite.applying_now``.
+Apply the pending restore while the site runs.
 
 The work is done in a child process, since it reads the live database's own file, which no
 process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2). The child inherits
@@ -10,7 +10,6 @@ that nobody stages or discards meanwhile, and presence, so that no start takes i
 import json
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from backups import files
-from backups.child import last_line, run_module
+from backups.child import answering, ending, run_module
 from backups.exceptions import (
     BackupError,
+    ChildNotStartedError,
     NeedsRestartError,
     NoPendingRestoreError,
     NotEnoughSpaceError,
@@ -123,18 +123,20 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
             "backups.sqlite.applying_now", json.dumps(request), seconds=limit, inherit=inherit
         )
         verdict = json.loads(child.stdout)
+    except ChildNotStartedError as error:
+        raise NeedsRestartError(f"{error} Nothing was changed.") from error
     except subprocess.TimeoutExpired:
-        ending = f"did not end within {limit:g} seconds"
+        how = f"did not end within {limit:g} seconds"
     except ValueError:
-        ending = f"ended with {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"
+        how = f"ended with {ending(child)}"
     else:
         if "error" in verdict:
             _unmark(paths)
         return _read(verdict)
-    return _look_what_came_of_it(paths, request, ending)
+    return _look_what_came_of_it(paths, request, how)
 
 
-def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], ending: str) -> Receipt:
+def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
     """The child did not say. The live database does."""
     last = last_conclusion(paths)
     if not paths.pending.exists() and last is not None and last.outcome == "applied":
@@ -147,12 +149,12 @@ def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], ending: st
             return receipt
     except (sqlite3.Error, OSError) as error:
         raise NeedsRestartError(
-            f"The process that was to replace the content of {paths.database} {ending}."
+            f"The process that was to replace the content of {paths.database} {how}."
             f" Whether it did can't be told now: {error}. The next start sees to it."
         ) from error
     _unmark(paths)
     raise NeedsRestartError(
-        f"The process that was to replace the content of {paths.database} {ending}."
+        f"The process that was to replace the content of {paths.database} {how}."
         " Nothing was changed."
     )
 
@@ -175,7 +177,13 @@ def _read(verdict: dict[str, Any]) -> Receipt:
 # In the child
 
 
-def main(request: dict[str, Any]) -> dict[str, Any]:
+def main(request: str) -> None:
+    """Answer with the verdict: both it and the request are one JSON object."""
+    with answering() as answer:
+        answer.write(json.dumps(apply(json.loads(request)), default=datetime.isoformat))
+
+
+def apply(request: dict[str, Any]) -> dict[str, Any]:
     """Overwrite the live database and conclude the restore. Returns the verdict."""
     paths = StorePaths.of(Path(request["database"]))
     started, moment = time.monotonic(), datetime.now(UTC)
@@ -207,7 +215,3 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     )
     conclude(paths, receipt, kept_copies=request["kept_copies"])
     return {"receipt": asdict(receipt)}
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1])), default=datetime.isoformat))

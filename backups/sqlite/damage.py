@@ -1,21 +1,21 @@
 """What SQLite's own check says of a database, and whether that is of the file at all."""
 
+import contextlib
 import re
 import sqlite3
 from contextlib import closing
 from typing import Any
 
 from backups.sqlite.sandbox import Sandbox
+from backups.sqlite.verdict import find_unknown
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
-OF_THE_FILE = (  # although they are SQLITE_IOERR: our limits on memory and length, and a cut-off
-    sqlite3.SQLITE_IOERR_NOMEM,
+OF_THE_FILE = (  # although they are SQLITE_IOERR: our limit on length, and a cut-off
     sqlite3.SQLITE_IOERR_WRITE,
     sqlite3.SQLITE_IOERR_SHORT_READ,
 )
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_LETTERS = 300  # of one finding, which may quote the file
-NO_FUNCTION = ("no such function", "unknown function")  # as SQLite says it
 
 
 def find_damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
@@ -44,16 +44,28 @@ def find_broken_references(sandbox: Sandbox, functions: str) -> list[str]:
 
 
 def find_unread(damage: list[str]) -> str:
-    """The finding that is of the disk, if there is one: integrity_check goes on after it."""
+    """
+    The finding that is of the disk, if there is one: integrity_check goes on after it.
+
+    :raises MemoryError: there is one that says that there is no memory left.
+    """
     for finding in damage:
-        if (match := re.search(r"error code=(\d+)", finding)) and is_of_the_disk(int(match[1])):
-            return f"disk I/O error ({finding})"
+        if match := re.search(r"error code=(\d+)", finding):
+            if is_of_memory(int(match[1])):
+                raise MemoryError
+            if is_of_the_disk(int(match[1])):
+                return f"disk I/O error ({finding})"
     return ""
 
 
 def is_of_the_disk(code: int) -> bool:
     """Whether an extended result code is of the disk, and not of what is in the file."""
     return code & 0xFF in UNREAD and code not in OF_THE_FILE
+
+
+def is_of_memory(code: int) -> bool:
+    """Whether an extended result code says that there is no memory left."""
+    return code & 0xFF == sqlite3.SQLITE_NOMEM or code == sqlite3.SQLITE_IOERR_NOMEM
 
 
 def sentence(finding: object) -> str:
@@ -71,9 +83,10 @@ def _ask(sandbox: Sandbox, functions: str, pragma: str) -> list[Any]:
     try:
         return _rows(sandbox.connection, pragma)
     except sqlite3.OperationalError as error:
-        if not functions or not any(words in str(error) for words in NO_FUNCTION):
+        if not functions or not find_unknown(str(error)):
             raise
-    sandbox.bring_functions(functions)
+        with contextlib.suppress(ImportError):
+            sandbox.bring_functions(functions)
     return _rows(sandbox.connection, pragma)
 
 

@@ -1,9 +1,9 @@
 """
-SQLite's own checks of a file, in a process of their own: ``python -m backups.sqlite.integrity``.
+SQLite's own checks of a file: ``main``, for a process of its own.
 
 The file is not trusted. A page that makes SQLite crash, loop or eat memory ends this child,
-not a worker of the site. Prints one JSON object, the verdict; its caller trusts nothing else,
-since an exit code can be lost to a parent that reaps every child.
+not a worker of the site. Answers with one JSON object, the verdict; its caller trusts nothing
+else, since an exit code can be lost to a parent that reaps every child.
 
 The file is opened for writing, although a check writes nothing: SQLite checks no CHECK
 constraint on a read-only connection. Rows that are to be cleared go first, so that what is
@@ -17,7 +17,6 @@ https://www.sqlite.org/pragma.html#pragma_integrity_check
 import json
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Collection
 from contextlib import closing
@@ -25,14 +24,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backups.sqlite.damage import clip, find_unread, is_of_the_disk, sentence
+from backups import limits
+from backups.child import answering, leave
+from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_disk, sentence
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
-from backups.sqlite.verdict import Question, Verdict
+from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
@@ -54,7 +55,8 @@ def inspect(question: Question) -> Verdict:
     changed = use_rollback_journal(Path(question.path))
     with closing(Partner(question)) as partner:
         verdict = _look(question, question.seconds, changed=changed, partner=partner)
-    if verdict.damage and not (verdict.unread or verdict.is_late or verdict.intruder):
+    is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
+    if verdict.damage and is_of_the_file:
         again = _look(question, deadline - time.monotonic(), changed=verdict.changed)
         if again.unread or not again.damage:
             again.cleared += verdict.cleared
@@ -72,7 +74,10 @@ def _look(
     except sqlite3.Error as error:
         verdict.is_late = sandbox.is_late
         verdict.intruder = sandbox.intruder
+        verdict.unknown = find_unknown(str(error))
         verdict.damage = [sentence(f"SQLite can't read it: {error}")]
+        if is_of_memory(getattr(error, "sqlite_errorcode", 0)):
+            raise MemoryError from error
         if is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
             verdict.unread = sentence(error)
     finally:
@@ -84,6 +89,8 @@ def _inspect(
     sandbox: Sandbox, question: Question, verdict: Verdict, partner: Partner | None
 ) -> None:
     connection = sandbox.connection
+    if question.setup:
+        sandbox.bring_functions(question.functions)
     schema = read_schema(connection)
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
@@ -92,8 +99,9 @@ def _inspect(
         if partner is not None
         else check_whole(sandbox, question)
     )
-    verdict.damage = found.damage or _schema_damage(sandbox, schema)
+    verdict.damage = found.damage or _schema_damage(sandbox, schema, question.functions)
     if verdict.damage:
+        verdict.unknown = "" if found.damage else find_unknown(verdict.damage[0])
         verdict.unread = find_unread(verdict.damage)
         return
     verdict.broken_references = found.broken_references
@@ -114,7 +122,7 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
+def _schema_damage(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is no UTF-8")]
@@ -122,7 +130,11 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
         return [sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
-    if unbuildable := find_unbuildable(schema, sandbox.prepare):
+    unbuildable = find_unbuildable(schema, sandbox.prepare)
+    if unbuildable and functions and find_unknown(unbuildable[1]):
+        sandbox.bring_functions(functions)
+        unbuildable = find_unbuildable(schema, sandbox.prepare)
+    if unbuildable:
         name, reason = unbuildable
         return [sentence(f"the table {name} could not be made anew: {reason}")]
     return []
@@ -169,11 +181,13 @@ def _answer(question: Question) -> str:
     try:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
         answer = json.dumps(asdict(inspect(question)))
-    except (sqlite3.Error, OSError, ValueError, MemoryError) as error:
+    except MemoryError:
+        return _out_of_memory()
+    except (sqlite3.Error, OSError, ValueError) as error:
         if isinstance(error, OSError) or is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
             reason = error.strerror if isinstance(error, OSError) else error
             return json.dumps(asdict(Verdict(unread=sentence(reason))))
-        return _refusal(str(error) or "it takes too much memory")
+        return _refusal(str(error))
     if len(answer) > MOST_BYTES:
         return _refusal("its schema or its list of migrations is too long")
     return answer
@@ -183,11 +197,22 @@ def _refusal(reason: str) -> str:
     return json.dumps(asdict(Verdict(damage=[sentence(f"SQLite can't read it: {reason}")])))
 
 
+def _out_of_memory() -> str:
+    limit = limits.address_space()
+    return json.dumps(asdict(Verdict(is_out_of_memory=True, memory_bytes=limit)))
+
+
 def main(question: str) -> None:
-    """Print the verdict, the answer to a ``Question`` in JSON, as one JSON object."""
+    """Answer with the verdict: both it and the ``Question`` are one JSON object."""
     words: dict[str, Any] = json.loads(question)
-    sys.stdout.write(_answer(Question(**words)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    asked = Question(**words)
+    with answering() as answer:
+        try:
+            asked = load_setup(asked)
+        except (Exception, SystemExit) as error:  # whatever the site's code raises
+            failed = sentence(f"{type(error).__name__}: {error}")
+            answer.write(json.dumps(asdict(Verdict(setup_failed=failed))))
+        else:
+            answer.write(_answer(asked))
+    if asked.setup:
+        leave()

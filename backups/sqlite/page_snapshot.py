@@ -17,11 +17,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
-import backups
-from backups.child import last_line
-from backups.exceptions import SnapshotFailedError
+from backups.child import command, last_line
+from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.sqlite.connection import uri
 from backups.sqlite.file_system import is_local, kind_of
 from backups.sqlite.outlet import PIPE_BYTES
@@ -31,15 +29,6 @@ from backups.store import Snapshot
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer turns, more speed
 GRACE_SECONDS = 2.0  # for a process that has nothing more to do
-
-# Without site-packages, which it does not need: that is half of the time that Python takes to
-# start. The application's own folder comes last, behind the standard library.
-PROGRAM = """
-import sys
-sys.path.append(sys.argv[1])
-from backups.sqlite.sending import main
-main(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]))
-"""
 
 
 class PagesNotPossibleError(Exception):
@@ -128,12 +117,11 @@ def create_page_snapshot(
 def _start(
     paths: StorePaths, spool_after: float, stall_seconds: float, presence: int | None
 ) -> "subprocess.Popen[bytes]":
-    root = str(Path(backups.__file__).resolve().parent.parent)
     database = str(paths.database)
-    arguments = [root, uri(paths.database), database, str(spool_after), str(stall_seconds)]
+    arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds)]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", PROGRAM, *arguments],
+            command("backups.sqlite.sending", *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -143,6 +131,8 @@ def _start(
         )
     except OSError as error:
         raise PagesNotPossibleError(f"no process could be started: {error.strerror}") from error
+    except ChildNotStartedError as error:
+        raise PagesNotPossibleError(str(error)) from error
     with contextlib.suppress(OSError):  # the user has many pipes: this one stays a small one
         fcntl.fcntl(_number(process.stdout), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return process

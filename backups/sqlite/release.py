@@ -55,6 +55,13 @@ class Release(Protocol):
         site may use; empty if there is none.
         """
 
+    def connection_setup(self) -> tuple[str, ...]:
+        """
+        A module whose ``load(*words)`` loads what the connections of this site have, for a schema
+        that needs more than ``functions()``, and whose ``register(connection)`` gives it; then
+        those words. Empty if there is none.
+        """
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """Those that are still to run on a database that has these, in order."""
 

@@ -8,6 +8,9 @@ most of it limits the whole process, and can't be undone.
   length that the database has. No journal: a file that fails is thrown away.
 - Its memory, its processor time, and the time by the clock.
 
+Where the system lets nobody set limits on a process (a seccomp filter can forbid it), the limits
+on statements and the time by the clock are what there is.
+
 The schema's own expressions (CHECK, indexes, generated columns) do run. They can call what this
 connection has, and it has no function that reads or writes anything. ``trusted_schema=OFF``
 would add nothing to that, and SQLite 3.40 takes its own JSON functions, which Django's CHECKs
@@ -24,11 +27,15 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from backups import limits
 from backups.sqlite.connection import connect
 
 MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
+LONGEST_VALUE = 1_000_000_000  # bytes; SQLite's own limit
+COPIES_OF_A_VALUE = 4  # an index needs two of a row that long, an expression some more
 NICENESS = 5  # of one core, a busy process gets three times as much as a check
 SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
@@ -109,10 +116,12 @@ class Sandbox:
         """Let the schema use the SQL functions that ``module.register(connection)`` gives."""
         no_files = _limit_files(self._files)
         self.connection.set_authorizer(None)
-        self._functions = importlib.import_module(module).register
-        self._functions(self.connection)
-        self.connection.set_authorizer(self._authorize)
-        _limit_files(no_files)
+        try:
+            self._functions = importlib.import_module(module).register
+            self._functions(self.connection)
+        finally:
+            self.connection.set_authorizer(self._authorize)
+            _limit_files(no_files)
 
     def close(self) -> None:
         """Close the database, which has no sidecars. Files can be opened again."""
@@ -138,23 +147,33 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     """
     Limit what this process may use, for the rest of its life. Requests of the site go before it.
 
-    :param file_bytes: the longest that any file may become that it writes.
+    A lower limit that it was started with stays, and what the system refuses is left out.
+
+    :param file_bytes: the length of the file that it works on, which none may exceed. A row can be
+        as long as the file, so that is what its memory goes by.
     :param seconds: of processor time; a fence behind the clock, should nobody wait for us.
     """
-    cpu_seconds = math.ceil(seconds) + SPARE_CPU_SECONDS
-    os.nice(max(0, NICENESS - os.nice(0)))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    limits.be_nice(NICENESS)
+    limits.lower(resource.RLIMIT_CORE, 0)
+    limits.lower(resource.RLIMIT_FSIZE, file_bytes)
+    limits.lower_processor_time(processor_seconds(seconds))
     if sys.platform == "linux":  # elsewhere the limit on address space is not kept
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        rows = COPIES_OF_A_VALUE * min(file_bytes, LONGEST_VALUE)
+        limits.lower(resource.RLIMIT_AS, limits.used_address_space() + MEMORY_BYTES + rows)
+
+
+def processor_seconds(seconds: float) -> int:
+    """How much processor time a check may take that may take so long by the clock."""
+    return math.ceil(seconds) + SPARE_CPU_SECONDS
 
 
 def _limit_files(most: int) -> int:
     """Let this process have so many open files, and return what the limit was."""
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return before
+    with suppress(OSError, ValueError):  # Python has a ValueError for EPERM
+        before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return before
+    return most
 
 
 def _lowest_free_descriptor() -> int:

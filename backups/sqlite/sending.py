@@ -107,7 +107,10 @@ class Sending:
         self._let_go()
 
     def _hash_rest(self) -> None:
-        os.nice(NICE)
+        from contextlib import suppress
+
+        with suppress(OSError):  # a seccomp filter can forbid it
+            os.nice(NICE)
         while self._digest.hashed < self._size:
             self._digest.add(self._piece, self._size)
             self._outlet.wait(0, for_room=False)
@@ -123,16 +126,17 @@ class Sending:
         self._pages.close()
 
 
-def main(uri: str, database: str, spool_after: float, stall_seconds: float) -> None:
+def main(uri: str, database: str, spool_after: str, stall_seconds: str) -> None:
     """
     Send a snapshot of this database; see above for what is said on which channel.
 
     :param uri: the database for SQLite.
     :param database: the path of its real file.
+    :param spool_after: and ``stall_seconds``: seconds, as arguments of a process are.
     """
     pages = _open(uri, database)
-    outlet = Outlet(sys.stdout.fileno(), sys.stdin.fileno(), stall_seconds=stall_seconds)
-    sending = Sending(pages, outlet, database=database, spool_after=spool_after)
+    outlet = Outlet(sys.stdout.fileno(), sys.stdin.fileno(), stall_seconds=float(stall_seconds))
+    sending = Sending(pages, outlet, database=database, spool_after=float(spool_after))
     try:
         sha256 = sending.send()
     except (ReaderGoneError, ReaderStalledError, GivenUpError, OSError) as error:

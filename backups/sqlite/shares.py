@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from backups.child import answer_of, answering, command, leave
+from backups.exceptions import ChildNotStartedError
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, limit_process
-from backups.sqlite.verdict import Question, tell_settled
+from backups.sqlite.verdict import Question, load_setup, tell_settled
 
 SHARED_FROM = 64 * 1024**2  # 64 MiB: below, a second process costs more than it saves
 
@@ -36,17 +38,13 @@ class Partner:
         self._question = question
         is_large = os.path.getsize(question.path) >= SHARED_FROM
         self.is_there = is_large and not question.is_ours and _cores() > 1
-        if not self.is_there:
-            return
-        self._parts, self._hand_out = os.pipe()
-        words = json.dumps(asdict(replace(question, clear=(), account=None)))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "backups.sqlite.shares", words],
-            stdin=self._parts,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(question.settled,) if question.settled >= 0 else (),
-        )
+        if self.is_there:
+            self._parts, self._hand_out = os.pipe()
+            try:
+                self._process = self._start()
+            except (OSError, ChildNotStartedError):  # then one does it all
+                self._close_pipe()
+                self.is_there = False
 
     def check(self, sandbox: Sandbox, *, changed: bool) -> Findings:
         """
@@ -81,6 +79,20 @@ class Partner:
             return
         self._process.kill()
         self._process.communicate()
+        self._close_pipe()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        question = replace(self._question, clear=(), account=None)
+        words = json.dumps(asdict(question))
+        return subprocess.Popen(
+            command("backups.sqlite.shares", words, with_site=bool(question.setup)),
+            stdin=self._parts,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(question.settled,) if question.settled >= 0 else (),
+        )
+
+    def _close_pipe(self) -> None:
         for descriptor in (self._parts, self._hand_out):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -89,7 +101,7 @@ class Partner:
         """What the other has done; nothing, if it does not say so in time or in our words."""
         assert self._process.stdout is not None
         with contextlib.suppress(ValueError, TypeError):
-            return Findings(**json.loads(self._process.stdout.read()))
+            return Findings(**json.loads(answer_of(self._process.stdout.read())))
         return Findings()
 
 
@@ -119,20 +131,25 @@ def _numbers(handed_out: int) -> Iterator[int]:
 
 def _cores() -> int:
     """On how many this process may run."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with contextlib.suppress(OSError, AttributeError):  # not everywhere, nor under every filter
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def main(question: str) -> None:
-    """Check what is handed out on standard input; print what was done as one JSON object."""
-    asked = Question(**json.loads(question))
+    """Check what is handed out on standard input; answer with what was done, one JSON object."""
+    with answering() as answer:
+        asked = load_setup(Question(**json.loads(question)))
+        answer.write(json.dumps(asdict(_check_share(asked))))
+    if asked.setup:
+        leave()
+
+
+def _check_share(asked: Question) -> Findings:
     limit_process(file_bytes=os.stat(asked.path).st_size, seconds=asked.seconds)
     handed_out = sys.stdin.fileno()
     select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
     sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)
-    parts = find_parts(sandbox.connection)
-    share = check_share(sandbox, asked, parts, handed_out)
-    sys.stdout.write(json.dumps(asdict(share)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    if asked.setup:
+        sandbox.bring_functions(asked.functions)
+    return check_share(sandbox, asked, find_parts(sandbox.connection), handed_out)

@@ -1,24 +1,29 @@
 """Is this file a whole database, and what is in it? Header first, then SQLite in a child."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from backups import files
-from backups.child import last_line, run_module
+from backups import files, limits
+from backups.child import ending, has_crashed, run_module
 from backups.exceptions import (
     BrokenReferencesError,
+    CheckOutOfMemoryError,
     CheckTimedOutError,
+    ChildFailedError,
     DamagedSnapshotError,
     ForeignDatabaseError,
     StoreFolderError,
+    UnknownFunctionError,
     UnknownSchemaError,
 )
 from backups.sqlite.header import check_header
 from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.release import Release
+from backups.sqlite.sandbox import processor_seconds
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
 
@@ -93,12 +98,26 @@ def _read_whole(
         settled,
         hashed,
     ):
-        verdict = _ask_child(replace(question, settled=settled))
+        question = replace(question, settled=settled)
+        verdict = _ask_child(question)
+        if verdict.unknown:
+            verdict = _ask_with_the_site(question, verdict, release)
     _raise_findings(verdict, question)
     check_header(descriptor)  # once more, for what was changed
     _check_origin(verdict, release)
     sha256 = hashed.result() or (None if verdict.changed else known)
     return _describe(verdict, sha256 or files.sha256(Path(question.path)))
+
+
+def _ask_with_the_site(question: Question, first: Verdict, release: Release) -> Verdict:
+    """Once more, in a child that knows what this site's connections know. It takes longer."""
+    if not (setup := release.connection_setup()):
+        return first
+    verdict = _ask_child(replace(question, setup=setup))
+    verdict.changed = verdict.changed or first.changed
+    verdict.cleared += first.cleared
+    verdict.unknown = verdict.unknown or (first.unknown if verdict.setup_failed else "")
+    return verdict
 
 
 def _raise_findings(verdict: Verdict, question: Question) -> None:
@@ -109,6 +128,10 @@ def _raise_findings(verdict: Verdict, question: Question) -> None:
             f"The snapshot has a trigger on its login sessions, {verdict.intruder}, which would"
             " run when they are removed."
         )
+    if verdict.is_out_of_memory:
+        raise _out_of_memory(verdict)
+    if verdict.unknown:
+        raise _unknown(verdict)
     if verdict.unread:
         raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")
     if verdict.damage:
@@ -159,27 +182,58 @@ def _ask_child(question: Question) -> Verdict:
             json.dumps(asdict(question)),
             seconds=question.seconds,
             inherit=(question.settled,),
+            with_site=bool(question.setup),
         )
     except subprocess.TimeoutExpired:
         raise _too_late(question.seconds) from None
     try:
         return Verdict(**json.loads(child.stdout))
     except (ValueError, TypeError):
-        raise DamagedSnapshotError(
-            f"SQLite could not check the file: the check ended with {_ending(child)}."
-        ) from None
+        raise _no_verdict(child, question) from None
+
+
+def _no_verdict(
+    child: "subprocess.CompletedProcess[bytes]", question: Question
+) -> DamagedSnapshotError | CheckTimedOutError | ChildFailedError:
+    """What a check that said nothing died of: only a crash is the file's doing."""
+    how = ending(child).rstrip(".")
+    if has_crashed(child):
+        return DamagedSnapshotError(f"SQLite could not check the file: the check ended with {how}.")
+    if child.returncode == -signal.SIGXCPU:
+        most = limits.processor_seconds()
+        if most is None or most > processor_seconds(question.seconds):
+            return _too_late(question.seconds)
+        how = f"its limit of {most} seconds of processor time (ulimit -t)"
+    return ChildFailedError(
+        f"The check of {question.path} did not come to its end. It ended with {how}."
+    )
+
+
+def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError:
+    """Of our own limit, which is high above what a snapshot needs, or of the machine's."""
+    ours, inherited = verdict.memory_bytes, limits.address_space()
+    if ours is None:
+        return ChildFailedError("There is not enough memory to check the file.")
+    most = f"{ours // limits.MEGABYTE:,} MiB of address space"
+    if inherited is not None and inherited <= ours:
+        return ChildFailedError(
+            f"The check of the file ran out of memory: this service is limited to {most}"
+            " (ulimit -v)."
+        )
+    return CheckOutOfMemoryError(f"The check of the file needs more than {most}.")
+
+
+def _unknown(verdict: Verdict) -> UnknownFunctionError:
+    message = f"The snapshot's schema uses the {verdict.unknown}, which the check does not know."
+    if verdict.setup_failed:
+        message += f" To set up this site's own connections failed there: {verdict.setup_failed}."
+    return UnknownFunctionError(message)
 
 
 def _too_late(seconds: float) -> CheckTimedOutError:
     return CheckTimedOutError(
         f"The check of the file was stopped: it did not end within {seconds:g} seconds."
     )
-
-
-def _ending(child: "subprocess.CompletedProcess[bytes]") -> str:
-    if child.returncode < 0:
-        return f"signal {-child.returncode}"
-    return f"exit code {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"
 
 
 def _list(findings: list[str]) -> str:

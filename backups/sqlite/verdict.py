@@ -2,7 +2,9 @@
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 # What the child says once the file is as it will stay and there is a core for the hash, and what
 # the caller says to itself when there is nothing to wait for any more.
@@ -18,6 +20,9 @@ class Question:
     clear: tuple[str, ...] = ()  # tables whose rows are to be removed, those that refer first
     account: tuple[str, str, str] | None = None  # table, column, value: is there such a row?
     functions: str = ""  # the module whose register(connection) gives the site's SQL functions
+    # A module outside the core, and what its load() takes. It loads the site's code before the
+    # file is opened; its register(connection) then gives all that the site's connections have.
+    setup: tuple[str, ...] = ()
     is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
     settled: int = -1  # a pipe on which to say that the file is as it will stay
 
@@ -30,6 +35,10 @@ class Verdict:
     broken_references: list[str] = field(default_factory=list)
     unread: str = ""  # why the system refused to read it, which says nothing of the file
     is_late: bool = False  # the time was over before the end
+    is_out_of_memory: bool = False  # it wanted more than this process may have
+    memory_bytes: int | None = None  # which is so much; None if there is no limit
+    unknown: str = ""  # a collation, function or module that the schema uses and nobody has
+    setup_failed: str = ""  # why the site's own could not be loaded
     intruder: str = ""  # a trigger that would have run when rows were removed
     tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
     programs: list[tuple[str, str, str]] = field(default_factory=list)  # kind, name, SQL
@@ -38,6 +47,28 @@ class Verdict:
     account_is_missing: bool = False
     cleared: int = 0  # rows
     changed: bool = False  # whether the bytes are not those that came
+
+
+UNKNOWN = re.compile(r"(?:no such|unknown) (collation|function|module)(?: sequence)?: ([^\s()]+)")
+
+
+def find_unknown(message: str) -> str:
+    """The collation, function or module that SQLite says it does not know; empty if none."""
+    return f"{match[1]} {match[2]}" if (match := UNKNOWN.search(message)) else ""
+
+
+def load_setup(question: Question) -> Question:
+    """
+    Load the site's code, if that is asked for. Returns the question, to be answered with what
+    the site's connections have.
+
+    For a process that has not opened the file yet.
+    """
+    if not question.setup:
+        return question
+    module, *words = question.setup
+    import_module(module).load(*words)
+    return replace(question, functions=module)
 
 
 def tell_settled(pipe: int, *, changed: bool) -> None:

@@ -353,6 +353,15 @@ def no_migration(path: Path) -> Path:
     return _changed(healthy(path), "DELETE FROM django_migrations;")
 
 
+def long_row(path: Path, length: int) -> Path:
+    """Whole, with one row so long, of which SQLite needs two copies to check its index."""
+    return _changed(
+        healthy(path),
+        "PRAGMA synchronous=OFF; CREATE TABLE long (value); CREATE INDEX longest ON long (value);"
+        f" INSERT INTO long VALUES (zeroblob({length}))",
+    )
+
+
 def slow_to_check(path: Path) -> Path:
     """Whole, but large enough that a check of it takes longer than a moment."""
     return large(path, rows=200_000)

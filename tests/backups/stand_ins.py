@@ -95,6 +95,10 @@ class FakeRelease:
         """None of its own."""
         return ""
 
+    def connection_setup(self) -> tuple[str, ...]:
+        """Nothing but what SQLite has."""
+        return ()
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """What is missing."""
         return tuple(name for name in builders.MIGRATIONS if name not in applied)

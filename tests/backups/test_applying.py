@@ -13,7 +13,15 @@ from unittest import mock
 import pytest
 
 from backups import files
-from backups.exceptions import CheckTimedOutError, DamagedSnapshotError
+from backups.exceptions import (
+    BackupError,
+    CheckOutOfMemoryError,
+    CheckTimedOutError,
+    ChildFailedError,
+    ChildNotStartedError,
+    DamagedSnapshotError,
+    UnknownFunctionError,
+)
 from backups.sqlite import live
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
@@ -384,6 +392,30 @@ def test_failing_migration_refuses_and_sets_the_uploaded_file_aside(tmp_path: Pa
     store.release = FakeRelease(fails=True)
     refused = check_refused(store, start(store), before, "migrations failed")
     assert refused.read_bytes() == older.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ChildNotStartedError("No Python was found."),
+        ChildFailedError("The check did not come to its end."),
+        CheckOutOfMemoryError("The check needs more memory."),
+        UnknownFunctionError("The schema uses the collation swedish."),
+    ],
+    ids=lambda error: error.code,
+)
+def test_check_that_could_not_be_made_leaves_a_good_snapshot_pending(
+    error: BackupError, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    store.stage(builders.older(tmp_path / "older.db", "new"))
+    builders.hot_wal(store.database, "old")
+    with mock.patch("backups.sqlite.applying.check_snapshot", side_effect=error):
+        receipt = start(store)
+    assert (receipt.outcome, receipt.reason) == ("blocked", str(error))
+    assert store.temporaries() == []
+    assert start(store).outcome == "applied", "as soon as it can be made"
+    assert store.items() == ["new"]
 
 
 def test_set_aside_that_fails_tries_again_at_the_next_start(store: Store) -> None:

@@ -1,5 +1,6 @@
 import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -49,9 +50,11 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in (0, 1, "no", None)
     ),
     *(
-        ("BACKUPS_RECOGNISER", value, "E015")
+        (name, value, number)
+        for name, number in (("BACKUPS_RECOGNISER", "E015"), ("BACKUPS_CONNECTION_SETUP", "E020"))
         for value in ("no.such.function", "nodots", ".x", "os.sep", len)
     ),
+    *(("BACKUPS_PYTHON", value, "E021") for value in ("/nowhere/python3", "/", "/bin/echo")),
     *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
         for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
@@ -72,6 +75,10 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_LIVE_SECONDS", 0.5),
     ("BACKUPS_RECOGNISER", ""),
     ("BACKUPS_RECOGNISER", "os.path.join"),
+    ("BACKUPS_CONNECTION_SETUP", ""),
+    ("BACKUPS_CONNECTION_SETUP", "django.db.backends.sqlite3._functions.register"),
+    ("BACKUPS_PYTHON", ""),
+    ("BACKUPS_PYTHON", sys.executable),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
     ("BACKUPS_RESTORE_PERMISSION", f"{__name__}.EITHER"),
 ]
@@ -132,4 +139,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 16
+    assert len(numbers) == 18

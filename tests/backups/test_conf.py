@@ -19,6 +19,8 @@ DEFAULTS = {
     "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
     "BACKUPS_RECOGNISER": ("recogniser", ""),
+    "BACKUPS_CONNECTION_SETUP": ("connection_setup", ""),
+    "BACKUPS_PYTHON": ("python", ""),
     "BACKUPS_REMOTE_URL": ("remote_url", ""),
     "BACKUPS_REMOTE_KEY": ("remote_key", ""),
 }

@@ -1,8 +1,9 @@
 """The child that checks: its verdict in parts, and what it prints whatever happens to it."""
 
+import io
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from unittest import mock
 
@@ -14,8 +15,12 @@ from backups.sqlite.verdict import Question, Verdict
 from tests.backups import builders
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> Verdict:
-    return Verdict(**json.loads(capsys.readouterr().out))
+def answer_on(path: Path) -> Verdict:
+    """What ``main`` answers, in this process."""
+    answer = io.StringIO()
+    with mock.patch.object(integrity, "answering", return_value=nullcontext(answer)):
+        integrity.main(json.dumps({"path": str(path), "seconds": 1.0}))
+    return Verdict(**json.loads(answer.getvalue()))
 
 
 @pytest.fixture(autouse=True)
@@ -66,21 +71,34 @@ def test_much_is_sorted_without_a_file(tmp_path: Path) -> None:
     assert len(verdict.migrations) == 60_000
 
 
-@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), sqlite3.DatabaseError("bad")])
-def test_error_is_a_verdict_and_not_a_traceback(
-    error: Exception, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("error", [ValueError("odd"), sqlite3.DatabaseError("bad")])
+def test_error_is_a_verdict_and_not_a_traceback(error: Exception, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     with mock.patch.object(integrity, "inspect", side_effect=error):
-        integrity.main(json.dumps({"path": str(path), "seconds": 1.0}))
-    (damage,) = printed(capsys).damage
-    assert damage.startswith("SQLite can't read it: ")
-    assert (str(error) or "too much memory") in damage
+        (damage,) = answer_on(path).damage
+    assert damage == f"SQLite can't read it: {error}"
 
 
-def test_file_that_is_gone_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    integrity.main(json.dumps({"path": str(tmp_path / "gone.db"), "seconds": 1.0}))
-    verdict = printed(capsys)
+def test_lack_of_memory_is_no_damage(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with mock.patch.object(integrity, "inspect", side_effect=MemoryError):
+        verdict = answer_on(path)
+    assert (verdict.is_out_of_memory, verdict.damage) == (True, [])
+
+
+@pytest.mark.parametrize("code", [7, 3082])
+def test_page_that_memory_did_not_suffice_for_is_no_damage(code: int, tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    finding = f"Tree 2 page 5: unable to get the page. error code={code}"
+    with (
+        mock.patch.object(parts, "find_damage", return_value=[finding]),
+        pytest.raises(MemoryError),
+    ):
+        inspect(Question(str(path), 60.0))
+
+
+def test_file_that_is_gone_is_a_verdict(tmp_path: Path) -> None:
+    verdict = answer_on(tmp_path / "gone.db")
     assert (verdict.unread, verdict.damage) == ("No such file or directory", [])
 
 
@@ -92,7 +110,7 @@ def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> N
         assert inspect(Question(str(path), 60.0)).unread == f"disk I/O error ({finding})"
 
 
-@pytest.mark.parametrize("code", [11, 522, 3082], ids=["corrupt", "short read", "no memory"])
+@pytest.mark.parametrize("code", [11, 522], ids=["corrupt", "short read"])
 def test_page_that_is_bad_itself_is_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"

@@ -3,10 +3,13 @@
 import errno
 import os
 import resource
+import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -51,6 +54,49 @@ def test_failing_migration_is_refused_with_its_error(older: Path) -> None:
         connection.commit()
     with pytest.raises(RestoreRefusedError, match='table "django_session" already exists'):
         migrate_file("default", older)
+
+
+@contextmanager
+def child_that(does: str) -> Iterator[None]:
+    """Let the child do this in place of its work."""
+    program = f"import os, sys; os.write(1, b'started\\n'); {does}"
+    with mock.patch("backups.child.command", return_value=[sys.executable, "-c", program]):
+        yield
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU])
+def test_migration_that_was_ended_from_outside_is_tried_again(number: int, older: Path) -> None:
+    """A service manager that stops the site sends its signal to every process of it."""
+    with (
+        child_that(
+            f"import signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), {number})"
+        ),
+        pytest.raises(RestoreBlockedError, match=f"ended with {-number}"),
+    ):
+        migrate_file("default", older)
+
+
+def test_migration_that_crashes_is_refused(older: Path) -> None:
+    with (
+        child_that(f"os.kill(os.getpid(), {signal.SIGSEGV:d})"),
+        pytest.raises(RestoreRefusedError, match=f"ended with {-signal.SIGSEGV}"),
+    ):
+        migrate_file("default", older)
+
+
+def test_migration_that_does_not_say_what_came_of_it_is_tried_again(older: Path) -> None:
+    with child_that(""), pytest.raises(RestoreBlockedError, match="ended with 0"):
+        migrate_file("default", older)
+
+
+def test_site_that_cannot_be_set_up_is_no_fault_of_the_snapshot(
+    older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "no_such_settings")
+    before = older.read_bytes()
+    with pytest.raises(RestoreBlockedError, match="No module named 'no_such_settings'"):
+        migrate_file("default", older)
+    assert older.read_bytes() == before
 
 
 def test_file_that_is_gone_is_not_created(tmp_path: Path) -> None:

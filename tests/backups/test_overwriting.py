@@ -138,7 +138,7 @@ def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> N
         return connection
 
     with mock.patch("backups.sqlite.transaction.connect", replaced_after):
-        verdict = applying_now.main(request_for(store))
+        verdict = applying_now.apply(request_for(store))
     assert "was replaced meanwhile" in verdict["error"]
     assert builders.names(store.kept()[0]) == ["old"]
     assert store.items() == ["other"]
@@ -211,7 +211,7 @@ def test_ruined_database_needs_a_restart(tmp_path: Path) -> None:
 def test_disk_without_room_for_both_leaves_it_pending(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with mock.patch.object(files, "free_bytes", return_value=100):
-        verdict = applying_now.main(request_for(store))
+        verdict = applying_now.apply(request_for(store))
     with pytest.raises(NotEnoughSpaceError, match="100 are free"):
         applying_now._read(verdict)
     assert store.items() == ["old"]
@@ -270,10 +270,21 @@ def started(work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
 def test_child_that_is_killed_before_the_commit_changes_nothing(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with (
-        module_instead("import os; os.kill(os.getpid(), 9)", tmp_path),
-        pytest.raises(NeedsRestartError, match=r"ended with -9.*Nothing was changed"),
+        module_instead("applying_now.apply = lambda _: os.kill(os.getpid(), 9)", tmp_path),
+        pytest.raises(NeedsRestartError, match=r"ended with signal 9.*Nothing was changed"),
     ):
         apply_now(store)
+    check_still_pending(store, "old")
+
+
+def test_child_that_does_not_start_leaves_the_restore_pending(tmp_path: Path) -> None:
+    store = store_with(tmp_path, "old")
+    with (
+        module_instead("raise ImportError('no such thing')", tmp_path),
+        pytest.raises(NeedsRestartError, match=r"no such thing\. Nothing was changed\.") as caught,
+    ):
+        apply_now(store)
+    assert "restart the server to apply it" in caught.value.hint
     check_still_pending(store, "old")
 
 
@@ -293,15 +304,12 @@ def test_schema_that_changes_after_a_try_does_not_look_as_if_the_try_had_come_th
     """The child died with its manifest marked; the site goes on, and somebody migrates."""
     store = store_with(tmp_path, "old")
     die_at_the_mark = """
-import json, os, sys
-from backups.sqlite import applying_now
 from backups.sqlite.manifest import Manifest
 write = Manifest.write
 def write_and_die(manifest, paths):
     write(manifest, paths)
     os.kill(os.getpid(), 9)
 Manifest.write = write_and_die
-applying_now.main(json.loads(sys.argv[1]))
 """
     with module_instead(die_at_the_mark, tmp_path), pytest.raises(NeedsRestartError):
         apply_now(store)
@@ -315,15 +323,7 @@ applying_now.main(json.loads(sys.argv[1]))
 
 def test_child_that_is_killed_after_the_commit_is_concluded(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
-    die_after = """
-import json, os, sys
-from backups.sqlite import applying_now
-from backups.sqlite.connection import connect
-from backups.sqlite.manifest import Manifest
-from backups.sqlite.paths import StorePaths
-applying_now.conclude = lambda *a, **k: os.kill(os.getpid(), 9)
-applying_now.main(json.loads(sys.argv[1]))
-"""
+    die_after = "applying_now.conclude = lambda *a, **k: os.kill(os.getpid(), 9)"
     with module_instead(die_after, tmp_path):
         receipt = apply_now(store)
     assert (receipt.outcome, receipt.kept) == ("applied", store.kept()[0].name)
@@ -338,7 +338,7 @@ def test_kill_after_the_commit_is_concluded_by_the_next_start(
     """The whole tree is killed. What was written after the commit must not be replaced again."""
     store = store_with(tmp_path, "old", journal_mode=journal_mode)
     with mock.patch.object(applying_now, "conclude"):
-        applying_now.main(request_for(store))
+        applying_now.apply(request_for(store))
     assert store.paths.pending.exists()
     insert(store.database, "written after the commit")
     receipt = store.start()
@@ -362,7 +362,7 @@ def test_kill_before_the_commit_leaves_it_to_the_next_start(tmp_path: Path) -> N
             os._exit(0)
 
         with mock.patch.object(Manifest, "write", write_and_die):
-            applying_now.main(request_for(store))
+            applying_now.apply(request_for(store))
 
     with builders.forked(killed) as (_, _, answers):
         answers.read()
@@ -436,8 +436,10 @@ def test_mounted_file_that_cannot_be_written_goes_on(tmp_path: Path) -> None:
 
 @contextmanager
 def module_instead(program: str, folder: Path) -> Iterator[None]:
-    """Let the child run this program and not the module."""
-    (folder / "child_instead.py").write_text(program)
+    """Let the child run this program before its work, which it may change."""
+    (folder / "child_instead.py").write_text(
+        f"import os\nfrom backups.sqlite import applying_now\n{program}\nmain = applying_now.main\n"
+    )
     real = child.run_module
 
     def run(_: str, request: str, *, seconds: float, inherit: tuple[int, ...]) -> Any:

@@ -11,12 +11,12 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from unittest import mock
 
 import pytest
 
-from backups.exceptions import SnapshotFailedError
+from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.sqlite import file_system
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
@@ -553,11 +553,20 @@ def test_other_system_is_not_possible(database: Path) -> None:
         take(database)
 
 
-def test_process_that_can_not_be_started_is_not_possible(database: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ({"return_value": ["/nowhere/python"]}, "No such file"),
+        ({"side_effect": ChildNotStartedError("there is no Python")}, "there is no Python"),
+    ],
+)
+def test_process_that_can_not_be_started_is_not_possible(
+    command: dict[str, Any], reason: str, database: Path
+) -> None:
     with (
         logs.database(database),
-        mock.patch.object(sys, "executable", "/nowhere/python"),
-        pytest.raises(PagesNotPossibleError, match="No such file"),
+        mock.patch("backups.sqlite.page_snapshot.command", **command),
+        pytest.raises(PagesNotPossibleError, match=reason),
     ):
         take(database)
 

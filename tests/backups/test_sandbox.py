@@ -111,7 +111,7 @@ def run_script(script: str) -> "subprocess.CompletedProcess[str]":
             "OSError: [Errno 27] File too large",
         ),
         ("bytearray(2 * 1024**3)", "MemoryError"),
-        ("while True: pass", "signal 9"),
+        ("while True: pass", "signal 24"),
     ],
     ids=["file", "memory", "processor"],
 )
@@ -130,6 +130,18 @@ def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> N
     assert ended.returncode != 0
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else ended.stderr
     assert ending in how
+
+
+def test_memory_follows_the_length_of_the_file_up_to_sqlite_s_longest_row() -> None:
+    script = """
+        import resource
+        from backups import limits
+        from backups.sqlite import sandbox
+        before = limits.used_address_space()
+        sandbox.limit_process(file_bytes=2_000_000_000, seconds=1)
+        print(limits.address_space() - before - sandbox.MEMORY_BYTES)
+    """
+    assert int(run_script(script).stdout) == 4_000_000_000
 
 
 @pytest.mark.parametrize("nicer", [0, 3, 10])

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -51,8 +51,8 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
         "no table sqlite_sequence as grades needs it",
     ),
     builders.unknown_function: (
-        exceptions.DamagedSnapshotError,
-        r"the table grades could not be made anew: (unknown|no such) function: harm",
+        exceptions.UnknownFunctionError,
+        r"uses the function harm, which the check does not know",
     ),
     builders.name_that_is_no_text: (exceptions.DamagedSnapshotError, "is no UTF-8"),
     builders.lost_counter: (
@@ -151,30 +151,68 @@ def test_check_is_stopped_at_its_time_limit(tmp_path: Path) -> None:
         check(path, seconds=0.001)
 
 
-def test_child_that_is_killed_is_damage_and_not_a_crash_of_ours(tmp_path: Path) -> None:
-    path = builders.large(tmp_path / "x.db")
-    run = subprocess.run
-
-    def kill_it(arguments: list[str], **options: object) -> "subprocess.CompletedProcess[bytes]":
-        """Let the real child be killed by its first instruction."""
-        script = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-        return run([sys.executable, "-c", script, *arguments[3:]], **options)  # type: ignore[call-overload, no-any-return]
-
-    with (
-        mock.patch("backups.child.subprocess.run", kill_it),
-        pytest.raises(exceptions.DamagedSnapshotError, match=f"signal {signal.SIGSEGV:d}"),
-    ):
-        check(path)
+@contextmanager
+def child_that(does: str) -> Iterator[None]:
+    """Let the real child do this in place of its work."""
+    program = f"import os, signal, sys; os.write(1, b'started\\n'); {does}"
+    with mock.patch("backups.child.command", return_value=[sys.executable, "-c", program]):
+        yield
 
 
-def test_child_that_says_nothing_is_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crash", ["SIGSEGV", "SIGABRT", "SIGBUS"])
+def test_check_that_crashes_is_damage_and_not_a_crash_of_ours(crash: str, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    nothing = subprocess.CompletedProcess[bytes]([], 0, b"", b"")
+    number = signal.Signals[crash].value
     with (
-        mock.patch.object(validation, "run_module", return_value=nothing),
-        pytest.raises(exceptions.DamagedSnapshotError, match="printed nothing"),
+        child_that(f"os.kill(os.getpid(), {number})"),
+        pytest.raises(exceptions.DamagedSnapshotError, match=f"signal {number}"),
     ):
         check(path)
+
+
+@pytest.mark.parametrize(
+    ("does", "how"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),  # what has no memory left does
+        ("os.kill(os.getpid(), signal.SIGTERM)", "signal 15"),
+        ("os.kill(os.getpid(), signal.SIGSYS)", "signal 31"),
+        ("raise PermissionError('not here')", "exit code 1: PermissionError: not here"),
+        ("", "exit code 0: it printed nothing"),  # an exit code that was lost
+    ],
+)
+def test_check_that_the_machine_ended_is_no_fault_of_the_file(
+    does: str, how: str, tmp_path: Path
+) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    with child_that(does), pytest.raises(exceptions.ChildFailedError) as caught:
+        check(path)
+    assert str(caught.value) == (
+        f"The check of {path} did not come to its end. It ended with {how}."
+    )
+
+
+def test_processor_time_that_the_machine_limits_is_told_as_that(tmp_path: Path) -> None:
+    path, killed = builders.healthy(tmp_path / "x.db"), "os.kill(os.getpid(), signal.SIGXCPU)"
+    with child_that(killed), pytest.raises(exceptions.CheckTimedOutError):
+        check(path)
+    with (
+        child_that(killed),
+        mock.patch("backups.limits.processor_seconds", return_value=20),
+        pytest.raises(exceptions.ChildFailedError, match=r"20 seconds of .*\(ulimit -t\)"),
+    ):
+        check(path)
+
+
+def test_child_that_does_not_start_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    before = builders.folder(tmp_path)
+    program = [sys.executable, "-c", "import no_such_module"]
+    with (
+        mock.patch("backups.child.command", return_value=program),
+        pytest.raises(exceptions.ChildNotStartedError, match="No module named 'no_such_module'"),
+    ):
+        check(path)
+    assert builders.folder(tmp_path) == before
 
 
 def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path) -> None:
@@ -364,7 +402,12 @@ def test_memory_limit_ends_what_would_take_all_of_it(tmp_path: Path) -> None:
         "CREATE TABLE t (a CHECK (length(hex(zeroblob(a))) > 0));"
         " PRAGMA ignore_check_constraints=ON; INSERT INTO t VALUES (490000000)",
     )
-    with pytest.raises(exceptions.DamagedSnapshotError, match="it takes too much memory"):
+    with pytest.raises(exceptions.CheckOutOfMemoryError, match=r"more than 1,0\d\d MiB of address"):
+        check(path)
+    with (  # a machine that allows less than we do
+        mock.patch("backups.limits.address_space", return_value=1024**3),
+        pytest.raises(exceptions.ChildFailedError, match=r"1,0\d\d MiB .*\(ulimit -v\)"),
+    ):
         check(path)
 
 
@@ -443,10 +486,11 @@ def test_index_on_a_function_of_the_site_passes(tmp_path: Path) -> None:
         register(connection)
         builders.healthy(path, "row")
         connection.execute("CREATE INDEX hashed ON items (md5(name))")
+        connection.execute("CREATE TABLE sums (code, sum AS (md5(code)) STORED)")
         connection.execute("CREATE TABLE codes (code CHECK (code REGEXP '^[A-Z]+$'))")
         connection.execute("INSERT INTO codes VALUES ('ABC')")
         connection.commit()
-    with pytest.raises(exceptions.DamagedSnapshotError, match=r"unknown function|no such function"):
+    with pytest.raises(exceptions.UnknownFunctionError, match=r"function (md5|regexp)"):
         check(path)
     with mock.patch.object(FakeRelease, "functions", return_value=module):
         assert check(path).migrations == builders.MIGRATIONS

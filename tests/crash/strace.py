@@ -101,12 +101,12 @@ class Tracer:
             yield
 
     def write_script(self, path: Path, module: str) -> None:
-        """Make a program that is this Python, and traced if it runs this module with ``-m``."""
+        """Make a program that is this Python, and traced if one of its words is this module."""
         # With -D strace is not its parent but its child, so that its pid is what it was.
         traced = shlex.join([*self._command(), "-D", sys.executable])
         path.write_text(
             f"""#!/bin/sh
-            test "$2" = {module} && exec {traced} "$@"
+            for word do test "$word" = {module} && exec {traced} "$@"; done
             exec {shlex.quote(sys.executable)} "$@"
             """
         )

@@ -73,7 +73,7 @@ def overwrite(store: Store) -> Outcome:
 
 
 def _overwrite(store: Store, sha256: str) -> Outcome:
-    verdict = applying_now.main(
+    verdict = applying_now.apply(
         {
             "database": str(store.paths.database),
             "sha256": sha256,

@@ -1,0 +1,149 @@
+"""Processes of our own: what they import, what they say, and what they are not confused by."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from backups import child
+from backups.child import run_module
+from backups.exceptions import ChildNotStartedError
+
+ANSWER = """
+from backups.child import answering
+def main(*words):
+    with answering() as answer:
+        {work}
+"""
+
+
+def module(folder: Path, work: str, name: str = "our_child") -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(ANSWER.format(work=work))
+    return name
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """On the import path. Its name has all that a list of paths could be confused by."""
+    folder = tmp_path / "a:b 'c' \udcff"
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("with_site", [False, True])
+def test_child_answers_with_its_words(folder: Path, *, with_site: bool) -> None:
+    name = module(folder, "answer.write(repr(words))")
+    words = ("a b", "", "--help", "\udcff")
+    assert run_module(name, *words, with_site=with_site).stdout.decode() == repr(words)
+
+
+def test_what_the_site_prints_is_no_answer(folder: Path) -> None:
+    work = "print('loud'); os.system('echo louder'); answer.write('done')"
+    name = module(folder, f"import os; {work}")
+    ended = run_module(name)
+    assert ended.stdout == b"done"
+    assert b"louder" in ended.stderr
+
+
+@pytest.mark.parametrize("with_site", [False, True])
+@pytest.mark.parametrize("name", ["json", "token", "types", "select", "resource", "sqlite3"])
+def test_file_of_somebody_else_in_the_current_folder_is_not_imported(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, with_site: bool
+) -> None:
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of somebody else ran')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    question = '{"path": "gone", "seconds": 1}'
+    ended = run_module("backups.sqlite.integrity", question, with_site=with_site)
+    assert b"No such file" in ended.stdout
+
+
+def test_relative_folders_are_for_the_site_s_own_code_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    name = module(tmp_path, "answer.write('here')")
+    with pytest.raises(ChildNotStartedError, match=f"No module named '{name}'"):
+        run_module(name)
+    assert run_module(name, with_site=True).stdout == b"here"
+
+
+def test_standard_library_goes_before_the_folders_of_the_site(folder: Path) -> None:
+    module(folder, "pass", name="sched")
+    name = module(folder, "import sched; answer.write(str(hasattr(sched, 'scheduler')))")
+    assert run_module(name).stdout == b"True"
+    assert run_module(name, with_site=True).stdout == b"False", "as in this process"
+
+
+def test_current_folder_that_is_gone_is_left_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = module(folder, "answer.write('all the same')")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    before = os.getcwd()
+    os.chdir(gone)
+    try:
+        gone.rmdir()
+        monkeypatch.setattr(sys, "path", ["", *sys.path])
+        assert run_module(name, with_site=True).stdout == b"all the same"
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.parametrize("home", ["/nowhere", ""])
+def test_python_home_of_the_environment_is_for_others(
+    home: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", home)
+    assert run_module(module(folder, "answer.write('found')")).stdout == b"found"
+
+
+@pytest.mark.parametrize(
+    ("program", "how"),
+    [
+        ("raise RuntimeError('odd')", "exit code 1: RuntimeError: odd"),
+        ("import os; os.kill(os.getpid(), 9)", "signal 9"),
+        ("print('a server of some kind')", "exit code 0: it printed nothing"),
+    ],
+)
+def test_child_that_did_not_come_to_its_work_never_started(program: str, how: str) -> None:
+    with (
+        mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]),
+        pytest.raises(ChildNotStartedError, match=f"It ended with {how}"),
+    ):
+        run_module("any")
+
+
+def test_system_that_starts_nothing_is_told(tmp_path: Path) -> None:
+    with (
+        mock.patch.object(child, "command", return_value=[str(tmp_path / "gone")]),
+        pytest.raises(ChildNotStartedError, match="gone: No such file or directory"),
+    ):
+        run_module("any")
+
+
+def test_limit_under_which_no_python_starts_is_named() -> None:
+    """An address space of 10 MiB: a service manager may set it a bit higher."""
+    script = """
+        import resource
+        from backups.child import run_module
+        from backups.exceptions import ChildNotStartedError
+        resource.setrlimit(resource.RLIMIT_AS, (10 * 1024**2, resource.RLIM_INFINITY))
+        try:
+            run_module("backups.sqlite.integrity", "{}")
+        except ChildNotStartedError as error:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+            print(error.hint)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(script)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.stdout.endswith(
+        " This process is limited to 10 MiB of address space (ulimit -v).\n"
+    ), ended
