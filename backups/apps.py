@@ -1,13 +1,22 @@
 """The app's configuration: what happens in each process before anything else."""
 
+from types import ModuleType
+
 from django.apps import AppConfig
 from django.core.checks import register
+
+from backups.requirements import check_requirements
 
 
 class BackupsConfig(AppConfig):
     """Put ``"backups"`` first in INSTALLED_APPS: it must be ready before anybody queries."""
 
     name = "backups"
+
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        """Look at what is installed: now, since the next app may be one that is missing."""
+        super().__init__(app_name, app_module)
+        check_requirements()
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
