@@ -22,9 +22,11 @@ class BackupsConfig(AppConfig):
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
         from backups import local, remembered, startup
         from backups.checks import check_installation, check_settings
+        from backups.key_checks import check_keys
 
         register(check_settings)
         register(check_installation)
+        register(check_keys)
         startup.start()
         if (paths := local.paths()) is not None:
             remembered.watch(paths.receipts)

@@ -71,7 +71,7 @@ def authorize(session: requests.Session, server: RemoteServer, header: str, key:
         session.auth = _Authorization(value)
     else:
         raise ClientError(
-            f"The password in the URL and the header {header!r} exclude each other.",
+            "The password in the URL and a key in the header Authorization exclude each other.",
             hint="Leave one of them out.",
         )
 
@@ -95,9 +95,9 @@ class _Authorization(AuthBase):
 
 def _header(header: str, key: str) -> tuple[str, str]:
     if (parts := header_parts(header)) is None:
-        raise ClientError(
-            f"{header!r} is not the name of a header, with or without a scheme.",
-            hint="Give one such as 'X-Api-Key' or 'Authorization: Token'.",
+        raise ClientError(  # not what it is: somebody may have put the key there
+            "The header for the key is not the name of one, with or without a scheme.",
+            hint="Give one such as 'X-Api-Key' or 'Authorization: Token' (BACKUPS_REMOTE_HEADER).",
         )
     name, scheme = parts
     if scheme.lower() == "basic":

@@ -34,6 +34,7 @@ from backups.serializers import (
 )
 from backups.stalling import drop_when_stalled
 from backups.store import PendingRestore
+from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,11 @@ STATUS: dict[type[exceptions.BackupError], int] = {
 
 class BackupErrorsMixin(ApiKeysMixin):
     """Take an API key, and answer this app's errors by the table; all others as the site does."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Whoever may ask is let in; then what may take long begins."""
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        warn_of_time_limit()
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""

@@ -8,10 +8,13 @@ under its other name. The check backups.W011 tells which is which.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 from django.apps import apps
 from django.core.management import find_commands, load_command_class
 from django.core.management.base import BaseCommand
+
+OTHER_NAMES = {"backup": "backup_db", "create_api_key": "create_backup_key"}
 
 
 def unless_taken(name: str, ours: type[BaseCommand]) -> type[BaseCommand]:
@@ -26,3 +29,12 @@ def others_with(name: str) -> Iterator[str]:
     for app in apps.get_app_configs():
         if app.name != "backups" and name in find_commands(os.path.join(app.path, "management")):
             yield app.name
+
+
+def is_ours(app: str, name: str) -> bool:
+    """Whether an app's command of that name is ours, made to fit its site."""
+    with suppress(ImportError):  # one that can't be imported can't be
+        return isinstance(
+            load_command_class(app, name), type(load_command_class("backups", OTHER_NAMES[name]))
+        )
+    return False
