@@ -97,7 +97,7 @@ class ApiKeysMixin:
             return theirs
         return [_KeyIfKnown(), *theirs]
 
-    def get_authenticate_header(self, request: Request) -> str | None:
+    def get_authenticate_header(self, request: Request) -> str:
         """What a 401 asks for: as without us, since some clients wait to be asked; else a key."""
         theirs = [each for each in self.get_authenticators() if not isinstance(each, _KeyIfKnown)]
         asked = theirs[0].authenticate_header(request) if theirs else None

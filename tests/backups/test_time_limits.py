@@ -34,7 +34,7 @@ def test_site_s_own_workers_have_no_such_limit(site: Site) -> None:
 
 def serve_by_uwsgi(monkeypatch: pytest.MonkeyPatch, options: Any) -> None:
     """What a process of uWSGI has, and no other."""
-    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
 
 
 def test_harakiri_of_uwsgi_is_told_once(
