@@ -1,7 +1,11 @@
 """The app's configuration: what happens in each process before anything else."""
 
+from types import ModuleType
+
 from django.apps import AppConfig
 from django.core.checks import register
+
+from backups.requirements import check_requirements
 
 
 class BackupsConfig(AppConfig):
@@ -9,13 +13,20 @@ class BackupsConfig(AppConfig):
 
     name = "backups"
 
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        """Look at what is installed: now, since the next app may be one that is missing."""
+        super().__init__(app_name, app_module)
+        check_requirements()
+
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
         from backups import local, remembered, startup
         from backups.checks import check_installation, check_settings
+        from backups.key_checks import check_keys
 
         register(check_settings)
         register(check_installation)
+        register(check_keys)
         startup.start()
         if (paths := local.paths()) is not None:
             remembered.watch(paths.receipts)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import django
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -12,6 +13,7 @@ from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
 from backups.interpreter import explain_unfit
+from backups.management.precedence import OTHER_NAMES, is_ours, others_with
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -28,7 +30,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
-    """Warn when another app is ready, and may have queried, before a restore is applied."""
+    """Look at what is beside this app: others in front of it, commands, versions."""
+    return [*_first(), *_rest_framework(), *_commands(), *_django()]
+
+
+def _first() -> list[CheckMessage]:
     first = next(iter(apps.get_app_configs())).name
     if first == "backups":
         return []
@@ -37,6 +43,44 @@ def check_installation(**_: Any) -> list[CheckMessage]:
             f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
             hint="Put 'backups' first, so that a restore is applied before anybody queries.",
             id="backups.W001",
+        )
+    ]
+
+
+def _rest_framework() -> list[CheckMessage]:
+    if apps.is_installed("rest_framework"):
+        return []
+    return [
+        CheckWarning(
+            "'rest_framework' is not in INSTALLED_APPS: a browser can't be shown the upload form.",
+            hint="Add 'rest_framework' to INSTALLED_APPS.",
+            id="backups.W010",
+        )
+    ]
+
+
+def _commands() -> list[CheckMessage]:
+    return [
+        CheckWarning(
+            f"'manage.py {name}' runs the command of {app!r}, not the one of this app.",
+            hint=f"To run this app's, call: manage.py {other_name}.",
+            id="backups.W011",
+        )
+        for name, other_name in OTHER_NAMES.items()
+        for app in others_with(name)
+        if not is_ours(app, name)
+    ]
+
+
+def _django() -> list[CheckMessage]:
+    if django.VERSION >= (5, 2):
+        return []
+    return [
+        CheckWarning(
+            f"Django {django.get_version()} is older than 5.2, the oldest that this app is"
+            " tested with.",
+            hint="It is known to work from 4.2 on; try a backup and a restore before you need one.",
+            id="backups.W012",
         )
     ]
 

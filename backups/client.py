@@ -13,7 +13,6 @@ whose message names the URL. Redirects are not followed, since they would carry 
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 import requests
 
@@ -24,6 +23,7 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
+from backups.remote_server import KEY_HEADER, authorize, remote_server
 from backups.remote_snapshot import RemoteSnapshot
 from backups.request_body import Progress, RequestBody
 
@@ -31,7 +31,6 @@ __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
-KEY_HEADER = "X-Api-Key"
 # What requests can decode here: without a zstd library it has gzip only.
 CODINGS = "zstd, gzip" if "zstd" in requests.utils.DEFAULT_ACCEPT_ENCODING else "gzip"
 
@@ -44,26 +43,25 @@ class BackupClient:
         base_url: str,
         api_key: str,
         *,
+        header: str = KEY_HEADER,
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """
         Nothing is sent yet.
 
-        :param base_url: such as ``https://tasks.example.org``; ``/api/v1`` is added.
-        :raises ClientError: the URL or the key can't be used in a request.
+        :param base_url: such as ``https://tasks.example.org``, to which ``/api/v1`` is added; or,
+            with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
+        :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
+            ``Authorization: Basic`` the key is ``name:password``.
+        :raises ClientError: the URL, the header or the key can't be used in a request.
         """
-        if not _is_server(base_url):
-            raise ClientError(
-                f"{base_url!r} is not the URL of a server.",
-                hint="Give one such as https://tasks.example.org.",
-            )
-        if not api_key.isascii() or not api_key.isprintable() or api_key != api_key.strip():
-            raise ClientError("The API key has characters that no key has.")
-        self.base_url = base_url.rstrip("/")
+        server = remote_server(base_url)
+        self.base_url, self._api_url = server.url, server.api_url
         self._timeout = (connect_seconds, read_seconds)
         self._session = requests.Session()
-        self._session.headers.update({"Accept-Encoding": "identity", KEY_HEADER: api_key})
+        self._session.headers["Accept-Encoding"] = "identity"
+        authorize(self._session, server, header, api_key)
 
     def create_snapshot(
         self, *, compact: bool | None = None, compress: bool = False
@@ -195,7 +193,7 @@ class BackupClient:
     def _request(
         self, method: str, name: str, *, headers: dict[str, str] | None = None, **arguments: Any
     ) -> requests.Response:
-        url = f"{self.base_url}/api/v1/{name}"
+        url = f"{self._api_url}/{name}"
         try:
             response = self._session.request(
                 method,
@@ -225,14 +223,6 @@ def _apply(now: bool) -> dict[str, str]:
     return {"apply": "now"} if now else {}
 
 
-def _is_server(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # e.g. half of an IPv6 address
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
 def _refused(response: requests.Response) -> ServerRefusedError:
     """The server's own words, or its status where it has none for us."""
     try:
@@ -245,9 +235,16 @@ def _refused(response: requests.Response) -> ServerRefusedError:
         detail = f"{response.status_code} {response.reason}"
     if 300 <= response.status_code < 400:
         hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
+    if response.status_code == 404 and not _is_ours(answer):
+        hint = "Give the URL at which that site includes backups.urls, its path too."
     return ServerRefusedError(
         f"{response.url} refused: {detail}", status=response.status_code, hint=hint or ""
     )
+
+
+def _is_ours(answer: Any) -> bool:
+    """Whether the answer is one of this app's, and not what a site says of any unknown URL."""
+    return isinstance(answer, dict) and "code" in answer
 
 
 def _cause(error: BaseException) -> str:

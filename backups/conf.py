@@ -1,5 +1,6 @@
 """The app's settings: one property each, default in sight, read at the moment of use."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -92,12 +93,23 @@ class Settings:
     @property
     def backup_permission(self) -> str:
         """Who may take a snapshot: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_BACKUP_PERMISSION", _STAFF))
+        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.permissions.MayBackUp"))
 
     @property
     def restore_permission(self) -> str:
         """Who may stage, see and discard a restore: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_RESTORE_PERMISSION", _STAFF))
+        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.permissions.MayRestore"))
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the API keys are; None for the place beside the database."""
+        path = self._get("BACKUPS_KEY_FILE", None)
+        return Path(path) if path else None
+
+    @property
+    def extra_scopes(self) -> tuple[str, ...]:
+        """What the site itself lets keys do, besides ``backup`` and ``restore``."""
+        return tuple(self._get("BACKUPS_EXTRA_SCOPES", ()))
 
     @property
     def remote_url(self) -> str:
@@ -109,10 +121,13 @@ class Settings:
         """The API key for that server."""
         return str(self._get("BACKUPS_REMOTE_KEY", ""))
 
+    @property
+    def remote_header(self) -> str:
+        """Which header of a request carries that key; with its scheme, if there is one."""
+        return str(self._get("BACKUPS_REMOTE_HEADER", "X-Api-Key"))
+
     def _get(self, name: str, default: object) -> Any:
         return getattr(settings, name, default)
 
-
-_STAFF = "rest_framework.permissions.IsAdminUser"
 
 conf = Settings()

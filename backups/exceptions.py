@@ -33,6 +33,9 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── StoreFolderError             the database's folder refuses a read or a write
     ├── DestinationError             a file can't be written where it was asked for
     ├── OwnFileError                 a path names the live database, or a file that is its own
+    ├── ApiKeyError                  a key can't be made or read
+    │   ├── KeyFileError             the file of keys can't be trusted
+    │   └── KeyNameError             the name is taken, or can't be the name of a key
     └── ClientError                  a remote server could not be used
         ├── ServerUnreachableError   no answer at all
         ├── ServerRefusedError       an answer that says no, and why
@@ -283,6 +286,25 @@ class OwnFileError(BackupError):
     """A path names the live database, or a file that belongs to it."""
 
     code = "own_file"
+
+
+class ApiKeyError(BackupError):
+    """A key could not be made or found out."""
+
+    code = "api_key"
+
+
+class KeyFileError(ApiKeyError):
+    """The file of keys can't be trusted, so that every key is refused."""
+
+    code = "key_file"
+    hint = "Correct it, or move it away and make new keys with: manage.py create_api_key NAME."
+
+
+class KeyNameError(ApiKeyError):
+    """A key has that name already, or the name can't be the name of a key."""
+
+    code = "key_name"
 
 
 class ClientError(BackupError):

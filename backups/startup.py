@@ -15,7 +15,7 @@ from backups import services
 from backups.exceptions import BackupError
 
 # These look at, stage or discard a restore; applying it first would come too early.
-COMMANDS_THAT_DO_NOT_APPLY = ("backup", "restore_db")
+COMMANDS_THAT_DO_NOT_APPLY = ("backup", "backup_db", "restore_db")
 
 is_wanted = True  # False in a child that works on a file which is not the live database
 

@@ -15,12 +15,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backups import exceptions, parameters, services
+from backups.authentication import ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
 from backups.download import DownloadResponse
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
-from backups.permissions import backup_permission, restore_permission
+from backups.permissions import backup_permissions, restore_permissions
 from backups.serializers import (
     RestoreUploadSerializer,
     UndoSerializer,
@@ -33,6 +34,7 @@ from backups.serializers import (
 )
 from backups.stalling import drop_when_stalled
 from backups.store import PendingRestore
+from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +59,13 @@ STATUS: dict[type[exceptions.BackupError], int] = {
 }
 
 
-class BackupErrorsMixin:
-    """Answer this app's errors by the table; all others as the site does."""
+class BackupErrorsMixin(ApiKeysMixin):
+    """Take an API key, and answer this app's errors by the table; all others as the site does."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Whoever may ask is let in; then what may take long begins."""
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        warn_of_time_limit()
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""
@@ -87,7 +94,7 @@ class BackupView(BackupErrorsMixin, APIView):
 
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_BACKUP_PERMISSION says."""
-        return [backup_permission()]
+        return backup_permissions()
 
     def get(self, request: Request) -> HttpResponseBase:
         """
@@ -97,7 +104,7 @@ class BackupView(BackupErrorsMixin, APIView):
         """
         compact = parameters.compact(request)
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
-        snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
+        snapshot = services.create_snapshot(taken_by=caller_name(request), compact=compact)
         return DownloadResponse(snapshot, choose_coding(request.headers.get("Accept-Encoding", "")))
 
 
@@ -118,7 +125,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_RESTORE_PERMISSION says."""
-        return [restore_permission()]
+        return restore_permissions()
 
     def get(self, request: Request) -> Response:
         """What is pending, and what the last restore did."""
@@ -130,7 +137,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
         upload = _upload(request)
         pending = services.stage_restore(
             upload,
-            staged_by=request.user.get_username(),
+            staged_by=caller_name(request),
             at_least=upload.at_least,
             account=_account(request),
         )
@@ -138,7 +145,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def delete(self, request: Request) -> Response:
         """Discard what is pending."""
-        discarded = services.discard_pending_restore(discarded_by=request.user.get_username())
+        discarded = services.discard_pending_restore(discarded_by=caller_name(request))
         return Response(describe_discarded(discarded))
 
 
@@ -156,12 +163,12 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_RESTORE_PERMISSION says."""
-        return [restore_permission()]
+        return restore_permissions()
 
     def post(self, request: Request) -> Response:
         """Stage the kept copy; apply it at once if that is asked for."""
         is_now = parameters.is_now(request)
-        pending = services.undo_restore(staged_by=request.user.get_username())
+        pending = services.undo_restore(staged_by=caller_name(request))
         return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
 
@@ -172,7 +179,7 @@ class RestoresView(BackupErrorsMixin, APIView):
 
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_RESTORE_PERMISSION says."""
-        return [restore_permission()]
+        return restore_permissions()
 
     def get(self, request: Request) -> Response:
         """As many receipts as are asked for, and every kept copy."""
@@ -188,15 +195,14 @@ def status_of(error: exceptions.BackupError) -> int:
 def _account(request: Request) -> str | None:
     """The name of who calls, if that is a row of the user model and not e.g. an API key."""
     user = request.user
-    if isinstance(user, get_user_model()) and user.pk is not None:
-        return user.get_username()
-    return None
+    is_row = getattr(user, "pk", None) is not None and isinstance(user, get_user_model())
+    return user.get_username() if is_row else None
 
 
 def _apply_now(request: Request, pending: PendingRestore) -> Response:
     """Apply what was staged a moment ago. Where only a restart can, tell what is pending."""
     try:
-        receipt = services.apply_now(applied_by=request.user.get_username(), sha256=pending.sha256)
+        receipt = services.apply_now(applied_by=caller_name(request), sha256=pending.sha256)
     except (exceptions.RestoreBlockedError, exceptions.NotEnoughSpaceError) as error:
         return Response(_status() | describe_error(error), status=status_of(error))
     return Response(describe_applied(receipt, pending.warnings))

@@ -1,11 +1,12 @@
 """The site as a Django app."""
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core.checks import Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from taskdog import api_keys
+from backups import api_keys
+from backups.conf import conf
+from backups.exceptions import KeyFileError
 
 
 class TaskdogConfig(AppConfig):
@@ -21,6 +22,7 @@ class TaskdogConfig(AppConfig):
         register(checks.check_local_times)
         register(checks.check_authentication, Tags.security, deploy=True)
         try:
-            api_keys.read_keys(settings.TASKDOG_API_KEYS_FILE)
-        except api_keys.KeyFileError as error:
-            raise ImproperlyConfigured(str(error)) from error
+            assert conf.key_file is not None  # the settings name it
+            api_keys.read_keys(conf.key_file)
+        except KeyFileError as error:
+            raise ImproperlyConfigured(f"{error} {error.hint}") from error

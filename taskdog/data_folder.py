@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from taskdog import private_files
+from backups import private_files
 
 SECRET_KEY_BYTES = 32  # 64 hex digits: 256 bits, and Django asks for 50 characters or more
 

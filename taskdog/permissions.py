@@ -6,37 +6,29 @@ A caller without credentials gets 401, one without the scope 403 with the scope'
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from rest_framework.exceptions import NotAuthenticated
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from taskdog.api_keys import ApiKey
+from backups import permissions
 from taskdog.authentication import missing_key_message
 
 if TYPE_CHECKING:  # at run time that module asks for this one, as the default permission
     from rest_framework.views import APIView
 
 
-class HasScope(BasePermission):
+class HasScope(permissions.HasScope):
     """Base of the permissions below, which name their scope."""
 
-    scope: ClassVar[str]
-    message: str
-
-    def __init_subclass__(cls) -> None:
-        """Word the refusal."""
-        cls.message = f"This needs an API key with the scope '{cls.scope}', or a staff login."
+    scope = ""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Admit by scope or by staff. :raises NotAuthenticated: if nobody is logged in."""
         if not request.user.is_authenticated:
             raise NotAuthenticated(missing_key_message())
-        if isinstance(request.auth, ApiKey):
-            return self.scope in request.auth.scopes
-        return bool(request.user.is_active and request.user.is_staff)
+        return super().has_permission(request, view)
 
 
 class MayUseTasks(HasScope):
@@ -52,10 +44,10 @@ class MayUseTasks(HasScope):
 class MayBackUp(HasScope):
     """The whole database, to take away."""
 
-    scope = "backup"
+    scope = permissions.MayBackUp.scope
 
 
 class MayRestore(HasScope):
     """The whole database, to replace."""
 
-    scope = "restore"
+    scope = permissions.MayRestore.scope

@@ -18,7 +18,6 @@ TASKDOG_DATA_DIR = data_folder.prepare(
     # A relative one is meant from the checkout: a command and the server may start elsewhere.
     BASE_DIR / Path(environment.text("TASKDOG_DATA_DIR", "data")).expanduser()
 )
-TASKDOG_API_KEYS_FILE = TASKDOG_DATA_DIR / "api_keys.json"
 SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
 
 DATABASES = {
@@ -122,7 +121,7 @@ WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic, n
 REST_FRAMEWORK = {
     # The key first: it needs a header only, and answers a caller without one with 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "taskdog.authentication.ApiKeyAuthentication",
+        "backups.authentication.ApiKeyAuthentication",
         "taskdog.authentication.StaffSessionAuthentication",
     ],
     # Not open by default: a view that forgets to say who may call it stays closed.
@@ -181,6 +180,8 @@ LOGGING = logs.logging_config(
 # Backups --------------------------------------------------------------------------------------
 
 BACKUPS_NAME = "taskdog"
+BACKUPS_KEY_FILE = TASKDOG_DATA_DIR / "api_keys.json"
+BACKUPS_EXTRA_SCOPES = ["tasks"]
 BACKUPS_BACKUP_PERMISSION = "taskdog.permissions.MayBackUp"
 BACKUPS_RESTORE_PERMISSION = "taskdog.permissions.MayRestore"
 BACKUPS_RECOGNISER = "taskdog.imports.revisions.recognise"

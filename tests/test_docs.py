@@ -86,6 +86,7 @@ def test_every_temporary_file_is_documented(kind: str) -> None:
 @pytest.mark.parametrize(
     "suffix",
     [
+        ".api-keys.json",
         ".lock",
         ".pending-restore",
         ".pending-restore.<hash>.json",

@@ -28,8 +28,9 @@ class StoreCommand(BaseCommand):
         store = parser.add_mutually_exclusive_group()
         store.add_argument(
             "--url",
-            help="work on the server at this URL, such as https://tasks.example.org,"
-            " and not on this machine's store",
+            help="work on the server at this URL, and not on this machine's store:"
+            " https://tasks.example.org, whose API is at /api/v1, or with a path the place"
+            " where backups.urls is included",
         )
         store.add_argument(
             "--local",

@@ -150,12 +150,12 @@ def open_target(url: str | None, *, local: bool) -> Iterator[Target]:
     if not url:
         yield LocalTarget()
         return
-    if not conf.remote_key:
+    if not conf.remote_key and "@" not in url:
         raise ClientError(
             f"There is no API key for {url}.",
             hint="Set BACKUPS_REMOTE_KEY (in taskdog: the variable TASKDOG_API_KEY).",
         )
-    with BackupClient(url, conf.remote_key) as client:
+    with BackupClient(url, conf.remote_key, header=conf.remote_header) as client:
         yield RemoteTarget(client)
 
 

@@ -91,6 +91,11 @@ class StorePaths:
         """One line for each snapshot that was sent, newest last."""
         return self.beside(".sent-snapshots.jsonl")
 
+    @property
+    def keys(self) -> Path:
+        """The site's API keys: not in the database, so that no restore changes them."""
+        return self.beside(".api-keys.json")
+
     def pre_restore(self, moment: datetime, attempt: int = 1) -> Path:
         """Where the old database is kept; ``attempt`` 2, 3 … if that second is taken."""
         return self.beside(f".pre-restore-{timestamp(moment)}{_nth(attempt)}")

@@ -4,13 +4,13 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from taskdog.authentication import HEADER
+from backups.authentication import HEADER
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
     """The header with the key."""
 
-    target_class = "taskdog.authentication.ApiKeyAuthentication"
+    target_class = "backups.authentication.ApiKeyAuthentication"
     name = "ApiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import django
 import pytest
 from django.apps import apps
 from django.core import checks as django_checks
 from pytest_django import Settings
 from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
-from backups import checks
+from backups import checks, key_checks
 from backups.checks import check_installation, check_settings
 
 EITHER = IsAdminUser | IsAuthenticated
@@ -125,18 +126,37 @@ def test_another_app_in_front_is_a_warning() -> None:
     assert message.hint
 
 
+def test_rest_framework_that_is_not_installed_is_a_warning(settings: Settings) -> None:
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "rest_framework"]
+    (message,) = check_installation()
+    assert (message.id, message.is_serious()) == ("backups.W010", False)
+    assert "a browser can't be shown the upload form" in message.msg
+    assert message.hint == "Add 'rest_framework' to INSTALLED_APPS."
+
+
+def test_django_that_the_tests_do_not_run_with_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(django, "VERSION", (4, 2, 30, "final", 0))
+    (message,) = check_installation()
+    assert (message.id, message.is_serious()) == ("backups.W012", False)
+    assert "Django 4.2.30 is older than 5.2" in message.msg
+    assert message.hint
+
+
 def test_checks_are_registered() -> None:
     registered = set(django_checks.registry.registry.get_checks())
-    assert {check_settings, check_installation} <= registered
+    assert {check_settings, check_installation, key_checks.check_keys} <= registered
 
 
 def test_check_ids_are_unique() -> None:
     numbers = [
         node.value
-        for node in ast.walk(ast.parse(inspect.getsource(checks)))
+        for module in (checks, key_checks)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 18
+    assert len(numbers) > 20

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from backups import client as client_module
+from backups.api_keys import create_key
 from backups.client import BackupClient
 from backups.exceptions import (
     ClientError,
@@ -25,7 +26,6 @@ from backups.exceptions import (
     TransferInterruptedError,
 )
 from backups.remote_snapshot import MAGIC, RemoteSnapshot
-from taskdog.api_keys import create_key
 from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in
 from tests.processes import CHECKOUT

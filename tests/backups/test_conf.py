@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pytest_django import Settings
 
@@ -16,13 +18,16 @@ DEFAULTS = {
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 60.0),
     "BACKUPS_CLEAR_SESSIONS": ("clear_sessions", True),
     "BACKUPS_ALLOW_UNKNOWN_SCHEMA": ("allow_unknown_schema", False),
-    "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "rest_framework.permissions.IsAdminUser"),
-    "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "rest_framework.permissions.IsAdminUser"),
+    "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "backups.permissions.MayBackUp"),
+    "BACKUPS_RESTORE_PERMISSION": ("restore_permission", "backups.permissions.MayRestore"),
+    "BACKUPS_KEY_FILE": ("key_file", None),
+    "BACKUPS_EXTRA_SCOPES": ("extra_scopes", ()),
     "BACKUPS_RECOGNISER": ("recogniser", ""),
     "BACKUPS_CONNECTION_SETUP": ("connection_setup", ""),
     "BACKUPS_PYTHON": ("python", ""),
     "BACKUPS_REMOTE_URL": ("remote_url", ""),
     "BACKUPS_REMOTE_KEY": ("remote_key", ""),
+    "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
 }
 
 
@@ -45,6 +50,10 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     other: object = f"{default}-other" if isinstance(default, str) else 7
     if isinstance(default, bool):
         other = not default
+    elif default is None:
+        other = Path("/keys.json")
+    elif isinstance(default, tuple):
+        other = ("reports",)
     setattr(settings, setting, other)
     assert getattr(conf, name) == other
 

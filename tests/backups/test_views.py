@@ -26,7 +26,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from backups import exceptions, files, services
-from taskdog.api_keys import create_key
+from backups.api_keys import create_key
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until
 from tests.backups.wire import answer_to_head, start_request
@@ -323,7 +323,7 @@ def test_a_missing_live_database_is_an_error_and_is_not_created(site: Site) -> N
 
 @pytest.fixture
 def key(site: Site) -> Iterator[str]:
-    with override_settings(TASKDOG_API_KEYS_FILE=site.data / "api_keys.json"):
+    with override_settings(BACKUPS_KEY_FILE=site.data / "api_keys.json"):
         yield site.key
 
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from taskdog.api_keys import SCOPES, create_key
+from backups.api_keys import create_key
 
 ClientFactory = Callable[..., APIClient]
 
@@ -16,7 +16,7 @@ ClientFactory = Callable[..., APIClient]
 def keys_file(settings: Settings, tmp_path: Path) -> Path:
     """Point the site to a key file that does not exist yet."""
     path = tmp_path / "api_keys.json"
-    settings.TASKDOG_API_KEYS_FILE = path
+    settings.BACKUPS_KEY_FILE = path
     return path
 
 
@@ -25,7 +25,7 @@ def client_with(keys_file: Path) -> ClientFactory:
     """Make clients that hold a new key with some scopes."""
 
     def make(*scopes: str, name: str = "tester") -> APIClient:
-        key = create_key(keys_file, name=name, scopes=scopes or SCOPES)
+        key = create_key(keys_file, name=name, scopes=scopes or None)
         return APIClient(headers={"X-Api-Key": key})
 
     return make

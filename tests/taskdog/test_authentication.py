@@ -6,9 +6,9 @@ from django.http import HttpResponse
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from taskdog import private_files
+from backups import private_files
+from backups.authentication import ApiClient
 from taskdog.audit.models import AuditLog
-from taskdog.authentication import ApiClient
 from taskdog.tasks.models import Task
 from tests.taskdog.conftest import ClientFactory
 

@@ -2,7 +2,7 @@ import json
 import os
 from pathlib import Path
 
-from taskdog.api_keys import find_key, read_keys
+from backups.api_keys import find_key, read_keys
 from tests.processes import run_manage
 
 

@@ -9,11 +9,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from backups import destination, services
 from backups.management.base import StoreCommand, megabytes
+from backups.management.precedence import unless_taken
 from backups.management.progress import count, progress_bar
 from backups.management.targets import NamedSnapshot, open_target
 
 
-class Command(StoreCommand):
+class BackupCommand(StoreCommand):
     """The file appears only when it is whole; nothing is left behind otherwise."""
 
     help = (
@@ -104,3 +105,10 @@ class Command(StoreCommand):
             raise CommandError(
                 f"Standard output could not be written: {error.strerror or error}."
             ) from error
+
+
+def __getattr__(name: str) -> Any:
+    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    if name == "Command":
+        return unless_taken("backup", BackupCommand)
+    raise AttributeError(name)

@@ -1,12 +1,9 @@
-"""``manage.py create_api_key``: make a key and show it once."""
+"""``manage.py create_api_key``: as ``backups`` has it, and how to use the key on this site."""
 
-from typing import Any
+from pathlib import Path
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-
+from backups.management.commands.create_api_key import CreateApiKey
 from taskdog import environment
-from taskdog.api_keys import SCOPES, ApiKeyError, create_key, read_keys
 
 NEXT_STEPS = """\
 The key {name!r} may: {scopes}. It is kept, hashed, in {path}
@@ -18,43 +15,10 @@ and cannot be shown again. To try it:
 """
 
 
-class Command(BaseCommand):
-    """Standard output carries the key and nothing else, so that a script can take it from there."""
+class Command(CreateApiKey):
+    """Names the site's own address and variable."""
 
-    help = "Create an API key and print it once, alone on standard output."
-    # The first key is made before the database exists, and the checks may want one.
-    requires_system_checks = []  # noqa: RUF012  as Django spells it
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the options."""
-        parser.add_argument("name", help="whose key this is, as the audit log will say")
-        parser.add_argument(
-            "--scope",
-            dest="scopes",
-            action="append",
-            choices=SCOPES,
-            help="what the key may do; repeat it for more than one (default: all of them)",
-        )
-        parser.add_argument(
-            "--if-none", action="store_true", help="do nothing if there is any key already"
-        )
-
-    def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
-        """Make the key, then say what to do with it."""
-        path = settings.TASKDOG_API_KEYS_FILE
-        try:
-            if if_none and read_keys(path):
-                self.stderr.write(f"There are API keys in {path}; none was made.")
-                return
-            key = create_key(path, name=name, scopes=scopes or SCOPES)
-        except (ApiKeyError, OSError) as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(key)
-        self.stderr.write(
-            NEXT_STEPS.format(
-                name=name,
-                scopes=", ".join(scope for scope in SCOPES if scope in (scopes or SCOPES)),
-                path=path,
-                url=f"http://127.0.0.1:{environment.text('PORT', '8000')}",
-            ),
-        )
+    def next_steps(self, *, name: str, scopes: str, path: Path) -> str:
+        """What to tell a person, on standard error."""
+        url = f"http://127.0.0.1:{environment.text('PORT', '8000')}"
+        return NEXT_STEPS.format(name=name, scopes=scopes, path=path, url=url)

@@ -1,55 +1,39 @@
 """
-Named API keys, in a file of their own beside the database.
+Named API keys, in a file of their own: by default ``<database>.api-keys.json``, beside it.
 
 Not in the database, because a restored snapshot must neither revive a key nor remove one. The
 file holds the SHA-256 of each key. A slow hash would protect nothing more: a key is 256 random
 bits, so there is no dictionary to try.
 
     {"keys": [{"name": "laptop", "sha256": "<64 hex digits>",
-               "scopes": ["tasks", "backup"], "created_at": "2026-11-23T10:00:00+00:00"}]}
+               "scopes": ["backup", "restore"], "created_at": "2026-11-23T10:00:00+00:00"}]}
 
 No file means no keys, and nobody gets in by one. A file that cannot be understood is refused
 whole (``KeyFileError``): it never turns authentication off.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from taskdog import private_files
-from taskdog.private_files import FileTooOpenError
+from backups import files, private_files
+from backups.conf import conf
+from backups.exceptions import KeyFileError, KeyNameError
+from backups.private_files import FileTooOpenError
 
-SCOPES = ("tasks", "backup", "restore")
+__all__ = ["ApiKey", "check_name", "create_key", "digest", "find_key", "known_scopes", "read_keys"]
+
+BACKUP, RESTORE = "backup", "restore"  # the scopes that this app asks for itself
 KEY_BYTES = 32  # 256 random bits, 43 characters
 MAX_NAME_LENGTH = 100  # as wide as the audit log's column
 FIELDS = {"name", "sha256", "scopes", "created_at"}
-
-
-class ApiKeyError(Exception):
-    """A key could not be made or found out."""
-
-
-class KeyFileError(ApiKeyError):
-    """The key file cannot be trusted; its message says why and what to do."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"The API key file {path} is not usable: {reason}. Correct it, or move it away and "
-            f"make new keys with: manage.py create_api_key NAME"
-        )
-
-
-class KeyNameError(ApiKeyError):
-    """The name is taken, or cannot be the name of a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +46,18 @@ class ApiKey:
     created_at: str  # ISO 8601, UTC
 
 
-def create_key(path: Path, *, name: str, scopes: Sequence[str] = SCOPES) -> str:
+def create_key(
+    path: Path, *, name: str, scopes: Sequence[str] | None = None, owner_of: Path | None = None
+) -> str:
     """
     Make a key, add it to the file, and tell it: the only time that it can be seen.
 
     The file is replaced under a lock, so that of two keys made at once both are kept. If it
     fails, the file is unchanged.
 
-    :param scopes: what the key may do, out of ``SCOPES``.
+    :param scopes: what the key may do: backup, restore, or one of BACKUPS_EXTRA_SCOPES;
+        None for all of them.
+    :param owner_of: when we are root, a new file is given to the owner of this path.
     :returns: the key, 43 characters that are safe in a header and a shell.
     :raises KeyNameError: if a key has that name, or the name is blank, long or not printable.
     :raises KeyFileError: if the file that exists is not usable.
@@ -77,14 +65,19 @@ def create_key(path: Path, *, name: str, scopes: Sequence[str] = SCOPES) -> str:
     """
     check_name(name)
     key = secrets.token_urlsafe(KEY_BYTES)
-    with _locked(path):
+    with files.exclusive_folder(path.parent):
         keys = read_keys(path)
         if name in {known.name for known in keys}:
             raise KeyNameError(f"There is already an API key named {name!r} in {path}.")
         created_at = datetime.now(UTC).isoformat(timespec="seconds")
-        made = ApiKey(name, digest(key), tuple(s for s in SCOPES if s in scopes), created_at)
-        private_files.replace(path, _render([*keys, made]))
+        made = ApiKey(name, digest(key), _in_order(scopes), created_at)
+        private_files.replace(path, _render([*keys, made]), owner_of=owner_of)
     return key
+
+
+def known_scopes() -> tuple[str, ...]:
+    """Everything that a key can be allowed to do on this site."""
+    return (*conf.extra_scopes, BACKUP, RESTORE)
 
 
 def check_name(name: str) -> None:
@@ -122,17 +115,12 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     except FileNotFoundError:
         return ()
     except (FileTooOpenError, OSError) as error:
-        raise KeyFileError(path, str(error).rstrip(".")) from error
+        raise _unusable(path, str(error).rstrip(".")) from error
     return _parse(path, content)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time change the file; the others wait."""
-    # Not the key file itself: replacing it would leave the lock on the old one.
-    with open(path.with_name(f"{path.name}.lock"), "ab", opener=private_files.open_private) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(scope for scope in known_scopes() if scopes is None or scope in scopes)
 
 
 def _render(keys: Iterable[ApiKey]) -> bytes:
@@ -152,14 +140,14 @@ def _parse(path: Path, content: bytes) -> tuple[ApiKey, ...]:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise KeyFileError(path, f"it is not JSON ({error})") from error
+        raise _unusable(path, f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise KeyFileError(path, 'it must hold {"keys": [...]}')
+        raise _unusable(path, 'it must hold {"keys": [...]}')
     keys: list[ApiKey] = []
     for number, entry in enumerate(document["keys"], start=1):
         problem = _problem(entry, known={key.name for key in keys})
         if problem:
-            raise KeyFileError(path, f"entry {number} {problem}")
+            raise _unusable(path, f"entry {number} {problem}")
         keys.append(
             ApiKey(entry["name"], entry["sha256"], tuple(entry["scopes"]), entry["created_at"])
         )
@@ -180,11 +168,15 @@ def _problem(entry: Any, *, known: set[str]) -> str | None:
         return "has a sha256 that is not 64 hex digits"
     if not isinstance(entry["scopes"], list):
         return "has scopes that are not a list"
-    if unknown := [scope for scope in entry["scopes"] if scope not in SCOPES]:
-        return f"has the unknown scope {unknown[0]!r} (known: {', '.join(SCOPES)})"
+    if unknown := [scope for scope in entry["scopes"] if scope not in known_scopes()]:
+        return f"has the unknown scope {unknown[0]!r} (known: {', '.join(known_scopes())})"
     if not _is_moment(entry["created_at"]):
         return "has a created_at that is not an ISO 8601 time"
     return None
+
+
+def _unusable(path: Path, reason: str) -> KeyFileError:
+    return KeyFileError(f"The API key file {path} is not usable: {reason}.")
 
 
 def _is_moment(given: Any) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from taskdog import private_files
-from taskdog.api_keys import KeyFileError, KeyNameError, create_key, find_key, read_keys
+from backups import private_files
+from backups.api_keys import create_key, find_key, read_keys
+from backups.exceptions import KeyFileError, KeyNameError
 
 
 def valid_entry(**changes: Any) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def test_a_malformed_file_is_refused_with_path_reason_and_remedy(
         read_keys(keys_file)
     assert str(keys_file) in str(refused.value)
     assert reason in str(refused.value)
-    assert "create_api_key" in str(refused.value)
+    assert "create_api_key" in refused.value.hint
     with pytest.raises(KeyFileError):
         create_key(keys_file, name="new")
     assert keys_file.read_bytes() == before

@@ -2,7 +2,8 @@
 Files that only their owner may read.
 
 Each is written beside its final name, synced and then put in place, so that whatever happens a
-reader finds the old content or the new one, never a part.
+reader finds the old content or the new one, never a part. Knows no Django, so that settings can
+use it.
 """
 
 import os
@@ -11,7 +12,17 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-OWNER_ONLY = 0o600
+from backups import files
+
+__all__ = [
+    "FileState",
+    "FileTooOpenError",
+    "create_once",
+    "file_state",
+    "read",
+    "replace",
+]
+
 OTHERS = 0o077  # the permission bits of the group and of everybody else
 
 
@@ -69,48 +80,37 @@ def create_once(path: Path, content: bytes) -> None:
         pass
     finally:
         os.unlink(incoming)
-    _sync_folder(path.parent)
+    files.sync_folder(path.parent)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None:
     """
     Put ``content`` in place of the file, with mode 0600. If it fails, the old file is unchanged.
 
+    :param owner_of: when we are root, a file that is new is given to the owner of this path, or
+        the server could not read it. One that is replaced keeps its owner.
     :raises OSError: if the folder is full or not writable.
     """
-    incoming = _write_beside(path, content)
+    owner_of = path if owner_of is None or path.exists() else owner_of
+    incoming = _write_beside(path, content, owner_of=owner_of)
     try:
         os.replace(incoming, path)
     except OSError:
         os.unlink(incoming)
         raise
-    _sync_folder(path.parent)
+    files.sync_folder(path.parent)
 
 
-def open_private(name: str, flags: int) -> int:
-    """Open as ``open(..., opener=)`` asks, so that a file that is created has mode 0600."""
-    return os.open(name, flags, OWNER_ONLY)
-
-
-def _write_beside(path: Path, content: bytes) -> Path:
+def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -> Path:
     """Write and sync a file of mode 0600 in the folder of ``path``, under a name of its own."""
     incoming = path.with_name(f".{path.name}.incoming-{secrets.token_hex(8)}")
-    descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    descriptor = files.create_private(incoming, owner_of=owner_of)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        files.write_all(descriptor, content)
+        files.sync(descriptor)
     except OSError:
         os.unlink(incoming)
         raise
-    return incoming
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return incoming

@@ -5,9 +5,10 @@ import os
 import threading
 from pathlib import Path
 
-from taskdog import api_keys
-from taskdog.api_keys import ApiKey, KeyFileError
-from taskdog.private_files import FileState, file_state
+from backups import api_keys
+from backups.api_keys import ApiKey
+from backups.exceptions import KeyFileError
+from backups.private_files import FileState, file_state
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def _read(path: Path) -> Keys | None:
     try:
         return api_keys.read_keys(path)
     except KeyFileError as error:
-        logger.error("Every API key is refused until this is corrected. %s", error)
+        logger.error("Every API key is refused until this is corrected. %s %s", error, error.hint)
         return None
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from taskdog import private_files
+from backups import private_files
 
 
 def test_a_created_file_is_closed_to_others(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from taskdog import api_keys, private_files
-from taskdog.api_keys import create_key
-from taskdog.key_ring import KeyRing
+from backups import api_keys, private_files
+from backups.api_keys import create_key
+from backups.key_ring import KeyRing
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""
+Who calls: the holder of an API key, told from the header ``X-Api-Key`` alone.
+
+The body is not read, so a caller who is refused costs no upload. The views of this app take keys
+beside whatever authentication the project has; a project may use them for views of its own too:
+
+    REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
+        "backups.authentication.ApiKeyAuthentication", …]}
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from backups import local
+from backups.api_keys import ApiKey, find_key
+from backups.key_ring import Keys, key_ring
+
+__all__ = [
+    "HEADER",
+    "ApiClient",
+    "ApiKeyAuthentication",
+    "ApiKeysMixin",
+    "caller_name",
+    "current_keys",
+]
+
+HEADER = "X-Api-Key"
+
+KEY_INVALID = "Invalid API key"
+NO_KEYS = "Authentication required but no API keys configured"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiClient:
+    """What stands in ``request.user`` for the holder of a key; no row of the database."""
+
+    name: str
+
+    pk: ClassVar[None] = None
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+    is_staff: ClassVar[bool] = False
+    is_superuser: ClassVar[bool] = False
+
+    def get_username(self) -> str:
+        """Tell the name of the key, for logs and records."""
+        return self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """The header ``X-Api-Key``; ``request.auth`` is the ``ApiKey`` that it matched."""
+
+    def authenticate(self, request: Request) -> tuple[ApiClient, ApiKey] | None:
+        """Find the key. None without the header, so that a session may be tried instead."""
+        presented = request.headers.get(HEADER, "")
+        if not presented:
+            return None
+        keys = current_keys()
+        if keys == ():
+            raise AuthenticationFailed(NO_KEYS)
+        key = find_key(keys or (), presented)
+        if key is None:
+            raise AuthenticationFailed(KEY_INVALID)
+        return ApiClient(key.name), key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme; with one DRF answers 401, without one 403."""
+        return f'ApiKey header="{HEADER}"'
+
+
+class _KeyIfKnown(ApiKeyAuthentication):
+    """As above, but a key that is not ours may be the project's own: it is left to the others."""
+
+    def authenticate(self, request: Request) -> tuple[ApiClient, ApiKey] | None:
+        """Find the key; None if there is no such key."""
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed:
+            return None
+
+
+class ApiKeysMixin:
+    """For a view: take an API key beside the authentication that the project has chosen."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Those of the project, and ours in front unless it is one of them."""
+        theirs: list[BaseAuthentication] = super().get_authenticators()  # type: ignore[misc]
+        if any(isinstance(each, ApiKeyAuthentication) for each in theirs):
+            return theirs
+        return [_KeyIfKnown(), *theirs]
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for: as without us, since some clients wait to be asked; else a key."""
+        theirs = [each for each in self.get_authenticators() if not isinstance(each, _KeyIfKnown)]
+        asked = theirs[0].authenticate_header(request) if theirs else None
+        return asked or ApiKeyAuthentication().authenticate_header(request)
+
+
+def current_keys() -> Keys | None:
+    """The keys that hold now; None if their file is not usable, and every key is refused."""
+    path = local.key_file()
+    return () if path is None else key_ring.keys(path)
+
+
+def caller_name(request: Request) -> str:
+    """The name of the key or of the user who calls, for records; empty if nobody is known."""
+    user: Any = request.user  # None with DRF's UNAUTHENTICATED_USER, or an object of the project's
+    return str(user.get_username() if hasattr(user, "get_username") else user or "")

@@ -1,0 +1,78 @@
+"""``manage.py create_api_key``: make a key and show it once."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backups import local
+from backups.api_keys import create_key, known_scopes, read_keys
+from backups.exceptions import ApiKeyError
+from backups.management.precedence import unless_taken
+
+NEXT_STEPS = """\
+The key {name!r} may: {scopes}. It is kept, hashed, in {path}
+and cannot be shown again. To try it:
+
+  curl -H "X-Api-Key: <the key>" -OJ https://<this site>/<where backups.urls is>/backup
+"""
+
+
+class CreateApiKey(BaseCommand):
+    """Standard output carries the key and nothing else, so that a script can take it from there."""
+
+    help = "Create an API key and print it once, alone on standard output."
+    # The first key is made before the database exists, and the checks may want one.
+    requires_system_checks = []  # noqa: RUF012  as Django spells it
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("name", help="whose key this is, as logs and receipts will say")
+        parser.add_argument(
+            "--scope",
+            dest="scopes",
+            action="append",
+            choices=known_scopes(),
+            help="what the key may do; repeat it for more than one (default: all of them)",
+        )
+        parser.add_argument(
+            "--if-none", action="store_true", help="do nothing if there is any key already"
+        )
+
+    def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
+        """Make the key, then say what to do with it."""
+        path = _key_file()
+        try:
+            if if_none and read_keys(path):
+                self.stderr.write(f"There are API keys in {path}; none was made.")
+                return
+            beside = local.paths()
+            owner_of = None if beside is None else beside.database
+            key = create_key(path, name=name, scopes=scopes, owner_of=owner_of)
+        except ApiKeyError as error:
+            raise CommandError(f"{error} {error.hint}".strip()) from error
+        except OSError as error:
+            raise CommandError(f"{error}.") from error
+        self.stdout.write(key)
+        may = [scope for scope in known_scopes() if scopes is None or scope in scopes]
+        self.stderr.write(self.next_steps(name=name, scopes=", ".join(may), path=path))
+
+    def next_steps(self, *, name: str, scopes: str, path: Path) -> str:
+        """What to tell a person, on standard error."""
+        return NEXT_STEPS.format(name=name, scopes=scopes, path=path)
+
+
+def _key_file() -> Path:
+    if (path := local.key_file()) is None:
+        raise CommandError(
+            "There is no place for API keys: the database has no file to keep them beside."
+            " Set BACKUPS_KEY_FILE."
+        )
+    return path
+
+
+def __getattr__(name: str) -> Any:
+    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    if name == "Command":
+        return unless_taken("create_api_key", CreateApiKey)
+    raise AttributeError(name)

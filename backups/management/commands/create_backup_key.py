@@ -1,0 +1,5 @@
+"""``manage.py create_backup_key``: ``create_api_key``, where the project has one of its own."""
+
+from backups.management.commands.create_api_key import CreateApiKey as Command
+
+__all__ = ["Command"]

@@ -1,0 +1,111 @@
+"""
+What this app can't run without, looked at before anything of it is imported.
+
+Otherwise a package that is missing, too old, or another one of the same name would end the start
+in a traceback of some module that the operator has never heard of.
+"""
+
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+
+PYTHON = (3, 11)
+DJANGO = (4, 2)
+
+
+class Package(NamedTuple):
+    """A package by its name on PyPI, and how to tell that it is the right one."""
+
+    name: str
+    oldest: tuple[int, ...]
+    module: str
+    has: str = ""  # what its module has, and one of the same name has not
+
+
+PACKAGES = (
+    Package("djangorestframework", (3, 15), "rest_framework"),
+    Package("multipart", (2, 0), "multipart", has="PushMultipartParser"),
+    Package("requests", (2, 27), "requests"),
+    Package("rich", (10,), "rich"),
+    *([] if sys.version_info >= (3, 14) else [Package("backports.zstd", (1,), "backports.zstd")]),
+)
+
+
+def check_requirements() -> None:
+    """
+    Look at Python, Django and each package.
+
+    :raises ImproperlyConfigured: and says in one sentence what is wrong, and how to mend it.
+    """
+    if tuple(sys.version_info) < PYTHON:
+        raise ImproperlyConfigured(f"backups needs Python {_dotted(PYTHON)} or newer.")
+    if django.VERSION < DJANGO:
+        raise ImproperlyConfigured(
+            f"backups needs Django {_dotted(DJANGO)} or newer, and {django.get_version()} is"
+            " installed."
+        )
+    for package in PACKAGES:
+        if problem := _problem(package):
+            raise ImproperlyConfigured(f"backups needs {problem}. {_install(package)}")
+
+
+def _problem(package: Package) -> str:
+    """The rest of the sentence; empty if nothing is wrong."""
+    wanted = f"{package.name} {_dotted(package.oldest)} or newer"
+    installed = _version(package.name)
+    if installed and _numbers(installed) < package.oldest:
+        return f"{wanted}, and {installed} is installed"
+    if not _is_there(package.module):
+        return f"{wanted}, which is not installed"
+    if package.has and not hasattr(import_module(package.module), package.has):
+        return f"{wanted}, in place of which {_another(package.module)} is imported"
+    return ""
+
+
+def _is_there(module: str) -> bool:
+    """Looks only: to import them all would make each start slower."""
+    try:
+        return module in sys.modules or find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what is in front of its dot
+        return False
+
+
+def _another(module: str) -> str:
+    """What has put a module of that name there."""
+    other = f"python-{module}"  # python-multipart, which many projects have
+    return f"{other} {found}" if (found := _version(other)) else "another one of that name"
+
+
+def _install(package: Package) -> str:
+    """With Django as it is, or pip may choose a release that wants, and brings, a newer Django."""
+    other = f"python-{package.module}"
+    names = [f"{package.name}>={_dotted(package.oldest)}", f"Django=={django.get_version()}"]
+    if package.has and _version(package.name) and _version(other):
+        names.append(f"{other}>=0.0.13")  # since then it makes way for the other one
+    return "Install it: python -m pip install " + " ".join(f'"{name}"' for name in names)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """``3.15.0rc1`` as (3, 15)."""
+    parts = []
+    for part in text.split("."):
+        if not part.isdecimal():
+            break
+        parts.append(int(part))
+    return tuple(parts)
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))

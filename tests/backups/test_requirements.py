@@ -1,0 +1,97 @@
+"""What is said of an installation that lacks something; packages are folders made by the test."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import django
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from backups import requirements
+from backups.requirements import PACKAGES, Package, check_requirements
+from tests.processes import CHECKOUT, run_manage
+
+
+def install(folder: Path, name: str, version: str) -> None:
+    """Let Python find a package of that version in the folder, before any other of its name."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def refusal() -> str:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        check_requirements()
+    return str(refused.value)
+
+
+def test_what_is_installed_here_will_do() -> None:
+    check_requirements()
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_package_that_is_too_old_is_named_with_the_versions_and_the_command(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, package.name, "0.9.1")
+    monkeypatch.syspath_prepend(tmp_path)
+    oldest = ".".join(map(str, package.oldest))
+    assert refusal() == (
+        f"backups needs {package.name} {oldest} or newer, and 0.9.1 is installed. Install it:"
+        f' python -m pip install "{package.name}>={oldest}" "Django=={django.get_version()}"'
+    )
+
+
+@pytest.mark.parametrize("module", ["no_such_module", "no_such_package.module"])
+def test_package_that_is_missing_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "PACKAGES", [Package("no-such-package", (1, 2), module)])
+    assert refusal().startswith(
+        "backups needs no-such-package 1.2 or newer, which is not installed."
+    )
+
+
+@pytest.mark.parametrize("version", ["0.0.9", "0.0.34"])
+def test_python_multipart_in_place_of_multipart_is_told_apart(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "python-multipart", version)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "multipart", ModuleType("multipart"))
+    said = refusal()
+    assert f"in place of which python-multipart {version} is imported" in said
+    assert '"python-multipart>=0.0.13"' in said  # both are installed: one has to make way
+
+
+def test_stranger_in_place_of_a_package_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "multipart", ModuleType("multipart"))
+    assert "in place of which another one of that name is imported" in refusal()
+
+
+def test_django_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(django, "VERSION", (3, 2, 25, "final", 0))
+    assert refusal() == "backups needs Django 4.2 or newer, and 3.2.25 is installed."
+
+
+def test_python_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "PYTHON", (4, 0))
+    assert refusal() == "backups needs Python 4.0 or newer."
+
+
+def test_command_ends_with_the_sentence_and_not_in_a_module_of_ours(tmp_path: Path) -> None:
+    install(tmp_path, "djangorestframework", "3.14.0")
+    ended = run_manage("check", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
+    assert ended.code == 1
+    last = ended.err.splitlines()[-1]
+    assert "backups needs djangorestframework 3.15 or newer, and 3.14.0 is installed." in last
+
+
+def test_pins_of_the_site_and_the_file_for_projects_say_the_same() -> None:
+    for_projects = (CHECKOUT / "requirements-app.txt").read_text()
+    lowest = dict(re.findall(r"^([\w.]+)>=([\d.]+)", for_projects, re.MULTILINE))
+    assert {name: tuple(map(int, given.split("."))) for name, given in lowest.items()} == {
+        package.name: package.oldest for package in PACKAGES
+    } | ({} if sys.version_info < (3, 14) else {"backports.zstd": (1,)})
+    site = (CHECKOUT / "requirements.txt").read_text()
+    assert all(re.search(rf"^{re.escape(name)}==", site, re.MULTILINE) for name in lowest)
