@@ -20,6 +20,7 @@ import requests
 from backups import destination
 from backups.exceptions import (
     ClientError,
+    OutcomeUnknownError,
     ServerRefusedError,
     ServerUnreachableError,
     TransferInterruptedError,
@@ -123,6 +124,7 @@ class BackupClient:
         :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
             status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
@@ -148,6 +150,7 @@ class BackupClient:
         :param now: let the server apply it at once, without a restart.
         :raises ServerRefusedError: it said no, with its reason.
         :raises TransferInterruptedError: the connection ended; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
         return self._as_asked(self._json("POST", "restore/undo", params=_apply(now)), now)
 
@@ -189,7 +192,7 @@ class BackupClient:
         except requests.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
-            raise ClientError(f"{response.url} did not answer as a server of this kind does.")
+            raise _not_the_site(response, method)
         return answer
 
     def _request(
@@ -208,7 +211,7 @@ class BackupClient:
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         except OSError as error:  # all of requests' own are, too
-            if method == "POST":
+            if method != "GET":
                 what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
                     f"The {what} to {url} broke off: {_cause(error)}.",
@@ -217,7 +220,7 @@ class BackupClient:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         if response.status_code != 200:
             with response:
-                raise _refused(response)
+                raise _refused(response, method)
         return response
 
 
@@ -233,20 +236,52 @@ def _is_server(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _refused(response: requests.Response) -> ServerRefusedError:
-    """The server's own words, or its status where it has none for us."""
+def _refused(response: requests.Response, method: str) -> ClientError:
+    """
+    The verdict of an answer other than 200.
+
+    Only the site's own words are one: JSON with ``detail``, and with ``code`` where the site
+    itself has failed. Anything else may come from a proxy, which gives up while the site goes on.
+    """
+    answer = _answer(response)
+    detail, code = answer.get("detail"), answer.get("code")
+    if isinstance(detail, str) and (response.status_code < 500 or isinstance(code, str)):
+        words, hint = detail, str(answer.get("hint") or "")
+    elif 300 <= response.status_code < 400:
+        words = f"{response.status_code} {response.reason}"
+        hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
+    elif response.status_code == requests.codes.request_entity_too_large:
+        words = "the upload is too large (413), says a proxy in front of the site"
+        hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
+    else:
+        return _not_the_site(response, method)
+    return ServerRefusedError(
+        f"{response.url} refused: {words}",
+        status=response.status_code,
+        hint=hint,
+        code=code if isinstance(code, str) else "",
+    )
+
+
+def _answer(response: requests.Response) -> dict[str, Any]:
     try:
         answer = response.json()
     except (requests.RequestException, ValueError):
-        answer = {}
-    detail = answer.get("detail") if isinstance(answer, dict) else None
-    hint = answer.get("hint") if isinstance(answer, dict) else None
-    if not isinstance(detail, str):
-        detail = f"{response.status_code} {response.reason}"
-    if 300 <= response.status_code < 400:
-        hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
-    return ServerRefusedError(
-        f"{response.url} refused: {detail}", status=response.status_code, hint=hint or ""
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _not_the_site(response: requests.Response, method: str) -> ClientError:
+    """An answer in words that are not the site's. A read is just to be repeated."""
+    said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
+    if method == "GET":
+        return ServerUnreachableError(
+            f"{said}, but not as a server of this kind does.",
+            hint="Check the URL, the proxy in front of the site, and that the site runs.",
+        )
+    return OutcomeUnknownError(
+        f"The outcome is not known: {said}, in words that are not the site's."
+        " A proxy may have given up while the site goes on."
     )
 
 
