@@ -17,5 +17,5 @@ class BackupsConfig(AppConfig):
         register(check_settings)
         register(check_installation)
         startup.start()
-        if (paths := local.paths()) is not None:
+        for paths in local.all_paths():
             remembered.watch(paths.receipts)
