@@ -28,5 +28,5 @@ class BackupsConfig(AppConfig):
         register(check_installation)
         register(check_keys)
         startup.start()
-        if (paths := local.paths()) is not None:
+        for paths in local.all_paths():
             remembered.watch(paths.receipts)

@@ -19,6 +19,7 @@ import requests
 from backups import destination
 from backups.exceptions import (
     ClientError,
+    OutcomeUnknownError,
     ServerRefusedError,
     ServerUnreachableError,
     TransferInterruptedError,
@@ -121,6 +122,7 @@ class BackupClient:
         :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
             status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
@@ -146,6 +148,7 @@ class BackupClient:
         :param now: let the server apply it at once, without a restart.
         :raises ServerRefusedError: it said no, with its reason.
         :raises TransferInterruptedError: the connection ended; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
         return self._as_asked(self._json("POST", "restore/undo", params=_apply(now)), now)
 
@@ -187,7 +190,7 @@ class BackupClient:
         except requests.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
-            raise ClientError(f"{response.url} did not answer as a server of this kind does.")
+            raise _not_the_site(response, method)
         return answer
 
     def _request(
@@ -206,7 +209,7 @@ class BackupClient:
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         except OSError as error:  # all of requests' own are, too
-            if method == "POST":
+            if method != "GET":
                 what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
                     f"The {what} to {url} broke off: {_cause(error)}.",
@@ -215,7 +218,7 @@ class BackupClient:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         if response.status_code != 200:
             with response:
-                raise _refused(response)
+                raise _refused(response, method)
         return response
 
 
@@ -223,28 +226,55 @@ def _apply(now: bool) -> dict[str, str]:
     return {"apply": "now"} if now else {}
 
 
-def _refused(response: requests.Response) -> ServerRefusedError:
-    """The server's own words, or its status where it has none for us."""
-    try:
-        answer = response.json()
-    except (requests.RequestException, ValueError):
-        answer = {}
-    detail = answer.get("detail") if isinstance(answer, dict) else None
-    hint = answer.get("hint") if isinstance(answer, dict) else None
-    if not isinstance(detail, str):
-        detail = f"{response.status_code} {response.reason}"
-    if 300 <= response.status_code < 400:
+def _refused(response: requests.Response, method: str) -> ClientError:
+    """
+    The verdict of an answer other than 200.
+
+    Only the site's own words are one: JSON with ``detail``, and with ``code`` where the site
+    itself has failed. Anything else may come from a proxy, which gives up while the site goes on.
+    """
+    answer = _answer(response)
+    detail, code = answer.get("detail"), answer.get("code")
+    if isinstance(detail, str) and (response.status_code < 500 or isinstance(code, str)):
+        words, hint = detail, str(answer.get("hint") or "")
+        if response.status_code == 404 and not code:  # what a site says of any unknown URL
+            hint = "Give the URL at which that site includes backups.urls, its path too."
+    elif 300 <= response.status_code < 400:
+        words = f"{response.status_code} {response.reason}"
         hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
-    if response.status_code == 404 and not _is_ours(answer):
-        hint = "Give the URL at which that site includes backups.urls, its path too."
+    elif response.status_code == requests.codes.request_entity_too_large:
+        words = "the upload is too large (413), says a proxy in front of the site"
+        hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
+    else:
+        return _not_the_site(response, method)
     return ServerRefusedError(
-        f"{response.url} refused: {detail}", status=response.status_code, hint=hint or ""
+        f"{response.url} refused: {words}",
+        status=response.status_code,
+        hint=hint,
+        code=code if isinstance(code, str) else "",
     )
 
 
-def _is_ours(answer: Any) -> bool:
-    """Whether the answer is one of this app's, and not what a site says of any unknown URL."""
-    return isinstance(answer, dict) and "code" in answer
+def _answer(response: requests.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except (requests.RequestException, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _not_the_site(response: requests.Response, method: str) -> ClientError:
+    """An answer in words that are not the site's. A read is just to be repeated."""
+    said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
+    if method == "GET":
+        return ServerUnreachableError(
+            f"{said}, but not as a server of this kind does.",
+            hint="Check the URL, its path too, the proxy in front of the site, and that the site runs.",
+        )
+    return OutcomeUnknownError(
+        f"The outcome is not known: {said}, in words that are not the site's."
+        " A proxy may have given up while the site goes on."
+    )
 
 
 def _cause(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,10 @@ from backups.exceptions import DestinationError
 
 SYNC_BYTES = 16 * 1024**2  # 16 MiB: about 10 ms of a local disk
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _TakenError(DestinationError):
+    """The name is another file's, or is going to be."""
 
 
 def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False) -> None:
@@ -29,6 +34,8 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
     check(destination, overwrite=overwrite)
     try:
         with _part_of(destination) as (part, descriptor):
+            if not overwrite:  # whoever had the part until now may have published it
+                _refuse_existing(destination)
             _write(descriptor, chunks)
             _publish(part, destination, overwrite=overwrite)
             files.sync_folder(destination.parent)
@@ -37,6 +44,35 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
             f"{destination} could not be written: {error.strerror or error}.",
             hint="Choose another place with -o, or make room.",
         ) from error
+
+
+def save_as_new(chunks: Iterable[bytes], destination: Path) -> Path:
+    """
+    As ``save``, but where the name is taken, or is being written, under the next that is free:
+    ``name-2.db``, ``name-3.db`` … Returns the path.
+
+    :raises DestinationError: as ``save``, but for a name that is taken.
+    """
+    begun = []
+
+    def noted() -> Iterator[bytes]:
+        begun.append(True)
+        yield from chunks
+
+    for path in _numbered(destination):
+        try:
+            save(noted(), path)
+            return path
+        except _TakenError:
+            if begun:  # a program that is none of ours took the name at the last moment
+                raise
+    raise AssertionError("there is always a next name")
+
+
+def _numbered(destination: Path) -> Iterator[Path]:
+    yield destination
+    for number in itertools.count(2):
+        yield destination.with_stem(f"{destination.stem}-{number}")
 
 
 def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
@@ -69,7 +105,7 @@ def check(destination: Path, *, overwrite: bool) -> None:
 
 def _refuse_existing(destination: Path) -> None:
     if os.path.lexists(destination):
-        raise DestinationError(
+        raise _TakenError(
             f"{destination} exists already.", hint="Choose another name, or pass --force."
         )
 
@@ -109,7 +145,7 @@ def _open_locked(part: Path) -> int:
                 files.unlink(part)  # a crash came between link and unlink: it is a whole file's
         except BlockingIOError:
             os.close(descriptor)
-            raise DestinationError(f"Another process is writing {part}.") from None
+            raise _TakenError(f"Another process is writing {part}.") from None
         except BaseException:
             os.close(descriptor)
             raise

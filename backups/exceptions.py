@@ -39,6 +39,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     └── ClientError                  a remote server could not be used
         ├── ServerUnreachableError   no answer at all
         ├── ServerRefusedError       an answer that says no, and why
+        ├── OutcomeUnknownError      an answer that is not the site's: it may have done it or not
         └── TransferInterruptedError the connection ended in the middle
 
 This module imports nothing, so that every other may import it.
@@ -321,13 +322,22 @@ class ServerUnreachableError(ClientError):
 
 
 class ServerRefusedError(ClientError):
-    """The server answered with an error; ``status`` is its HTTP status."""
+    """The server said no: ``status`` is its HTTP status, ``code`` its own code if it sent one."""
 
     code = "refused_by_server"
 
-    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+    def __init__(self, message: str, *, status: int, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        if code:
+            self.code = code
+
+
+class OutcomeUnknownError(ClientError):
+    """Something between here and the site answered a request that may have changed the site."""
+
+    code = "outcome_unknown"
+    hint = "Ask before you try again: manage.py restore_db --status"
 
 
 class TransferInterruptedError(ClientError):

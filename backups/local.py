@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
 from django.db import connections
 
 from backups import interpreter
@@ -17,17 +18,18 @@ from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
 
 
-def get_store() -> BackupStore:
+def get_store(database: str | None = None) -> BackupStore:
     """
-    The store behind the BACKUPS_DATABASE alias. Opens nothing.
+    The store behind an alias in DATABASES, by default BACKUPS_DATABASE. Opens nothing.
 
-    :raises BackupNotSupportedError: it is not SQLite, or has no file.
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
     """
     interpreter.named = conf.python
+    alias = database or conf.database
     return SqliteBackupStore(
-        database(),
-        connect=_connect,
-        release=InstalledRelease(conf.database),
+        database_path(alias),
+        connect=lambda: _connect(alias),
+        release=InstalledRelease(alias),
         check_seconds=conf.check_seconds,
         live_seconds=conf.live_seconds,
         kept_copies=conf.kept_copies,
@@ -40,24 +42,52 @@ def get_store() -> BackupStore:
     )
 
 
-def database() -> Path:
+def database_path(alias: str | None = None) -> Path:
     """
     The database as the settings name it. Opens nothing.
 
-    :raises BackupNotSupportedError: it is not SQLite, or has no file.
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
     """
-    connection = connections[conf.database]
+    name = alias or conf.database
+    if name not in settings.DATABASES and name != conf.database:
+        raise BackupNotSupportedError(
+            f"There is no database {name!r} in DATABASES.",
+            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+        )
+    connection = connections[name]
     if connection.vendor != "sqlite":
         raise BackupNotSupportedError(
-            f"The database {conf.database!r} is {connection.display_name}, not SQLite in a file."
+            f"The database {name!r} is {connection.display_name}, not SQLite in a file."
         )
     return database_file(connection.settings_dict["NAME"])
 
 
-def paths() -> StorePaths | None:
-    """The names around the database; None if it has no file. Opens nothing."""
+def other_aliases() -> list[str]:
+    """
+    The other databases that are SQLite in a file which is there, each file once. Reads only.
+
+    One that is not there is not: to hold presence of it would put a lock file into its folder.
+    """
+    found = {p.database for p in (paths(),) if p}
+    aliases = []
+    for alias in settings.DATABASES:
+        around = None if alias == conf.database else paths(alias)
+        if around and around.database not in found and _is_there(around):
+            found.add(around.database)
+            aliases.append(alias)
+    return aliases
+
+
+def _is_there(paths: StorePaths) -> bool:
+    with suppress(OSError):  # in a folder that may not be looked into
+        return paths.database.exists() or paths.pending.exists()
+    return False
+
+
+def paths(alias: str | None = None) -> StorePaths | None:
+    """The names around a database; None if it has no file. Opens nothing."""
     with suppress(BackupNotSupportedError):
-        return StorePaths.of(database())
+        return StorePaths.of(database_path(alias))
     return None
 
 
@@ -69,19 +99,26 @@ def key_file() -> Path | None:
     return None if beside is None else beside.keys
 
 
+def all_paths() -> list[StorePaths]:
+    """The names around each database that is SQLite in a file, the first one's first."""
+    return [each for each in map(paths, (None, *other_aliases())) if each]
+
+
 def own_names() -> tuple[Path, ...]:
-    """The database as the settings name it, which may be a symbolic link, and the real file."""
-    with suppress(BackupNotSupportedError):
-        return database(), StorePaths.of(database()).database
-    return ()
+    """Each database as the settings name it, which may be a symbolic link, and the real file."""
+    names: list[Path] = []
+    for alias in (conf.database, *other_aliases()):
+        with suppress(BackupNotSupportedError):
+            names += (database_path(alias), StorePaths.of(database_path(alias)).database)
+    return tuple(names)
 
 
-def _connect() -> sqlite3.Connection:
+def _connect(alias: str) -> sqlite3.Connection:
     """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
-    path = database()
+    path = database_path(alias)
     if not has_content(path):  # to connect would create it
         raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
-    wrapper = connections.create_connection(conf.database)
+    wrapper = connections.create_connection(alias)
     wrapper.connect()
     connection = wrapper.connection
     assert isinstance(connection, sqlite3.Connection)

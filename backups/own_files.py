@@ -15,9 +15,7 @@ def check_not_live(source: Path) -> None:
 
     :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
     """
-    if (paths := local.paths()) is None:
-        return
-    for own in (paths.database, *paths.sidecars):
+    for own in (path for each in local.all_paths() for path in (each.database, *each.sidecars)):
         if own.exists() and source.exists() and own.samefile(source):
             raise OwnFileError(
                 f"{source} is the live database, not a snapshot.",

@@ -40,7 +40,7 @@ class Watch:
 
 def watch(receipts: Path) -> None:
     """Let every request of this process look first."""
-    request_started.connect(Watch(receipts).look, weak=False, dispatch_uid="backups.remembered")
+    request_started.connect(Watch(receipts).look, weak=False, dispatch_uid=f"backups {receipts}")
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ class UndoSerializer(serializers.Serializer[Any]):
     """The form of the browsable API that is a button and nothing else."""
 
 
-def describe_pending(pending: PendingRestore) -> dict[str, Any]:
+def describe_pending(pending: PendingRestore, *, database: str | None = None) -> dict[str, Any]:
     """A restore that waits for the next start."""
     return {
         "status": "pending",
@@ -33,14 +33,16 @@ def describe_pending(pending: PendingRestore) -> dict[str, Any]:
         "migrations": pending.migrations,
         "warnings": pending.warnings,
         "undoes": pending.undoes,
-        "next_start": services.describe_next_start(pending),
+        "next_start": services.describe_next_start(pending, database=database),
     }
 
 
-def describe_status(status: RestoreStatus, *, max_upload_bytes: int) -> dict[str, Any]:
+def describe_status(
+    status: RestoreStatus, *, max_upload_bytes: int, database: str | None = None
+) -> dict[str, Any]:
     """What is pending, what the last restore did, and what an upload may be."""
     now = (
-        describe_pending(status.pending) | _describe_waiting(status.present)
+        describe_pending(status.pending, database=database) | _describe_waiting(status.present)
         if status.pending
         else {"status": "nothing", "message": "no restore is pending"}
     )

@@ -5,11 +5,14 @@ A restore has two halves. ``stage_restore()`` checks an upload and keeps it besi
 database; ``apply_pending_restore()`` puts it in place at the next start, before any
 connection opens. The states, and what holds between any two steps: backups/store.py and
 docs/how-restore-works.md.
+
+``database`` is an alias in DATABASES everywhere; None is BACKUPS_DATABASE.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import connections
@@ -17,6 +20,7 @@ from django.db import connections
 from backups import local, remembered, signals
 from backups.conf import conf
 from backups.exceptions import (
+    BackupError,
     BackupNotSupportedError,
     NotEnoughSpaceError,
     RestoreBlockedError,
@@ -27,8 +31,11 @@ from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
+from backups.sqlite.header import has_wal_mark
 from backups.sqlite.paths import timestamp
+from backups.sqlite.staging import WAL_MARK
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.unwrapping import Unwrapped
 
 __all__ = [
     "apply_now",
@@ -38,6 +45,7 @@ __all__ = [
     "create_snapshot",
     "describe_next_start",
     "discard_pending_restore",
+    "foresee_warnings",
     "get_restore_status",
     "get_store",
     "hold_presence",
@@ -57,7 +65,9 @@ logger = logging.getLogger(__name__)
 # Snapshot
 
 
-def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None) -> Snapshot:
+def create_snapshot(
+    *, taken_by: str | None = None, compact: bool | None = None, database: str | None = None
+) -> Snapshot:
     """
     Take a consistent copy of the database while others write.
 
@@ -75,7 +85,7 @@ def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None)
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the database's folder can't be written.
     """
-    snapshot = get_store().create_snapshot(compact=compact)
+    snapshot = get_store(database).create_snapshot(compact=compact)
     logger.info(
         "snapshot taken by %s: %d bytes, %s",
         taken_by or "this process",
@@ -85,16 +95,27 @@ def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None)
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
 
 
-def snapshot_name(taken_at: datetime) -> str:
-    """``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC."""
-    return f"{conf.name}-backup-{timestamp(taken_at)}.db"
+def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
+    """
+    ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC.
+
+    One of another database than BACKUPS_DATABASE has its alias too: ``taskdog-other-backup-…``.
+    """
+    is_other = database not in (None, conf.database)
+    name = f"{conf.name}-{database}" if is_other else conf.name
+    return f"{name}-backup-{timestamp(taken_at)}.db"
 
 
 # Stage, discard, status
 
 
 def stage_restore(
-    chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0, account: str | None = None
+    chunks: Iterable[bytes],
+    *,
+    staged_by: str,
+    at_least: int = 0,
+    account: str | None = None,
+    database: str | None = None,
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -106,6 +127,9 @@ def stage_restore(
     2. The login sessions in the file are removed (BACKUPS_CLEAR_SESSIONS), and it is checked:
        header, length, integrity, foreign keys, migrations, tables, triggers and views.
     3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
+
+    What comes in gzip or zstd is unpacked as it passes; ``size`` and ``sha256`` of the result are
+    those of the database in it, and so is every limit.
 
     A restore that was pending is replaced by step 3, not before. If anything fails, the
     incoming file is removed and nothing else has changed.
@@ -123,8 +147,9 @@ def stage_restore(
 
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
-    pending = get_store().stage_restore(
-        chunks,
+    unwrapped = Unwrapped(chunks)
+    pending = get_store(database).stage_restore(
+        unwrapped,
         staged_by=staged_by,
         max_bytes=conf.max_upload_bytes,
         at_least=at_least,
@@ -133,11 +158,30 @@ def stage_restore(
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
-    _announce()
+    _announce(database)
+    if unwrapped.wrapping:
+        return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
     return pending
 
 
-def undo_restore(*, staged_by: str) -> PendingRestore:
+def foresee_warnings(head: bytes) -> tuple[str, ...]:
+    """
+    What staging will warn of, as far as a file's first bytes tell, compressed or not. For a
+    person to read before anything is done. Reads nothing.
+    """
+    with suppress(BackupError):  # what can't be unpacked will be refused
+        unwrapped = next(iter(Unwrapped([head])), b"")
+        return (WAL_MARK,) if has_wal_mark(unwrapped) else ()
+    return ()
+
+
+def _unpacked(wrapping: str) -> str:
+    return (
+        f"The upload was unpacked from {wrapping}: its size and SHA-256 are those of what is in it."
+    )
+
+
+def undo_restore(*, staged_by: str, database: str | None = None) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
 
@@ -146,13 +190,15 @@ def undo_restore(*, staged_by: str) -> PendingRestore:
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
     :raises BackupError: as ``stage_restore``.
     """
-    pending = get_store().stage_kept_copy(staged_by=staged_by)
+    pending = get_store(database).stage_kept_copy(staged_by=staged_by)
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    _announce()
+    _announce(database)
     return pending
 
 
-def apply_now(*, applied_by: str, sha256: str | None = None) -> Receipt:
+def apply_now(
+    *, applied_by: str, sha256: str | None = None, database: str | None = None
+) -> Receipt:
     """
     Apply the pending restore without a restart, in one transaction of the live database.
 
@@ -170,18 +216,20 @@ def apply_now(*, applied_by: str, sha256: str | None = None) -> Receipt:
     Source: https://www.sqlite.org/backup.html
     """
     try:
-        receipt = get_store().apply_now(applied_by=applied_by, sha256=sha256)
+        receipt = get_store(database).apply_now(applied_by=applied_by, sha256=sha256)
     except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
         logger.warning("restore not applied while the site runs: %s", error)
-        _announce()
+        _announce(database)
         raise
     _log(receipt)
     remembered.forget()
-    _announce()
+    _announce(database)
     return receipt
 
 
-def discard_pending_restore(*, discarded_by: str) -> PendingRestore | None:
+def discard_pending_restore(
+    *, discarded_by: str, database: str | None = None
+) -> PendingRestore | None:
     """
     Forget the pending restore. The live database is not touched.
 
@@ -189,25 +237,25 @@ def discard_pending_restore(*, discarded_by: str) -> PendingRestore | None:
     :raises NoPendingRestoreError: nothing is pending.
     :raises StoreFolderError: the file can't be removed; it is still pending.
     """
-    discarded = get_store().discard_pending_restore(discarded_by=discarded_by)
+    discarded = get_store(database).discard_pending_restore(discarded_by=discarded_by)
     logger.info("pending restore discarded by %s", discarded_by)
-    _announce()
+    _announce(database)
     return discarded
 
 
-def get_restore_status() -> RestoreStatus:
+def get_restore_status(*, database: str | None = None) -> RestoreStatus:
     """Tell what waits for the next start and what came of the last restore. Reads only."""
-    return get_store().get_status()
+    return get_store(database).get_status()
 
 
-def list_receipts() -> list[Receipt]:
+def list_receipts(*, database: str | None = None) -> list[Receipt]:
     """Everything that happened to restores, newest first. Reads only."""
-    return get_store().list_receipts()
+    return get_store(database).list_receipts()
 
 
-def list_kept_copies() -> list[KeptCopy]:
+def list_kept_copies(*, database: str | None = None) -> list[KeptCopy]:
     """What was live before each restore, as far as it is kept; newest first. Reads only."""
-    return get_store().list_kept_copies()
+    return get_store(database).list_kept_copies()
 
 
 def is_readable() -> bool:
@@ -219,18 +267,18 @@ def is_readable() -> bool:
     :raises RestoreBlockedError: it can't be told now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
-    database = local.database()
+    database = local.database_path()
     return has_content(database) and live.is_readable(database)
 
 
-def describe_next_start(pending: PendingRestore) -> str:
+def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    database = local.database()
+    path = local.database_path(database)
     number = len(pending.migrations)
     steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-    if has_content(database):
-        steps.append(f"keeps the current database as {database.name}.pre-restore-<time>")
-    steps.append(f"puts the snapshot in place as {database.name}")
+    if has_content(path):
+        steps.append(f"keeps the current database as {path.name}.pre-restore-<time>")
+    steps.append(f"puts the snapshot in place as {path.name}")
     return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
 
 
@@ -243,22 +291,15 @@ def apply_pending_restore() -> Receipt | None:
 
     To be called before this process opens the database. Afterwards the process holds presence
     for its life. Nothing about a restore stops a start: whatever comes of it, the database is
-    whole, and what came of it is logged and returned.
+    whole, and what came of it is logged and returned. The other databases of DATABASES that are
+    SQLite in a file are treated alike, and none of them can keep the first from its own.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
     """
-    with suppress(BackupNotSupportedError):
-        # An app that was ready before us may have queried, and would go on with the old file.
-        connections[conf.database].close()
-        store = get_store()
-        if swept := store.sweep():
-            logger.info("removed what killed processes had left: %s", ", ".join(swept))
-        receipt = store.apply_pending_restore()
-        if receipt is not None:
-            _log(receipt)
-        return receipt
-    return None
+    receipt = _apply_pending(conf.database)
+    _for_the_others(_apply_pending)
+    return receipt
 
 
 def repair() -> None:
@@ -268,26 +309,61 @@ def repair() -> None:
     Also a process that will not apply must come here first: to open a database that has just been
     put in place changes it, and then nobody could tell that it was.
     """
-    with suppress(BackupNotSupportedError):
-        if (receipt := get_store().repair()) is not None and receipt.outcome == "applied":
-            _log(receipt)
+    _repair(conf.database)
+    _for_the_others(_repair)
 
 
 def hold_presence() -> None:
-    """Tell other processes that this one uses the database, without applying anything."""
-    with suppress(BackupNotSupportedError):
-        get_store().hold_presence()
+    """Tell other processes that this one uses the databases, without applying anything."""
+    _hold_presence(conf.database)
+    _for_the_others(_hold_presence)
 
 
 def release_presence() -> None:
-    """Tell other processes that this one does not use the database any more."""
+    """Tell other processes that this one does not use the databases any more."""
+    for alias in (conf.database, *local.other_aliases()):
+        with suppress(BackupNotSupportedError):
+            get_store(alias).release_presence()
+
+
+def _apply_pending(alias: str) -> Receipt | None:
     with suppress(BackupNotSupportedError):
-        get_store().release_presence()
+        # An app that was ready before us may have queried, and would go on with the old file.
+        connections[alias].close()
+        store = get_store(alias)
+        if swept := store.sweep():
+            logger.info("removed what killed processes had left: %s", ", ".join(swept))
+        receipt = store.apply_pending_restore()
+        if receipt is not None:
+            _log(receipt)
+        return receipt
+    return None
 
 
-def _announce() -> None:
+def _repair(alias: str) -> None:
+    with suppress(BackupNotSupportedError):
+        receipt = get_store(alias).repair()
+        if receipt is not None and receipt.outcome == "applied":
+            _log(receipt)
+
+
+def _hold_presence(alias: str) -> None:
+    with suppress(BackupNotSupportedError):
+        get_store(alias).hold_presence()
+
+
+def _for_the_others(step: Callable[[str], object]) -> None:
+    """A second database may be one that this process only reads: that is no fault of the site."""
+    for alias in local.other_aliases():
+        try:
+            step(alias)
+        except (BackupError, OSError) as error:
+            logger.info("no restore of the database %r can be applied: %s", alias, error)
+
+
+def _announce(database: str | None) -> None:
     """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    for receipt in get_store().list_receipts()[:1]:  # none if none could be written
+    for receipt in get_store(database).list_receipts()[:1]:  # none if none could be written
         signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 

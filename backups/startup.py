@@ -7,15 +7,12 @@ command, and twice under ``runserver``, whose autoreloader is a parent that neve
 
 import logging
 import os
-import sys
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import services
+from backups import command_line, services
+from backups.command_line import CommandLine
 from backups.exceptions import BackupError
-
-# These look at, stage or discard a restore; applying it first would come too early.
-COMMANDS_THAT_DO_NOT_APPLY = ("backup", "backup_db", "restore_db")
 
 is_wanted = True  # False in a child that works on a file which is not the live database
 
@@ -32,11 +29,13 @@ def start() -> None:
     if not is_wanted:
         return
     try:
-        if _command() in COMMANDS_THAT_DO_NOT_APPLY:
+        command = command_line.current()
+        # Ours look at, stage or discard a restore: to apply it first would come too early.
+        if command.is_ours or command.only_tells:
             services.repair()
             return
         services.apply_pending_restore()
-        if _is_autoreload_parent():
+        if _is_autoreload_parent(command):
             services.release_presence()  # or no reload of the child would ever be alone
     except BackupError as error:
         logger.warning("no restore can be applied: %s %s", error, error.hint)
@@ -54,14 +53,9 @@ def _hold_presence_anyway() -> None:
         logger.exception("this process can't tell others that it uses the database")
 
 
-def _command() -> str:
-    """The management command of this process; empty under a server."""
-    return sys.argv[1] if len(sys.argv) > 1 else ""
-
-
-def _is_autoreload_parent() -> bool:
+def _is_autoreload_parent(command: CommandLine) -> bool:
     return (
-        _command() == "runserver"
-        and "--noreload" not in sys.argv
+        command.name == "runserver"
+        and "--noreload" not in command.options
         and os.environ.get(DJANGO_AUTORELOAD_ENV) != "true"
     )

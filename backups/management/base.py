@@ -1,12 +1,15 @@
 """What both commands share: which store, and how they end when something is wrong."""
 
+import logging
+import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from backups.exceptions import BackupError
 
@@ -22,9 +25,16 @@ class StoreCommand(BaseCommand):
     requires_migrations_checks = False
 
     when_interrupted = "Nothing was left behind."
+    is_quiet = False
 
     def add_store_arguments(self, parser: CommandParser) -> None:
-        """``--url`` and ``--local``."""
+        """``--database``, ``--url`` and ``--local``."""
+        parser.add_argument(
+            "--database",
+            metavar="ALIAS",
+            help="the alias in DATABASES, where this machine has several; default:"
+            " BACKUPS_DATABASE",
+        )
         store = parser.add_mutually_exclusive_group()
         store.add_argument(
             "--url",
@@ -42,10 +52,29 @@ class StoreCommand(BaseCommand):
         """Tell a person, on standard error and not in the red that Django has for errors."""
         self.stderr.write(words, _plain, ending)
 
+    def inform(self, words: str) -> None:
+        """Say what nobody has to act on; nothing with ``-v 0``."""
+        if not self.is_quiet:
+            self.say(words)
+
+    def tell(self, words: str) -> None:
+        """
+        Print what came of the command. The work is done: if nobody listens it is still done.
+        """
+        try:
+            self.stdout.write(words)
+            self.stdout.flush()
+        except OSError as error:
+            with suppress(OSError):
+                self.say(f"{words}\n(Standard output could not be written: {error.strerror}.)")
+            _let_go_of_stdout()
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Every error of ours ends the command with its message, its hint and an exit code."""
+        self.is_quiet = options.get("verbosity") == 0
+        self._open_closed_streams()
         try:
-            with _terminated_as_interrupted():
+            with _terminated_as_interrupted(), _quiet_logs(self.is_quiet):
                 return super().execute(*args, **options)
         except BackupError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
@@ -54,7 +83,46 @@ class StoreCommand(BaseCommand):
                 f"Interrupted. {self.when_interrupted}", returncode=INTERRUPTED
             ) from None
         except OSError as error:  # a path that the system refuses to look at
-            raise CommandError(f"{error}.") from error
+            raise CommandError(f"{str(error).rstrip('.')}.") from error
+
+    def _open_closed_streams(self) -> None:
+        """A stream that the shell closed (``>&-``) is None in Python. What it says goes nowhere."""
+        if sys.stderr is None:
+            self.stderr = OutputWrapper(_nowhere())
+        if sys.stdout is None:
+            # Who closed it may still want to know where the file is.
+            self.stdout = OutputWrapper(sys.stderr or _nowhere())
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # for the process's life
+
+
+def _let_go_of_stdout() -> None:
+    """Or the interpreter tries to write the rest at its exit, and fails in words of its own."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def _quiet_logs(is_quiet: bool) -> Iterator[None]:
+    """Keep what is no warning off the terminal. A log that is a file has all of it."""
+    consoles = [
+        handler
+        for handler in (*logging.getLogger().handlers, *logging.getLogger("backups").handlers)
+        if is_quiet and getattr(handler, "stream", None) in (sys.stderr, sys.stdout)
+    ]
+    for handler in consoles:
+        handler.addFilter(_is_warning)
+    try:
+        yield
+    finally:
+        for handler in consoles:
+            handler.removeFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 @contextmanager

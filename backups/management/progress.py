@@ -8,14 +8,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    title: str, total: int | None, *, is_quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
     """
     Yield a function to call with the bytes of each step.
 
     The bar is drawn on standard error, and only on a terminal.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if is_quiet or not console.is_terminal:
         yield lambda _: None
         return
     columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn())

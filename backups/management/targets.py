@@ -6,7 +6,6 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 
 import getpass
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from backups.client import BackupClient
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
 from backups.files import CHUNK_BYTES
+from backups.management.incoming import Incoming
 from backups.serializers import (
     describe_applied,
     describe_discarded,
@@ -50,7 +50,7 @@ class Target(Protocol):
         self, *, compact: bool | None, compress: bool
     ) -> AbstractContextManager[NamedSnapshot]: ...
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json: ...
+    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json: ...
 
     def undo_restore(self, *, now: bool) -> Json: ...
 
@@ -64,7 +64,10 @@ class Target(Protocol):
 class LocalTarget:
     """This machine's own store, by the same services as the API."""
 
-    where = "this machine's store"
+    def __init__(self, database: str | None = None) -> None:
+        """``database``: an alias; None for BACKUPS_DATABASE."""
+        self._database = database
+        self.where = f"this machine's database {database!r}" if database else "this machine's store"
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
@@ -73,41 +76,52 @@ class LocalTarget:
                 "--compress is for what comes from a server: here nothing travels.",
                 hint="Leave it out; to save space, compress the file afterwards.",
             )
-        with services.create_snapshot(taken_by=_user(), compact=compact) as snapshot:
-            name = services.snapshot_name(snapshot.taken_at)
+        with services.create_snapshot(
+            taken_by=_user(), compact=compact, database=self._database
+        ) as snapshot:
+            name = services.snapshot_name(snapshot.taken_at, database=self._database)
             yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
+    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json:
         pending = services.stage_restore(
-            _read(snapshot, progress),
+            _read(incoming.content, progress),
             staged_by=_user(),
-            at_least=os.fstat(snapshot.fileno()).st_size,
+            at_least=incoming.size or 0,
+            database=self._database,
         )
         return self._conclude(pending, now)
 
     def undo_restore(self, *, now: bool) -> Json:
-        return self._conclude(services.undo_restore(staged_by=_user()), now)
+        return self._conclude(
+            services.undo_restore(staged_by=_user(), database=self._database), now
+        )
 
     def apply_now(self, *, sha256: str | None) -> Json:
-        receipt = services.apply_now(applied_by=_user(), sha256=sha256)
+        receipt = services.apply_now(applied_by=_user(), sha256=sha256, database=self._database)
         return _as_json(describe_applied(receipt))
 
     def get_restore_status(self) -> Json:
-        status = services.get_restore_status()
+        status = services.get_restore_status(database=self._database)
         others = replace(status, present=status.present[1:])  # the first is this command itself
-        return _as_json(describe_status(others, max_upload_bytes=conf.max_upload_bytes))
+        return _as_json(
+            describe_status(others, max_upload_bytes=conf.max_upload_bytes, database=self._database)
+        )
 
     def discard_pending_restore(self) -> Json:
-        return _as_json(describe_discarded(services.discard_pending_restore(discarded_by=_user())))
+        discarded = services.discard_pending_restore(discarded_by=_user(), database=self._database)
+        return _as_json(describe_discarded(discarded))
 
     def list_restores(self) -> Json:
-        receipts, kept = services.list_receipts(), services.list_kept_copies()
+        receipts = services.list_receipts(database=self._database)
+        kept = services.list_kept_copies(database=self._database)
         return _as_json(describe_restores(receipts, kept))
 
     def _conclude(self, pending: PendingRestore, now: bool) -> Json:
         if not now:
-            return _as_json(describe_pending(pending))
-        receipt = services.apply_now(applied_by=_user(), sha256=pending.sha256)
+            return _as_json(describe_pending(pending, database=self._database))
+        receipt = services.apply_now(
+            applied_by=_user(), sha256=pending.sha256, database=self._database
+        )
         return _as_json(describe_applied(receipt, pending.warnings))
 
 
@@ -123,8 +137,9 @@ class RemoteTarget:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
             yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
-        return self._client.stage_restore(snapshot, now=now, progress=progress)
+    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json:
+        with incoming.with_length() as snapshot:  # a request says how long its body is
+            return self._client.stage_restore(snapshot, now=now, progress=progress)
 
     def undo_restore(self, *, now: bool) -> Json:
         return self._client.undo_restore(now=now)
@@ -140,16 +155,22 @@ class RemoteTarget:
 
 
 @contextmanager
-def open_target(url: str | None, *, local: bool) -> Iterator[Target]:
+def open_target(url: str | None, *, local: bool, database: str | None = None) -> Iterator[Target]:
     """
     The store that the options and the settings name.
 
     :raises ClientError: a remote server is named, but no key for it is set.
+    :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
     url = "" if local else url or conf.remote_url
     if not url:
-        yield LocalTarget()
+        yield LocalTarget(database)
         return
+    if database:
+        raise BadParameterError(
+            f"--database is for this machine's databases; {url} has one of its own.",
+            hint="Leave --database out, or pass --local to work on this machine.",
+        )
     if not conf.remote_key and "@" not in url:
         raise ClientError(
             f"There is no API key for {url}.",

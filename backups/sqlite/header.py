@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.exceptions import NotADatabaseError, WrongLengthError
+from backups.sqlite.wrappings import LOOK_BYTES, recognise
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
@@ -33,9 +34,7 @@ class Header:
         if not head:
             raise NotADatabaseError("The upload is empty (0 bytes).")
         if len(head) < HEADER_BYTES or not head.startswith(MAGIC):
-            raise NotADatabaseError(
-                "The file is not a SQLite database: it does not begin with 'SQLite format 3'."
-            )
+            raise _not_a_database(head)
         page_size = int.from_bytes(head[16:18], "big")
         page_size = 65536 if page_size == 1 else page_size
         if page_size < 512 or page_size & (page_size - 1):
@@ -72,10 +71,27 @@ def check_header(descriptor: int) -> None:
     """
     Refuse what SQLite itself would take: it says "ok" to an empty file and to a longer one.
 
-    Reads 100 bytes and the length of an open file; changes nothing.
+    Reads the beginning and the length of an open file; changes nothing.
     """
-    head = os.pread(descriptor, HEADER_BYTES, 0)
+    head = os.pread(descriptor, LOOK_BYTES, 0)
     Header.parse(head).check_length(os.fstat(descriptor).st_size)
+
+
+def _not_a_database(head: bytes) -> NotADatabaseError:
+    """Name what it is instead, where that is known, with the command that unwraps it."""
+    if wrapping := recognise(head):
+        return NotADatabaseError(
+            f"The file is not a SQLite database: it is {wrapping.what}.",
+            hint=f"Nothing was staged. {wrapping.remedy}",
+        )
+    return NotADatabaseError(
+        "The file is not a SQLite database: it does not begin with 'SQLite format 3'."
+    )
+
+
+def has_wal_mark(head: bytes) -> bool:
+    """Whether the header says that the database was in WAL mode. False for what is no header."""
+    return head.startswith(MAGIC) and WAL in head[VERSIONS]
 
 
 def use_rollback_journal(database: Path) -> bool:

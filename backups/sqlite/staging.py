@@ -28,6 +28,7 @@ from backups.exceptions import (
     StoreFolderError,
 )
 from backups.sqlite.digest import Digest
+from backups.sqlite.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
@@ -35,6 +36,19 @@ from backups.sqlite.release import Release
 from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot
+
+# Beyond what was announced, an upload grows only while the disk keeps this much: unpacked, a few
+# bytes can become more than any disk has, and the site writes on the same one.
+ROOM_BYTES = 64 * 1024**2
+LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this comes between two looks at the disk
+
+# A snapshot of ours is never in WAL mode; the live database of most sites is.
+WAL_MARK = (
+    "The file was copied from a database in WAL mode, so its newest rows may be missing: they may"
+    " be in a file beside the original, of the same name with -wal at its end. If there is one,"
+    " put it beside this file, make one file of the two with sqlite3 FILE"
+    " \"VACUUM INTO 'whole.db'\", and restore that."
+)
 
 
 def stage(
@@ -60,7 +74,9 @@ def stage(
     try:
         check_room(paths, at_least, max_bytes=max_bytes)
         with temporary_file(paths, "incoming") as incoming:
-            size, sha256 = _receive(incoming, chunks, paths, max_bytes)
+            size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least)
+            is_ours = was_sent(paths, sha256=sha256, size=size)
+            is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
             live = release.read_live()
             contents = check_snapshot(
                 incoming.descriptor,
@@ -71,7 +87,7 @@ def stage(
                 sha256=sha256,
                 clear=release.session_tables(),
                 account=account,
-                is_ours=was_sent(paths, sha256=sha256, size=size),
+                is_ours=is_ours,
             )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings = () if undoes else release.check_programs(contents.programs, live)
@@ -84,7 +100,11 @@ def stage(
                 staged_by=staged_by,
                 migrations=contents.migrations,
                 historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
-                warnings=(*warnings, *_warn_of_account(account, contents)),
+                warnings=(
+                    *((WAL_MARK,) if is_marked and not is_ours and not undoes else ()),
+                    *warnings,
+                    *_warn_of_account(account, contents),
+                ),
                 undoes=undoes,
             )
             files.sync(incoming.descriptor)
@@ -216,21 +236,30 @@ def unlink_pending_sidecars(paths: StorePaths) -> None:
 
 
 def _receive(
-    incoming: Temporary, chunks: Iterable[bytes], paths: StorePaths, max_bytes: int
+    incoming: Temporary, chunks: Iterable[bytes], paths: StorePaths, max_bytes: int, at_least: int
 ) -> tuple[int, str]:
     """Write the chunks, hashing them as they pass. Returns their length and SHA-256."""
-    size = 0
+    size, looked_at = 0, at_least
     with Digest() as digest:
         for chunk in chunks:
             size += len(chunk)
             if size > max_bytes:
                 raise _too_large(None, max_bytes)
+            if size - looked_at >= LOOK_EVERY_BYTES:
+                _check_grows(paths, size, len(chunk))
+                looked_at = size
             digest.update(chunk)
             try:
                 files.write_all(incoming.descriptor, chunk)
             except OSError as error:
                 raise _explain(error, paths, size) from error
         return size, digest.hexdigest()
+
+
+def _check_grows(paths: StorePaths, size: int, step: int) -> None:
+    free = files.free_bytes(paths.folder)
+    if free < ROOM_BYTES + step:
+        raise _no_space(paths, size + ROOM_BYTES, free)
 
 
 def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ import pty
 import re
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from backups.remote_snapshot import MAGIC
-from tests.backups.commands import end, failing_checks, run, start
+from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.backups.wire import Request, standing_in
+from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
 NAME = r"taskdog-backup-\d{8}-\d{6}\.db"
@@ -446,3 +449,83 @@ def test_watching_person_sees_how_far_it_is(local: Site, folder: Path) -> None:
     assert b"Saving" in seen
     assert b"\x1b[31;1m" not in seen, "red is for errors"
     assert seen.rindex(b"Saving") < seen.rindex(b"\x1b[2K") < seen.rindex(b"A snapshot of")
+
+
+# What the shell does around it
+
+
+def test_backups_of_one_second_all_succeed(local: Site, folder: Path) -> None:
+    """Also those of several processes at once, whatever second each of them begins in."""
+    running = [start(local, "backup", "-o", str(folder)) for _ in range(3)]
+    ended = [end(process) for process in running]
+    assert [each.code for each in ended] == [0, 0, 0], ended
+    assert sorted(f"{folder / name}\n" for name in names(folder)) == sorted(
+        each.out for each in ended
+    )
+    for name in names(folder):
+        assert re.fullmatch(r"taskdog-backup-\d{8}-\d{6}(-[23])?\.db", name)
+        assert task_names(folder / name) == ["local"]
+
+
+def in_shell(site: Site, folder: Path, line: str) -> Ended:
+    """Run a line of shell in which $manage is the command."""
+    ended = subprocess.run(
+        ["sh", "-c", line],
+        cwd=folder,
+        env=environment(
+            site.data, **site.variables, manage=f"{sys.executable} {CHECKOUT / 'manage.py'}"
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return Ended(ended.stdout, ended.stderr.decode(), ended.returncode)
+
+
+@pytest.mark.parametrize("lost", [">&-", ">/dev/full"])
+def test_file_that_is_whole_is_a_success_whoever_hears_of_it(
+    local: Site, folder: Path, lost: str
+) -> None:
+    ended = in_shell(local, folder, f"$manage backup -o mine.db {lost}")
+    assert ended.code == 0, ended.err
+    assert "mine.db" in ended.err.splitlines()[-1] + ended.err.splitlines()[-2]
+    assert "Traceback" not in ended.err
+    assert "Exception ignored" not in ended.err
+    assert task_names(folder / "mine.db") == ["local"]
+
+
+def test_snapshot_has_nowhere_to_go_when_standard_output_is_closed(
+    local: Site, folder: Path
+) -> None:
+    ended = in_shell(local, folder, "$manage backup -o - >&-")
+    assert ended.code == 1
+    assert "Standard output is closed" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_all_streams_closed_is_still_a_backup(local: Site, folder: Path) -> None:
+    ended = in_shell(local, folder, "$manage backup -o mine.db <&- >&- 2>&-")
+    assert ended.code == 0
+    assert task_names(folder / "mine.db") == ["local"]
+
+
+def test_quiet_backup_says_nothing(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "-v", "0", "-o", str(folder / "mine.db"))
+    assert (ended.out, ended.err, ended.code) == ("", "", 0)
+    assert task_names(folder / "mine.db") == ["local"]
+
+
+def test_quiet_backup_that_fails_says_why(local: Site, folder: Path) -> None:
+    ended = run(local, "backup", "-v", "0", "-o", str(folder / "none" / "mine.db"))
+    assert ended.code == 1
+    assert "There is no folder" in ended.err
+
+
+# Another database
+
+
+def test_database_that_is_not_there_is_told_with_those_that_are(local: Site) -> None:
+    ended = run(local, "backup", "--database", "nope")
+    assert ended.code == 1
+    assert "There is no database 'nope' in DATABASES. Choose one of: default." in ended.err

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from backups.client import BackupClient
 from backups.exceptions import (
     ClientError,
     DestinationError,
+    OutcomeUnknownError,
     ServerRefusedError,
     ServerUnreachableError,
     TransferInterruptedError,
@@ -411,7 +413,7 @@ def test_page_in_place_of_a_database_is_not_saved(saved: Path) -> None:
     with standing_in(portal) as proxy, BackupClient(proxy.url, KEY) as client:
         with pytest.raises(ClientError, match="did not answer with a database"):
             client.download(saved)
-        with pytest.raises(ClientError, match="did not answer as a server of this kind does"):
+        with pytest.raises(ServerUnreachableError, match="but not as a server of this kind does"):
             client.get_restore_status()
     assert not list(saved.parent.iterdir())
 
@@ -451,20 +453,100 @@ def test_redirect_is_told_and_not_followed_with_the_key(saved: Path, status: int
     assert not list(saved.parent.iterdir())
 
 
-def test_error_page_of_a_proxy_is_told_by_its_status(saved: Path) -> None:
-    page = b"<html>Bad Gateway</html>"
+def answering(status: int, body: bytes) -> Callable[[Request], None]:
+    """A proxy that takes the request and answers it in the site's place; a status is the site's."""
+    nothing = b'{"status": "nothing"}'
 
-    def gateway(request: Request) -> None:
-        request.reply(502, {"Content-Length": str(len(page))}, page)
+    def answer(request: Request) -> None:
+        if request.command == "GET" and request.path.endswith("/restore"):
+            request.reply(200, {"Content-Length": str(len(nothing))}, nothing)
+            return
+        request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        request.reply(status, {"Content-Length": str(len(body))}, body)
 
+    return answer
+
+
+PAGE = b"<html>Gateway</html>"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_error_page_of_a_proxy_is_no_answer_of_the_site(saved: Path, status: int) -> None:
     with (
-        standing_in(gateway) as proxy,
+        standing_in(answering(status, PAGE)) as proxy,
         BackupClient(proxy.url, KEY) as client,
-        pytest.raises(ServerRefusedError, match="refused: 502 Bad Gateway") as refused,
+        pytest.raises(ServerUnreachableError, match=f"answered {status} .* not as a server"),
     ):
         client.download(saved)
-    assert refused.value.status == 502
     assert not list(saved.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, PAGE),
+        (503, PAGE),
+        (504, PAGE),
+        (504, b'{"message": "The upstream server is timing out"}'),  # Kong's
+        (500, b'{"detail": "Internal Server Error"}'),
+        (403, PAGE),  # a firewall may look at the answer only
+        (200, PAGE),
+        (202, b""),
+        (503, b"[]"),
+    ],
+)
+def test_outcome_is_not_known_when_a_proxy_answers_in_the_site_s_place(
+    tmp_path: Path, status: int, body: bytes
+) -> None:
+    (tmp_path / "snapshot.db").write_bytes(DATABASE)
+    with (
+        standing_in(answering(status, body)) as proxy,
+        BackupClient(proxy.url, KEY) as client,
+        (tmp_path / "snapshot.db").open("rb") as snapshot,
+    ):
+        for ask in (lambda: client.stage_restore(snapshot), client.undo_restore):
+            with pytest.raises(OutcomeUnknownError, match="outcome is not known") as unknown:
+                ask()
+            assert "/api/v1/restore" in str(unknown.value)
+            assert str(status) in str(unknown.value)
+            assert "--status" in unknown.value.hint
+        with pytest.raises(OutcomeUnknownError):
+            client.discard_pending_restore()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (503, b'{"detail": "Too many.", "code": "too_many_snapshots", "hint": "Wait."}', None),
+        (400, b'{"detail": "Damaged.", "code": "damaged", "hint": "Another."}', None),
+        (403, b'{"detail": "No permission."}', "refused_by_server"),
+    ],
+)
+def test_site_s_own_words_are_its_verdict_and_keep_their_code(
+    status: int, body: bytes, code: str | None
+) -> None:
+    with (
+        standing_in(answering(status, body)) as server,
+        BackupClient(server.url, KEY) as client,
+        pytest.raises(ServerRefusedError) as refused,
+    ):
+        client.undo_restore()
+    answer = json.loads(body)
+    assert str(refused.value).endswith(f"refused: {answer['detail']}")
+    assert (refused.value.status, refused.value.hint) == (status, answer.get("hint", ""))
+    assert refused.value.code == (code or answer["code"])
+
+
+def test_upload_that_a_proxy_finds_too_large_never_came_to_the_site(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.db").write_bytes(DATABASE)
+    with (
+        standing_in(answering(413, b"<h1>413 Request Entity Too Large</h1>")) as proxy,
+        BackupClient(proxy.url, KEY) as client,
+        (tmp_path / "snapshot.db").open("rb") as snapshot,
+        pytest.raises(ServerRefusedError, match="says a proxy in front of the site") as refused,
+    ):
+        client.stage_restore(snapshot)
+    assert "client_max_body_size" in refused.value.hint
 
 
 def test_certificates_that_are_missing_are_a_client_error(

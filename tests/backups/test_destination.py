@@ -110,6 +110,66 @@ def test_file_that_exists_is_not_overwritten(folder: Path, path: Path) -> None:
     assert content_of(folder) == {"saved.db": b"old"}
 
 
+def test_name_that_is_taken_makes_way_for_the_next(folder: Path, path: Path) -> None:
+    for content in (b"one", b"two", b"three"):
+        destination.save_as_new([content], path)
+    assert content_of(folder) == {
+        "saved.db": b"one",
+        "saved-2.db": b"two",
+        "saved-3.db": b"three",
+    }
+
+
+def test_name_that_another_process_is_writing_makes_way_for_the_next(
+    folder: Path, path: Path
+) -> None:
+    with (folder / "saved.db.part").open("wb") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
+    assert (folder / "saved-2.db").read_bytes() == b"mine"
+
+
+def test_name_that_was_published_before_the_part_was_ours_makes_way(
+    folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the name and the lock another process may come to its end."""
+    original = destination._open_locked
+
+    def late(part: Path) -> int:
+        if part.name == "saved.db.part":
+            path.write_bytes(b"theirs")
+        return original(part)
+
+    monkeypatch.setattr(destination, "_open_locked", late)
+    assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
+    assert content_of(folder) == {"saved.db": b"theirs", "saved-2.db": b"mine"}
+
+
+def test_name_that_is_taken_at_the_last_moment_is_an_error_and_no_empty_file(
+    folder: Path, path: Path
+) -> None:
+    def take() -> Iterator[bytes]:
+        yield b"mine"
+        path.write_bytes(b"theirs")
+
+    with pytest.raises(DestinationError, match="exists already"):
+        destination.save_as_new(take(), path)
+    assert content_of(folder) == {"saved.db": b"theirs"}
+
+
+def test_many_at_once_each_have_a_name(folder: Path, path: Path) -> None:
+    contents = [bytes([number]) * 5000 for number in range(8)]
+    threads = [
+        threading.Thread(target=destination.save_as_new, args=([content], path))
+        for content in contents
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(content_of(folder).values()) == contents
+
+
 def test_file_that_exists_is_overwritten_when_asked(folder: Path, path: Path) -> None:
     path.write_bytes(b"old and longer")
     path.chmod(0o644)

@@ -1,11 +1,14 @@
 """``manage.py restore_db`` as real processes, on this machine's store and on a real server."""
 
+import gzip
 import hashlib
+import os
 import re
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +20,7 @@ from backups.remote_snapshot import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in
+from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
 ASKED = b"[y/N] "
@@ -632,3 +636,132 @@ def test_interrupted_while_the_server_checks_does_not_say_that_nothing_is_staged
         interrupted.set()
     assert (ended.out, ended.code) == ("", 130)
     assert "Interrupted. See what is pending with --status." in ended.err
+
+
+# Other ways to bring a snapshot
+
+
+def test_standard_input_is_staged_and_checked_as_a_file_is(site: Site, good: Path) -> None:
+    ended = restore(site, "-", "--yes", answer=good.read_bytes())
+    assert ended.code == 0, ended.err
+    assert "standard input (unknown size) will be checked and staged" in ended.err
+    assert pending(site) == good.read_bytes()
+
+
+@pytest.mark.parametrize("missing", [1, 5000])
+def test_standard_input_that_ends_early_stages_nothing(
+    site: Site, good: Path, missing: int
+) -> None:
+    before = site.files()
+    ended = restore(site, "-", "--yes", answer=good.read_bytes()[:-missing])
+    assert ended.code == 1
+    assert "The file is cut off" in ended.err
+    assert site.files() == before
+
+
+def test_standard_input_cannot_answer_a_question(site: Site, good: Path) -> None:
+    ended = restore(site, "-", answer=good.read_bytes())
+    assert ended.code == 1
+    assert "Standard input is the snapshot and can't answer: pass --yes." in ended.err
+    assert pending(site) is None
+
+
+def test_live_database_is_refused_as_standard_input(site: Site) -> None:
+    before = site.files()
+    with site.database.open("rb") as live:
+        ended = subprocess.run(
+            [sys.executable, CHECKOUT / "manage.py", "restore_db", "-", "--yes"],
+            env=environment(site.data, **site.variables),
+            stdin=live,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "is the live database" in ended.stderr
+    assert site.files() == before
+
+
+def test_pipe_is_kept_on_the_disk_for_a_server_that_wants_its_length(
+    site: Site,
+    good: Path,
+    remote: Server,
+    remote_site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(good.read_bytes()))
+    writer.start()
+    ended = restore(site, str(fifo), "--yes", server=remote)
+    writer.join()
+    assert ended.code == 0, ended.err
+    assert pending(remote_site) == good.read_bytes()
+    assert pending(site) is None
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+# What a file is that is no whole snapshot
+
+
+def test_compressed_snapshot_is_unpacked(site: Site, good: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "good.db.gz"
+    packed.write_bytes(gzip.compress(good.read_bytes()))
+    ended = restore(site, str(packed), "--yes")
+    assert ended.code == 0, ended.err
+    assert "Warning: The upload was unpacked from gzip" in ended.err
+    assert pending(site) == good.read_bytes()
+
+
+@pytest.mark.parametrize("at", ["here", "there"])
+def test_command_that_unwraps_a_file_can_be_copied(
+    site: Site, tmp_path: Path, remote: Server, at: str
+) -> None:
+    wrapped = tmp_path / "my backup.age"
+    wrapped.write_bytes(b"age-encryption.org/v1\n" + bytes(500))
+    ended = restore(site, str(wrapped), "--yes", server=remote if at == "there" else None)
+    assert ended.code == 1
+    assert f"age --decrypt -i KEY_FILE -o restored.db '{wrapped}'" in ended.err
+
+
+def test_copy_of_a_wal_site_s_main_file_is_questioned(
+    site: Site, good: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(good.read_bytes())
+    with copy.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\2\2")  # as the live file's header has it, in WAL mode
+    asked = restore(site, str(copy), answer=b"n\n")
+    assert asked.code == 1
+    assert "Warning: The file was copied from a database in WAL mode" in asked.err
+    assert f"sqlite3 {copy} \"VACUUM INTO 'whole.db'\"" in asked.err
+    assert pending(site) is None
+
+    ended = restore(site, str(copy), "--yes")
+    assert ended.code == 0, ended.err
+    assert ended.err.count("newest rows may be missing") == 1
+    assert "newest rows may be missing" in restore(site, "--status").err
+
+
+@pytest.mark.parametrize("lost", [">&-", ">/dev/full"])
+def test_what_is_staged_is_a_success_whoever_hears_of_it(site: Site, good: Path, lost: str) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} {CHECKOUT}/manage.py restore_db {good} --yes {lost}",
+        shell=True,
+        env=environment(site.data, **site.variables),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Pending: " in ended.stderr
+    assert pending(site) == good.read_bytes()
+
+
+def test_quiet_restore_says_nothing(site: Site, good: Path) -> None:
+    ended = restore(site, str(good), "--yes", "-v", "0")
+    assert (ended.out, ended.err, ended.code) == ("", "", 0)
+    assert pending(site) == good.read_bytes()

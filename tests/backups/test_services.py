@@ -1,9 +1,12 @@
 import errno
+import gzip
+import hashlib
 import inspect
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +23,16 @@ from backups.exceptions import (
     NoPendingRestoreError,
     OwnFileError,
     SnapshotFailedError,
+    SnapshotTooLargeError,
 )
 from backups.store import PendingRestore, Receipt
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
 
@@ -48,6 +57,29 @@ def test_public_surface_is_written_down() -> None:
 @pytest.mark.parametrize("name", services.__all__)
 def test_each_service_says_what_it_does(name: str) -> None:
     assert getattr(services, name).__doc__
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_compressed_snapshot_is_unpacked_as_it_arrives_and_the_answer_says_so(
+    live: Site, template_site: Site, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    content = snapshot_of(template_site, tmp_path / "snapshot.db", "packed").read_bytes()
+    staged = services.stage_restore([pack(content)], staged_by="tester")
+    assert (staged.size, staged.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert any("was unpacked from" in warning for warning in staged.warnings)
+    assert task_names(live.data / "tasks.db.pending-restore") == ["packed"]
+
+
+def test_unpacked_upload_has_the_same_limit(
+    live: Site, template_site: Site, tmp_path: Path, settings: Settings
+) -> None:
+    content = snapshot_of(template_site, tmp_path / "snapshot.db").read_bytes()
+    packed = gzip.compress(content)
+    settings.BACKUPS_MAX_UPLOAD_BYTES = len(content) - 1
+    before = live.files()
+    with pytest.raises(SnapshotTooLargeError):
+        services.stage_restore([packed], staged_by="tester", at_least=len(packed))
+    assert live.files() == before
 
 
 # Which store

@@ -16,6 +16,8 @@ from unittest import mock
 import pytest
 
 from backups import exceptions, files
+from backups.exceptions import NotEnoughSpaceError
+from backups.sqlite import staging
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
@@ -342,6 +344,39 @@ def test_account_that_is_not_in_the_snapshot_is_a_warning_that_stays(
     assert "The account ann is not in the snapshot" in pending.warnings[0]
     assert store.real.get_status().pending == pending
     assert store.stage(snapshot).warnings == ()
+
+
+@pytest.mark.parametrize(("journal_mode", "is_warned"), [("wal", True), ("delete", False)])
+def test_file_in_wal_mode_may_lack_rows_and_says_so(
+    store: Store, tmp_path: Path, journal_mode: str, is_warned: bool
+) -> None:
+    """A main file without its -wal is whole for SQLite. Only its header tells where it is from."""
+    copy = builders.healthy(tmp_path / "copy.db", "kept", journal_mode=journal_mode)
+    warnings = store.stage(copy).warnings
+    assert any("newest rows may be missing" in each for each in warnings) is is_warned
+    pending = store.real.get_status().pending
+    assert pending is not None
+    assert pending.warnings == warnings
+
+
+def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few bytes can be unpacked to more than any disk has, and the site writes there too."""
+    free = staging.ROOM_BYTES + 3 * staging.LOOK_EVERY_BYTES
+    taken = []
+
+    def growing() -> Iterator[bytes]:
+        while True:
+            taken.append(1024 * 1024)
+            yield bytes(taken[-1])
+
+    monkeypatch.setattr(files, "free_bytes", lambda folder: free - sum(taken))
+    with pytest.raises(NotEnoughSpaceError):
+        store.stage_chunks(growing(), max_bytes=1024**4)
+    assert sum(taken) < free - staging.ROOM_BYTES + staging.LOOK_EVERY_BYTES
+    assert store.temporaries() == []
+    assert store.outcomes() == []
 
 
 def test_snapshot_that_was_sent_gets_the_quick_check_only(store: Store, tmp_path: Path) -> None:

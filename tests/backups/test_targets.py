@@ -9,7 +9,13 @@ from pytest_django import Settings
 
 from backups import files, services
 from backups.client import BackupClient
-from backups.exceptions import ClientError, NoPendingRestoreError, NotEnoughSpaceError
+from backups.exceptions import (
+    BadParameterError,
+    ClientError,
+    NoPendingRestoreError,
+    NotEnoughSpaceError,
+)
+from backups.management.incoming import Incoming
 from backups.management.targets import LocalTarget, RemoteTarget, open_target
 from tests.backups.uploads import snapshot_of
 from tests.site import Site
@@ -56,7 +62,7 @@ def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> 
 def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:
     """The commands print either, so the JSON has one shape."""
     target, steps = LocalTarget(), list[int]()
-    staged = target.stage_restore(good, now=False, progress=steps.append)
+    staged = target.stage_restore(Incoming(good.name, good), now=False, progress=steps.append)
     local = (
         staged,
         target.get_restore_status(),
@@ -71,7 +77,7 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
     with live.serving() as server, BackupClient(server.url, live.key) as client:
         remote = RemoteTarget(client)
         answers = (
-            remote.stage_restore(good, now=False, progress=lambda _: None),
+            remote.stage_restore(Incoming(good.name, good), now=False, progress=lambda _: None),
             remote.get_restore_status(),
             remote.discard_pending_restore(),
             remote.list_restores(),
@@ -88,6 +94,14 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
         }
 
 
+def test_database_of_this_machine_is_not_looked_for_on_a_server() -> None:
+    with (
+        pytest.raises(BadParameterError, match="--database is for this machine's databases"),
+        open_target(URL, local=False, database="other"),
+    ):
+        raise AssertionError("it was opened")
+
+
 def test_local_snapshot_is_given_back_at_the_end(live: Site) -> None:
     before = live.names()
     with LocalTarget().create_snapshot(compact=None, compress=False) as snapshot:
@@ -102,13 +116,15 @@ def test_full_disk_is_told_before_a_byte_is_copied(
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
     before, steps = live.files(), list[int]()
     with pytest.raises(NotEnoughSpaceError):
-        LocalTarget().stage_restore(good, now=False, progress=steps.append)
+        LocalTarget().stage_restore(Incoming(good.name, good), now=False, progress=steps.append)
     assert steps == []
     assert live.files() == before
 
 
 def test_local_store_records_who_asked(live: Site, good: BinaryIO) -> None:
-    staged = LocalTarget().stage_restore(good, now=False, progress=lambda _: None)
+    staged = LocalTarget().stage_restore(
+        Incoming(good.name, good), now=False, progress=lambda _: None
+    )
     assert staged["staged_by"] == f"{getpass.getuser()} (manage.py)"
 
 
@@ -119,7 +135,9 @@ def test_user_without_a_name_is_still_told_apart_from_the_api(
         raise KeyError("getpwuid(): uid not found: 4711")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    staged = LocalTarget().stage_restore(good, now=False, progress=lambda _: None)
+    staged = LocalTarget().stage_restore(
+        Incoming(good.name, good), now=False, progress=lambda _: None
+    )
     assert staged["staged_by"] == "manage.py"
 
 

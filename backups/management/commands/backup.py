@@ -53,33 +53,34 @@ class BackupCommand(StoreCommand):
         force: bool,
         compact: bool | None,
         compress: bool,
+        database: str | None,
         url: str | None,
         local: bool,
         **options: Any,
     ) -> None:
         """Let the store take it, then save it."""
-        if output == "-" and sys.stdout.isatty():
-            raise CommandError("A snapshot is not for a terminal: redirect standard output.")
+        if output == "-":
+            _check_standard_output()
         if output.endswith("/") and not Path(output).is_dir():
             raise CommandError(f"There is no folder {output}. Create it, or choose another.")
         if output != "-":
             self._check(Path(output), force)
         path = None
         with (
-            open_target(url, local=local) as target,
+            open_target(url, local=local, database=database) as target,
             target.create_snapshot(compact=compact, compress=compress) as snapshot,
-            progress_bar("Saving", snapshot.size) as progress,
+            progress_bar("Saving", snapshot.size, is_quiet=self.is_quiet) as progress,
         ):
             counted = snapshot._replace(chunks=count(snapshot.chunks, progress))
             if output == "-":
                 self._print(counted)
             else:
                 path = self._save(counted, Path(output), force)
-        if path is not None:  # told when the bar is gone from the terminal
+        if path is not None and not self.is_quiet:  # told when the bar is gone from the terminal
             size = megabytes(path.stat().st_size)
             about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
-            self.stdout.write(str(path))
+            self.tell(str(path))
 
     def _check(self, output: Path, force: bool) -> None:
         """Refuse a bad destination before the store does any work."""
@@ -89,8 +90,11 @@ class BackupCommand(StoreCommand):
         destination.check(output, overwrite=force)
 
     def _save(self, snapshot: NamedSnapshot, output: Path, force: bool) -> Path:
-        path = output / snapshot.name if output.is_dir() else output
+        is_named_here = output.is_dir()
+        path = output / snapshot.name if is_named_here else output
         services.check_not_own(path)  # the name may be the choice of a remote server
+        if is_named_here and not force:  # two snapshots of one second are both wanted
+            return destination.save_as_new(snapshot.chunks, path)
         destination.save(snapshot.chunks, path, overwrite=force)
         return path
 
@@ -105,6 +109,13 @@ class BackupCommand(StoreCommand):
             raise CommandError(
                 f"Standard output could not be written: {error.strerror or error}."
             ) from error
+
+
+def _check_standard_output() -> None:
+    if sys.stdout is None:
+        raise CommandError("Standard output is closed: name a file with -o, or redirect it.")
+    if sys.stdout.isatty():
+        raise CommandError("A snapshot is not for a terminal: redirect standard output.")
 
 
 def __getattr__(name: str) -> Any:

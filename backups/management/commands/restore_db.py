@@ -1,13 +1,13 @@
 """``manage.py restore_db``: put a snapshot back, look at what came of it, discard it, undo it."""
 
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from backups import services
+from backups.exceptions import BackupError
 from backups.management import wording
 from backups.management.base import StoreCommand, megabytes
+from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, Target, open_target
 
@@ -26,7 +26,9 @@ class Command(StoreCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """A path, or one of the options that stand for another verb, and which store."""
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("path", metavar="PATH", nargs="?", help="the snapshot to put back")
+        what.add_argument(
+            "path", metavar="PATH", nargs="?", help="the snapshot to put back; - for standard input"
+        )
         what.add_argument("--undo", action="store_true", help="put back what the last one replaced")
         what.add_argument("--status", action="store_true", help="show what is pending, and stop")
         what.add_argument(
@@ -52,6 +54,7 @@ class Command(StoreCommand):
         discard: bool,
         now: bool,
         yes: bool,
+        database: str | None,
         url: str | None,
         local: bool,
         **options: Any,
@@ -61,7 +64,7 @@ class Command(StoreCommand):
             self._refuse_usage("argument --now: only with PATH or --undo, or alone")
         if not (path or undo or status or kept or discard or now):
             self._refuse_usage("PATH or one of the options is required")
-        with open_target(url, local=local) as target:
+        with open_target(url, local=local, database=database) as target:
             if status:
                 self._show(target)
             elif kept:
@@ -71,22 +74,30 @@ class Command(StoreCommand):
             elif undo:
                 self._undo(target, now=now, yes=yes)
             elif path:
-                self._stage(target, Path(path), now=now, yes=yes)
+                self._stage(target, path, now=now, yes=yes)
             else:
                 self._apply_pending(target, yes=yes)
 
     # Stage
 
-    def _stage(self, target: Target, path: Path, *, now: bool, yes: bool) -> None:
-        services.check_not_live(path)
-        with _open(path) as snapshot:
-            _check_is_one_file(path)
-            size = path.stat().st_size
-            self._explain(f"{path} ({megabytes(size)})", target, now=now)
+    def _stage(self, target: Target, path: str, *, now: bool, yes: bool) -> None:
+        if path == STDIN and not yes:
+            raise CommandError("Standard input is the snapshot and can't answer: pass --yes.")
+        with open_incoming(path) as incoming:
+            self._explain(f"{incoming.name} ({megabytes(incoming.size)})", target, now=now)
+            if not yes:
+                self._warn({"warnings": incoming.warnings})
             self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
-            with progress_bar("Staging", size) as progress:
-                answer = target.stage_restore(snapshot, now=now, progress=progress)
-        self._tell(answer)
+            answer = self._send(target, incoming, now=now)
+            self._tell(answer, incoming)
+
+    def _send(self, target: Target, incoming: Incoming, *, now: bool) -> Json:
+        try:
+            with progress_bar("Staging", incoming.size, is_quiet=self.is_quiet) as progress:
+                return target.stage_restore(incoming, now=now, progress=progress)
+        except BackupError as error:
+            error.hint = incoming.fill_in(error.hint)
+            raise
 
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
         if kept := _kept_by_last(target):
@@ -103,25 +114,26 @@ class Command(StoreCommand):
         pending = target.get_restore_status()
         if pending["status"] == "pending":
             what = f"What {pending['staged_by']} staged at {pending['staged_at']}"
-            self.say(f"{what} will be applied on {target.where}.\n{wording.AT_ONCE}")
+            self.inform(f"{what} will be applied on {target.where}.\n{wording.AT_ONCE}")
             self._confirm("Apply it now?", yes=yes)
         self._tell(target.apply_now(sha256=pending.get("sha256")))
 
-    def _tell(self, answer: Json) -> None:
-        self._warn(answer)
-        self.stdout.write(wording.staged_or_applied(answer))
+    def _tell(self, answer: Json, incoming: Incoming | None = None) -> None:
+        self._warn(answer, incoming)
+        if not self.is_quiet:
+            self.tell(wording.staged_or_applied(answer))
 
-    def _warn(self, answer: Json) -> None:
+    def _warn(self, answer: Json, incoming: Incoming | None = None) -> None:
         for warning in answer.get("warnings", ()):  # a server of an older release sends none
-            self.say(f"Warning: {warning}")
+            self.say(f"Warning: {incoming.fill_in(warning) if incoming else warning}")
 
     def _explain(self, what: str, target: Target, *, now: bool) -> None:
         verbs = "checked, staged and applied" if now else "checked and staged"
         effect = wording.AT_ONCE if now else wording.AT_RESTART
-        self.say(f"{what} will be {verbs} on {target.where}.\n{effect}")
+        self.inform(f"{what} will be {verbs} on {target.where}.\n{effect}")
         before = target.get_restore_status()
         if before["status"] == "pending":
-            self.say(
+            self.inform(
                 f"It replaces the restore that {before['staged_by']} staged at"
                 f" {before['staged_at']}."
             )
@@ -131,18 +143,19 @@ class Command(StoreCommand):
     def _show(self, target: Target) -> None:
         status = target.get_restore_status()
         self._warn(status)
-        self.stdout.write(wording.status(status, target.where))
+        self.tell(wording.status(status, target.where))
 
     def _list(self, target: Target) -> None:
         if kept := target.list_restores()["kept"]:
-            self.stdout.write(wording.kept_copies(kept))
+            self.tell(wording.kept_copies(kept))
         else:
             self.say(f"Nothing is kept on {target.where}.")
 
     def _discard(self, target: Target, *, yes: bool) -> None:
         self._confirm(f"Discard what is pending on {target.where}?", yes=yes)
         discarded = target.discard_pending_restore()
-        self.stdout.write(f"Discarded the pending restore (SHA-256 {discarded['sha256']}).")
+        if not self.is_quiet:
+            self.tell(f"Discarded the pending restore (SHA-256 {discarded['sha256']}).")
 
     def _confirm(self, question: str, *, yes: bool) -> None:
         if yes:
@@ -162,21 +175,3 @@ def _kept_by_last(target: Target) -> str | None:
     restores = target.list_restores()["restores"]
     applied = (receipt["kept"] for receipt in restores if receipt["outcome"] == "applied")
     return next(applied, None)
-
-
-def _check_is_one_file(path: Path) -> None:
-    """A copied database may have its newest rows beside it; staged alone it would lose them."""
-    for suffix in ("-wal", "-journal"):
-        sidecar = path.with_name(path.name + suffix)
-        if sidecar.exists() and sidecar.stat().st_size:
-            raise CommandError(
-                f"{path} is not the whole of it: rows are in {sidecar.name} beside it. Make one"
-                f" file of the two first: sqlite3 {path} \"VACUUM INTO '{path}.whole'\""
-            )
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise CommandError(f"{path} can't be read: {error.strerror}.") from error

@@ -1,0 +1,124 @@
+"""The snapshot that ``restore_db`` is given: a file, a pipe, or standard input."""
+
+import os
+import re
+import shlex
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from django.core.management.base import CommandError
+
+from backups import services
+from backups.files import CHUNK_BYTES
+
+STDIN = "-"
+SPOOL_FOLDER = "/var/tmp"  # noqa: S108  # on a disk; /tmp is memory on many machines
+HEAD_BYTES = 64 * 1024
+
+
+class Incoming:
+    """An open snapshot, with what a person calls it."""
+
+    def __init__(self, name: str, content: BinaryIO) -> None:
+        """``name``: the path as it was given."""
+        self.content = content
+        self.is_stdin = name == STDIN
+        self.name = "standard input" if self.is_stdin else name
+        self._path = name
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None for a pipe, which tells at its end."""
+        state = os.fstat(self.content.fileno())
+        return state.st_size if stat.S_ISREG(state.st_mode) else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What can be foreseen without its check. Nothing for a pipe, which is read once."""
+        if self.size is None:
+            return ()
+        head = os.pread(self.content.fileno(), HEAD_BYTES, 0)
+        return tuple(map(self.fill_in, services.foresee_warnings(head)))
+
+    @contextmanager
+    def with_length(self) -> Iterator[BinaryIO]:
+        """The content as a file with a length: a pipe's is written to the disk first."""
+        if self.size is not None:
+            yield self.content
+            return
+        with _spool() as spool:
+            try:
+                while chunk := self.content.read(CHUNK_BYTES):
+                    spool.write(chunk)
+                spool.flush()
+            except OSError as error:
+                raise CommandError(
+                    f"{self.name} could not be kept in {_spool_folder()} until its end:"
+                    f" {error.strerror}. Make room, or set TMPDIR to a folder on another disk."
+                ) from error
+            spool.seek(0)
+            yield spool
+
+    def fill_in(self, words: str) -> str:
+        """Put the path where a hint says FILE, so that its command can be copied."""
+        if self.is_stdin:
+            return words
+        return re.sub(r"\bFILE\b", lambda _: shlex.quote(self._path), words)
+
+
+@contextmanager
+def open_incoming(name: str) -> Iterator[Incoming]:
+    """
+    Open what is to be put back. Refuses the live database, whatever it is called here.
+
+    :raises CommandError: it can't be read, or is only a part of a database.
+    """
+    if name == STDIN:
+        if sys.stdin is None:
+            raise CommandError("Standard input is closed: name a file.")
+        services.check_not_live(Path(f"/dev/fd/{sys.stdin.fileno()}"))
+        yield Incoming(name, sys.stdin.buffer)
+        return
+    path = Path(name)
+    services.check_not_live(path)
+    with _open(path) as content:
+        _check_is_one_file(path)
+        yield Incoming(name, content)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CommandError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _check_is_one_file(path: Path) -> None:
+    """A copied database may have its newest rows beside it; staged alone it would lose them."""
+    for suffix in ("-wal", "-journal"):
+        sidecar = path.with_name(path.name + suffix)
+        if sidecar.exists() and sidecar.stat().st_size:
+            raise CommandError(
+                f"{path} is not the whole of it: rows are in {sidecar.name} beside it. Make one"
+                f" file of the two first: sqlite3 {path} \"VACUUM INTO '{path}.whole'\""
+            )
+
+
+def _spool() -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile(dir=_spool_folder())  # type: ignore[return-value]
+    except OSError as error:
+        raise CommandError(
+            f"{_spool_folder()} can't be written: {error.strerror}. Set TMPDIR to another folder."
+        ) from error
+
+
+def _spool_folder() -> str:
+    if os.environ.get("TMPDIR") or not os.path.isdir(SPOOL_FOLDER):
+        return tempfile.gettempdir()
+    return SPOOL_FOLDER

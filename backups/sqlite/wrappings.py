@@ -1,0 +1,112 @@
+"""
+What a file is that is not a SQLite database: a database in a wrapping, or something else.
+
+Told by its first bytes; nothing is unpacked here. Each has the command that unwraps it, in which
+FILE stands for the file.
+"""
+
+import re
+from typing import NamedTuple
+
+LOOK_BYTES = 4096  # of the file's beginning
+SAMPLE_BYTES = 1024  # fewer can't be told from random ones
+RANDOM_BELOW = 400.0  # chi-square of 256 bytes: 255 ± 23 if they are random
+
+
+class Wrapping(NamedTuple):
+    """A sentence's end that says what a file is, and the next step."""
+
+    what: str
+    remedy: str
+
+
+def _unpack(what: str, command: str) -> Wrapping:
+    return Wrapping(what, f"Unpack it first: {command}")
+
+
+def _decrypt(what: str, command: str) -> Wrapping:
+    return Wrapping(what, f"Decrypt it first: {command}")
+
+
+AGE = _decrypt("encrypted by age", "age --decrypt -i KEY_FILE -o restored.db FILE")
+GPG = _decrypt("encrypted by GnuPG", "gpg --output restored.db --decrypt FILE")
+SQL = Wrapping("SQL text", "Make a database of it first: sqlite3 restored.db < FILE")
+FIXTURE = Wrapping(
+    "JSON as dumpdata writes it", "It can't be restored, only loaded: manage.py loaddata FILE"
+)
+SIDECAR = "Send the database itself: the file of that name without this ending"
+
+BEGINNINGS = (  # the longer ones first where one is the beginning of another
+    (b"\x1f\x8b", _unpack("compressed by gzip", "gunzip FILE")),
+    (b"\x28\xb5\x2f\xfd", _unpack("compressed by zstd", "unzstd FILE")),
+    (b"\xfd7zXZ\x00", _unpack("compressed by xz", "unxz FILE")),
+    (b"BZh", _unpack("compressed by bzip2", "bunzip2 FILE")),
+    (b"\x04\x22\x4d\x18", _unpack("compressed by lz4", "unlz4 FILE")),
+    (b"LZIP", _unpack("compressed by lzip", "lzip -d FILE")),
+    (b"\x1f\x9d", _unpack("compressed by compress", "uncompress FILE")),
+    (b"PK\x03\x04", _unpack("a zip archive", "unzip FILE")),
+    (b"7z\xbc\xaf\x27\x1c", _unpack("a 7z archive", "7z x FILE")),
+    (b"Rar!\x1a\x07", _unpack("a RAR archive", "unrar x FILE")),
+    (b"age-encryption.org/", AGE),
+    (b"-----BEGIN AGE ENCRYPTED FILE-----", AGE),
+    (b"-----BEGIN PGP MESSAGE-----", GPG),
+    (b"\x8c\x0d\x04", GPG),
+    (
+        b"Salted__",
+        _decrypt(
+            "encrypted by openssl enc",
+            "openssl enc -d -aes-256-cbc -pbkdf2 -in FILE -out restored.db"
+            " (with the options that encrypted it)",
+        ),
+    ),
+    (
+        b"U1FMaXRlIGZvcm1hdCAz",
+        Wrapping("in base64", "Decode it first: base64 -d FILE > restored.db"),
+    ),
+    (b"\x37\x7f\x06\x82", Wrapping("the -wal of a database", SIDECAR)),
+    (b"\x37\x7f\x06\x83", Wrapping("the -wal of a database", SIDECAR)),
+    (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", Wrapping("the -journal of a database", SIDECAR)),
+    (b"PGDMP", Wrapping("a dump of PostgreSQL", "Send a SQLite database")),
+)
+ENCRYPTED = _decrypt(
+    "encrypted, as it seems, since its bytes look random",
+    "if by SQLCipher, sqlcipher FILE \"PRAGMA key = '…'; ATTACH 'restored.db' AS plain KEY '';"
+    " SELECT sqlcipher_export('plain');\"",
+)
+PAGE = Wrapping("a web page", "Download the snapshot again: an address answered with a page")
+
+
+def recognise(head: bytes) -> Wrapping | None:
+    """What a file is that begins so and not as a SQLite database does; None if that's unknown."""
+    for beginning, wrapping in BEGINNINGS:
+        if head.startswith(beginning):
+            return wrapping
+    if head[257:262] == b"ustar":
+        return _unpack("a tar archive", "tar -xf FILE")
+    if head[:1] in (b"\x84", b"\x85") and 3 in head[2:4]:  # a key's packet, of version 3
+        return GPG
+    return _recognise_text(head) or (ENCRYPTED if _is_random(head) else None)
+
+
+def _recognise_text(head: bytes) -> Wrapping | None:
+    is_wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))  # as PowerShell's > writes
+    text = head.decode("utf-16" if is_wide else "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if re.match(r"<(!doctype html|html)\b", text, re.IGNORECASE):
+        return PAGE
+    if text.startswith("[") and '"model"' in text:
+        return FIXTURE
+    if re.search(
+        r"^(PRAGMA foreign_keys|BEGIN( TRANSACTION)?;|CREATE TABLE\b|INSERT INTO\b)",
+        text,
+        re.IGNORECASE | re.MULTILINE,
+    ):
+        return SQL
+    return None
+
+
+def _is_random(head: bytes) -> bool:
+    if len(head) < SAMPLE_BYTES:
+        return False
+    expected = len(head) / 256
+    counts = [head.count(byte) for byte in range(256)]
+    return sum((count - expected) ** 2 / expected for count in counts) < RANDOM_BELOW

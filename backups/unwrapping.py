@@ -1,0 +1,134 @@
+"""
+A snapshot that arrives in gzip or zstd is unpacked as it passes.
+
+Streamed: what is held at any time is one chunk of each side and the decompressor's window. How
+much may come out is for the reader of it to say, who stops at its own limit.
+
+Sources: RFC 1952 (gzip); RFC 8878 (zstd).
+"""
+
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+
+from backups.exceptions import DamagedSnapshotError, WrongLengthError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # behind a byte from 0x50 to 0x5f: pzstd begins with such a frame
+MAGIC_BYTES = 4
+GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
+STEP_BYTES = 1024 * 1024  # the most that is unpacked at a time
+
+
+class Unwrapped:
+    """The bytes of a snapshot, to be read once, without the compression that they may come in."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        """Reads nothing yet."""
+        self._chunks = chunks
+        self.wrapping = ""  # "gzip" or "zstd", once the first bytes have been read
+
+    def __iter__(self) -> Iterator[bytes]:
+        """
+        The bytes, in chunks of bounded size.
+
+        :raises WrongLengthError: the compressed stream is cut off, or something follows it.
+        :raises DamagedSnapshotError: it can't be unpacked.
+        """
+        first, chunks = _with_first_bytes(iter(self._chunks))
+        self.wrapping = coding_of(first)
+        if self.wrapping == "gzip":
+            yield from _gunzip(chunks)
+        elif self.wrapping == "zstd":
+            yield from _unzstd(chunks)
+        else:
+            yield from chunks
+
+
+def coding_of(head: bytes) -> str:
+    """The compression that these first bytes begin: "gzip", "zstd", or empty for neither."""
+    if head.startswith(GZIP):
+        return "gzip"
+    is_skippable = head[1:4] == ZSTD_SKIPPABLE and head[0] & 0xF0 == 0x50
+    return "zstd" if head.startswith(ZSTD) or is_skippable else ""
+
+
+def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """So many bytes that they tell what comes, and all chunks, those included."""
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= MAGIC_BYTES:
+            break
+
+    def everything() -> Iterator[bytes]:
+        if first:
+            yield first
+        yield from chunks
+
+    return first, everything()
+
+
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(wbits=GZIP_WBITS)
+    for chunk in chunks:
+        while chunk:
+            if inflater.eof:  # of one member: pigz and cat put several in a row
+                chunk = chunk.lstrip(b"\0")  # as gzip does: a tape is filled up with zeros
+                if not chunk:
+                    break
+                _check_goes_on(chunk, GZIP, "gzip")
+                inflater = zlib.decompressobj(wbits=GZIP_WBITS)
+            try:
+                unpacked = inflater.decompress(chunk, STEP_BYTES)
+            except zlib.error as error:
+                raise _damaged("gzip", error) from error
+            if unpacked:
+                yield unpacked
+            chunk = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+    while not inflater.eof and (unpacked := inflater.decompress(b"", STEP_BYTES)):
+        yield unpacked
+    _check_is_over(inflater.eof, "gzip")
+
+
+def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    frame = zstd.ZstdDecompressor()
+    for chunk in chunks:
+        while chunk or not (frame.eof or frame.needs_input):
+            if frame.eof:
+                _check_goes_on(chunk, ZSTD, "zstd")
+                frame = zstd.ZstdDecompressor()
+            try:
+                unpacked = frame.decompress(chunk, STEP_BYTES)
+            except zstd.ZstdError as error:
+                raise _damaged("zstd", error) from error
+            if unpacked:
+                yield unpacked
+            chunk = frame.unused_data if frame.eof else b""
+    _check_is_over(frame.eof, "zstd")
+
+
+def _check_goes_on(rest: bytes, magic: bytes, coding: str) -> None:
+    """What follows the end of a stream must be one more; its first bytes may be split."""
+    if not magic.startswith(rest[: len(magic)]) and coding_of(rest) != coding:
+        raise WrongLengthError(
+            f"The upload is longer than it should be: something follows its {coding} stream."
+        )
+
+
+def _check_is_over(is_over: bool, coding: str) -> None:
+    if not is_over:
+        raise WrongLengthError(
+            f"The upload is cut off: its {coding} stream ends before it is whole."
+        )
+
+
+def _damaged(coding: str, error: Exception) -> DamagedSnapshotError:
+    reason = str(error).rstrip(".")
+    return DamagedSnapshotError(f"The upload's {coding} stream can't be unpacked: {reason}.")
