@@ -4,12 +4,13 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from backups.conf import conf
 from backups.exceptions import BackupNotSupportedError, SnapshotFailedError
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
+from backups.sqlite.file_system import is_local, kind_of
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
@@ -57,6 +58,20 @@ def paths() -> StorePaths | None:
     with suppress(BackupNotSupportedError):
         return StorePaths.of(database())
     return None
+
+
+def journal_mode() -> str:
+    """
+    The journal mode of the database, asked by the site's own connection: to open the file here
+    would drop the locks of this process. Empty if it can't be told, or if WAL mode is not for the
+    file system that it is on.
+    """
+    with suppress(BackupNotSupportedError, DatabaseError):
+        folder = StorePaths.of(database()).folder
+        if has_content(database()) and (is_local(folder) or kind_of(folder) is None):
+            with connections[conf.database].cursor() as cursor:
+                return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+    return ""
 
 
 def own_names() -> tuple[Path, ...]:
