@@ -15,8 +15,11 @@ FOR_EACH_CONNECTION = """in DATABASES[{alias!r}], then restart the site:
         "init_command": "PRAGMA journal_mode=WAL",
         "transaction_mode": "IMMEDIATE",
     }},"""
-ONCE = '''once, while the site is stopped (Django before 5.1 has no option for it):
-    python manage.py shell -c "from django.db import connections as c; c[{alias!r}].cursor().execute('PRAGMA journal_mode=WAL')"'''
+ONCE = (
+    "once, while the site is stopped (Django before 5.1 has no option for it):\n"
+    '    python manage.py shell -c "from django.db import connections;'
+    " connections[{alias!r}].cursor().execute('PRAGMA journal_mode=WAL')\""
+)
 
 
 def check_journal_mode(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:

@@ -27,6 +27,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   └── NeedsRestartError        can't be applied while the site runs; a start can
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── StoreFolderError             the database's folder refuses a read or a write
+    │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written where it was asked for
     ├── OwnFileError                 a path names the live database, or a file that is its own
     └── ClientError                  a remote server could not be used
@@ -233,6 +234,12 @@ class StoreFolderError(BackupError):
 
     code = "store_folder"
     hint = "Look at the folder's owner, mode and disk, then try again."
+
+
+class WrongUserError(StoreFolderError):
+    """This process's user may only read the database. Nothing was opened or created."""
+
+    code = "wrong_user"
 
 
 class DestinationError(BackupError):

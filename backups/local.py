@@ -7,10 +7,11 @@ from pathlib import Path
 from django.db import DatabaseError, connections
 
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, SnapshotFailedError
+from backups.exceptions import BackupNotSupportedError, SnapshotFailedError, WrongUserError
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.file_system import is_local, kind_of
+from backups.sqlite.ownership import check_user
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
@@ -66,7 +67,8 @@ def journal_mode() -> str:
     would drop the locks of this process. Empty if it can't be told, or if WAL mode is not for the
     file system that it is on.
     """
-    with suppress(BackupNotSupportedError, DatabaseError):
+    with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
+        check_user(StorePaths.of(database()))
         folder = StorePaths.of(database()).folder
         if has_content(database()) and (is_local(folder) or kind_of(folder) is None):
             with connections[conf.database].cursor() as cursor:

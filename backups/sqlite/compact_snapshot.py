@@ -33,6 +33,7 @@ from backups.sqlite.digest import Digest
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
+from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
 
@@ -90,6 +91,7 @@ def create_compact_snapshot(
     try:
         with closing(connect()) as connection:
             _check_space(paths, connection)
+            share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 seconds = _compact(paths, connection, str(file.path), presence)

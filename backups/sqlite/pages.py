@@ -28,6 +28,7 @@ import sqlite3
 import time
 
 from backups.sqlite import wal_index
+from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 1.0  # for another process that recovers the WAL, or is the last one to close
@@ -76,6 +77,7 @@ class Pages:
         if mode != "wal":
             self._reader.close()
             raise RollbackModeError(f"its journal mode is {mode}")
+        share_sidecars(path)
         self._main, self._wal, self._index = (
             os.open(path + end, os.O_RDONLY | os.O_CLOEXEC) for end in ("", "-wal", "-shm")
         )

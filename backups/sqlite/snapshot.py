@@ -11,6 +11,7 @@ another mode each waits until the pages are copied, and the log says for how lon
 """
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def create_snapshot(
     if not has_content(paths.database):
         raise SnapshotFailedError(f"There is no database at {paths.database}, or it is empty.")
     if compact is None:
-        compact = _live_bytes(paths) <= limits.compact_up_to
+        compact = _suits_compact(paths, limits)
     snapshot: CompactSnapshot | PageSnapshot | None = None
     if not compact:
         snapshot = _create_page_snapshot(paths, limits, presence)
@@ -90,6 +91,11 @@ def _create_page_snapshot(
     except PagesNotPossibleError as reason:
         logger.info("a compact snapshot is taken instead of the pages: %s", reason)
     return None
+
+
+def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:
+    """Small, and in a folder that this user may write: the pages can be had without that."""
+    return _live_bytes(paths) <= limits.compact_up_to and os.access(paths.folder, os.W_OK)
 
 
 def _live_bytes(paths: StorePaths) -> int:

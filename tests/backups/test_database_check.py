@@ -56,7 +56,7 @@ def test_django_without_the_option_is_told_what_to_run(database: Path) -> None:
     builders.healthy(database, "row")
     with mock.patch.object(django, "VERSION", (4, 2, 16, "final", 0)):
         (warning,) = messages()
-    assert "c['default'].cursor().execute('PRAGMA journal_mode=WAL')" in str(warning.hint)
+    assert "connections['default'].cursor().execute('PRAGMA journal_mode=WAL')" in str(warning.hint)
 
 
 @pytest.mark.parametrize(
