@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 
 from backups.requirements import check_requirements
 
@@ -22,11 +22,13 @@ class BackupsConfig(AppConfig):
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
         from backups import local, remembered, startup
         from backups.checks import check_installation, check_settings
+        from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_journal_mode, Tags.database)
         startup.start()
         for paths in local.all_paths():
             remembered.watch(paths.receipts)

@@ -269,7 +269,7 @@ def _not_the_site(response: requests.Response, method: str) -> ClientError:
     if method == "GET":
         return ServerUnreachableError(
             f"{said}, but not as a server of this kind does.",
-            hint="Check the URL, its path too, the proxy in front of the site, and that the site runs.",
+            hint="Check the URL and its path, the proxy in front of the site, and the site.",
         )
     return OutcomeUnknownError(
         f"The outcome is not known: {said}, in words that are not the site's."

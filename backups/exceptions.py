@@ -31,6 +31,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── ChildFailedError             a process of ours was stopped from outside
     │   └── ChildNotStartedError     it did not even start
     ├── StoreFolderError             the database's folder refuses a read or a write
+    │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written where it was asked for
     ├── OwnFileError                 a path names the live database, or a file that is its own
     ├── ApiKeyError                  a key can't be made or read
@@ -275,6 +276,12 @@ class StoreFolderError(BackupError):
 
     code = "store_folder"
     hint = "Look at the folder's owner, mode and disk, then try again."
+
+
+class WrongUserError(StoreFolderError):
+    """This process's user may only read the database. Nothing was opened or created."""
+
+    code = "wrong_user"
 
 
 class DestinationError(BackupError):

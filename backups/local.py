@@ -5,13 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from backups import interpreter
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, SnapshotFailedError
+from backups.exceptions import BackupNotSupportedError, SnapshotFailedError, WrongUserError
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
+from backups.sqlite.file_system import is_local, kind_of
+from backups.sqlite.ownership import check_user
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
@@ -102,6 +104,22 @@ def key_file() -> Path | None:
 def all_paths() -> list[StorePaths]:
     """The names around each database that is SQLite in a file, the first one's first."""
     return [each for each in map(paths, (None, *other_aliases())) if each]
+
+
+def journal_mode(alias: str) -> str:
+    """
+    The journal mode of the database, asked by the site's own connection: to open the file here
+    would drop the locks of this process. Empty if it can't be told, or if WAL mode is not for the
+    file system that it is on.
+    """
+    with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
+        around = StorePaths.of(database_path(alias))
+        check_user(around)
+        is_fit = is_local(around.folder) or kind_of(around.folder) is None
+        if is_fit and has_content(around.database):
+            with connections[alias].cursor() as cursor:
+                return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+    return ""
 
 
 def own_names() -> tuple[Path, ...]:

@@ -5,25 +5,41 @@ The copy is one compact file in rollback-journal mode: no sidecars, no free page
 of deleted rows. It is written beside the database, read back through its descriptor, and has
 no name any more by the time its first byte is handed out, so nothing can be left behind.
 
-Not promised: that it takes no space. It needs the database's own size on the same disk.
+A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So a large
+one is copied by its pages first, which is faster (``rollback_pages.py``), and the copy is
+compacted.
+
+Not promised: that it takes no space. It needs the database's own size on the same disk, or twice
+that for a large one that is not in WAL mode.
 
 Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
 
 import io
+import json
+import logging
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
 from backups import files
+from backups.child import last_line, run_module
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite.connection import uri
 from backups.sqlite.digest import Digest
+from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
+from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
+
+COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most
+
+logger = logging.getLogger(__name__)
 
 
 class CompactSnapshot(Snapshot):
@@ -31,12 +47,15 @@ class CompactSnapshot(Snapshot):
 
     method = "compact"
 
-    def __init__(self, paths: StorePaths, descriptor: int, taken_at: datetime) -> None:
+    def __init__(
+        self, paths: StorePaths, descriptor: int, taken_at: datetime, locked_seconds: float = 0.0
+    ) -> None:
         """Takes over the descriptor."""
         self._paths = paths
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
         self.taken_at = taken_at
+        self.locked_seconds = locked_seconds  # for how long writers had to wait
 
     def __iter__(self) -> Iterator[bytes]:
         with Digest() as sent:
@@ -50,16 +69,21 @@ class CompactSnapshot(Snapshot):
 
 
 def create_compact_snapshot(
-    paths: StorePaths, connect: Callable[[], sqlite3.Connection]
+    paths: StorePaths,
+    connect: Callable[[], sqlite3.Connection],
+    *,
+    presence: int | None = None,
 ) -> CompactSnapshot:
     """
-    Copy the database as it is between two commits; writers go on meanwhile.
+    Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
 
-    Touches one file, ``<db>.snapshot-<random>`` (0600), which has lost its name again when
-    this returns. The live file is read through a SQLite connection only: closing any other
-    descriptor of it would drop the locks of this whole process.
+    Touches ``<db>.snapshot-<random>`` and, for a large one that is not in WAL mode,
+    ``<db>.copy-<random>`` (0600), which have lost their names again when this returns. This
+    process reads the live file through a SQLite connection only: closing any other descriptor of
+    it would drop the locks of this whole process.
 
     :param connect: opens a connection of its own to the live database.
+    :param presence: the descriptor that holds this process's presence.
     :raises NotEnoughSpaceError: before the copy if that can be told, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
@@ -67,16 +91,65 @@ def create_compact_snapshot(
     try:
         with closing(connect()) as connection:
             _check_space(paths, connection)
+            share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
-                connection.execute("VACUUM INTO ?", (str(file.path),))
-                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at)
+                seconds = _compact(paths, connection, str(file.path), presence)
+                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, seconds)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
     except OSError as error:
         raise StoreFolderError(
             f"No snapshot could be written in {paths.folder}: {error.strerror}."
         ) from error
+
+
+def _compact(
+    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+) -> float:
+    """Write the compact file. Returns for how many seconds writers had to wait."""
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal" and paths.database.stat().st_size >= COPIED_FROM:
+        try:
+            return _compact_copy(paths, connection, into, presence)
+        except PagesNotPossibleError as reason:
+            logger.info("writers wait for SQLite itself to copy the database: %s", reason)
+    began = time.monotonic()
+    connection.execute("VACUUM INTO ?", (into,))
+    return 0.0 if mode == "wal" else time.monotonic() - began
+
+
+def _compact_copy(
+    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+) -> float:
+    check_possible(paths)
+    if files.free_bytes(paths.folder) < paths.database.stat().st_size + _used_bytes(connection):
+        raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
+    with temporary_file(paths, "copy") as copy:
+        seconds = _copy_pages(paths, copy.descriptor, presence)
+        # The connection is the site's kind: it has the SQL functions that the schema may need.
+        connection.execute("ATTACH ? AS copied", (str(copy.path),))
+        connection.execute("VACUUM copied INTO ?", (into,))
+        connection.execute("DETACH copied")
+    return seconds
+
+
+def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
+    """Let a process of its own do it, which may open the live file."""
+    child = run_module(
+        "backups.sqlite.copying",
+        uri(paths.database),
+        str(paths.database),
+        str(descriptor),
+        inherit=(descriptor,) if presence is None else (descriptor, presence),
+    )
+    try:
+        answer = json.loads(child.stdout)
+        return float(answer["seconds"])
+    except KeyError:
+        raise PagesNotPossibleError(answer["impossible"]) from None
+    except ValueError:
+        raise PagesNotPossibleError(f"its process failed: {last_line(child.stderr)}") from None
 
 
 def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:

@@ -8,6 +8,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from backups.sqlite.sharing import share
+
 LAST_STREAM = 2  # standard error; 0 and 1 are the other two
 
 
@@ -47,6 +49,8 @@ def _create(path: Path, owner_of: Path | None) -> int:
             os.fchmod(descriptor, like.st_mode & 0o666)
             if os.geteuid() == 0:  # or the server could not open what root's command made
                 os.fchown(descriptor, like.st_uid, like.st_gid)
+            else:
+                share(descriptor, like)
     return descriptor
 
 

@@ -1,6 +1,7 @@
 """
-A consistent copy of a WAL database while others write, straight from its own pages: no copy of
-it is written to the disk first, so the first byte goes out at once, whatever its size.
+A consistent copy of a database while others write, straight from its own pages. In WAL mode no
+copy of it is written to the disk first, so the first byte goes out at once, whatever its size. In
+another mode it is copied first, as fast as the disk can, since writers wait meanwhile.
 
 The server's side. A process of its own reads the pages and sends them through a pipe
 (``sending.py``): it may open the live file, which a process with connections on it must not.
@@ -40,12 +41,19 @@ class PageSnapshot(Snapshot):
 
     method = "pages"
 
-    def __init__(self, process: "subprocess.Popen[bytes]", size: int, taken_at: datetime) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        size: int,
+        taken_at: datetime,
+        locked_seconds: float = 0.0,
+    ) -> None:
         """Takes over the process, which has answered, and has sent nothing yet."""
         self._process = process
         self._is_whole = False
         self.size = size
         self.taken_at = taken_at
+        self.locked_seconds = locked_seconds  # for how long writers had to wait
 
     def __iter__(self) -> Iterator[bytes]:
         """
@@ -94,24 +102,35 @@ def create_page_snapshot(
     ``<db>.spool-<random>`` (0600), which has no name any more when the first byte is in it.
     The WAL can't be begun anew, and so grows, until all is read or in there.
 
+    In another mode than WAL, writers wait until all of it is in such a file.
+
     :param spool_after: how many seconds the reader has to take all of it from the database.
     :param stall_seconds: a reader that takes nothing for so long is hung up on.
     :param presence: the descriptor that holds the presence lock, which the process holds too.
     :raises PagesNotPossibleError: not for this database, or not now; nothing has happened.
     :raises SnapshotFailedError: the database is damaged, or none.
     """
+    check_possible(paths)
+    taken_at = datetime.now(UTC)
+    process = _start(paths, spool_after, stall_seconds, presence)
+    try:
+        size, locked_seconds = _read_answer(process, paths)
+    except BaseException:
+        PageSnapshot(process, 0, taken_at).close()
+        raise
+    return PageSnapshot(process, size, taken_at, locked_seconds)
+
+
+def check_possible(paths: StorePaths) -> None:
+    """
+    Look whether this is a machine and a file system on which we know how SQLite works.
+
+    :raises PagesNotPossibleError: it is not.
+    """
     if sys.platform != "linux":
         raise PagesNotPossibleError(f"the system is {sys.platform}")
     if not is_local(paths.folder):
         raise PagesNotPossibleError(f"the file system is {kind_of(paths.folder)}")
-    taken_at = datetime.now(UTC)
-    process = _start(paths, spool_after, stall_seconds, presence)
-    try:
-        size = _read_answer(process, paths)
-    except BaseException:
-        PageSnapshot(process, 0, taken_at).close()
-        raise
-    return PageSnapshot(process, size, taken_at)
 
 
 def _start(
@@ -138,8 +157,8 @@ def _start(
     return process
 
 
-def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> int:
-    """The size of the snapshot, in bytes."""
+def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple[int, float]:
+    """The size of the snapshot in bytes, and for how many seconds writers had to wait."""
     answer = b""
     while len(answer) < ANSWER_BYTES:
         if not (part := os.read(_number(process.stdout), ANSWER_BYTES - len(answer))):
@@ -151,7 +170,8 @@ def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> int:
         raise PagesNotPossibleError(text)
     if verdict == "damaged":
         raise SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {text}.")
-    return int(text)
+    size, _, seconds = text.partition(" ")
+    return int(size), float(seconds)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

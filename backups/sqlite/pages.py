@@ -28,6 +28,7 @@ import sqlite3
 import time
 
 from backups.sqlite import wal_index
+from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 1.0  # for another process that recovers the WAL, or is the last one to close
@@ -47,8 +48,15 @@ class ImpossibleError(Exception):
     """The database can't be read in this way; SQLite itself may well be able to copy it."""
 
 
+class RollbackModeError(ImpossibleError):
+    """It is not in WAL mode: a read transaction keeps every writer waiting."""
+
+
 class Pages:
     """One consistent state of the database, as a file of ``size`` bytes that stands alone."""
+
+    is_copied = False
+    locked_seconds = 0.0  # no writer waits
 
     def __init__(self, uri: str, path: str) -> None:
         """
@@ -56,7 +64,8 @@ class Pages:
 
         :param uri: of the database, for SQLite.
         :param path: of its real file.
-        :raises ImpossibleError: it is not in WAL mode, or its WAL index is not as we know it.
+        :raises RollbackModeError: it is not in WAL mode.
+        :raises ImpossibleError: its WAL index is not as we know it.
         :raises sqlite3.OperationalError: SQLite can't use it now, e.g. it is locked exclusively.
         :raises sqlite3.DatabaseError: it is damaged, or no database.
         :raises OSError: a file can't be opened or read.
@@ -66,7 +75,9 @@ class Pages:
         # This is the first look into the file: now the sidecars are there, and will stay.
         (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
         if mode != "wal":
-            raise ImpossibleError(f"its journal mode is {mode}")
+            self._reader.close()
+            raise RollbackModeError(f"its journal mode is {mode}")
+        share_sidecars(path)
         self._main, self._wal, self._index = (
             os.open(path + end, os.O_RDONLY | os.O_CLOEXEC) for end in ("", "-wal", "-shm")
         )

@@ -3,7 +3,8 @@ The check of a file in parts: ``foreign_key_check``, and those of ``integrity_ch
 
 What ``integrity_check`` finds is what ``quick_check`` finds in the whole file (each tree, each
 page that is used twice or not at all, each row, NOT NULL and CHECK) and, table by table, what
-does not agree between its rows and its indexes, which is ``integrity_check(table)``.
+does not agree between its rows and its indexes, which is ``integrity_check(table)``. A newer
+SQLite counts the entries of an index in both.
 
 Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
 """
@@ -43,7 +44,7 @@ class Findings:
         :raises sqlite3.Error: SQLite can't go on.
         """
         if part != REFERENCES:
-            self.damage += find_damage(sandbox, functions, part)
+            self._tell(find_damage(sandbox, functions, part))
         elif not self.damage:
             self.broken_references += find_broken_references(sandbox, functions)
         self.done.append(number)
@@ -51,8 +52,12 @@ class Findings:
     def add(self, other: "Findings") -> None:
         """Take over what another process has done and found."""
         self.done += other.done
-        self.damage += other.damage
+        self._tell(other.damage)
         self.broken_references += other.broken_references
+
+    def _tell(self, damage: list[str]) -> None:
+        """Once each: ``quick_check`` and the check of a table can find the same."""
+        self.damage = list(dict.fromkeys((*self.damage, *damage)))
 
 
 def find_parts(connection: sqlite3.Connection) -> list[str]:

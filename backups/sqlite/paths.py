@@ -11,6 +11,7 @@ TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
     "spool",  # the rest of a snapshot, for a reader that is slow
+    "copy",  # the pages of a database in rollback mode, while they are compacted
     "manifest",  # a manifest that is being written
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release

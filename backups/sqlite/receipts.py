@@ -17,6 +17,7 @@ from typing import Any
 from backups import files
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.sharing import share
 from backups.store import Receipt
 
 CONCLUSIONS = ("applied", "refused", "blocked")  # what can come of a try to apply
@@ -142,5 +143,8 @@ def parse_receipt(line: bytes) -> Receipt | None:
 
 def _open(paths: StorePaths) -> int:
     with contextlib.suppress(FileExistsError):
-        return files.create_private(paths.receipts, owner_of=paths.folder)
+        descriptor = files.create_private(paths.receipts, owner_of=paths.folder)
+        with contextlib.suppress(OSError):
+            share(descriptor, os.stat(paths.database))
+        return descriptor
     return os.open(paths.receipts, os.O_RDWR | os.O_CLOEXEC)

@@ -12,6 +12,9 @@ that the read transaction, which keeps SQLite from beginning its WAL anew, ends:
     PAGES ──spool_after──▶ SPOOLING ──▶ no transaction, sends from the spool
     PAGES ──spool_after, no room on the disk──▶ PAGES, as long as the WAL does not grow much
 
+A database that is not in WAL mode is copied whole before the first byte is sent, and before the
+answer: it keeps writers waiting while it is read.
+
 In the last case to go on is the kinder choice: a full disk is when a snapshot is wanted most. It
 is given up when the WAL has become ``MOST_WAL_GROWTH`` longer, for that takes room from the site.
 
@@ -22,10 +25,14 @@ import os
 import sqlite3
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from backups.sqlite.outlet import Outlet, ReaderGoneError, ReaderStalledError
-from backups.sqlite.pages import ImpossibleError, Pages
+from backups.sqlite.pages import ImpossibleError, Pages, RollbackModeError
 from backups.sqlite.wal_index import UnknownIndexError
+
+if TYPE_CHECKING:
+    from backups.sqlite.rollback_pages import CopiedPages
 
 ANSWER_BYTES = 512
 IDLE_SECONDS = 0.02  # a reader that lets us wait longer leaves time for hashing
@@ -40,14 +47,16 @@ class GivenUpError(Exception):
 class Sending:
     """One snapshot on its way."""
 
-    def __init__(self, pages: Pages, outlet: Outlet, *, database: str, spool_after: float) -> None:
+    def __init__(
+        self, pages: "Pages | CopiedPages", outlet: Outlet, *, database: str, spool_after: float
+    ) -> None:
         """Nothing is sent yet. ``spool_after``: seconds from now."""
         self._pages, self._outlet = pages, outlet
         self._database = database
         self._size = pages.size
         self._spool_at = time.monotonic() + spool_after
         self._piece = pages.piece
-        self._is_spooled = False
+        self._is_spooled = pages.is_copied
 
     def send(self) -> str:
         """
@@ -65,7 +74,7 @@ class Sending:
 
         self._digest = SentDigest()
         self._send(until=self._spool_at)
-        if self._outlet.sent < self._size:
+        if self._outlet.sent < self._size and not self._is_spooled:
             self._spool()
         self._send()
         self._hash_rest()
@@ -146,17 +155,26 @@ def main(uri: str, database: str, spool_after: str, stall_seconds: str) -> None:
     _record(database, sha256, pages.size)
 
 
-def _open(uri: str, database: str) -> Pages:
+def _open(uri: str, database: str) -> "Pages | CopiedPages":
     try:
-        pages = Pages(uri, database)
+        pages = _take(uri, database)
     except (ImpossibleError, UnknownIndexError, sqlite3.OperationalError, OSError) as error:
         _answer("impossible", str(error))
         raise SystemExit(1) from error
     except sqlite3.DatabaseError as error:
         _answer("damaged", str(error))
         raise SystemExit(1) from error
-    _answer("pages", str(pages.size))
+    _answer("pages", f"{pages.size} {pages.locked_seconds:.6f}")
     return pages
+
+
+def _take(uri: str, database: str) -> "Pages | CopiedPages":
+    try:
+        return Pages(uri, database)
+    except RollbackModeError:
+        from backups.sqlite.rollback_pages import CopiedPages
+
+        return CopiedPages(uri, database)
 
 
 def _answer(verdict: str, text: str) -> None:

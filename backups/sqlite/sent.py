@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from backups import files
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.sharing import share
 
 MOST = 1_000  # lines; the newest stay
 
@@ -67,7 +68,10 @@ def _locked(paths: StorePaths) -> Iterator[int]:
 
 def _open(paths: StorePaths) -> int:
     with contextlib.suppress(FileExistsError):
-        return files.create_private(paths.sent, owner_of=paths.folder)
+        descriptor = files.create_private(paths.sent, owner_of=paths.folder)
+        with contextlib.suppress(OSError):
+            share(descriptor, os.stat(paths.database))
+        return descriptor
     return os.open(paths.sent, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 

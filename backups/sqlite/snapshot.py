@@ -6,20 +6,28 @@ A snapshot of a live database, in one of two ways.
     pages    the database's own pages, read while they are handed out: at the speed of the disk,
              from the first moment, without any space
 
-Where the pages can't be had safely, a compact one is taken.
+Where the pages can't be had safely, a compact one is taken. In WAL mode no writer waits. In
+another mode each waits until the pages are copied, and the log says for how long.
 """
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from backups.exceptions import SnapshotFailedError
-from backups.sqlite.compact_snapshot import create_compact_snapshot
+from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
 from backups.sqlite.connection import has_content
-from backups.sqlite.page_snapshot import PagesNotPossibleError, create_page_snapshot
+from backups.sqlite.page_snapshot import (
+    PageSnapshot,
+    PagesNotPossibleError,
+    create_page_snapshot,
+)
 from backups.sqlite.paths import StorePaths
 from backups.store import Snapshot
+
+LONG_WAIT = 1.0  # seconds that writers had to wait; worth a warning
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +51,7 @@ def create_snapshot(
     presence: int | None,
 ) -> Snapshot:
     """
-    Copy the database as it is between two commits; writers go on meanwhile.
+    Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
 
     :param connect: opens a connection of its own to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
@@ -55,18 +63,39 @@ def create_snapshot(
     if not has_content(paths.database):
         raise SnapshotFailedError(f"There is no database at {paths.database}, or it is empty.")
     if compact is None:
-        compact = _live_bytes(paths) <= limits.compact_up_to
+        compact = _suits_compact(paths, limits)
+    snapshot: CompactSnapshot | PageSnapshot | None = None
     if not compact:
-        try:
-            return create_page_snapshot(
-                paths,
-                spool_after=limits.spool_seconds,
-                stall_seconds=limits.stall_seconds,
-                presence=presence,
-            )
-        except PagesNotPossibleError as reason:
-            logger.info("a compact snapshot is taken instead of the pages: %s", reason)
-    return create_compact_snapshot(paths, connect)
+        snapshot = _create_page_snapshot(paths, limits, presence)
+    snapshot = snapshot or create_compact_snapshot(paths, connect, presence=presence)
+    if snapshot.locked_seconds >= LONG_WAIT:
+        logger.warning(
+            "writers had to wait for up to %.1f s while a snapshot of %s was taken: it is not in"
+            " WAL mode. manage.py check --database says how to switch it on",
+            snapshot.locked_seconds,
+            paths.database,
+        )
+    return snapshot
+
+
+def _create_page_snapshot(
+    paths: StorePaths, limits: SnapshotLimits, presence: int | None
+) -> PageSnapshot | None:
+    try:
+        return create_page_snapshot(
+            paths,
+            spool_after=limits.spool_seconds,
+            stall_seconds=limits.stall_seconds,
+            presence=presence,
+        )
+    except PagesNotPossibleError as reason:
+        logger.info("a compact snapshot is taken instead of the pages: %s", reason)
+    return None
+
+
+def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:
+    """Small, and in a folder that this user may write: the pages can be had without that."""
+    return _live_bytes(paths) <= limits.compact_up_to and os.access(paths.folder, os.W_OK)
 
 
 def _live_bytes(paths: StorePaths) -> int:

@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import BackupError, RestoreBlockedError, StoreFolderError
+from backups.exceptions import (
+    BackupError,
+    RestoreBlockedError,
+    SnapshotFailedError,
+    StoreFolderError,
+    WrongUserError,
+)
 from backups.sqlite import applying, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.manifest import Manifest, find_manifest
+from backups.sqlite.ownership import check_user, tell_reader
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
 from backups.sqlite.receipts import last_conclusion, read_receipts
@@ -60,19 +67,12 @@ class SqliteBackupStore(BackupStore):
     # Snapshot
 
     def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
-        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+        check_user(self._paths)
         try:
-            snapshot = create_snapshot(
-                self._paths,
-                self._connect,
-                compact=compact,
-                limits=self._snapshot_limits,
-                presence=self._presence.descriptor,
-            )
-        except BaseException:
-            os.close(turn)
+            return self._create_in_turn(compact)
+        except (SnapshotFailedError, StoreFolderError) as error:
+            tell_reader(self._paths, error)
             raise
-        return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
 
@@ -85,6 +85,7 @@ class SqliteBackupStore(BackupStore):
         at_least: int = 0,
         account: str | None = None,
     ) -> PendingRestore:
+        check_user(self._paths)
         manifest = staging.stage(
             self._paths,
             chunks,
@@ -98,6 +99,7 @@ class SqliteBackupStore(BackupStore):
         return self._describe(manifest)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+        check_user(self._paths)
         try:
             kept = undoing.kept_by_last(self._paths)
             size = kept.stat().st_size
@@ -118,6 +120,7 @@ class SqliteBackupStore(BackupStore):
         return self._describe(manifest)
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
+        check_user(self._paths)
         manifest = staging.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
@@ -137,6 +140,7 @@ class SqliteBackupStore(BackupStore):
     # Apply while others go on
 
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
+        check_user(self._paths)
         try:
             return apply_pending_now(
                 self._paths,
@@ -161,6 +165,8 @@ class SqliteBackupStore(BackupStore):
         return self._when_alone(self._repair)
 
     def hold_presence(self) -> None:
+        if not self._paths.lock.exists():
+            check_user(self._paths)
         try:
             self._presence.join()
         except OSError as error:
@@ -177,16 +183,37 @@ class SqliteBackupStore(BackupStore):
 
     # Steps
 
+    def _create_in_turn(self, compact: bool | None) -> Snapshot:
+        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+        try:
+            snapshot = create_snapshot(
+                self._paths,
+                self._connect,
+                compact=compact,
+                limits=self._snapshot_limits,
+                presence=self._presence.descriptor,
+            )
+        except BaseException:
+            os.close(turn)
+            raise
+        return SnapshotInTurn(snapshot, turn)
+
     def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
         """Do this if no other process is present; in any case be present afterwards."""
         try:
             is_wanted = self._paths.pending.exists() or repair.needs_repair(self._paths)
+            if is_wanted:
+                check_user(self._paths)
             is_alone = is_wanted and self._presence.try_alone()
         except OSError as error:
             # To be present it is enough to read the lock file; others must not think us away.
             with suppress(StoreFolderError):
                 self.hold_presence()
             return self._blocked(files.explain(error, self._paths.lock))
+        except WrongUserError as error:
+            with suppress(StoreFolderError):
+                self.hold_presence()
+            return self._blocked(f"{error} {error.hint}")
         if not is_wanted:
             self.hold_presence()
             return None

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
-from backups.sqlite import file_system
+from backups.sqlite import file_system, header
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
     PageSnapshot,
@@ -512,16 +512,75 @@ def test_process_holds_presence_as_long_as_it_lives(database: Path) -> None:
         other.leave()
 
 
-# Not for every database
+# In another mode than WAL
 
 
 @pytest.mark.parametrize("mode", ["delete", "truncate", "persist"])
-def test_rollback_journal_is_not_possible(mode: str, database: Path) -> None:
-    builders.healthy(database, "row", journal_mode=mode)
+def test_rollback_mode_is_copied_before_the_first_byte(mode: str, database: Path) -> None:
+    builders.large(database)
+    with closing(sqlite3.connect(database, timeout=0)) as writer:
+        writer.execute(f"PRAGMA journal_mode={mode}")
+        builders.add(writer, "before")
+        before = database.read_bytes()
+        with take(database) as snapshot:
+            assert snapshot.locked_seconds > 0
+            builders.add(writer, "after")  # nobody is kept out any more
+            assert b"".join(snapshot) == before != database.read_bytes()
+    assert not StorePaths.of(database).temporaries()
+
+
+def test_transaction_that_is_open_is_not_in_the_copy(database: Path) -> None:
+    builders.large(database)
+    with closing(sqlite3.connect(database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO items (name) VALUES ('not committed')")
+        content = read(take(database))
+        writer.execute("COMMIT")
+    assert b"not committed" not in content
+
+
+def test_what_a_killed_writer_left_is_rolled_back_before_the_copy(
+    database: Path, tmp_path: Path
+) -> None:
+    builders.hot_journal(database, "committed")
+    (tmp_path / "taken.db").write_bytes(read(take(database)))
+    assert builders.names(tmp_path / "taken.db") == ["committed"]
+    assert builders.names(database) == ["committed"]
+
+
+def test_copy_leaves_out_bytes_behind_the_last_page(database: Path) -> None:
+    content = builders.healthy(database, "row").read_bytes()
+    with database.open("ab") as end:
+        end.write(bytes(10_000))
+    assert read(take(database)) == content
+
+
+def test_copy_of_a_header_without_a_page_count_gets_one(database: Path, tmp_path: Path) -> None:
+    builders.healthy(database, "row")
+    with database.open("r+b") as content:
+        for position in (28, 92):
+            content.seek(position)
+            content.write(bytes(4))
+    (tmp_path / "taken.db").write_bytes(read(take(database)))
+    header.Header.parse((tmp_path / "taken.db").read_bytes()[:100])
+    assert int.from_bytes((tmp_path / "taken.db").read_bytes()[28:32], "big") * 4096 == (
+        (tmp_path / "taken.db").stat().st_size
+    )
+    assert builders.names(tmp_path / "taken.db") == ["row"]
+
+
+def test_copy_that_does_not_fit_is_not_possible_and_leaves_nothing(database: Path) -> None:
+    builders.large(database)
     before = builders.folder(database.parent)
-    with pytest.raises(PagesNotPossibleError, match="its journal mode is delete"):
+    with (
+        limited_files(2 * 1024**2),
+        pytest.raises(PagesNotPossibleError, match="could not be copied"),
+    ):
         take(database)
     assert builders.folder(database.parent) == before
+
+
+# Not for every database
 
 
 def test_exclusive_locking_is_not_possible(database: Path) -> None:
@@ -584,7 +643,7 @@ def test_damaged_database_fails(damage: Callable[[Path], Path], database: Path) 
 
 def test_empty_database_is_not_possible(database: Path) -> None:
     builders.empty(database)
-    with pytest.raises(PagesNotPossibleError, match="its journal mode is delete"):
+    with pytest.raises(PagesNotPossibleError, match="it is empty"):
         take(database)
 
 

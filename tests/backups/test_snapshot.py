@@ -4,6 +4,7 @@ import errno
 import hashlib
 import resource
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -13,10 +14,12 @@ import pytest
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite import compact_snapshot
+from backups.sqlite import snapshot as snapshot_module
 from backups.sqlite.sent import was_sent
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
-from tests.backups.stores import insert, new_store
+from tests.backups.stores import Store, insert, new_store
 
 
 def items_of(snapshot: bytes, tmp_path: Path) -> list[str]:
@@ -155,6 +158,99 @@ def test_writers_go_on_while_a_snapshot_is_taken(tmp_path: Path) -> None:
     assert taken == ["before", *written[: len(taken) - 1]], "as it was between two commits"
     assert len(taken) < 1 + len(written)
     assert store.items() == ["before", *written]
+
+
+# In another mode than WAL
+
+
+@pytest.fixture
+def copied() -> Iterator[None]:
+    """However small, a database is copied before it is compacted."""
+    with mock.patch.object(compact_snapshot, "COPIED_FROM", 0):
+        yield
+
+
+def plainly_compacted(store: Store, tmp_path: Path) -> bytes:
+    with closing(sqlite3.connect(store.database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "plain.db"),))
+    return (tmp_path / "plain.db").read_bytes()
+
+
+@pytest.mark.usefixtures("copied")
+@pytest.mark.parametrize("pragma", ["auto_vacuum=FULL", "encoding='UTF-16le'", "page_size=512"])
+def test_snapshot_of_a_copy_is_what_sqlite_makes_of_the_database(
+    pragma: str, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    builders.with_format(store.database, f"PRAGMA {pragma}", "row")
+    before = store.folder()
+    with store.real.create_snapshot() as snapshot:
+        assert store.folder() == before
+        assert b"".join(snapshot) == plainly_compacted(store, tmp_path)
+        assert snapshot.method == "compact"
+
+
+@pytest.mark.usefixtures("copied")
+def test_writers_wait_for_the_copy_and_not_for_the_compacting(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.large(store.database, "before")
+    written: list[str] = []
+
+    def let_another_write() -> int:
+        if not written:
+            with closing(sqlite3.connect(store.database, timeout=0)) as writer:
+                builders.add(writer, "meanwhile")
+            written.append("meanwhile")
+        return 0
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(store.database, isolation_level=None)
+        connection.execute("SELECT count(*) FROM items").fetchone()
+        connection.set_progress_handler(let_another_write, 5_000)
+        return connection
+
+    real = store.real
+    real._connect = connect
+    with real.create_snapshot() as snapshot:
+        assert items_of(b"".join(snapshot), tmp_path) == ["before"]
+    assert store.items() == ["before", "meanwhile"]
+
+
+@pytest.mark.usefixtures("copied")
+@pytest.mark.parametrize("obstacle", ["no room", "no process"])
+def test_database_that_can_not_be_copied_is_compacted_as_it_is(
+    obstacle: str, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    builders.large(store.database, "row")
+    free = store.database.stat().st_size * 3 // 2
+    patches = {
+        "no room": mock.patch.object(files, "free_bytes", return_value=free),
+        "no process": mock.patch.object(
+            compact_snapshot, "run_module", return_value=mock.Mock(stdout=b"", stderr=b"killed")
+        ),
+    }
+    with patches[obstacle]:
+        assert items_of(store.snapshot(), tmp_path) == ["row"]
+    assert not store.temporaries()
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_log_says_how_long_writers_had_to_wait(
+    compact: bool, journal_mode: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "row", journal_mode=journal_mode)
+    with mock.patch.object(snapshot_module, "LONG_WAIT", 1e-9):
+        store.snapshot(compact=compact)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [str(store.database) in warning for warning in warnings] == (
+        [True] if journal_mode == "delete" else []
+    )
+
+
+# What fails
 
 
 def test_ruined_database_fails_and_leaves_no_file(tmp_path: Path) -> None:

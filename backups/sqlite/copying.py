@@ -1,0 +1,31 @@
+"""
+Copy the pages of a database that is not in WAL mode: ``python -m backups.sqlite.copying``.
+
+Prints one JSON object: for how many seconds writers had to wait, or why there is no copy.
+"""
+
+import json
+import sqlite3
+import sys
+
+from backups.sqlite.pages import ImpossibleError
+from backups.sqlite.rollback_pages import copy_pages
+
+
+def main(uri: str, database: str, descriptor: str) -> None:
+    """
+    Copy them into an empty file that this process has inherited.
+
+    :param uri: the database for SQLite.
+    :param database: the path of its real file.
+    :param descriptor: the number of the open file.
+    """
+    try:
+        answer: dict[str, object] = {"seconds": copy_pages(uri, database, int(descriptor))}
+    except (ImpossibleError, sqlite3.Error, OSError) as error:
+        answer = {"impossible": str(error)}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
