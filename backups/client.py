@@ -13,6 +13,7 @@ whose message names the URL. Redirects are not followed, since they would carry 
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -234,12 +235,19 @@ def _refused(response: requests.Response) -> ServerRefusedError:
     if not isinstance(detail, str):
         detail = f"{response.status_code} {response.reason}"
     if 300 <= response.status_code < 400:
-        hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
+        hint = _other_place(response.url, response.headers.get("Location", ""))
     if response.status_code == 404 and not _is_ours(answer):
         hint = "Give the URL at which that site includes backups.urls, its path too."
     return ServerRefusedError(
         f"{response.url} refused: {detail}", status=response.status_code, hint=hint or ""
     )
+
+
+def _other_place(url: str, location: str) -> str:
+    """What to do about a redirect: to another server, or of a site that wants a login first."""
+    if urlsplit(urljoin(url, location))[:2] != urlsplit(url)[:2]:
+        return f"It redirects to {location}: use that server's URL."
+    return f"It redirects to {location}: exempt this URL from what sends everybody to the login."
 
 
 def _is_ours(answer: Any) -> bool:
