@@ -13,6 +13,7 @@ whose message names the URL. Redirects are not followed, since they would carry 
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -241,7 +242,7 @@ def _refused(response: requests.Response, method: str) -> ClientError:
             hint = "Give the URL at which that site includes backups.urls, its path too."
     elif 300 <= response.status_code < 400:
         words = f"{response.status_code} {response.reason}"
-        hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
+        hint = _other_place(response.url, response.headers.get("Location", ""))
     elif response.status_code == requests.codes.request_entity_too_large:
         words = "the upload is too large (413), says a proxy in front of the site"
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
@@ -275,6 +276,13 @@ def _not_the_site(response: requests.Response, method: str) -> ClientError:
         f"The outcome is not known: {said}, in words that are not the site's."
         " A proxy may have given up while the site goes on."
     )
+
+
+def _other_place(url: str, location: str) -> str:
+    """What to do about a redirect: to another server, or of a site that wants a login first."""
+    if urlsplit(urljoin(url, location))[:2] != urlsplit(url)[:2]:
+        return f"It redirects to {location}: use that server's URL."
+    return f"It redirects to {location}: exempt this URL from what sends everybody to the login."
 
 
 def _cause(error: BaseException) -> str:

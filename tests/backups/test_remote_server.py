@@ -151,3 +151,20 @@ def test_404_of_the_app_itself_keeps_its_own_hint() -> None:
     ):
         client.discard_pending_restore()
     assert refused.value.hint == "Stage first."
+
+
+@pytest.mark.parametrize("location", ["/login?next=/restore", "{}/login"])
+def test_site_that_sends_everybody_to_its_login_is_told_apart_from_another_server(
+    location: str,
+) -> None:
+    with (
+        standing_in(
+            lambda request: request.reply(
+                302, {"Location": location.format(request.server.url), "Content-Length": "0"}
+            )
+        ) as server,
+        BackupClient(server.url, "secret") as client,
+        pytest.raises(ServerRefusedError) as refused,
+    ):
+        client.get_restore_status()
+    assert "exempt this URL from what sends everybody to the login" in refused.value.hint
