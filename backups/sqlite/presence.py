@@ -12,6 +12,7 @@ Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_databa
 """
 
 import os
+import re
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 
 LONGEST_COMMAND = 120  # characters: enough to tell what it is; the argument of -c is a program
+PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,21 @@ def _command(pid: int) -> str:
     """The command line of a process of our own namespace, on one line that is not too long."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-            words = cmdline.read().replace(b"\0", b" ").decode("utf-8", "replace").split()
+            words = cmdline.read().decode("utf-8", "replace").split("\0")
     except OSError:
         return ""
-    command = " ".join(words)
-    return command if len(command) <= LONGEST_COMMAND else f"{command[:LONGEST_COMMAND]}…"
+    return _shorten(" ".join(" ".join(_telling(words)).split()))
+
+
+def _telling(words: list[str]) -> list[str]:
+    """What tells processes apart: the same Python runs them all."""
+    is_python = len(words) > 1 and PYTHON.fullmatch(os.path.basename(words[0]))
+    return words[1:] if is_python else words
+
+
+def _shorten(command: str) -> str:
+    """The beginning and the end: two daemons of one program often differ in their last words."""
+    if len(command) <= LONGEST_COMMAND:
+        return command
+    head = LONGEST_COMMAND // 2
+    return f"{command[:head]}…{command[head + 1 - LONGEST_COMMAND :]}"

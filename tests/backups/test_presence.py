@@ -1,5 +1,6 @@
 """Presence between real processes. Whole sites and servers: tests/test_workers.py."""
 
+import contextlib
 import ctypes
 import os
 import select
@@ -225,28 +226,41 @@ def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
         assert lock.read_bytes() == b""
 
 
-def test_command_is_told_on_one_line_that_is_not_too_long(presence: Presence) -> None:
-    program = "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-c"),
-            f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
-            f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n{program}",
-        ],
-        cwd=CHECKOUT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "present\n"
+def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_different(
+    presence: Presence,
+) -> None:
+    """Two daemons of one program often differ in their last words only."""
+    program = (
+        f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
+        f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n"
+        "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
+    )
+    with contextlib.ExitStack() as stack:
+        daemons = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, f"--queue={queue}"],
+                    cwd=CHECKOUT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for queue in ("mail", "images")
+        ]
+        for daemon in daemons:
+            assert daemon.stdout is not None
+            assert daemon.stdout.readline() == "present\n"
         presence.join()
-        (other,) = presence.others()
-        assert other.command.startswith(f"{sys.executable} -c from backups.")
-        assert other.command.endswith("…")
-        assert "\n" not in other.command
-        assert len(other.command) == LONGEST_COMMAND + 1
-        process.communicate("end\n")
+        others = {other.pid: other.command for other in presence.others()}
+        for daemon, queue in zip(daemons, ("mail", "images"), strict=True):
+            command = others[daemon.pid]
+            assert command.startswith("-c from backups.")  # not by which Python
+            assert command.endswith(f" --queue={queue}")
+            assert "…" in command
+            assert "\n" not in command
+            assert len(command) == LONGEST_COMMAND
+            daemon.communicate("end\n")
 
 
 def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
