@@ -8,7 +8,7 @@ docs/how-restore-works.md.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 
@@ -94,7 +94,12 @@ def snapshot_name(taken_at: datetime) -> str:
 
 
 def stage_restore(
-    chunks: Iterable[bytes], *, staged_by: str, at_least: int = 0, account: str | None = None
+    chunks: Iterable[bytes],
+    *,
+    staged_by: str,
+    at_least: int = 0,
+    account: str | None = None,
+    accept: Collection[str] = (),
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -115,6 +120,8 @@ def stage_restore(
     :param at_least: how many bytes will come for sure, to refuse too many before any is read.
     :param account: the user name of who stages, if that is a user of the site: the result
         warns if the snapshot has no such user.
+    :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
+        "foreign" database that has nothing of this project's own apps.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
@@ -129,6 +136,7 @@ def stage_restore(
         max_bytes=conf.max_upload_bytes,
         at_least=at_least,
         account=account,
+        accept=accept,
     )
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256

@@ -6,10 +6,15 @@ SQLite stands behind it, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
+
+# What a restore refuses unless whoever restores says in words that it is meant.
+DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
+FOREIGN = "foreign"  # a database that has nothing of the project's own apps
+ACCEPTABLE = (DEFECTS, FOREIGN)
 
 
 class Snapshot(ABC):
@@ -132,6 +137,7 @@ class BackupStore(ABC):
         max_bytes: int,
         at_least: int = 0,
         account: str | None = None,
+        accept: Collection[str] = (),
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -144,6 +150,7 @@ class BackupStore(ABC):
         :param at_least: how many bytes will come for sure, if that is known beforehand.
         :param account: the account that stages, if it is one of the store's own: the result
             warns if the snapshot does not have it.
+        :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.

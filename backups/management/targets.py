@@ -7,7 +7,7 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 import getpass
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -50,7 +50,9 @@ class Target(Protocol):
         self, *, compact: bool | None, compress: bool
     ) -> AbstractContextManager[NamedSnapshot]: ...
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json: ...
+    def stage_restore(
+        self, snapshot: BinaryIO, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json: ...
 
     def undo_restore(self, *, now: bool) -> Json: ...
 
@@ -77,11 +79,14 @@ class LocalTarget:
             name = services.snapshot_name(snapshot.taken_at)
             yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
+    def stage_restore(
+        self, snapshot: BinaryIO, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json:
         pending = services.stage_restore(
             _read(snapshot, progress),
             staged_by=_user(),
             at_least=os.fstat(snapshot.fileno()).st_size,
+            accept=accept,
         )
         return self._conclude(pending, now)
 
@@ -123,8 +128,10 @@ class RemoteTarget:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
             yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot)
 
-    def stage_restore(self, snapshot: BinaryIO, *, now: bool, progress: Progress) -> Json:
-        return self._client.stage_restore(snapshot, now=now, progress=progress)
+    def stage_restore(
+        self, snapshot: BinaryIO, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json:
+        return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
 
     def undo_restore(self, *, now: bool) -> Json:
         return self._client.undo_restore(now=now)

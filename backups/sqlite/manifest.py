@@ -34,6 +34,7 @@ class Manifest:
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
     warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is
+    accepted: tuple[str, ...] = ()  # words of store.ACCEPTABLE, as whoever staged it gave them
     overwrites: int | None = None  # the live schema_version once this has been written into it
 
     def write(self, paths: StorePaths) -> None:
@@ -76,6 +77,7 @@ class Manifest:
                     "historic": tuple(fields["historic"]),
                     "migrated": tuple(fields["migrated"]),
                     "warnings": tuple(fields.get("warnings", ())),
+                    "accepted": tuple(fields.get("accepted", ())),
                 }
             )
         except (FileNotFoundError, ValueError, TypeError, KeyError):

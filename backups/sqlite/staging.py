@@ -16,7 +16,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def stage(
     check_seconds: float,
     release: Release,
     account: str | None = None,
+    accept: Collection[str] = (),
     undoes: str | None = None,
 ) -> Manifest:
     """
@@ -86,6 +87,7 @@ def stage(
                 historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
                 warnings=(*warnings, *_warn_of_account(account, contents)),
                 undoes=undoes,
+                accepted=tuple(sorted(accept)),
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)

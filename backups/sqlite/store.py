@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +84,7 @@ class SqliteBackupStore(BackupStore):
         max_bytes: int,
         at_least: int = 0,
         account: str | None = None,
+        accept: Collection[str] = (),
     ) -> PendingRestore:
         manifest = staging.stage(
             self._paths,
@@ -94,6 +95,7 @@ class SqliteBackupStore(BackupStore):
             check_seconds=self._check_seconds,
             release=self._release,
             account=account,
+            accept=accept,
         )
         return self._describe(manifest)
 

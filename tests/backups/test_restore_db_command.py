@@ -388,6 +388,7 @@ def test_discarding_nothing_is_an_error(site: Site) -> None:
         ("x.db", "--undo"),
         ("--list", "--status"),
         ("--now", "--status"),
+        ("--undo", "--accept-defects"),
         ("--now", "--discard"),
         ("--now", "--list"),
     ],

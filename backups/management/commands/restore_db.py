@@ -1,5 +1,6 @@
 """``manage.py restore_db``: put a snapshot back, look at what came of it, discard it, undo it."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,6 +11,7 @@ from backups.management import wording
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, Target, open_target
+from backups.store import DEFECTS, FOREIGN
 
 
 class Command(StoreCommand):
@@ -38,6 +40,21 @@ class Command(StoreCommand):
             action="store_true",
             help="without a restart: with PATH or --undo, or alone for what is pending",
         )
+        parser.add_argument(
+            "--accept-defects",
+            dest="accept",
+            action="append_const",
+            const=DEFECTS,
+            default=[],
+            help="with PATH: take a snapshot whose rows break rules of its schema",
+        )
+        parser.add_argument(
+            "--accept-foreign",
+            dest="accept",
+            action="append_const",
+            const=FOREIGN,
+            help="with PATH: take a database that has nothing of this project's own apps",
+        )
         parser.add_argument("--yes", action="store_true", help="do not ask")
         self.add_store_arguments(parser)
         self._refuse_usage = parser.error
@@ -51,6 +68,7 @@ class Command(StoreCommand):
         kept: bool,
         discard: bool,
         now: bool,
+        accept: Collection[str],
         yes: bool,
         url: str | None,
         local: bool,
@@ -59,6 +77,8 @@ class Command(StoreCommand):
         """Do the one thing that was asked for."""
         if now and (status or kept or discard):
             self._refuse_usage("argument --now: only with PATH or --undo, or alone")
+        if accept and not path:
+            self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
         if not (path or undo or status or kept or discard or now):
             self._refuse_usage("PATH or one of the options is required")
         with open_target(url, local=local) as target:
@@ -71,13 +91,15 @@ class Command(StoreCommand):
             elif undo:
                 self._undo(target, now=now, yes=yes)
             elif path:
-                self._stage(target, Path(path), now=now, yes=yes)
+                self._stage(target, Path(path), now=now, accept=accept, yes=yes)
             else:
                 self._apply_pending(target, yes=yes)
 
     # Stage
 
-    def _stage(self, target: Target, path: Path, *, now: bool, yes: bool) -> None:
+    def _stage(
+        self, target: Target, path: Path, *, now: bool, accept: Collection[str], yes: bool
+    ) -> None:
         services.check_not_live(path)
         with _open(path) as snapshot:
             _check_is_one_file(path)
@@ -85,7 +107,7 @@ class Command(StoreCommand):
             self._explain(f"{path} ({megabytes(size)})", target, now=now)
             self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
             with progress_bar("Staging", size) as progress:
-                answer = target.stage_restore(snapshot, now=now, progress=progress)
+                answer = target.stage_restore(snapshot, now=now, accept=accept, progress=progress)
         self._tell(answer)
 
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
