@@ -13,10 +13,14 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from backups.child import last_line, run_module
 from backups.exceptions import RestoreBlockedError, RestoreRefusedError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 DONE = "migrated"  # the last line of a child that came to its end
 NO_FAULT = "no fault of the snapshot"  # the last line of one that the machine stopped
@@ -81,6 +85,7 @@ def _migrate(alias: str, database: str) -> None:
     import django
     from django.conf import settings
     from django.core.management import call_command
+    from django.db import connections
 
     from backups import startup
 
@@ -88,7 +93,35 @@ def _migrate(alias: str, database: str) -> None:
     # A URI that does not create: our parent may be dead by now, and the file swept.
     settings.DATABASES[alias]["NAME"] = f"file:{quote(database)}?mode=rw"
     django.setup()
+    _let_old_references_be(connections[alias])
     call_command("migrate", database=alias, interactive=False, verbosity=1)
+
+
+def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
+    """
+    Django fails a migration if any row of the database refers to nothing, whoever left it so. Here
+    it fails if there are more of these than before: the others were accepted.
+    """
+    strict, before = connection.check_constraints, _broken_references(connection)
+    if before == 0:
+        return
+
+    def check(table_names: list[str] | None = None) -> None:
+        if before is not None and (_broken_references(connection) or 0) > before:
+            strict(table_names)
+
+    connection.check_constraints = check  # type: ignore[method-assign, assignment]
+
+
+def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
+    """How many rows refer to nothing; None if a table that they refer to has no key for it."""
+    from django.db import DatabaseError
+
+    try:
+        with connection.cursor() as cursor:
+            return len(cursor.execute("PRAGMA foreign_key_check").fetchall())
+    except DatabaseError:
+        return None
 
 
 if __name__ == "__main__":

@@ -34,18 +34,19 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
 )
+from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pending import conclude, set_aside, verify_pending
+from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import make_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import kept_by
 from backups.sqlite.staging import make_pending
 from backups.sqlite.temporary import Temporary, temporary_file
-from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.store import Receipt
 
 NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is a mount point of its own
@@ -71,8 +72,9 @@ def apply_pending(
     manifest, kept, outcome, reason = None, None, "applied", ""
     try:
         manifest = verify_pending(paths)
-        manifest = _bring_to_this_release(paths, manifest, release, check_seconds)
+        manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
         kept, reason = _put_in_place(paths, manifest, moment)
+        reason = " ".join(filter(None, (doubt, reason)))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
         kept = set_aside(paths, moment)
@@ -88,6 +90,21 @@ def apply_pending(
 
 def _bring_to_this_release(
     paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
+) -> tuple[Manifest, str]:
+    """
+    As below. What was live once is put back as it was, if its migrations fail: then the second
+    word says why.
+    """
+    try:
+        return _migrate(paths, manifest, release, check_seconds), ""
+    except (RestoreRefusedError, InvalidSnapshotError) as error:
+        if manifest.undoes is None:
+            raise
+        return manifest, f"It is in place as it was, for it could not be migrated: {error}"
+
+
+def _migrate(
+    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
 ) -> Manifest:
     """
     Run the migrations that are missing, on a copy, which then becomes the pending file.
@@ -95,8 +112,7 @@ def _bring_to_this_release(
     A kill in the middle starts afresh from the pending file as it was. Nothing to do, and no
     copy, if the snapshot is of this release.
     """
-    release.check_known(manifest.migrations, manifest.historic)  # the code may be older by now
-    missing = release.plan(manifest.migrations)
+    missing = missing_migrations(manifest, release)
     if not missing:
         return manifest
     with temporary_file(paths, "migrating") as copy:
@@ -126,7 +142,12 @@ def _check_migrated(
 
     def check() -> Contents:
         return check_snapshot(
-            copy.descriptor, copy.path, seconds=seconds, release=release, historic=manifest.historic
+            copy.descriptor,
+            copy.path,
+            seconds=seconds,
+            release=release,
+            historic=manifest.historic,
+            acceptance=Acceptance(manifest.accepted, was_live=manifest.undoes is not None),
         )
 
     try:
@@ -134,7 +155,12 @@ def _check_migrated(
             return check()
         except DamagedSnapshotError:
             return check()
-    except CheckTimedOutError as error:  # of a slow moment: no reason to set it aside
+    except InvalidSnapshotError as error:
+        if manifest.undoes is not None:
+            return look_into(copy.descriptor, copy.path, seconds=seconds, release=release)
+        if not isinstance(error, CheckTimedOutError):
+            raise
+        # of a slow moment: no reason to set it aside
         raise RestoreBlockedError(str(error)) from error
 
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from backups.sqlite.damage import clip, find_unread, is_of_the_disk, sentence
+from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
-from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
@@ -44,8 +44,9 @@ def inspect(question: Question) -> Verdict:
     """
     Check a database, tell what is in it, and clear what is to be cleared.
 
-    Damage is believed when it is found twice. SQLite takes a page that the disk refuses for a
-    damaged one, and a disk can fail for a moment.
+    What is wrong is believed when it is found twice. SQLite takes a page that the disk refuses
+    for a damaged one, and a disk can fail for a moment. The second look is undivided, so that it
+    counts each defect once.
 
     :raises sqlite3.Error: if SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
@@ -54,7 +55,8 @@ def inspect(question: Question) -> Verdict:
     changed = use_rollback_journal(Path(question.path))
     with closing(Partner(question)) as partner:
         verdict = _look(question, question.seconds, changed=changed, partner=partner)
-    if verdict.damage and not (verdict.unread or verdict.is_late or verdict.intruder):
+    is_wrong = verdict.damage or verdict.defects
+    if is_wrong and not (verdict.unread or verdict.is_late or verdict.intruder):
         again = _look(question, deadline - time.monotonic(), changed=verdict.changed)
         if again.unread or not again.damage:
             again.cleared += verdict.cleared
@@ -85,6 +87,9 @@ def _inspect(
 ) -> None:
     connection = sandbox.connection
     schema = read_schema(connection)
+    if question.as_it_was:
+        _read_contents(connection, question, schema, verdict)
+        return
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
     found = (
@@ -96,7 +101,18 @@ def _inspect(
     if verdict.damage:
         verdict.unread = find_unread(verdict.damage)
         return
+    verdict.broken_rules = found.broken_rules
     verdict.broken_references = found.broken_references
+    verdict.defects = found.defects
+    for finding in find_unbuildable_tables(schema, sandbox.prepare):
+        verdict.broken_rules.append(finding)
+        verdict.defects[finding] = 1
+    _read_contents(connection, question, schema, verdict)
+
+
+def _read_contents(
+    connection: sqlite3.Connection, question: Question, schema: Schema, verdict: Verdict
+) -> None:
     verdict.tables = _columns(connection, schema)
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
@@ -122,9 +138,6 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
         return [sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
-    if unbuildable := find_unbuildable(schema, sandbox.prepare):
-        name, reason = unbuildable
-        return [sentence(f"the table {name} could not be made anew: {reason}")]
     return []
 
 

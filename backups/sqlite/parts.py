@@ -10,26 +10,35 @@ Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
 
 import contextlib
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from backups.sqlite.damage import MOST_FINDINGS, find_broken_references, find_damage
+from backups.sqlite.damage import (
+    MOST_COUNTED,
+    MOST_FINDINGS,
+    find_broken_references,
+    find_damage,
+)
+from backups.sqlite.defects import place_of
 from backups.sqlite.sandbox import Sandbox
 from backups.sqlite.schema import quote
 from backups.sqlite.verdict import Question
 
 MOST_PARTS = 1_000  # they all fit into the pipe at once
-WHOLE = f"integrity_check({MOST_FINDINGS})"
-QUICK = f"quick_check({MOST_FINDINGS})"
+WHOLE = f"integrity_check({MOST_COUNTED})"
+QUICK = f"quick_check({MOST_COUNTED})"
 REFERENCES = "foreign_key_check"
 
 
 @dataclass
 class Findings:
-    """The parts that were checked to their end, and what was found."""
+    """The parts that were checked to their end, and what was found: of findings the first few."""
 
     done: list[int] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found
     broken_references: list[str] = field(default_factory=list)
+    defects: dict[str, int] = field(default_factory=dict)  # how many in each place
 
     @property
     def is_enough(self) -> bool:
@@ -43,16 +52,29 @@ class Findings:
         :raises sqlite3.Error: SQLite can't go on.
         """
         if part != REFERENCES:
-            self.damage += find_damage(sandbox, functions, part)
+            found = find_damage(sandbox, functions, part)
+            damage = [finding for finding in found if place_of(finding) is None]
+            self.damage += damage[:MOST_FINDINGS]
+            self.broken_rules += self._count(found)
         elif not self.damage:
-            self.broken_references += find_broken_references(sandbox, functions)
+            self.broken_references += self._count(find_broken_references(sandbox, functions))
         self.done.append(number)
 
     def add(self, other: "Findings") -> None:
         """Take over what another process has done and found."""
         self.done += other.done
         self.damage += other.damage
+        self.broken_rules += other.broken_rules
         self.broken_references += other.broken_references
+        for place, count in other.defects.items():
+            self.defects[place] = self.defects.get(place, 0) + count
+
+    def _count(self, found: Collection[str]) -> list[str]:
+        """Count those that are defects, and return the first few."""
+        defects = [(finding, place) for finding in found if (place := place_of(finding))]
+        for _, place in defects:
+            self.defects[place] = self.defects.get(place, 0) + 1
+        return [finding for finding, _ in defects[:MOST_FINDINGS]]
 
 
 def find_parts(connection: sqlite3.Connection) -> list[str]:

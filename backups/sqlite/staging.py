@@ -16,7 +16,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,14 +27,17 @@ from backups.exceptions import (
     SnapshotTooLargeError,
     StoreFolderError,
 )
+from backups.sqlite.acceptance import Acceptance
+from backups.sqlite.defects import Defects
 from backups.sqlite.digest import Digest
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
-from backups.sqlite.release import Release
+from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
-from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot, look_into
+from backups.store import DEFECTS
 
 
 def stage(
@@ -48,14 +51,18 @@ def stage(
     release: Release,
     account: str | None = None,
     accept: Collection[str] = (),
+    live_defects: Callable[[], Defects] = dict,
     undoes: str | None = None,
+    fails: str | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
 
     Errors are those of ``BackupStore.stage_restore``.
 
+    :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
+    :param fails: why the kept copy fails the checks, to take it as it was all the same.
     """
     started = time.monotonic()
     try:
@@ -63,17 +70,27 @@ def stage(
         with temporary_file(paths, "incoming") as incoming:
             size, sha256 = _receive(incoming, chunks, paths, max_bytes)
             live = release.read_live()
-            contents = check_snapshot(
-                incoming.descriptor,
-                incoming.path,
-                seconds=check_seconds,
-                release=release,
-                historic=live.migrations,
-                sha256=sha256,
-                clear=release.session_tables(),
-                account=account,
-                is_ours=was_sent(paths, sha256=sha256, size=size),
-            )
+            if fails is not None:
+                contents = look_into(
+                    incoming.descriptor, incoming.path, seconds=check_seconds, release=release
+                )
+            else:
+                contents = check_snapshot(
+                    incoming.descriptor,
+                    incoming.path,
+                    seconds=check_seconds,
+                    release=release,
+                    historic=live.migrations,
+                    sha256=sha256,
+                    clear=release.session_tables(),
+                    account=account,
+                    acceptance=Acceptance(
+                        words=accept,
+                        is_ours=was_sent(paths, sha256=sha256, size=size),
+                        was_live=undoes is not None,
+                        live_defects=live_defects,
+                    ),
+                )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings = () if undoes else release.check_programs(contents.programs, live)
             manifest = Manifest(
@@ -84,10 +101,16 @@ def stage(
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
-                warnings=(*warnings, *_warn_of_account(account, contents)),
+                historic=_historic(contents, live, undoes),
+                warnings=(
+                    *_warn_of_failure(fails),
+                    *contents.warnings,
+                    *_warn_of_migrations(contents, release),
+                    *warnings,
+                    *_warn_of_account(account, contents),
+                ),
                 undoes=undoes,
-                accepted=tuple(sorted(accept)),
+                accepted=tuple(sorted({*accept, *([DEFECTS] if contents.defects else [])})),
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)
@@ -239,6 +262,31 @@ def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]
     if account is None or not contents.account_is_missing:
         return ()
     return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
+
+
+def _historic(contents: Contents, live: Live, undoes: str | None) -> tuple[str, ...]:
+    """The migrations that count as known at the start: all of what was live once."""
+    if undoes is not None:
+        return contents.migrations
+    return tuple(sorted(live.migrations.intersection(contents.migrations)))
+
+
+def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
+    if fails is None:
+        return ()
+    return (
+        f"What was live fails the checks of a snapshot: {fails.rstrip('.')}. It is put back as it"
+        " was all the same, with its login sessions.",
+    )
+
+
+def _warn_of_migrations(contents: Contents, release: Release) -> tuple[str, ...]:
+    if not contents.defects or not release.plan(contents.migrations):
+        return ()
+    return (
+        "The start has to run migrations on it, which may fail because of its defects; then the"
+        " site goes on with its current database.",
+    )
 
 
 def _explain(

@@ -1,5 +1,6 @@
 """The store of a site whose database is SQLite in a file."""
 
+import functools
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
@@ -8,9 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import BackupError, RestoreBlockedError, StoreFolderError
-from backups.sqlite import applying, repair, staging, undoing
+from backups.exceptions import (
+    BackupError,
+    InvalidSnapshotError,
+    RestoreBlockedError,
+    StoreFolderError,
+)
+from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
+from backups.sqlite.connection import has_content
+from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
@@ -96,6 +105,7 @@ class SqliteBackupStore(BackupStore):
             release=self._release,
             account=account,
             accept=accept,
+            live_defects=self._find_live_defects,
         )
         return self._describe(manifest)
 
@@ -107,9 +117,9 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        manifest = staging.stage(
+        stage = functools.partial(
+            staging.stage,
             self._paths,
-            undoing.read(kept),
             staged_by=staged_by,
             max_bytes=size,
             at_least=size,
@@ -117,7 +127,10 @@ class SqliteBackupStore(BackupStore):
             release=self._release,
             undoes=kept.name,
         )
-        return self._describe(manifest)
+        try:
+            return self._describe(stage(undoing.read(kept)))
+        except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
+            return self._describe(stage(undoing.read(kept), fails=str(error)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         manifest = staging.discard(self._paths, discarded_by=discarded_by)
@@ -259,7 +272,7 @@ class SqliteBackupStore(BackupStore):
             sha256=manifest.snapshot_sha256,
             staged_at=manifest.staged_at,
             staged_by=manifest.staged_by,
-            migrations=self._plan_or_nothing(manifest.migrations),
+            migrations=self._plan_or_nothing(manifest),
             warnings=manifest.warnings,
             undoes=manifest.undoes,
         )
@@ -275,10 +288,27 @@ class SqliteBackupStore(BackupStore):
             migrations=(),
         )
 
-    def _plan_or_nothing(self, migrations: tuple[str, ...]) -> tuple[str, ...]:
+    def _find_live_defects(self) -> Defects:
+        """
+        What the live database has too, if it can be read. A check of one that is not in WAL mode
+        keeps its writers waiting, so it takes no longer than a restore may.
+        """
+        try:
+            if not has_content(self._paths.database) or not is_readable(self._paths.database):
+                return {}
+            is_wal = has_content(self._paths.sidecars[0])
+            return find_defects(
+                self._connect,
+                functions=self._release.functions(),
+                seconds=self._check_seconds if is_wal else self._live_seconds,
+            )
+        except (BackupError, OSError):
+            return {}
+
+    def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
         """To tell what is pending must not fail because it will be refused."""
         try:
-            return self._release.plan(migrations)
+            return pending.missing_migrations(manifest, self._release)
         except BackupError:
             return ()
 
