@@ -33,6 +33,7 @@ from backups.exceptions import (
     InvalidSnapshotError,
     RestoreBlockedError,
     RestoreRefusedError,
+    UnknownSchemaError,
 )
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.connection import connect
@@ -42,8 +43,9 @@ from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import make_receipt
-from backups.sqlite.release import Release
+from backups.sqlite.release import Live, Release
 from backups.sqlite.repair import kept_by
+from backups.sqlite.schema import Program
 from backups.sqlite.staging import make_pending
 from backups.sqlite.temporary import Temporary, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot, look_into
@@ -120,6 +122,7 @@ def _migrate(
         release.migrate(copy.path)
         _fold(copy.path)
         contents = _check_migrated(copy, manifest, release, check_seconds)
+        _check_changed(contents, manifest)
         files.sync(copy.descriptor)
         migrated = replace(
             manifest,
@@ -127,6 +130,7 @@ def _migrate(
             sha256=contents.sha256,
             migrations=contents.migrations,
             migrated=manifest.migrated + missing,
+            changing=(),
         )
         make_pending(paths, copy.path, migrated)
     return migrated
@@ -146,7 +150,8 @@ def _check_migrated(
             copy.path,
             seconds=seconds,
             release=release,
-            historic=manifest.historic,
+            live=Live(frozenset(manifest.historic)),
+            judged=manifest.migrations,
             acceptance=Acceptance(manifest.accepted, was_live=manifest.undoes is not None),
         )
 
@@ -162,6 +167,16 @@ def _check_migrated(
             raise
         # of a slow moment: no reason to set it aside
         raise RestoreBlockedError(str(error)) from error
+
+
+def _check_changed(contents: Contents, manifest: Manifest) -> None:
+    """What the live database does not have as it was must not be as it was any more."""
+    for kind, name, sql in manifest.changing:
+        if Program(kind, name, sql) in contents.programs:
+            raise UnknownSchemaError(
+                f"The snapshot has the {kind} {name}, which this site's database does not have"
+                " so, and no migration has changed it."
+            )
 
 
 def _copy_pending(paths: StorePaths, destination: int) -> None:

@@ -80,7 +80,7 @@ def stage(
                     incoming.path,
                     seconds=check_seconds,
                     release=release,
-                    historic=live.migrations,
+                    live=live,
                     sha256=sha256,
                     clear=release.session_tables(),
                     account=account,
@@ -92,7 +92,11 @@ def stage(
                     ),
                 )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
-            warnings = () if undoes else release.check_programs(contents.programs, live)
+            warnings, changing = (
+                ((), ())
+                if undoes
+                else release.check_programs(contents.programs, live, applied=contents.migrations)
+            )
             manifest = Manifest(
                 size=os.fstat(incoming.descriptor).st_size,
                 sha256=contents.sha256,
@@ -101,7 +105,7 @@ def stage(
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=_historic(contents, live, undoes),
+                historic=_historic(contents, live, release, undoes),
                 warnings=(
                     *_warn_of_failure(fails),
                     *contents.warnings,
@@ -110,6 +114,7 @@ def stage(
                     *_warn_of_account(account, contents),
                 ),
                 undoes=undoes,
+                changing=tuple((each.kind, each.name, each.sql) for each in changing),
                 accepted=tuple(sorted({*accept, *([DEFECTS] if contents.defects else [])})),
             )
             files.sync(incoming.descriptor)
@@ -264,11 +269,17 @@ def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]
     return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
 
 
-def _historic(contents: Contents, live: Live, undoes: str | None) -> tuple[str, ...]:
-    """The migrations that count as known at the start: all of what was live once."""
+def _historic(
+    contents: Contents, live: Live, release: Release, undoes: str | None
+) -> tuple[str, ...]:
+    """
+    The migrations that count as known at the start: what the live database has too, and what was
+    accepted although this release does not know it. All of what was live once.
+    """
     if undoes is not None:
         return contents.migrations
-    return tuple(sorted(live.migrations.intersection(contents.migrations)))
+    known = live.migrations.intersection(contents.migrations)
+    return tuple(sorted(known.union(release.unknown(contents.migrations))))
 
 
 def _warn_of_failure(fails: str | None) -> tuple[str, ...]:

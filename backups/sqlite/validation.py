@@ -20,7 +20,7 @@ from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
 from backups.sqlite.header import check_header, cut_trailing_bytes
 from backups.sqlite.meanwhile import synced_and_hashed
-from backups.sqlite.release import Release
+from backups.sqlite.release import Found, Live, Release
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
 
@@ -46,7 +46,8 @@ def check_snapshot(
     *,
     seconds: float,
     release: Release,
-    historic: Collection[str],
+    live: Live,
+    judged: Collection[str] = (),
     sha256: str | None = None,
     clear: Collection[str] = (),
     account: str | None = None,
@@ -67,7 +68,9 @@ def check_snapshot(
 
     :param descriptor: the open file; ``path`` is its name, for the child.
     :param seconds: wall clock time that SQLite's checks may take.
-    :param historic: migrations that count as known, because the live database has them.
+    :param live: what the live database has, to compare with.
+    :param judged: the migrations of a file that was checked before they were added to: only what
+        is new is compared with the code then, and ``live`` says what counts as known.
     :param sha256: of the file as it is before, if that is known.
     :param clear: tables whose rows are to be removed, as far as they are there.
     :param account: a name to look for among the accounts.
@@ -89,13 +92,31 @@ def check_snapshot(
     )
     contents = _read_whole(descriptor, question, release, acceptance, sha256)
     try:
-        release.check_known(contents.migrations, historic)
-        release.check_tables(contents.migrations, contents.tables)
+        warnings = _compare(contents, release, live, judged, acceptance)
     except InvalidSnapshotError as error:
         if not acceptance.was_live:
             raise
-        return replace(contents, warnings=(*contents.warnings, str(error)))
-    return contents
+        warnings = (str(error),)
+    return replace(contents, warnings=(*contents.warnings, *warnings))
+
+
+def _compare(
+    contents: Contents,
+    release: Release,
+    live: Live,
+    judged: Collection[str],
+    acceptance: Acceptance,
+) -> tuple[str, ...]:
+    """Whether it is of this site and this release, or an older one. Returns warnings."""
+    found = Found(contents.migrations, contents.tables, contents.programs)
+    if judged:
+        release.check_known(contents.migrations, live.migrations)
+        release.check_tables(found, live, judged=judged)
+        return ()
+    warnings = release.check_origin(found, live, accept=acceptance.words)
+    release.check_tables(found, live)
+    release.plan(contents.migrations)  # what the start will refuse is refused now
+    return warnings
 
 
 def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) -> Contents:
