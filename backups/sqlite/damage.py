@@ -70,7 +70,7 @@ def _references_one_by_one(sandbox: Opened, functions: str) -> list[str]:
 
 def _broken_references(sandbox: Opened, functions: str, pragma: str) -> list[str]:
     return [
-        sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
+        f"row {rowid} of {_name(table)} refers to a row of {_name(parent)} that is not there"
         for table, rowid, parent, _ in _ask(sandbox, functions, pragma)
     ]
 
@@ -93,9 +93,14 @@ def sentence(finding: object) -> str:
     return clip(" ".join(str(finding).split()))
 
 
-def clip(text: str) -> str:
-    """Not more than ``MOST_LETTERS``."""
-    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
+def clip(text: str, most: int = MOST_LETTERS) -> str:
+    """Not more than ``most`` letters."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def _name(table: str) -> str:
+    """So that a sentence of two names is whole."""
+    return clip(sentence(table), MOST_LETTERS // 3)
 
 
 def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -109,10 +110,12 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
     question = Question(
         str(path), seconds, functions=release.functions(), is_ours=True, as_it_was=True
     )
-    try:
-        verdict = _ask_child(question)
-    except InvalidSnapshotError:
-        verdict = Verdict()
+    verdict = Verdict()
+    with (
+        synced_and_hashed(descriptor, path, is_known=False) as (settled, _),
+        suppress(InvalidSnapshotError),
+    ):
+        verdict = _ask_child(replace(question, settled=settled))
     return _describe(verdict, files.sha256(path), ())
 
 
