@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from django.db import connections
 
@@ -27,6 +28,7 @@ from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
+from backups.sqlite.defects import describe
 from backups.sqlite.paths import timestamp
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
@@ -35,6 +37,7 @@ __all__ = [
     "apply_pending_restore",
     "check_not_live",
     "check_not_own",
+    "check_snapshot",
     "create_snapshot",
     "describe_next_start",
     "discard_pending_restore",
@@ -82,7 +85,21 @@ def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None)
         snapshot.size,
         snapshot.method,
     )
+    if snapshot.defects:
+        logger.warning("the database has old defects: %s", describe(snapshot.defects))
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
+
+
+def check_snapshot(path: Path, *, is_own: bool = True) -> tuple[str, ...]:
+    """
+    Check a snapshot's file as an upload is checked. Changes nothing.
+
+    :param is_own: whether it is of this site, and not of another.
+    :returns: a sentence for each thing that is wrong with it, though it could be restored.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    :raises StoreFolderError: the file can't be read and written.
+    """
+    return get_store().check_snapshot(path, is_own=is_own)
 
 
 def snapshot_name(taken_at: datetime) -> str:

@@ -28,6 +28,7 @@ from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.validation import check_file
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
@@ -108,6 +109,22 @@ class SqliteBackupStore(BackupStore):
             live_defects=self._find_live_defects,
         )
         return self._describe(manifest)
+
+    def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreFolderError(f"{path} can't be checked: {error.strerror}.") from error
+        try:
+            return check_file(
+                descriptor,
+                path,
+                seconds=self._check_seconds,
+                release=self._release,
+                live=self._release.read_live() if is_own else None,
+            )
+        finally:
+            os.close(descriptor)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
         try:

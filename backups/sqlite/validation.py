@@ -21,9 +21,10 @@ from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
 from backups.sqlite.header import check_header, cut_trailing_bytes
 from backups.sqlite.meanwhile import synced_and_hashed
-from backups.sqlite.release import Release
+from backups.sqlite.release import Live, Release
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
+from backups.store import DEFECTS
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,31 @@ def check_snapshot(
             raise
         return replace(contents, warnings=(*contents.warnings, str(error)))
     return contents
+
+
+def check_file(
+    descriptor: int, path: Path, *, seconds: float, release: Release, live: Live | None
+) -> tuple[str, ...]:
+    """
+    Check a snapshot that is to be kept, and change nothing.
+
+    :param live: what the live database has that it is of; None if it is another site's, of which
+        this code knows neither migrations nor tables.
+    :returns: what is wrong with it, though a restore would take it.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    """
+    check_header(descriptor)  # here already: so there is nothing to cut off
+    contents = check_snapshot(
+        descriptor,
+        path,
+        seconds=seconds,
+        release=release,
+        historic=() if live is None else live.migrations,
+        acceptance=Acceptance([DEFECTS], was_live=live is None),
+    )
+    if live is None:
+        return contents.warnings[: bool(contents.defects)]
+    return (*contents.warnings, *release.check_programs(contents.programs, live))
 
 
 def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) -> Contents:

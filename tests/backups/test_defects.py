@@ -13,10 +13,19 @@ from backups.exceptions import (
     BrokenReferencesError,
     DamagedSnapshotError,
     InvalidSnapshotError,
+    SnapshotFailedError,
+    StoreFolderError,
     WrongLengthError,
 )
 from backups.sqlite.damage import MOST_FINDINGS
-from backups.sqlite.defects import Defects, describe, find_defects, new_ones, place_of
+from backups.sqlite.defects import (
+    Defects,
+    describe,
+    find_defects,
+    look_over,
+    new_ones,
+    place_of,
+)
 from backups.sqlite.manifest import find_manifest
 from backups.sqlite.sent import record_sent
 from backups.store import DEFECTS
@@ -61,25 +70,22 @@ def apply_now(store: Store) -> None:
 
 @pytest.mark.parametrize("build", builders.DEFECTS, ids=lambda build: build.__name__)
 def test_defect_is_found_and_counted_in_its_place(build: Build, tmp_path: Path) -> None:
-    found = defects_of(build(tmp_path / "x.db"))
-    assert (
-        found
-        == {
-            builders.broken_reference: {"rows of items that refer to no row of owners": 1},
-            builders.null_in_not_null: {"NULL value in owners.name": 3},
-            builders.broken_check: {"CHECK constraint failed in grades": 1},
-            builders.old_parent: {"rows of items that refer to no row of owners__old": 1},
-            builders.parent_without_key: {
-                'foreign key mismatch - "likes" referencing "owners"': 1,
-                "rows of items that refer to no row of owners": 1,
-            },
-            builders.unindexed: {
-                "rows missing from index some_names": 1,
-                "wrong # of entries in index some_names": 1,
-            },
-            builders.duplicates: {"non-unique entry in index owners_by_name": 1},
-        }[build]
-    )
+    expected: dict[Build, Defects] = {
+        builders.broken_reference: {"rows of items that refer to no row of owners": 1},
+        builders.null_in_not_null: {"NULL value in owners.name": 3},
+        builders.broken_check: {"CHECK constraint failed in grades": 1},
+        builders.old_parent: {"rows of items that refer to no row of owners__old": 1},
+        builders.parent_without_key: {
+            'foreign key mismatch - "likes" referencing "owners"': 1,
+            "rows of items that refer to no row of owners": 1,
+        },
+        builders.unindexed: {
+            "rows missing from index some_names": 1,
+            "wrong # of entries in index some_names": 1,
+        },
+        builders.duplicates: {"non-unique entry in index owners_by_name": 1},
+    }
+    assert defects_of(build(tmp_path / "x.db")) == expected[build]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,74 @@ def test_defects_that_are_more_than_before_are_new() -> None:
     many = {f"place {number}": 1000 for number in range(MOST_FINDINGS + 2)}
     assert describe(many).startswith("place 0 (1,000), place 1 (1,000)")
     assert describe(many).endswith("and 2 more kinds")
+
+
+# What a snapshot tells of them when it is taken
+
+
+def test_compact_snapshot_tells_how_many_defects_it_has(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    for build, expected in (
+        (builders.healthy, {}),
+        (builders.broken_reference, {"rows of items that refer to no row of owners": 1}),
+        (builders.null_in_not_null, {"NULL value in owners.name": 3}),
+        (builders.parent_without_key, defects_of(builders.parent_without_key(tmp_path / "x.db"))),
+    ):
+        store.database.unlink(missing_ok=True)
+        live(store, build)
+        with store.real.create_snapshot(compact=True) as snapshot:
+            assert snapshot.defects == expected
+        assert store.temporaries() == []
+
+
+def test_snapshot_of_pages_does_not_tell(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    live(store, builders.broken_reference)
+    use_wal(store)
+    with store.real.create_snapshot(compact=False) as snapshot:
+        assert (snapshot.method, snapshot.defects) == ("pages", None)
+
+
+def test_look_that_takes_too_long_says_nothing(tmp_path: Path) -> None:
+    path = builders.slow_to_check(tmp_path / "large.db")
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert look_over(connection, path, seconds=0.0) is None
+
+
+def test_database_that_cannot_be_written_anew_is_taken_as_its_pages(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``VACUUM INTO`` fails of a function that is gone."""
+    store = new_store(tmp_path)
+    live(store, builders.unknown_function)
+    with pytest.raises(SnapshotFailedError, match="harm"):
+        store.snapshot(compact=True)  # of a journal that has no pages for a reader
+    use_wal(store)
+    with store.real.create_snapshot(compact=True) as snapshot:
+        assert snapshot.method == "pages"
+    assert "the pages are taken instead of a compact snapshot" in caplog.text
+
+
+def test_file_is_checked_as_a_restore_would_and_not_changed(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    live(store, builders.healthy)
+    good = builders.healthy(tmp_path / "good.db")
+    assert store.real.check_snapshot(good, is_own=True) == ()
+    defective = builders.broken_reference(tmp_path / "defective.db")
+    content = defective.read_bytes()
+    for is_own in (True, False):
+        (wrong,) = store.real.check_snapshot(defective, is_own=is_own)
+        assert "1 defect: rows of items that refer to no row of owners (1)" in wrong
+    assert defective.read_bytes() == content
+    newer = builders.newer(tmp_path / "newer.db")
+    assert store.real.check_snapshot(newer, is_own=False) == ()
+    with pytest.raises(InvalidSnapshotError):
+        store.real.check_snapshot(newer, is_own=True)
+    longer = builders.trailing_bytes(tmp_path / "longer.db")
+    with pytest.raises(WrongLengthError):
+        store.real.check_snapshot(longer, is_own=True)
+    with pytest.raises(StoreFolderError, match="No such file"):
+        store.real.check_snapshot(tmp_path / "missing.db", is_own=True)
 
 
 # The snapshot of a database with defects goes back to it
@@ -234,7 +308,7 @@ def test_damage_behind_many_defects_is_found(tmp_path: Path) -> None:
             " CHECK (id < 0)') WHERE name = 'owners'"
         )
         connection.commit()
-    with pytest.raises(DamagedSnapshotError, match="malformed|in database main"):
+    with pytest.raises(DamagedSnapshotError, match=r"malformed|in database main"):
         store.stage(bad, accept=[DEFECTS])
     assert not store.paths.pending.exists()
 
