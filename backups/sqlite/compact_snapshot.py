@@ -27,7 +27,7 @@ from backups.sqlite.sent import record_sent
 from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
 
-LOOK_SECONDS = 0.1  # for defects, or a quarter of the time that the copy took, if that is more
+LOOK_SECONDS = 0.1  # for defects, or an eighth of the time that the copy took, if that is more
 
 
 class CompactSnapshot(Snapshot):
@@ -78,7 +78,7 @@ def create_compact_snapshot(
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
                 connection.execute("VACUUM INTO ?", (str(file.path),))
-                seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 4)
+                seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, defects)
     except sqlite3.Error as error:
