@@ -141,7 +141,8 @@ def stage_restore(
         "foreign" database that has nothing of this project's own apps.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
-    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own. Defects
+        that the live database has too, or that are accepted, are warnings.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises StoreFolderError: the database's folder can't be written.
 
@@ -166,10 +167,11 @@ def undo_restore(*, staged_by: str) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
 
-    It passes the checks of any upload. The kept copy stays where it is.
+    It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
+    kept copy stays where it is.
 
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
-    :raises BackupError: as ``stage_restore``.
+    :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
     """
     pending = get_store().stage_kept_copy(staged_by=staged_by)
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)

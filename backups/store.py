@@ -177,10 +177,10 @@ class BackupStore(ABC):
         """
         Stage what the last restore replaced, so that the next start undoes that restore.
 
-        The kept copy stays where it is.
+        The kept copy stays where it is. Whatever is wrong with it is a warning: it was live.
 
         :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
-        :raises BackupError: as ``stage_restore``.
+        :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
         """
 
     @abstractmethod

@@ -289,6 +289,21 @@ def test_looking_for_defects_leaves_the_live_database_as_it_is(tmp_path: Path) -
     assert after == before
 
 
+def test_index_that_was_not_looked_at_while_staging_does_not_fail_the_start(
+    tmp_path: Path,
+) -> None:
+    store = new_store(tmp_path)
+    older = builders.unindexed(tmp_path / "older.db")
+    with closing(sqlite3.connect(older)) as connection:
+        connection.executescript(
+            "DROP TABLE prices; DELETE FROM django_migrations WHERE name = '0002_prices'"
+        )
+    record_sent(store.paths, sha256=files.sha256(older), size=older.stat().st_size)
+    assert store.stage(older).warnings == ()
+    apply_at_start(store)
+    assert store.release.migrated
+
+
 # What stays refused
 
 
@@ -390,6 +405,22 @@ def test_whatever_was_live_goes_back_byte_for_byte(
     if apply is apply_at_start:
         assert store.database.read_bytes() == content
     assert store.outcomes()[-1] == "applied"
+
+
+def test_trigger_on_the_sessions_does_not_keep_an_undo_back(tmp_path: Path) -> None:
+    def with_trigger(path: Path) -> Path:
+        with closing(sqlite3.connect(builders.with_sessions(path, "key"))) as connection:
+            connection.execute(
+                "CREATE TRIGGER told AFTER DELETE ON sessions BEGIN DELETE FROM items; END"
+            )
+        return path
+
+    store = new_store(tmp_path)
+    content = replaced(store, with_trigger, tmp_path)
+    (warning,) = store.real.stage_kept_copy(staged_by="tester").warnings
+    assert "with its login sessions" in warning
+    apply_at_start(store)
+    assert store.database.read_bytes() == content
 
 
 def test_undo_is_not_kept_back_by_a_check_that_takes_too_long(tmp_path: Path) -> None:
