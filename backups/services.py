@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from django.db import connections
 
@@ -27,6 +28,7 @@ from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
+from backups.sqlite.defects import describe
 from backups.sqlite.paths import timestamp
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
@@ -35,6 +37,7 @@ __all__ = [
     "apply_pending_restore",
     "check_not_live",
     "check_not_own",
+    "check_snapshot",
     "create_snapshot",
     "describe_next_start",
     "discard_pending_restore",
@@ -82,7 +85,21 @@ def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None)
         snapshot.size,
         snapshot.method,
     )
+    if snapshot.defects:
+        logger.warning("the database has old defects: %s", describe(snapshot.defects))
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
+
+
+def check_snapshot(path: Path, *, is_own: bool = True) -> tuple[str, ...]:
+    """
+    Check a snapshot's file as an upload is checked. Changes nothing.
+
+    :param is_own: whether it is of this site, and not of another.
+    :returns: a sentence for each thing that is wrong with it, though it could be restored.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    :raises StoreFolderError: the file can't be read and written.
+    """
+    return get_store().check_snapshot(path, is_own=is_own)
 
 
 def snapshot_name(taken_at: datetime) -> str:
@@ -124,7 +141,8 @@ def stage_restore(
         "foreign" database that has nothing of this project's own apps.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
-    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own. Defects
+        that the live database has too, or that are accepted, are warnings.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises StoreFolderError: the database's folder can't be written.
 
@@ -149,10 +167,11 @@ def undo_restore(*, staged_by: str) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
 
-    It passes the checks of any upload. The kept copy stays where it is.
+    It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
+    kept copy stays where it is.
 
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
-    :raises BackupError: as ``stage_restore``.
+    :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
     """
     pending = get_store().stage_kept_copy(staged_by=staged_by)
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)

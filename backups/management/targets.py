@@ -26,6 +26,7 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
+from backups.sqlite.defects import describe
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
@@ -39,6 +40,7 @@ class NamedSnapshot(NamedTuple):
     method: str  # "compact" or "pages"; empty if an older server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
+    defects: str = ""  # what the store has noticed, for a person to read
 
 
 class Target(Protocol):
@@ -77,7 +79,8 @@ class LocalTarget:
             )
         with services.create_snapshot(taken_by=_user(), compact=compact) as snapshot:
             name = services.snapshot_name(snapshot.taken_at)
-            yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot)
+            defects = describe(snapshot.defects) if snapshot.defects else ""
+            yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot, defects)
 
     def stage_restore(
         self, snapshot: BinaryIO, *, now: bool, progress: Progress, accept: Collection[str] = ()
@@ -126,7 +129,8 @@ class RemoteTarget:
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
-            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot)
+            defects = f"{snapshot.defects:,} in all" if snapshot.defects else ""
+            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot, defects)
 
     def stage_restore(
         self, snapshot: BinaryIO, *, now: bool, progress: Progress, accept: Collection[str] = ()

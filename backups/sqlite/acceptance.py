@@ -29,6 +29,14 @@ class Acceptance:
         """Whether there is no need to ask what the live database has."""
         return self.was_live or self.is_ours or DEFECTS in self.words
 
+    def after(self, defects: Defects) -> tuple[str, ...]:
+        """
+        The words for the checks that are still to come, if it was accepted with these. Of what this
+        site has sent, the indexes are compared with their tables only after its migrations.
+        """
+        with_defects = bool(defects) or self.is_ours
+        return tuple(sorted({*self.words, *([DEFECTS] if with_defects else [])}))
+
     def judge(self, verdict: Verdict) -> tuple[str, ...]:
         """
         Return the warnings that count what is accepted.

@@ -13,17 +13,21 @@ Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 import io
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.digest import Digest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
+
+LOOK_SECONDS = 0.1  # for defects, or an eighth of the time that the copy took, if that is more
 
 
 class CompactSnapshot(Snapshot):
@@ -31,8 +35,11 @@ class CompactSnapshot(Snapshot):
 
     method = "compact"
 
-    def __init__(self, paths: StorePaths, descriptor: int, taken_at: datetime) -> None:
+    def __init__(
+        self, paths: StorePaths, descriptor: int, taken_at: datetime, defects: Defects | None
+    ) -> None:
         """Takes over the descriptor."""
+        self.defects = defects
         self._paths = paths
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
@@ -69,8 +76,11 @@ def create_compact_snapshot(
             _check_space(paths, connection)
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
+                started = time.monotonic()
                 connection.execute("VACUUM INTO ?", (str(file.path),))
-                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at)
+                seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
+                defects = look_over(connection, file.path, seconds=seconds)
+                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, defects)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
     except OSError as error:

@@ -40,27 +40,29 @@ def find_damage(sandbox: Opened, functions: str, check: str) -> list[str]:
     return [] if rows == [("ok",)] else [sentence(finding) for (finding,) in rows]
 
 
-def find_broken_references(sandbox: Opened, functions: str) -> list[str]:
+def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main") -> list[str]:
     """
     Return the rows that refer to nothing. For a file that has no damage.
 
     :param functions: as above.
+    :param of: ``main``, or the name of a database that is attached and has the same tables.
     :raises sqlite3.Error: SQLite can't go on.
     """
     try:
-        return _broken_references(sandbox, functions, "foreign_key_check")
+        return _broken_references(sandbox, functions, f"{of}.foreign_key_check")
     except sqlite3.OperationalError as error:
         if MISMATCH not in str(error):
             raise
-    return _references_one_by_one(sandbox, functions)
+    return _references_one_by_one(sandbox, functions, of)
 
 
-def _references_one_by_one(sandbox: Opened, functions: str) -> list[str]:
+def _references_one_by_one(sandbox: Opened, functions: str, of: str) -> list[str]:
     """Table by table: one that can't be checked must not hide what is wrong in the others."""
     found: list[str] = []
     for table in read_schema(sandbox.connection).tables:
         try:
-            found += _broken_references(sandbox, functions, f"foreign_key_check({quote(table)})")
+            check = f"{of}.foreign_key_check({quote(table)})"
+            found += _broken_references(sandbox, functions, check)
         except sqlite3.OperationalError as error:
             if MISMATCH not in str(error):
                 raise
@@ -70,7 +72,7 @@ def _references_one_by_one(sandbox: Opened, functions: str) -> list[str]:
 
 def _broken_references(sandbox: Opened, functions: str, pragma: str) -> list[str]:
     return [
-        sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
+        f"row {rowid} of {_name(table)} refers to a row of {_name(parent)} that is not there"
         for table, rowid, parent, _ in _ask(sandbox, functions, pragma)
     ]
 
@@ -93,9 +95,14 @@ def sentence(finding: object) -> str:
     return clip(" ".join(str(finding).split()))
 
 
-def clip(text: str) -> str:
-    """Not more than ``MOST_LETTERS``."""
-    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
+def clip(text: str, most: int = MOST_LETTERS) -> str:
+    """Not more than ``most`` letters."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def _name(table: str) -> str:
+    """So that a sentence of two names is whole."""
+    return clip(sentence(table), MOST_LETTERS // 3)
 
 
 def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:

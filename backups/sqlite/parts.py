@@ -10,7 +10,6 @@ Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
 
 import contextlib
 import sqlite3
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from backups.sqlite.damage import (
@@ -55,7 +54,7 @@ class Findings:
             found = find_damage(sandbox, functions, part)
             damage = [finding for finding in found if place_of(finding) is None]
             self.damage += damage[:MOST_FINDINGS]
-            self.broken_rules += self._count(found)
+            self.broken_rules += self._count([each for each in found if place_of(each)])
         elif not self.damage:
             self.broken_references += self._count(find_broken_references(sandbox, functions))
         self.done.append(number)
@@ -69,12 +68,12 @@ class Findings:
         for place, count in other.defects.items():
             self.defects[place] = self.defects.get(place, 0) + count
 
-    def _count(self, found: Collection[str]) -> list[str]:
-        """Count those that are defects, and return the first few."""
-        defects = [(finding, place) for finding in found if (place := place_of(finding))]
-        for _, place in defects:
+    def _count(self, defects: list[str]) -> list[str]:
+        """Count them by their places, and return the first few."""
+        for finding in defects:
+            place = place_of(finding) or finding
             self.defects[place] = self.defects.get(place, 0) + 1
-        return [finding for finding, _ in defects[:MOST_FINDINGS]]
+        return defects[:MOST_FINDINGS]
 
 
 def find_parts(connection: sqlite3.Connection) -> list[str]:

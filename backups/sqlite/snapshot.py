@@ -12,7 +12,9 @@ Where the pages can't be had safely, a compact one is taken.
 import logging
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import create_compact_snapshot
@@ -20,6 +22,8 @@ from backups.sqlite.connection import has_content
 from backups.sqlite.page_snapshot import PagesNotPossibleError, create_page_snapshot
 from backups.sqlite.paths import StorePaths
 from backups.store import Snapshot
+
+RULES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)  # as VACUUM fails of old defects
 
 logger = logging.getLogger(__name__)
 
@@ -54,19 +58,37 @@ def create_snapshot(
     """
     if not has_content(paths.database):
         raise SnapshotFailedError(f"There is no database at {paths.database}, or it is empty.")
+    take_pages = partial(
+        create_page_snapshot,
+        paths,
+        spool_after=limits.spool_seconds,
+        stall_seconds=limits.stall_seconds,
+        presence=presence,
+    )
     if compact is None:
         compact = _live_bytes(paths) <= limits.compact_up_to
     if not compact:
         try:
-            return create_page_snapshot(
-                paths,
-                spool_after=limits.spool_seconds,
-                stall_seconds=limits.stall_seconds,
-                presence=presence,
-            )
+            return take_pages()
         except PagesNotPossibleError as reason:
             logger.info("a compact snapshot is taken instead of the pages: %s", reason)
-    return create_compact_snapshot(paths, connect)
+        return create_compact_snapshot(paths, connect)
+    return _compact_if_possible(lambda: create_compact_snapshot(paths, connect), take_pages)
+
+
+def _compact_if_possible(
+    take_compact: Callable[[], Snapshot], take_pages: Callable[[], Snapshot]
+) -> Snapshot:
+    """The pages, where rows that break a rule of the schema can't be written anew."""
+    try:
+        return take_compact()
+    except SnapshotFailedError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in RULES:
+            with suppress(PagesNotPossibleError):
+                snapshot = take_pages()
+                logger.warning("the pages are taken instead of a compact snapshot: %s", error)
+                return snapshot
+        raise
 
 
 def _live_bytes(paths: StorePaths) -> int:

@@ -37,7 +37,6 @@ from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot, look_into
-from backups.store import DEFECTS
 
 
 def stage(
@@ -70,6 +69,12 @@ def stage(
         with temporary_file(paths, "incoming") as incoming:
             size, sha256 = _receive(incoming, chunks, paths, max_bytes)
             live = release.read_live()
+            acceptance = Acceptance(
+                words=accept,
+                is_ours=was_sent(paths, sha256=sha256, size=size),
+                was_live=undoes is not None,
+                live_defects=live_defects,
+            )
             if fails is not None:
                 contents = look_into(
                     incoming.descriptor, incoming.path, seconds=check_seconds, release=release
@@ -84,12 +89,7 @@ def stage(
                     sha256=sha256,
                     clear=release.session_tables(),
                     account=account,
-                    acceptance=Acceptance(
-                        words=accept,
-                        is_ours=was_sent(paths, sha256=sha256, size=size),
-                        was_live=undoes is not None,
-                        live_defects=live_defects,
-                    ),
+                    acceptance=acceptance,
                 )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings, changing = (
@@ -115,7 +115,7 @@ def stage(
                 ),
                 undoes=undoes,
                 changing=tuple((each.kind, each.name, each.sql) for each in changing),
-                accepted=tuple(sorted({*accept, *([DEFECTS] if contents.defects else [])})),
+                accepted=acceptance.after(contents.defects),
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)

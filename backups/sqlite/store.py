@@ -4,7 +4,7 @@ import functools
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from backups.exceptions import (
 )
 from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
-from backups.sqlite.connection import has_content
+from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
@@ -28,6 +28,7 @@ from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.validation import check_file
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
@@ -108,6 +109,22 @@ class SqliteBackupStore(BackupStore):
             live_defects=self._find_live_defects,
         )
         return self._describe(manifest)
+
+    def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreFolderError(f"{path} can't be checked: {error.strerror}.") from error
+        try:
+            return check_file(
+                descriptor,
+                path,
+                seconds=self._check_seconds,
+                release=self._release,
+                live=self._release.read_live() if is_own else None,
+            )
+        finally:
+            os.close(descriptor)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
         try:
@@ -293,16 +310,20 @@ class SqliteBackupStore(BackupStore):
         What the live database has too, if it can be read. A check of one that is not in WAL mode
         keeps its writers waiting, so it takes no longer than a restore may.
         """
+        database = self._paths.database
         try:
-            if not has_content(self._paths.database) or not is_readable(self._paths.database):
+            if not has_content(database) or not is_readable(database):
                 return {}
             is_wal = has_content(self._paths.sidecars[0])
-            return find_defects(
-                self._connect,
-                functions=self._release.functions(),
-                seconds=self._check_seconds if is_wal else self._live_seconds,
-            )
-        except (BackupError, OSError):
+            # The last connection to close would checkpoint and unlink the -wal, but a reader.
+            with closing(connect(database, mode="ro")) as reader:
+                reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                return find_defects(
+                    self._connect,
+                    functions=self._release.functions(),
+                    seconds=self._check_seconds if is_wal else self._live_seconds,
+                )
+        except (BackupError, OSError, sqlite3.Error):
             return {}
 
     def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:

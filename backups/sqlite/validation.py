@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.release import Found, Live, Release
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
+from backups.store import DEFECTS
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,32 @@ def _compare(
     return warnings
 
 
+def check_file(
+    descriptor: int, path: Path, *, seconds: float, release: Release, live: Live | None
+) -> tuple[str, ...]:
+    """
+    Check a snapshot that is to be kept, and change nothing.
+
+    :param live: what the live database has that it is of; None if it is another site's, of which
+        this code knows neither migrations nor tables.
+    :returns: what is wrong with it, though a restore would take it.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    """
+    check_header(descriptor)  # here already: so there is nothing to cut off
+    contents = check_snapshot(
+        descriptor,
+        path,
+        seconds=seconds,
+        release=release,
+        live=live or Live(),
+        acceptance=Acceptance([DEFECTS], was_live=live is None),
+    )
+    if live is None:
+        return contents.warnings[: bool(contents.defects)]
+    warnings, _ = release.check_programs(contents.programs, live, applied=contents.migrations)
+    return (*contents.warnings, *warnings)
+
+
 def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) -> Contents:
     """
     Say what is in a file that this site has run with, whatever is wrong with it.
@@ -130,10 +158,12 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
     question = Question(
         str(path), seconds, functions=release.functions(), is_ours=True, as_it_was=True
     )
-    try:
-        verdict = _ask_child(question)
-    except InvalidSnapshotError:
-        verdict = Verdict()
+    verdict = Verdict()
+    with (
+        synced_and_hashed(descriptor, path, is_known=False) as (settled, _),
+        suppress(InvalidSnapshotError),
+    ):
+        verdict = _ask_child(replace(question, settled=settled))
     return _describe(verdict, files.sha256(path), ())
 
 

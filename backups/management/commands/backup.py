@@ -8,9 +8,16 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from backups import destination, services
+from backups.exceptions import InvalidSnapshotError
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import count, progress_bar
-from backups.management.targets import NamedSnapshot, open_target
+from backups.management.targets import LocalTarget, NamedSnapshot, open_target
+
+SEE = "See which with --check."
+KEPT = (
+    "A restore takes it where the database has the same defects, or with --accept-defects."
+    " To mend them is better."
+)
 
 
 class Command(StoreCommand):
@@ -43,6 +50,12 @@ class Command(StoreCommand):
             action="store_true",
             help="let a server compress what it sends, for a slow line; the file is as always",
         )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="check the file as a restore would; it is kept, whatever is wrong with it, and"
+            " the exit code tells",
+        )
         self.add_store_arguments(parser)
 
     def handle(
@@ -52,11 +65,14 @@ class Command(StoreCommand):
         force: bool,
         compact: bool | None,
         compress: bool,
+        check: bool,
         url: str | None,
         local: bool,
         **options: Any,
     ) -> None:
         """Let the store take it, then save it."""
+        if output == "-" and check:
+            raise CommandError("--check needs a file: what is on standard output is gone.")
         if output == "-" and sys.stdout.isatty():
             raise CommandError("A snapshot is not for a terminal: redirect standard output.")
         if output.endswith("/") and not Path(output).is_dir():
@@ -79,6 +95,20 @@ class Command(StoreCommand):
             about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.stdout.write(str(path))
+            if check:
+                self._examine(path, is_own=isinstance(target, LocalTarget))
+        if snapshot.defects and not check:
+            self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
+
+    def _examine(self, path: Path, *, is_own: bool) -> None:
+        """Check what was saved. It stays, so that there is at least this."""
+        try:
+            wrong = services.check_snapshot(path, is_own=is_own)
+        except InvalidSnapshotError as error:
+            raise CommandError(f"{path} is kept, but a restore would refuse it: {error}") from error
+        if wrong:
+            raise CommandError(f"{path} is kept. {' '.join(wrong)} {KEPT}")
+        self.say("It was checked as a restore would: nothing is wrong with it.")
 
     def _check(self, output: Path, force: bool) -> None:
         """Refuse a bad destination before the store does any work."""
