@@ -8,7 +8,7 @@ docs/how-restore-works.md.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ __all__ = [
     "check_not_own",
     "check_snapshot",
     "create_snapshot",
+    "describe_defects",
     "describe_next_start",
     "discard_pending_restore",
     "get_restore_status",
@@ -86,7 +87,7 @@ def create_snapshot(*, taken_by: str | None = None, compact: bool | None = None)
         snapshot.method,
     )
     if snapshot.defects:
-        logger.warning("the database has old defects: %s", describe(snapshot.defects))
+        logger.warning("the database has old defects: %s", describe_defects(snapshot.defects))
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
 
 
@@ -100,6 +101,11 @@ def check_snapshot(path: Path, *, is_own: bool = True) -> tuple[str, ...]:
     :raises StoreFolderError: the file can't be read and written.
     """
     return get_store().check_snapshot(path, is_own=is_own)
+
+
+def describe_defects(defects: Mapping[str, int]) -> str:
+    """``NULL value in tasks.name (3), …``: the old defects of a snapshot, the first few."""
+    return describe(defects)
 
 
 def snapshot_name(taken_at: datetime) -> str:

@@ -26,7 +26,6 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.sqlite.defects import describe
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
@@ -79,7 +78,7 @@ class LocalTarget:
             )
         with services.create_snapshot(taken_by=_user(), compact=compact) as snapshot:
             name = services.snapshot_name(snapshot.taken_at)
-            defects = describe(snapshot.defects) if snapshot.defects else ""
+            defects = services.describe_defects(snapshot.defects) if snapshot.defects else ""
             yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot, defects)
 
     def stage_restore(
