@@ -11,6 +11,7 @@ whose message names the URL. Redirects are not followed, since they would carry 
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -109,7 +110,12 @@ class BackupClient:
             destination.save(snapshot, path, overwrite=overwrite)
 
     def stage_restore(
-        self, snapshot: BinaryIO, *, now: bool = False, progress: Progress | None = None
+        self,
+        snapshot: BinaryIO,
+        *,
+        now: bool = False,
+        accept: Iterable[str] = (),
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
         """
         Upload an open file; the server checks and stages it. Its restart applies it.
@@ -118,6 +124,8 @@ class BackupClient:
         limit is told before the bytes are sent.
 
         :param now: let the server apply it at once, without a restart.
+        :param accept: what the server is to take although it is wrong: ``"defects"``,
+            ``"foreign"``.
         :param progress: called with the number of bytes of each step.
         :returns: what the server answered: status, size, sha256, migrations …
         :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
@@ -136,7 +144,7 @@ class BackupClient:
         answer = self._json(
             "POST",
             "restore",
-            params=_apply(now),
+            params=_apply(now) | _accept(accept),
             data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
         )
@@ -254,6 +262,10 @@ def _refused(response: requests.Response, method: str) -> ClientError:
         hint=hint,
         code=code if isinstance(code, str) else "",
     )
+
+
+def _accept(words: Iterable[str]) -> dict[str, str]:
+    return {"accept": ",".join(sorted(words))} if words else {}
 
 
 def _answer(response: requests.Response) -> dict[str, Any]:

@@ -16,7 +16,8 @@ class DownloadResponse(StreamingHttpResponse):
     A snapshot as an attachment. Closing the response closes the snapshot.
 
     Its length is in ``Content-Length``, or, compressed, which has none, in ``Snapshot-Size``
-    alone; how it was taken is in ``Snapshot-Method``: ``compact`` or ``pages``.
+    alone; how it was taken is in ``Snapshot-Method``: ``compact`` or ``pages``. How many old
+    defects a short look has found is in ``Snapshot-Defects``, if there was one.
     """
 
     def __init__(self, snapshot: Snapshot, coding: str | None) -> None:
@@ -26,6 +27,8 @@ class DownloadResponse(StreamingHttpResponse):
         name = services.snapshot_name(snapshot.taken_at)
         self["Content-Disposition"] = f'attachment; filename="{name}"'
         self["Snapshot-Method"] = snapshot.method
+        if snapshot.defects is not None:
+            self["Snapshot-Defects"] = str(sum(snapshot.defects.values()))
         self["Snapshot-Size"] = str(snapshot.size)
         self["Cache-Control"] = "no-store"
         self["Vary"] = "Accept-Encoding"

@@ -18,6 +18,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── BrokenReferencesError    fails SQLite's foreign key check
     │   ├── ForeignDatabaseError     another application's database
     │   ├── NewerSnapshotError       made by a newer release than this one
+    │   ├── InconsistentHistoryError Django would refuse to migrate it
     │   ├── MissingTablesError       lacks tables that its migrations promise
     │   ├── UnknownSchemaError       has triggers, views … that this site's database has not
     │   ├── UnknownFunctionError     its schema uses a collation or function that is not known
@@ -177,6 +178,16 @@ class NewerSnapshotError(InvalidSnapshotError):
 
     code = "newer_release"
     hint = "Nothing was staged. Update this site to the release that made the snapshot first."
+
+
+class InconsistentHistoryError(InvalidSnapshotError):
+    """It needs migrations, and Django refuses to run any on such a history."""
+
+    code = "inconsistent_history"
+    hint = (
+        "Nothing was staged. Restore it with the release that made it, put its table"
+        " django_migrations in order there, and take a new backup."
+    )
 
 
 class MissingTablesError(InvalidSnapshotError):

@@ -10,10 +10,14 @@ import errno
 import sqlite3
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from backups.child import answering, has_crashed, last_line, leave, run_module
 from backups.exceptions import RestoreBlockedError, RestoreRefusedError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 DONE = "migrated"  # what a child answers that came to its end
 FAILED = "a migration failed"  # one that the snapshot stopped
@@ -90,10 +94,39 @@ def _set_up(alias: str, database: str) -> None:
 
 def _migrate(alias: str) -> str:
     from django.core.management import call_command
+    from django.db import connections
 
     try:
+        _let_old_references_be(connections[alias])
         call_command("migrate", database=alias, interactive=False, verbosity=1)
     except Exception as error:
         traceback.print_exc()
         return NO_FAULT if is_of_the_machine(error) else FAILED
     return DONE
+
+
+def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
+    """
+    Django fails a migration if any row of the database refers to nothing, whoever left it so. Here
+    it fails if there are more of these than before: the others were accepted.
+    """
+    strict, before = connection.check_constraints, _broken_references(connection)
+    if before == 0:
+        return
+
+    def check(table_names: list[str] | None = None) -> None:
+        if before is not None and (_broken_references(connection) or 0) > before:
+            strict(table_names)
+
+    connection.check_constraints = check  # type: ignore[method-assign, assignment]
+
+
+def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
+    """How many rows refer to nothing; None if a table that they refer to has no key for it."""
+    from django.db import DatabaseError
+
+    try:
+        with connection.cursor() as cursor:
+            return len(cursor.execute("PRAGMA foreign_key_check").fetchall())
+    except DatabaseError:
+        return None

@@ -25,7 +25,7 @@ class OutgoingSnapshot(Snapshot):
         self._taken_by = taken_by
         self._left = snapshot.size
         self.method, self.size = snapshot.method, snapshot.size
-        self.taken_at = snapshot.taken_at
+        self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
 
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(self._snapshot)

@@ -5,6 +5,7 @@ import re
 from rest_framework.request import Request
 
 from backups.exceptions import BadParameterError
+from backups.store import ACCEPTABLE
 
 RECEIPTS = 100  # in one answer, unless another limit is asked for
 MAX_RECEIPTS = 1000
@@ -32,6 +33,19 @@ def compact(request: Request) -> bool | None:
     if given not in (None, "1", "0"):
         raise BadParameterError(f"compact is '1' or '0', not {given!r}.")
     return None if given is None else given == "1"
+
+
+def accept(request: Request) -> frozenset[str]:
+    """
+    ``?accept=``: what is taken although it is wrong, e.g. ``defects`` or ``defects,foreign``.
+
+    :raises BadParameterError: it has another word.
+    """
+    given = request.query_params.get("accept")
+    words = frozenset(() if given is None else given.split(","))
+    if unknown := sorted(words.difference(ACCEPTABLE)):
+        raise BadParameterError(f"accept takes {' and '.join(ACCEPTABLE)}, not {unknown[0]!r}.")
+    return words
 
 
 def limit(request: Request) -> int:

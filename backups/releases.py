@@ -1,35 +1,35 @@
 """What this release of the site knows of its migrations, compared with a snapshot's."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
-from importlib import import_module
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
+from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connections, router
-from django.db.migrations.exceptions import NodeNotFoundError
-from django.db.migrations.loader import MigrationLoader
+from django.db import DatabaseError, connections
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import CASCADE, Model
 from django.utils.module_loading import import_string
 
 from backups.conf import conf
 from backups.exceptions import (
-    InvalidSnapshotError,
+    ForeignDatabaseError,
+    InconsistentHistoryError,
     MissingTablesError,
     NewerSnapshotError,
     RestoreBlockedError,
     UnknownSchemaError,
 )
+from backups.history import SnapshotLoader, key_of, name_of, own_apps, words_of
 from backups.migrate import migrate_file
+from backups.promises import Promises, made_elsewhere, promised_tables
+from backups.sessions import session_tables
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
-from backups.sqlite.release import Live
-from backups.sqlite.schema import QUERY, Program, fold, sort_out
+from backups.sqlite.release import Found, Live
+from backups.sqlite.schema import QUERY, Program, fold, quote, sort_out
+from backups.store import FOREIGN
 
-Key = tuple[str, str]  # app label, migration name
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
 MOST_LETTERS = 100  # of a name
 
@@ -60,56 +60,166 @@ class InstalledRelease:
             applied = MigrationRecorder(connection).applied_migrations()
             with connection.cursor() as cursor:
                 schema = sort_out(cursor.execute(QUERY))
+                tables = _columns(
+                    cursor, [*schema.tables, *(each.name for each in schema.programs)]
+                )
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
-        return Live(frozenset(map(_name, applied)), frozenset(schema.programs))
+        return Live(frozenset(map(name_of, applied)), frozenset(schema.programs), tables)
+
+    # Where it comes from
+
+    def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
+        """
+        Tell this site's snapshots, older ones and those of a site that had more apps too, from
+        those of another project and of a newer release. Reads no database.
+
+        :raises ForeignDatabaseError: none of the project's own apps are in it, and the live
+            database has them; unless "foreign" is accepted.
+        :raises NewerSnapshotError: an installed app has migrations in it that come after all that
+            this release knows.
+        :returns: warnings that name what this release does not have any more.
+        """
+        loader = SnapshotLoader(found.migrations)
+        warnings = [*self._check_own(loader, live, accept)]
+        installed = {config.label for config in apps.get_app_configs()}
+        unknown = loader.unknown()
+        behind = [name_of(key) for key in unknown if key[0] in installed]
+        _refuse_newer(
+            [
+                name
+                for name in behind
+                if name not in live.migrations and not loader.is_left_behind(key_of(name))
+            ]
+        )
+        if behind:
+            warnings.append(
+                f"The snapshot has the migration{_plural(behind)} {_some(behind)}, which this"
+                " release does not have."
+            )
+        gone = dict.fromkeys(app for app, _ in unknown if app not in installed)
+        warnings += [_warn_of_gone(app, found) for app in gone]
+        return tuple(warnings)
+
+    def _check_own(
+        self, loader: SnapshotLoader, live: Live, accept: Collection[str]
+    ) -> tuple[str, ...]:
+        own = own_apps(loader)
+        if not own or own.intersection(app for app, _ in loader.applied_migrations):
+            return ()
+        others = dict.fromkeys(app for app, _ in loader.unknown())
+        whose = (
+            f"It has the app{_plural(others)} {_some(list(others))}, which are not installed here."
+            if others
+            else f"To go live it would need {len(loader.plan())} migrations, which would make"
+            " their tables empty."
+        )
+        words = f"None of this project's own apps ({_some(sorted(own))}) are in the file. {whose}"
+        is_bare = live.is_known and not own.intersection(
+            app for app, _ in map(key_of, live.migrations)
+        )
+        if FOREIGN in accept or is_bare:
+            return (words,)
+        raise ForeignDatabaseError(
+            words,
+            hint="Nothing was staged. Send a file that came from this site's backup. If this one"
+            " is meant, say so: restore_db PATH --accept-foreign, or ?accept=foreign.",
+        )
+
+    def unknown(self, applied: Collection[str]) -> tuple[str, ...]:
+        """Of these, the migrations that the installed code does not have. Reads no database."""
+        return tuple(map(name_of, SnapshotLoader(applied).unknown()))
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """Raise NewerSnapshotError, naming them, if the snapshot has others. Reads no database."""
-        known = _known(_SnapshotLoader(applied)) | set(historic)
-        if unknown := [name for name in applied if name not in known]:
-            raise NewerSnapshotError(
-                "The snapshot was made by a newer release: this one does not know the"
-                f" migration{_plural(unknown)} {_some(unknown)}."
-            )
+        _refuse_newer([name for name in self.unknown(applied) if name not in historic])
 
-    def check_tables(self, applied: Collection[str], tables: Mapping[str, Collection[str]]) -> None:
+    # What is in it
+
+    def check_tables(self, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
         """
         Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
         database. A column counts as there if the table has it under any case, as SQLite sees it.
-        """
-        promised = self._promised_tables(_SnapshotLoader(applied))
-        if missing := sorted(name for name in promised if fold(name) not in tables):
-            raise MissingTablesError(
-                "The snapshot is not whole: its migrations promise the"
-                f" table{_plural(missing)} {_some(missing)}, which it does not have."
-            )
-        for name, columns in sorted(promised.items()):
-            there = tables[fold(name)]
-            if lacking := [column for column in columns if fold(column) not in there]:
-                raise MissingTablesError(
-                    f"The snapshot is not whole: its table {name} lacks the"
-                    f" column{_plural(lacking)} {_some(lacking)}."
-                )
 
-    def check_programs(self, found: Collection[Program], live: Live) -> tuple[str, ...]:
+        A project may make its tables by SQL of its own: as a virtual table, as a view, or not at
+        all. What the live database has in such a way, or lacks too, is right in a snapshot. If
+        the live database can't tell, the migrations do: what they only tell Django of
+        (``SeparateDatabaseAndState``) is not asked for.
+
+        :param judged: migrations whose promises were looked at before.
+        """
+        loader = SnapshotLoader(found.migrations)
+        promised = promised_tables(loader, self._alias)
+        if judged:
+            _take_off(promised, promised_tables(SnapshotLoader(judged), self._alias))
+        if live.tables is None:
+            _take_off(promised, made_elsewhere(loader, self._alias))
+        else:
+            _take_off(promised, self._broken_by(live))
+        programs = {fold(each.name) for each in found.programs if each.kind != "trigger"}
+        lacking = {
+            name: columns for name, columns in promised.items() if fold(name) not in programs
+        }
+        _check_tables(lacking, found.tables)
+
+    def _broken_by(self, live: Live) -> Promises:
+        """Which tables and columns the live database lacks, although it has promised them too."""
+        assert live.tables is not None
+        broken: Promises = {}
+        promised = promised_tables(SnapshotLoader(live.migrations), self._alias)
+        for name, columns in promised.items():
+            if (there := live.tables.get(fold(name))) is None:
+                broken[name] = []
+            elif lacking := [column for column in columns if fold(column) not in there]:
+                broken[name] = lacking
+        return broken
+
+    def check_programs(
+        self, found: Collection[Program], live: Live, *, applied: Collection[str] | None = None
+    ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """
         Refuse what the live database does not have too, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA says
         otherwise. Returns a warning instead if the live database can't tell.
 
+        Of a snapshot that needs migrations (``applied`` has those that it does not need), a view
+        that the live database has in other words, and whatever stands so in the SQL of a
+        migration of this site, may be what those migrations are to change. These are returned:
+        they must not be left as they are.
+
         :raises UnknownSchemaError: naming the trigger, view or virtual table.
         """
-        unknown = [str(each) for each in sorted(found) if each not in (live.programs or ())]
+        unknown = [each for each in sorted(found) if each not in (live.programs or ())]
         if not unknown or conf.allow_unknown_schema:
-            return ()
+            return (), ()
+        names = list(map(str, unknown))
         if live.programs is None:
             return (
-                f"The snapshot has the {_some(unknown)}. Whether this site's own database has"
+                f"The snapshot has the {_some(names)}. Whether this site's own database has"
                 " the same could not be told: it can't be read.",
+            ), ()
+        changing = self._are_to_change(unknown, live, applied)
+        if strange := [str(each) for each in unknown if each not in changing]:
+            raise UnknownSchemaError(
+                f"The snapshot has the {_some(strange)}, which this site's database does not have."
             )
-        raise UnknownSchemaError(
-            f"The snapshot has the {_some(unknown)}, which this site's database does not have."
-        )
+        return (), tuple(changing)
+
+    def _are_to_change(
+        self, programs: Collection[Program], live: Live, applied: Collection[str] | None
+    ) -> list[Program]:
+        if applied is None:
+            return []
+        loader = SnapshotLoader(applied)
+        if not loader.plan():
+            return []
+        views = {fold(each.name) for each in live.programs or () if each.kind == "view"}
+        statements = loader.statements()
+        return [
+            each
+            for each in programs
+            if (each.kind == "view" and fold(each.name) in views)
+            or words_of(each.sql) in statements
+        ]
 
     def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
         """Ask BACKUPS_RECOGNISER, if there is one. Reads no database."""
@@ -119,23 +229,10 @@ class InstalledRelease:
 
     def session_tables(self) -> tuple[str, ...]:
         """
-        The tables of the database-backed SESSION_ENGINE; none if BACKUPS_CLEAR_SESSIONS is off.
-
-        What refers to a session and would be deleted with it comes first: without its session
-        such a row would be a broken reference. Reads no database.
+        The tables of login sessions that are kept in a database, those that refer to them first;
+        none if BACKUPS_CLEAR_SESSIONS is off. Reads no database.
         """
-        if not conf.clear_sessions or (model := _session_model()) is None:
-            return ()
-        models = [model]
-        for each in models:  # grows meanwhile
-            models += [
-                relation.related_model
-                for relation in each._meta.related_objects
-                if relation.on_delete is CASCADE
-                and not relation.field.null
-                and relation.related_model not in models
-            ]
-        return tuple(each._meta.db_table for each in reversed(models))
+        return session_tables() if conf.clear_sessions else ()
 
     def account_column(self) -> tuple[str, str]:
         """The user model's table, and the column of its USERNAME_FIELD. Reads no database."""
@@ -152,14 +249,28 @@ class InstalledRelease:
         return "backups.connection_setup", self._alias, conf.connection_setup
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
-        """What ``migrate`` would run on a database that has these. Reads no database."""
-        loader = _SnapshotLoader(applied)
-        plan: dict[Key, None] = {}
-        for target in loader.graph.leaf_nodes():
-            for key in loader.graph.forwards_plan(target):
-                if key not in loader.applied_migrations:
-                    plan[key] = None
-        return tuple(map(_name, plan))
+        """
+        What ``migrate`` would run on a database that has these. Reads no database.
+
+        :raises InconsistentHistoryError: it would refuse to begin.
+        """
+        loader = SnapshotLoader(applied)
+        plan = loader.plan()
+        if plan and (broken := loader.broken_order()):
+            raise InconsistentHistoryError(
+                f"The snapshot needs {len(plan)} migration{_plural(plan)}, and Django refuses to"
+                f" run any on it: {broken[0]} is applied in it before {broken[1]}, which it"
+                " depends on."
+            )
+        if plan and (conflicts := loader.detect_conflicts()):
+            app, names = next(iter(sorted(conflicts.items())))
+            raise InconsistentHistoryError(
+                f"The snapshot needs {len(plan)} migration{_plural(plan)}, and Django refuses to"
+                f" run any with this release: the app {app} has more than one last migration"
+                f" ({_some(sorted(names))}).",
+                hint="Nothing was staged. Merge them first: manage.py makemigrations --merge",
+            )
+        return plan
 
     def migrate(self, database: Path) -> None:
         """
@@ -169,89 +280,67 @@ class InstalledRelease:
         """
         migrate_file(self._alias, database)
 
-    def _promised_tables(self, loader: "_SnapshotLoader") -> dict[str, list[str]]:
-        """
-        The table of every installed model, with its columns, as they were when the snapshot's
-        last migration ran; but for models that a router keeps in another database.
-        """
-        nodes = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-        state = loader.project_state(nodes)
-        connection = connections[self._alias]
-        return {
-            model._meta.db_table: [
-                str(field.column)
-                for field in model._meta.local_concrete_fields
-                if field.db_parameters(connection)["type"] is not None
-            ]
-            for model in state.apps.get_models(include_auto_created=True)
-            if model._meta.managed
-            and not model._meta.proxy
-            and router.allow_migrate_model(self._alias, model)
-        }
 
-
-class _SnapshotLoader(MigrationLoader):
-    """
-    Django's loader, for a database that is known only by the migrations it says it has.
-
-    ``build_graph`` asks a connection what was applied, and takes nothing as applied without
-    one; here it is told, so that squashed migrations resolve as they would on that database.
-    """
-
-    def __init__(self, applied: Iterable[str]) -> None:
-        self._applied: dict[Key, Any] = {_key(name): None for name in applied}
-        super().__init__(None, ignore_no_migrations=True)
-
-    def build_graph(self) -> None:
-        """
-        :raises InvalidSnapshotError: the snapshot has a part of what a squashed migration
-            replaces, and the files of the other part are gone.
-        """
+def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """The columns of whatever can be read like a table. All names are folded."""
+    found = {}
+    for name in names:
+        if "\0" in name:  # no statement can name it
+            continue
         try:
-            super().build_graph()
-        except NodeNotFoundError as error:
-            raise InvalidSnapshotError(
-                f"This release can't bring the snapshot's migrations forward: {error}"
-            ) from error
-
-    @property
-    def applied_migrations(self) -> dict[Key, Any]:
-        return self._applied
-
-    @applied_migrations.setter
-    def applied_migrations(self, _: object) -> None:
-        """What the loader assumes without a connection is not wanted."""
+            rows = cursor.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
+        except DatabaseError:  # a virtual table whose module is not loaded, a view of nothing
+            rows = []
+        if rows:
+            found[fold(name)] = frozenset(fold(str(row[1])) for row in rows)
+        else:
+            found[fold(name)] = frozenset()
+    return found
 
 
-def _known(loader: MigrationLoader) -> set[str]:
-    known = set(loader.disk_migrations)
-    for migration in loader.disk_migrations.values():
-        known.update(migration.replaces)
-    return set(map(_name, known))
+def _take_off(promised: Promises, others: Promises) -> None:
+    """Ask no more for these columns; nor for the table, if others has it without columns."""
+    for name, columns in others.items():
+        left = [each for each in promised.get(name, ()) if columns and each not in columns]
+        if left:
+            promised[name] = left
+        else:
+            promised.pop(name, None)
 
 
-def _session_model() -> type[Model] | None:
-    """The model of the login sessions, if they are in a database and their app is installed."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
-    if not hasattr(store, "get_model_class"):
-        return None
-    try:
-        model: type[Model] = store.get_model_class()
-    except RuntimeError:  # its app is not in INSTALLED_APPS
-        return None
-    return model
+def _check_tables(promised: Promises, tables: Mapping[str, Collection[str]]) -> None:
+    if missing := sorted(name for name in promised if fold(name) not in tables):
+        raise MissingTablesError(
+            "The snapshot is not whole: its migrations promise the"
+            f" table{_plural(missing)} {_some(missing)}, which it does not have."
+        )
+    for name, columns in sorted(promised.items()):
+        there = tables[fold(name)]
+        if lacking := [column for column in columns if fold(column) not in there]:
+            raise MissingTablesError(
+                f"The snapshot is not whole: its table {name} lacks the"
+                f" column{_plural(lacking)} {_some(lacking)}."
+            )
 
 
-def _key(name: str) -> Key:
-    app, _, migration = name.partition(".")
-    return app, migration
+def _refuse_newer(unknown: list[str]) -> None:
+    if unknown:
+        raise NewerSnapshotError(
+            "The snapshot was made by a newer release: this one does not know the"
+            f" migration{_plural(unknown)} {_some(unknown)}."
+        )
 
 
-def _name(key: Key) -> str:
-    return ".".join(key)
+def _warn_of_gone(app: str, found: Found) -> str:
+    tables = sorted(name for name in found.tables if name.startswith(f"{fold(app)}_"))
+    what = f"its table{_plural(tables)} {_some(tables)} stay" if tables else "its migrations stay"
+    return (
+        f"The snapshot has the app {_clip(app)}, which is not installed here: {what} in the"
+        " database, and nothing uses them."
+    )
 
 
-def _plural(names: Collection[str]) -> str:
+def _plural(names: Collection[object]) -> str:
     return "s" if len(names) > 1 else ""
 
 

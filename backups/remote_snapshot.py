@@ -16,6 +16,7 @@ class RemoteSnapshot:
     A snapshot that arrives, to iterate over once.
 
     ``size`` is in bytes, if the server says; ``method`` is how it took it, empty if it doesn't.
+    ``defects`` is how many old ones the server has found; None if it has not looked.
     """
 
     def __init__(self, response: requests.Response) -> None:
@@ -23,6 +24,8 @@ class RemoteSnapshot:
         self._response = response
         self.name = _filename(response)
         self.method = response.headers.get("Snapshot-Method", "")
+        defects = response.headers.get("Snapshot-Defects", "")
+        self.defects = int(defects) if defects.isdecimal() else None
         is_as_it_is = "Content-Encoding" not in response.headers
         length = response.headers.get("Content-Length" if is_as_it_is else "Snapshot-Size", "")
         self.size = int(length) if length.isdecimal() else None

@@ -10,10 +10,11 @@ docs/how-restore-works.md.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from django.db import connections
 
@@ -31,6 +32,7 @@ from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
+from backups.sqlite.defects import describe
 from backups.sqlite.header import has_wal_mark
 from backups.sqlite.paths import timestamp
 from backups.sqlite.staging import WAL_MARK
@@ -42,7 +44,9 @@ __all__ = [
     "apply_pending_restore",
     "check_not_live",
     "check_not_own",
+    "check_snapshot",
     "create_snapshot",
+    "describe_defects",
     "describe_next_start",
     "discard_pending_restore",
     "foresee_warnings",
@@ -92,7 +96,28 @@ def create_snapshot(
         snapshot.size,
         snapshot.method,
     )
+    if snapshot.defects:
+        logger.warning("the database has old defects: %s", describe_defects(snapshot.defects))
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
+
+
+def check_snapshot(
+    path: Path, *, is_own: bool = True, database: str | None = None
+) -> tuple[str, ...]:
+    """
+    Check a snapshot's file as an upload is checked. Changes nothing.
+
+    :param is_own: whether it is of this site, and not of another.
+    :returns: a sentence for each thing that is wrong with it, though it could be restored.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    :raises StoreFolderError: the file can't be read and written.
+    """
+    return get_store(database).check_snapshot(path, is_own=is_own)
+
+
+def describe_defects(defects: Mapping[str, int]) -> str:
+    """``NULL value in tasks.name (3), …``: the old defects of a snapshot, the first few."""
+    return describe(defects)
 
 
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
@@ -116,6 +141,7 @@ def stage_restore(
     at_least: int = 0,
     account: str | None = None,
     database: str | None = None,
+    accept: Collection[str] = (),
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -139,9 +165,12 @@ def stage_restore(
     :param at_least: how many bytes will come for sure, to refuse too many before any is read.
     :param account: the user name of who stages, if that is a user of the site: the result
         warns if the snapshot has no such user.
+    :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
+        "foreign" database that has nothing of this project's own apps.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
-    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own. Defects
+        that the live database has too, or that are accepted, are warnings.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises StoreFolderError: the database's folder can't be written.
 
@@ -154,6 +183,7 @@ def stage_restore(
         max_bytes=conf.max_upload_bytes,
         at_least=at_least,
         account=account,
+        accept=accept,
     )
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
@@ -185,10 +215,11 @@ def undo_restore(*, staged_by: str, database: str | None = None) -> PendingResto
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
 
-    It passes the checks of any upload. The kept copy stays where it is.
+    It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
+    kept copy stays where it is.
 
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
-    :raises BackupError: as ``stage_restore``.
+    :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
     """
     pending = get_store(database).stage_kept_copy(staged_by=staged_by)
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)

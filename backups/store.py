@@ -6,10 +6,16 @@ SQLite stands behind it, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Self
+
+# What a restore refuses unless whoever restores says in words that it is meant.
+DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
+FOREIGN = "foreign"  # a database that has nothing of the project's own apps
+ACCEPTABLE = (DEFECTS, FOREIGN)
 
 
 class Snapshot(ABC):
@@ -24,6 +30,9 @@ class Snapshot(ABC):
     method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
     size: int  # bytes
     taken_at: datetime  # UTC
+    # What breaks a rule of its schema, and how often, where a short look has found it; None if
+    # nobody has looked.
+    defects: Mapping[str, int] | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]:
@@ -132,6 +141,7 @@ class BackupStore(ABC):
         max_bytes: int,
         at_least: int = 0,
         account: str | None = None,
+        accept: Collection[str] = (),
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -144,6 +154,7 @@ class BackupStore(ABC):
         :param at_least: how many bytes will come for sure, if that is known beforehand.
         :param account: the account that stages, if it is one of the store's own: the result
             warns if the snapshot does not have it.
+        :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.
@@ -151,14 +162,25 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
+        """
+        Check a snapshot's file as a restore would. Changes nothing, but the file must be writable.
+
+        :param is_own: whether it is of this store, and not of another server's.
+        :returns: a sentence for each thing that is wrong with it, though it could be restored.
+        :raises InvalidSnapshotError: a restore would refuse it.
+        :raises StoreFolderError: the file can't be read.
+        """
+
+    @abstractmethod
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
         """
         Stage what the last restore replaced, so that the next start undoes that restore.
 
-        The kept copy stays where it is.
+        The kept copy stays where it is. Whatever is wrong with it is a warning: it was live.
 
         :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
-        :raises BackupError: as ``stage_restore``.
+        :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
         """
 
     @abstractmethod

@@ -116,7 +116,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     the current database, which is kept. Until then it can be discarded.
 
     With `?apply=now` in the URL its content is live at once, without a restart, if that can be
-    done; the current content is kept.
+    done; the current content is kept. With `?accept=defects` it may have defects.
     """
 
     parser_classes = (MultiPartUploadParser, RawUploadParser, SqliteUploadParser)
@@ -133,13 +133,14 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         """Check the upload and stage it; apply it at once if that is asked for."""
-        is_now = parameters.is_now(request)
+        is_now, accept = parameters.is_now(request), parameters.accept(request)
         upload = _upload(request)
         pending = services.stage_restore(
             upload,
             staged_by=caller_name(request),
             at_least=upload.at_least,
             account=_account(request),
+            accept=accept,
         )
         return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 

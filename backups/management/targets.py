@@ -6,7 +6,7 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 
 import getpass
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -39,6 +39,7 @@ class NamedSnapshot(NamedTuple):
     method: str  # "compact" or "pages"; empty if an older server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
+    defects: str = ""  # what the store has noticed, for a person to read
 
 
 class Target(Protocol):
@@ -50,7 +51,9 @@ class Target(Protocol):
         self, *, compact: bool | None, compress: bool
     ) -> AbstractContextManager[NamedSnapshot]: ...
 
-    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json: ...
+    def stage_restore(
+        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json: ...
 
     def undo_restore(self, *, now: bool) -> Json: ...
 
@@ -80,14 +83,18 @@ class LocalTarget:
             taken_by=_user(), compact=compact, database=self._database
         ) as snapshot:
             name = services.snapshot_name(snapshot.taken_at, database=self._database)
-            yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot)
+            defects = services.describe_defects(snapshot.defects) if snapshot.defects else ""
+            yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot, defects)
 
-    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json:
+    def stage_restore(
+        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json:
         pending = services.stage_restore(
             _read(incoming.content, progress),
             staged_by=_user(),
             at_least=incoming.size or 0,
             database=self._database,
+            accept=accept,
         )
         return self._conclude(pending, now)
 
@@ -135,11 +142,14 @@ class RemoteTarget:
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
-            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot)
+            defects = f"{snapshot.defects:,} in all" if snapshot.defects else ""
+            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot, defects)
 
-    def stage_restore(self, incoming: Incoming, *, now: bool, progress: Progress) -> Json:
+    def stage_restore(
+        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
+    ) -> Json:
         with incoming.with_length() as snapshot:  # a request says how long its body is
-            return self._client.stage_restore(snapshot, now=now, progress=progress)
+            return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
 
     def undo_restore(self, *, now: bool) -> Json:
         return self._client.undo_restore(now=now)

@@ -35,19 +35,22 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
     UnknownFunctionError,
+    UnknownSchemaError,
 )
+from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import retired
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pending import conclude, set_aside, verify_pending
+from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import make_receipt
-from backups.sqlite.release import Release
+from backups.sqlite.release import Live, Release
 from backups.sqlite.repair import kept_by
+from backups.sqlite.schema import Program
 from backups.sqlite.staging import make_pending
 from backups.sqlite.temporary import Temporary, temporary_file
-from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
@@ -74,8 +77,9 @@ def apply_pending(
     manifest, kept, outcome, reason = None, None, "applied", ""
     try:
         manifest = verify_pending(paths)
-        manifest = _bring_to_this_release(paths, manifest, release, check_seconds)
+        manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
         kept, reason = _put_in_place(paths, manifest, moment)
+        reason = " ".join(filter(None, (doubt, reason)))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
         kept = set_aside(paths, moment)
@@ -91,6 +95,21 @@ def apply_pending(
 
 def _bring_to_this_release(
     paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
+) -> tuple[Manifest, str]:
+    """
+    As below. What was live once is put back as it was, if its migrations fail: then the second
+    word says why.
+    """
+    try:
+        return _migrate(paths, manifest, release, check_seconds), ""
+    except (RestoreRefusedError, InvalidSnapshotError) as error:
+        if manifest.undoes is None:
+            raise
+        return manifest, f"It is in place as it was, for it could not be migrated: {error}"
+
+
+def _migrate(
+    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
 ) -> Manifest:
     """
     Run the migrations that are missing, on a copy, which then becomes the pending file.
@@ -98,8 +117,7 @@ def _bring_to_this_release(
     A kill in the middle starts afresh from the pending file as it was. Nothing to do, and no
     copy, if the snapshot is of this release.
     """
-    release.check_known(manifest.migrations, manifest.historic)  # the code may be older by now
-    missing = release.plan(manifest.migrations)
+    missing = missing_migrations(manifest, release)
     if not missing:
         return manifest
     with temporary_file(paths, "migrating") as copy:
@@ -107,6 +125,7 @@ def _bring_to_this_release(
         release.migrate(copy.path)
         _fold(copy.path)
         contents = _check_migrated(copy, manifest, release, check_seconds)
+        _check_changed(contents, manifest)
         files.sync(copy.descriptor)
         migrated = replace(
             manifest,
@@ -114,6 +133,7 @@ def _bring_to_this_release(
             sha256=contents.sha256,
             migrations=contents.migrations,
             migrated=manifest.migrated + missing,
+            changing=(),
         )
         make_pending(paths, copy.path, migrated)
     return migrated
@@ -129,7 +149,13 @@ def _check_migrated(
 
     def check() -> Contents:
         return check_snapshot(
-            copy.descriptor, copy.path, seconds=seconds, release=release, historic=manifest.historic
+            copy.descriptor,
+            copy.path,
+            seconds=seconds,
+            release=release,
+            live=Live(frozenset(manifest.historic)),
+            judged=manifest.migrations,
+            acceptance=Acceptance(manifest.accepted, was_live=manifest.undoes is not None),
         )
 
     try:
@@ -137,8 +163,23 @@ def _check_migrated(
             return check()
         except DamagedSnapshotError:
             return check()
-    except NOT_CHECKED as error:  # it is as good as it was when it was staged
+    except InvalidSnapshotError as error:
+        if manifest.undoes is not None:
+            return look_into(copy.descriptor, copy.path, seconds=seconds, release=release)
+        if not isinstance(error, NOT_CHECKED):
+            raise
+        # it is as good as it was when it was staged
         raise RestoreBlockedError(str(error)) from error
+
+
+def _check_changed(contents: Contents, manifest: Manifest) -> None:
+    """What the live database does not have as it was must not be as it was any more."""
+    for kind, name, sql in manifest.changing:
+        if Program(kind, name, sql) in contents.programs:
+            raise UnknownSchemaError(
+                f"The snapshot has the {kind} {name}, which this site's database does not have"
+                " so, and no migration has changed it."
+            )
 
 
 def _copy_pending(paths: StorePaths, destination: int) -> None:

@@ -31,7 +31,7 @@ from backups.exceptions import (
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pending import conclude, set_aside, verify_pending
+from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import last_conclusion, make_receipt, parse_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import conclude_overwritten, is_overwritten
@@ -107,8 +107,7 @@ def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:
 
 
 def _check_needs_no_start(manifest: Manifest, release: Release) -> None:
-    release.check_known(manifest.migrations, manifest.historic)
-    if missing := release.plan(manifest.migrations):
+    if missing := missing_migrations(manifest, release):
         raise NeedsRestartError(
             f"The snapshot is older than this release, and needs {len(missing)}"
             f" migration{'s' * (len(missing) > 1)}: {', '.join(missing[:5])}"

@@ -29,6 +29,7 @@ from backups import files
 from backups.child import last_line, run_module
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
 from backups.sqlite.connection import uri
+from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.digest import Digest
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
@@ -39,6 +40,8 @@ from backups.store import Snapshot
 
 COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most
 
+LOOK_SECONDS = 0.1  # for defects, or an eighth of the time that the copy took, if that is more
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,9 +51,15 @@ class CompactSnapshot(Snapshot):
     method = "compact"
 
     def __init__(
-        self, paths: StorePaths, descriptor: int, taken_at: datetime, locked_seconds: float = 0.0
+        self,
+        paths: StorePaths,
+        descriptor: int,
+        taken_at: datetime,
+        defects: Defects | None,
+        locked_seconds: float = 0.0,
     ) -> None:
         """Takes over the descriptor."""
+        self.defects = defects
         self._paths = paths
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
@@ -94,8 +103,11 @@ def create_compact_snapshot(
             share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
-                seconds = _compact(paths, connection, str(file.path), presence)
-                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, seconds)
+                started = time.monotonic()
+                locked = _compact(paths, connection, str(file.path), presence)
+                seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
+                defects = look_over(connection, file.path, seconds=seconds)
+                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, defects, locked)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
     except OSError as error:

@@ -4,9 +4,9 @@ import contextlib
 import re
 import sqlite3
 from contextlib import closing
-from typing import Any
+from typing import Any, Protocol
 
-from backups.sqlite.sandbox import Sandbox
+from backups.sqlite.schema import quote, read_schema
 from backups.sqlite.verdict import find_unknown
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
@@ -15,12 +15,22 @@ OF_THE_FILE = (  # although they are SQLITE_IOERR: our limit on length, and a cu
     sqlite3.SQLITE_IOERR_SHORT_READ,
 )
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
+MOST_COUNTED = 10_000  # of what is only counted
 MOST_LETTERS = 300  # of one finding, which may quote the file
+MISMATCH = "foreign key mismatch"  # a parent without the key: SQLite can't look for its rows
 
 
-def find_damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
+class Opened(Protocol):
+    """An open database that can be checked: a sandbox, or the live one."""
+
+    connection: sqlite3.Connection
+
+    def bring_functions(self, module: str) -> None: ...
+
+
+def find_damage(sandbox: Opened, functions: str, check: str) -> list[str]:
     """
-    Run a check, and return what it found, the first few.
+    Run a check, and return what it found. What is wrong with trees and pages comes first.
 
     :param functions: the module whose ``register(connection)`` gives the site's SQL functions.
     :param check: a pragma, such as ``quick_check(5)``.
@@ -30,16 +40,40 @@ def find_damage(sandbox: Sandbox, functions: str, check: str) -> list[str]:
     return [] if rows == [("ok",)] else [sentence(finding) for (finding,) in rows]
 
 
-def find_broken_references(sandbox: Sandbox, functions: str) -> list[str]:
+def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main") -> list[str]:
     """
-    Return the rows that refer to nothing, the first few. For a file that has no damage.
+    Return the rows that refer to nothing. For a file that has no damage.
 
     :param functions: as above.
+    :param of: ``main``, or the name of a database that is attached and has the same tables.
     :raises sqlite3.Error: SQLite can't go on.
     """
+    try:
+        return _broken_references(sandbox, functions, f"{of}.foreign_key_check")
+    except sqlite3.OperationalError as error:
+        if MISMATCH not in str(error):
+            raise
+    return _references_one_by_one(sandbox, functions, of)
+
+
+def _references_one_by_one(sandbox: Opened, functions: str, of: str) -> list[str]:
+    """Table by table: one that can't be checked must not hide what is wrong in the others."""
+    found: list[str] = []
+    for table in read_schema(sandbox.connection).tables:
+        try:
+            check = f"{of}.foreign_key_check({quote(table)})"
+            found += _broken_references(sandbox, functions, check)
+        except sqlite3.OperationalError as error:
+            if MISMATCH not in str(error):
+                raise
+            found.append(sentence(error))
+    return found
+
+
+def _broken_references(sandbox: Opened, functions: str, pragma: str) -> list[str]:
     return [
-        sentence(f"row {rowid} of {table} refers to a row of {parent} that is not there")
-        for table, rowid, parent, _ in _ask(sandbox, functions, "foreign_key_check")
+        f"row {rowid} of {_name(table)} refers to a row of {_name(parent)} that is not there"
+        for table, rowid, parent, _ in _ask(sandbox, functions, pragma)
     ]
 
 
@@ -73,12 +107,17 @@ def sentence(finding: object) -> str:
     return clip(" ".join(str(finding).split()))
 
 
-def clip(text: str) -> str:
-    """Not more than ``MOST_LETTERS``."""
-    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…"
+def clip(text: str, most: int = MOST_LETTERS) -> str:
+    """Not more than ``most`` letters."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
-def _ask(sandbox: Sandbox, functions: str, pragma: str) -> list[Any]:
+def _name(table: str) -> str:
+    """So that a sentence of two names is whole."""
+    return clip(sentence(table), MOST_LETTERS // 3)
+
+
+def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:
     """A schema may use SQL functions of the site: they are brought only where they are needed."""
     try:
         return _rows(sandbox.connection, pragma)
@@ -92,4 +131,4 @@ def _ask(sandbox: Sandbox, functions: str, pragma: str) -> list[Any]:
 
 def _rows(connection: sqlite3.Connection, pragma: str) -> list[Any]:
     with closing(connection.execute(f"PRAGMA {pragma}")) as cursor:
-        return cursor.fetchmany(MOST_FINDINGS)
+        return cursor.fetchmany(MOST_COUNTED)

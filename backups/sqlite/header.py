@@ -16,6 +16,12 @@ HEADER_BYTES = 100
 VERSIONS = slice(18, 20)  # who may write the file, and who may read it
 ROLLBACK_JOURNAL, WAL = 1, 2
 
+TRAILING_HINT = (
+    "Nothing was staged. Something was appended to the file: download or copy it again. If the"
+    " database itself has such bytes, which SQLite ignores, leave them out: restore_db PATH"
+    " --accept-defects, or ?accept=defects."
+)
+
 
 @dataclass(frozen=True)
 class Header:
@@ -56,15 +62,21 @@ class Header:
 
         :raises WrongLengthError: naming both lengths in bytes.
         """
-        pages = size // self.page_size if self.page_count is None else self.page_count
-        promised = max(pages, 1) * self.page_size
+        promised = self.promised_bytes(size)
         if size == promised:
             return
         what = "cut off" if size < promised else "longer than it should be"
+        hint = None if size < promised else TRAILING_HINT
         raise WrongLengthError(
-            f"The file is {what}: its header says {max(pages, 1):,} pages of {self.page_size:,}"
-            f" bytes, {promised:,} in all, but it has {size:,}."
+            f"The file is {what}: its header says {promised // self.page_size:,} pages of"
+            f" {self.page_size:,} bytes, {promised:,} in all, but it has {size:,}.",
+            hint=hint,
         )
+
+    def promised_bytes(self, size: int) -> int:
+        """How long the file should be, which has ``size`` bytes."""
+        pages = size // self.page_size if self.page_count is None else self.page_count
+        return max(pages, 1) * self.page_size
 
 
 def check_header(descriptor: int) -> None:
@@ -92,6 +104,21 @@ def _not_a_database(head: bytes) -> NotADatabaseError:
 def has_wal_mark(head: bytes) -> bool:
     """Whether the header says that the database was in WAL mode. False for what is no header."""
     return head.startswith(MAGIC) and WAL in head[VERSIONS]
+
+
+def cut_trailing_bytes(descriptor: int) -> int:
+    """
+    Cut off what lies behind the last page, which SQLite never reads. Returns how many bytes went.
+
+    :raises NotADatabaseError: it is no database.
+    :raises OSError: the file can't be changed.
+    """
+    size = os.fstat(descriptor).st_size
+    promised = Header.parse(os.pread(descriptor, HEADER_BYTES, 0)).promised_bytes(size)
+    if size <= promised:
+        return 0
+    os.ftruncate(descriptor, promised)
+    return size - promised
 
 
 def use_rollback_journal(database: Path) -> bool:

@@ -27,9 +27,9 @@ from typing import Any
 from backups import limits
 from backups.child import answering, leave
 from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_disk, sentence
+from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
-from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
@@ -45,8 +45,9 @@ def inspect(question: Question) -> Verdict:
     """
     Check a database, tell what is in it, and clear what is to be cleared.
 
-    Damage is believed when it is found twice. SQLite takes a page that the disk refuses for a
-    damaged one, and a disk can fail for a moment.
+    What is wrong is believed when it is found twice. SQLite takes a page that the disk refuses
+    for a damaged one, and a disk can fail for a moment. The second look is undivided, so that it
+    counts each defect once.
 
     :raises sqlite3.Error: if SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
@@ -56,7 +57,7 @@ def inspect(question: Question) -> Verdict:
     with closing(Partner(question)) as partner:
         verdict = _look(question, question.seconds, changed=changed, partner=partner)
     is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
-    if verdict.damage and is_of_the_file:
+    if (verdict.damage or verdict.defects) and is_of_the_file:
         again = _look(question, deadline - time.monotonic(), changed=verdict.changed)
         if again.unread or not again.damage:
             again.cleared += verdict.cleared
@@ -92,6 +93,9 @@ def _inspect(
     if question.setup:
         sandbox.bring_functions(question.functions)
     schema = read_schema(connection)
+    if question.as_it_was:
+        _read_contents(connection, question, schema, verdict)
+        return
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
     found = (
@@ -99,12 +103,25 @@ def _inspect(
         if partner is not None
         else check_whole(sandbox, question)
     )
-    verdict.damage = found.damage or _schema_damage(sandbox, schema, question.functions)
+    verdict.damage = found.damage or _schema_damage(sandbox, schema)
     if verdict.damage:
-        verdict.unknown = "" if found.damage else find_unknown(verdict.damage[0])
         verdict.unread = find_unread(verdict.damage)
         return
+    verdict.broken_rules = found.broken_rules
     verdict.broken_references = found.broken_references
+    verdict.defects = found.defects
+    for finding in _unbuildable(sandbox, schema, question.functions):
+        if unknown := find_unknown(finding):
+            verdict.damage, verdict.unknown = [finding], unknown
+            return
+        verdict.broken_rules.append(finding)
+        verdict.defects[finding] = 1
+    _read_contents(connection, question, schema, verdict)
+
+
+def _read_contents(
+    connection: sqlite3.Connection, question: Question, schema: Schema, verdict: Verdict
+) -> None:
     verdict.tables = _columns(connection, schema)
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
@@ -122,7 +139,16 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _schema_damage(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
+def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
+    """The table that could not be made anew, with the site's SQL functions if it needs them."""
+    findings = find_unbuildable_tables(schema, sandbox.prepare)
+    if functions and any(map(find_unknown, findings)):
+        sandbox.bring_functions(functions)
+        findings = find_unbuildable_tables(schema, sandbox.prepare)
+    return findings
+
+
+def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is no UTF-8")]
@@ -130,13 +156,6 @@ def _schema_damage(sandbox: Sandbox, schema: Schema, functions: str) -> list[str
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
         return [sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
-    unbuildable = find_unbuildable(schema, sandbox.prepare)
-    if unbuildable and functions and find_unknown(unbuildable[1]):
-        sandbox.bring_functions(functions)
-        unbuildable = find_unbuildable(schema, sandbox.prepare)
-    if unbuildable:
-        name, reason = unbuildable
-        return [sentence(f"the table {name} could not be made anew: {reason}")]
     return []
 
 

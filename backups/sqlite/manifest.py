@@ -30,10 +30,13 @@ class Manifest:
     staged_at: datetime  # UTC
     staged_by: str
     migrations: tuple[str, ...]  # ``app.name`` of all that were applied in it
-    historic: tuple[str, ...] = ()  # of these, what the live database had too when it was staged
+    historic: tuple[str, ...] = ()  # of these, what counts as known whatever the code says
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
     warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is
+    accepted: tuple[str, ...] = ()  # words of store.ACCEPTABLE, as whoever staged it gave them
+    # Kind, name and SQL of each program that the migrations still to run have to change or remove.
+    changing: tuple[tuple[str, str, str], ...] = ()
     overwrites: int | None = None  # the live schema_version once this has been written into it
 
     def write(self, paths: StorePaths) -> None:
@@ -76,6 +79,8 @@ class Manifest:
                     "historic": tuple(fields["historic"]),
                     "migrated": tuple(fields["migrated"]),
                     "warnings": tuple(fields.get("warnings", ())),
+                    "accepted": tuple(fields.get("accepted", ())),
+                    "changing": tuple(tuple(each) for each in fields.get("changing", ())),
                 }
             )
         except (FileNotFoundError, ValueError, TypeError, KeyError):

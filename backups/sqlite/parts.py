@@ -13,24 +13,33 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass, field
 
-from backups.sqlite.damage import MOST_FINDINGS, find_broken_references, find_damage
+from backups.sqlite.damage import (
+    MOST_COUNTED,
+    MOST_FINDINGS,
+    find_broken_references,
+    find_damage,
+)
+from backups.sqlite.defects import place_of
 from backups.sqlite.sandbox import Sandbox
 from backups.sqlite.schema import quote
 from backups.sqlite.verdict import Question
 
 MOST_PARTS = 1_000  # they all fit into the pipe at once
-WHOLE = f"integrity_check({MOST_FINDINGS})"
-QUICK = f"quick_check({MOST_FINDINGS})"
+WHOLE = f"integrity_check({MOST_COUNTED})"
+QUICK = f"quick_check({MOST_COUNTED})"
+STRUCTURE = f"quick_check({MOST_COUNTED + 1})"  # of a file whose tables are checked one by one
 REFERENCES = "foreign_key_check"
 
 
 @dataclass
 class Findings:
-    """The parts that were checked to their end, and what was found."""
+    """The parts that were checked to their end, and what was found: of findings the first few."""
 
     done: list[int] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found
     broken_references: list[str] = field(default_factory=list)
+    defects: dict[str, int] = field(default_factory=dict)  # how many in each place
 
     @property
     def is_enough(self) -> bool:
@@ -44,16 +53,29 @@ class Findings:
         :raises sqlite3.Error: SQLite can't go on.
         """
         if part != REFERENCES:
-            self._tell(find_damage(sandbox, functions, part))
+            found = find_damage(sandbox, functions, part)
+            self._tell([finding for finding in found if place_of(finding) is None])
+            if part != STRUCTURE:  # which finds what the check of each table finds too
+                self.broken_rules += self._count([each for each in found if place_of(each)])
         elif not self.damage:
-            self.broken_references += find_broken_references(sandbox, functions)
+            self.broken_references += self._count(find_broken_references(sandbox, functions))
         self.done.append(number)
 
     def add(self, other: "Findings") -> None:
         """Take over what another process has done and found."""
         self.done += other.done
         self._tell(other.damage)
+        self.broken_rules += other.broken_rules
         self.broken_references += other.broken_references
+        for place, count in other.defects.items():
+            self.defects[place] = self.defects.get(place, 0) + count
+
+    def _count(self, defects: list[str]) -> list[str]:
+        """Count them by their places, and return the first few."""
+        for finding in defects:
+            place = place_of(finding) or finding
+            self.defects[place] = self.defects.get(place, 0) + 1
+        return defects[:MOST_FINDINGS]
 
     def _tell(self, damage: list[str]) -> None:
         """Once each: ``quick_check`` and the check of a table can find the same."""
@@ -78,7 +100,7 @@ def find_parts(connection: sqlite3.Connection) -> list[str]:
         return [WHOLE, REFERENCES]
     tables.sort(key=lambda name: -_last_row(connection, name))
     checks = [f"integrity_check({quote(name)})" for name in tables]
-    return [checks[0], QUICK, *checks[1:], REFERENCES]
+    return [checks[0], STRUCTURE, *checks[1:], REFERENCES]
 
 
 def check_whole(sandbox: Sandbox, question: Question) -> Findings:

@@ -5,11 +5,12 @@ from datetime import datetime
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import RestoreRefusedError
+from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
 from backups.sqlite.kept import prune_kept
 from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import append_receipt, last_conclusion
+from backups.sqlite.release import Release
 from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt
 
@@ -32,6 +33,22 @@ def verify_pending(paths: StorePaths) -> Manifest:
             f"{paths.pending} is not the file that was staged: its SHA-256 is {sha256} now."
         )
     return manifest
+
+
+def missing_migrations(manifest: Manifest, release: Release) -> tuple[str, ...]:
+    """
+    What is still to run on the pending file, in order.
+
+    What was live once is put back even if that can't be told: then it is not migrated.
+
+    :raises NewerSnapshotError: the code may be older than it was when this was staged.
+    """
+    if manifest.undoes is None:
+        release.check_known(manifest.migrations, manifest.historic)
+        return release.plan(manifest.migrations)
+    with contextlib.suppress(InvalidSnapshotError):
+        return release.plan(manifest.migrations) if manifest.migrations else ()
+    return ()
 
 
 def set_aside(paths: StorePaths, moment: datetime) -> Path | None:

@@ -1,7 +1,7 @@
 """What the store must know of the code that uses it. Django's answer: backups/releases.py."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,22 @@ class Live:
 
     migrations: frozenset[str] = frozenset()  # whether or not this release still knows them
     programs: frozenset[Program] | None = None  # None if that can't be told
+    # The columns of whatever can be read like a table, a view too. All names are folded.
+    tables: Mapping[str, Collection[str]] | None = field(default=None, compare=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the live database could be read."""
+        return self.programs is not None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a snapshot has."""
+
+    migrations: Collection[str]  # ``app.name`` of each that was applied
+    tables: Mapping[str, Collection[str]]  # of each real table its columns; names are folded
+    programs: Collection[Program] = ()  # its triggers, views and virtual tables
 
 
 class Release(Protocol):
@@ -22,19 +38,32 @@ class Release(Protocol):
     def read_live(self) -> Live:
         """Read the live database, without touching one that is ruined or missing."""
 
+    def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
+        """
+        Raise ForeignDatabaseError if it is not of this site, unless that is accepted, and
+        NewerSnapshotError if a newer release made it. Returns warnings of what this release does
+        not have any more.
+        """
+
+    def unknown(self, applied: Collection[str]) -> tuple[str, ...]:
+        """Of these, the migrations that the installed code does not have."""
+
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """Raise NewerSnapshotError if any is known neither to this release nor in ``historic``."""
 
-    def check_tables(self, applied: Collection[str], tables: Mapping[str, Collection[str]]) -> None:
+    def check_tables(self, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
         """
-        Raise MissingTablesError if these migrations promise a table, or a column of one, that is
-        not there. ``tables`` has the columns of each real table; all names are folded.
+        Raise MissingTablesError if its migrations promise a table, or a column of one, that is
+        not there, unless the live database breaks the same promise. What the migrations of
+        ``judged`` promise is not looked at again.
         """
 
-    def check_programs(self, found: Collection[Program], live: Live) -> tuple[str, ...]:
+    def check_programs(
+        self, found: Collection[Program], live: Live, *, applied: Collection[str] | None = None
+    ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """
-        Raise UnknownSchemaError if the live database has not all of these. Returns a warning if
-        that can't be told.
+        Raise UnknownSchemaError if the live database does not have all of these. Returns
+        warnings, and those that the migrations still to run have to change or remove.
         """
 
     def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
@@ -63,7 +92,11 @@ class Release(Protocol):
         """
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
-        """Those that are still to run on a database that has these, in order."""
+        """
+        Those that are still to run on a database that has these, in order.
+
+        :raises InvalidSnapshotError: they can't be run on it.
+        """
 
     def migrate(self, database: Path) -> None:
         """Run them on a database file; raises RestoreRefusedError if one fails."""

@@ -14,7 +14,9 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
@@ -28,6 +30,7 @@ from backups.sqlite.paths import StorePaths
 from backups.store import Snapshot
 
 LONG_WAIT = 1.0  # seconds that writers had to wait; worth a warning
+RULES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)  # as VACUUM fails of old defects
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +65,21 @@ def create_snapshot(
     """
     if not has_content(paths.database):
         raise SnapshotFailedError(f"There is no database at {paths.database}, or it is empty.")
+    take_pages = partial(
+        create_page_snapshot,
+        paths,
+        spool_after=limits.spool_seconds,
+        stall_seconds=limits.stall_seconds,
+        presence=presence,
+    )
     if compact is None:
         compact = _suits_compact(paths, limits)
     snapshot: CompactSnapshot | PageSnapshot | None = None
     if not compact:
-        snapshot = _create_page_snapshot(paths, limits, presence)
-    snapshot = snapshot or create_compact_snapshot(paths, connect, presence=presence)
+        snapshot = _create_page_snapshot(take_pages)
+    if snapshot is None:
+        take_compact = partial(create_compact_snapshot, paths, connect, presence=presence)
+        snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
     if snapshot.locked_seconds >= LONG_WAIT:
         logger.warning(
             "writers had to wait for up to %.1f s while a snapshot of %s was taken: it is not in"
@@ -78,19 +90,27 @@ def create_snapshot(
     return snapshot
 
 
-def _create_page_snapshot(
-    paths: StorePaths, limits: SnapshotLimits, presence: int | None
-) -> PageSnapshot | None:
+def _create_page_snapshot(take: Callable[[], PageSnapshot]) -> PageSnapshot | None:
     try:
-        return create_page_snapshot(
-            paths,
-            spool_after=limits.spool_seconds,
-            stall_seconds=limits.stall_seconds,
-            presence=presence,
-        )
+        return take()
     except PagesNotPossibleError as reason:
         logger.info("a compact snapshot is taken instead of the pages: %s", reason)
     return None
+
+
+def _compact_if_possible(
+    take_compact: Callable[[], CompactSnapshot], take_pages: Callable[[], PageSnapshot]
+) -> CompactSnapshot | PageSnapshot:
+    """The pages, where rows that break a rule of the schema can't be written anew."""
+    try:
+        return take_compact()
+    except SnapshotFailedError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in RULES:
+            with suppress(PagesNotPossibleError):
+                snapshot = take_pages()
+                logger.warning("the pages are taken instead of a compact snapshot: %s", error)
+                return snapshot
+        raise
 
 
 def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:

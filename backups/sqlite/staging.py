@@ -16,7 +16,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,15 +27,17 @@ from backups.exceptions import (
     SnapshotTooLargeError,
     StoreFolderError,
 )
+from backups.sqlite.acceptance import Acceptance
+from backups.sqlite.defects import Defects
 from backups.sqlite.digest import Digest
 from backups.sqlite.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
-from backups.sqlite.release import Release
+from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
-from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot, look_into
 
 # Beyond what was announced, an upload grows only while the disk keeps this much: unpacked, a few
 # bytes can become more than any disk has, and the site writes on the same one.
@@ -61,14 +63,19 @@ def stage(
     check_seconds: float,
     release: Release,
     account: str | None = None,
+    accept: Collection[str] = (),
+    live_defects: Callable[[], Defects] = dict,
     undoes: str | None = None,
+    fails: str | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
 
     Errors are those of ``BackupStore.stage_restore``.
 
+    :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
+    :param fails: why the kept copy fails the checks, to take it as it was all the same.
     """
     started = time.monotonic()
     try:
@@ -78,19 +85,34 @@ def stage(
             is_ours = was_sent(paths, sha256=sha256, size=size)
             is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
             live = release.read_live()
-            contents = check_snapshot(
-                incoming.descriptor,
-                incoming.path,
-                seconds=check_seconds,
-                release=release,
-                historic=live.migrations,
-                sha256=sha256,
-                clear=release.session_tables(),
-                account=account,
+            acceptance = Acceptance(
+                words=accept,
                 is_ours=is_ours,
+                was_live=undoes is not None,
+                live_defects=live_defects,
             )
+            if fails is not None:
+                contents = look_into(
+                    incoming.descriptor, incoming.path, seconds=check_seconds, release=release
+                )
+            else:
+                contents = check_snapshot(
+                    incoming.descriptor,
+                    incoming.path,
+                    seconds=check_seconds,
+                    release=release,
+                    live=live,
+                    sha256=sha256,
+                    clear=release.session_tables(),
+                    account=account,
+                    acceptance=acceptance,
+                )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
-            warnings = () if undoes else release.check_programs(contents.programs, live)
+            warnings, changing = (
+                ((), ())
+                if undoes
+                else release.check_programs(contents.programs, live, applied=contents.migrations)
+            )
             manifest = Manifest(
                 size=os.fstat(incoming.descriptor).st_size,
                 sha256=contents.sha256,
@@ -99,13 +121,18 @@ def stage(
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=tuple(sorted(live.migrations.intersection(contents.migrations))),
+                historic=_historic(contents, live, release, undoes),
                 warnings=(
                     *((WAL_MARK,) if is_marked and not is_ours and not undoes else ()),
+                    *_warn_of_failure(fails),
+                    *contents.warnings,
+                    *_warn_of_migrations(contents, release),
                     *warnings,
                     *_warn_of_account(account, contents),
                 ),
                 undoes=undoes,
+                changing=tuple((each.kind, each.name, each.sql) for each in changing),
+                accepted=acceptance.after(contents.defects),
             )
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)
@@ -266,6 +293,37 @@ def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]
     if account is None or not contents.account_is_missing:
         return ()
     return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
+
+
+def _historic(
+    contents: Contents, live: Live, release: Release, undoes: str | None
+) -> tuple[str, ...]:
+    """
+    The migrations that count as known at the start: what the live database has too, and what was
+    accepted although this release does not know it. All of what was live once.
+    """
+    if undoes is not None:
+        return contents.migrations
+    known = live.migrations.intersection(contents.migrations)
+    return tuple(sorted(known.union(release.unknown(contents.migrations))))
+
+
+def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
+    if fails is None:
+        return ()
+    return (
+        f"What was live fails the checks of a snapshot: {fails.rstrip('.')}. It is put back as it"
+        " was all the same, with its login sessions.",
+    )
+
+
+def _warn_of_migrations(contents: Contents, release: Release) -> tuple[str, ...]:
+    if not contents.defects or not release.plan(contents.migrations):
+        return ()
+    return (
+        "The start has to run migrations on it, which may fail because of its defects; then the"
+        " site goes on with its current database.",
+    )
 
 
 def _explain(

@@ -1,22 +1,27 @@
 """The store of a site whose database is SQLite in a file."""
 
+import functools
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
 from backups.exceptions import (
     BackupError,
+    InvalidSnapshotError,
     RestoreBlockedError,
     SnapshotFailedError,
     StoreFolderError,
     WrongUserError,
 )
-from backups.sqlite import applying, repair, staging, undoing
+from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
+from backups.sqlite.connection import connect, has_content
+from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.ownership import check_user, tell_reader
 from backups.sqlite.paths import StorePaths
@@ -26,6 +31,7 @@ from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.validation import check_file
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
@@ -84,6 +90,7 @@ class SqliteBackupStore(BackupStore):
         max_bytes: int,
         at_least: int = 0,
         account: str | None = None,
+        accept: Collection[str] = (),
     ) -> PendingRestore:
         check_user(self._paths)
         manifest = staging.stage(
@@ -95,8 +102,26 @@ class SqliteBackupStore(BackupStore):
             check_seconds=self._check_seconds,
             release=self._release,
             account=account,
+            accept=accept,
+            live_defects=self._find_live_defects,
         )
         return self._describe(manifest)
+
+    def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreFolderError(f"{path} can't be checked: {error.strerror}.") from error
+        try:
+            return check_file(
+                descriptor,
+                path,
+                seconds=self._check_seconds,
+                release=self._release,
+                live=self._release.read_live() if is_own else None,
+            )
+        finally:
+            os.close(descriptor)
 
     def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
         check_user(self._paths)
@@ -107,9 +132,9 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        manifest = staging.stage(
+        stage = functools.partial(
+            staging.stage,
             self._paths,
-            undoing.read(kept),
             staged_by=staged_by,
             max_bytes=size,
             at_least=size,
@@ -117,7 +142,10 @@ class SqliteBackupStore(BackupStore):
             release=self._release,
             undoes=kept.name,
         )
-        return self._describe(manifest)
+        try:
+            return self._describe(stage(undoing.read(kept)))
+        except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
+            return self._describe(stage(undoing.read(kept), fails=str(error)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
@@ -284,7 +312,7 @@ class SqliteBackupStore(BackupStore):
             sha256=manifest.snapshot_sha256,
             staged_at=manifest.staged_at,
             staged_by=manifest.staged_by,
-            migrations=self._plan_or_nothing(manifest.migrations),
+            migrations=self._plan_or_nothing(manifest),
             warnings=manifest.warnings,
             undoes=manifest.undoes,
         )
@@ -300,10 +328,31 @@ class SqliteBackupStore(BackupStore):
             migrations=(),
         )
 
-    def _plan_or_nothing(self, migrations: tuple[str, ...]) -> tuple[str, ...]:
+    def _find_live_defects(self) -> Defects:
+        """
+        What the live database has too, if it can be read. A check of one that is not in WAL mode
+        keeps its writers waiting, so it takes no longer than a restore may.
+        """
+        database = self._paths.database
+        try:
+            if not has_content(database) or not is_readable(database):
+                return {}
+            is_wal = has_content(self._paths.sidecars[0])
+            # The last connection to close would checkpoint and unlink the -wal, but a reader.
+            with closing(connect(database, mode="ro")) as reader:
+                reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                return find_defects(
+                    self._connect,
+                    functions=self._release.functions(),
+                    seconds=self._check_seconds if is_wal else self._live_seconds,
+                )
+        except (BackupError, OSError, sqlite3.Error):
+            return {}
+
+    def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
         """To tell what is pending must not fail because it will be refused."""
         try:
-            return self._release.plan(migrations)
+            return pending.missing_migrations(manifest, self._release)
         except BackupError:
             return ()
 

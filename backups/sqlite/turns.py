@@ -47,7 +47,7 @@ class SnapshotInTurn(Snapshot):
         self._snapshot = snapshot
         self._turn: int | None = turn
         self.method, self.size = snapshot.method, snapshot.size
-        self.taken_at = snapshot.taken_at
+        self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._snapshot)

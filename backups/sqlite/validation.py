@@ -4,28 +4,32 @@ import json
 import signal
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from backups import files, limits
 from backups.child import ending, has_crashed, run_module
 from backups.exceptions import (
-    BrokenReferencesError,
     CheckOutOfMemoryError,
     CheckTimedOutError,
     ChildFailedError,
     DamagedSnapshotError,
     ForeignDatabaseError,
+    InvalidSnapshotError,
     StoreFolderError,
     UnknownFunctionError,
     UnknownSchemaError,
 )
-from backups.sqlite.header import check_header
+from backups.sqlite.acceptance import Acceptance
+from backups.sqlite.defects import Defects
+from backups.sqlite.header import check_header, cut_trailing_bytes
 from backups.sqlite.meanwhile import synced_and_hashed
-from backups.sqlite.release import Release
+from backups.sqlite.release import Found, Live, Release
 from backups.sqlite.sandbox import processor_seconds
 from backups.sqlite.schema import Program
 from backups.sqlite.verdict import Question, Verdict
+from backups.store import DEFECTS
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Contents:
     changed: bool  # whether the bytes are not those that were to be checked any more
     sha256: str  # of the bytes as they are now, as 64 hex digits
     account_is_missing: bool
+    defects: Defects = field(default_factory=dict)  # those that it was accepted with
+    warnings: tuple[str, ...] = ()  # of what was accepted
 
 
 def check_snapshot(
@@ -47,11 +53,12 @@ def check_snapshot(
     *,
     seconds: float,
     release: Release,
-    historic: Collection[str],
+    live: Live,
+    judged: Collection[str] = (),
     sha256: str | None = None,
     clear: Collection[str] = (),
     account: str | None = None,
-    is_ours: bool = False,
+    acceptance: Acceptance | None = None,
 ) -> Contents:
     """
     Check an untrusted file of our own, and say what is in it.
@@ -62,37 +69,116 @@ def check_snapshot(
 
     The file is left in rollback-journal mode, without the rows of ``clear``; whatever of it has
     to be changed for that is changed before it is checked, so what passes is what is there now.
-    If a check fails, the file may be half changed: throw it away.
+    If a check fails, the file may be half changed: throw it away. Defects, which SQLite can read
+    past, are no failure if they are accepted; nor is anything that the site's own code would
+    refuse, if this site has run with it.
 
     :param descriptor: the open file; ``path`` is its name, for the child.
     :param seconds: wall clock time that SQLite's checks may take.
-    :param historic: migrations that count as known, because the live database has them.
+    :param live: what the live database has, to compare with.
+    :param judged: the migrations of a file that was checked before they were added to: only what
+        is new is compared with the code then, and ``live`` says what counts as known.
     :param sha256: of the file as it is before, if that is known.
     :param clear: tables whose rows are to be removed, as far as they are there.
     :param account: a name to look for among the accounts.
-    :param is_ours: it is a snapshot that this site has sent, byte for byte: ``quick_check`` takes
-        the place of ``integrity_check``, and does not compare the indexes with their tables.
+    :param acceptance: what speaks for taking it although it has defects. Of a snapshot that this
+        site has sent, ``quick_check`` takes the place of ``integrity_check``, and does not compare
+        the indexes with their tables.
     :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
     :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     :raises OSError: it can't be synced or hashed.
     """
+    acceptance = acceptance or Acceptance()
     question = Question(
         str(path),
         seconds,
         clear=tuple(clear),
         account=None if account is None else (*release.account_column(), account),
         functions=release.functions(),
-        is_ours=is_ours,
+        is_ours=acceptance.is_ours,
     )
-    contents = _read_whole(descriptor, question, release, sha256)
-    release.check_known(contents.migrations, historic)
-    release.check_tables(contents.migrations, contents.tables)
-    return contents
+    contents = _read_whole(descriptor, question, release, acceptance, sha256)
+    try:
+        warnings = _compare(contents, release, live, judged, acceptance)
+    except InvalidSnapshotError as error:
+        if not acceptance.was_live:
+            raise
+        warnings = (str(error),)
+    return replace(contents, warnings=(*contents.warnings, *warnings))
+
+
+def _compare(
+    contents: Contents,
+    release: Release,
+    live: Live,
+    judged: Collection[str],
+    acceptance: Acceptance,
+) -> tuple[str, ...]:
+    """Whether it is of this site and this release, or an older one. Returns warnings."""
+    found = Found(contents.migrations, contents.tables, contents.programs)
+    if judged:
+        release.check_known(contents.migrations, live.migrations)
+        release.check_tables(found, live, judged=judged)
+        return ()
+    warnings = release.check_origin(found, live, accept=acceptance.words)
+    release.check_tables(found, live)
+    release.plan(contents.migrations)  # what the start will refuse is refused now
+    return warnings
+
+
+def check_file(
+    descriptor: int, path: Path, *, seconds: float, release: Release, live: Live | None
+) -> tuple[str, ...]:
+    """
+    Check a snapshot that is to be kept, and change nothing.
+
+    :param live: what the live database has that it is of; None if it is another site's, of which
+        this code knows neither migrations nor tables.
+    :returns: what is wrong with it, though a restore would take it.
+    :raises InvalidSnapshotError: a restore would refuse it.
+    """
+    check_header(descriptor)  # here already: so there is nothing to cut off
+    contents = check_snapshot(
+        descriptor,
+        path,
+        seconds=seconds,
+        release=release,
+        live=live or Live(),
+        acceptance=Acceptance([DEFECTS], was_live=live is None),
+    )
+    if live is None:
+        return contents.warnings[: bool(contents.defects)]
+    warnings, _ = release.check_programs(contents.programs, live, applied=contents.migrations)
+    return (*contents.warnings, *warnings)
+
+
+def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) -> Contents:
+    """
+    Say what is in a file that this site has run with, whatever is wrong with it.
+
+    Checks nothing and clears nothing. What can't be read is taken for what is not there. Of the
+    file, only what lies behind its last page and its mark of WAL mode go.
+    """
+    cut_trailing_bytes(descriptor)
+    question = Question(
+        str(path), seconds, functions=release.functions(), is_ours=True, as_it_was=True
+    )
+    verdict = Verdict()
+    with (
+        synced_and_hashed(descriptor, path, is_known=False) as (settled, _),
+        suppress(InvalidSnapshotError),
+    ):
+        verdict = _ask_child(replace(question, settled=settled))
+    return _describe(verdict, files.sha256(path), ())
 
 
 def _read_whole(
-    descriptor: int, question: Question, release: Release, known: str | None
+    descriptor: int, question: Question, release: Release, acceptance: Acceptance, known: str | None
 ) -> Contents:
+    warnings: tuple[str, ...] = ()
+    if acceptance.takes_any and (cut := cut_trailing_bytes(descriptor)):
+        known = None
+        warnings = (f"{cut:,} bytes behind the last page of the file were left out.",)
     check_header(descriptor)
     with synced_and_hashed(descriptor, Path(question.path), is_known=known is not None) as (
         settled,
@@ -104,9 +190,11 @@ def _read_whole(
             verdict = _ask_with_the_site(question, verdict, release)
     _raise_findings(verdict, question)
     check_header(descriptor)  # once more, for what was changed
-    _check_origin(verdict, release)
+    warnings += acceptance.judge(verdict)
+    if not acceptance.was_live:
+        _check_origin(verdict, release)
     sha256 = hashed.result() or (None if verdict.changed else known)
-    return _describe(verdict, sha256 or files.sha256(Path(question.path)))
+    return _describe(verdict, sha256 or files.sha256(Path(question.path)), warnings)
 
 
 def _ask_with_the_site(question: Question, first: Verdict, release: Release) -> Verdict:
@@ -138,10 +226,6 @@ def _raise_findings(verdict: Verdict, question: Question) -> None:
         raise DamagedSnapshotError(
             f"The file fails SQLite's integrity check: {_list(verdict.damage)}."
         )
-    if verdict.broken_references:
-        raise BrokenReferencesError(
-            f"The file fails SQLite's foreign key check: {_list(verdict.broken_references)}."
-        )
 
 
 def _check_origin(verdict: Verdict, release: Release) -> None:
@@ -154,7 +238,7 @@ def _check_origin(verdict: Verdict, release: Release) -> None:
         raise _foreign("it has no table django_migrations", verdict, release)
 
 
-def _describe(verdict: Verdict, sha256: str) -> Contents:
+def _describe(verdict: Verdict, sha256: str, warnings: tuple[str, ...]) -> Contents:
     return Contents(
         migrations=tuple(verdict.migrations or ()),
         tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
@@ -163,6 +247,8 @@ def _describe(verdict: Verdict, sha256: str) -> Contents:
         changed=verdict.changed,
         sha256=sha256,
         account_is_missing=verdict.account_is_missing,
+        defects=verdict.defects,
+        warnings=warnings,
     )
 
 

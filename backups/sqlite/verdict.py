@@ -24,15 +24,18 @@ class Question:
     # file is opened; its register(connection) then gives all that the site's connections have.
     setup: tuple[str, ...] = ()
     is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
+    as_it_was: bool = False  # only look what is in it, and neither check nor clear anything
     settled: int = -1  # a pipe on which to say that the file is as it will stay
 
 
 @dataclass
 class Verdict:
-    """What was found. Of a damaged file only the damage is told."""
+    """What was found; of findings the first few. Of a damaged file only the damage is told."""
 
     damage: list[str] = field(default_factory=list)
+    broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found
     broken_references: list[str] = field(default_factory=list)
+    defects: dict[str, int] = field(default_factory=dict)  # how many in each place
     unread: str = ""  # why the system refused to read it, which says nothing of the file
     is_late: bool = False  # the time was over before the end
     is_out_of_memory: bool = False  # it wanted more than this process may have

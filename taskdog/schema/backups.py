@@ -19,6 +19,7 @@ from drf_spectacular.utils import (
 
 from backups.parameters import MAX_RECEIPTS, RECEIPTS
 from backups.serializers import RestoreUploadSerializer
+from backups.store import ACCEPTABLE
 from taskdog.schema.backup_answers import (
     AppliedRestoreSerializer,
     BackupErrorSerializer,
@@ -39,6 +40,13 @@ UPLOADS = {
 }
 APPLY = OpenApiParameter(
     "apply", enum=["now", "restart"], default="restart", description="When it goes live."
+)
+ACCEPT = OpenApiParameter(
+    "accept",
+    {"type": "array", "items": {"type": "string", "enum": list(ACCEPTABLE)}},
+    explode=False,
+    description="What is taken although it is wrong: defects in rows that SQLite can read, or a "
+    "database that has nothing of this project.",
 )
 COMPACT = OpenApiParameter(
     "compact",
@@ -125,7 +133,7 @@ class RestoreExtension(OpenApiViewExtension):
                 answers={200: _staged_or_applied()},
                 errors=(400, 409, 411, 413, 415, 507),
                 request=UPLOADS,
-                parameters=[APPLY],
+                parameters=[APPLY, ACCEPT],
                 operation_id="restore",
             )
             def post(self, request: Any) -> Any:

@@ -362,6 +362,83 @@ def long_row(path: Path, length: int) -> Path:
     )
 
 
+# Old defects, which SQLite can read past; each leaves the items readable
+
+
+def _under_other_rules(path: Path, table: str, old: str, new: str, script: str) -> Path:
+    """Run a script while the schema says something else than afterwards."""
+    with closing(sqlite3.connect(path)) as connection:
+        for one, other in ((old, new), (new, old)):
+            connection.execute("PRAGMA writable_schema=ON")
+            query = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = ?"
+            assert connection.execute(query, (one, other, table)).rowcount == 1
+            connection.commit()
+            connection.execute("PRAGMA writable_schema=RESET")
+            if one == old:
+                connection.executescript(script)
+    return path
+
+
+def null_in_not_null(path: Path) -> Path:
+    """An owner without a name, from before names were wanted."""
+    script = "INSERT INTO owners (name) VALUES (NULL), (NULL), (NULL);"
+    return _under_other_rules(healthy(path, "row"), "owners", "NOT NULL", "/* none */", script)
+
+
+def old_parent(path: Path) -> Path:
+    """Items refer to a table that has been renamed since, as an old Django left them."""
+    _changed(healthy(path, "row"), "INSERT INTO owners VALUES (1, 'anna')")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'REFERENCES owners', 'REFERENCES"
+            " owners__old') WHERE name = 'items'"
+        )
+        connection.commit()
+        connection.execute("PRAGMA writable_schema=RESET")
+        connection.execute("INSERT INTO items (name, owner) VALUES ('child', 1)")
+        connection.commit()
+    return path
+
+
+def parent_without_key(path: Path) -> Path:
+    """A table refers to a column that is not unique: SQLite can't look for the rows."""
+    return _changed(
+        healthy(path, "row"),
+        "CREATE TABLE likes (id INTEGER PRIMARY KEY, name REFERENCES owners (name));"
+        " INSERT INTO likes (name) VALUES ('anna');"
+        " INSERT INTO items (name, owner) VALUES ('stray', 77);",
+    )
+
+
+def duplicates(path: Path) -> Path:
+    """Two rows under one UNIQUE: its index was made when it was none."""
+    _changed(
+        healthy(path, "row"),
+        "INSERT INTO owners (name) VALUES ('anna'), ('anna');"
+        " CREATE INDEX owners_by_name ON owners (name);",
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'CREATE INDEX', 'CREATE UNIQUE INDEX')"
+            " WHERE name = 'owners_by_name'"
+        )
+        connection.commit()
+    return path
+
+
+DEFECTS = (
+    broken_reference,
+    null_in_not_null,
+    broken_check,
+    old_parent,
+    parent_without_key,
+    unindexed,
+    duplicates,
+)
+
+
 def slow_to_check(path: Path) -> Path:
     """Whole, but large enough that a check of it takes longer than a moment."""
     return large(path, rows=200_000)

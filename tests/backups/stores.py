@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,15 +56,25 @@ class Store:
 
     # What processes do
 
-    def stage(self, snapshot: Path, *, staged_by: str = "tester") -> PendingRestore:
+    def stage(
+        self, snapshot: Path, *, staged_by: str = "tester", accept: Collection[str] = ()
+    ) -> PendingRestore:
         """Stage a file, in chunks as an upload has them."""
-        return self.stage_chunks(chunks(snapshot.read_bytes()), staged_by=staged_by)
+        content = chunks(snapshot.read_bytes())
+        return self.stage_chunks(content, staged_by=staged_by, accept=accept)
 
     def stage_chunks(
-        self, content: Iterable[bytes], *, staged_by: str = "tester", max_bytes: int = MAX_BYTES
+        self,
+        content: Iterable[bytes],
+        *,
+        staged_by: str = "tester",
+        max_bytes: int = MAX_BYTES,
+        accept: Collection[str] = (),
     ) -> PendingRestore:
         """Stage what comes."""
-        return self.real.stage_restore(content, staged_by=staged_by, max_bytes=max_bytes)
+        return self.real.stage_restore(
+            content, staged_by=staged_by, max_bytes=max_bytes, accept=accept
+        )
 
     def stage_unchecked(self, snapshot: Path) -> None:
         """Make a file pending as staging does, without its checks."""

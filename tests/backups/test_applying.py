@@ -23,6 +23,7 @@ from backups.exceptions import (
     UnknownFunctionError,
 )
 from backups.sqlite import live
+from backups.sqlite.schema import Program
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 from tests.backups import builders
@@ -445,6 +446,34 @@ def test_older_snapshot_is_migrated_before_it_becomes_live(tmp_path: Path) -> No
     (migrated,) = store.release.migrated
     assert migrated.parent == store.paths.folder
     assert migrated != store.paths.database
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_program_that_a_migration_is_to_change_must_not_be_as_it_was(
+    changes: bool, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    older = builders.older(tmp_path / "older.db", "new")
+    builders.healthy(store.database, "old")
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("CREATE VIEW changing AS SELECT 1")
+    store.release.programs = frozenset({Program("view", "changing", "other words")})
+    store.stage(older)
+    migrate = store.release.migrate
+
+    def change(database: Path) -> None:
+        migrate(database)
+        if changes:
+            with closing(sqlite3.connect(database)) as connection:
+                connection.executescript("DROP VIEW changing; CREATE VIEW changing AS SELECT 2")
+
+    with mock.patch.object(store.release, "migrate", change):
+        receipt = start(store)
+    if changes:
+        assert (receipt.outcome, store.items()) == ("applied", ["new"])
+    else:
+        assert (receipt.outcome, store.items()) == ("refused", ["old"])
+        assert "the view changing" in receipt.reason
 
 
 def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(

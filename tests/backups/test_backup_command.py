@@ -15,7 +15,7 @@ import pytest
 
 from backups.remote_snapshot import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
-from tests.backups.uploads import add_ballast, add_tasks
+from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.backups.wire import Request, standing_in
 from tests.processes import CHECKOUT, environment
@@ -66,6 +66,32 @@ def test_backup_writes_the_file_and_prints_its_path(local: Site, folder: Path) -
     assert task_names(path) == ["local"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "is whole and on the disk" in ended.err
+
+
+def test_backup_with_defects_is_kept_and_the_exit_code_tells_if_it_is_checked(
+    site: Site, folder: Path
+) -> None:
+    good = run(site, "backup", "--check", "-o", str(folder / "good.db"))
+    assert good.code == 0, good.err
+    assert "nothing is wrong with it" in good.err
+    BAD["broken reference"].spoil(site.database)
+    place = "rows of notes that refer to no row of tasks (1)"
+
+    taken = run(site, "backup", "-o", str(folder / "taken.db"))
+    assert taken.code == 0, taken.err
+    assert f"Warning: the database has old defects: {place}. See which with --check." in taken.err
+
+    path = folder / "checked.db"
+    checked = run(site, "backup", "--check", "-o", str(path))
+    assert (checked.out, checked.code) == (f"{path}\n", 1)
+    assert f"CommandError: {path} is kept. The snapshot has 1 defect: {place}." in checked.err
+    assert names(folder) == ["checked.db", "good.db", "taken.db"]
+
+
+def test_check_needs_a_file(site: Site) -> None:
+    ended = run(site, "backup", "--check", "-o", "-")
+    assert (ended.out, ended.code) == ("", 1)
+    assert "--check needs a file" in ended.err
 
 
 def test_backup_goes_where_it_is_asked_to(local: Site, folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.sqlite import shares
 from backups.sqlite.parts import Findings
+from backups.sqlite.release import Live
 from backups.sqlite.sandbox import Sandbox
 from backups.sqlite.shares import Partner
 from backups.sqlite.validation import Contents, check_snapshot
@@ -107,7 +108,7 @@ def check(path: Path, release: FakeRelease, *, clear: tuple[str, ...] = ()) -> C
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return check_snapshot(
-            descriptor, path, seconds=60, release=release, historic=(), clear=clear
+            descriptor, path, seconds=60, release=release, live=Live(), clear=clear
         )
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ import requests
 
 from backups.client import BackupClient
 from tests.backups.codings import DECODE
-from tests.backups.uploads import add_ballast, add_tasks
+from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site, task_names
 
@@ -68,9 +68,15 @@ def test_download_is_what_was_asked_for_and_says_so(
     assert task_names(tmp_path / "taken.db") == ["first"]
 
 
-def test_small_database_is_sent_compact(site: Site) -> None:
+def test_small_database_is_sent_compact_and_with_the_number_of_its_defects(site: Site) -> None:
     with site.serving() as small:
-        assert small.api("GET", "backup").headers["Snapshot-Method"] == "compact"
+        good = small.api("GET", "backup").headers
+        assert (good["Snapshot-Method"], good["Snapshot-Defects"]) == ("compact", "0")
+        BAD["broken reference"].spoil(site.database)
+        assert small.api("GET", "backup").headers["Snapshot-Defects"] == "1"
+        with BackupClient(small.url, site.key) as client, client.create_snapshot() as snapshot:
+            assert snapshot.defects == 1
+        assert "Snapshot-Defects" not in small.api("GET", "backup?compact=0").headers
 
 
 @pytest.mark.parametrize("given", ["", "2", "yes", "true"])

@@ -54,6 +54,15 @@ def test_manifest_that_was_written_before_there_were_warnings_is_read(tmp_path: 
     assert read.warnings == ("Beware.",)
 
 
+def test_manifest_says_what_was_accepted(tmp_path: Path) -> None:
+    paths = StorePaths(tmp_path / "tasks.db")
+    manifest = builders.manifest(new_snapshot(tmp_path), "ab" * 32)
+    replace(manifest, accepted=("defects", "foreign")).write(paths)
+    read = Manifest.read(paths.manifest("ab" * 32))
+    assert read is not None
+    assert read.accepted == ("defects", "foreign")
+
+
 def test_manifest_is_found_by_the_length_of_the_pending_file(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     store.stage(new_snapshot(tmp_path))

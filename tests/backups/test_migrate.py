@@ -15,6 +15,7 @@ import pytest
 
 from backups.exceptions import RestoreBlockedError, RestoreRefusedError
 from backups.migrate import is_of_the_machine, migrate_file
+from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
 
 CHANGE = """
@@ -97,6 +98,25 @@ def test_site_that_cannot_be_set_up_is_no_fault_of_the_snapshot(
     with pytest.raises(RestoreBlockedError, match="No module named 'no_such_settings'"):
         migrate_file("default", older)
     assert older.read_bytes() == before
+
+
+def test_references_that_were_broken_before_do_not_fail_the_migrations(older: Path) -> None:
+    """Django looks at those of the whole database after each migration."""
+    BAD["broken reference"].spoil(older)
+    migrate_file("default", older)
+    assert "django_session" in tables(older)
+
+
+def test_reference_that_a_migration_breaks_fails_it(older: Path) -> None:
+    BAD["broken reference"].spoil(older)
+    with closing(sqlite3.connect(older)) as connection:
+        connection.executescript(
+            "CREATE TRIGGER breaks AFTER INSERT ON django_migrations BEGIN INSERT INTO notes"
+            " (task_id, content, created_at, updated_at) VALUES (998, 'new', 'x', 'x'); END;"
+            " DELETE FROM django_migrations WHERE app = 'auth' AND name > '0011';"
+        )
+    with pytest.raises(RestoreRefusedError, match="invalid foreign key"):
+        migrate_file("default", older)
 
 
 def test_file_that_is_gone_is_not_created(tmp_path: Path) -> None:

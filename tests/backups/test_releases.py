@@ -27,7 +27,7 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.releases import InstalledRelease
-from backups.sqlite.release import Live
+from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
 from tests.backups import builders
 from tests.site import Site
@@ -64,7 +64,7 @@ def test_snapshot_of_this_release_is_known_whole_and_needs_nothing(
     applied: list[str], tables: Tables
 ) -> None:
     RELEASE.check_known(applied, ())
-    RELEASE.check_tables(applied, tables)
+    RELEASE.check_tables(Found(applied, tables), Live())
     assert RELEASE.plan(applied) == ()
 
 
@@ -73,7 +73,7 @@ def test_older_snapshot_needs_what_it_lacks_in_order(applied: list[str], tables:
     plan = RELEASE.plan(older)
     assert sorted(plan) == sorted(set(applied) - set(older))
     RELEASE.check_known(older, ())
-    RELEASE.check_tables(older, without(tables, "tasks", "notes", "audit_logs"))
+    RELEASE.check_tables(Found(older, without(tables, "tasks", "notes", "audit_logs")), Live())
 
 
 def test_empty_database_needs_everything_and_each_after_what_it_depends_on(
@@ -109,20 +109,20 @@ def test_snapshot_without_a_promised_table_is_refused_naming_it(
     applied: list[str], tables: Tables
 ) -> None:
     with pytest.raises(MissingTablesError, match="the table tasks, which"):
-        RELEASE.check_tables(applied, without(tables, "tasks"))
+        RELEASE.check_tables(Found(applied, without(tables, "tasks")), Live())
     with pytest.raises(MissingTablesError, match=r"the tables auth_group, .*tasks"):
-        RELEASE.check_tables(applied, without(tables, "tasks", "auth_group"))
+        RELEASE.check_tables(Found(applied, without(tables, "tasks", "auth_group")), Live())
 
 
 def test_table_between_two_models_is_promised_too(applied: list[str], tables: Tables) -> None:
     with pytest.raises(MissingTablesError, match="auth_user_groups"):
-        RELEASE.check_tables(applied, without(tables, "auth_user_groups"))
+        RELEASE.check_tables(Found(applied, without(tables, "auth_user_groups")), Live())
 
 
 def test_no_database_is_read_to_tell_of_a_snapshot(applied: list[str], tables: Tables) -> None:
     """pytest-django fails a test that queries without having asked for the database."""
     RELEASE.check_known(applied, ())
-    RELEASE.check_tables(applied, tables)
+    RELEASE.check_tables(Found(applied, tables), Live())
     RELEASE.plan(applied[:3])
 
 
@@ -204,15 +204,15 @@ def test_snapshot_without_a_promised_column_is_refused_naming_it(
 ) -> None:
     tables["tasks"] -= {"name"}
     with pytest.raises(MissingTablesError, match=r"its table tasks lacks the column name\."):
-        RELEASE.check_tables(applied, tables)
+        RELEASE.check_tables(Found(applied, tables), Live())
     tables["tasks"] -= {"priority"}
     with pytest.raises(MissingTablesError, match=r"tasks lacks the columns name, priority\."):
-        RELEASE.check_tables(applied, tables)
+        RELEASE.check_tables(Found(applied, tables), Live())
 
 
 def test_columns_that_nobody_promised_are_no_matter(applied: list[str], tables: Tables) -> None:
     tables["tasks"] |= {"added_by_hand"}
-    RELEASE.check_tables(applied, tables)
+    RELEASE.check_tables(Found(applied, tables), Live())
 
 
 @pytest.mark.usefixtures("squashed")
@@ -220,10 +220,10 @@ def test_case_of_a_name_is_no_matter_as_it_is_to_sqlite(tmp_path: Path) -> None:
     code = tmp_path / "shelf" / "migrations" / "0001_book.py"
     shouted = code.read_text().replace(")])", ")], options={'db_table': 'BOOKS'})")
     code.write_text(shouted)
-    RELEASE.check_tables(["shelf.0001_book"], {"books": {"id"}})
+    RELEASE.check_tables(Found(["shelf.0001_book"], {"books": {"id"}}), Live())
     assert "BOOKS" in shouted
     with pytest.raises(MissingTablesError, match="the table BOOKS, which"):
-        RELEASE.check_tables(["shelf.0001_book"], {"shelf_book": {"id"}})
+        RELEASE.check_tables(Found(["shelf.0001_book"], {"shelf_book": {"id"}}), Live())
 
 
 def test_columns_are_those_that_the_snapshot_s_own_migrations_make(
@@ -234,8 +234,8 @@ def test_columns_are_those_that_the_snapshot_s_own_migrations_make(
         "name"
     }  # which the first migration makes, and the second drops
     with pytest.raises(MissingTablesError, match="django_content_type lacks the column name"):
-        RELEASE.check_tables(older[:1], tables)
-    RELEASE.check_tables(older, tables)
+        RELEASE.check_tables(Found(older[:1], tables), Live())
+    RELEASE.check_tables(Found(older, tables), Live())
 
 
 class Elsewhere:
@@ -250,9 +250,11 @@ def test_tables_that_a_router_keeps_elsewhere_are_not_promised(
 ) -> None:
     """Django records their migrations as applied here all the same."""
     with override_settings(DATABASE_ROUTERS=[Elsewhere()]):
-        RELEASE.check_tables(applied, without(tables, "tasks", "notes", "tags", "task_tags"))
+        RELEASE.check_tables(
+            Found(applied, without(tables, "tasks", "notes", "tags", "task_tags")), Live()
+        )
         with pytest.raises(MissingTablesError):
-            RELEASE.check_tables(applied, without(tables, "audit_logs"))
+            RELEASE.check_tables(Found(applied, without(tables, "audit_logs")), Live())
 
 
 # Programs
@@ -264,7 +266,7 @@ TRIGGER = Program(
 
 
 def test_program_that_the_live_database_has_too_passes() -> None:
-    assert RELEASE.check_programs([VIEW], Live(programs=frozenset({VIEW, TRIGGER}))) == ()
+    assert RELEASE.check_programs([VIEW], Live(programs=frozenset({VIEW, TRIGGER}))) == ((), ())
 
 
 def test_program_that_the_live_database_has_not_is_refused_naming_it() -> None:
@@ -276,14 +278,15 @@ def test_program_that_the_live_database_has_not_is_refused_naming_it() -> None:
 
 
 def test_program_is_a_warning_where_the_live_database_cannot_tell() -> None:
-    (warning,) = RELEASE.check_programs([TRIGGER], Live())
+    (warning,), changing = RELEASE.check_programs([TRIGGER], Live())
+    assert changing == ()
     assert "has the trigger evil." in warning
-    assert RELEASE.check_programs([], Live()) == ()
+    assert RELEASE.check_programs([], Live()) == ((), ())
 
 
 def test_programs_pass_where_the_setting_says_so(settings: Settings) -> None:
     settings.BACKUPS_ALLOW_UNKNOWN_SCHEMA = True
-    assert RELEASE.check_programs([TRIGGER], Live(programs=frozenset())) == ()
+    assert RELEASE.check_programs([TRIGGER], Live(programs=frozenset())) == ((), ())
 
 
 def test_name_of_a_program_is_shown_on_one_short_line() -> None:
@@ -312,6 +315,24 @@ def test_sessions_are_where_the_engine_keeps_them(
 ) -> None:
     settings.SESSION_ENGINE = engine
     assert RELEASE.session_tables() == tables
+
+
+@pytest.mark.parametrize(
+    ("engine", "tables"), [("cached_db", ("django_session", "seen")), ("cache", ("seen",))]
+)
+def test_sessions_in_a_cache_that_is_a_table_are_there_too(
+    engine: str, tables: tuple[str, ...]
+) -> None:
+    cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "seen"}
+    with override_settings(
+        SESSION_ENGINE=f"django.contrib.sessions.backends.{engine}",
+        SESSION_CACHE_ALIAS="sessions",
+        CACHES={
+            "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+            "sessions": cache,
+        },
+    ):
+        assert RELEASE.session_tables() == tables
 
 
 def test_sessions_are_kept_where_the_setting_says_so(settings: Settings) -> None:
@@ -429,9 +450,9 @@ def test_half_squashed_snapshot_without_the_files_of_the_other_half_is_invalid(
 @pytest.mark.usefixtures("squashed")
 def test_half_squashed_snapshot_promises_half_of_the_tables() -> None:
     shelf = {"shelf_book": {"id"}}
-    RELEASE.check_tables(["shelf.0001_book"], shelf)
+    RELEASE.check_tables(Found(["shelf.0001_book"], shelf), Live())
     with pytest.raises(MissingTablesError, match="shelf_pen"):
-        RELEASE.check_tables(["shelf.0001_book", "shelf.0002_pen"], shelf)
+        RELEASE.check_tables(Found(["shelf.0001_book", "shelf.0002_pen"], shelf), Live())
 
 
 # What is not of this site

@@ -392,6 +392,7 @@ def test_discarding_nothing_is_an_error(site: Site) -> None:
         ("x.db", "--undo"),
         ("--list", "--status"),
         ("--now", "--status"),
+        ("--undo", "--accept-defects"),
         ("--now", "--discard"),
         ("--now", "--list"),
     ],
@@ -400,6 +401,24 @@ def test_restore_db_does_one_thing_at_a_time(site: Site, arguments: tuple[str, .
     ended = restore(site, *arguments)
     assert (ended.out, ended.code) == ("", 2)
     assert "usage:" in ended.err
+
+
+# Defects
+
+
+def test_snapshot_with_defects_is_staged_if_that_is_typed_out(
+    site: Site, good: Path, tmp_path: Path
+) -> None:
+    spoilt = Path(shutil.copy(good, tmp_path / "spoilt.db"))
+    BAD["broken reference"].spoil(spoilt)
+    refused = restore(site, str(spoilt), "--yes")
+    assert refused.code == 1
+    assert "take it as it is: restore_db PATH --accept-defects" in refused.err
+    assert pending(site) is None
+    ended = restore(site, str(spoilt), "--accept-defects", "--yes")
+    assert ended.code == 0, ended.err
+    assert "Warning: The snapshot has 1 defect: rows of notes that refer to no" in ended.err
+    assert pending(site) == spoilt.read_bytes()
 
 
 # Refused

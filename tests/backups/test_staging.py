@@ -95,7 +95,10 @@ def test_refused_upload_changes_nothing(
     bad = build(tmp_path / "bad.db")
     with pytest.raises(BAD[build][0]):
         store.stage(bad)
-    assert store.folder() == before
+    after = store.folder()
+    for content in (before, after):  # any reader of the live database may write to its index
+        content.pop("tasks.db-shm")
+    assert after == before
 
 
 def test_newer_upload_replaces_the_pending_one(
@@ -393,13 +396,28 @@ def test_snapshot_that_was_sent_gets_the_quick_check_only(store: Store, tmp_path
     check_pair(store)
 
 
+DEFECTIVE = (
+    builders.broken_reference,
+    builders.broken_check,
+    builders.unknown_function,
+    builders.trailing_bytes,
+)
+
+
 @pytest.mark.parametrize("build", BAD, ids=lambda build: build.__name__)
 def test_snapshot_that_was_sent_is_still_checked(
     build: Callable[[Path], Path], store: Store, tmp_path: Path
 ) -> None:
-    """The list is no proof: the code may be of another release, or the database damaged."""
+    """
+    The list is no proof: the code may be of another release, or the database damaged. But defects
+    that were sent are those of the live database.
+    """
     snapshot = build(tmp_path / "snapshot.db")
     record_sent(store.paths, sha256=files.sha256(snapshot), size=snapshot.stat().st_size)
+    if build in DEFECTIVE:
+        (warning,) = store.stage(snapshot).warnings
+        assert warning
+        return
     error, message = BAD[build]
     with pytest.raises(error, match=message):
         store.stage(snapshot)

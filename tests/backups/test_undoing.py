@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.exceptions import DamagedSnapshotError, NoKeptCopyError, StoreFolderError
+from backups.exceptions import NoKeptCopyError, StoreFolderError
 from backups.sqlite.kept import prune_kept
 from tests.backups import builders
 from tests.backups.stores import Store, insert, new_snapshot, new_store
@@ -104,12 +104,18 @@ def test_kept_copy_with_rows_beside_it_is_not_taken_for_whole(store: Store) -> N
         store.real.stage_kept_copy(staged_by="alice")
 
 
-def test_kept_copy_that_was_damaged_is_refused_as_any_upload(store: Store) -> None:
+def test_kept_copy_that_is_damaged_goes_back_as_it_was_with_a_warning(store: Store) -> None:
     (kept,) = store.kept()
     builders.scribbled_page(kept.with_name("damaged")).replace(kept)
-    with pytest.raises(DamagedSnapshotError):
-        store.real.stage_kept_copy(staged_by="alice")
-    assert store.real.get_status().pending is None
+    (warning,) = store.real.stage_kept_copy(staged_by="alice").warnings
+    assert warning.startswith(
+        "What was live fails the checks of a snapshot: The file fails SQLite's integrity check:"
+    )
+    assert store.paths.pending.read_bytes() == kept.read_bytes()
+    receipt = store.start()
+    assert receipt is not None
+    assert receipt.outcome == "applied"
+    assert store.database.read_bytes() == kept.read_bytes()
 
 
 def test_raw_copies_of_a_ruined_database_cannot_be_undone_to(tmp_path: Path) -> None:

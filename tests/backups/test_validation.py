@@ -19,6 +19,7 @@ import pytest
 
 from backups import exceptions
 from backups.sqlite import validation
+from backups.sqlite.release import Live
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.sqlite.verdict import Verdict
 from tests.backups import builders
@@ -79,7 +80,7 @@ def check(
             path,
             seconds=seconds,
             release=FakeRelease(),
-            historic=historic,
+            live=Live(frozenset(historic)),
             clear=clear,
             account=account,
         )

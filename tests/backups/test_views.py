@@ -759,6 +759,18 @@ def test_other_values_of_apply_are_refused_before_the_body_is_read(
     assert unchanging(shared_site) == before
 
 
+@pytest.mark.parametrize("accept", ["", "damage", "defects,", "defects;foreign"])
+def test_other_words_of_accept_are_refused_before_the_body_is_read(
+    api: Server, shared_site: Site, accept: str
+) -> None:
+    before = unchanging(shared_site)
+    path = f"/api/v1/restore?accept={accept}"
+    status, body = answer_to_head(api.url, "POST", path, head(api, Content_Length="500000"))
+    assert status == 400
+    assert b"accept takes defects and foreign, not" in body
+    assert unchanging(shared_site) == before
+
+
 def test_apply_at_a_restart_is_what_happens_anyway(api: Server, good: Path) -> None:
     answer = api.api("POST", "restore?apply=restart", files={"file": good.read_bytes()})
     assert (answer.status_code, answer.json()["status"]) == (200, "pending")

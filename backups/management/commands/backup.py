@@ -8,10 +8,17 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from backups import destination, services
+from backups.exceptions import InvalidSnapshotError
 from backups.management.base import StoreCommand, megabytes
 from backups.management.precedence import unless_taken
 from backups.management.progress import count, progress_bar
-from backups.management.targets import NamedSnapshot, open_target
+from backups.management.targets import LocalTarget, NamedSnapshot, open_target
+
+SEE = "See which with --check."
+KEPT = (
+    "A restore takes it where the database has the same defects, or with --accept-defects."
+    " To mend them is better."
+)
 
 
 class BackupCommand(StoreCommand):
@@ -44,6 +51,12 @@ class BackupCommand(StoreCommand):
             action="store_true",
             help="let a server compress what it sends, for a slow line; the file is as always",
         )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="check the file as a restore would; it is kept, whatever is wrong with it, and"
+            " the exit code tells",
+        )
         self.add_store_arguments(parser)
 
     def handle(
@@ -54,11 +67,14 @@ class BackupCommand(StoreCommand):
         compact: bool | None,
         compress: bool,
         database: str | None,
+        check: bool,
         url: str | None,
         local: bool,
         **options: Any,
     ) -> None:
         """Let the store take it, then save it."""
+        if output == "-" and check:
+            raise CommandError("--check needs a file: what is on standard output is gone.")
         if output == "-":
             _check_standard_output()
         if output.endswith("/") and not Path(output).is_dir():
@@ -81,6 +97,20 @@ class BackupCommand(StoreCommand):
             about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.tell(str(path))
+            if check:
+                self._examine(path, is_own=isinstance(target, LocalTarget), database=database)
+        if snapshot.defects and not check:
+            self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
+
+    def _examine(self, path: Path, *, is_own: bool, database: str | None) -> None:
+        """Check what was saved. It stays, so that there is at least this."""
+        try:
+            wrong = services.check_snapshot(path, is_own=is_own, database=database)
+        except InvalidSnapshotError as error:
+            raise CommandError(f"{path} is kept, but a restore would refuse it: {error}") from error
+        if wrong:
+            raise CommandError(f"{path} is kept. {' '.join(wrong)} {KEPT}")
+        self.say("It was checked as a restore would: nothing is wrong with it.")
 
     def _check(self, output: Path, force: bool) -> None:
         """Refuse a bad destination before the store does any work."""

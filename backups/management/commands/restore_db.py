@@ -1,5 +1,6 @@
 """``manage.py restore_db``: put a snapshot back, look at what came of it, discard it, undo it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -10,6 +11,7 @@ from backups.management.base import StoreCommand, megabytes
 from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, Target, open_target
+from backups.store import DEFECTS, FOREIGN
 
 
 class Command(StoreCommand):
@@ -40,6 +42,21 @@ class Command(StoreCommand):
             action="store_true",
             help="without a restart: with PATH or --undo, or alone for what is pending",
         )
+        parser.add_argument(
+            "--accept-defects",
+            dest="accept",
+            action="append_const",
+            const=DEFECTS,
+            default=[],
+            help="with PATH: take a snapshot whose rows break rules of its schema",
+        )
+        parser.add_argument(
+            "--accept-foreign",
+            dest="accept",
+            action="append_const",
+            const=FOREIGN,
+            help="with PATH: take a database that has nothing of this project's own apps",
+        )
         parser.add_argument("--yes", action="store_true", help="do not ask")
         self.add_store_arguments(parser)
         self._refuse_usage = parser.error
@@ -53,6 +70,7 @@ class Command(StoreCommand):
         kept: bool,
         discard: bool,
         now: bool,
+        accept: Collection[str],
         yes: bool,
         database: str | None,
         url: str | None,
@@ -62,6 +80,8 @@ class Command(StoreCommand):
         """Do the one thing that was asked for."""
         if now and (status or kept or discard):
             self._refuse_usage("argument --now: only with PATH or --undo, or alone")
+        if accept and not path:
+            self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
         if not (path or undo or status or kept or discard or now):
             self._refuse_usage("PATH or one of the options is required")
         with open_target(url, local=local, database=database) as target:
@@ -74,13 +94,15 @@ class Command(StoreCommand):
             elif undo:
                 self._undo(target, now=now, yes=yes)
             elif path:
-                self._stage(target, path, now=now, yes=yes)
+                self._stage(target, path, now=now, accept=accept, yes=yes)
             else:
                 self._apply_pending(target, yes=yes)
 
     # Stage
 
-    def _stage(self, target: Target, path: str, *, now: bool, yes: bool) -> None:
+    def _stage(
+        self, target: Target, path: str, *, now: bool, accept: Collection[str], yes: bool
+    ) -> None:
         if path == STDIN and not yes:
             raise CommandError("Standard input is the snapshot and can't answer: pass --yes.")
         with open_incoming(path) as incoming:
@@ -88,13 +110,15 @@ class Command(StoreCommand):
             if not yes:
                 self._warn({"warnings": incoming.warnings})
             self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
-            answer = self._send(target, incoming, now=now)
+            answer = self._send(target, incoming, now=now, accept=accept)
             self._tell(answer, incoming)
 
-    def _send(self, target: Target, incoming: Incoming, *, now: bool) -> Json:
+    def _send(
+        self, target: Target, incoming: Incoming, *, now: bool, accept: Collection[str]
+    ) -> Json:
         try:
             with progress_bar("Staging", incoming.size, is_quiet=self.is_quiet) as progress:
-                return target.stage_restore(incoming, now=now, progress=progress)
+                return target.stage_restore(incoming, now=now, accept=accept, progress=progress)
         except BackupError as error:
             error.hint = incoming.fill_in(error.hint)
             raise

@@ -1,0 +1,183 @@
+"""What a snapshot says of its migrations, compared with the migrations of the installed apps."""
+
+import re
+import sysconfig
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.db.migrations.exceptions import NodeNotFoundError
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
+
+from backups.exceptions import InvalidSnapshotError
+
+Key = tuple[str, str]  # app label, migration name
+
+
+class SnapshotLoader(MigrationLoader):
+    """
+    Django's loader, for a database that is known only by the migrations it says it has.
+
+    ``build_graph`` asks a connection what was applied, and takes nothing as applied without
+    one; here it is told, so that squashed migrations resolve as they would on that database.
+    """
+
+    def __init__(self, applied: Iterable[str]) -> None:
+        self._applied: dict[Key, Any] = {key_of(name): None for name in applied}
+        super().__init__(None, ignore_no_migrations=True)
+
+    def build_graph(self) -> None:
+        """
+        :raises InvalidSnapshotError: the snapshot has a part of what a squashed migration
+            replaces, and the files of the other part are gone.
+        """
+        try:
+            super().build_graph()
+        except NodeNotFoundError as error:
+            raise InvalidSnapshotError(
+                f"This release can't bring the snapshot's migrations forward: {error}"
+            ) from error
+
+    @property
+    def applied_migrations(self) -> dict[Key, Any]:
+        return self._applied
+
+    @applied_migrations.setter
+    def applied_migrations(self, _: object) -> None:
+        """What the loader assumes without a connection is not wanted."""
+
+    # What the snapshot has
+
+    def unknown(self, historic: Collection[str] = ()) -> list[Key]:
+        """Migrations that neither this release knows nor ``historic`` names, in their order."""
+        known = set(self.disk_migrations)
+        for migration in self.disk_migrations.values():
+            known.update(migration.replaces)
+        return [key for key in self._applied if key not in known and name_of(key) not in historic]
+
+    def is_left_behind(self, key: Key) -> bool:
+        """
+        Whether a migration that this release does not know comes before one that it knows and
+        that the snapshot has too: then its file was removed or renamed since, e.g. by a squash.
+        """
+        number = _first_number(key)
+        return number is not None and any(
+            other[0] == key[0] and number < _end(other)
+            for other in self.disk_migrations
+            if other in self._applied
+        )
+
+    def broken_order(self) -> tuple[str, str] | None:
+        """
+        A migration that was applied, and one that it depends on and that was not. ``migrate``
+        refuses to begin on such a database.
+
+        Source: ``MigrationLoader.check_consistent_history``, which asks a connection.
+        """
+        for key in self._applied:
+            if key not in self.graph.nodes:
+                continue
+            for parent in self.graph.node_map[key].parents:
+                if parent.key not in self._applied and not self._is_replaced(parent.key):
+                    return name_of(key), name_of(parent.key)
+        return None
+
+    def plan(self) -> tuple[str, ...]:
+        """What ``migrate`` would run on it, in order."""
+        plan: dict[Key, None] = {}
+        for target in self.graph.leaf_nodes():
+            for key in self.graph.forwards_plan(target):
+                if key not in self._applied:
+                    plan[key] = None
+        return tuple(map(name_of, plan))
+
+    def statements(self) -> set[str]:
+        """The words of each SQL statement in this release's migrations, in both directions."""
+        return {
+            words_of(sql)
+            for migration in self.disk_migrations.values()
+            for operation in flat(migration.operations)
+            if isinstance(operation, RunSQL)
+            for sql in _sqls(operation)
+        }
+
+    def _is_replaced(self, key: Key) -> bool:
+        migration = self.replacements.get(key)
+        return migration is not None and all(each in self._applied for each in migration.replaces)
+
+
+def own_apps(loader: MigrationLoader) -> set[str]:
+    """
+    The labels of the project's own apps that have migrations: those whose code is not where
+    packages are installed. If there are none, of those that are not Django's. Empty if a database
+    of this project can't be told from that of any other.
+    """
+    configs = [each for each in apps.get_app_configs() if each.label in loader.migrated_apps]
+    others = [each for each in configs if not _is_djangos(each)]
+    own = [each for each in others if not _is_installed(each)]
+    return {each.label for each in own or others}
+
+
+def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations that act on a database: of the split ones, that half of them."""
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from flat(operation.database_operations)
+        else:
+            yield operation
+
+
+def words_of(sql: str) -> str:
+    """A statement without what SQLite drops of it, or keeps as it was typed."""
+    return " ".join(sql.replace(" IF NOT EXISTS", "").split()).rstrip("; ").casefold()
+
+
+def key_of(name: str) -> Key:
+    """``tasks.0001_initial`` in its two parts."""
+    app, _, migration = name.partition(".")
+    return app, migration
+
+
+def name_of(key: Key) -> str:
+    """The two parts as one name."""
+    return ".".join(key)
+
+
+def _sqls(operation: RunSQL) -> Iterator[str]:
+    """The statements of both directions, one by one, and each text as a whole."""
+    for given in (operation.sql, operation.reverse_sql):
+        parts = given if isinstance(given, list | tuple) else [given]
+        for part in parts:
+            text = part[0] if isinstance(part, list | tuple) else part
+            if isinstance(text, str):
+                yield text
+                # A trigger has semicolons of its own, so it ends with END.
+                yield from re.split(r"(?i)(?<=\bend)\s*;|;(?=\s*create\b)", text)
+
+
+def _first_number(key: Key) -> int | None:
+    match = re.match(r"\d+", key[1])
+    return int(match[0]) if match else None
+
+
+def _end(key: Key) -> int:
+    """Behind which number a migration leaves no other: a squash goes up to its last one."""
+    numbers = [int(number) for number in re.findall(r"\d{4,}", key[1])]
+    if "squashed" in key[1] and len(numbers) > 1:
+        return max(numbers) + 1
+    return numbers[0] if numbers else 0
+
+
+def _is_djangos(config: AppConfig) -> bool:
+    return config.name == "backups" or config.name.partition(".")[0] in ("django", "rest_framework")
+
+
+def _is_installed(config: AppConfig) -> bool:
+    """Whether its code is where packages are installed."""
+    places = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    path = Path(config.path).resolve()
+    named = {"site-packages", "dist-packages"}.intersection(path.parts)
+    return bool(named) or any(path.is_relative_to(place) for place in places)
