@@ -248,10 +248,10 @@ def _refused(response: requests.Response, method: str) -> ClientError:
     if isinstance(detail, str) and (response.status_code < 500 or isinstance(code, str)):
         words, hint = detail, str(answer.get("hint") or "")
     elif 300 <= response.status_code < 400:
-        words = f"{response.status_code} {response.reason}"
+        words = f"{response.status_code} {response.reason}."
         hint = f"It redirects to {response.headers.get('Location')}: use that server's URL."
     elif response.status_code == requests.codes.request_entity_too_large:
-        words = "the upload is too large (413), says a proxy in front of the site"
+        words = "the upload is too large (413), says a proxy in front of the site."
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
     else:
         return _not_the_site(response, method)

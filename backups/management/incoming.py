@@ -111,7 +111,7 @@ def _check_is_one_file(path: Path) -> None:
 
 def _spool() -> BinaryIO:
     try:
-        return tempfile.TemporaryFile(dir=_spool_folder())  # type: ignore[return-value]
+        return tempfile.TemporaryFile(dir=_spool_folder())
     except OSError as error:
         raise CommandError(
             f"{_spool_folder()} can't be written: {error.strerror}. Set TMPDIR to another folder."
