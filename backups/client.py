@@ -249,10 +249,10 @@ def _refused(response: requests.Response, method: str) -> ClientError:
         if response.status_code == 404 and not code:  # what a site says of any unknown URL
             hint = "Give the URL at which that site includes backups.urls, its path too."
     elif 300 <= response.status_code < 400:
-        words = f"{response.status_code} {response.reason}"
+        words = f"{response.status_code} {response.reason}."
         hint = _other_place(response.url, response.headers.get("Location", ""))
     elif response.status_code == requests.codes.request_entity_too_large:
-        words = "the upload is too large (413), says a proxy in front of the site"
+        words = "the upload is too large (413), says a proxy in front of the site."
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
     else:
         return _not_the_site(response, method)

@@ -55,7 +55,9 @@ class BackupError(Exception):
     hint = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        # What a message quotes at its end may have brought a full stop along.
+        ends_twice = message.endswith("..") and not message.endswith("...")
+        super().__init__(message[:-1] if ends_twice else message)
         if hint is not None:
             self.hint = hint
 

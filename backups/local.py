@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
 from backups import interpreter
@@ -70,14 +71,20 @@ def other_aliases() -> list[str]:
 
     One that is not there is not: to hold presence of it would put a lock file into its folder.
     """
-    found = {p.database for p in (paths(),) if p}
+    found = {first.database} if (first := paths()) else set()
     aliases = []
     for alias in settings.DATABASES:
-        around = None if alias == conf.database else paths(alias)
+        around = None if alias == conf.database else _paths_if_usable(alias)
         if around and around.database not in found and _is_there(around):
             found.add(around.database)
             aliases.append(alias)
     return aliases
+
+
+def _paths_if_usable(alias: str) -> StorePaths | None:
+    with suppress(ImproperlyConfigured, ImportError):  # e.g. a driver that is not installed
+        return paths(alias)
+    return None
 
 
 def _is_there(paths: StorePaths) -> bool:

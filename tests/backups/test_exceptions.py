@@ -96,3 +96,15 @@ def test_tree_is_drawn_as_it_is() -> None:
 def test_module_imports_nothing() -> None:
     source = ast.parse(inspect.getsource(exceptions))
     assert not [node for node in ast.walk(source) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("It failed: no such table..", "It failed: no such table."),
+        ("It failed.", "It failed."),
+        ("It goes on...", "It goes on..."),
+    ],
+)
+def test_message_ends_with_one_full_stop_whatever_it_quotes(message: str, told: str) -> None:
+    assert str(BackupError(message)) == told

@@ -15,6 +15,7 @@ from taskdog.settings import *
 DATABASES["other"] = DATABASES["default"] | {{"NAME": {other!r}}}
 DATABASES["same"] = DATABASES["other"] | {{"NAME": {link!r}}}
 DATABASES["absent"] = DATABASES["default"] | {{"NAME": {absent!r}}}
+DATABASES["driverless"] = {{"ENGINE": "no.such.backend", "NAME": "x"}}
 DATABASES["memory"] = {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 """
 
