@@ -187,7 +187,7 @@ def _functions() -> list[CheckMessage]:
     wrong = []
     for number, name, path, takes in (
         ("E015", "BACKUPS_RECOGNISER", conf.recogniser, "the tables of a database"),
-        ("E020", "BACKUPS_CONNECTION_SETUP", conf.connection_setup, "a sqlite3.Connection"),
+        ("E016", "BACKUPS_CONNECTION_SETUP", conf.connection_setup, "a sqlite3.Connection"),
     ):
         try:
             if not path or callable(import_string(path)):
@@ -213,7 +213,7 @@ def _python() -> list[CheckMessage]:
         Error(
             f"BACKUPS_PYTHON is {path!r}, which {problem}.",
             hint="Set the path of the Python that this site runs in, e.g. /srv/venv/bin/python.",
-            id="backups.E021",
+            id="backups.E017",
         )
     ]
 

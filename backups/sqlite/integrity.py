@@ -111,9 +111,7 @@ def _inspect(
     verdict.broken_references = found.broken_references
     verdict.defects = found.defects
     for finding in _unbuildable(sandbox, schema, question.functions):
-        if unknown := find_unknown(finding):
-            verdict.damage, verdict.unknown = [finding], unknown
-            return
+        verdict.unknown = find_unknown(finding)
         verdict.broken_rules.append(finding)
         verdict.defects[finding] = 1
     _read_contents(connection, question, schema, verdict)

@@ -188,7 +188,7 @@ def _read_whole(
         verdict = _ask_child(question)
         if verdict.unknown:
             verdict = _ask_with_the_site(question, verdict, release)
-    _raise_findings(verdict, question)
+    _raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # once more, for what was changed
     warnings += acceptance.judge(verdict)
     if not acceptance.was_live:
@@ -208,7 +208,7 @@ def _ask_with_the_site(question: Question, first: Verdict, release: Release) -> 
     return verdict
 
 
-def _raise_findings(verdict: Verdict, question: Question) -> None:
+def _raise_findings(verdict: Verdict, question: Question, acceptance: Acceptance) -> None:
     if verdict.is_late:
         raise _too_late(question.seconds)
     if verdict.intruder:
@@ -218,7 +218,8 @@ def _raise_findings(verdict: Verdict, question: Question) -> None:
         )
     if verdict.is_out_of_memory:
         raise _out_of_memory(verdict)
-    if verdict.unknown:
+    # A table that lacks a function for its next backup only has a defect, which may be accepted.
+    if verdict.unknown and (verdict.damage or not acceptance.takes_any):
         raise _unknown(verdict)
     if verdict.unread:
         raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")

@@ -52,10 +52,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     *(
         (name, value, number)
-        for name, number in (("BACKUPS_RECOGNISER", "E015"), ("BACKUPS_CONNECTION_SETUP", "E020"))
+        for name, number in (("BACKUPS_RECOGNISER", "E015"), ("BACKUPS_CONNECTION_SETUP", "E016"))
         for value in ("no.such.function", "nodots", ".x", "os.sep", len)
     ),
-    *(("BACKUPS_PYTHON", value, "E021") for value in ("/nowhere/python3", "/", "/bin/echo")),
+    *(("BACKUPS_PYTHON", value, "E017") for value in ("/nowhere/python3", "/", "/bin/echo")),
     *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
         for name, number in (("BACKUP", "E005"), ("RESTORE", "E006"))
