@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from backups import limits
-from backups.exceptions import ChildNotStartedError
+from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.interpreter import find_python
 
 STARTED = b"started\n"
@@ -88,11 +88,24 @@ def run_module(
             pass_fds=inherit,
         )
     except OSError as error:
-        raise _not_started(f"{words[0]}: {error.strerror}") from error
+        raise _not_started("process", f"{words[0]}: {error.strerror}") from error
     if STARTED not in child.stdout:
-        raise _not_started(ending(child))
+        raise _not_started("process", f"it ended with {ending(child)}")
     child.stdout = answer_of(child.stdout)
     return child
+
+
+@contextlib.contextmanager
+def starting_thread() -> Iterator[None]:
+    """
+    For the call that starts a thread, which the system can refuse as it can a process.
+
+    :raises ChildNotStartedError: it does.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # which is what Python has for it
+        raise _not_started("thread", str(error)) from error
 
 
 def answer_of(output: bytes) -> bytes:
@@ -136,12 +149,12 @@ def answering() -> Iterator[IO[str]]:
         yield answer
 
 
-def _not_started(how: str) -> ChildNotStartedError:
+def _not_started(what: str, how: str) -> ChildNotStartedError:
     hint = None
     if described := limits.describe():
-        hint = f"{ChildNotStartedError.hint} This process is limited to {described}."
+        hint = f"{ChildFailedError.hint} This one is limited to {described}."
     return ChildNotStartedError(
-        f"A process that this needs could not be started. It ended with {how.rstrip('.')}.",
+        f"A {what} that this needs could not be started: {how.rstrip('.')}.",
         hint=hint,
     )
 

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from backups.child import starting_thread
+
 MOST_WAITING = 2  # chunks that wait to be hashed: they are held in memory
 
 
@@ -28,8 +30,13 @@ class Digest:
         self._waiting: deque[Future[None]] = deque()
 
     def update(self, chunk: bytes) -> None:
-        """Hash a chunk after those before it. Waits only while too many are not hashed yet."""
-        self._waiting.append(self._thread.submit(self._sha256.update, chunk))
+        """
+        Hash a chunk after those before it. Waits only while too many are not hashed yet.
+
+        :raises ChildNotStartedError: the system starts no thread.
+        """
+        with starting_thread():
+            self._waiting.append(self._thread.submit(self._sha256.update, chunk))
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popleft().result()
 

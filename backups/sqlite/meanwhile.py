@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from backups import files
+from backups.child import starting_thread
 from backups.sqlite.verdict import CHANGED, OVER, UNCHANGED
 
 
@@ -28,12 +29,15 @@ def synced_and_hashed(
     :param is_known: its hash is known already, if it is not changed.
     :returns: the end of a pipe for the child that tells, and the SHA-256, which is there after
         the block: None if it is the known one, or if the child said nothing.
+    :raises ChildNotStartedError: the system starts no thread.
     """
     told, tell = os.pipe()
     try:
         with ThreadPoolExecutor(1, "meanwhile") as thread:
             try:
-                yield tell, thread.submit(_sync_and_hash, descriptor, path, told, is_known)
+                with starting_thread():
+                    hashed = thread.submit(_sync_and_hash, descriptor, path, told, is_known)
+                yield tell, hashed
             finally:
                 os.write(tell, OVER)  # a child that lives on could hold its end open
                 os.close(tell)

@@ -12,6 +12,7 @@ import pytest
 from backups import child
 from backups.child import run_module
 from backups.exceptions import ChildNotStartedError
+from backups.sqlite.digest import Digest
 
 ANSWER = """
 from backups.child import answering
@@ -116,7 +117,7 @@ def test_python_home_of_the_environment_is_for_others(
 def test_child_that_did_not_come_to_its_work_never_started(program: str, how: str) -> None:
     with (
         mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]),
-        pytest.raises(ChildNotStartedError, match=f"It ended with {how}"),
+        pytest.raises(ChildNotStartedError, match=f"could not be started: it ended with {how}"),
     ):
         run_module("any")
 
@@ -127,6 +128,15 @@ def test_system_that_starts_nothing_is_told(tmp_path: Path) -> None:
         pytest.raises(ChildNotStartedError, match="gone: No such file or directory"),
     ):
         run_module("any")
+
+
+def test_thread_that_the_system_refuses_is_told_as_a_process_is() -> None:
+    with (
+        mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")),
+        pytest.raises(ChildNotStartedError, match=r"A thread .*: can't start new thread\."),
+        Digest() as digest,
+    ):
+        digest.update(b"a chunk")
 
 
 def test_limit_under_which_no_python_starts_is_named() -> None:
@@ -145,5 +155,5 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
     words = [sys.executable, "-c", textwrap.dedent(script)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ended.stdout.endswith(
-        " This process is limited to 10 MiB of address space (ulimit -v).\n"
+        " This one is limited to 10 MiB of address space (ulimit -v).\n"
     ), ended

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from backups import limits
+from backups.sqlite.paths import StorePaths
 from tests.backups import builders, denied
+from tests.backups.waiting import until
 
 CHECK = """
 import os, resource, sys
@@ -67,6 +69,23 @@ def test_hard_limit_below_ours_stays_and_the_file_is_good(
 def test_filter_that_forbids_limits_leaves_a_good_file_good(calls: str, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     assert check(path, denied.__file__, calls) == GOOD
+
+
+def test_filter_that_forbids_niceness_lets_a_snapshot_of_the_pages_be_sent(tmp_path: Path) -> None:
+    script = """
+        import sys
+        from pathlib import Path
+        from backups.sqlite.page_snapshot import create_page_snapshot
+        from backups.sqlite.paths import StorePaths
+        paths = StorePaths.of(Path(sys.argv[1]))
+        with create_page_snapshot(paths, spool_after=60, stall_seconds=60, presence=None) as sent:
+            assert sum(map(len, sent)) == sent.size
+    """
+    database = builders.healthy(tmp_path / "tasks.db", journal_mode="wal")
+    words = [sys.executable, denied.__file__, "setpriority", "-c", textwrap.dedent(script)]
+    subprocess.run([*words, str(database)], timeout=60, check=True)
+    sent = StorePaths.of(database).sent
+    until(sent.exists)  # so the process came to its end, and has recorded what it sent
 
 
 def test_address_space_that_does_not_suffice_is_named_and_no_damage(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 
+from backups.exceptions import ChildNotStartedError
 from backups.sqlite import shares
 from backups.sqlite.damage import MOST_FINDINGS, find_damage
 from backups.sqlite.defects import place_of
@@ -244,6 +245,17 @@ def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
             found = partner.check(sandbox, changed=False)
     assert any("short_other" in finding for finding in found.broken_rules)
+
+
+@pytest.mark.parametrize("error", [OSError("too many"), ChildNotStartedError("no Python")])
+def test_file_is_checked_by_one_process_where_no_other_starts(error: Exception, path: Path) -> None:
+    with (
+        mock.patch.object(shares, "SHARED_FROM", 0),
+        mock.patch.object(shares, "command", side_effect=error),
+        closing(Partner(asked(path))) as partner,
+        closing(Sandbox(path, seconds=30.0)) as sandbox,
+    ):
+        assert not partner.check(sandbox, changed=False).damage
 
 
 def test_small_file_is_checked_by_one_process(path: Path) -> None:

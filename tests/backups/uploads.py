@@ -78,6 +78,12 @@ def _another_application(path: Path) -> None:
     _sql("CREATE TABLE songs (title TEXT)", "INSERT INTO songs VALUES ('one')")(path)
 
 
+def _unknown_collation(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_collation("swedish", lambda one, other: (one > other) - (one < other))
+        connection.execute("CREATE INDEX strange ON tasks (name COLLATE swedish)")
+
+
 BAD = {
     "empty": Bad(_bytes(lambda _: b""), "not_a_database", r"The upload is empty \(0 bytes\)\."),
     "text": Bad(
@@ -122,6 +128,18 @@ BAD = {
         _sql("CREATE VIEW evil AS SELECT * FROM auth_user"),
         "unknown_schema",
         r"has the view evil, which this site's database does not have",
+    ),
+    "unknown collation": Bad(
+        _unknown_collation, "unknown_function", r"uses the collation swedish, which the check"
+    ),
+    "all the memory": Bad(
+        _sql(
+            "CREATE TABLE greedy (a CHECK (length(hex(zeroblob(a))) > 0))",
+            "PRAGMA ignore_check_constraints=ON",
+            "INSERT INTO greedy VALUES (490000000)",
+        ),
+        "check_out_of_memory",
+        r"needs more than 1,\d\d\d MiB of address space",
     ),
     "missing table": Bad(
         _sql("DROP TABLE notes"), "missing_tables", r"promise the table notes, which"
