@@ -59,14 +59,6 @@ def paths() -> StorePaths | None:
     return None
 
 
-def key_file() -> Path | None:
-    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
-    if (chosen := conf.key_file) is not None:
-        return chosen
-    beside = paths()
-    return None if beside is None else beside.keys
-
-
 def own_names() -> tuple[Path, ...]:
     """The database as the settings name it, which may be a symbolic link, and the real file."""
     with suppress(BackupNotSupportedError):
