@@ -15,9 +15,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from backups import local
 from backups.api_keys import ApiKey, find_key
-from backups.key_ring import Keys, key_ring
+from backups.key_ring import Keys, key_file, key_ring
 
 __all__ = [
     "HEADER",
@@ -106,7 +105,7 @@ class ApiKeysMixin:
 
 def current_keys() -> Keys | None:
     """The keys that hold now; None if their file is not usable, and every key is refused."""
-    path = local.key_file()
+    path = key_file()
     return () if path is None else key_ring.keys(path)
 
 

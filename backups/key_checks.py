@@ -7,10 +7,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from backups import local
 from backups.api_keys import BACKUP, RESTORE, read_keys
 from backups.conf import conf
 from backups.exceptions import BackupError
+from backups.key_ring import key_file
 from backups.remote_server import header_parts
 
 
@@ -71,7 +71,7 @@ def _place() -> list[CheckMessage]:
 def _file() -> list[CheckMessage]:
     """A warning only: every key is refused, and the site is as safe as without keys."""
     try:
-        if (path := local.key_file()) is not None:
+        if (path := key_file()) is not None:
             read_keys(path)
     except BackupError as error:
         return [CheckWarning(str(error), hint=error.hint, id="backups.W013")]

@@ -5,14 +5,23 @@ import os
 import threading
 from pathlib import Path
 
-from backups import api_keys
+from backups import api_keys, local
 from backups.api_keys import ApiKey
+from backups.conf import conf
 from backups.exceptions import KeyFileError
 from backups.private_files import FileState, file_state
 
 logger = logging.getLogger(__name__)
 
 Keys = tuple[ApiKey, ...]
+
+
+def key_file() -> Path | None:
+    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    if (chosen := conf.key_file) is not None:
+        return chosen
+    beside = local.paths()
+    return None if beside is None else beside.keys
 
 
 class KeyRing:

@@ -6,6 +6,7 @@ place where that project includes ``backups.urls``.
 """
 
 import base64
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -42,7 +43,7 @@ def remote_server(url: str) -> RemoteServer:
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ClientError(
-            f"{url!r} is not the URL of a server.",
+            f"{re.sub('//.*@', '//', url)!r} is not the URL of a server.",  # without a password
             hint="Give one such as https://tasks.example.org, or, with a path, the place where"
             " backups.urls is included, such as https://example.org/some/prefix.",
         )

@@ -19,6 +19,8 @@ from rest_framework.test import APIRequestFactory
 from backups import local
 from backups.api_keys import create_key
 from backups.authentication import ApiClient, caller_name
+from backups.key_ring import key_file
+from backups.sqlite.paths import StorePaths
 from backups.views import RestoresView
 
 pytestmark = pytest.mark.django_db
@@ -121,15 +123,16 @@ def test_removed_key_opens_nothing_any_more(key: str, keys_file: Path) -> None:
 def test_keys_are_beside_the_database_unless_the_settings_say_where(
     settings: Settings, keys_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert local.key_file() == keys_file
+    assert key_file() == keys_file
     del settings.BACKUPS_KEY_FILE
-    monkeypatch.setattr(local, "database", lambda: keys_file.parent / "shop.sqlite3")
-    assert local.key_file() == keys_file.parent / "shop.sqlite3.api-keys.json"
+    database = StorePaths.of(keys_file.parent / "shop.sqlite3")
+    monkeypatch.setattr(local, "paths", lambda: database)
+    assert key_file() == keys_file.parent / "shop.sqlite3.api-keys.json"
 
 
 def test_database_without_a_file_has_no_keys(settings: Settings, key: str) -> None:
     del settings.BACKUPS_KEY_FILE  # the tests' own database is in memory
-    assert local.key_file() is None
+    assert key_file() is None
     assert ask(BasicAuthentication, X_Api_Key=key).status_code == 401
 
 

@@ -127,6 +127,12 @@ def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     assert "backups.urls" in refused.value.hint
 
 
+def test_password_in_a_url_that_is_refused_is_not_shown() -> None:
+    with pytest.raises(ClientError, match=r"'https://example.org/\?x' is not the URL") as refused:
+        remote_server("https://ann:hid@den@example.org/?x")
+    assert "hid" not in str(refused.value)
+
+
 @pytest.mark.parametrize("body", [b"<h1>Not Found</h1>", b'{"detail": "Not Found"}'])
 def test_url_that_leads_nowhere_is_told_with_what_it_should_be(body: bytes) -> None:
     with (

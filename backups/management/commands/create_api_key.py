@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backups import local
 from backups.api_keys import create_key, known_scopes, read_keys
 from backups.exceptions import ApiKeyError
+from backups.key_ring import key_file
 from backups.management.precedence import unless_taken
 
 NEXT_STEPS = """\
@@ -63,7 +64,7 @@ class CreateApiKey(BaseCommand):
 
 
 def _key_file() -> Path:
-    if (path := local.key_file()) is None:
+    if (path := key_file()) is None:
         raise CommandError(
             "There is no place for API keys: the database has no file to keep them beside."
             " Set BACKUPS_KEY_FILE."
