@@ -761,6 +761,21 @@ def test_what_is_staged_is_a_success_whoever_hears_of_it(site: Site, good: Path,
     assert pending(site) == good.read_bytes()
 
 
+def test_closed_standard_input_is_nobody_to_answer(site: Site, good: Path) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} {CHECKOUT}/manage.py restore_db {good} <&-",
+        shell=True,
+        env=environment(site.data, **site.variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Nobody is there to answer: pass --yes." in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert pending(site) is None
+
+
 def test_quiet_restore_says_nothing(site: Site, good: Path) -> None:
     ended = restore(site, str(good), "--yes", "-v", "0")
     assert (ended.out, ended.err, ended.code) == ("", "", 0)

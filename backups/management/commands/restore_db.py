@@ -164,7 +164,7 @@ class Command(StoreCommand):
         self.stderr.flush()
         try:
             answer = input()
-        except EOFError:
+        except (EOFError, RuntimeError):  # at its end, or closed (<&-)
             raise CommandError("Nobody is there to answer: pass --yes.") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was changed.")
