@@ -739,9 +739,10 @@ def test_copy_of_a_wal_site_s_main_file_is_questioned(
     assert f"sqlite3 {copy} \"VACUUM INTO 'whole.db'\"" in asked.err
     assert pending(site) is None
 
-    ended = restore(site, str(copy), "--yes")
-    assert ended.code == 0, ended.err
-    assert ended.err.count("newest rows may be missing") == 1
+    for option, answer in (((), b"y\n"), (("--yes",), b"")):
+        ended = restore(site, str(copy), *option, answer=answer)
+        assert ended.code == 0, ended.err
+        assert ended.err.count("newest rows may be missing") == 1
     assert "newest rows may be missing" in restore(site, "--status").err
 
 
