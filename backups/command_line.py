@@ -11,14 +11,17 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
 from itertools import pairwise, takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.management import ManagementUtility, get_commands
 
 from backups.management.precedence import OTHER_NAMES, others_with
 
 APP = "backups"
+COMMANDS = "backups.management"  # what a command imports that is made of one of ours
 COMPLETING = "DJANGO_AUTO_COMPLETE"  # set by Django's shell completion, which asks a real process
 BEFORE_A_COMMAND = ("manage", "manage.py", "django-admin")
 
@@ -32,9 +35,8 @@ class CommandLine(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Whether this app's own code runs, and not a project's command of the same name."""
-        is_named_so = get_commands().get(self.name) == APP
-        return is_named_so and not (self.name in OTHER_NAMES and any(others_with(self.name)))
+        """Whether a command of this app runs, or a project's own that is made of one."""
+        return _is_ours(self.name)
 
 
 def current() -> CommandLine:
@@ -79,3 +81,22 @@ def _named_by_the_system() -> str:
     behind = (word for before, word in pairwise(words) if before in BEFORE_A_COMMAND)
     ours = (word for word in (*leading, *behind) if get_commands().get(word) == APP)
     return next(ours, words[0] if words else "")
+
+
+def _is_ours(name: str) -> bool:
+    app = get_commands().get(name)
+    if app == APP:  # and ours has not stepped aside for a project's command of the same name
+        return not (name in OTHER_NAMES and any(others_with(name)))
+    return isinstance(app, str) and COMMANDS in _source(app, name)
+
+
+def _source(app: str, name: str) -> str:
+    """
+    What the command's module says. It is read and not imported: no app of the site is ready yet,
+    and a module that is imported too early stays as it is.
+    """
+    with suppress(ImportError, AttributeError, ValueError, OSError):
+        module = f"{app}.management.commands.{name}"
+        loader: Any = getattr(find_spec(module), "loader", None)
+        return loader.get_source(module) or ""
+    return ""

@@ -357,7 +357,7 @@ class OutcomeUnknownError(ClientError):
     """Something between here and the site answered a request that may have changed the site."""
 
     code = "outcome_unknown"
-    hint = "Ask before you try again: manage.py restore_db --status"
+    hint = "Ask with manage.py restore_db --status before you try again."
 
 
 class TransferInterruptedError(ClientError):

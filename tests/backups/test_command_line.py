@@ -58,6 +58,27 @@ def test_project_s_own_utility_is_known_as_django_s(seen: "Callable[..., Command
     assert seen("restore_db", utility=Own).is_ours
 
 
+def test_project_s_own_name_for_a_command_of_ours_is_known_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a site has it whose own command is called ``backup`` already."""
+    commands = tmp_path / "crm" / "management" / "commands"
+    commands.mkdir(parents=True)
+    for name, source in (
+        ("db_backup", "from backups.management.commands.backup import Command\n"),
+        ("tidy", "raise AssertionError('imported')\n"),
+    ):
+        (commands / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    known = {"db_backup": "crm", "tidy": "crm"}
+    monkeypatch.setattr(command_line, "get_commands", lambda: known)
+    assert CommandLine("db_backup", ()).is_ours
+    assert not CommandLine("tidy", ()).is_ours
+    assert not CommandLine("no_such_command", ()).is_ours
+    assert "crm.management.commands.tidy" not in sys.modules
+    assert "crm.management.commands.db_backup" not in sys.modules
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -758,9 +758,10 @@ def test_copy_of_a_wal_site_s_main_file_is_questioned(
     assert f"sqlite3 {copy} \"VACUUM INTO 'whole.db'\"" in asked.err
     assert pending(site) is None
 
-    ended = restore(site, str(copy), "--yes")
-    assert ended.code == 0, ended.err
-    assert ended.err.count("newest rows may be missing") == 1
+    for option, answer in (((), b"y\n"), (("--yes",), b"")):
+        ended = restore(site, str(copy), *option, answer=answer)
+        assert ended.code == 0, ended.err
+        assert ended.err.count("newest rows may be missing") == 1
     assert "newest rows may be missing" in restore(site, "--status").err
 
 
@@ -778,6 +779,21 @@ def test_what_is_staged_is_a_success_whoever_hears_of_it(site: Site, good: Path,
     assert ended.returncode == 0, ended.stderr
     assert "Pending: " in ended.stderr
     assert pending(site) == good.read_bytes()
+
+
+def test_closed_standard_input_is_nobody_to_answer(site: Site, good: Path) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} {CHECKOUT}/manage.py restore_db {good} <&-",
+        shell=True,
+        env=environment(site.data, **site.variables),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Nobody is there to answer: pass --yes." in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert pending(site) is None
 
 
 def test_quiet_restore_says_nothing(site: Site, good: Path) -> None:

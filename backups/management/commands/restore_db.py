@@ -60,6 +60,7 @@ class Command(StoreCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
         self.add_store_arguments(parser)
         self._refuse_usage = parser.error
+        self._warned: list[str] = []
 
     def handle(
         self,
@@ -149,7 +150,10 @@ class Command(StoreCommand):
 
     def _warn(self, answer: Json, incoming: Incoming | None = None) -> None:
         for warning in answer.get("warnings", ()):  # a server of an older release sends none
-            self.say(f"Warning: {incoming.fill_in(warning) if incoming else warning}")
+            words = incoming.fill_in(warning) if incoming else warning
+            if words not in self._warned:  # before the question, and again in the answer
+                self._warned.append(words)
+                self.say(f"Warning: {words}")
 
     def _explain(self, what: str, target: Target, *, now: bool) -> None:
         verbs = "checked, staged and applied" if now else "checked and staged"
@@ -188,7 +192,7 @@ class Command(StoreCommand):
         self.stderr.flush()
         try:
             answer = input()
-        except EOFError:
+        except (EOFError, RuntimeError):  # at its end, or closed (<&-)
             raise CommandError("Nobody is there to answer: pass --yes.") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was changed.")
