@@ -14,9 +14,10 @@ from pathlib import Path
 
 from benchmarks.downloads import COMPACT, PAGES, STATIC, Result, measure_downloads
 from benchmarks.machine import describe
+from benchmarks.rollback import measure_rollback
 from benchmarks.starts import Starts, measure_starts
 from benchmarks.stores import CHECKOUT, build_store
-from benchmarks.tables import downloads_table, growth_table, uploads_table
+from benchmarks.tables import downloads_table, growth_table, rollback_table, uploads_table
 from benchmarks.uploads import measure_uploads
 
 MEGABYTE = 10**6
@@ -60,6 +61,9 @@ def _measure(
         downloads[each] = measure_downloads(
             store, rounds=rounds, dbbackup=options.dbbackup, only=() if each == size else GROWN
         )
+        if each == size:
+            _say("copies of it are made in rollback mode")
+            rollback = measure_rollback(store, rounds=rounds)
         _say("it is uploaded")
         uploads[each] = measure_uploads(store, rounds=rounds)
         _say("it is applied at a start")
@@ -69,6 +73,7 @@ def _measure(
         NOTES.format(rounds=_rounds(options)),
         *("", f"## {size / MEGABYTE:,.0f} MB", ""),
         *(*downloads_table(downloads[size], size), ""),
+        *(*rollback_table(rollback, size), ""),
         *(*uploads_table(uploads[size], size), "", "## Growth", ""),
         *growth_table(downloads, uploads, starts),
     ]

@@ -56,6 +56,21 @@ def uploads_table(results: Sequence[Result], size: int) -> list[str]:
     return [*_table(head, rows), *_left_out(results)]
 
 
+def rollback_table(results: Sequence[Result], size: int) -> list[str]:
+    """One line for each kind of snapshot, with what a writer of the database felt of it."""
+    rows = [
+        [
+            result.name,
+            f"{sample.seconds:.2f}",
+            _part(sample.kept),
+            f"{_milliseconds(sample.slowest)} ({_milliseconds(sample.slowest_alone)})",
+        ]
+        for result, sample in _measured(results)
+    ]
+    what = f"in rollback mode, {size / MEGABYTE:,.0f} MB"
+    return _table((what, "s", "writes/s kept", "slowest write, ms (alone)"), rows)
+
+
 def growth_table(
     downloads: dict[int, Sequence[Result]],
     uploads: dict[int, Sequence[Result]],

@@ -11,12 +11,14 @@ import pytest
 
 from benchmarks.downloads import COMPACT, PAGES, STATIC, Result
 from benchmarks.memory import Peak
+from benchmarks.rollback import measure_rollback
 from benchmarks.samples import LeftOutError, Sample, median, run_client, run_command
 from benchmarks.starts import Starts
-from benchmarks.stores import fill
-from benchmarks.tables import downloads_table, growth_table, uploads_table
+from benchmarks.stores import Store, fill
+from benchmarks.tables import downloads_table, growth_table, rollback_table, uploads_table
 from benchmarks.uploads import BY_HAND, RAW
 from benchmarks.writer import Writer
+from tests.backups import builders
 from tests.processes import CHECKOUT
 from tests.site import Site
 
@@ -150,3 +152,14 @@ def test_options_are_told() -> None:
     ).stdout
     for option in ("--size", "--rounds", "--dbbackup", "--results"):
         assert option in told
+
+
+def test_each_snapshot_in_rollback_mode_is_told_with_what_a_writer_felt(filled: Site) -> None:
+    before = builders.folder(filled.database.parent)
+    results = measure_rollback(Store(filled.database.parent, ""), rounds=1)
+    table = rollback_table(results, MEGABYTE)
+    assert [line.split("|")[1].strip() for line in table[2:]] == [
+        *("VACUUM INTO", "our compact copy", "our pages")
+    ]
+    assert all(result.sample and result.sample.slowest for result in results)
+    assert builders.folder(filled.database.parent) == before

@@ -5,9 +5,8 @@ The copy is one compact file in rollback-journal mode: no sidecars, no free page
 of deleted rows. It is written beside the database, read back through its descriptor, and has
 no name any more by the time its first byte is handed out, so nothing can be left behind.
 
-A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So a large
-one is copied by its pages first, which is faster (``rollback_pages.py``), and the copy is
-compacted.
+A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So the pages
+of a large one are copied first (``rollback_pages.py``), and the copy is compacted.
 
 Not promised: that it takes no space. It needs the database's own size on the same disk, or twice
 that for a large one that is not in WAL mode.

@@ -21,7 +21,7 @@ def main(uri: str, database: str, descriptor: str) -> None:
     :param descriptor: the number of the open file.
     """
     try:
-        answer: dict[str, object] = {"seconds": copy_pages(uri, database, int(descriptor))}
+        answer: dict[str, object] = {"seconds": copy_pages(uri, database, int(descriptor))[0]}
     except (ImpossibleError, sqlite3.Error, OSError) as error:
         answer = {"impossible": str(error)}
     sys.stdout.write(json.dumps(answer))

@@ -1,7 +1,7 @@
 """
 A consistent copy of a database while others write, straight from its own pages. In WAL mode no
 copy of it is written to the disk first, so the first byte goes out at once, whatever its size. In
-another mode it is copied first, as fast as the disk can, since writers wait meanwhile.
+another mode it is copied first, since writers would wait for as long as it is sent.
 
 The server's side. A process of its own reads the pages and sends them through a pipe
 (``sending.py``): it may open the live file, which a process with connections on it must not.
@@ -102,7 +102,8 @@ def create_page_snapshot(
     ``<db>.spool-<random>`` (0600), which has no name any more when the first byte is in it.
     The WAL can't be begun anew, and so grows, until all is read or in there.
 
-    In another mode than WAL, writers wait until all of it is in such a file.
+    In another mode than WAL all of it is in such a file before this returns, and writers wait
+    for ``locked_seconds`` of that.
 
     :param spool_after: how many seconds the reader has to take all of it from the database.
     :param stall_seconds: a reader that takes nothing for so long is hung up on.

@@ -31,7 +31,7 @@ from backups.sqlite import wal_index
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.wal_index import WalIndexHeader
 
-BUSY_SECONDS = 1.0  # for another process that recovers the WAL, or is the last one to close
+BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close
 TRIES = 50  # between two tries to keep writers out
 SECONDS = 5.0  # for all of them; one takes less than a millisecond
 PAUSE = 0.001  # seconds, while a writer is at work

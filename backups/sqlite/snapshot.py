@@ -7,7 +7,7 @@ A snapshot of a live database, in one of two ways.
              from the first moment, without any space
 
 Where the pages can't be had safely, a compact one is taken. In WAL mode no writer waits. In
-another mode each waits until the pages are copied, and the log says for how long.
+another mode each waits while the copy is completed, and the log says for how long.
 """
 
 import logging

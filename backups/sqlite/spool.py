@@ -16,7 +16,7 @@ class Spool:
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         """Takes over the descriptor of an empty file."""
         self.start, self.written = start, start
-        self._descriptor, self._size = descriptor, size
+        self.descriptor, self._size = descriptor, size
 
     @classmethod
     def create(cls, database: str, start: int, size: int) -> "Spool | None":
@@ -41,28 +41,14 @@ class Spool:
         :param source: tells where the bytes from an offset on are.
         :returns: False if that fails, e.g. on a full disk; then the spool takes no room any more.
         """
+        file, position, length = source(self.written)
         try:
-            count = self._take(*source(self.written))
+            self.written += os.sendfile(self.descriptor, file, position, length)
         except OSError:
-            count = 0
-        if not count:
-            os.ftruncate(self._descriptor, 0)
-        self.written += count
-        return count > 0
-
-    def overwrite(self, head: bytes) -> None:
-        """Put other bytes in place of the first ones."""
-        os.pwrite(self._descriptor, head, 0)
-
-    def _take(self, file: int, position: int, length: int) -> int:
-        """Where the file system can share blocks between files, nothing is copied."""
-        try:
-            if count := os.copy_file_range(file, self._descriptor, length, position):
-                return count
-        except OSError:  # of two file systems, or of one that can't
-            pass
-        return os.sendfile(self._descriptor, file, position, length)
+            os.ftruncate(self.descriptor, 0)
+            return False
+        return True
 
     def piece(self, offset: int) -> Piece:
         """Where the bytes from ``offset`` on are: which file, from where on, how many."""
-        return self._descriptor, offset - self.start, min(LONGEST_PIECE, self._size - offset)
+        return self.descriptor, offset - self.start, min(LONGEST_PIECE, self._size - offset)

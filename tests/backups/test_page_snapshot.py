@@ -17,7 +17,8 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
-from backups.sqlite import file_system, header
+from backups.sqlite import file_system, header, rollback_pages
+from backups.sqlite.connection import uri
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
     PageSnapshot,
@@ -546,6 +547,36 @@ def test_what_a_killed_writer_left_is_rolled_back_before_the_copy(
     (tmp_path / "taken.db").write_bytes(read(take(database)))
     assert builders.names(tmp_path / "taken.db") == ["committed"]
     assert builders.names(database) == ["committed"]
+
+
+def test_what_is_committed_between_the_copy_and_the_lock_is_in_it(
+    database: Path, tmp_path: Path
+) -> None:
+    """Also pages that are added or given back meanwhile, and the old bytes of no page stay."""
+    builders.large(database, rows=2_000)
+    complete = rollback_pages._Copying.complete
+    for change in (
+        "UPDATE owners SET name = 'changed' WHERE id = 1000",
+        "INSERT INTO owners (name) SELECT name FROM owners",
+        "DELETE FROM owners; VACUUM",
+    ):
+        copy = os.open(tmp_path / "copy.db", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+
+        def change_first(self: rollback_pages._Copying, change: str = change) -> None:
+            with closing(sqlite3.connect(database)) as writer:
+                writer.executescript(f"{change};")
+                writer.commit()
+            complete(self)
+
+        with (
+            mock.patch.object(rollback_pages._Copying, "clone", return_value=False),
+            mock.patch.object(rollback_pages._Copying, "complete", change_first),
+        ):
+            seconds, size = rollback_pages.copy_pages(uri(database), str(database), copy)
+        os.close(copy)
+        assert seconds > 0
+        assert size == database.stat().st_size
+        assert (tmp_path / "copy.db").read_bytes() == database.read_bytes()
 
 
 def test_copy_leaves_out_bytes_behind_the_last_page(database: Path) -> None:
