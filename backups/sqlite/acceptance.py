@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from backups.exceptions import BrokenReferencesError, DamagedSnapshotError, InvalidSnapshotError
+from backups.sqlite.damage import MOST_FINDINGS
 from backups.sqlite.defects import Defects, describe, new_ones, total
 from backups.sqlite.verdict import Verdict
 from backups.store import DEFECTS
@@ -70,4 +71,4 @@ def _refuse(verdict: Verdict, new: Defects) -> InvalidSnapshotError:
 
 
 def _list(findings: list[str]) -> str:
-    return "; ".join(finding.rstrip(".") for finding in findings[:5])
+    return "; ".join(finding.rstrip(".") for finding in findings[:MOST_FINDINGS])

@@ -24,6 +24,7 @@ from backups.exceptions import (
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
 from backups.sqlite.header import check_header, cut_trailing_bytes
+from backups.sqlite.live import is_readable
 from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.release import Found, Live, Release
 from backups.sqlite.sandbox import processor_seconds
@@ -158,8 +159,11 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
 
     Checks nothing and clears nothing. What can't be read is taken for what is not there. Of the
     file, only what lies behind its last page and its mark of WAL mode go.
+
+    :raises InvalidSnapshotError: no site can have run with it: it was ruined since.
     """
     cut_trailing_bytes(descriptor)
+    check_header(descriptor)
     question = Question(
         str(path), seconds, functions=release.functions(), is_ours=True, as_it_was=True
     )
@@ -169,6 +173,8 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
         suppress(InvalidSnapshotError),
     ):
         verdict = _ask_child(replace(question, settled=settled))
+    if not is_readable(path):
+        raise DamagedSnapshotError("SQLite can't read the file: it was ruined since it was live.")
     return _describe(verdict, files.sha256(path), ())
 
 

@@ -407,6 +407,19 @@ def test_whatever_was_live_goes_back_byte_for_byte(
     assert store.outcomes()[-1] == "applied"
 
 
+@pytest.mark.parametrize(
+    "build", [builders.truncated, builders.torn, builders.bad_schema, builders.text]
+)
+def test_kept_copy_that_was_ruined_since_is_refused(build: Build, tmp_path: Path) -> None:
+    """No site has run with it: to put it back would be the end of the one that runs."""
+    store = new_store(tmp_path)
+    replaced(store, build, tmp_path)
+    with pytest.raises(InvalidSnapshotError):
+        store.real.stage_kept_copy(staged_by="tester")
+    assert not store.paths.pending.exists()
+    assert store.items() == ["new"]
+
+
 def test_trigger_on_the_sessions_does_not_keep_an_undo_back(tmp_path: Path) -> None:
     def with_trigger(path: Path) -> Path:
         with closing(sqlite3.connect(builders.with_sessions(path, "key"))) as connection:

@@ -107,6 +107,16 @@ def test_references_that_were_broken_before_do_not_fail_the_migrations(older: Pa
     assert "django_session" in tables(older)
 
 
+def test_reference_to_a_column_without_a_key_does_not_fail_the_migrations(older: Path) -> None:
+    with closing(sqlite3.connect(older)) as connection:
+        connection.executescript(
+            "CREATE TABLE likes (id INTEGER PRIMARY KEY, note REFERENCES notes (content));"
+            " INSERT INTO likes (note) VALUES ('words')"
+        )
+    migrate_file("default", older)
+    assert "django_session" in tables(older)
+
+
 def test_reference_that_a_migration_breaks_fails_it(older: Path) -> None:
     BAD["broken reference"].spoil(older)
     with closing(sqlite3.connect(older)) as connection:
