@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.http import StreamingHttpResponse
 
 from backups import services
+from backups.asynchronous import AsynchronousBody
 from backups.compression import compress
 from backups.store import Snapshot
 
@@ -19,10 +20,21 @@ class DownloadResponse(StreamingHttpResponse):
     alone; how it was taken is in ``Snapshot-Method``: ``compact`` or ``pages``.
     """
 
-    def __init__(self, snapshot: Snapshot, coding: str | None) -> None:
-        """Takes over the snapshot. ``coding``: a content coding of ``compression``, or None."""
+    def __init__(
+        self, snapshot: Snapshot, coding: str | None, *, stall_seconds: float | None = None
+    ) -> None:
+        """
+        Takes over the snapshot.
+
+        :param coding: a content coding of ``compression``, or None.
+        :param stall_seconds: for an ASGI server, which asks for the body in its own way: how
+            long a client may take nothing. None for a WSGI server.
+        """
         body = snapshot if coding is None else _Compressed(snapshot, coding)
-        super().__init__(body, content_type=CONTENT_TYPE)
+        super().__init__(
+            body if stall_seconds is None else AsynchronousBody(body, stall_seconds=stall_seconds),
+            content_type=CONTENT_TYPE,
+        )
         name = services.snapshot_name(snapshot.taken_at)
         self["Content-Disposition"] = f'attachment; filename="{name}"'
         self["Snapshot-Method"] = snapshot.method

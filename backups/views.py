@@ -1,9 +1,11 @@
 """The HTTP entrance: declarations, and one call of a service each."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections, transaction
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
@@ -14,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import exceptions, parameters, services
+from backups import caller, exceptions, parameters, services
 from backups.compression import choose_coding
 from backups.conf import conf
 from backups.download import DownloadResponse
@@ -58,7 +60,20 @@ STATUS: dict[type[exceptions.BackupError], int] = {
 
 
 class BackupErrorsMixin:
-    """Answer this app's errors by the table; all others as the site does."""
+    """
+    Answer this app's errors by the table; all others as the site does.
+
+    No view runs in a transaction of the site (ATOMIC_REQUESTS): it would keep the write lock for
+    as long as an upload takes, and what is applied at once would wait for its own request.
+    """
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """As any view, but outside of transactions, in whichever database."""
+        view: Callable[..., HttpResponseBase] = super().as_view(**initkwargs)  # type: ignore[misc]
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""
@@ -98,7 +113,11 @@ class BackupView(BackupErrorsMixin, APIView):
         compact = parameters.compact(request)
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
         snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
-        return DownloadResponse(snapshot, choose_coding(request.headers.get("Accept-Encoding", "")))
+        return DownloadResponse(
+            snapshot,
+            choose_coding(request.headers.get("Accept-Encoding", "")),
+            stall_seconds=conf.stall_seconds if _is_asynchronous(request) else None,
+        )
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
@@ -132,7 +151,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
             upload,
             staged_by=request.user.get_username(),
             at_least=upload.at_least,
-            account=_account(request),
+            account=caller.account(request),
         )
         return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
@@ -185,12 +204,8 @@ def status_of(error: exceptions.BackupError) -> int:
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
-def _account(request: Request) -> str | None:
-    """The name of who calls, if that is a row of the user model and not e.g. an API key."""
-    user = request.user
-    if isinstance(user, get_user_model()) and user.pk is not None:
-        return user.get_username()
-    return None
+def _is_asynchronous(request: Request) -> bool:
+    return isinstance(request._request, ASGIRequest)
 
 
 def _apply_now(request: Request, pending: PendingRestore) -> Response:
@@ -199,6 +214,7 @@ def _apply_now(request: Request, pending: PendingRestore) -> Response:
         receipt = services.apply_now(applied_by=request.user.get_username(), sha256=pending.sha256)
     except (exceptions.RestoreBlockedError, exceptions.NotEnoughSpaceError) as error:
         return Response(_status() | describe_error(error), status=status_of(error))
+    caller.renew(request)
     return Response(describe_applied(receipt, pending.warnings))
 
 
