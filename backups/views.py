@@ -16,10 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import caller, exceptions, parameters, services
+from backups import caller, exceptions, parameters, ranges, services
 from backups.compression import choose_coding
 from backups.conf import conf
-from backups.download import DownloadResponse
+from backups.download import DownloadResponse, PartResponse
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
 from backups.permissions import backup_permission, restore_permission
@@ -34,7 +34,7 @@ from backups.serializers import (
     describe_status,
 )
 from backups.stalling import drop_when_stalled
-from backups.store import PendingRestore
+from backups.store import PendingRestore, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.InvalidSnapshotError: 400,
     exceptions.UploadInterruptedError: 400,
     exceptions.BadParameterError: 400,
+    exceptions.NotResumableError: 412,
     exceptions.NoPendingRestoreError: 404,
     exceptions.NoKeptCopyError: 404,
     exceptions.RestoreBlockedError: 409,
@@ -92,6 +93,9 @@ class BackupView(BackupErrorsMixin, APIView):
     """
     Download a snapshot of the database.
 
+    One that broke off is continued with a `Range` header, if it is compact, and its ETag in
+    `If-Range` or `If-Match`, or `?snapshot=` with what stands in the ETag.
+
     With `?compact=1` in the URL it is rewritten without gaps first, with `?compact=0` it is the
     database's own pages, at once; without either, its size decides.
     """
@@ -111,13 +115,17 @@ class BackupView(BackupErrorsMixin, APIView):
         If its rest can't be read later, the connection ends before the promised length.
         """
         compact = parameters.compact(request)
+        wanted = ranges.wanted(request.headers, request.query_params.get("snapshot"))
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
-        snapshot = services.create_snapshot(taken_by=request.user.get_username(), compact=compact)
-        return DownloadResponse(
-            snapshot,
-            choose_coding(request.headers.get("Accept-Encoding", "")),
-            stall_seconds=conf.stall_seconds if _is_asynchronous(request) else None,
+        stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
+        taken_by = request.user.get_username()
+        if (part := _rest(wanted, taken_by)) is not None:
+            return PartResponse(part, is_part=wanted.is_part, stall_seconds=stall_seconds)
+        coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+        snapshot = services.create_snapshot(
+            taken_by=taken_by, compact=compact, resumable=coding is None
         )
+        return DownloadResponse(snapshot, coding, stall_seconds=stall_seconds)
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
@@ -202,6 +210,21 @@ class RestoresView(BackupErrorsMixin, APIView):
 def status_of(error: exceptions.BackupError) -> int:
     """The HTTP status of an error, by the table."""
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+
+
+def _rest(wanted: ranges.Wanted, taken_by: str) -> Snapshot | None:
+    """The snapshot that was taken before, if one is asked for; None to take a new one."""
+    if wanted.id is None:
+        return None
+    snapshot = services.resume_snapshot(
+        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last
+    )
+    if snapshot is None and wanted.is_strict:
+        raise ranges.cannot_resume("Its snapshot is not kept any more.")
+    if snapshot is not None and snapshot.first > snapshot.size:
+        snapshot.close()
+        raise ranges.cannot_resume(f"It has more than the {snapshot.size:,} bytes of its snapshot.")
+    return snapshot
 
 
 def _is_asynchronous(request: Request) -> bool:

@@ -21,18 +21,23 @@ from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
 from backups.sqlite.digest import Digest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import Pin, Pinning
 from backups.sqlite.sent import record_sent
 from backups.sqlite.temporary import temporary_file
 from backups.store import Snapshot
 
 
 class CompactSnapshot(Snapshot):
-    """A finished snapshot in a file without a name."""
+    """A finished snapshot in a file without a name, or with one that its ``pin`` removes."""
 
     method = "compact"
 
-    def __init__(self, paths: StorePaths, descriptor: int, taken_at: datetime) -> None:
-        """Takes over the descriptor."""
+    def __init__(
+        self, paths: StorePaths, descriptor: int, taken_at: datetime, pin: Pin | None = None
+    ) -> None:
+        """Takes over the descriptor and the pin."""
+        self._pin = pin
+        self.id = None if pin is None else pin.id
         self._paths = paths
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
@@ -47,19 +52,27 @@ class CompactSnapshot(Snapshot):
 
     def close(self) -> None:
         self._file.close()
+        if self._pin is not None:
+            # Also after the last byte: it may be lost between the server and the client.
+            self._pin.release_later()
+            self._pin = None
 
 
 def create_compact_snapshot(
-    paths: StorePaths, connect: Callable[[], sqlite3.Connection]
+    paths: StorePaths,
+    connect: Callable[[], sqlite3.Connection],
+    *,
+    pinning: Pinning | None = None,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; writers go on meanwhile.
 
     Touches one file, ``<db>.snapshot-<random>`` (0600), which has lost its name again when
-    this returns. The live file is read through a SQLite connection only: closing any other
-    descriptor of it would drop the locks of this whole process.
+    this returns, and has a second one if it is pinned. The live file is read through a SQLite
+    connection only: closing any other descriptor of it would drop the locks of this process.
 
     :param connect: opens a connection of its own to the live database.
+    :param pinning: for whom and how long its rest can be asked for; None for nobody.
     :raises NotEnoughSpaceError: before the copy if that can be told, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
@@ -70,7 +83,8 @@ def create_compact_snapshot(
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 connection.execute("VACUUM INTO ?", (str(file.path),))
-                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at)
+                pin = pinning and pinning.pin(paths, file.path, file.descriptor, taken_at)
+                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, pin)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
     except OSError as error:

@@ -19,6 +19,7 @@ from backups.sqlite.compact_snapshot import create_compact_snapshot
 from backups.sqlite.connection import has_content
 from backups.sqlite.page_snapshot import PagesNotPossibleError, create_page_snapshot
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import Pinning
 from backups.store import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class SnapshotLimits:
     at_once: int  # snapshots under way, over all processes
     spool_seconds: float  # how long a reader may keep the WAL from being reset
     stall_seconds: float  # how long a reader may take nothing before it is dropped
+    resume_seconds: float  # how long the rest of a compact one may be asked for; 0: not at all
 
 
 def create_snapshot(
@@ -41,6 +43,7 @@ def create_snapshot(
     compact: bool | None,
     limits: SnapshotLimits,
     presence: int | None,
+    caller: str | None = None,
 ) -> Snapshot:
     """
     Copy the database as it is between two commits; writers go on meanwhile.
@@ -48,6 +51,7 @@ def create_snapshot(
     :param connect: opens a connection of its own to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
+    :param caller: who may ask for the rest of a compact one later; None for nobody.
     :raises NotEnoughSpaceError: a compact one has no room on the disk.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
@@ -66,7 +70,10 @@ def create_snapshot(
             )
         except PagesNotPossibleError as reason:
             logger.info("a compact snapshot is taken instead of the pages: %s", reason)
-    return create_compact_snapshot(paths, connect)
+    pinning = None
+    if caller is not None and limits.resume_seconds > 0:
+        pinning = Pinning(caller, limits.resume_seconds, limits.at_once)
+    return create_compact_snapshot(paths, connect, pinning=pinning)
 
 
 def _live_bytes(paths: StorePaths) -> int:

@@ -13,6 +13,7 @@ from backups.sqlite import applying, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
@@ -59,7 +60,9 @@ class SqliteBackupStore(BackupStore):
 
     # Snapshot
 
-    def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
+    def create_snapshot(
+        self, *, compact: bool | None = None, caller: str | None = None
+    ) -> Snapshot:
         turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
         try:
             snapshot = create_snapshot(
@@ -68,10 +71,25 @@ class SqliteBackupStore(BackupStore):
                 compact=compact,
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
+                caller=caller,
             )
         except BaseException:
             os.close(turn)
             raise
+        return SnapshotInTurn(snapshot, turn)
+
+    def resume_snapshot(
+        self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
+    ) -> Snapshot | None:
+        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+        try:
+            snapshot = find_pinned(self._paths, snapshot_id, caller=caller, first=first, last=last)
+        except BaseException:
+            os.close(turn)
+            raise
+        if snapshot is None:
+            os.close(turn)
+            return None
         return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
