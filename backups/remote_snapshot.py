@@ -61,7 +61,7 @@ class RemoteSnapshot:
                 break
             except (requests.RequestException, OSError) as error:
                 failed += 1
-                if not received or not self._resume(received, failed):
+                if not self._resume(received, failed):
                     raise TransferInterruptedError(
                         f"The download from {self._response.url} broke off after"
                         f" {received:,} bytes."

@@ -33,7 +33,9 @@ class SnapshotLimits:
     at_once: int  # snapshots under way, over all processes
     spool_seconds: float  # how long a reader may keep the WAL from being reset
     stall_seconds: float  # how long a reader may take nothing before it is dropped
-    resume_seconds: float  # how long the rest of a compact one may be asked for; 0: not at all
+    resume_seconds: float = (
+        0.0  # how long the rest of a compact one may be asked for; 0: not at all
+    )
 
 
 def create_snapshot(
