@@ -7,6 +7,7 @@ sent. What is held here is one chunk.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 
 from asgiref.sync import sync_to_async
 
@@ -23,20 +24,26 @@ class AsynchronousBody:
         self._stall_seconds = stall_seconds
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
         # Thread-sensitive: the thread of the view, whose connections end with the request.
-        pieces = _pieces(self._body)
+        chunks = iter(self._body)
         try:
-            while piece := await sync_to_async(next)(pieces, b""):
-                stalled = loop.call_later(self._stall_seconds, task.cancel)
-                try:
-                    yield piece  # the server asks for the next one when it has room for it
-                finally:
-                    stalled.cancel()
+            while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+                for piece in _pieces(chunk):
+                    with self._dropping():
+                        yield piece  # the server asks for the next one when it has room for it
         finally:
             await sync_to_async(self.close)()  # Django closes no response whose body has failed
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        """Cancel the request once the server has been busy for too long with one piece."""
+        task = asyncio.current_task()
+        assert task is not None
+        stalled = asyncio.get_running_loop().call_later(self._stall_seconds, task.cancel)
+        try:
+            yield
+        finally:
+            stalled.cancel()
 
     def close(self) -> None:
         """Close the body, whether it was read or not."""
@@ -45,7 +52,6 @@ class AsynchronousBody:
             close()
 
 
-def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in body:
-        for start in range(0, len(chunk), PIECE_BYTES):
-            yield chunk[start : start + PIECE_BYTES]
+def _pieces(chunk: bytes) -> Iterator[bytes]:
+    for start in range(0, len(chunk), PIECE_BYTES):
+        yield chunk[start : start + PIECE_BYTES]

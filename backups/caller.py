@@ -44,7 +44,7 @@ def _renew_user(request: Request) -> None:
     if name is None:
         return
     users = get_user_model()._default_manager.filter(
-        pk=request.user.pk, **{get_user_model().USERNAME_FIELD: name}
+        pk=str(request.user.pk), **{get_user_model().USERNAME_FIELD: name}
     )
     request.user = users.first() or AnonymousUser()
 

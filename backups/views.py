@@ -1,7 +1,6 @@
 """The HTTP entrance: declarations, and one call of a service each."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -69,9 +68,9 @@ class BackupErrorsMixin:
     """
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         """As any view, but outside of transactions, in whichever database."""
-        view: Callable[..., HttpResponseBase] = super().as_view(**initkwargs)  # type: ignore[misc]
+        view = super().as_view(**initkwargs)  # type: ignore[misc]
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view

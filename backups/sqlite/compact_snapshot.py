@@ -83,7 +83,9 @@ def create_compact_snapshot(
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 connection.execute("VACUUM INTO ?", (str(file.path),))
-                pin = pinning and pinning.pin(paths, file.path, file.descriptor, taken_at)
+                pin = None
+                if pinning is not None:
+                    pin = pinning.pin(paths, file.path, file.descriptor, taken_at)
                 return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, pin)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error

@@ -113,12 +113,13 @@ class PinnedSnapshot(Snapshot):
         self.id = snapshot_id
         self.size = status.st_size
         self.first = first
-        self.last = self.size - 1 if last is None else min(last, self.size - 1)
+        self._end = self.size if last is None else min(last + 1, self.size)
+        self.last = self._end - 1
         self.taken_at = datetime.fromtimestamp(status.st_mtime, UTC)
         self.sha256 = _sha256(descriptor) if self.size <= HASH_UP_TO else None
 
     def __iter__(self) -> Iterator[bytes]:
-        offset, end = self.first, self.last + 1
+        offset, end = self.first, self._end
         while offset < end:
             chunk = os.pread(self._descriptor, min(files.CHUNK_BYTES, end - offset), offset)
             offset += len(chunk)

@@ -23,7 +23,7 @@ WHOLE = {"Content-Length": str(len(DATABASE)), "Accept-Ranges": "bytes", "ETag":
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, in seconds."""
     pauses: list[float] = []
-    monkeypatch.setattr(remote_snapshot.time, "sleep", pauses.append)
+    monkeypatch.setattr("backups.remote_snapshot.time.sleep", pauses.append)
     return pauses
 
 
