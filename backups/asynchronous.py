@@ -26,8 +26,9 @@ class AsynchronousBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         # Thread-sensitive: the thread of the view, whose connections end with the request.
         chunks = iter(self._body)
+        take = sync_to_async(lambda: next(chunks, None))
         try:
-            while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+            while (chunk := await take()) is not None:
                 for piece in _pieces(chunk):
                     with self._dropping():
                         yield piece  # the server asks for the next one when it has room for it

@@ -60,3 +60,4 @@ def _renew_session(request: Request) -> None:
     except Exception as error:  # an UpdateError of Django's own engines; others have their own
         logger.info("the session of this request is not in the new content: %s", error)
         request._request.session = type(session)()
+        session.delete()  # from a cache in front of its table, which would go on serving it

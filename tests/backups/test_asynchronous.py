@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.test import override_settings
 from django.urls import path
 
-from backups.asynchronous import PIECE_BYTES
+from backups.asynchronous import PIECE_BYTES, AsynchronousBody
 from backups.download import DownloadResponse
 from tests.backups.test_outgoing import Given
 
@@ -20,7 +20,7 @@ CHUNKS = 50
 STALL_SECONDS = 0.2
 
 Message = dict[str, Any]
-Send = Callable[[Message], Coroutine[Any, Any, None]]
+Send = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 class Watched(Given):
@@ -143,9 +143,10 @@ def test_snapshot_is_closed_when_the_client_hangs_up() -> None:
 def test_snapshot_is_closed_when_its_rest_can_not_be_read() -> None:
     snapshot = Watched(fails=True)
 
-    async def send(message: Message) -> None:
-        """Take everything."""
+    async def take() -> None:
+        async for _ in AsynchronousBody(snapshot, stall_seconds=STALL_SECONDS):
+            pass
 
     with pytest.raises(OSError, match="the disk is broken"):
-        ask(snapshot, send)
+        asyncio.run(take())
     assert snapshot.closed

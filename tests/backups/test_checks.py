@@ -133,4 +133,4 @@ def test_check_ids_are_unique() -> None:
         and node.value.removeprefix("backups.")[:2] in ("E0", "W0")
     ]
     assert sorted(set(numbers)) == sorted(numbers)
-    assert len(numbers) == 16
+    assert len(numbers) == 17
