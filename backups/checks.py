@@ -135,6 +135,7 @@ def _numbers() -> list[CheckMessage]:
 def _whole_numbers() -> list[CheckMessage]:
     wrong = []
     for number, name, lowest, meaning in (
+        ("E025", "BACKUPS_RESUME_SECONDS", 0, "of seconds, 0 for none"),
         ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
         ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
         ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),

@@ -77,17 +77,20 @@ class BackupClient:
         :param compress: let it compress what it sends, for a slow line; it arrives as it was.
         :raises ClientError: the server could not be used, or a cut-off answer could not be told.
         """
-        response = self._request(
-            "GET",
-            "backup",
-            params={} if compact is None else {"compact": str(int(compact))},
-            headers={"Accept-Encoding": CODINGS} if compress else None,
-            stream=True,
-        )
-        snapshot = RemoteSnapshot(response)
-        if snapshot.size is None and "Transfer-Encoding" not in response.headers:
+
+        def ask(more: dict[str, str]) -> requests.Response:
+            return self._request(
+                "GET",
+                "backup",
+                params={} if compact is None else {"compact": str(int(compact))},
+                headers=({"Accept-Encoding": CODINGS} if compress else {}) | more,
+                stream=True,
+            )
+
+        snapshot = RemoteSnapshot(ask({}), ask_again=ask)
+        if snapshot.size is None and not snapshot.is_chunked:
             snapshot.close()
-            raise ClientError(f"{response.url} does not say how long its answer is.")
+            raise ClientError(f"{snapshot.url} does not say how long its answer is.")
         return snapshot
 
     def download(
@@ -225,7 +228,7 @@ class BackupClient:
                     hint="Ask the server for its status before you try again.",
                 ) from error
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
-        if response.status_code != 200:
+        if response.status_code not in (200, 206):
             with response:
                 raise _refused(response, method)
         return response

@@ -40,6 +40,11 @@ class Settings:
         return float(self._get("BACKUPS_STALL_SECONDS", 60))
 
     @property
+    def resume_seconds(self) -> float:
+        """How long the rest of a compact snapshot can be asked for; 0 for not at all."""
+        return float(self._get("BACKUPS_RESUME_SECONDS", 300))
+
+    @property
     def max_upload_bytes(self) -> int:
         """The largest snapshot that is accepted for a restore."""
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB

@@ -1,10 +1,12 @@
 """The response that is a file: a snapshot with its headers, compressed if that was asked for."""
 
+import base64
 from collections.abc import Iterator
 
 from django.http import StreamingHttpResponse
 
 from backups import services
+from backups.asynchronous import AsynchronousBody
 from backups.compression import compress
 from backups.store import Snapshot
 
@@ -20,10 +22,21 @@ class DownloadResponse(StreamingHttpResponse):
     defects a short look has found is in ``Snapshot-Defects``, if there was one.
     """
 
-    def __init__(self, snapshot: Snapshot, coding: str | None) -> None:
-        """Takes over the snapshot. ``coding``: a content coding of ``compression``, or None."""
+    def __init__(
+        self, snapshot: Snapshot, coding: str | None, *, stall_seconds: float | None = None
+    ) -> None:
+        """
+        Takes over the snapshot.
+
+        :param coding: a content coding of ``compression``, or None.
+        :param stall_seconds: for an ASGI server, which asks for the body in its own way: how
+            long a client may take nothing. None for a WSGI server.
+        """
         body = snapshot if coding is None else _Compressed(snapshot, coding)
-        super().__init__(body, content_type=CONTENT_TYPE)
+        super().__init__(
+            body if stall_seconds is None else AsynchronousBody(body, stall_seconds=stall_seconds),
+            content_type=CONTENT_TYPE,
+        )
         name = services.snapshot_name(snapshot.taken_at)
         self["Content-Disposition"] = f'attachment; filename="{name}"'
         self["Snapshot-Method"] = snapshot.method
@@ -32,10 +45,41 @@ class DownloadResponse(StreamingHttpResponse):
         self["Snapshot-Size"] = str(snapshot.size)
         self["Cache-Control"] = "no-store"
         self["Vary"] = "Accept-Encoding"
+        is_resumable = coding is None and snapshot.id is not None
+        self["Accept-Ranges"] = "bytes" if is_resumable else "none"
+        if is_resumable:
+            self["ETag"] = f'"{snapshot.id}"'
         if coding is None:
             self["Content-Length"] = str(snapshot.size)
         else:
             self["Content-Encoding"] = coding
+
+
+class PartResponse(DownloadResponse):
+    """
+    The rest of a snapshot that was taken before, or all of it. Never in a coding.
+
+    ``Repr-Digest`` (RFC 9530) has the SHA-256 of the whole, which proves what was joined.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, is_part: bool, stall_seconds: float | None) -> None:
+        """Takes over the snapshot."""
+        super().__init__(snapshot, None, stall_seconds=stall_seconds)
+        if snapshot.sha256 is not None:
+            digest = base64.b64encode(bytes.fromhex(snapshot.sha256)).decode()
+            self["Repr-Digest"] = f"sha-256=:{digest}:"
+        if is_part:
+            self._make_part(snapshot)
+
+    def _make_part(self, snapshot: Snapshot) -> None:
+        if snapshot.first == snapshot.size:  # the client has all of it
+            self.status_code = 416
+            self["Content-Range"] = f"bytes */{snapshot.size}"
+            self["Content-Length"] = "0"
+            return
+        self.status_code = 206
+        self["Content-Range"] = f"bytes {snapshot.first}-{snapshot.last}/{snapshot.size}"
+        self["Content-Length"] = str((snapshot.last or 0) + 1 - snapshot.first)
 
 
 class _Compressed:

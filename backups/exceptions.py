@@ -7,6 +7,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── TooManySnapshotsError        as many are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
+    ├── NotResumableError            the rest is asked for of what can't be told, or is gone
     ├── BadParameterError            the URL asks for what there is not
     ├── LengthRequiredError          the upload does not say how long it is
     ├── UnsupportedUploadError       the upload is of a type that is not taken
@@ -103,6 +104,17 @@ class SnapshotTooLargeError(BackupError):
 
     code = "too_large"
     hint = "Raise the limit (BACKUPS_MAX_UPLOAD_BYTES) if snapshots of this size are meant."
+
+
+class NotResumableError(BackupError):
+    """
+    A download can't be continued (RFC 9110, 412 Precondition Failed).
+
+    With the status 416 wget and curl would take the half that they have for the whole.
+    """
+
+    code = "not_resumable"
+    hint = "Remove the part that was downloaded, and download the snapshot from its beginning."
 
 
 class BadParameterError(BackupError):

@@ -41,6 +41,7 @@ def get_store(database: str | None = None) -> BackupStore:
             at_once=conf.snapshots_at_once,
             spool_seconds=conf.spool_seconds,
             stall_seconds=conf.stall_seconds,
+            resume_seconds=conf.resume_seconds,
         ),
     )
 

@@ -23,11 +23,15 @@ class OutgoingSnapshot(Snapshot):
         """Takes over the snapshot."""
         self._snapshot = snapshot
         self._taken_by = taken_by
-        self._left = snapshot.size
+        self._left = self._all = _length(snapshot)
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
+        self.id, self.sha256 = snapshot.id, snapshot.sha256
+        self.first, self.last = snapshot.first, snapshot.last
 
     def __iter__(self) -> Iterator[bytes]:
+        if not self._all:
+            return
         chunks = iter(self._snapshot)
         first = next(chunks)
         some = min(FIRST_BYTES, len(first) // 2)
@@ -40,12 +44,12 @@ class OutgoingSnapshot(Snapshot):
             yield chunk
 
     def close(self) -> None:
-        if 0 < self._left < self.size:
+        if 0 < self._left < self._all:
             logger.warning(
                 "the snapshot taken by %s was cut off: the last %d of its %d bytes were not sent",
                 self._taken_by or "this process",
                 self._left,
-                self.size,
+                self._all,
             )
             self._left = 0  # told once
         self._snapshot.close()
@@ -58,3 +62,9 @@ class OutgoingSnapshot(Snapshot):
             taken_at=self.taken_at,
             taken_by=self._taken_by,
         )
+
+
+def _length(snapshot: Snapshot) -> int:
+    """How many bytes iterating gives."""
+    last = snapshot.size - 1 if snapshot.last is None else snapshot.last
+    return last + 1 - snapshot.first

@@ -58,6 +58,7 @@ __all__ = [
     "list_receipts",
     "release_presence",
     "repair",
+    "resume_snapshot",
     "snapshot_name",
     "stage_restore",
     "undo_restore",
@@ -70,7 +71,11 @@ logger = logging.getLogger(__name__)
 
 
 def create_snapshot(
-    *, taken_by: str | None = None, compact: bool | None = None, database: str | None = None
+    *,
+    taken_by: str | None = None,
+    compact: bool | None = None,
+    resumable: bool = False,
+    database: str | None = None,
 ) -> Snapshot:
     """
     Take a consistent copy of the database while others write.
@@ -82,6 +87,8 @@ def create_snapshot(
     :param taken_by: the name of the key or the user, for the record.
     :param compact: which of the two; None for the first up to BACKUPS_COMPACT_UP_TO. Where the
         pages can't be had, it is compact all the same: ``method`` of the result tells.
+    :param resumable: keep a compact one beside the database for BACKUPS_RESUME_SECONDS, so that
+        ``taken_by`` can ask for its rest by its ``id``.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
     :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
     :raises BackupNotSupportedError: the database has no file behind it.
@@ -89,7 +96,9 @@ def create_snapshot(
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the database's folder can't be written.
     """
-    snapshot = get_store(database).create_snapshot(compact=compact)
+    snapshot = get_store(database).create_snapshot(
+        compact=compact, caller=taken_by if resumable else None
+    )
     logger.info(
         "snapshot taken by %s: %d bytes, %s",
         taken_by or "this process",
@@ -98,6 +107,24 @@ def create_snapshot(
     )
     if snapshot.defects:
         logger.warning("the database has old defects: %s", describe_defects(snapshot.defects))
+    return OutgoingSnapshot(snapshot, taken_by=taken_by)
+
+
+def resume_snapshot(
+    snapshot_id: str, *, taken_by: str, first: int, last: int | None = None
+) -> Snapshot | None:
+    """
+    Hand out a part of a snapshot that was taken before, by its ``id``.
+
+    :param first: the first byte that is wanted, counted from 0.
+    :param last: the last one; None for all that follow.
+    :returns: None if it is not there any more, or another one took it.
+    :raises TooManySnapshotsError: as for ``create_snapshot``.
+    """
+    snapshot = get_store().resume_snapshot(snapshot_id, caller=taken_by, first=first, last=last)
+    if snapshot is None:
+        return None
+    logger.info("download resumed by %s: from byte %d of %d", taken_by, first, snapshot.size)
     return OutgoingSnapshot(snapshot, taken_by=taken_by)
 
 

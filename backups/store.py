@@ -33,6 +33,10 @@ class Snapshot(ABC):
     # What breaks a rule of its schema, and how often, where a short look has found it; None if
     # nobody has looked.
     defects: Mapping[str, int] | None = None
+    id: str | None = None  # by which its rest can be asked for during some minutes
+    sha256: str | None = None  # of all its bytes, where that is known before they are read
+    first: int = 0  # the byte that iterating begins with
+    last: int | None = None  # the byte that it ends with; None for the last one
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]:
@@ -119,17 +123,31 @@ class BackupStore(ABC):
     """
 
     @abstractmethod
-    def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
+    def create_snapshot(
+        self, *, compact: bool | None = None, caller: str | None = None
+    ) -> Snapshot:
         """
         Copy the store, as it is between two commits, while others go on writing.
 
         :param compact: True for a copy without gaps, whole before this returns; False for the
             store's own pages, read as they are handed out; None for what suits its size. Where
             the pages can't be had, the copy is compact: see ``method`` of what is returned.
+        :param caller: who may ask for the rest of it later, by its ``id``, if it has one.
         :raises TooManySnapshotsError: as many are under way as may be at once.
         :raises BackupNotSupportedError: the store has no file behind it.
         :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
         :raises SnapshotFailedError: the store can't be read; nothing is left on the disk.
+        """
+
+    @abstractmethod
+    def resume_snapshot(
+        self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
+    ) -> Snapshot | None:
+        """
+        The bytes from ``first`` to ``last`` of a snapshot that was taken before.
+
+        :returns: None unless it is still there and ``caller`` took it.
+        :raises TooManySnapshotsError: as many are under way as may be at once.
         """
 
     @abstractmethod

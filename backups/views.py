@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections, transaction
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
@@ -14,11 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import exceptions, parameters, services
+from backups import caller, exceptions, parameters, ranges, services
 from backups.authentication import ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
-from backups.download import DownloadResponse
+from backups.download import DownloadResponse, PartResponse
 from backups.negotiation import IgnoreAccept
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
 from backups.permissions import backup_permissions, restore_permissions
@@ -33,7 +34,7 @@ from backups.serializers import (
     describe_status,
 )
 from backups.stalling import drop_when_stalled
-from backups.store import PendingRestore
+from backups.store import PendingRestore, Snapshot
 from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.InvalidSnapshotError: 400,
     exceptions.UploadInterruptedError: 400,
     exceptions.BadParameterError: 400,
+    exceptions.NotResumableError: 412,
     exceptions.NoPendingRestoreError: 404,
     exceptions.NoKeptCopyError: 404,
     exceptions.RestoreBlockedError: 409,
@@ -60,7 +62,20 @@ STATUS: dict[type[exceptions.BackupError], int] = {
 
 
 class BackupErrorsMixin(ApiKeysMixin):
-    """Take an API key, and answer this app's errors by the table; all others as the site does."""
+    """
+    Take an API key, and answer this app's errors by the table; all others as the site does.
+
+    No view runs in a transaction of the site (ATOMIC_REQUESTS): it would keep the write lock for
+    as long as an upload takes, and what is applied at once would wait for its own request.
+    """
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """As any view, but outside of transactions, in whichever database."""
+        view = super().as_view(**initkwargs)  # type: ignore[misc]
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Whoever may ask is let in; then what may take long begins."""
@@ -84,6 +99,9 @@ class BackupView(BackupErrorsMixin, APIView):
     """
     Download a snapshot of the database.
 
+    One that broke off is continued with a `Range` header, if it is compact, and its ETag in
+    `If-Range` or `If-Match`, or `?snapshot=` with what stands in the ETag.
+
     With `?compact=1` in the URL it is rewritten without gaps first, with `?compact=0` it is the
     database's own pages, at once; without either, its size decides.
     """
@@ -103,9 +121,17 @@ class BackupView(BackupErrorsMixin, APIView):
         If its rest can't be read later, the connection ends before the promised length.
         """
         compact = parameters.compact(request)
+        wanted = ranges.wanted(request.headers, request.query_params.get("snapshot"))
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
-        snapshot = services.create_snapshot(taken_by=caller_name(request), compact=compact)
-        return DownloadResponse(snapshot, choose_coding(request.headers.get("Accept-Encoding", "")))
+        stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
+        taken_by = caller_name(request)
+        if (part := _rest(wanted, taken_by)) is not None:
+            return PartResponse(part, is_part=wanted.is_part, stall_seconds=stall_seconds)
+        coding = choose_coding(request.headers.get("Accept-Encoding", ""))
+        snapshot = services.create_snapshot(
+            taken_by=taken_by, compact=compact, resumable=coding is None
+        )
+        return DownloadResponse(snapshot, coding, stall_seconds=stall_seconds)
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
@@ -139,7 +165,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
             upload,
             staged_by=caller_name(request),
             at_least=upload.at_least,
-            account=_account(request),
+            account=caller.account(request),
             accept=accept,
         )
         return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
@@ -193,11 +219,23 @@ def status_of(error: exceptions.BackupError) -> int:
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
-def _account(request: Request) -> str | None:
-    """The name of who calls, if that is a row of the user model and not e.g. an API key."""
-    user = request.user
-    is_row = getattr(user, "pk", None) is not None and isinstance(user, get_user_model())
-    return user.get_username() if is_row else None
+def _rest(wanted: ranges.Wanted, taken_by: str) -> Snapshot | None:
+    """The snapshot that was taken before, if one is asked for; None to take a new one."""
+    if wanted.id is None:
+        return None
+    snapshot = services.resume_snapshot(
+        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last
+    )
+    if snapshot is None and wanted.is_strict:
+        raise ranges.cannot_resume("Its snapshot is not kept any more.")
+    if snapshot is not None and snapshot.first > snapshot.size:
+        snapshot.close()
+        raise ranges.cannot_resume(f"It has more than the {snapshot.size:,} bytes of its snapshot.")
+    return snapshot
+
+
+def _is_asynchronous(request: Request) -> bool:
+    return isinstance(request._request, ASGIRequest)
 
 
 def _apply_now(request: Request, pending: PendingRestore) -> Response:
@@ -206,6 +244,7 @@ def _apply_now(request: Request, pending: PendingRestore) -> Response:
         receipt = services.apply_now(applied_by=caller_name(request), sha256=pending.sha256)
     except (exceptions.RestoreBlockedError, exceptions.NotEnoughSpaceError) as error:
         return Response(_status() | describe_error(error), status=status_of(error))
+    caller.renew(request)
     return Response(describe_applied(receipt, pending.warnings))
 
 

@@ -194,6 +194,7 @@ BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
     "TASKDOG_SNAPSHOTS_AT_ONCE", default=4, minimum=1
 )
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
+BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
 BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(

@@ -32,6 +32,7 @@ from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.digest import Digest
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import Pin, Pinning
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import temporary_file
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class CompactSnapshot(Snapshot):
-    """A finished snapshot in a file without a name."""
+    """A finished snapshot in a file without a name, or with one that its ``pin`` removes."""
 
     method = "compact"
 
@@ -56,9 +57,12 @@ class CompactSnapshot(Snapshot):
         taken_at: datetime,
         defects: Defects | None,
         locked_seconds: float = 0.0,
+        pin: Pin | None = None,
     ) -> None:
-        """Takes over the descriptor."""
+        """Takes over the descriptor and the pin."""
         self.defects = defects
+        self._pin = pin
+        self.id = None if pin is None else pin.id
         self._paths = paths
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
@@ -74,6 +78,10 @@ class CompactSnapshot(Snapshot):
 
     def close(self) -> None:
         self._file.close()
+        if self._pin is not None:
+            # Also after the last byte: it may be lost between the server and the client.
+            self._pin.release_later()
+            self._pin = None
 
 
 def create_compact_snapshot(
@@ -81,17 +89,20 @@ def create_compact_snapshot(
     connect: Callable[[], sqlite3.Connection],
     *,
     presence: int | None = None,
+    pinning: Pinning | None = None,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
 
     Touches ``<db>.snapshot-<random>`` and, for a large one that is not in WAL mode,
-    ``<db>.copy-<random>`` (0600), which have lost their names again when this returns. This
+    ``<db>.copy-<random>`` (0600), which have lost these names again when this returns; the first
+    has another one if it is pinned. This
     process reads the live file through a SQLite connection only: closing any other descriptor of
     it would drop the locks of this whole process.
 
     :param connect: opens a connection of its own to the live database.
     :param presence: the descriptor that holds this process's presence.
+    :param pinning: for whom and how long its rest can be asked for; None for nobody.
     :raises NotEnoughSpaceError: before the copy if that can be told, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
@@ -106,7 +117,11 @@ def create_compact_snapshot(
                 locked = _compact(paths, connection, str(file.path), presence)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
-                return CompactSnapshot(paths, os.dup(file.descriptor), taken_at, defects, locked)
+                pin = None
+                if pinning is not None:
+                    pin = pinning.pin(paths, file.path, file.descriptor, taken_at)
+                descriptor = os.dup(file.descriptor)
+                return CompactSnapshot(paths, descriptor, taken_at, defects, locked, pin)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
+    "pinned",  # a snapshot whose rest may be asked for
     "spool",  # the rest of a snapshot, for a reader that is slow
     "copy",  # the pages of a database in rollback mode, while they are compacted
     "manifest",  # a manifest that is being written
@@ -123,6 +124,14 @@ class StorePaths:
         """A new name for a file that lives only while something is under way."""
         assert kind in TEMPORARY, kind
         return self.beside(f".{kind}-{secrets.token_hex(8)}")
+
+    def pinned(self, name: str) -> Path:
+        """A snapshot that keeps a name for some minutes; ``name`` is what the asker knows."""
+        return self.beside(f".pinned-{name}")
+
+    def all_pinned(self) -> list[Path]:
+        """Every snapshot that has such a name."""
+        return self._named(self.beside(".pinned-").name)
 
     def temporaries(self) -> list[Path]:
         """Every file made under such a name, sidecars included, of this process or another."""

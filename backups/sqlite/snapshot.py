@@ -27,6 +27,7 @@ from backups.sqlite.page_snapshot import (
     create_page_snapshot,
 )
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import Pinning
 from backups.store import Snapshot
 
 LONG_WAIT = 1.0  # seconds that writers had to wait; worth a warning
@@ -43,6 +44,9 @@ class SnapshotLimits:
     at_once: int  # snapshots under way, over all processes
     spool_seconds: float  # how long a reader may keep the WAL from being reset
     stall_seconds: float  # how long a reader may take nothing before it is dropped
+    resume_seconds: float = (
+        0.0  # how long the rest of a compact one may be asked for; 0: not at all
+    )
 
 
 def create_snapshot(
@@ -52,6 +56,7 @@ def create_snapshot(
     compact: bool | None,
     limits: SnapshotLimits,
     presence: int | None,
+    caller: str | None = None,
 ) -> Snapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
@@ -59,6 +64,7 @@ def create_snapshot(
     :param connect: opens a connection of its own to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
+    :param caller: who may ask for the rest of a compact one later; None for nobody.
     :raises NotEnoughSpaceError: a compact one has no room on the disk.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
@@ -78,7 +84,12 @@ def create_snapshot(
     if not compact:
         snapshot = _create_page_snapshot(take_pages)
     if snapshot is None:
-        take_compact = partial(create_compact_snapshot, paths, connect, presence=presence)
+        pinning = None
+        if caller is not None and limits.resume_seconds > 0:
+            pinning = Pinning(caller, limits.resume_seconds, limits.at_once)
+        take_compact = partial(
+            create_compact_snapshot, paths, connect, presence=presence, pinning=pinning
+        )
         snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
     if snapshot.locked_seconds >= LONG_WAIT:
         logger.warning(

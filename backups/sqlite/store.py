@@ -25,6 +25,7 @@ from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.ownership import check_user, tell_reader
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
@@ -72,13 +73,29 @@ class SqliteBackupStore(BackupStore):
 
     # Snapshot
 
-    def create_snapshot(self, *, compact: bool | None = None) -> Snapshot:
+    def create_snapshot(
+        self, *, compact: bool | None = None, caller: str | None = None
+    ) -> Snapshot:
         check_user(self._paths)
         try:
-            return self._create_in_turn(compact)
+            return self._create_in_turn(compact, caller)
         except (SnapshotFailedError, StoreFolderError) as error:
             tell_reader(self._paths, error)
             raise
+
+    def resume_snapshot(
+        self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
+    ) -> Snapshot | None:
+        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+        try:
+            snapshot = find_pinned(self._paths, snapshot_id, caller=caller, first=first, last=last)
+        except BaseException:
+            os.close(turn)
+            raise
+        if snapshot is None:
+            os.close(turn)
+            return None
+        return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
 
@@ -211,7 +228,7 @@ class SqliteBackupStore(BackupStore):
 
     # Steps
 
-    def _create_in_turn(self, compact: bool | None) -> Snapshot:
+    def _create_in_turn(self, compact: bool | None, caller: str | None) -> Snapshot:
         turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
         try:
             snapshot = create_snapshot(
@@ -220,6 +237,7 @@ class SqliteBackupStore(BackupStore):
                 compact=compact,
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
+                caller=caller,
             )
         except BaseException:
             os.close(turn)

@@ -48,6 +48,8 @@ class SnapshotInTurn(Snapshot):
         self._turn: int | None = turn
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
+        self.id, self.sha256 = snapshot.id, snapshot.sha256
+        self.first, self.last = snapshot.first, snapshot.last
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._snapshot)

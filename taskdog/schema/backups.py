@@ -54,6 +54,11 @@ COMPACT = OpenApiParameter(
     description="1: rewritten without gaps first; 0: the database's own pages, at once. Without "
     "either, its size decides.",
 )
+SNAPSHOT_ID = OpenApiParameter(
+    "snapshot",
+    description="What stands in the ETag of a download that broke off: its rest is asked for by "
+    "`Range`.",
+)
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
@@ -66,6 +71,7 @@ MEANINGS = {
     404: "Nothing is pending; nothing is kept that could undo the last restore.",
     409: "It can't be applied without a restart, and stays pending.",
     411: "The upload does not say its length.",
+    412: "The download can't be continued.",
     413: "The upload is over the limit.",
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
@@ -105,9 +111,12 @@ class BackupExtension(OpenApiViewExtension):
 
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(
-                answers={(200, SNAPSHOT): OpenApiTypes.BINARY},
-                errors=(400, 503, 507),
-                parameters=[COMPACT],
+                answers={
+                    (200, SNAPSHOT): OpenApiTypes.BINARY,
+                    (206, SNAPSHOT): OpenApiTypes.BINARY,
+                },
+                errors=(400, 412, 503, 507),
+                parameters=[COMPACT, SNAPSHOT_ID],
                 operation_id="backup",
             )
             def get(self, request: Any) -> Any:

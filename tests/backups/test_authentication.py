@@ -49,7 +49,8 @@ def ask(*theirs: type[BaseAuthentication], **headers: str) -> Response:
     request = APIRequestFactory().get(
         "/", headers={k.replace("_", "-"): v for k, v in headers.items()}
     )
-    return AtHome.as_view(authentication_classes=theirs)(request)
+    answer: Response = AtHome.as_view(authentication_classes=theirs)(request)
+    return answer
 
 
 def basic(name: str, password: str) -> str:

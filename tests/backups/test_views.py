@@ -244,9 +244,11 @@ def test_a_backup_can_only_be_got(shared: Server, method: str) -> None:
     assert shared.api(method, "backup").status_code == 405
 
 
-def test_hanging_up_in_mid_download_leaves_no_file_and_the_worker_goes_on(large: Site) -> None:
+def test_hanging_up_in_mid_download_leaves_no_file_for_long_and_the_worker_goes_on(
+    large: Site,
+) -> None:
     before = large.names()
-    with large.serving() as server:
+    with large.serving(TASKDOG_RESUME_SECONDS="1") as server:
         server.http.headers["Connection"] = "close"
         with closing(start_request(server.url, "GET", "/api/v1/backup", head(server))) as client:
             response = client.getresponse()
@@ -254,13 +256,14 @@ def test_hanging_up_in_mid_download_leaves_no_file_and_the_worker_goes_on(large:
             assert open_snapshots(server), "the snapshot is on the disk while it is sent"
             response.close()
         server.wait_for_log(r'"GET /api/v1/backup')
+        assert len(large.names() - before) == 1, "its rest may be asked for"
         until(lambda: not open_snapshots(server))
         assert large.names() == before
         assert len(server.worker_pids()) == 2, "no worker had to be replaced"
         assert len(server.api("GET", "backup").content) > BALLAST * 1_000_000
 
 
-def test_killed_in_mid_download_leaves_no_file(large: Site) -> None:
+def test_killed_in_mid_download_leaves_no_file_after_the_next_start(large: Site) -> None:
     before = large.names()
     with (
         large.serving() as server,
@@ -271,6 +274,8 @@ def test_killed_in_mid_download_leaves_no_file(large: Site) -> None:
         server.kill()
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
+    assert len(large.names() - before) == 1
+    assert large.manage("check").code == 0
     assert large.names() == before
 
 

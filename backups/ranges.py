@@ -1,0 +1,74 @@
+"""
+The part of a snapshot that a request asks for: ``Range``, ``If-Range``, ``If-Match``.
+
+To name the snapshot is up to the client: by the ETag that it got with the beginning, in a header,
+or by ``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names
+none: whichever snapshot were taken for it, its rest could be joined to the beginning of another.
+
+Source: RFC 9110, 13.1 (preconditions) and 14 (ranges).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backups.exceptions import NotResumableError
+
+RANGE = re.compile(r"bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?", re.IGNORECASE)
+ETAG = re.compile(r'\s*"([0-9a-f]{32})"\s*')
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which bytes, counted from 0, of which snapshot."""
+
+    id: str | None  # None: of a new one
+    is_strict: bool  # whether nothing but that one will do
+    first: int
+    last: int | None
+    is_part: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could answer rightly."""
+        if self.id is None and self.is_part and self.first > 0:
+            raise cannot_resume("The request does not say which snapshot it has the beginning of.")
+
+
+def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
+    """
+    What a request asks for.
+
+    :param named: the ``?snapshot=`` of its URL.
+    :raises NotResumableError: the rest of nobody knows what, or in a form that is not taken.
+    """
+    if (match := headers.get("If-Match", "*").strip()) != "*":
+        named = _etag(match) or ""
+    if named is not None:
+        return Wanted(named, True, *_part(headers))
+    if (condition := headers.get("If-Range")) is None:
+        return Wanted(None, False, *_part(headers))
+    snapshot_id = _etag(condition)
+    # By the RFC a condition that does not hold leaves the whole: its client begins anew.
+    part = (0, None, False) if snapshot_id is None else _part(headers)
+    return Wanted(snapshot_id, False, *part)
+
+
+def cannot_resume(reason: str) -> NotResumableError:
+    """The answer with which every client stops."""
+    return NotResumableError(f"This download can't be continued. {reason}")
+
+
+def _part(headers: Mapping[str, str]) -> tuple[int, int | None, bool]:
+    """First byte, last byte, and whether it is a part at all."""
+    given = headers.get("Range")
+    if given is None:
+        return 0, None, False
+    match = RANGE.fullmatch(given.strip())
+    if match is None or (match[2] and int(match[2]) < int(match[1])):
+        raise cannot_resume(f"Its range {given!r} is not of the form 'bytes=FIRST-'.")
+    return int(match[1]), int(match[2]) if match[2] else None, True
+
+
+def _etag(header: str) -> str | None:
+    match = ETAG.fullmatch(header)
+    return match[1] if match else None
