@@ -34,6 +34,11 @@ def compact(request: Request) -> bool | None:
     return None if given is None else given == "1"
 
 
+def snapshot(request: Request) -> str | None:
+    """``?snapshot=``: which one that was taken before, by its ETag; None for a new one."""
+    return request.query_params.get("snapshot")
+
+
 def limit(request: Request) -> int:
     """
     ``?limit=``: how many receipts.
