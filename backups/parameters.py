@@ -48,6 +48,11 @@ def accept(request: Request) -> frozenset[str]:
     return words
 
 
+def snapshot(request: Request) -> str | None:
+    """``?snapshot=``: which one that was taken before, by its ETag; None for a new one."""
+    return request.query_params.get("snapshot")
+
+
 def limit(request: Request) -> int:
     """
     ``?limit=``: how many receipts.

@@ -121,7 +121,7 @@ class BackupView(BackupErrorsMixin, APIView):
         If its rest can't be read later, the connection ends before the promised length.
         """
         compact = parameters.compact(request)
-        wanted = ranges.wanted(request.headers, request.query_params.get("snapshot"))
+        wanted = ranges.wanted(request.headers, parameters.snapshot(request))
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
         stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
         taken_by = caller_name(request)

@@ -44,12 +44,15 @@ class Pin:
 
     def release_later(self) -> None:
         """Remove the name once nobody has read it for long; at once if the disk needs the room."""
-        size = os.fstat(self._descriptor).st_size
-        if files.free_bytes(self._path.parent) < size:
-            self.release()
-        else:
-            _touch(self._descriptor)
-            self._wait(self._seconds)
+        try:
+            size = os.fstat(self._descriptor).st_size
+            if files.free_bytes(self._path.parent) >= size:
+                _touch(self._descriptor)
+                self._wait(self._seconds)
+                return
+        except (OSError, RuntimeError):  # RuntimeError: no thread can be started any more
+            pass
+        self.release()
 
     def release(self) -> None:
         """Remove the name; who reads the file reads on."""
@@ -85,13 +88,12 @@ class Pinning:
 
         :returns: None if the system refuses, e.g. since its file system has no links.
         """
-        sweep(paths)
-        for oldest in _by_age(paths)[: -self.most + 1 or None]:
-            with contextlib.suppress(OSError):
-                files.unlink(oldest)
         snapshot_id = secrets.token_hex(16)
         name = _name(paths, self.caller, snapshot_id)
         try:
+            sweep(paths)
+            for oldest in _by_age(paths)[: -self.most + 1 or None]:
+                files.unlink(oldest)
             _touch(descriptor, taken_at)
             files.link(file, name)
         except OSError:

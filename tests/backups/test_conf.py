@@ -16,6 +16,7 @@ DEFAULTS = {
     "BACKUPS_SNAPSHOTS_AT_ONCE": ("snapshots_at_once", 4),
     "BACKUPS_SPOOL_SECONDS": ("spool_seconds", 10.0),
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 60.0),
+    "BACKUPS_RESUME_SECONDS": ("resume_seconds", 300.0),
     "BACKUPS_CLEAR_SESSIONS": ("clear_sessions", True),
     "BACKUPS_ALLOW_UNKNOWN_SCHEMA": ("allow_unknown_schema", False),
     "BACKUPS_BACKUP_PERMISSION": ("backup_permission", "backups.permissions.MayBackUp"),
