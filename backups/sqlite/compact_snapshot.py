@@ -26,7 +26,12 @@ from datetime import UTC, datetime
 
 from backups import files
 from backups.child import last_line, run_module
-from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.exceptions import (
+    ChildNotStartedError,
+    NotEnoughSpaceError,
+    SnapshotFailedError,
+    StoreFolderError,
+)
 from backups.sqlite.connection import uri
 from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.digest import Digest
@@ -162,13 +167,16 @@ def _compact_copy(
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
     """Let a process of its own do it, which may open the live file."""
-    child = run_module(
-        "backups.sqlite.copying",
-        uri(paths.database),
-        str(paths.database),
-        str(descriptor),
-        inherit=(descriptor,) if presence is None else (descriptor, presence),
-    )
+    try:
+        child = run_module(
+            "backups.sqlite.copying",
+            uri(paths.database),
+            str(paths.database),
+            str(descriptor),
+            inherit=(descriptor,) if presence is None else (descriptor, presence),
+        )
+    except ChildNotStartedError as error:
+        raise PagesNotPossibleError(str(error)) from error
     try:
         answer = json.loads(child.stdout)
         return float(answer["seconds"])

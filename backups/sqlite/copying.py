@@ -1,13 +1,13 @@
 """
-Copy the pages of a database that is not in WAL mode: ``python -m backups.sqlite.copying``.
+Copy the pages of a database that is not in WAL mode: ``main``, for a process of its own.
 
-Prints one JSON object: for how many seconds writers had to wait, or why there is no copy.
+Answers with one JSON object: for how many seconds writers had to wait, or why there is no copy.
 """
 
 import json
 import sqlite3
-import sys
 
+from backups.child import answering
 from backups.sqlite.pages import ImpossibleError
 from backups.sqlite.rollback_pages import copy_pages
 
@@ -20,12 +20,9 @@ def main(uri: str, database: str, descriptor: str) -> None:
     :param database: the path of its real file.
     :param descriptor: the number of the open file.
     """
-    try:
-        answer: dict[str, object] = {"seconds": copy_pages(uri, database, int(descriptor))[0]}
-    except (ImpossibleError, sqlite3.Error, OSError) as error:
-        answer = {"impossible": str(error)}
-    sys.stdout.write(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with answering() as answer:
+        try:
+            said: dict[str, object] = {"seconds": copy_pages(uri, database, int(descriptor))[0]}
+        except (ImpossibleError, sqlite3.Error, OSError) as error:
+            said = {"impossible": str(error)}
+        answer.write(json.dumps(said))
