@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.db import connection
 from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunSQL, SeparateDatabaseAndState
@@ -15,6 +16,11 @@ from django.db.migrations.operations.base import Operation
 from backups.exceptions import InvalidSnapshotError
 
 Key = tuple[str, str]  # app label, migration name
+
+_OPENING = re.compile(
+    r"\s*CREATE\s+(TRIGGER|VIEW|VIRTUAL\s+TABLE)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:main\s*\.\s*)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 class SnapshotLoader(MigrationLoader):
@@ -131,8 +137,15 @@ def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 
 def words_of(sql: str) -> str:
-    """A statement without what SQLite drops of it, or keeps as it was typed."""
-    return " ".join(sql.replace(" IF NOT EXISTS", "").split()).rstrip("; ").casefold()
+    """
+    A statement as SQLite keeps it: its opening made anew, and all else as it was typed. A line
+    break ends a comment, so not even white space may differ.
+    """
+    match = _OPENING.match(sql)
+    if match is None:
+        return sql.strip()
+    kind = " ".join(match[1].upper().split())
+    return f"CREATE {kind} " + sql[match.end() :].rstrip("; \t\r\n")
 
 
 def key_of(name: str) -> Key:
@@ -147,15 +160,16 @@ def name_of(key: Key) -> str:
 
 
 def _sqls(operation: RunSQL) -> Iterator[str]:
-    """The statements of both directions, one by one, and each text as a whole."""
+    """The statements of both directions: of a list as they are, else as Django splits a text."""
     for given in (operation.sql, operation.reverse_sql):
-        parts = given if isinstance(given, list | tuple) else [given]
-        for part in parts:
+        if isinstance(given, str):
+            yield given
+            yield from connection.ops.prepare_sql_script(given)
+            continue
+        for part in given or ():
             text = part[0] if isinstance(part, list | tuple) else part
             if isinstance(text, str):
                 yield text
-                # A trigger has semicolons of its own, so it ends with END.
-                yield from re.split(r"(?i)(?<=\bend)\s*;|;(?=\s*create\b)", text)
 
 
 def _first_number(key: Key) -> int | None:

@@ -1,11 +1,14 @@
 """Whose snapshot it is: this site's, an older or a richer one's, or another project's."""
 
+import contextlib
+import sqlite3
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db.migrations.operations import RunSQL
 from django.test import override_settings
 
 from backups.exceptions import (
@@ -15,6 +18,7 @@ from backups.exceptions import (
     NewerSnapshotError,
     UnknownSchemaError,
 )
+from backups.history import _sqls, words_of
 from backups.releases import InstalledRelease
 from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
@@ -234,3 +238,48 @@ def test_view_that_the_live_database_has_in_other_words_may_be_changed_by_a_migr
     assert RELEASE.check_programs([old], live(SHOP, new), applied=SHOP[:3]) == ((), (old,))
     with pytest.raises(UnknownSchemaError, match="view v"):
         RELEASE.check_programs([old], live(SHOP), applied=SHOP[:3])
+
+
+def stored(sql: str) -> str:
+    """What SQLite keeps of it."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+        connection.execute(sql)
+        return str(
+            connection.execute("SELECT sql FROM sqlite_master WHERE name = 'g'").fetchone()[0]
+        )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "create trigger if not exists\n g  AFTER INSERT ON t WHEN 'A  b' BEGIN SELECT 1;\nEND;",
+        "CREATE TRIGGER main.g AFTER INSERT ON t BEGIN SELECT 1; -- why\nSELECT 2; END",
+        "CREATE VIEW IF NOT EXISTS g AS\n  SELECT 1 ;\n",
+    ],
+)
+def test_statement_has_the_words_that_sqlite_keeps_of_it(sql: str) -> None:
+    assert words_of(sql) == words_of(stored(sql))
+
+
+@pytest.mark.parametrize(
+    ("of_the_site", "of_a_stranger"),
+    [
+        ("BEGIN SELECT 1; -- no DELETE FROM t;\nEND", "BEGIN SELECT 1; -- no\nDELETE FROM t;\nEND"),
+        ("WHEN new.a <> 'Admin' BEGIN SELECT 1; END", "WHEN new.a <> 'admin' BEGIN SELECT 1; END"),
+        ("WHEN new.a <> 'a b' BEGIN SELECT 1; END", "WHEN new.a <> 'a  b' BEGIN SELECT 1; END"),
+    ],
+)
+def test_trigger_that_only_looks_like_one_of_this_site_has_other_words(
+    of_the_site: str, of_a_stranger: str
+) -> None:
+    head = "CREATE TRIGGER g AFTER INSERT ON t "
+
+    assert words_of(head + of_the_site) != words_of(head + of_a_stranger)
+
+
+def test_each_statement_of_a_text_counts_as_django_runs_it() -> None:
+    trigger = "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END"
+    text = f"CREATE INDEX i ON t (a); {trigger}; CREATE VIEW v AS SELECT 1;"
+
+    assert words_of(trigger) in set(map(words_of, _sqls(RunSQL(text, RunSQL.noop))))
