@@ -59,3 +59,8 @@ class SnapshotInTurn(Snapshot):
         if self._turn is not None:
             os.close(self._turn)
             self._turn = None
+
+    def __del__(self) -> None:
+        """Close what nobody has closed: an ASGI server drops the answer to who has hung up."""
+        if self._turn is not None:
+            self.close()

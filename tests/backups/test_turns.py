@@ -51,6 +51,12 @@ def test_as_many_as_are_allowed_and_not_one_more(store: Store, compact: bool) ->
         assert len(b"".join(one)) == len(b"".join(two)) == one.size
 
 
+@pytest.mark.parametrize("compact", [True, False])
+def test_turn_of_a_snapshot_that_was_dropped_unclosed_is_free(store: Store, compact: bool) -> None:
+    for _ in range(3):
+        store.real.create_snapshot(compact=compact)  # nobody has it when the next one is taken
+
+
 def test_turn_of_another_process_counts_and_ends_with_it(store: Store) -> None:
     with (
         take_in_a_process(store) as first,
