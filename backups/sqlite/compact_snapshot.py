@@ -80,9 +80,9 @@ def create_compact_snapshot(
 
 
 def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:
-    needed, free = _used_bytes(connection), files.free_bytes(paths.folder)
-    if needed > free:
-        raise _no_space(paths, needed, free)
+    needed = _used_bytes(connection)
+    if not files.has_room(paths.folder, needed):
+        raise _no_space(paths, needed, files.free_bytes(paths.folder))
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -92,7 +92,8 @@ def _give_back(paths: StorePaths, journal_mode: str) -> None:
 def _check_space(paths: StorePaths) -> None:
     """Room for the kept copy, and for the pages in the WAL or the journal."""
     needed = paths.database.stat().st_size + paths.pending.stat().st_size
-    if needed > (free := files.free_bytes(paths.folder)):
+    if not files.has_room(paths.folder, needed):
+        free = files.free_bytes(paths.folder)
         raise NotEnoughSpaceError(
             f"To replace the content of {paths.database} while it is in use needs {needed:,}"
             f" bytes in {paths.folder}, and {free:,} are free.",

@@ -5,7 +5,6 @@ Outside of the database on purpose: what a restore did must survive the restore.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import uuid
@@ -65,7 +64,7 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     is_new = not paths.receipts.exists()
     descriptor = _open(paths)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed
+        files.lock(descriptor, paths.receipts)
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A crash may have cut the last line off: begin a line of our own.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"

@@ -34,13 +34,15 @@ def test_private_file_is_not_written_through_a_symbolic_link(tmp_path: Path) -> 
 
 def test_what_root_creates_belongs_to_the_owner_of_the_database(tmp_path: Path) -> None:
     given: list[tuple[int, int]] = []
+    others = os.stat_result((0o100640, 0, 0, 1, 4321, 4322, 0, 0, 0, 0))
     with (
         mock.patch("os.geteuid", return_value=0),
         mock.patch("os.fchown", lambda _, uid, gid: given.append((uid, gid))),
     ):
-        os.close(files.create_private(tmp_path / "new", owner_of=tmp_path))
         os.close(files.create_private(tmp_path / "orphan", owner_of=tmp_path / "missing"))
-    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+        with mock.patch("os.stat", return_value=others):
+            os.close(files.create_private(tmp_path / "new", owner_of=tmp_path))
+    assert given == [(4321, 4322)]
 
 
 def test_every_byte_is_written_although_the_system_takes_few_at_a_time(tmp_path: Path) -> None:
