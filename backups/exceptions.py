@@ -45,9 +45,14 @@ class BackupError(Exception):
     hint = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         if hint is not None:
-            self.hint = hint
+            self.hint = printable(hint)
+
+
+def printable(text: str) -> str:
+    """The same text; of a file's name that is not UTF-8, the odd bytes are written out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class BackupNotSupportedError(BackupError):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from backups.attributes import copy_attributes as copy_attributes
 from backups.attributes import give_to_owner_of
+from backups.exceptions import printable
 from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 
 NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
@@ -192,7 +193,7 @@ def is_full(error: OSError) -> bool:
 
 def explain(error: OSError, folder: Path) -> str:
     """What happened to which file; of a write the system does not tell which, so the folder."""
-    return f"{error.filename or folder}: {error.strerror or error}."
+    return printable(f"{os.fsdecode(error.filename or folder)}: {error.strerror or error}.")
 
 
 def lock(descriptor: int, path: Path, *, wait: bool = True) -> None:

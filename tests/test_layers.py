@@ -18,7 +18,7 @@ CORE = {
     "backups.exceptions": (),
     "backups.attributes": ("backups.refusals",),
     "backups.refusals": ("backups.sqlite.file_system",),
-    "backups.files": ("backups.attributes", "backups.refusals"),
+    "backups.files": ("backups.attributes", "backups.exceptions", "backups.refusals"),
     "backups.child": (),
     "backups.store": (),
     "backups.destination": (

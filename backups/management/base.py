@@ -1,6 +1,8 @@
 """What both commands share: which store, and how they end when something is wrong."""
 
+import io
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -43,6 +45,8 @@ class StoreCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Every error of ours ends the command with its message, its hint and an exit code."""
+        if isinstance(sys.stdout, io.TextIOWrapper):  # or some names of files can't be printed
+            sys.stdout.reconfigure(errors="surrogateescape")
         try:
             with _terminated_as_interrupted():
                 return super().execute(*args, **options)

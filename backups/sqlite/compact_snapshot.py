@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 from backups import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
+from backups.sqlite.connection import name_in_sql
 from backups.sqlite.digest import Digest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
@@ -69,7 +70,7 @@ def create_compact_snapshot(
             _check_space(paths, connection)
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
-                connection.execute("VACUUM INTO ?", (str(file.path),))
+                connection.execute("VACUUM INTO ?", (name_in_sql(file.path),))
                 return CompactSnapshot(paths, os.dup(file.descriptor), taken_at)
     except sqlite3.Error as error:
         raise _explain(error, paths) from error

@@ -35,6 +35,8 @@ class Manifest:
     warnings: tuple[str, ...] = ()  # sentences for whoever staged it
     undoes: str | None = None  # the kept copy that this is
     overwrites: int | None = None  # the live schema_version once this has been written into it
+    keeps: str | None = None  # the kept copy that the last try to apply it was to make
+    was_wal: bool = False  # whether the live database was in WAL mode before that try
 
     def write(self, paths: StorePaths) -> None:
         """Put the manifest beside the database, durably. The pending file comes after it."""

@@ -114,10 +114,17 @@ def last_conclusion(paths: StorePaths) -> Receipt | None:
     return next((receipt for receipt in receipts if receipt.outcome in CONCLUSIONS), None)
 
 
-def is_recorded(paths: StorePaths, outcome: str, manifest: Manifest) -> bool:
-    """Whether there is a receipt of this outcome for this very restore. Reads only."""
+def is_recorded(
+    paths: StorePaths, outcome: str, manifest: Manifest, kept: Path | None = None
+) -> bool:
+    """
+    Whether there is a receipt of this outcome for this very restore. Reads only.
+
+    By more than its time: a clock can come by the same moment twice.
+    """
+    very = (outcome, manifest.staged_at, manifest.snapshot_sha256, kept.name if kept else None)
     return any(
-        (receipt.outcome, receipt.staged_at) == (outcome, manifest.staged_at)
+        (receipt.outcome, receipt.staged_at, receipt.sha256, receipt.kept) == very
         for receipt in read_receipts(paths)
     )
 
