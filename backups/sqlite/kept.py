@@ -23,6 +23,7 @@ from backups.sqlite.live import is_live, is_readable, settled
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import load_receipts
 from backups.sqlite.temporary import temporary_file, temporary_folder
+from backups.store import Receipt
 
 
 def free_name(paths: StorePaths, moment: datetime) -> Path:
@@ -137,17 +138,15 @@ def keep_raw(paths: StorePaths, kept: Path) -> Path | None:
         return _keep_raw(paths, _open_all(paths, stack), kept)
 
 
-def kept_copies(paths: StorePaths) -> list[Path]:
+def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
     """
     Every kept copy, the one that was made first first. Reads only.
 
     The order is that of the receipts: a clock may have been wrong. What no receipt names, such as
     the copy of a try that a kill interrupted, stands among them by the time in its name.
-
-    :raises OSError: the receipts can't be read.
     """
     there = paths.pre_restores()
-    named = {receipt.kept: None for receipt in load_receipts(paths) if receipt.outcome == "applied"}
+    named = {receipt.kept: None for receipt in receipts if receipt.outcome == "applied"}
     order = [paths.folder / name for name in named if name and paths.folder / name in there]
     for age, kept in enumerate(there):
         if kept not in order:
@@ -164,7 +163,7 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
     :param but: the name of one that stays.
     :raises OSError: one can't be removed; the others stay.
     """
-    others = [kept for kept in kept_copies(paths) if kept.name != but]
+    others = [kept for kept in kept_copies(paths, load_receipts(paths)) if kept.name != but]
     stay = max(keep - (but is not None), 0)
     too_many = max(len(others) - stay, 0) if keep else 0
     for kept in others[:too_many]:
