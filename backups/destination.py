@@ -1,7 +1,6 @@
 """A file that appears under its name only when it is whole: written as ``.part``, then renamed."""
 
 import contextlib
-import errno
 import fcntl
 import itertools
 import os
@@ -9,7 +8,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from backups import files
+from backups import attributes, files
 from backups.exceptions import DestinationError
 
 SYNC_BYTES = 16 * 1024**2  # 16 MiB: about 10 ms of a local disk
@@ -26,7 +25,7 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
 
     They go to ``<destination>.part``, which is synced and then takes the name; the folder is
     synced last. If anything fails, also Ctrl-C, the ``.part`` is removed and whatever was at
-    ``destination`` is as it was. What a kill -9 leaves is a ``.part``, which the next try uses.
+    ``destination`` is as it was. What a kill -9 leaves is a ``.part``, which the next try removes.
 
     :raises DestinationError: it exists and ``overwrite`` is false; another process writes it;
         or the system refuses.
@@ -118,38 +117,70 @@ def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
     # which the file is there and the one in which it is sure to be removed.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
-        descriptor = _open_locked(part)
+        descriptor = _create_locked(part)
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.fchmod(descriptor, 0o600)
-            os.ftruncate(descriptor, 0)
+            attributes.make_private(part, descriptor)
             yield part, descriptor
         finally:
-            if files.is_named(part, descriptor):  # else the name may be another's by now
-                files.unlink(part)
+            _unlink_ours(part, descriptor)
             os.close(descriptor)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _open_locked(part: Path) -> int:
-    """Open the ``.part`` and lock it; never a file that has been published meanwhile."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+def _create_locked(part: Path) -> int:
+    """Create and lock a new ``.part``, so that it is nobody else's, whatever its mode will be."""
     while True:
-        descriptor = os.open(part, flags, 0o600)
+        _remove_left(part)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = files.create_private(part)
+        except FileExistsError:
+            continue
+        try:
+            files.lock(descriptor, part, wait=False)
             if files.is_named(part, descriptor):
-                if os.fstat(descriptor).st_nlink == 1:
-                    return descriptor
-                files.unlink(part)  # a crash came between link and unlink: it is a whole file's
+                return descriptor
         except BlockingIOError:
             os.close(descriptor)
-            raise _TakenError(f"Another process is writing {part}.") from None
+            raise _is_written(part) from None
         except BaseException:
+            _unlink_ours(part, descriptor)
             os.close(descriptor)
             raise
+        os.close(descriptor)  # another took it for one that was left
+
+
+def _remove_left(part: Path) -> None:
+    """Remove what a killed process left; never a file that has been published meanwhile."""
+    try:
+        descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _unlink_ours(part, descriptor)
+    except BlockingIOError:
+        raise _is_written(part) from None
+    except OSError as error:
+        if error.errno not in files.NO_LOCKS:
+            raise
+        raise DestinationError(
+            f"{part} is there, and without locks on its file system nobody can tell whether"
+            " another process is writing it.",
+            hint="Remove it if none is.",
+        ) from error
+    finally:
         os.close(descriptor)
+
+
+def _unlink_ours(part: Path, descriptor: int) -> None:
+    if files.is_named(part, descriptor):  # else the name may be another's by now
+        files.unlink(part)
+
+
+def _is_written(part: Path) -> _TakenError:
+    return _TakenError(f"Another process is writing {part}.")
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:
@@ -162,7 +193,7 @@ def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:
     except FileExistsError:
         _refuse_existing(destination)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno not in files.NO_LINKS:
             raise
         _refuse_existing(destination)  # a file system without links
         files.replace(part, destination)

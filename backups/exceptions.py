@@ -58,9 +58,14 @@ class BackupError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         # What a message quotes at its end may have brought a full stop along.
         ends_twice = message.endswith("..") and not message.endswith("...")
-        super().__init__(message[:-1] if ends_twice else message)
+        super().__init__(printable(message[:-1] if ends_twice else message))
         if hint is not None:
-            self.hint = hint
+            self.hint = printable(hint)
+
+
+def printable(text: str) -> str:
+    """The same text; of a file's name that is not UTF-8, the odd bytes are written out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class BackupNotSupportedError(BackupError):

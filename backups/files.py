@@ -14,12 +14,18 @@ import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+from backups.attributes import copy_attributes as copy_attributes
+from backups.attributes import give_to_owner_of
+from backups.exceptions import printable
+from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
+
+NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
+# As NFS says of a descriptor that is open for reading only, or where no server of locks runs.
+NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 # As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual
 # machine may have to come from its host first. Writes of 1 MiB took several times as long.
 CHUNK_BYTES = 128 * 1024
@@ -29,17 +35,15 @@ def create_private(path: Path, *, owner_of: Path | None = None) -> int:
     """
     Create ``path`` for its owner alone (0600) and return its descriptor, open for both ways.
 
-    :param owner_of: when we are root, the new file is given to the owner of this path, so
-        that a command run by root leaves nothing that the server can't read.
+    :param owner_of: when we are root, the new file is given to the owner of this path, if we
+        may, so that a command run by root leaves nothing that the server can't read.
     :raises FileExistsError: if the name is taken; that file is untouched.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
     try:
-        if owner_of is not None and os.geteuid() == 0:
-            with contextlib.suppress(FileNotFoundError):
-                owner = os.stat(owner_of)
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        if owner_of is not None:
+            give_to_owner_of(owner_of, descriptor)
     except OSError:
         os.close(descriptor)
         os.unlink(path)
@@ -67,9 +71,10 @@ def write_all(descriptor: int, content: bytes) -> None:
 def sync(descriptor: int) -> None:
     """Return when the file's bytes are on the disk itself."""
     if sys.platform == "darwin":  # there fsync(2) stops at the drive's own cache
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
+        with contextlib.suppress(OSError):  # not on a network file system: SQLite does the same
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def sync_file(path: Path) -> None:
@@ -82,10 +87,23 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Return when the folder's names (created, renamed, unlinked) are on the disk itself."""
+    """
+    Return when the folder's names (created, renamed, unlinked) are on the disk itself.
+
+    Some file systems can't sync a folder: they keep its names in order by themselves, or not.
+    SQLite and PostgreSQL go on there, and so do we, with a warning.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (*NOT_SUPPORTED, errno.EBADF):
+            raise
+        warn(
+            folder,
+            "this file system can't sync a folder. The files are synced, but after a power cut"
+            " one may have its name of some seconds ago.",
+        )
     finally:
         os.close(descriptor)
 
@@ -141,33 +159,6 @@ def copy(source: int, destination: int) -> None:
     sync(destination)
 
 
-def copy_attributes(source: Path, destination: Path) -> None:
-    """
-    Give ``destination`` the owner, mode and extended attributes (ACL, SELinux label) of ``source``.
-
-    :raises PermissionError: if we may not: the caller must not put the file in place then,
-        since the server might be unable to open it.
-    """
-    wanted, now = os.stat(source), os.stat(destination)
-    if (wanted.st_uid, wanted.st_gid) != (now.st_uid, now.st_gid):
-        os.chown(destination, wanted.st_uid, wanted.st_gid)
-    os.chmod(destination, stat.S_IMODE(wanted.st_mode))
-    for name in _extended_attributes(source):
-        os.setxattr(destination, name, os.getxattr(source, name))
-
-
-def _extended_attributes(path: Path) -> list[str]:
-    """Their names; none where the system or the file system (e.g. FUSE) has no such thing."""
-    if not hasattr(os, "listxattr"):
-        return []
-    try:
-        return os.listxattr(path)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise
-        return []
-
-
 def sha256(path: Path) -> str:
     """Hash a file, as 64 hex digits. Never call it on the live database: trap of POSIX locks."""
     with open(path, "rb") as content:
@@ -175,8 +166,24 @@ def sha256(path: Path) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """How much an ordinary user can still write on the disk of this folder."""
-    return shutil.disk_usage(folder).free
+    """How much an ordinary user can still write on the disk of this folder; 0 if unknown."""
+    usage = _usage(folder)
+    return usage[2] if usage else 0
+
+
+def has_room(folder: Path, size: int) -> bool:
+    """Whether so many bytes fit, as far as the system tells: some FUSE file systems do not."""
+    return size <= free_bytes(folder) or _usage(folder) is None
+
+
+def _usage(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        return None
+    return usage if usage.total else None
 
 
 def is_full(error: OSError) -> bool:
@@ -186,7 +193,27 @@ def is_full(error: OSError) -> bool:
 
 def explain(error: OSError, folder: Path) -> str:
     """What happened to which file; of a write the system does not tell which, so the folder."""
-    return f"{error.filename or folder}: {error.strerror or error}."
+    return printable(f"{os.fsdecode(error.filename or folder)}: {error.strerror or error}.")
+
+
+def lock(descriptor: int, path: Path, *, wait: bool = True) -> None:
+    """
+    Lock an open file or folder, until it is closed. Only who calls this sees the lock.
+
+    Where there are no locks it does nothing, with a warning.
+
+    :raises BlockingIOError: another has it, and we are not to wait.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warn(
+            path.parent,
+            f"no file can be locked ({error.strerror}). Back up, stage, discard and apply one"
+            " after the other; what a kill leaves there is not removed.",
+        )
 
 
 @contextlib.contextmanager
@@ -194,13 +221,12 @@ def exclusive_folder(folder: Path) -> Iterator[int]:
     """
     Let one thread of one process at a time change the names in ``folder``.
 
-    The lock is on the folder itself, so it leaves no file, and ends with its process. Only
-    callers of this function see it. Yields its descriptor: a child that inherits it has the
-    lock too, until both have ended.
+    The lock is on the folder itself, so it leaves no file, and ends with its process. Yields
+    its descriptor: a child that inherits it has the lock too, until both have ended.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, folder / "")
         yield descriptor
     finally:
         os.close(descriptor)

@@ -7,6 +7,7 @@ connected, which they are not yet while the site is starting up.
 """
 
 import errno
+import os
 import sqlite3
 import traceback
 from pathlib import Path
@@ -88,7 +89,7 @@ def _set_up(alias: str, database: str) -> None:
 
     startup.is_wanted = False  # the parent is alone with the live database, on our behalf
     # A URI that does not create: our parent may be dead by now, and the file swept.
-    settings.DATABASES[alias]["NAME"] = f"file:{quote(database)}?mode=rw"
+    settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
     django.setup()
 
 

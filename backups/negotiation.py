@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable
 
+from rest_framework import renderers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+
+
+class JSONRenderer(renderers.JSONRenderer):
+    """As Django REST framework's, but a file's name that is not UTF-8 can be written too."""
+
+    ensure_ascii = True
 
 
 class IgnoreAccept(BaseContentNegotiation):

@@ -75,12 +75,23 @@ def create_once(path: Path, content: bytes) -> None:
     """
     incoming = _write_beside(path, content)
     try:
-        os.link(incoming, path)
+        _give_free_name(incoming, path)
+    finally:
+        files.unlink(incoming)
+    files.sync_folder(path.parent)
+
+
+def _give_free_name(incoming: Path, path: Path) -> None:
+    try:
+        files.link(incoming, path)
     except FileExistsError:
         pass
-    finally:
-        os.unlink(incoming)
-    files.sync_folder(path.parent)
+    except OSError as error:
+        if error.errno not in files.NO_LINKS:
+            raise
+        with files.exclusive_folder(path.parent):  # a file system without links
+            if not path.exists():
+                files.replace(incoming, path)
 
 
 def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None:

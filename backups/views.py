@@ -10,7 +10,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,7 +20,7 @@ from backups.authentication import ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
 from backups.download import DownloadResponse, PartResponse
-from backups.negotiation import IgnoreAccept
+from backups.negotiation import IgnoreAccept, JSONRenderer
 from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
 from backups.permissions import backup_permissions, restore_permissions
 from backups.serializers import (

@@ -16,7 +16,6 @@ APP = CHECKOUT / "backups"
 CORE = {
     "backups": (),
     "backups.exceptions": (),
-    "backups.files": (),
     "backups.limits": (),
     "backups.interpreter": ("backups.exceptions",),
     "backups.child": (
@@ -25,8 +24,16 @@ CORE = {
         "backups.interpreter",
         "backups.limits",
     ),
+    "backups.attributes": ("backups.refusals",),
+    "backups.refusals": ("backups.sqlite.file_system",),
+    "backups.files": ("backups.attributes", "backups.exceptions", "backups.refusals"),
     "backups.store": (),
-    "backups.destination": ("backups", "backups.files", "backups.exceptions"),
+    "backups.destination": (
+        "backups",
+        "backups.attributes",
+        "backups.files",
+        "backups.exceptions",
+    ),
     "backups.sqlite": (),
     "backups.sqlite.*": (
         "backups",
@@ -137,7 +144,12 @@ def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
         if not name.startswith("backups.sqlite")
         and any(module.startswith("backups.sqlite") for module in imports(name))
     }
-    assert users == {"backups.services", "backups.local", "backups.releases"}
+    assert users == {
+        "backups.services",
+        "backups.local",
+        "backups.releases",
+        "backups.refusals",  # it names the kind of file system, which is no matter of SQLite
+    }
 
 
 def test_what_the_services_stand_on_does_not_know_them() -> None:

@@ -1,5 +1,6 @@
 """What both commands share: which store, and how they end when something is wrong."""
 
+import io
 import logging
 import os
 import signal
@@ -73,6 +74,8 @@ class StoreCommand(BaseCommand):
         """Every error of ours ends the command with its message, its hint and an exit code."""
         self.is_quiet = options.get("verbosity") == 0
         self._open_closed_streams()
+        if isinstance(sys.stdout, io.TextIOWrapper):  # or some names of files can't be printed
+            sys.stdout.reconfigure(errors="surrogateescape")
         try:
             with _terminated_as_interrupted(), _quiet_logs(self.is_quiet):
                 return super().execute(*args, **options)

@@ -39,11 +39,12 @@ from backups.exceptions import (
 )
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.connection import connect
-from backups.sqlite.kept import retired
+from backups.sqlite.header import is_wal
+from backups.sqlite.kept import free_name, retired
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
+from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import make_receipt
 from backups.sqlite.release import Live, Release
 from backups.sqlite.repair import kept_by
@@ -66,10 +67,12 @@ def apply_pending(
 
     1. Verify the file against its manifest.
     2. Bring a copy of it to this release, if it is older, and make that the pending file.
-    3. Settle the live database, and keep it under its pre-restore name.
+    3. Note in the manifest which name the live database will be kept under, and its journal
+       mode. Settle it, and keep it under that name.
     4. Rename the pending file to the live name, and sync the folder. Where the live name can't
        be renamed over, write the pages into it instead (overwriting.py).
-    5. Write the receipt, and sweep what belonged to the pending file and the oldest kept copies.
+    5. Write the receipt, put the database into WAL mode if it was before, and sweep what belonged
+       to the pending file and the oldest kept copies.
 
     :returns: the receipt: applied, refused (set aside), or blocked (still pending).
     """
@@ -78,7 +81,9 @@ def apply_pending(
     try:
         manifest = verify_pending(paths)
         manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
-        kept, reason = _put_in_place(paths, manifest, moment)
+        name = free_name(paths, moment)
+        manifest = announce(paths, manifest, name, is_wal=is_wal(paths.database))
+        kept, reason = _put_in_place(paths, manifest, name)
         reason = " ".join(filter(None, (doubt, reason)))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         outcome, reason = "refused", str(error)
@@ -86,7 +91,8 @@ def apply_pending(
     except (BackupError, OSError, sqlite3.Error) as error:
         outcome, reason = "blocked", _explain(error, paths)
     receipt = make_receipt(moment, outcome, reason, manifest, kept, time.monotonic() - started)
-    conclude(paths, receipt, kept_copies=kept_copies)
+    was_wal = manifest is not None and manifest.was_wal
+    conclude(paths, receipt, kept_copies=kept_copies, was_wal=was_wal)
     return receipt
 
 
@@ -199,25 +205,23 @@ def _fold(database: Path) -> None:
 # Steps 3 and 4
 
 
-def _put_in_place(
-    paths: StorePaths, manifest: Manifest, moment: datetime
-) -> tuple[Path | None, str]:
+def _put_in_place(paths: StorePaths, manifest: Manifest, name: Path) -> tuple[Path | None, str]:
     """Returns the kept copy, and what is wrong although the restore is in place."""
-    earlier = kept_by(paths, manifest)  # looked for now: nothing may fail after the commit
+    earlier = kept_by(paths, manifest)  # of an interrupted try, if this one has nothing to keep
     try:
-        kept = _replace_live(paths, moment)
+        kept = _replace_live(paths, name)
     except OSError as error:
         if error.errno not in NO_RENAME:
             raise
-        return overwrite_alone(paths, manifest, moment) or earlier, ""
+        return overwrite_alone(paths, manifest, name) or earlier, ""
     return kept or earlier, _make_durable(paths)
 
 
-def _replace_live(paths: StorePaths, moment: datetime) -> Path | None:
+def _replace_live(paths: StorePaths, name: Path) -> Path | None:
     if paths.database.exists():
         files.copy_attributes(paths.database, paths.pending)
     files.sync_file(paths.pending)
-    with retired(paths, moment) as kept:
+    with retired(paths, name) as kept:
         files.replace(paths.pending, paths.database)  # invariant 3: the commit
     return kept
 

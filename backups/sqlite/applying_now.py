@@ -28,10 +28,11 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
 )
+from backups.sqlite.kept import free_name
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pending import conclude, missing_migrations, set_aside, verify_pending
+from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.receipts import last_conclusion, make_receipt, parse_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import conclude_overwritten, is_overwritten
@@ -189,7 +190,9 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
     try:
         manifest = Manifest.load(paths.manifest(request["sha256"]))
         assert manifest is not None  # our parent has verified it, and we hold its lock
-        kept = overwrite_shared(paths, manifest, moment, seconds=request["seconds"])
+        kept = free_name(paths, moment)
+        manifest = announce(paths, manifest, kept, is_wal=False)  # it stays in the mode it is in
+        overwrite_shared(paths, manifest, kept, seconds=request["seconds"])
     except NotEnoughSpaceError as error:
         return {
             "error": str(error),

@@ -32,7 +32,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     StoreFolderError,
 )
-from backups.sqlite.connection import uri
+from backups.sqlite.connection import name_in_sql, uri
 from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.digest import Digest
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
@@ -119,7 +119,7 @@ def create_compact_snapshot(
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
-                locked = _compact(paths, connection, str(file.path), presence)
+                locked = _compact(paths, connection, name_in_sql(file.path), presence)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 pin = None
@@ -159,7 +159,7 @@ def _compact_copy(
     with temporary_file(paths, "copy") as copy:
         seconds = _copy_pages(paths, copy.descriptor, presence)
         # The connection is the site's kind: it has the SQL functions that the schema may need.
-        connection.execute("ATTACH ? AS copied", (str(copy.path),))
+        connection.execute("ATTACH ? AS copied", (name_in_sql(copy.path),))
         connection.execute("VACUUM copied INTO ?", (into,))
         connection.execute("DETACH copied")
     return seconds
@@ -187,9 +187,9 @@ def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> flo
 
 
 def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:
-    needed, free = _used_bytes(connection), files.free_bytes(paths.folder)
-    if needed > free:
-        raise _no_space(paths, needed, free)
+    needed = _used_bytes(connection)
+    if not files.has_room(paths.folder, needed):
+        raise _no_space(paths, needed, files.free_bytes(paths.folder))
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

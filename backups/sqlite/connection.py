@@ -1,8 +1,9 @@
 """How this app opens SQLite databases that are not Django's own connection."""
 
+import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from backups.exceptions import BackupNotSupportedError
 
@@ -22,7 +23,7 @@ def database_file(name: str | Path) -> Path:
             "The database lives in memory: there is no file to take a snapshot of or to restore."
         )
     if text.startswith("file:"):
-        return Path(unquote(urlsplit(text).path))
+        return Path(os.fsdecode(unquote_to_bytes(os.fsencode(urlsplit(text).path))))
     return Path(text)
 
 
@@ -45,4 +46,16 @@ def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Co
 def uri(path: Path, *, mode: str = "rw") -> str:
     """The URI that opens an existing database in this mode, as ``connect`` does."""
     query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
-    return f"file:{quote(str(path))}?{query}"
+    return f"file:{quote(os.fsencode(path))}?{query}"
+
+
+def name_in_sql(path: Path) -> str:
+    """
+    The name of an existing file as the value of a statement that takes one. A name that is not
+    UTF-8 can't be given as a text, and goes as a URI.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return uri(path)
+    return str(path)

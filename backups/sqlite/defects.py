@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
+from backups.sqlite.connection import name_in_sql
 from backups.sqlite.damage import (
     MOST_COUNTED,
     MOST_FINDINGS,
@@ -111,7 +112,7 @@ def look_over(connection: sqlite3.Connection, snapshot: Path, *, seconds: float)
     """
     found: Counter[str] = Counter()
     try:
-        connection.execute("ATTACH ? AS snapshot", (str(snapshot),))
+        connection.execute("ATTACH ? AS snapshot", (name_in_sql(snapshot),))
         opened = _Opened(connection, "", time.monotonic() + seconds)
         found.update(map(_place, find_broken_references(opened, "", of="snapshot")))
         found.update(map(_place, find_damage(opened, "", f"snapshot.quick_check({MOST_COUNTED})")))

@@ -121,6 +121,22 @@ def cut_trailing_bytes(descriptor: int) -> int:
     return size - promised
 
 
+def is_wal(database: Path) -> bool:
+    """
+    Whether a database has the mark of WAL mode; no for a file that is none. Reads only.
+
+    Not of the live database in a process that has a connection to it: trap of POSIX locks.
+
+    :raises OSError: the file can't be read.
+    """
+    try:
+        with database.open("rb") as file:
+            head = file.read(HEADER_BYTES)
+    except FileNotFoundError:
+        return False
+    return has_wal_mark(head)
+
+
 def use_rollback_journal(database: Path) -> bool:
     """
     Take the mark of WAL mode from a closed database that has no WAL beside it: that is all there

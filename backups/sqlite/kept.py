@@ -21,13 +21,31 @@ from backups import files
 from backups.sqlite.connection import has_content
 from backups.sqlite.live import is_live, is_readable, settled
 from backups.sqlite.paths import SIDECARS, StorePaths
+from backups.sqlite.receipts import load_receipts
 from backups.sqlite.temporary import temporary_file, temporary_folder
+from backups.store import Receipt
+
+
+def free_name(paths: StorePaths, moment: datetime) -> Path:
+    """
+    A pre-restore name that is free. Writes nothing.
+
+    It sorts after every other of that second, also after those that were pruned since.
+    """
+    first = paths.pre_restore(moment).name
+    taken = [kept for kept in paths.pre_restores() if kept.name.startswith(first)]
+    return paths.pre_restore(moment, 1 + max(map(paths.attempt_of, taken), default=0))
+
+
+def has_something(paths: StorePaths) -> bool:
+    """Whether there is anything to keep: a database, or what is left of one."""
+    return any(map(has_content, (paths.database, *paths.sidecars)))
 
 
 @contextlib.contextmanager
-def retired(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
+def retired(paths: StorePaths, kept: Path) -> Iterator[Path | None]:
     """
-    Keep the live database under its pre-restore name; in the block it may be replaced.
+    Keep the live database under the name ``kept``, a free one; in the block it may be replaced.
 
     Yields the kept copy: the file itself under a second name, where the file system has links;
     a folder of full copies if SQLite can't read it; None if there was nothing to keep. If the
@@ -37,16 +55,16 @@ def retired(paths: StorePaths, moment: datetime) -> Iterator[Path | None]:
     :raises OSError: a step failed; the database goes on.
     """
     with ExitStack() as stack:
-        yield _retire(paths, moment, stack)
+        yield _retire(paths, kept, stack)
 
 
-def _retire(paths: StorePaths, moment: datetime, stack: ExitStack) -> Path | None:
+def _retire(paths: StorePaths, kept: Path, stack: ExitStack) -> Path | None:
     originals = _open_all(paths, stack)
     if has_content(paths.database) and is_readable(paths.database):
         descriptor = stack.enter_context(settled(paths))
         if descriptor is not None:
-            return stack.enter_context(_kept(paths, descriptor, moment))
-    return stack.enter_context(_kept_raw(paths, originals, moment))
+            return stack.enter_context(_kept(paths, descriptor, kept))
+    return stack.enter_context(_kept_raw(paths, originals, kept))
 
 
 def _open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
@@ -64,18 +82,14 @@ def _open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
 
 
 @contextlib.contextmanager
-def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path]:
+def _kept(paths: StorePaths, descriptor: int, kept: Path) -> Iterator[Path]:
     """The settled database under its second name; the name goes again if the block fails."""
-
-    def link_or_copy(kept: Path) -> None:
-        try:
-            files.link(paths.database, kept)  # no space, no time, and never overwrites
-        except OSError as error:
-            if error.errno not in files.NO_LINKS:
-                raise
-            _copy_whole(paths, kept, lambda copy, _: files.copy(descriptor, copy))
-
-    kept = _under_free_name(paths, moment, link_or_copy)
+    try:
+        files.link(paths.database, kept)  # no space, no time, and never overwrites
+    except OSError as error:
+        if error.errno not in files.NO_LINKS:
+            raise
+        _copy_whole(paths, kept, lambda copy, _: files.copy(descriptor, copy))
     try:
         files.sync_folder(paths.folder)  # before the rename: the old rows must outlive a power cut
         yield kept
@@ -85,21 +99,20 @@ def _kept(paths: StorePaths, descriptor: int, moment: datetime) -> Iterator[Path
         raise
 
 
-def keep_copy(paths: StorePaths, moment: datetime, fill: Callable[[int, Path], None]) -> Path:
+def keep_copy(paths: StorePaths, kept: Path, fill: Callable[[int, Path], None]) -> None:
     """
     Keep a durable copy of the live database, where the file itself can't be kept.
 
+    :param kept: its name, which is free; it is there whole, or not at all.
     :param fill: writes and syncs the copy, given its descriptor and its path.
-    :returns: the kept copy; it is there whole, or not at all.
     :raises OSError: a step failed; there is no kept copy then.
     """
-    kept = _under_free_name(paths, moment, lambda name: _copy_whole(paths, name, fill))
+    _copy_whole(paths, kept, fill)
     try:
         files.sync_folder(paths.folder)
     except OSError:
         files.unlink(kept)
         raise
-    return kept
 
 
 def _copy_whole(paths: StorePaths, destination: Path, fill: Callable[[int, Path], None]) -> None:
@@ -112,15 +125,34 @@ def _copy_whole(paths: StorePaths, destination: Path, fill: Callable[[int, Path]
         files.replace(copy.path, destination)
 
 
-def keep_raw(paths: StorePaths, moment: datetime) -> Path | None:
+def keep_raw(paths: StorePaths, kept: Path) -> Path | None:
     """
     Keep a database that SQLite can't read, as a folder of raw copies; its sidecars go.
+
+    :param kept: the name of that folder, which is free.
 
     :returns: None if there was nothing to keep.
     :raises OSError: a step failed; what was there is there, or in the folder.
     """
     with ExitStack() as stack:
-        return _keep_raw(paths, _open_all(paths, stack), moment)
+        return _keep_raw(paths, _open_all(paths, stack), kept)
+
+
+def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
+    """
+    Every kept copy, the one that was made first first. Reads only.
+
+    The order is that of the receipts: a clock may have been wrong. What no receipt names, such as
+    the copy of a try that a kill interrupted, stands among them by the time in its name.
+    """
+    there = paths.pre_restores()
+    named = {receipt.kept: None for receipt in receipts if receipt.outcome == "applied"}
+    order = [paths.folder / name for name in named if name and paths.folder / name in there]
+    for age, kept in enumerate(there):
+        if kept not in order:
+            younger = [place for place, other in enumerate(order) if there.index(other) > age]
+            order.insert(min(younger, default=len(order)), kept)
+    return order
 
 
 def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
@@ -128,10 +160,10 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
     Remove the oldest kept copies, so that this many stay.
 
     :param keep: how many; 0 for all.
-    :param but: the name of one that stays, whatever a clock that went back says of its age.
+    :param but: the name of one that stays.
     :raises OSError: one can't be removed; the others stay.
     """
-    others = [kept for kept in paths.pre_restores() if kept.name != but]
+    others = [kept for kept in kept_copies(paths, load_receipts(paths)) if kept.name != but]
     stay = max(keep - (but is not None), 0)
     too_many = max(len(others) - stay, 0) if keep else 0
     for kept in others[:too_many]:
@@ -144,9 +176,7 @@ def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _kept_raw(
-    paths: StorePaths, originals: dict[Path, int], moment: datetime
-) -> Iterator[Path | None]:
+def _kept_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Iterator[Path | None]:
     """
     Keep a database that SQLite can't read, or what is left of a missing one, byte for byte.
 
@@ -154,7 +184,7 @@ def _kept_raw(
     apart. Then its sidecars are unlinked: they would be replayed into the next database. If
     the block fails they are put back.
     """
-    kept = _keep_raw(paths, originals, moment)
+    kept = _keep_raw(paths, originals, name)
     try:
         yield kept
     except BaseException:
@@ -163,10 +193,10 @@ def _kept_raw(
         raise
 
 
-def _keep_raw(paths: StorePaths, originals: dict[Path, int], moment: datetime) -> Path | None:
-    kept = None
-    if originals:
-        kept = _under_free_name(paths, moment, lambda name: _copy_set(paths, originals, name))
+def _keep_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Path | None:
+    kept = name if originals else None
+    if kept is not None:
+        _copy_set(paths, originals, kept)
     try:
         files.sync_folder(paths.folder)  # before the unlinks: the copies must outlive a power cut
         for sidecar in paths.sidecars:
@@ -205,25 +235,6 @@ def _remove_folder(paths: StorePaths, kept: Path) -> None:
     temporary = paths.temporary("keeping")
     files.replace(kept, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _under_free_name(paths: StorePaths, moment: datetime, make: Callable[[Path], None]) -> Path:
-    """
-    Make the kept copy under a name of its own, also within the same second.
-
-    The name sorts after every other of that second, also after those that were pruned since.
-    """
-    first = paths.pre_restore(moment).name
-    taken = [kept for kept in paths.pre_restores() if kept.name.startswith(first)]
-    attempt = 1 + max(map(paths.attempt_of, taken), default=0)
-    while True:
-        kept = paths.pre_restore(moment, attempt)
-        try:
-            make(kept)
-        except FileExistsError:
-            attempt += 1
-        else:
-            return kept
 
 
 def _refuse_taken(name: Path) -> None:

@@ -38,6 +38,8 @@ class Manifest:
     # Kind, name and SQL of each program that the migrations still to run have to change or remove.
     changing: tuple[tuple[str, str, str], ...] = ()
     overwrites: int | None = None  # the live schema_version once this has been written into it
+    keeps: str | None = None  # the kept copy that the last try to apply it was to make
+    was_wal: bool = False  # whether the live database was in WAL mode before that try
 
     def write(self, paths: StorePaths) -> None:
         """Put the manifest beside the database, durably. The pending file comes after it."""

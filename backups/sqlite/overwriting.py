@@ -17,7 +17,6 @@ Sources: https://www.sqlite.org/backup.html, https://www.sqlite.org/c3ref/backup
 
 import sqlite3
 from contextlib import closing, suppress
-from datetime import datetime
 from pathlib import Path
 
 from backups import files
@@ -32,14 +31,13 @@ from backups.sqlite.transaction import Overwriting
 ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever
 
 
-def overwrite_shared(
-    paths: StorePaths, manifest: Manifest, moment: datetime, *, seconds: float
-) -> Path:
+def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float) -> None:
     """
-    Overwrite the live database while other processes use it. Returns the kept copy.
+    Overwrite the live database while other processes use it.
 
     To be called in a process that has no other connection to it.
 
+    :param kept: what its old content is kept as, announced in the manifest.
     :param seconds: how long writers may be kept waiting, and the write lock be waited for.
     :raises NeedsRestartError: it can't be done; the live database is as it was.
     :raises NotEnoughSpaceError: so is it then.
@@ -47,30 +45,32 @@ def overwrite_shared(
     if not has_content(paths.database) or not is_readable(paths.database):
         raise NeedsRestartError(f"{paths.database} can't be read: only a start can replace it.")
     _check_space(paths)
-    with Overwriting(paths, manifest, moment, seconds) as overwriting:
+    with Overwriting(paths, manifest, kept, seconds) as overwriting:
         overwriting.check_same_format()
-        return overwriting.run()
+        overwriting.run()
 
 
-def overwrite_alone(paths: StorePaths, manifest: Manifest, moment: datetime) -> Path | None:
+def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path | None:
     """
     Overwrite a live database that nobody else has open. Returns the kept copy, if any.
 
+    :param name: what its old content is kept as, announced in the manifest.
     :raises RestoreBlockedError: it can't be done; a readable live database is as it was, one
         that SQLite can't read is in the kept copy.
     :raises OSError: as above.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
-        kept = keep_raw(paths, moment)
+        kept = keep_raw(paths, name)
         files.truncate(paths.database)  # else SQLite would refuse to write into it
-        with Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
+        with Overwriting(paths, manifest, name, ALONE_SECONDS) as overwriting:
             overwriting.write_pages(lambda: None)
         return kept
     journal_mode = _journal_mode(paths)
     try:
-        with Overwriting(paths, manifest, moment, ALONE_SECONDS) as overwriting:
+        with Overwriting(paths, manifest, name, ALONE_SECONDS) as overwriting:
             overwriting.leave_wal_mode()
-            return overwriting.run()
+            overwriting.run()
+        return name
     except BaseException:
         _give_back(paths, journal_mode)
         raise
@@ -92,7 +92,8 @@ def _give_back(paths: StorePaths, journal_mode: str) -> None:
 def _check_space(paths: StorePaths) -> None:
     """Room for the kept copy, and for the pages in the WAL or the journal."""
     needed = paths.database.stat().st_size + paths.pending.stat().st_size
-    if needed > (free := files.free_bytes(paths.folder)):
+    if not files.has_room(paths.folder, needed):
+        free = files.free_bytes(paths.folder)
         raise NotEnoughSpaceError(
             f"To replace the content of {paths.database} while it is in use needs {needed:,}"
             f" bytes in {paths.folder}, and {free:,} are free.",

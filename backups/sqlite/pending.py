@@ -1,12 +1,14 @@
 """The pending file when it is to be applied: verify it, set it aside, conclude what came of it."""
 
 import contextlib
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from backups import files
 from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
-from backups.sqlite.kept import prune_kept
+from backups.sqlite.kept import has_something, prune_kept
+from backups.sqlite.live import enter_wal_mode
 from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import append_receipt, last_conclusion
@@ -51,6 +53,24 @@ def missing_migrations(manifest: Manifest, release: Release) -> tuple[str, ...]:
     return ()
 
 
+def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool) -> Manifest:
+    """
+    Note in the manifest, durably, what only this try knows, for a start that finds it interrupted.
+    What an interrupted one has noted stays, where nothing is left to tell it from.
+
+    :param name: what the live database will be kept as, if there is one.
+    :param is_wal: whether it is in WAL mode.
+    """
+    announced = replace(
+        manifest,
+        keeps=name.name if has_something(paths) else manifest.keeps,
+        was_wal=manifest.was_wal or is_wal,
+    )
+    if announced != manifest:
+        announced.write(paths)
+    return announced
+
+
 def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     """
     Take the pending name away, sidecars included, so that the next start does not try again.
@@ -72,13 +92,16 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     return refused
 
 
-def conclude(paths: StorePaths, receipt: Receipt, *, kept_copies: int) -> None:
+def conclude(
+    paths: StorePaths, receipt: Receipt, *, kept_copies: int, was_wal: bool = False
+) -> None:
     """
     Record what came of it, and sweep what belonged to the pending file unless it stays pending.
 
     A record that can't be written changes nothing of what came of it.
 
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
     """
     is_recorded = _record(paths, receipt)
     if receipt.outcome == "blocked":
@@ -87,8 +110,11 @@ def conclude(paths: StorePaths, receipt: Receipt, *, kept_copies: int) -> None:
         if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
             files.sync_folder(paths.folder)
         unlink_pending_sidecars(paths)
-        if is_recorded:  # else the manifest tells the next start what to record
-            sweep_manifests(paths, but=None)
+        if not is_recorded:
+            return  # the manifest tells the next start what to record: of this file, as it is now
+        if receipt.outcome == "applied" and was_wal:
+            enter_wal_mode(paths)
+        sweep_manifests(paths, but=None)
         if receipt.outcome == "applied":
             prune_kept(paths, keep=kept_copies, but=receipt.kept)
 

@@ -5,7 +5,6 @@ Outside of the database on purpose: what a restore did must survive the restore.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import uuid
@@ -66,7 +65,7 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     is_new = not paths.receipts.exists()
     descriptor = _open(paths)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed
+        files.lock(descriptor, paths.receipts)
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A crash may have cut the last line off: begin a line of our own.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
@@ -116,10 +115,17 @@ def last_conclusion(paths: StorePaths) -> Receipt | None:
     return next((receipt for receipt in receipts if receipt.outcome in CONCLUSIONS), None)
 
 
-def is_recorded(paths: StorePaths, outcome: str, manifest: Manifest) -> bool:
-    """Whether there is a receipt of this outcome for this very restore. Reads only."""
+def is_recorded(
+    paths: StorePaths, outcome: str, manifest: Manifest, kept: Path | None = None
+) -> bool:
+    """
+    Whether there is a receipt of this outcome for this very restore. Reads only.
+
+    By more than its time: a clock can come by the same moment twice.
+    """
+    very = (outcome, manifest.staged_at, manifest.snapshot_sha256, kept.name if kept else None)
     return any(
-        (receipt.outcome, receipt.staged_at) == (outcome, manifest.staged_at)
+        (receipt.outcome, receipt.staged_at, receipt.sha256, receipt.kept) == very
         for receipt in read_receipts(paths)
     )
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from backups import files
 from backups.sqlite.connection import connect, has_content
-from backups.sqlite.live import is_readable
+from backups.sqlite.live import enter_wal_mode, is_readable
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, is_recorded, make_receipt
@@ -52,13 +52,9 @@ def needs_repair(paths: StorePaths) -> bool:
 
 
 def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
-    """
-    What a try that a crash interrupted has kept: the newest copy, if it was made after the
-    restore was staged.
-    """
-    earliest = paths.pre_restore(manifest.staged_at).name
-    newest = next(reversed(paths.pre_restores()), None)
-    return newest if newest is not None and newest.name >= earliest else None
+    """What the last try that a crash interrupted has kept, by the name that it announced."""
+    kept = None if manifest.keeps is None else paths.folder / manifest.keeps
+    return kept if kept is not None and kept.exists() else None
 
 
 def conclude_overwritten(
@@ -70,11 +66,9 @@ def conclude_overwritten(
     :param by: who asked for it, if that is known.
     :returns: the receipt; None if the crash came after it was written.
     """
-    receipt = None
-    if not is_recorded(paths, "applied", manifest):
-        kept = kept_by(paths, manifest)
-        receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept, by=by)
-        append_receipt(paths, receipt)
+    receipt = _record_applied(paths, manifest, by=by)
+    if manifest.was_wal:
+        enter_wal_mode(paths)
     files.unlink(paths.pending)
     files.sync_folder(paths.folder)
     sweep_manifests(paths, but=None)
@@ -99,22 +93,35 @@ def _repair_pending(paths: StorePaths) -> Receipt | None:
     with suppress(OSError):  # a record that can't be kept stops no restore
         if not is_recorded(paths, "staged", manifest):
             record_staged(paths, manifest)
-    if manifest.overwrites is None:
-        return None
     try:
         if is_overwritten(paths, manifest):
             return conclude_overwritten(paths, manifest)
     except sqlite3.Error as error:
         raise OSError(f"{paths.database} can't be read: {error}") from error
     manifest.unmark(paths)
+    if manifest.was_wal:  # a try was killed when it had settled the database
+        enter_wal_mode(paths)
     return None
 
 
 def _record_replaced(paths: StorePaths) -> Receipt | None:
     manifest = _manifest_of_live(paths)
-    if manifest is None or is_recorded(paths, "applied", manifest):
+    if manifest is None:
         return None
-    receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept_by(paths, manifest))
+    receipt = _record_applied(paths, manifest)
+    if manifest.was_wal:  # only now: it is known by its bytes until it is recorded
+        enter_wal_mode(paths)
+    return receipt
+
+
+def _record_applied(
+    paths: StorePaths, manifest: Manifest, *, by: str | None = None
+) -> Receipt | None:
+    """Write the receipt that a crash kept from being written; None if it is there."""
+    kept = kept_by(paths, manifest)
+    if is_recorded(paths, "applied", manifest, kept):
+        return None
+    receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept, by=by)
     append_receipt(paths, receipt)
     return receipt
 

@@ -178,7 +178,7 @@ def _take(uri: str, database: str) -> "Pages | CopiedPages":
 
 
 def _answer(verdict: str, text: str) -> None:
-    line = f"{verdict} {text}".encode()[:ANSWER_BYTES].ljust(ANSWER_BYTES)
+    line = f"{verdict} {text}".encode(errors="backslashreplace")[:ANSWER_BYTES].ljust(ANSWER_BYTES)
     os.write(sys.stdout.fileno(), line)  # the pipe is empty and takes it at once
 
 

@@ -7,7 +7,6 @@ not among them, and gets the whole check.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -60,7 +59,7 @@ def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
 def _locked(paths: StorePaths) -> Iterator[int]:
     descriptor = _open(paths)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed
+        files.lock(descriptor, paths.sent)
         yield descriptor
     finally:
         os.close(descriptor)

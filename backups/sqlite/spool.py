@@ -26,7 +26,7 @@ class Spool:
         :returns: None if the disk has no room for it, or the folder can't be written.
         """
         paths = StorePaths(Path(database))
-        if files.free_bytes(paths.folder) < size - start:
+        if not files.has_room(paths.folder, size - start):
             return None
         try:
             with temporary_file(paths, "spool") as file:

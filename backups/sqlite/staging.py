@@ -160,9 +160,8 @@ def check_room(paths: StorePaths, size: int, *, max_bytes: int) -> None:
     """
     if size > max_bytes:
         raise _too_large(size, max_bytes)
-    free = files.free_bytes(paths.folder)
-    if size > free:
-        raise _no_space(paths, size, free)
+    if not files.has_room(paths.folder, size):
+        raise _no_space(paths, size, files.free_bytes(paths.folder))
 
 
 def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:

@@ -65,7 +65,7 @@ def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterato
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        files.lock(descriptor, name)
         give(file, name)
         yield
     finally:
@@ -117,7 +117,7 @@ def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) 
         path = paths.temporary(kind)
         temporary = Temporary(path, create(path))
         try:
-            fcntl.flock(temporary.descriptor, fcntl.LOCK_EX)
+            files.lock(temporary.descriptor, path)
             if files.is_named(path, temporary.descriptor):
                 return temporary
         except OSError:

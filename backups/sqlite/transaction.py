@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from backups import files
@@ -31,12 +30,12 @@ FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember t
 class Overwriting:
     """The two connections, the descriptor and the clock of one transaction."""
 
-    def __init__(
-        self, paths: StorePaths, manifest: Manifest, moment: datetime, seconds: float
-    ) -> None:
-        self._paths, self._manifest, self._moment = paths, manifest, moment
+    def __init__(self, paths: StorePaths, manifest: Manifest, kept: Path, seconds: float) -> None:
+        """``kept`` is a free name for the old content."""
+        self._paths, self._manifest, self._kept = paths, manifest, kept
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._stack = ExitStack()
+        self._is_kept = False
         self._marked: int | None = None  # the schema_version that will tell of the commit
 
     def __enter__(self) -> "Overwriting":
@@ -76,22 +75,19 @@ class Overwriting:
         """Fold everything into the main file; then also the page size may change."""
         leave_wal_mode(self._live, self._paths.database)
 
-    def run(self) -> Path:
+    def run(self) -> None:
         """
         Keep the old content, then overwrite it.
 
         The kept copy goes again if that fails, but only if it is certain that it has failed.
         """
-        kept: list[Path] = []
         try:
-            self.write_pages(lambda: kept.append(self._keep()))
+            self.write_pages(self._keep)
         except BaseException:
-            if self._came_through() is False:
-                for copy in kept:
-                    files.unlink(copy)
+            if self._is_kept and self._came_through() is False:
+                files.unlink(self._kept)
             raise
         self._empty_wal()
-        return kept[0]
 
     def write_pages(self, keep: Callable[[], None]) -> None:
         """
@@ -144,16 +140,16 @@ class Overwriting:
         if not files.is_named(self._paths.database, self._descriptor):
             raise NeedsRestartError(f"{self._paths.database} was replaced meanwhile.")
 
-    def _keep(self) -> Path:
+    def _keep(self) -> None:
         """A durable copy of what is live, which nobody can change now."""
         if self._is_wal():
-            return keep_copy(self._paths, self._moment, self._copy_pages)
-        _, shm, _ = self._paths.sidecars
-        files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use
-        # Readers are locked out too, but nothing is written to the file before the commit.
-        return keep_copy(
-            self._paths, self._moment, lambda copy, _: files.copy(self._descriptor, copy)
-        )
+            keep_copy(self._paths, self._kept, self._copy_pages)
+        else:
+            _, shm, _ = self._paths.sidecars
+            files.unlink(shm)  # SQLite does not tell when it could not; it is of no use here
+            # Readers are locked out too, but nothing is written to the file before the commit.
+            keep_copy(self._paths, self._kept, lambda copy, _: files.copy(self._descriptor, copy))
+        self._is_kept = True
 
     def _copy_pages(self, descriptor: int, path: Path) -> None:
         """By a reader of its own, which sees the last commit. The copy is one file by itself."""

@@ -7,15 +7,16 @@ from pathlib import Path
 from backups.exceptions import NoKeptCopyError
 from backups.files import CHUNK_BYTES
 from backups.sqlite.connection import has_content
+from backups.sqlite.kept import kept_copies
 from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import load_receipts
+from backups.sqlite.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy
 
 
 def list_kept(paths: StorePaths) -> list[KeptCopy]:
-    """Every kept copy, newest first. Reads only."""
+    """Every kept copy, the one that was made last first. Reads only."""
     copies = []
-    for kept in reversed(paths.pre_restores()):
+    for kept in reversed(kept_copies(paths, read_receipts(paths))):
         with suppress(FileNotFoundError):  # a restore prunes it at this moment
             copies.append(_describe(paths, kept))
     return copies

@@ -133,9 +133,23 @@ def test_snapshot_of_any_page_size_and_journal_mode_becomes_live(
     )
     store.stage(snapshot)
     assert start(store).outcome == "applied"
-    content = snapshot.read_bytes()
-    assert store.database.read_bytes() == content[:18] + b"\1\1" + content[20:]
+    assert store.database.read_bytes()[100:] == snapshot.read_bytes()[100:]
+    assert builders.journal_mode(store.database) == "wal", "as the live one was"
     assert store.items() == ["new"]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_journal_mode_of_the_live_database_is_kept_by_restore_and_undo(
+    mode: str, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old", journal_mode=mode)
+    store.stage(builders.healthy(tmp_path / "new.db", "new", journal_mode="wal"))
+    assert start(store).outcome == "applied"
+    assert builders.journal_mode(store.database) == mode
+    store.real.stage_kept_copy(staged_by="tester")
+    assert start(store).outcome == "applied"
+    assert (store.items(), builders.journal_mode(store.database)) == (["old"], mode)
 
 
 def test_symbolic_link_stays_and_everything_happens_beside_the_real_file(tmp_path: Path) -> None:

@@ -133,14 +133,14 @@ def test_name_that_was_published_before_the_part_was_ours_makes_way(
     folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look at the name and the lock another process may come to its end."""
-    original = destination._open_locked
+    original = destination._create_locked
 
     def late(part: Path) -> int:
         if part.name == "saved.db.part":
             path.write_bytes(b"theirs")
         return original(part)
 
-    monkeypatch.setattr(destination, "_open_locked", late)
+    monkeypatch.setattr(destination, "_create_locked", late)
     assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
     assert content_of(folder) == {"saved.db": b"theirs", "saved-2.db": b"mine"}
 

@@ -34,13 +34,15 @@ def test_private_file_is_not_written_through_a_symbolic_link(tmp_path: Path) -> 
 
 def test_what_root_creates_belongs_to_the_owner_of_the_database(tmp_path: Path) -> None:
     given: list[tuple[int, int]] = []
+    others = os.stat_result((0o100640, 0, 0, 1, 4321, 4322, 0, 0, 0, 0))
     with (
         mock.patch("os.geteuid", return_value=0),
         mock.patch("os.fchown", lambda _, uid, gid: given.append((uid, gid))),
     ):
-        os.close(files.create_private(tmp_path / "new", owner_of=tmp_path))
         os.close(files.create_private(tmp_path / "orphan", owner_of=tmp_path / "missing"))
-    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+        with mock.patch("os.stat", return_value=others):
+            os.close(files.create_private(tmp_path / "new", owner_of=tmp_path))
+    assert given == [(4321, 4322)]
 
 
 def test_every_byte_is_written_although_the_system_takes_few_at_a_time(tmp_path: Path) -> None:
@@ -112,10 +114,8 @@ def test_file_system_without_extended_attributes_is_no_error(tmp_path: Path) -> 
     unknown = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
     with mock.patch("os.listxattr", side_effect=unknown):
         files.copy_attributes(live, pending)
-    with (
-        mock.patch("os.listxattr", side_effect=PermissionError),
-        pytest.raises(PermissionError),
-    ):
+    broken = OSError(errno.EIO, "broken disk")
+    with mock.patch("os.listxattr", side_effect=broken), pytest.raises(OSError, match="broken"):
         files.copy_attributes(live, pending)
 
 
@@ -151,3 +151,62 @@ def test_only_one_thread_at_a_time_holds_the_folder(tmp_path: Path) -> None:
         thread.join()
     assert most == 1
     assert os.listdir(tmp_path) == []
+
+
+def refuse(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_folder_that_cannot_be_synced_is_a_warning_once(
+    code: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with mock.patch("os.fsync", side_effect=refuse(code)):
+        files.sync_folder(tmp_path)
+        files.sync_folder(tmp_path)
+    assert [str(tmp_path) in message for message in caplog.messages] == [True]
+
+
+def test_folder_whose_disk_fails_and_file_that_cannot_be_synced_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for code, sync in ((errno.EIO, files.sync_folder), (errno.EINVAL, files.sync_file)):
+        path = tmp_path if code == errno.EIO else tmp_path / "file"
+        refused = refuse(code)
+        with (
+            mock.patch("os.fsync", side_effect=refused),
+            pytest.raises(OSError, match=refused.strerror),
+        ):
+            sync(path)
+
+
+def test_mode_that_is_right_is_not_set_and_one_that_locks_out_is_an_error(tmp_path: Path) -> None:
+    live, pending = tmp_path / "live", tmp_path / "pending"
+    for path in (live, pending):
+        path.touch(mode=0o600)
+    with mock.patch("os.chmod", side_effect=refuse(errno.EPERM)):
+        files.copy_attributes(live, pending)
+        live_mode = os.stat_result((0o100660, 0, 0, 1, os.getuid(), os.getgid(), 0, 0, 0, 0))
+        real = os.stat
+        with (
+            mock.patch("os.stat", lambda path: live_mode if path == live else real(path)),
+            pytest.raises(PermissionError),
+        ):
+            files.copy_attributes(live, pending)
+
+
+def test_label_that_may_not_be_set_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live, pending = tmp_path / "live", tmp_path / "pending"
+    live.touch(mode=0o600)
+    pending.touch(mode=0o600)
+    os.setxattr(live, "user.label", b"wanted")
+    with mock.patch("os.setxattr", side_effect=refuse(errno.EACCES)):
+        files.copy_attributes(live, pending)
+    assert "user.label" in caplog.text
+
+
+def test_disk_that_tells_no_size_has_room(tmp_path: Path) -> None:
+    with mock.patch("shutil.disk_usage", side_effect=refuse(errno.ENOSYS)):
+        assert files.has_room(tmp_path, 10**15)
+    assert not files.has_room(tmp_path, 10**18)

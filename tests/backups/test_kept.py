@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from backups import files
-from backups.sqlite.kept import retired
+from backups.sqlite.kept import free_name, retired
 from backups.sqlite.paths import StorePaths
 from tests.backups import builders
 from tests.backups.stand_ins import without_hard_links
@@ -28,7 +28,7 @@ def paths(tmp_path: Path) -> StorePaths:
 
 def test_kept_copy_is_the_file_itself_under_a_second_name(paths: StorePaths) -> None:
     builders.hot_wal(paths.database, "row")
-    with retired(paths, MOMENT) as kept:
+    with retired(paths, free_name(paths, MOMENT)) as kept:
         assert kept is not None
         assert kept.samefile(paths.database)
     assert kept.name == NAME
@@ -39,7 +39,7 @@ def test_kept_copy_is_the_file_itself_under_a_second_name(paths: StorePaths) -> 
 def test_where_there_are_no_links_it_is_a_copy_with_the_same_mode(paths: StorePaths) -> None:
     builders.hot_wal(paths.database, "row")
     paths.database.chmod(0o640)
-    with without_hard_links(), retired(paths, MOMENT) as kept:
+    with without_hard_links(), retired(paths, free_name(paths, MOMENT)) as kept:
         assert kept is not None
         assert not kept.samefile(paths.database)
     assert builders.names(kept) == ["row"]
@@ -51,7 +51,7 @@ def test_where_there_are_no_links_it_is_a_copy_with_the_same_mode(paths: StorePa
 def test_other_ways_of_a_file_system_to_refuse_a_link(code: int, paths: StorePaths) -> None:
     builders.healthy(paths.database, "row")
     refused = mock.patch.object(files, "link", side_effect=OSError(code, ""))
-    with refused, retired(paths, MOMENT) as kept:
+    with refused, retired(paths, free_name(paths, MOMENT)) as kept:
         pass
     assert kept is not None
     assert builders.names(kept) == ["row"]
@@ -62,7 +62,10 @@ def test_copies_of_the_same_second_are_not_overwritten(links: bool, paths: Store
     builders.healthy(paths.database, "row")
     for name in (NAME, f"{NAME}-2"):
         (paths.folder / name).write_text("an older one")
-    with nullcontext() if links else without_hard_links(), retired(paths, MOMENT) as kept:
+    with (
+        nullcontext() if links else without_hard_links(),
+        retired(paths, free_name(paths, MOMENT)) as kept,
+    ):
         pass
     assert kept is not None
     assert kept.name == f"{NAME}-3"
@@ -72,7 +75,7 @@ def test_copies_of_the_same_second_are_not_overwritten(links: bool, paths: Store
 def test_raw_sets_of_the_same_second_are_not_overwritten(paths: StorePaths) -> None:
     builders.text(paths.database)
     (paths.folder / NAME).mkdir()
-    with retired(paths, MOMENT) as kept:
+    with retired(paths, free_name(paths, MOMENT)) as kept:
         pass
     assert kept is not None
     assert kept.name == f"{NAME}-2"
@@ -82,7 +85,7 @@ def test_raw_sets_of_the_same_second_are_not_overwritten(paths: StorePaths) -> N
 def test_ruined_database_is_kept_byte_for_byte_with_its_wal(paths: StorePaths) -> None:
     builders.ruined(paths.database)
     before = builders.folder(paths.folder)
-    with retired(paths, MOMENT) as kept:
+    with retired(paths, free_name(paths, MOMENT)) as kept:
         assert not any(sidecar.exists() for sidecar in paths.sidecars)
     assert kept is not None
     after = builders.folder(kept)
@@ -94,7 +97,7 @@ def test_ruined_database_is_kept_byte_for_byte_with_its_wal(paths: StorePaths) -
 def test_wal_without_its_database_is_kept(paths: StorePaths) -> None:
     builders.orphan_wal(paths.database, "row")
     before = builders.folder(paths.folder)
-    with retired(paths, MOMENT) as kept:
+    with retired(paths, free_name(paths, MOMENT)) as kept:
         assert os.listdir(paths.folder) == [NAME]
     assert kept is not None
     assert builders.folder(kept) == before
@@ -104,7 +107,7 @@ def test_wal_without_its_database_is_kept(paths: StorePaths) -> None:
 def test_where_there_was_nothing_nothing_is_kept(content: bytes | None, paths: StorePaths) -> None:
     if content is not None:
         paths.database.write_bytes(content)
-    with retired(paths, MOMENT) as kept:
+    with retired(paths, free_name(paths, MOMENT)) as kept:
         assert kept is None
     assert not paths.pre_restores()
 
@@ -134,7 +137,7 @@ def test_everything_is_as_before_if_the_block_fails(state: str, links: bool, sto
     with (
         nullcontext() if links else without_hard_links(),
         pytest.raises(ZeroDivisionError),
-        retired(store.paths, MOMENT),
+        retired(store.paths, free_name(store.paths, MOMENT)),
     ):
         raise ZeroDivisionError
     _check_same(store, before, state)

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -66,3 +67,16 @@ def test_a_file_open_to_others_is_refused_with_the_remedy(mode: int, tmp_path: P
     path.chmod(mode)
     with pytest.raises(private_files.FileTooOpenError, match=f"chmod 600 '{path}'"):
         private_files.read(path)
+
+
+def test_file_system_without_links_still_creates_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    create_once(tmp_path / "secret", b"first")
+    create_once(tmp_path / "secret", b"second")
+    assert (tmp_path / "secret").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["secret"]

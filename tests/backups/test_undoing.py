@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -227,3 +228,22 @@ def test_nothing_is_pruned_unless_a_restore_was_applied(store: Store, tmp_path: 
     assert receipt is not None
     assert receipt.outcome == "refused"
     assert store.kept() == before
+
+
+def test_order_of_the_copies_is_that_of_the_restores_whatever_the_clock_said(
+    tmp_path: Path,
+) -> None:
+    store = new_store(tmp_path)
+    store.kept_copies = 2
+    builders.healthy(store.database, "0")
+    for number, year in enumerate((2050, 2001, 2030), start=1):
+        store.stage(builders.healthy(tmp_path / f"{number}.db", str(number)))
+        with mock.patch("backups.sqlite.applying.datetime") as clock:
+            clock.now.return_value = datetime(year, 1, 1, tzinfo=UTC)
+            store.start()
+    kept = [
+        builders.names(store.paths.folder / copy.name) for copy in store.real.list_kept_copies()
+    ]
+    assert kept == [["2"], ["1"]], "the one of 2050 was made first"
+    undo(store)
+    assert store.items() == ["2"]
