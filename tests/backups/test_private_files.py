@@ -76,7 +76,7 @@ def test_file_system_without_links_still_creates_once(
         raise PermissionError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    create_once(tmp_path / "secret", b"first")
-    create_once(tmp_path / "secret", b"second")
+    private_files.create_once(tmp_path / "secret", b"first")
+    private_files.create_once(tmp_path / "secret", b"second")
     assert (tmp_path / "secret").read_bytes() == b"first"
     assert os.listdir(tmp_path) == ["secret"]
