@@ -15,7 +15,7 @@ RESULTS ?= benchmarks/results.md
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test test-all crash-test cli-test browser-test bench lint clean
+.PHONY: help install demo run test proofs test-all crash-test cli-test browser-test bench lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,11 +33,13 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 test: $(VENV)/.development  ## the tests of every module: about two minutes
 	@$(BIN)/python -m pytest -n auto
 
-test-all: $(VENV)/.development  ## these, and the proofs with whole sites that are killed and restarted
+proofs: $(VENV)/.development  ## whole sites and many processes that are killed and restarted (Debian: strace, wget, curl)
 ifeq ($(STRACE),)
 	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
 endif
-	@$(BIN)/python -m pytest -n auto -m "not browser and not cli and not crash$(if $(STRACE),, and not crash_cut)"
+	@$(BIN)/python -m pytest -n auto -m "(proof$(if $(STRACE), or crash_cut)) and not crash"
+
+test-all: test proofs  ## both
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto -m crash

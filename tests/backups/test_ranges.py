@@ -132,6 +132,7 @@ def test_client_that_has_everything_is_told_so(server: Server) -> None:
     assert rest(server, Range=f"bytes={size + 1}-", If_Match=etag).status_code == 412
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("query", ["", "?snapshot="])
 @pytest.mark.parametrize(
     "command",
