@@ -390,7 +390,7 @@ def _apply_pending(alias: str) -> Receipt | None:
         connections[alias].close()
         store = get_store(alias)
         if swept := store.sweep():
-            logger.info("removed what killed processes had left: %s", ", ".join(swept))
+            logger.info("removed temporary files of processes that have ended: %s", ", ".join(swept))
         receipt = store.apply_pending_restore()
         if receipt is not None:
             _log(receipt)
