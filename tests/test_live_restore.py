@@ -87,10 +87,12 @@ def _processes() -> list[Path]:
 def _applies(site: Site, process: Path) -> int:
     try:
         command = (process / "cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        is_it = b"applying_now" in command and str(site.database).encode() in command
+        # At work: one that has not begun when its parent is killed has nobody to do it for.
+        is_open = is_it and str(site.database) in map(os.readlink, (process / "fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
         return 0
-    is_it = b"applying_now" in command and str(site.database).encode() in command
-    return int(process.name) if is_it else 0
+    return int(process.name) if is_open else 0
 
 
 def in_transaction(database: Path) -> "closing[sqlite3.Connection]":

@@ -5,6 +5,7 @@ A case is a line: its verb, its name, how the live database came to be, and what
 handed to the verb. ``OLD`` is what the live database holds, ``NEW`` what a restore brings.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -145,11 +146,16 @@ def _two_names(place: Place, worker: Worker) -> None:
 
 def _without_receipt(place: Place, worker: Worker) -> None:
     """As an apply leaves it that was killed after its rename."""
-    manifest = next(iter(place.store.paths.manifests()))
-    content = manifest.read_bytes()
+    paths = place.store.paths
+    manifest = next(iter(paths.manifests()))
+    noted, staged = json.loads(manifest.read_bytes()), paths.pending.read_bytes()
     assert worker.run("start", place.named).outcome == "applied"
-    manifest.write_bytes(content)
-    place.store.paths.receipts.unlink()
+    (kept,) = paths.pre_restores()
+    for sidecar in paths.sidecars:
+        sidecar.unlink(missing_ok=True)
+    paths.database.write_bytes(staged)
+    manifest.write_text(json.dumps(noted | {"keeps": kept.name, "was_wal": True}))
+    paths.receipts.unlink()
 
 
 def _after_a_restore(place: Place, worker: Worker) -> None:
