@@ -15,7 +15,7 @@ RESULTS ?= benchmarks/results.md
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
 
-.PHONY: help install demo run test proofs test-all crash-test cli-test browser-test bench lint clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ endif
 	@$(BIN)/python -m pytest -n auto -m "(proof$(if $(STRACE), or crash_cut)) and not crash"
 
 test-all: test proofs  ## both
+
+sqlite-test: $(VENV)/.development  ## the tests of backups on the newest SQLite that PyPI has, in place of the system's
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/newest-sqlite pysqlite3==0.6.1
+	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto tests/backups
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto -m crash
