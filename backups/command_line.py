@@ -57,7 +57,7 @@ def _words_given_to_django() -> Iterator[list[str]]:
 
 def _parse(words: list[str]) -> CommandLine:
     options = tuple(words[1:])
-    name = words[0] if words else "help"  # as Django has it
+    name = words[0] if words else ""  # no word asks for nothing: a start like any other
     only_tells = (
         COMPLETING in os.environ
         or name in ("help", "version", "-h")

@@ -82,6 +82,16 @@ def other_aliases() -> list[str]:
     return aliases
 
 
+def absent_databases() -> dict[str, Path]:
+    """By alias, the other databases that are SQLite in a file which is not there. Reads only."""
+    absent = {}
+    for alias in settings.DATABASES:
+        around = None if alias == conf.database else _paths_if_usable(alias)
+        if around and not _is_there(around):
+            absent[alias] = around.database
+    return absent
+
+
 def _paths_if_usable(alias: str) -> StorePaths | None:
     with suppress(ImproperlyConfigured, ImportError):  # e.g. a driver that is not installed
         return paths(alias)

@@ -53,6 +53,7 @@ __all__ = [
     "get_restore_status",
     "get_store",
     "hold_presence",
+    "hold_presence_of",
     "is_readable",
     "list_kept_copies",
     "list_receipts",
@@ -373,8 +374,14 @@ def repair() -> None:
 
 def hold_presence() -> None:
     """Tell other processes that this one uses the databases, without applying anything."""
-    _hold_presence(conf.database)
-    _for_the_others(_hold_presence)
+    hold_presence_of(conf.database)
+    _for_the_others(hold_presence_of)
+
+
+def hold_presence_of(database: str) -> None:
+    """Tell other processes that this one uses this database. Does nothing if it has no file."""
+    with suppress(BackupNotSupportedError):
+        get_store(database).hold_presence()
 
 
 def release_presence() -> None:
@@ -390,7 +397,9 @@ def _apply_pending(alias: str) -> Receipt | None:
         connections[alias].close()
         store = get_store(alias)
         if swept := store.sweep():
-            logger.info("removed temporary files of processes that have ended: %s", ", ".join(swept))
+            logger.info(
+                "removed temporary files of processes that have ended: %s", ", ".join(swept)
+            )
         receipt = store.apply_pending_restore()
         if receipt is not None:
             _log(receipt)
@@ -403,11 +412,6 @@ def _repair(alias: str) -> None:
         receipt = get_store(alias).repair()
         if receipt is not None and receipt.outcome == "applied":
             _log(receipt)
-
-
-def _hold_presence(alias: str) -> None:
-    with suppress(BackupNotSupportedError):
-        get_store(alias).hold_presence()
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:

@@ -20,7 +20,7 @@ else:
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
-ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # behind a byte from 0x50 to 0x5f: pzstd begins with such a frame
+SKIPPABLE = b"\x50\x2a\x4d\x18"  # the first byte may be up to 0x5f: pzstd writes such frames
 MAGIC_BYTES = 4
 GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
 STEP_BYTES = 1024 * 1024  # the most that is unpacked at a time
@@ -55,7 +55,7 @@ def coding_of(head: bytes) -> str:
     """The compression that these first bytes begin: "gzip", "zstd", or empty for neither."""
     if head.startswith(GZIP):
         return "gzip"
-    is_skippable = head[1:4] == ZSTD_SKIPPABLE and head[0] & 0xF0 == 0x50
+    is_skippable = head[1:4] == SKIPPABLE[1:] and head[0] & 0xF0 == 0x50
     return "zstd" if head.startswith(ZSTD) or is_skippable else ""
 
 
@@ -83,7 +83,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 chunk = chunk.lstrip(b"\0")  # as gzip does: a tape is filled up with zeros
                 if not chunk:
                     break
-                _check_goes_on(chunk, GZIP, "gzip")
+                _check_goes_on(chunk, "gzip")
                 inflater = zlib.decompressobj(wbits=GZIP_WBITS)
             try:
                 unpacked = inflater.decompress(chunk, STEP_BYTES)
@@ -102,7 +102,7 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         while chunk or not (frame.eof or frame.needs_input):
             if frame.eof:
-                _check_goes_on(chunk, ZSTD, "zstd")
+                _check_goes_on(chunk, "zstd")
                 frame = zstd.ZstdDecompressor()
             try:
                 unpacked = frame.decompress(chunk, STEP_BYTES)
@@ -114,9 +114,9 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     _check_is_over(frame.eof, "zstd")
 
 
-def _check_goes_on(rest: bytes, magic: bytes, coding: str) -> None:
+def _check_goes_on(rest: bytes, coding: str) -> None:
     """What follows the end of a stream must be one more; its first bytes may be split."""
-    if not magic.startswith(rest[: len(magic)]) and coding_of(rest) != coding:
+    if not any(coding_of(rest + more[len(rest) :]) == coding for more in (GZIP, ZSTD, SKIPPABLE)):
         raise WrongLengthError(
             f"The upload is longer than it should be: something follows its {coding} stream."
         )

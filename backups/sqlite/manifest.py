@@ -40,6 +40,7 @@ class Manifest:
     overwrites: int | None = None  # the live schema_version once this has been written into it
     keeps: str | None = None  # the kept copy that the last try to apply it was to make
     was_wal: bool = False  # whether the live database was in WAL mode before that try
+    inode: int | None = None  # of the pending file in that try: a rename to the live name keeps it
 
     def write(self, paths: StorePaths) -> None:
         """Put the manifest beside the database, durably. The pending file comes after it."""
@@ -105,6 +106,19 @@ def find_manifest(paths: StorePaths) -> Manifest | None:
     if len(fitting) > 1:
         return Manifest.read(paths.manifest(files.sha256(paths.pending)))
     return fitting[0] if fitting else None
+
+
+def find_unrecorded(paths: StorePaths) -> Manifest | None:
+    """
+    The manifest of what was renamed to the live name, which is kept until that has its receipt;
+    None without one. Opens nothing but manifests: not by the bytes, since the site may have
+    written, but by the file.
+    """
+    if paths.pending.exists() or not paths.database.exists():
+        return None
+    inode = os.stat(paths.database).st_ino
+    found = (Manifest.read(path) for path in paths.manifests())
+    return next((each for each in found if each is not None and each.inode == inode), None)
 
 
 def sweep_manifests(paths: StorePaths, *, but: str | None) -> None:

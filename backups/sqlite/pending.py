@@ -1,6 +1,7 @@
 """The pending file when it is to be applied: verify it, set it aside, conclude what came of it."""
 
 import contextlib
+import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +66,7 @@ def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool)
         manifest,
         keeps=name.name if has_something(paths) else manifest.keeps,
         was_wal=manifest.was_wal or is_wal,
+        inode=os.stat(paths.pending).st_ino,
     )
     if announced != manifest:
         announced.write(paths)

@@ -20,7 +20,7 @@ from pathlib import Path
 from backups import files
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.live import enter_wal_mode, is_readable
-from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
+from backups.sqlite.manifest import Manifest, find_manifest, find_unrecorded, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, is_recorded, make_receipt
 from backups.sqlite.staging import record_staged, unlink_pending_sidecars
@@ -136,6 +136,8 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
     with suppress(sqlite3.Error):  # then it is not what any of them says
         if written := [found for found in manifests if is_overwritten(paths, found)]:
             return written[0]
+    if unrecorded := find_unrecorded(paths):  # the site may have written since
+        return unrecorded
     live = files.sha256(paths.database)
     manifest = Manifest.load(paths.manifest(live))
     return manifest if manifest is not None and manifest.sha256 == live else None

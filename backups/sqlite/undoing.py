@@ -8,6 +8,7 @@ from backups.exceptions import NoKeptCopyError
 from backups.files import CHUNK_BYTES
 from backups.sqlite.connection import has_content
 from backups.sqlite.kept import kept_copies
+from backups.sqlite.manifest import find_unrecorded
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy
@@ -29,7 +30,7 @@ def kept_by_last(paths: StorePaths) -> Path:
     :raises NoKeptCopyError: there is no such thing, it is gone, or it is no one database.
     :raises OSError: that can't be told now.
     """
-    kept = _named_by_last_receipt(paths)
+    kept = _named_by_last(paths)
     if not kept.exists():
         raise NoKeptCopyError(f"What the last restore replaced was kept as {kept}, which is gone.")
     if kept.is_dir():
@@ -54,13 +55,16 @@ def read(kept: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _named_by_last_receipt(paths: StorePaths) -> Path:
-    for receipt in reversed(load_receipts(paths)):
-        if receipt.outcome == "applied":
-            if receipt.kept is None:
-                raise NoKeptCopyError("The last restore replaced nothing: there was no database.")
-            return paths.folder / receipt.kept
-    raise NoKeptCopyError("No restore has been applied yet, so there is nothing to undo.")
+def _named_by_last(paths: StorePaths) -> Path:
+    """By its receipt, or, if that could not be written yet, by its manifest."""
+    applied = [receipt for receipt in load_receipts(paths) if receipt.outcome == "applied"]
+    unrecorded = find_unrecorded(paths)
+    if not applied and unrecorded is None:
+        raise NoKeptCopyError("No restore has been applied yet, so there is nothing to undo.")
+    kept = applied[-1].kept if unrecorded is None else unrecorded.keeps
+    if kept is None:
+        raise NoKeptCopyError("The last restore replaced nothing: there was no database.")
+    return paths.folder / kept
 
 
 def _describe(paths: StorePaths, kept: Path) -> KeptCopy:

@@ -23,6 +23,7 @@ from backups.exceptions import (
     UnknownFunctionError,
 )
 from backups.sqlite import live
+from backups.sqlite.header import is_wal
 from backups.sqlite.schema import Program
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
@@ -260,6 +261,36 @@ def test_receipt_that_a_crash_prevented_is_written_by_the_next_start(store: Stor
     assert receipt.kept == store.kept()[0].name
     assert store.real.get_status().last == receipt
     assert store.start() is None
+
+
+def apply_without_receipt(store: Store, tmp_path: Path) -> None:
+    """Two restores, of which the second has no receipt; then the site writes."""
+    builders.healthy(store.database, "old", journal_mode="wal")
+    start(store)
+    store.stage(builders.healthy(tmp_path / "newer.db", "newer"))
+    with mock.patch("backups.sqlite.pending.append_receipt", side_effect=OSError):
+        assert start(store).outcome == "applied"
+    insert(store.database, "written later")
+
+
+def test_receipt_that_could_not_be_written_follows_though_the_site_has_written(
+    store: Store, tmp_path: Path
+) -> None:
+    apply_without_receipt(store, tmp_path)
+    receipt = start(store)
+    assert (receipt.outcome, receipt.kept) == ("applied", store.kept()[-1].name)
+    assert is_wal(store.database)
+    assert store.items() == ["newer", "written later"]
+    assert store.start() is None
+
+
+def test_undo_of_a_restore_without_a_receipt_goes_back_to_what_that_has_replaced(
+    store: Store, tmp_path: Path
+) -> None:
+    apply_without_receipt(store, tmp_path)
+    store.real.stage_kept_copy(staged_by="tester")
+    assert start(store).outcome == "applied"
+    assert store.items() == ["new"]
 
 
 def test_repaired_receipt_does_not_claim_the_copy_of_an_earlier_restore(store: Store) -> None:

@@ -1,5 +1,6 @@
 """The databases of this machine: one of DATABASES, or several."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,20 +51,25 @@ class Two:
         add_tasks(self.database, name)
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Another process of the site, which is there for as long as this."""
+    def in_use(self, code: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        """Another process of the site, which is there for as long as this, and runs this code."""
         process = start(
             self.site,
             "shell",
             "-c",
-            "import sys; print('here', flush=True); sys.stdin.read()",
+            f"import sys; print('here', flush=True); {code or 'pass'}; sys.stdin.read()",
             variables=self.variables,
         )
-        assert process.stdout is not None
-        while b"here" not in process.stdout.readline():
-            pass
-        yield
+        wait_for(process, b"here")
+        yield process
         end(process)
+
+
+def wait_for(process: subprocess.Popen[bytes], word: bytes) -> None:
+    """Read what it prints until this word comes."""
+    assert process.stdout is not None
+    while word not in (line := process.stdout.readline()):
+        assert line, "it has ended"
 
 
 @pytest.fixture
@@ -123,6 +129,26 @@ def test_database_that_is_not_there_gets_no_lock_file(two: Two) -> None:
         "other.db",
         "other.db.lock",
     ]
+
+
+def test_database_that_appears_later_waits_for_who_uses_it(two: Two, tmp_path: Path) -> None:
+    later = two.absent / "none.db"
+    with two.in_use(
+        "input(); from django.db import connections;"
+        " connections['absent'].cursor().execute('SELECT * FROM tasks'); print('in', flush=True)"
+    ) as process:
+        later.write_bytes(two.database.read_bytes())
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        wait_for(process, b"in")
+        two.run("backup", "--database", "absent", "-o", str(tmp_path / "snapshot.db"))
+        add_tasks(later, "added later")
+        two.run("restore_db", str(tmp_path / "snapshot.db"), "--yes", "--database", "absent")
+        assert "is in use by pid" in two.run("check").err
+        assert task_names(later) == ["added later"]
+    assert "restore applied" in two.run("check").err
+    assert task_names(later) == []
 
 
 def test_other_database_that_cannot_be_locked_spoils_no_start(two: Two) -> None:

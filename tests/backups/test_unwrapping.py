@@ -56,6 +56,9 @@ def test_several_streams_in_a_row_are_one(coding: str) -> None:
 
 def test_frame_that_says_nothing_is_skipped_and_zeros_at_the_end_are_no_stream() -> None:
     assert read(SKIPPABLE + CODINGS["zstd"] + SKIPPABLE) == CONTENT
+    for split in range(1, len(SKIPPABLE)):
+        content = CODINGS["zstd"] + SKIPPABLE[:split], SKIPPABLE[split:] + CODINGS["zstd"]
+        assert b"".join(Unwrapped(content)) == CONTENT * 2
     assert read(CODINGS["gzip"] + bytes(5000)) == CONTENT
 
 

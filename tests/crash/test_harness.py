@@ -63,7 +63,7 @@ def _check_kills(tries: Tries) -> None:
 
 
 def _rename(tries: Tries) -> Call:
-    """The one that commits the restore: the manifest is renamed before it."""
+    """The one that commits an apply: the manifest has one of its own."""
     calls = (attempt.call for attempt in tries.of_kind("killed before"))
     return next(each for each in calls if each.target == "/tasks.db.pending-restore, /tasks.db")
 
