@@ -82,7 +82,6 @@ def test_project_s_own_name_for_a_command_of_ours_is_known_without_importing_it(
 @pytest.mark.parametrize(
     "words",
     [
-        (),
         ("help",),
         ("help", "migrate"),
         ("version",),

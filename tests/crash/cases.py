@@ -24,11 +24,10 @@ OLD, NEW, NEWER = "old", "new", "newer"
 Build = Callable[[Path], object]
 
 NO_LINKS = Fault("linkat", "error=EPERM")  # a file system that has none, such as vfat
-# The live name can't be renamed over. Before that the manifest gets its name, if there is
-# something to keep, and so does the folder of raw copies.
+# The live name can't be renamed over. Before that the manifest gets its name, and so does the
+# folder of raw copies.
 MOUNT_POINT = Fault("rename", "error=EBUSY", "2")
 MOUNTED_RUIN = Fault("rename", "error=EBUSY", "3")
-MOUNTED_NOTHING = Fault("rename", "error=EBUSY", "1")
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ CASES = (
     _start(
         "a mount point, other page size", whole(OLD, "wal", 8192), whole(NEW), faults=(MOUNT_POINT,)
     ),
-    _mounted("a mount point, zero bytes", builders.empty, whole(NEW), faults=(MOUNTED_NOTHING,)),
+    _mounted("a mount point, zero bytes", builders.empty, whole(NEW), faults=(MOUNT_POINT,)),
     Case("stage", "nothing is pending", _hot_wal, given=whole(NEW), ends=(OLD, NEW)),
     Case("stage", "another is pending", _hot_wal, whole(NEW), whole(NEWER), ends=(NEW, NEWER)),
     Case("stage", "the same is pending", _hot_wal, whole(NEW), whole(NEW), ends=(NEW,)),
