@@ -9,10 +9,11 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from backups.sqlite.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.strace import Fault
@@ -23,8 +24,10 @@ OLD, NEW, NEWER = "old", "new", "newer"
 Build = Callable[[Path], object]
 
 NO_LINKS = Fault("linkat", "error=EPERM")  # a file system that has none, such as vfat
-MOUNT_POINT = Fault("rename", "error=EBUSY", "1")  # the live name can't be renamed over
-MOUNTED_RUIN = Fault("rename", "error=EBUSY", "2")  # the first is that of the folder of raw copies
+# The live name can't be renamed over. Before that come the manifest, and a folder of raw copies.
+MOUNTED_NOTHING = Fault("rename", "error=EBUSY", "1")
+MOUNT_POINT = Fault("rename", "error=EBUSY", "2")
+MOUNTED_RUIN = Fault("rename", "error=EBUSY", "3")
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,16 @@ def _two_names(place: Place, worker: Worker) -> None:
 
 def _without_receipt(place: Place, worker: Worker) -> None:
     """As an apply leaves it that was killed after its rename."""
-    manifest = next(iter(place.store.paths.manifests()))
-    content = manifest.read_bytes()
+    store = place.store
+    manifest, content = Manifest.read(*store.paths.manifests()), store.paths.pending.read_bytes()
+    assert manifest is not None
     assert worker.run("start", place.named).outcome == "applied"
-    manifest.write_bytes(content)
-    place.store.paths.receipts.unlink()
+    (kept,) = store.kept()
+    store.database.write_bytes(content)  # WAL mode comes after the receipt
+    for sidecar in store.paths.sidecars:
+        sidecar.unlink(missing_ok=True)
+    replace(manifest, keeps=kept.name, was_wal=True).write(store.paths)
+    store.paths.receipts.unlink()
 
 
 def _after_a_restore(place: Place, worker: Worker) -> None:
@@ -201,7 +209,7 @@ CASES = (
     _start(
         "a mount point, other page size", whole(OLD, "wal", 8192), whole(NEW), faults=(MOUNT_POINT,)
     ),
-    _mounted("a mount point, zero bytes", builders.empty, whole(NEW), faults=(MOUNT_POINT,)),
+    _mounted("a mount point, zero bytes", builders.empty, whole(NEW), faults=(MOUNTED_NOTHING,)),
     Case("stage", "nothing is pending", _hot_wal, given=whole(NEW), ends=(OLD, NEW)),
     Case("stage", "another is pending", _hot_wal, whole(NEW), whole(NEWER), ends=(NEW, NEWER)),
     Case("stage", "the same is pending", _hot_wal, whole(NEW), whole(NEW), ends=(NEW,)),
