@@ -282,6 +282,14 @@ def _answer(response: requests.Response) -> dict[str, Any]:
 def _not_the_site(response: requests.Response, method: str) -> ClientError:
     """An answer in words that are not the site's. A read is just to be repeated."""
     said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
+    if (
+        method == "GET" and 400 <= response.status_code < 500
+    ):
+        return ServerRefusedError(
+            f"{response.url} refused: {response.status_code} {response.reason}.",
+            status=response.status_code,
+            hint="Give the URL at which that site includes backups.urls, its path too.",
+        )
     if method == "GET":
         return ServerUnreachableError(
             f"{said}, but not as a server of this kind does.",

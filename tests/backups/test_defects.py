@@ -13,7 +13,6 @@ from backups.exceptions import (
     BrokenReferencesError,
     DamagedSnapshotError,
     InvalidSnapshotError,
-    SnapshotFailedError,
     StoreFolderError,
     WrongLengthError,
 )
@@ -79,10 +78,7 @@ def test_defect_is_found_and_counted_in_its_place(build: Build, tmp_path: Path) 
             'foreign key mismatch - "likes" referencing "owners"': 1,
             "rows of items that refer to no row of owners": 1,
         },
-        builders.unindexed: {
-            "rows missing from index some_names": 1,
-            "wrong # of entries in index some_names": 1,
-        },
+        builders.unindexed: {"rows missing from index some_names": 1},
         builders.duplicates: {"non-unique entry in index owners_by_name": 1},
     }
     assert defects_of(build(tmp_path / "x.db")) == expected[build]
@@ -168,9 +164,6 @@ def test_database_that_cannot_be_written_anew_is_taken_as_its_pages(
     """``VACUUM INTO`` fails of a function that is gone."""
     store = new_store(tmp_path)
     live(store, builders.unknown_function)
-    with pytest.raises(SnapshotFailedError, match="harm"):
-        store.snapshot(compact=True)  # of a journal that has no pages for a reader
-    use_wal(store)
     with store.real.create_snapshot(compact=True) as snapshot:
         assert snapshot.method == "pages"
     assert "the pages are taken instead of a compact snapshot" in caplog.text

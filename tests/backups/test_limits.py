@@ -17,13 +17,14 @@ CHECK = """
 import os, resource, sys
 from pathlib import Path
 from backups.sqlite import shares
+from backups.sqlite.release import Live
 from backups.sqlite.validation import check_snapshot
 from tests.backups.stand_ins import FakeRelease
 {first}
 path = Path(sys.argv[1])
 try:
     contents = check_snapshot(
-        os.open(path, os.O_RDONLY), path, seconds=60, release=FakeRelease(), historic=()
+        os.open(path, os.O_RDONLY), path, seconds=60, release=FakeRelease(), live=Live()
     )
 except Exception as error:
     resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[1:] * 2)

@@ -85,6 +85,11 @@ def _unknown_collation(path: Path) -> None:
 
 
 BAD = {
+    "applied before what it depends on": Bad(
+        _sql("DELETE FROM django_migrations WHERE app = 'auth' AND name = '0001_initial'"),
+        "inconsistent_history",
+        r"applied in it before auth\.0001_initial, which it depends on",
+    ),
     "empty": Bad(_bytes(lambda _: b""), "not_a_database", r"The upload is empty \(0 bytes\)\."),
     "text": Bad(
         _bytes(lambda _: b"Dear operator,\nplease restore me.\n" * 10),

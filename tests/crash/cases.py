@@ -24,10 +24,11 @@ OLD, NEW, NEWER = "old", "new", "newer"
 Build = Callable[[Path], object]
 
 NO_LINKS = Fault("linkat", "error=EPERM")  # a file system that has none, such as vfat
-# The live name can't be renamed over. Before that come the manifest, and a folder of raw copies.
-MOUNTED_NOTHING = Fault("rename", "error=EBUSY", "1")
+# The live name can't be renamed over. Before that the manifest gets its name, if there is
+# something to keep, and so does the folder of raw copies.
 MOUNT_POINT = Fault("rename", "error=EBUSY", "2")
 MOUNTED_RUIN = Fault("rename", "error=EBUSY", "3")
+MOUNTED_NOTHING = Fault("rename", "error=EBUSY", "1")
 
 
 @dataclass(frozen=True)
