@@ -11,8 +11,10 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -25,7 +27,7 @@ from tests.backups.stores import Store
 
 pytestmark = pytest.mark.proof
 
-OLD, NEW, NEWER = ["old"], ["new"], ["newer"]
+BEFORE, OLD, NEW, NEWER = ["before"], ["old"], ["new"], ["newer"]
 
 Work = Callable[[Store], object]
 Check = Callable[[Store, dict[str, bytes]], None]  # with the folder as it was before the work
@@ -87,6 +89,52 @@ def test_kill_at_each_step_of_setting_aside_a_damaged_restore(tmp_path: Path) ->
         assert not store.temporaries()
 
     assert _kill_at_each_step(template, Store.start, check) >= 8
+
+
+@pytest.mark.parametrize(
+    ("years", "after"), [((2050, 2001, 2030), False), ((2001, 2050, 2000), True)]
+)
+def test_kill_at_each_step_when_the_clock_has_moved(
+    years: tuple[int, int, int], after: bool, tmp_path: Path
+) -> None:
+    """The first restore, the second, which is killed, and the start after that."""
+    first, second, third = years
+    template = _empty_template(tmp_path)
+    builders.hot_wal(template.database, *BEFORE)
+    template.stage(builders.healthy(tmp_path / "first.db", *OLD))
+    _start_in(first)(template)
+    template.stage(builders.healthy(tmp_path / "second.db", *NEW))
+
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        _start_in(third)(store)
+        assert store.items() == NEW
+        assert store.outcomes().count("applied") == 2
+        listed = [store.paths.folder / copy.name for copy in store.real.list_kept_copies()]
+        assert [builders.names(kept) for kept in listed] == [OLD, BEFORE]
+        store.real.stage_kept_copy(staged_by="tester")
+        store.kept_copies = 2
+        _start_in(second)(store)
+        assert store.items() == OLD
+        left = [store.paths.folder / copy.name for copy in store.real.list_kept_copies()]
+        assert [builders.names(kept) for kept in left] == [NEW, OLD], "the oldest one goes"
+        assert builders.journal_mode(store.database) == "wal"
+
+    assert _kill_at_each_step(template, _start_in(second), check, after=after) >= 20
+
+
+def _start_in(year: int) -> Work:
+    """A start by a clock that tells this year."""
+
+    def start(store: Store) -> None:
+        with (
+            mock.patch("backups.sqlite.applying.datetime") as applies,
+            mock.patch("backups.sqlite.repair.datetime") as repairs,
+        ):
+            moment = datetime(year, 1, 1, tzinfo=UTC)
+            applies.now.return_value = repairs.now.return_value = moment
+            store.start()
+
+    return start
 
 
 def _check_apply(start: str) -> Check:

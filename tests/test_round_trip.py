@@ -1,10 +1,11 @@
 """The whole story: a store is saved, changed, restored, and kept."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.site import Site, task_names
+from tests.site import Site, copy_site, task_names
 
 
 def test_tasks_come_back_after_download_change_upload_and_restart(
@@ -71,6 +72,32 @@ def test_older_snapshot_is_migrated_forward(site: Site, snapshot: Path) -> None:
     with closing(sqlite3.connect(site.database)) as now:
         assert now.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
     assert site.receipts()[-1]["migrations"] == ["sessions.0001_initial"]
+
+
+def test_folder_whose_name_is_not_utf8_is_saved_restored_and_undone(
+    template_site: Site, tmp_path: Path
+) -> None:
+    site = copy_site(template_site, tmp_path / os.fsdecode(b"caf\xe9"))
+    snapshot = tmp_path / "snapshot.db"
+    with site.serving() as server:
+        server.add_task("before")
+        for compact, method in ((0, "pages"), (1, "compact")):
+            answer = server.api("GET", f"backup?compact={compact}")
+            assert (answer.status_code, answer.headers["Snapshot-Method"]) == (200, method)
+            snapshot.write_bytes(answer.content)
+            assert task_names(snapshot) == ["before"]
+        server.add_task("after")
+        staged = server.api("POST", "restore", data=snapshot.read_bytes(), headers=OCTETS)
+        assert (staged.status_code, staged.json()["status"]) == (200, "pending"), staged.text
+
+    with site.serving() as server:
+        assert server.task_names() == ["before"]
+        undone = server.api("POST", "restore/undo")
+        assert (undone.status_code, undone.json()["status"]) == (200, "pending"), undone.text
+
+    assert site.manage("check").code == 0
+    assert task_names(site.database) == ["before", "after"]
+    assert site.conclusions() == ["applied", "applied"]
 
 
 OCTETS = {"Content-Type": "application/octet-stream"}

@@ -1,9 +1,13 @@
+import json
+import os
+
 import pytest
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from backups import negotiation
 from backups.negotiation import IgnoreAccept
 
 
@@ -20,3 +24,9 @@ def test_first_parser_is_taken_if_there_is_any() -> None:
     request, parser = Request(APIRequestFactory().get("/")), JSONParser()
     assert IgnoreAccept().select_parser(request, [parser]) is parser
     assert IgnoreAccept().select_parser(request, []) is None
+
+
+def test_name_of_a_file_that_is_not_utf8_can_be_rendered() -> None:
+    name = os.fsdecode(b"/srv/caf\xe9/tasks.db")
+    rendered = negotiation.JSONRenderer().render({"detail": name})
+    assert json.loads(rendered) == {"detail": name}

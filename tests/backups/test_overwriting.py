@@ -422,6 +422,31 @@ def test_mounted_file_is_overwritten(state: str, page_size: int, tmp_path: Path)
     assert receipt.kept == (store.kept()[0].name if store.kept() else None)
 
 
+@pytest.mark.parametrize("of_snapshot", MODES)
+@pytest.mark.parametrize("mode", MODES)
+def test_mounted_file_stays_in_its_journal_mode(
+    mode: str, of_snapshot: str, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old", journal_mode=mode)
+    store.stage(builders.healthy(tmp_path / "snapshot.db", "new", journal_mode=of_snapshot))
+    with mount_point():
+        assert store.start() is not None
+    assert (store.items(), builders.journal_mode(store.database)) == (["new"], mode)
+
+
+@pytest.mark.parametrize("of_snapshot", MODES)
+@pytest.mark.parametrize("mode", MODES)
+def test_apply_now_stays_in_the_journal_mode_of_the_live_database(
+    mode: str, of_snapshot: str, tmp_path: Path
+) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "old", journal_mode=mode)
+    store.stage(builders.healthy(tmp_path / "snapshot.db", "new", journal_mode=of_snapshot))
+    apply_now(store)
+    assert (store.items(), builders.journal_mode(store.database)) == (["new"], mode)
+
+
 def test_mounted_file_that_cannot_be_written_goes_on(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with mount_point(), mock.patch.object(files, "copy", side_effect=OSError(errno.ENOSPC, "full")):

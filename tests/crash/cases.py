@@ -5,15 +5,15 @@ A case is a line: its verb, its name, how the live database came to be, and what
 handed to the verb. ``OLD`` is what the live database holds, ``NEW`` what a restore brings.
 """
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from backups.sqlite.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.strace import Fault
@@ -145,16 +145,16 @@ def _two_names(place: Place, worker: Worker) -> None:
 
 def _without_receipt(place: Place, worker: Worker) -> None:
     """As an apply leaves it that was killed after its rename."""
-    paths = place.store.paths
-    manifest = next(iter(paths.manifests()))
-    noted, staged = json.loads(manifest.read_bytes()), paths.pending.read_bytes()
+    store = place.store
+    manifest, content = Manifest.read(*store.paths.manifests()), store.paths.pending.read_bytes()
+    assert manifest is not None
     assert worker.run("start", place.named).outcome == "applied"
-    (kept,) = paths.pre_restores()
-    for sidecar in paths.sidecars:
+    (kept,) = store.kept()
+    store.database.write_bytes(content)  # WAL mode comes after the receipt
+    for sidecar in store.paths.sidecars:
         sidecar.unlink(missing_ok=True)
-    paths.database.write_bytes(staged)
-    manifest.write_text(json.dumps(noted | {"keeps": kept.name, "was_wal": True}))
-    paths.receipts.unlink()
+    replace(manifest, keeps=kept.name, was_wal=True).write(store.paths)
+    store.paths.receipts.unlink()
 
 
 def _after_a_restore(place: Place, worker: Worker) -> None:

@@ -46,6 +46,7 @@ class State:
     is_whole: bool  # whether the pending file is what its manifest says, or nothing is pending
     next: str  # what the next start has to make of the two
     journal_mode: str
+    mode_to_be: str  # of the live database when all is done
     kept: tuple[str, ...]  # the names of the kept copies, oldest first
     raw: dict[str, bytes]
     applied: int  # receipts of applied restores
@@ -63,6 +64,7 @@ class State:
             is_whole=is_whole,
             next=content(pending) if sha256 and is_whole else live,
             journal_mode=_journal_mode(store.database),
+            mode_to_be="wal" if _was_wal(store) else _journal_mode(store.database),
             kept=tuple(path.name for path in store.kept() if not _is_live(store, path)),
             raw=store.folder(),
             applied=len(_receipts(store, "applied")),
@@ -115,7 +117,15 @@ def check_after_kill(case: Case, place: Place, before: State, worker: Worker) ->
     check_next_start(case, place, before, now, worker)
 
 
-def check_next_start(case: Case, place: Place, before: State, now: State, worker: Worker) -> None:
+def check_next_start(
+    case: Case,
+    place: Place,
+    before: State,
+    now: State,
+    worker: Worker,
+    *,
+    keeps_mode: bool = True,
+) -> None:
     """A start without a fault ends with the one or the other, whole, and leaves nothing else."""
     ended = worker.run(case.starts, place.named)
     assert ended.code == 0
@@ -126,6 +136,9 @@ def check_next_start(case: Case, place: Place, before: State, now: State, worker
     assert not end.pending
     _check_old_is_there(place, before)
     _check_tidy(place, before, end)
+    if keeps_mode:
+        _check_journal_mode(before, end)
+    _check_undo(place, before, end)
     assert end.applied - before.applied == (end.live != before.live or _was_unrecorded(before))
     listing = place.store.listing()
     assert worker.run(case.starts, place.named) == Ended(0, None)
@@ -167,7 +180,9 @@ def check_after_error(
     if not is_done and now.pending == before.pending:
         retried = worker.run(case.verb, place.named, *case.arguments(place))
         assert retried.outcome in allowed(before), retried
-    check_next_start(case, place, before, State.of(place), worker)
+    # What is applied stays applied, though the system may not let SQLite enter WAL mode then.
+    keeps_mode = ended.outcome != "applied"
+    check_next_start(case, place, before, State.of(place), worker, keeps_mode=keeps_mode)
 
 
 def _check_told(place: Place, ended: Ended) -> None:
@@ -210,8 +225,24 @@ def _check_tidy(place: Place, before: State, end: State) -> None:
     assert bool(store.refused()) == (not before.is_whole)
     if store.database.exists():
         assert os.stat(store.database).st_nlink == 1
-    for receipt in _receipts(store, "applied"):
-        assert receipt["kept"] is None or receipt["at"], receipt
+
+
+def _check_journal_mode(before: State, end: State) -> None:
+    """As it was before, if SQLite could read what was live."""
+    if before.live and len(before.live) < 64:
+        assert end.journal_mode == before.mode_to_be, f"it is in {end.journal_mode} mode"
+
+
+def _check_undo(place: Place, before: State, end: State) -> None:
+    """An undo brings back what was live before the last restore."""
+    applied = _receipts(place.store, "applied")[before.applied :]
+    if end.live == before.live or not applied:
+        return
+    kept = applied[-1]["kept"]
+    if before.live:
+        assert kept is not None, "the receipt does not say what was kept"
+        path = place.data / kept
+        assert content(path / "tasks.db" if path.is_dir() else path) == before.live, kept
 
 
 def _check_no_temporary(place: Place, call: Call) -> None:
@@ -240,6 +271,11 @@ def _receipts(store: Store, outcome: str) -> list[dict[str, Any]]:
 
 def _journal_mode(database: Path) -> str:
     return builders.journal_mode(database) if database.exists() else ""
+
+
+def _was_wal(store: Store) -> bool:
+    """Whether a try that was interrupted has noted so."""
+    return any((found := Manifest.read(path)) and found.was_wal for path in store.paths.manifests())
 
 
 def _was_unrecorded(before: State) -> bool:

@@ -45,7 +45,7 @@ def test_kill_falls_before_or_after_the_call(tries: Tries) -> None:
     ("case", "verb", "found"),
     [
         ("start, hot WAL", "move in", "the old rows are lost"),
-        ("start, hot WAL", "move aside", "neither the old nor the new"),
+        ("start, clean", "move aside", "neither the old nor the new"),
         ("stage, nothing is pending", "stage in place", "not the file that was staged"),
     ],
 )

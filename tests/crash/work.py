@@ -19,6 +19,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from backups import files
 from backups.exceptions import BackupError
 from backups.sqlite import applying_now
+from backups.sqlite.manifest import Manifest
 from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)
@@ -131,7 +133,11 @@ def move_aside(store: Store) -> Outcome:
     """Keep everything, but by a rename, which leaves a moment without a database."""
     with closing(sqlite3.connect(store.database)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
-    os.replace(store.database, store.paths.pre_restore(datetime.now(UTC)))
+    kept = store.paths.pre_restore(datetime.now(UTC))
+    manifest = Manifest.read(*store.paths.manifests())
+    assert manifest is not None
+    replace(manifest, keeps=kept.name).write(store.paths)
+    os.replace(store.database, kept)
     os.replace(store.paths.pending, store.database)
     return {"outcome": "applied"}
 
