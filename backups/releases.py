@@ -195,7 +195,7 @@ class InstalledRelease:
         if live.programs is None:
             return (
                 f"The snapshot has the {_some(names)}. Whether this site's own database has"
-                " the same could not be told: it can't be read.",
+                " the same could not be told: it is not there, or can't be read.",
             ), ()
         changing = self._are_to_change(unknown, live, applied)
         if strange := [str(each) for each in unknown if each not in changing]:
@@ -333,7 +333,8 @@ def _refuse_newer(unknown: list[str]) -> None:
 
 def _warn_of_gone(app: str, found: Found) -> str:
     tables = sorted(name for name in found.tables if name.startswith(f"{fold(app)}_"))
-    what = f"its table{_plural(tables)} {_some(tables)} stay" if tables else "its migrations stay"
+    verb = "stay" if len(tables) > 1 else "stays"
+    what = f"its table{_plural(tables)} {_some(tables)} {verb}" if tables else "its migrations stay"
     return (
         f"The snapshot has the app {_clip(app)}, which is not installed here: {what} in the"
         " database, and nothing uses them."

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backups import caller, exceptions, parameters, ranges, services
-from backups.authentication import ApiKeysMixin, caller_name
+from backups.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
 from backups.download import DownloadResponse, PartResponse
@@ -76,6 +76,16 @@ class BackupErrorsMixin(ApiKeysMixin):
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
+
+    def perform_authentication(self, request: Request) -> None:
+        """
+        As any view; and whoever comes with a key is a program and gets JSON. A site's page may
+        look up the user's rows, and a key has none.
+        """
+        super().perform_authentication(request)  # type: ignore[misc]
+        if isinstance(request.user, ApiClient):
+            request.accepted_renderer = JSONRenderer()
+            request.accepted_media_type = JSONRenderer.media_type
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Whoever may ask is let in; then what may take long begins."""

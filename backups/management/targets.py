@@ -184,7 +184,7 @@ def open_target(url: str | None, *, local: bool, database: str | None = None) ->
     if not conf.remote_key and "@" not in url:
         raise ClientError(
             f"There is no API key for {url}.",
-            hint="Set BACKUPS_REMOTE_KEY (in taskdog: the variable TASKDOG_API_KEY).",
+            hint="Set BACKUPS_REMOTE_KEY in the settings, or in taskdog TASKDOG_API_KEY.",
         )
     with BackupClient(url, conf.remote_key, header=conf.remote_header) as client:
         yield RemoteTarget(client)

@@ -867,6 +867,13 @@ def test_another_upload_that_came_between_is_not_applied_for_this_one(
 # The browsable API
 
 
+def test_program_with_a_key_gets_json_whatever_it_accepts(api: Server) -> None:
+    """A site's page may query by the user, which a key is not."""
+    for path in ("restore", "restores"):
+        answer = api.api("GET", path, headers={"Accept": "text/html"})
+        assert answer.headers["Content-Type"] == "application/json"
+
+
 class Forms(HTMLParser):
     """The forms of a page, each with its attributes and its inputs."""
 
