@@ -14,6 +14,8 @@ RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
+SQLITE_TESTS := applying defects integrity live overwriting page_snapshot pages rebuilding \
+	shares snapshot staging undoing validation wal_index
 
 .PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint clean
 
@@ -41,9 +43,9 @@ endif
 
 test-all: test proofs  ## both
 
-sqlite-test: $(VENV)/.development  ## the tests of backups on the newest SQLite that PyPI has, in place of the system's
+sqlite-test: $(VENV)/.development  ## what depends on SQLite, on the newest one that PyPI has
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/newest-sqlite pysqlite3==0.6.1
-	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto tests/backups
+	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto $(SQLITE_TESTS:%=tests/backups/test_%.py)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto -m crash
