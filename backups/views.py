@@ -83,7 +83,8 @@ class BackupErrorsMixin(ApiKeysMixin):
         look up the user's rows, and a key has none.
         """
         super().perform_authentication(request)  # type: ignore[misc]
-        if isinstance(request.user, ApiClient):
+        user: object = request.user
+        if isinstance(user, ApiClient):
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
 
