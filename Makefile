@@ -32,10 +32,10 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py create_api_key first --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
-test: $(VENV)/.development  ## the tests of every module: about two minutes
+test: $(VENV)/.development  ## the tests of every module: about three minutes
 	@$(BIN)/python -m pytest -n auto
 
-proofs: $(VENV)/.development  ## whole sites and many processes that are killed and restarted (Debian: strace, wget, curl)
+proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl)
 ifeq ($(STRACE),)
 	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
 endif

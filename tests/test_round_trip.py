@@ -5,7 +5,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.site import Site, copy_site, task_names
+
+pytestmark = pytest.mark.proof
 
 
 def test_tasks_come_back_after_download_change_upload_and_restart(

@@ -21,6 +21,8 @@ from tests.backups.wire import Request, standing_in
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
+pytestmark = pytest.mark.proof
+
 NAME = r"taskdog-backup-\d{8}-\d{6}\.db"
 LARGE = 60  # MB: long enough on its way to be interrupted
 

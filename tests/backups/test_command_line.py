@@ -14,6 +14,8 @@ from tests.backups.commands import run
 from tests.processes import run_python
 from tests.site import Site
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> "Callable[..., CommandLine]":

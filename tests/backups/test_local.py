@@ -11,6 +11,8 @@ from tests.backups.commands import Ended, end, run, start
 from tests.backups.uploads import add_tasks
 from tests.site import Site, task_names
 
+pytestmark = pytest.mark.proof
+
 SETTINGS = """
 from taskdog.settings import *
 DATABASES["other"] = DATABASES["default"] | {{"NAME": {other!r}}}

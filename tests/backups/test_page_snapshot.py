@@ -32,6 +32,8 @@ from backups.store import Snapshot
 from tests.backups import builders, logs
 from tests.backups.waiting import until
 
+pytestmark = pytest.mark.proof
+
 LONG = 60.0  # seconds; no test waits for so long
 VERSIONS = slice(18, 20)
 LOCK_BYTES = 1024**3  # where SQLite's locks are

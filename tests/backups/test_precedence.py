@@ -6,6 +6,8 @@ import pytest
 
 from tests.processes import Finished, run_manage
 
+pytestmark = pytest.mark.proof
+
 THEIRS = """
 from django.core.management.base import BaseCommand
 class Command(BaseCommand):

@@ -23,6 +23,8 @@ from tests.backups.wire import Request, standing_in
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
+pytestmark = pytest.mark.proof
+
 ASKED = b"[y/N] "
 
 

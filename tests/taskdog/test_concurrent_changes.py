@@ -12,6 +12,8 @@ import requests
 
 from tests.site import Server, Site
 
+pytestmark = pytest.mark.proof
+
 CLIENTS = 8
 
 

@@ -15,6 +15,8 @@ import pytest
 from tests.processes import CHECKOUT, environment
 from tests.site import Site
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def filled(site: Site) -> Site:

@@ -18,6 +18,8 @@ from tests.processes import (
 )
 from tests.site import Site
 
+pytestmark = pytest.mark.proof
+
 CSS = "/static/rest_framework/css/bootstrap.min.css"
 
 

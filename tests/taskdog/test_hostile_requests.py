@@ -14,6 +14,8 @@ from taskdog.tasks import urls as task_urls
 from taskdog.tasks.models import Task
 from taskdog.tasks.views import BULK_CHANGES
 
+pytestmark = pytest.mark.proof
+
 API = "/api/v1/"
 
 IDS = [

@@ -10,6 +10,8 @@ import pytest
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Server, Site, task_names
 
+pytestmark = pytest.mark.proof
+
 RECORD = "from taskdog.audit.restores import record_restores; record_restores()"
 
 

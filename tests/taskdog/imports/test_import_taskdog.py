@@ -14,6 +14,8 @@ from tests.processes import CHECKOUT, environment
 from tests.site import Site, task_names
 from tests.taskdog.imports.builders import add_task, insert, make_database
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:

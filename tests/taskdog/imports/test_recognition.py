@@ -8,6 +8,8 @@ from taskdog.imports.revisions import KNOWN
 from tests.site import Site
 from tests.taskdog.imports.builders import add_task, make_database
 
+pytestmark = pytest.mark.proof
+
 DO_THIS = (
     "It is a database of taskdog's own server: bring it in with 'manage.py import_taskdog PATH'."
 )
