@@ -64,7 +64,7 @@ def apply_pending_now(
     if presence is None:  # a process that starts meanwhile would take itself for alone
         raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
     with files.exclusive_folder(paths.folder) as folder:
-        if not paths.pending.exists():
+        if not files.exists(paths.pending):
             raise NoPendingRestoreError("No restore is pending.")
         manifest = _verify(paths, applied_by, kept_copies)
         if sha256 not in (None, manifest.snapshot_sha256):
@@ -139,7 +139,7 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
 def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
     """The child did not say. The live database does."""
     last = last_conclusion(paths)
-    if not paths.pending.exists() and last is not None and last.outcome == "applied":
+    if not files.exists(paths.pending) and last is not None and last.outcome == "applied":
         return last  # it came to its end, and had no time to say so
     try:
         manifest = verify_pending(paths)
