@@ -14,7 +14,7 @@ from backups.exceptions import SnapshotFailedError, StoreFolderError, TooManySna
 from backups.sqlite import locks
 from backups.sqlite.turns import SnapshotInTurn, take_turn
 from tests.backups import builders
-from tests.backups.stores import LIMITS, Store, new_store
+from tests.backups.stores import Store, new_store
 from tests.processes import CHECKOUT
 
 TAKE_ONE = """
@@ -129,5 +129,5 @@ def test_snapshot_that_cannot_be_closed_gives_its_turn_back(store: Store) -> Non
         taken.close()
     taken._snapshot.close()
     with ExitStack() as all_turns:
-        for _ in range(LIMITS.at_once):
+        for _ in range(store.snapshot_limits.at_once):
             all_turns.enter_context(store.real.create_snapshot())
