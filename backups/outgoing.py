@@ -4,14 +4,14 @@ import logging
 from collections.abc import Iterator
 
 from backups import signals
-from backups.store import Snapshot
+from backups.store import PassedOn, Snapshot
 
 logger = logging.getLogger(__name__)
 
 FIRST_BYTES = 4096  # at most: nobody has a whole snapshot of which nobody was told
 
 
-class OutgoingSnapshot(Snapshot):
+class OutgoingSnapshot(PassedOn):
     """
     Hands out another snapshot, and tells ``snapshot_taken`` of it after the first bytes.
 
@@ -21,13 +21,9 @@ class OutgoingSnapshot(Snapshot):
 
     def __init__(self, snapshot: Snapshot, *, taken_by: str | None) -> None:
         """Takes over the snapshot."""
-        self._snapshot = snapshot
+        super().__init__(snapshot)
         self._taken_by = taken_by
         self._left = self._all = _length(snapshot)
-        self.method, self.size = snapshot.method, snapshot.size
-        self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
-        self.id, self.sha256 = snapshot.id, snapshot.sha256
-        self.first, self.last = snapshot.first, snapshot.last
 
     def __iter__(self) -> Iterator[bytes]:
         if not self._all:

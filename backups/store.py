@@ -57,6 +57,18 @@ class Snapshot(ABC):
         self.close()
 
 
+class PassedOn(Snapshot):
+    """Another snapshot, with something that happens while it is read or when it is closed."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Takes it over, and tells of it what it tells itself."""
+        self._snapshot = snapshot
+        self.method, self.size = snapshot.method, snapshot.size
+        self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
+        self.id, self.sha256 = snapshot.id, snapshot.sha256
+        self.first, self.last = snapshot.first, snapshot.last
+
+
 @dataclass(frozen=True)
 class PendingRestore:
     """A snapshot that passed every check and waits for the next start."""

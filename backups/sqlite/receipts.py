@@ -4,9 +4,7 @@ The receipts: one JSON line for each thing that happened to a restore, beside th
 Outside of the database on purpose: what a restore did must survive the restore.
 """
 
-import contextlib
 import json
-import os
 import uuid
 from dataclasses import asdict
 from datetime import datetime
@@ -14,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from backups import files
+from backups.sqlite import json_lines
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.sharing import share
 from backups.store import Receipt
 
 CONCLUSIONS = ("applied", "refused", "blocked")  # what can come of a try to apply
@@ -63,23 +61,10 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     :raises OSError: if it can't be written; the receipts before it are unharmed.
     """
     is_new = not files.exists(paths.receipts)
-    descriptor = _open(paths)
-    try:
-        files.lock(descriptor, paths.folder)
-        end = os.lseek(descriptor, 0, os.SEEK_END)
-        # A crash may have cut the last line off: begin a line of our own.
-        torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-        line = json.dumps(asdict(receipt), default=datetime.isoformat)
-        try:
-            files.write_all(descriptor, ("\n" * torn + line + "\n").encode())
-        except OSError:
-            # A full disk takes half a line; without it the next one is whole again.
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, end)
-            raise
+    line = json.dumps(asdict(receipt), default=datetime.isoformat)
+    with json_lines.locked(paths, paths.receipts) as descriptor:
+        json_lines.append(descriptor, line.encode())
         files.sync(descriptor)
-    finally:
-        os.close(descriptor)
     if is_new:
         files.sync_folder(paths.folder)
 
@@ -145,12 +130,3 @@ def parse_receipt(line: bytes) -> Receipt | None:
         )
     except (ValueError, TypeError, KeyError):  # torn, or of another release
         return None
-
-
-def _open(paths: StorePaths) -> int:
-    with contextlib.suppress(FileExistsError):
-        descriptor = files.create_private(paths.receipts, owner_of=paths.folder)
-        with contextlib.suppress(OSError):
-            share(descriptor, os.stat(paths.database))
-        return descriptor
-    return os.open(paths.receipts, os.O_RDWR | os.O_CLOEXEC)

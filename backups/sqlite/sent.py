@@ -6,16 +6,14 @@ check of each index entry. To remember is a convenience: whatever can't be writt
 not among them, and gets the whole check.
 """
 
-import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from backups import files
+from backups.sqlite import json_lines
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.sharing import share
 
 MOST = 1_000  # lines; the newest stay
 
@@ -34,7 +32,7 @@ def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
     """
     line = json.dumps({"at": datetime.now(UTC).isoformat(), "sha256": sha256, "size": size})
     try:
-        with _locked(paths) as descriptor:
+        with json_lines.locked(paths, paths.sent) as descriptor:
             _add(descriptor, line.encode())
     except OSError as error:
         logger.warning(
@@ -55,25 +53,6 @@ def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
     return any(_snapshot(line) == (sha256, size) for line in lines)
 
 
-@contextlib.contextmanager
-def _locked(paths: StorePaths) -> Iterator[int]:
-    descriptor = _open(paths)
-    try:
-        files.lock(descriptor, paths.folder)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open(paths: StorePaths) -> int:
-    with contextlib.suppress(FileExistsError):
-        descriptor = files.create_private(paths.sent, owner_of=paths.folder)
-        with contextlib.suppress(OSError):
-            share(descriptor, os.stat(paths.database))
-        return descriptor
-    return os.open(paths.sent, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-
 def _add(descriptor: int, line: bytes) -> None:
     """
     Append; once there are too many, write the newest over all.
@@ -81,26 +60,12 @@ def _add(descriptor: int, line: bytes) -> None:
     A crash in the middle of that leaves a line made of two: it is not JSON, or has a SHA-256
     that no file has.
     """
-    end = os.lseek(descriptor, 0, os.SEEK_END)
-    lines = os.pread(descriptor, end, 0).splitlines()
+    lines = os.pread(descriptor, os.fstat(descriptor).st_size, 0).splitlines()
     if len(lines) < MOST:
-        # A crash may have cut the last line off: begin a line of our own.
-        torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-        _append(descriptor, b"\n" * torn + line + b"\n", end)
+        json_lines.append(descriptor, line)
     else:
-        os.lseek(descriptor, 0, os.SEEK_SET)
         files.write_all(descriptor, b"\n".join((*lines[1 - MOST :], line, b"")))
         os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
-
-
-def _append(descriptor: int, content: bytes, end: int) -> None:
-    try:
-        files.write_all(descriptor, content)
-    except OSError:
-        # A full disk takes half a line; without it the next one is whole again.
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, end)
-        raise
 
 
 def _snapshot(line: bytes) -> tuple[object, object] | None:

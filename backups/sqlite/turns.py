@@ -13,7 +13,7 @@ from backups.exceptions import StoreFolderError, TooManySnapshotsError
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.paths import StorePaths
-from backups.store import Snapshot
+from backups.store import PassedOn, Snapshot
 
 
 def take_turn(paths: StorePaths, *, at_once: int) -> int:
@@ -39,17 +39,13 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
     )
 
 
-class SnapshotInTurn(Snapshot):
+class SnapshotInTurn(PassedOn):
     """A snapshot that gives its turn back when it is closed."""
 
     def __init__(self, snapshot: Snapshot, turn: int) -> None:
         """Takes over both."""
-        self._snapshot = snapshot
+        super().__init__(snapshot)
         self._turn: int | None = turn
-        self.method, self.size = snapshot.method, snapshot.size
-        self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
-        self.id, self.sha256 = snapshot.id, snapshot.sha256
-        self.first, self.last = snapshot.first, snapshot.last
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._snapshot)
