@@ -46,7 +46,7 @@ def give_to_owner_of(path: Path, descriptor: int) -> None:
     except OSError as error:
         if not is_refusal(error):
             raise
-        warn(path, "its owner can't be given what root makes beside it. Other users can't read it.")
+        warn(path, "files that root makes there can't be given to its owner, who can't read them.")
 
 
 def make_private(path: Path, descriptor: int) -> None:
@@ -74,8 +74,8 @@ def _copy_owner(wanted: os.stat_result, destination: Path) -> None:
         uid, gid = _owner(wanted)
         warn(
             destination.parent,
-            f"the database can't be given to uid {uid}, gid {gid}, as it was. Whoever could open"
-            " it still can.",
+            f"the database can't be given to uid {uid}, gid {gid}, as before. All users who"
+            " could open it still can.",
         )
 
 
@@ -126,7 +126,7 @@ def _copy_extended(name: str, source: Path, destination: Path) -> None:
         warn(
             destination.parent,
             f"the extended attribute {name} can't be copied ({error.strerror}). The database has"
-            " what the system gives to a new file.",
+            " the system's default for a new file.",
         )
 
 

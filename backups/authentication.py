@@ -1,8 +1,8 @@
 """
-Who calls: the holder of an API key, told from the header ``X-Api-Key`` alone.
+The caller: the holder of an API key, known from the header ``X-Api-Key`` alone.
 
 The body is not read, so a caller who is refused costs no upload. The views of this app take keys
-beside whatever authentication the project has; a project may use them for views of its own too:
+beside whatever authentication the project has; a project's own views can use them too:
 
     REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
         "backups.authentication.ApiKeyAuthentication", …]}

@@ -1,5 +1,5 @@
 """
-Start our modules in Python processes of their own: every child of this app is started here.
+Start our modules in separate Python processes: every child of this app is started here.
 
 A child is isolated: neither the current folder nor the environment says where it
 imports from. What it needs is handed over as arguments, and for most children stands behind the
@@ -75,7 +75,7 @@ def run_module(
     :param inherit: descriptors whose locks the child is to hold too, while it lives.
     :param with_site: it imports the site's own code; see ``command``.
     :raises subprocess.TimeoutExpired: at the limit.
-    :raises ChildNotStartedError: it did not come to its work.
+    :raises ChildNotStartedError: it did not start its work.
     """
     words = command(module, *arguments, with_site=with_site)
     try:
@@ -109,7 +109,7 @@ def starting_thread() -> Iterator[None]:
 
 
 def answer_of(output: bytes) -> bytes:
-    """What a child has answered; empty if it did not come to its work."""
+    """What a child has answered; empty if it did not start its work."""
     return output.partition(STARTED)[2]
 
 

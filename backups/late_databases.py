@@ -49,7 +49,7 @@ class _Late:
         self._absent.pop(alias, None)
         if _inode(around.database) != before:  # by an applier, for which it has waited
             connection.close()
-            raise OperationalError(f"{around.database} was replaced meanwhile. Connect again.")
+            raise OperationalError(f"{around.database} was just replaced. Connect again.")
 
 
 def _inode(database: Path) -> int | None:

@@ -8,7 +8,7 @@ from backups.store import Snapshot
 
 logger = logging.getLogger(__name__)
 
-FIRST_BYTES = 4096  # at most: nobody has a whole snapshot of which nobody was told
+FIRST_BYTES = 4096  # at most: nobody has a whole snapshot before its receivers have run
 
 
 class OutgoingSnapshot(Snapshot):

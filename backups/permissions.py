@@ -1,5 +1,6 @@
 """
-Who may take snapshots, and who may restore: a key with the scope, or whoever the settings admit.
+Who may take snapshots, and who may restore: a key with the scope, and others that the settings
+admit.
 
     BACKUPS_BACKUP_PERMISSION = "backups.permissions.MayBackUp"    # the default: a key, or staff
 """
