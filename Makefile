@@ -45,10 +45,10 @@ test-all: test proofs  ## both
 
 sqlite-test: $(VENV)/.development  ## what depends on SQLite, on the newest one that PyPI has
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/newest-sqlite pysqlite3==0.6.1
-	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto $(SQLITE_TESTS:%=tests/backups/test_%.py)
+	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
-	@$(BIN)/python -m pytest -n auto -m crash
+	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash
 
 cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, against its own server and this one (Python 3.12: CLI_PYTHON=…)
 	@$(BIN)/python -m pytest -m cli

@@ -70,7 +70,7 @@ def create_key(
         if name in {known.name for known in keys}:
             raise KeyNameError(f"There is already an API key named {name!r} in {path}.")
         created_at = datetime.now(UTC).isoformat(timespec="seconds")
-        made = ApiKey(name, digest(key), _in_order(scopes), created_at)
+        made = ApiKey(name, digest(key), scopes_in_order(scopes), created_at)
         private_files.replace(path, _render([*keys, made]), owner_of=owner_of)
     return key
 
@@ -119,7 +119,8 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     return _parse(path, content)
 
 
-def _in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
+def scopes_in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
+    """These scopes, or all for None, as ``known_scopes`` orders them."""
     return tuple(scope for scope in known_scopes() if scopes is None or scope in scopes)
 
 

@@ -13,7 +13,7 @@ from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
 from backups.interpreter import explain_unfit
-from backups.management.precedence import OTHER_NAMES, is_ours, others_with
+from backups.precedence import OTHER_NAMES, is_ours, others_with
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from django.core.management import ManagementUtility, get_commands
 
-from backups.management.precedence import OTHER_NAMES, others_with
+from backups.precedence import OTHER_NAMES, others_with
 
 APP = "backups"
 COMMANDS = "backups.management"  # what a command imports that is made of one of ours
@@ -85,9 +85,9 @@ def _named_by_the_system() -> str:
 
 def _is_ours(name: str) -> bool:
     app = get_commands().get(name)
-    if app == APP:  # and ours has not stepped aside for a project's command of the same name
-        return not (name in OTHER_NAMES and any(others_with(name)))
-    return isinstance(app, str) and COMMANDS in _source(app, name)
+    if app == APP and name in OTHER_NAMES:
+        app = next(others_with(name), APP)  # ours steps aside for a project's command of that name
+    return app == APP or (isinstance(app, str) and COMMANDS in _source(app, name))
 
 
 def _source(app: str, name: str) -> str:

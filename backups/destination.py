@@ -138,7 +138,7 @@ def _create_locked(part: Path) -> int:
         except FileExistsError:
             continue
         try:
-            files.lock(descriptor, part, wait=False)
+            files.lock(descriptor, part.parent, wait=False)
             if files.is_named(part, descriptor):
                 return descriptor
         except BlockingIOError:

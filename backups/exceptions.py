@@ -142,7 +142,8 @@ class UnsupportedUploadError(BackupError):
     code = "unsupported_upload"
     hint = (
         "Send a form with the file in the field 'file', or the file itself as"
-        " application/vnd.sqlite3 or application/octet-stream."
+        " application/vnd.sqlite3, application/octet-stream, application/gzip or"
+        " application/zstd."
     )
 
 

@@ -137,6 +137,19 @@ def truncate(path: Path) -> None:
         os.close(descriptor)
 
 
+def exists(path: Path) -> bool:
+    """
+    Whether the name is there. ``Path.exists`` takes any error for a no since Python 3.14.
+
+    :raises OSError: that can't be told, e.g. since the disk or the server behind it fails.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def is_named(path: Path, descriptor: int) -> bool:
     """Whether ``path`` itself, not a link's target, is still the name of this open file."""
     with contextlib.suppress(FileNotFoundError):
@@ -196,9 +209,10 @@ def explain(error: OSError, folder: Path) -> str:
     return printable(f"{os.fsdecode(error.filename or folder)}: {error.strerror or error}.")
 
 
-def lock(descriptor: int, path: Path, *, wait: bool = True) -> None:
+def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:
     """
-    Lock an open file or folder, until it is closed. Only who calls this sees the lock.
+    Lock an open file of a folder, or the folder itself, until it is closed. Only who calls this
+    sees the lock.
 
     Where there are no locks it does nothing, with a warning.
 
@@ -210,7 +224,7 @@ def lock(descriptor: int, path: Path, *, wait: bool = True) -> None:
         if error.errno not in NO_LOCKS:
             raise
         warn(
-            path.parent,
+            folder,
             f"files can't be locked ({error.strerror}). Run one backup or restore at a time."
             " Temporary files that a killed process leaves there are not removed.",
         )
@@ -226,7 +240,7 @@ def exclusive_folder(folder: Path) -> Iterator[int]:
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        lock(descriptor, folder / "")
+        lock(descriptor, folder)
         yield descriptor
     finally:
         os.close(descriptor)

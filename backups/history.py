@@ -2,7 +2,7 @@
 
 import re
 import sysconfig
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,12 @@ class SnapshotLoader(MigrationLoader):
 
     # What the snapshot has
 
-    def unknown(self, historic: Collection[str] = ()) -> list[Key]:
-        """Migrations that neither this release knows nor ``historic`` names, in their order."""
+    def unknown(self) -> list[Key]:
+        """Migrations that this release does not know, in their order."""
         known = set(self.disk_migrations)
         for migration in self.disk_migrations.values():
             known.update(migration.replaces)
-        return [key for key in self._applied if key not in known and name_of(key) not in historic]
+        return [key for key in self._applied if key not in known]
 
     def is_left_behind(self, key: Key) -> bool:
         """

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
 
-from backups import local, services
+from backups import local, remembered, services
 from backups.exceptions import BackupError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class _Late:
         except (BackupError, OSError) as error:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
         self._absent.pop(alias, None)
+        remembered.watch(around.receipts)
         if _inode(around.database) != before:  # by an applier, for which it has waited
             connection.close()
             raise OperationalError(f"{around.database} was just replaced. Connect again.")

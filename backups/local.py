@@ -11,9 +11,9 @@ from django.db import DatabaseError, connections
 from backups import interpreter
 from backups.conf import conf
 from backups.exceptions import BackupNotSupportedError, SnapshotFailedError, WrongUserError
+from backups.file_system import is_local, kind_of
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
-from backups.sqlite.file_system import is_local, kind_of
 from backups.sqlite.ownership import check_user
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.snapshot import SnapshotLimits
@@ -83,10 +83,10 @@ def other_aliases() -> list[str]:
 
 
 def absent_databases() -> dict[str, Path]:
-    """By alias, the other databases that are SQLite in a file which is not there. Reads only."""
+    """By alias, the databases that are SQLite in a file which is not there. Reads only."""
     absent = {}
     for alias in settings.DATABASES:
-        around = None if alias == conf.database else _paths_if_usable(alias)
+        around = _paths_if_usable(alias)
         if around and not _is_there(around):
             absent[alias] = around.database
     return absent

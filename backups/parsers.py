@@ -1,7 +1,7 @@
 """
 Parsers that hand an upload on while it arrives: no temporary file, nothing kept in memory.
 
-Both give ``request.data["file"]``, an ``Upload``, whose bytes are still in the socket. They are
+Each gives ``request.data["file"]``, an ``Upload``, whose bytes are still in the socket. They are
 read when the view iterates over it, after authentication and permissions. A form's leading
 fields are read at once: the browser sends its CSRF token in front of the file.
 
@@ -57,6 +57,18 @@ class SqliteUploadParser(RawUploadParser):
     media_type = "application/vnd.sqlite3"
 
 
+class GzipUploadParser(RawUploadParser):
+    """The body is the file, packed by gzip (RFC 6713); its bytes say so too, and those count."""
+
+    media_type = "application/gzip"
+
+
+class ZstdUploadParser(RawUploadParser):
+    """The body is the file, packed by zstd (RFC 8878)."""
+
+    media_type = "application/zstd"
+
+
 class MultiPartUploadParser(BaseParser):
     """A form whose field ``file`` is the file."""
 
@@ -73,6 +85,15 @@ class MultiPartUploadParser(BaseParser):
         events = _events(stream, _boundary(parser_context))
         fields = _leading_fields(events)
         return _parsed(fields, Upload(_file_chunks(events), at_least=at_least))
+
+
+UPLOAD_PARSERS = (
+    MultiPartUploadParser,
+    RawUploadParser,
+    SqliteUploadParser,
+    GzipUploadParser,
+    ZstdUploadParser,
+)
 
 
 def _parsed(fields: dict[str, str], upload: Upload) -> "DataAndFiles[Any, Any]":

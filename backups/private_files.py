@@ -105,9 +105,9 @@ def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None
     owner_of = path if owner_of is None or path.exists() else owner_of
     incoming = _write_beside(path, content, owner_of=owner_of)
     try:
-        os.replace(incoming, path)
+        files.replace(incoming, path)
     except OSError:
-        os.unlink(incoming)
+        files.unlink(incoming)
         raise
     files.sync_folder(path.parent)
 
@@ -120,7 +120,7 @@ def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -
         files.write_all(descriptor, content)
         files.sync(descriptor)
     except OSError:
-        os.unlink(incoming)
+        files.unlink(incoming)
         raise
     finally:
         os.close(descriptor)

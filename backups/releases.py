@@ -175,7 +175,7 @@ class InstalledRelease:
         return broken
 
     def check_programs(
-        self, found: Collection[Program], live: Live, *, applied: Collection[str] | None = None
+        self, found: Collection[Program], live: Live, *, applied: Collection[str]
     ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """
         Refuse what the live database does not have too, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA says
@@ -205,10 +205,8 @@ class InstalledRelease:
         return (), tuple(changing)
 
     def _are_to_change(
-        self, programs: Collection[Program], live: Live, applied: Collection[str] | None
+        self, programs: Collection[Program], live: Live, applied: Collection[str]
     ) -> list[Program]:
-        if applied is None:
-            return []
         loader = SnapshotLoader(applied)
         if not loader.plan():
             return []

@@ -32,7 +32,7 @@ class Watch:
             forget()
 
     def _mark(self) -> Mark:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # none yet, or in a folder that this user may not enter
             stat = os.stat(self._receipts)
             return stat.st_mtime_ns, stat.st_size
         return 0, 0

@@ -351,14 +351,15 @@ def apply_pending_restore() -> Receipt | None:
     To be called before this process opens the database. Afterwards the process holds presence
     for its life. Nothing about a restore stops a start: whatever the outcome, the database is
     whole, and the outcome is logged and returned. The other SQLite databases in a file of
-    DATABASES are treated alike; a failure of one does not affect the first.
+    DATABASES are treated alike; a failure of one does not affect the others.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
     """
-    receipt = _apply_pending(conf.database)
-    _for_the_others(_apply_pending)
-    return receipt
+    try:
+        return _apply_pending(conf.database)
+    finally:
+        _for_the_others(_apply_pending)
 
 
 def repair() -> None:
@@ -368,14 +369,18 @@ def repair() -> None:
     A process that will not apply must call this first too: to open a database that has just been
     put in place changes it, and then nobody could tell that it was.
     """
-    _repair(conf.database)
-    _for_the_others(_repair)
+    try:
+        _repair(conf.database)
+    finally:
+        _for_the_others(_repair)
 
 
 def hold_presence() -> None:
     """Tell other processes that this one uses the databases, without applying anything."""
-    hold_presence_of(conf.database)
-    _for_the_others(hold_presence_of)
+    try:
+        hold_presence_of(conf.database)
+    finally:
+        _for_the_others(hold_presence_of)
 
 
 def hold_presence_of(database: str) -> None:

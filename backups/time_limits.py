@@ -55,5 +55,5 @@ def _uwsgi() -> Limit | None:
         options = import_module("uwsgi").opt
     except ImportError:
         return None
-    remedy = "Raise it, for these URLs at least, as by: route = ^/api/v1/ harakiri:3600"
+    remedy = "Raise it, for these URLs at least, e.g. by: route = ^/api/v1/ harakiri:3600"
     return Limit("uWSGI's harakiri", int(options.get("harakiri", 0)), remedy)

@@ -21,7 +21,7 @@ from backups.compression import choose_coding
 from backups.conf import conf
 from backups.download import DownloadResponse, PartResponse
 from backups.negotiation import IgnoreAccept, JSONRenderer
-from backups.parsers import MultiPartUploadParser, RawUploadParser, SqliteUploadParser, Upload
+from backups.parsers import UPLOAD_PARSERS, Upload
 from backups.permissions import backup_permissions, restore_permissions
 from backups.serializers import (
     RestoreUploadSerializer,
@@ -156,7 +156,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     done; the current content is kept. With `?accept=defects` it may have defects.
     """
 
-    parser_classes = (MultiPartUploadParser, RawUploadParser, SqliteUploadParser)
+    parser_classes = UPLOAD_PARSERS
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
     serializer_class = RestoreUploadSerializer
 

@@ -14,7 +14,9 @@ from benchmarks.downloads import Result
 from benchmarks.samples import Sample, median, run_beside_writer
 from benchmarks.stores import Store
 
-LIMITS = SnapshotLimits(compact_up_to=0, at_once=1, spool_seconds=10, stall_seconds=60)
+LIMITS = SnapshotLimits(
+    compact_up_to=0, at_once=1, spool_seconds=10, stall_seconds=60, resume_seconds=0
+)
 
 
 def measure_rollback(store: Store, *, rounds: int) -> list[Result]:

@@ -25,7 +25,8 @@ CORE = {
         "backups.limits",
     ),
     "backups.attributes": ("backups.refusals",),
-    "backups.refusals": ("backups.sqlite.file_system",),
+    "backups.file_system": (),
+    "backups.refusals": ("backups.file_system",),
     "backups.files": ("backups.attributes", "backups.exceptions", "backups.refusals"),
     "backups.store": (),
     "backups.destination": (
@@ -39,6 +40,7 @@ CORE = {
         "backups",
         "backups.child",
         "backups.exceptions",
+        "backups.file_system",
         "backups.files",
         "backups.limits",
         "backups.sqlite",
@@ -148,7 +150,6 @@ def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
         "backups.services",
         "backups.local",
         "backups.releases",
-        "backups.refusals",  # it names the kind of file system, which is no matter of SQLite
     }
 
 

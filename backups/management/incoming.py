@@ -53,7 +53,7 @@ class Incoming:
             return
         with _spool() as spool:
             try:
-                while chunk := self.content.read(CHUNK_BYTES):
+                while chunk := read_chunk(self.content):
                     spool.write(chunk)
                 spool.flush()
             except OSError as error:
@@ -89,6 +89,18 @@ def open_incoming(name: str) -> Iterator[Incoming]:
     with _open(path) as content:
         _check_is_one_file(path)
         yield Incoming(name, content)
+
+
+def read_chunk(content: BinaryIO) -> bytes:
+    """
+    Its next bytes; none at its end.
+
+    :raises CommandError: they can't be read, which is the fault of where they come from.
+    """
+    try:
+        return content.read(CHUNK_BYTES)
+    except OSError as error:
+        raise CommandError(f"{content.name} can't be read: {error.strerror}.") from error
 
 
 def _open(path: Path) -> BinaryIO:

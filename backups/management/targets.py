@@ -17,8 +17,7 @@ from backups import services
 from backups.client import BackupClient
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
-from backups.files import CHUNK_BYTES
-from backups.management.incoming import Incoming
+from backups.management.incoming import Incoming, read_chunk
 from backups.serializers import (
     describe_applied,
     describe_discarded,
@@ -184,14 +183,14 @@ def open_target(url: str | None, *, local: bool, database: str | None = None) ->
     if not conf.remote_key and "@" not in url:
         raise ClientError(
             f"There is no API key for {url}.",
-            hint="Set BACKUPS_REMOTE_KEY in the settings, or in taskdog TASKDOG_API_KEY.",
+            hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
     with BackupClient(url, conf.remote_key, header=conf.remote_header) as client:
         yield RemoteTarget(client)
 
 
 def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
-    while chunk := snapshot.read(CHUNK_BYTES):
+    while chunk := read_chunk(snapshot):
         progress(len(chunk))
         yield chunk
 

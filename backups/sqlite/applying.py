@@ -38,7 +38,7 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.sqlite.acceptance import Acceptance
-from backups.sqlite.connection import connect
+from backups.sqlite.connection import connect, has_content
 from backups.sqlite.header import is_wal
 from backups.sqlite.kept import free_name, retired
 from backups.sqlite.manifest import Manifest
@@ -82,7 +82,7 @@ def apply_pending(
         manifest = verify_pending(paths)
         manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
         name = free_name(paths, moment)
-        manifest = announce(paths, manifest, name, is_wal=is_wal(paths.database))
+        manifest = announce(paths, manifest, name, is_wal=_is_in_wal_mode(paths))
         kept, reason = _put_in_place(paths, manifest, name)
         reason = " ".join(filter(None, (doubt, reason)))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
@@ -94,6 +94,11 @@ def apply_pending(
     was_wal = manifest is not None and manifest.was_wal
     conclude(paths, receipt, kept_copies=kept_copies, was_wal=was_wal)
     return receipt
+
+
+def _is_in_wal_mode(paths: StorePaths) -> bool:
+    """Of a database that is lost or unreadable, the WAL that is left tells it."""
+    return is_wal(paths.database) or has_content(paths.sidecars[0])
 
 
 # Step 2
@@ -218,7 +223,7 @@ def _put_in_place(paths: StorePaths, manifest: Manifest, name: Path) -> tuple[Pa
 
 
 def _replace_live(paths: StorePaths, name: Path) -> Path | None:
-    if paths.database.exists():
+    if files.exists(paths.database):
         files.copy_attributes(paths.database, paths.pending)
     files.sync_file(paths.pending)
     with retired(paths, name) as kept:

@@ -65,7 +65,7 @@ def apply_pending_now(
     if presence is None:  # a process that starts now would believe it is alone
         raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
     with files.exclusive_folder(paths.folder) as folder:
-        if not paths.pending.exists():
+        if not files.exists(paths.pending):
             raise NoPendingRestoreError("No restore is pending.")
         manifest = _verify(paths, applied_by, kept_copies)
         if sha256 not in (None, manifest.snapshot_sha256):
@@ -140,7 +140,7 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
 def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
     """The child did not report the outcome. The live database shows it."""
     last = last_conclusion(paths)
-    if not paths.pending.exists() and last is not None and last.outcome == "applied":
+    if not files.exists(paths.pending) and last is not None and last.outcome == "applied":
         return last  # it came to its end, and had no time to say so
     try:
         manifest = verify_pending(paths)

@@ -154,7 +154,8 @@ def _compact_copy(
     paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
 ) -> float:
     check_possible(paths)
-    if files.free_bytes(paths.folder) < paths.database.stat().st_size + _used_bytes(connection):
+    needed = paths.database.stat().st_size + _used_bytes(connection)
+    if not files.has_room(paths.folder, needed):
         raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
     with temporary_file(paths, "copy") as copy:
         seconds = _copy_pages(paths, copy.descriptor, presence)

@@ -29,7 +29,10 @@ def database_file(name: str | Path) -> Path:
 
 def has_content(path: Path) -> bool:
     """Whether there is a file with bytes in it. SQLite takes a missing one for an empty one."""
-    return path.exists() and path.stat().st_size > 0
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:

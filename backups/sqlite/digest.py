@@ -9,8 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from backups.child import starting_thread
-
 MOST_WAITING = 2  # chunks that wait to be hashed: they are held in memory
 
 
@@ -27,16 +25,22 @@ class Digest:
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
         self._thread = ThreadPoolExecutor(1, "digest")
+        self._has_thread = True
         self._waiting: deque[Future[None]] = deque()
 
     def update(self, chunk: bytes) -> None:
         """
-        Hash a chunk after those before it. Waits only while too many are not hashed yet.
-
-        :raises ChildNotStartedError: the system starts no thread.
+        Hash a chunk after those before it. Waits while too many are not hashed yet, and for the
+        hash itself where the system starts no thread.
         """
-        with starting_thread():
-            self._waiting.append(self._thread.submit(self._sha256.update, chunk))
+        if self._has_thread:
+            try:
+                self._waiting.append(self._thread.submit(self._sha256.update, chunk))
+            except RuntimeError:  # of the first chunk: later ones start none
+                self._thread.shutdown(wait=False, cancel_futures=True)
+                self._has_thread = False
+        if not self._has_thread:
+            self._sha256.update(chunk)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popleft().result()
 

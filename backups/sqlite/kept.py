@@ -188,7 +188,7 @@ def _kept_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Iter
     try:
         yield kept
     except BaseException:
-        if kept is not None and paths.pending.exists():
+        if kept is not None and files.exists(paths.pending):
             _put_back(paths, kept, [path for path in originals if path != paths.database])
         raise
 
@@ -239,5 +239,5 @@ def _remove_folder(paths: StorePaths, kept: Path) -> None:
 
 def _refuse_taken(name: Path) -> None:
     """A rename would overwrite. Nobody else makes names here: this process is alone."""
-    if name.exists():
+    if files.exists(name):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))

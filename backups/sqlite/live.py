@@ -177,9 +177,9 @@ def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> No
     wal, shm, journal = paths.sidecars
     files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use
     files.unlink(journal)  # left by PERSIST or TRUNCATE; the lock proves that it is not hot
-    if wal.exists() and not wal.stat().st_size:
+    if files.exists(wal) and not wal.stat().st_size:
         files.unlink(wal)  # left by a power cut beside a database that had not become a WAL one
-    if wal.exists():
+    if files.exists(wal):
         raise RestoreBlockedError(f"{wal} is still there after a checkpoint.")
 
 

@@ -114,7 +114,7 @@ def find_unrecorded(paths: StorePaths) -> Manifest | None:
     None without one. Opens nothing but manifests: not by the bytes, since the site may have
     written, but by the file.
     """
-    if paths.pending.exists() or not paths.database.exists():
+    if files.exists(paths.pending) or not files.exists(paths.database):
         return None
     inode = os.stat(paths.database).st_ino
     found = (Manifest.read(path) for path in paths.manifests())

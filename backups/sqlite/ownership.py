@@ -68,7 +68,8 @@ def _may(path: Path, mode: int) -> bool:
 
 
 def _remedy(paths: StorePaths) -> str:
-    owner = os.stat(paths.database).st_uid
+    like = paths.database if paths.database.exists() else paths.folder
+    owner = os.stat(like).st_uid
     return f"Run it as the user of the site: sudo -u {shlex.quote(_name(owner, '#'))} …"
 
 

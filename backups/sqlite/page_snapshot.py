@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 
 from backups.child import command, last_line
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
+from backups.file_system import is_local, kind_of
 from backups.sqlite.connection import uri
-from backups.sqlite.file_system import is_local, kind_of
 from backups.sqlite.outlet import PIPE_BYTES
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sending import ANSWER_BYTES

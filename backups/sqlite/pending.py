@@ -27,7 +27,7 @@ def verify_pending(paths: StorePaths) -> Manifest:
     """
     wal, _, journal = paths.pending_sidecars
     for beside in (wal, journal):
-        if beside.exists() and beside.stat().st_size:
+        if files.exists(beside) and beside.stat().st_size:
             raise RestoreRefusedError(f"The pending file was opened by a program: {beside} exists.")
     size, sha256 = paths.pending.stat().st_size, files.sha256(paths.pending)
     manifest = Manifest.load(paths.manifest(sha256))
@@ -88,7 +88,7 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
         return None
     with contextlib.suppress(OSError):  # it is aside: what is left of its sidecars is swept
         for suffix, sidecar in zip(SIDECARS, paths.pending_sidecars, strict=True):
-            if sidecar.exists():
+            if files.exists(sidecar):
                 files.replace(sidecar, refused.with_name(refused.name + suffix))
         files.sync_folder(paths.folder)
     return refused

@@ -11,7 +11,8 @@ the name when nobody has read it for so long. Killed before that, it leaves the 
 sweep. Other processes find the file by its name, and go on reading once the name is gone.
 
 What it costs is bounded: as many pinned snapshots as may be under way at once, the newest, and
-none that would leave less free disk space than its own size.
+none that would leave less free disk space than its own size. One whose name another process has
+removed keeps its blocks until its own process takes its next snapshot, or its time is over.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
+from backups.exceptions import SnapshotFailedError
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from backups.sqlite.temporary import sweep
@@ -35,43 +37,66 @@ HASH_UP_TO = 256 * 1024**2  # bytes: one second on a slow machine, before the fi
 
 
 class Pin:
-    """The name of one snapshot. Its owner's."""
+    """The name of one snapshot, and the file. Its owner's."""
 
     def __init__(self, path: Path, descriptor: int, snapshot_id: str, seconds: float) -> None:
         """Takes over the descriptor, whose lock makes the file ours."""
         self.id = snapshot_id
         self._path, self._descriptor, self._seconds = path, descriptor, seconds
+        self._is_released = threading.Event()
 
     def release_later(self) -> None:
         """Remove the name once nobody has read it for long; at once if the disk needs the room."""
         try:
-            size = os.fstat(self._descriptor).st_size
-            if files.free_bytes(self._path.parent) >= size:
+            if files.has_room(self._path.parent, os.fstat(self._descriptor).st_size):
                 _touch(self._descriptor)
-                self._wait(self._seconds)
+                threading.Thread(target=self._release_when_unread, daemon=True).start()
+                with _lock:
+                    _waiting.append(self)
                 return
         except (OSError, RuntimeError):  # RuntimeError: no thread can be started any more
             pass
         self.release()
 
     def release(self) -> None:
-        """Remove the name; who reads the file reads on."""
-        with contextlib.suppress(OSError):  # a sweep finds what stays
-            if files.is_named(self._path, self._descriptor):
-                files.unlink(self._path)
-        os.close(self._descriptor)
+        """Remove the name, and let the file go; who reads it reads on."""
+        with _lock:
+            if self._is_released.is_set():
+                return
+            self._is_released.set()
+            if self in _waiting:
+                _waiting.remove(self)
+            with contextlib.suppress(OSError):  # a sweep finds what stays
+                if self.is_named():
+                    files.unlink(self._path)
+            os.close(self._descriptor)
 
-    def _wait(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, self._look)
-        timer.daemon = True
-        timer.start()
+    def is_named(self) -> bool:
+        """Whether anybody can still ask for it."""
+        return files.is_named(self._path, self._descriptor)
 
-    def _look(self) -> None:
-        left = os.fstat(self._descriptor).st_atime + self._seconds - time.time()
-        if 0 < left <= self._seconds:  # not more: the clock may have been set
-            self._wait(left)
-        else:
-            self.release()
+    def _release_when_unread(self) -> None:
+        left = self._seconds
+        while 0 < left <= self._seconds:  # not more: the clock may have been set
+            if self._is_released.wait(left):
+                return
+            with _lock:
+                if self._is_released.is_set():
+                    return
+                left = os.fstat(self._descriptor).st_atime + self._seconds - time.time()
+        self.release()
+
+
+_waiting: list[Pin] = []  # this process's, which nobody may have read for long
+_lock = threading.Lock()
+
+
+def _release_nameless() -> None:
+    """A file goes with its name, here and in other processes: its blocks, descriptor and thread."""
+    with _lock:
+        nameless = [pin for pin in _waiting if not pin.is_named()]
+    for pin in nameless:
+        pin.release()
 
 
 @dataclass(frozen=True)
@@ -94,6 +119,7 @@ class Pinning:
             sweep(paths)
             for oldest in _by_age(paths)[: -self.most + 1 or None]:
                 files.unlink(oldest)
+            _release_nameless()
             _touch(descriptor, taken_at)
             files.link(file, name)
         except OSError:
@@ -124,6 +150,8 @@ class PinnedSnapshot(Snapshot):
         offset, end = self.first, self._end
         while offset < end:
             chunk = os.pread(self._descriptor, min(files.CHUNK_BYTES, end - offset), offset)
+            if not chunk:
+                raise SnapshotFailedError(f"The snapshot {self.id} was cut at {offset:,} bytes.")
             offset += len(chunk)
             yield chunk
         if self.sha256 is not None and end == self.size:
@@ -145,8 +173,12 @@ def find_pinned(
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
-    _touch(descriptor)
-    return PinnedSnapshot(paths, descriptor, snapshot_id, first, last)
+    try:
+        _touch(descriptor)
+        return PinnedSnapshot(paths, descriptor, snapshot_id, first, last)
+    except OSError:
+        os.close(descriptor)
+        return None
 
 
 def _name(paths: StorePaths, caller: str, snapshot_id: str) -> Path:

@@ -22,6 +22,7 @@ from backups.sqlite.lock_file import open_lock
 
 LONGEST_COMMAND = 120  # characters: enough to tell what it is; the argument of -c is a program
 PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
+CREDENTIALS = re.compile(r"://[^/\s]*@")  # a password in a URL is for no page and no log
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _command(pid: int) -> str:
             words = cmdline.read().decode("utf-8", "replace").split("\0")
     except OSError:
         return ""
-    return _shorten(" ".join(" ".join(_telling(words)).split()))
+    command = " ".join(" ".join(_telling(words)).split())
+    return _shorten(CREDENTIALS.sub("://…@", command))
 
 
 def _telling(words: list[str]) -> list[str]:

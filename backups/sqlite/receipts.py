@@ -62,10 +62,10 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
 
     :raises OSError: if it can't be written; the receipts before it are unharmed.
     """
-    is_new = not paths.receipts.exists()
+    is_new = not files.exists(paths.receipts)
     descriptor = _open(paths)
     try:
-        files.lock(descriptor, paths.receipts)
+        files.lock(descriptor, paths.folder)
         end = os.lseek(descriptor, 0, os.SEEK_END)
         # A crash may have cut the last line off: begin a line of our own.
         torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"

@@ -59,7 +59,7 @@ class Release(Protocol):
         """
 
     def check_programs(
-        self, found: Collection[Program], live: Live, *, applied: Collection[str] | None = None
+        self, found: Collection[Program], live: Live, *, applied: Collection[str]
     ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """
         Raise UnknownSchemaError if the live database does not have all of these. Returns

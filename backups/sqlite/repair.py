@@ -35,7 +35,7 @@ def repair(paths: StorePaths) -> Receipt | None:
     :raises RestoreBlockedError: another program keeps the live database from being read.
     """
     _unlink_second_names(paths)
-    if paths.pending.exists():
+    if files.exists(paths.pending):
         return _repair_pending(paths)
     unlink_pending_sidecars(paths)
     receipt = _record_replaced(paths)
@@ -46,15 +46,15 @@ def repair(paths: StorePaths) -> Receipt | None:
 
 def needs_repair(paths: StorePaths) -> bool:
     """Whether a crash may have interrupted an apply or a staging. Reads only."""
-    if not paths.pending.exists() and (paths.manifests() or _stray_sidecars(paths)):
+    if not files.exists(paths.pending) and (paths.manifests() or _stray_sidecars(paths)):
         return True
-    return paths.database.exists() and os.stat(paths.database).st_nlink > 1
+    return files.exists(paths.database) and os.stat(paths.database).st_nlink > 1
 
 
 def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
     """What the last try that a crash interrupted has kept, by the name that it announced."""
     kept = None if manifest.keeps is None else paths.folder / manifest.keeps
-    return kept if kept is not None and kept.exists() else None
+    return kept if kept is not None and files.exists(kept) else None
 
 
 def conclude_overwritten(
@@ -128,7 +128,7 @@ def _record_applied(
 
 def _manifest_of_live(paths: StorePaths) -> Manifest | None:
     """The manifest of the file, or of the content, that is live now and was pending before."""
-    if not paths.database.exists():
+    if not files.exists(paths.database):
         return None
     if not paths.manifests():
         return None
@@ -145,11 +145,11 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
 
 def _stray_sidecars(paths: StorePaths) -> bool:
     """Whether the pending file is gone and what was beside it is not."""
-    return any(sidecar.exists() for sidecar in paths.pending_sidecars)
+    return any(files.exists(sidecar) for sidecar in paths.pending_sidecars)
 
 
 def _unlink_second_names(paths: StorePaths) -> None:
-    if not paths.database.exists() or os.stat(paths.database).st_nlink == 1:
+    if not files.exists(paths.database) or os.stat(paths.database).st_nlink == 1:
         return
     for kept in paths.pre_restores():
         if os.path.samefile(kept, paths.database):

@@ -48,7 +48,7 @@ class CopiedPages:
         """
         spool = Spool.create(path, 0, os.stat(path).st_size)
         if spool is None:
-            raise ImpossibleError("the disk has no room for a copy of it")
+            raise ImpossibleError("no copy of it could be written beside it")
         self.locked_seconds, self.size = copy_pages(uri, path, spool.descriptor)
         self.piece = Spool(spool.descriptor, 0, self.size).piece
 
@@ -76,7 +76,7 @@ class _Copying:
     def __init__(self, uri: str, path: str, copy: int) -> None:
         self._main, self._copy = os.open(path, os.O_RDONLY | os.O_CLOEXEC), copy
         self._reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-        self._digests: list[bytes] = []
+        self._digests: dict[int, bytes] = {}  # by offset: the file may become shorter, and grow
         self._buffer = memoryview(bytearray(READ_BYTES))
         self.locked_seconds, self.size, self._page_count = 0.0, 0, 0
 
@@ -97,7 +97,7 @@ class _Copying:
         """Copy what is there, and remember the SHA-256 of each block."""
         for offset, block in self._blocks(os.fstat(self._main).st_size):
             self._write(offset, block)
-            self._digests.append(hashlib.sha256(block).digest())
+            self._digests[offset] = hashlib.sha256(block).digest()
             if offset % SYNC_BYTES == 0:
                 os.fdatasync(self._copy)
         os.fdatasync(self._copy)
@@ -105,9 +105,8 @@ class _Copying:
     def complete(self) -> None:
         """Copy again what is not as it was, while nobody can commit."""
         with self._locked():
-            before = iter(self._digests)
             for offset, block in self._blocks(self.size):
-                if hashlib.sha256(block).digest() != next(before, b""):
+                if hashlib.sha256(block).digest() != self._digests.get(offset):
                     self._write(offset, block)
             self._finish()
 

@@ -59,7 +59,7 @@ def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
 def _locked(paths: StorePaths) -> Iterator[int]:
     descriptor = _open(paths)
     try:
-        files.lock(descriptor, paths.sent)
+        files.lock(descriptor, paths.folder)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from backups import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
 from backups.sqlite.connection import has_content
@@ -44,9 +45,7 @@ class SnapshotLimits:
     at_once: int  # snapshots under way, over all processes
     spool_seconds: float  # how long a reader may keep the WAL from being reset
     stall_seconds: float  # how long a reader may take nothing before it is dropped
-    resume_seconds: float = (
-        0.0  # how long the rest of a compact one may be asked for; 0: not at all
-    )
+    resume_seconds: float  # how long the rest of a compact one may be asked for; 0: not at all
 
 
 def create_snapshot(
@@ -132,4 +131,4 @@ def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:
 def _live_bytes(paths: StorePaths) -> int:
     """The database with what waits in its WAL. Asks for the lengths only: nothing is opened."""
     wal = paths.sidecars[0]
-    return paths.database.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
+    return paths.database.stat().st_size + (wal.stat().st_size if files.exists(wal) else 0)

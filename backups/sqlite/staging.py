@@ -173,14 +173,14 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     pending again, and the new manifest goes.
     """
     with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
-        was_pending, before = paths.pending.exists(), paths.manifests()
+        was_pending, before = files.exists(paths.pending), paths.manifests()
         try:
             manifest.write(paths)
             unlink_pending_sidecars(paths)
             files.replace(source, paths.pending)
             files.sync_folder(paths.folder)
         except OSError:
-            is_out = source.exists() or _withdraw(paths, earlier, was_pending=was_pending)
+            is_out = files.exists(source) or _withdraw(paths, earlier, was_pending=was_pending)
             if is_out and paths.manifest(manifest.sha256) not in before:
                 files.unlink(paths.manifest(manifest.sha256))
             raise
@@ -221,7 +221,7 @@ def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
     """
     try:
         with files.exclusive_folder(paths.folder):
-            if not paths.pending.exists():
+            if not files.exists(paths.pending):
                 raise NoPendingRestoreError("No restore is pending.")
             manifest = find_manifest(paths)
             _take_away(paths)
@@ -250,7 +250,7 @@ def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by
     with contextlib.suppress(OSError):
         append_receipt(paths, receipt)
     with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
-        if not paths.pending.exists():  # nobody has staged since
+        if not files.exists(paths.pending):  # nobody has staged since
             unlink_pending_sidecars(paths)
             sweep_manifests(paths, but=None)
 
@@ -283,9 +283,8 @@ def _receive(
 
 
 def _check_grows(paths: StorePaths, size: int, step: int) -> None:
-    free = files.free_bytes(paths.folder)
-    if free < ROOM_BYTES + step:
-        raise _no_space(paths, size + ROOM_BYTES, free)
+    if not files.has_room(paths.folder, ROOM_BYTES + step):
+        raise _no_space(paths, size + ROOM_BYTES, files.free_bytes(paths.folder))
 
 
 def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:

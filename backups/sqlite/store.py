@@ -210,7 +210,7 @@ class SqliteBackupStore(BackupStore):
         return self._when_alone(self._repair)
 
     def hold_presence(self) -> None:
-        if not self._paths.lock.exists():
+        if not files.exists(self._paths.lock):
             check_user(self._paths)
         try:
             self._presence.join()
@@ -247,7 +247,7 @@ class SqliteBackupStore(BackupStore):
     def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
         """Do this if no other process is present; in any case be present afterwards."""
         try:
-            is_wanted = self._paths.pending.exists() or repair.needs_repair(self._paths)
+            is_wanted = files.exists(self._paths.pending) or repair.needs_repair(self._paths)
             if is_wanted:
                 check_user(self._paths)
             is_alone = is_wanted and self._presence.try_alone()
@@ -274,7 +274,7 @@ class SqliteBackupStore(BackupStore):
     def _apply(self) -> Receipt | None:
         receipt = self._repair()
         try:
-            is_pending = self._paths.pending.exists()
+            is_pending = files.exists(self._paths.pending)
         except OSError as error:
             return self._blocked(files.explain(error, self._paths.folder))
         if not is_pending or (receipt and receipt.outcome == "blocked"):
@@ -296,7 +296,7 @@ class SqliteBackupStore(BackupStore):
             return self._blocked(f"What a crash interrupted could not be finished: {reason}")
 
     def _blocked_by_others(self) -> Receipt | None:
-        if not self._paths.pending.exists():
+        if not files.exists(self._paths.pending):
             return None  # the one that was alone has applied it
         others = ", ".join(map(str, self._presence.others())) or "another process"
         return self._blocked(f"{self._paths.database} is in use by {others}.")
@@ -355,14 +355,13 @@ class SqliteBackupStore(BackupStore):
         try:
             if not has_content(database) or not is_readable(database):
                 return {}
-            is_wal = has_content(self._paths.sidecars[0])
             # The last connection to close would checkpoint and unlink the -wal, but a reader.
             with closing(connect(database, mode="ro")) as reader:
-                reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
                     functions=self._release.functions(),
-                    seconds=self._check_seconds if is_wal else self._live_seconds,
+                    seconds=self._check_seconds if mode == "wal" else self._live_seconds,
                 )
         except (BackupError, OSError, sqlite3.Error):
             return {}
@@ -378,6 +377,6 @@ class SqliteBackupStore(BackupStore):
     def _presence(self) -> Presence:
         database = self._paths.database
         if database not in _presences:
-            owner = database if database.exists() else self._paths.folder
+            owner = database if files.exists(database) else self._paths.folder
             _presences[database] = Presence(self._paths.lock, owner_of=owner)
         return _presences[database]

@@ -42,7 +42,7 @@ def temporary_file(paths: StorePaths, kind: str) -> Iterator[Temporary]:
 
     :raises OSError: if the folder can't be written; then there is no file.
     """
-    owner = paths.database if paths.database.exists() else paths.folder
+    owner = paths.database if files.exists(paths.database) else paths.folder
     with _owned(paths, kind, lambda path: files.create_private(path, owner_of=owner)) as file:
         yield file
 
@@ -65,7 +65,7 @@ def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterato
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        files.lock(descriptor, name)
+        files.lock(descriptor, name.parent)
         give(file, name)
         yield
     finally:
@@ -97,7 +97,7 @@ def _remove_if_orphan(sidecar: Path) -> bool:
     """Remove a sidecar whose file is not there. Returns whether it was one."""
     file = sidecar.with_name(sidecar.name.rpartition("-")[0])
     with contextlib.suppress(OSError):
-        return not file.exists() and files.unlink(sidecar)
+        return not files.exists(file) and files.unlink(sidecar)
     return False
 
 
@@ -117,7 +117,7 @@ def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) 
         path = paths.temporary(kind)
         temporary = Temporary(path, create(path))
         try:
-            files.lock(temporary.descriptor, path)
+            files.lock(temporary.descriptor, path.parent)
             if files.is_named(path, temporary.descriptor):
                 return temporary
         except OSError:

@@ -55,10 +55,12 @@ class SnapshotInTurn(Snapshot):
         return iter(self._snapshot)
 
     def close(self) -> None:
-        self._snapshot.close()
-        if self._turn is not None:
-            os.close(self._turn)
-            self._turn = None
+        try:
+            self._snapshot.close()
+        finally:
+            if self._turn is not None:
+                os.close(self._turn)
+                self._turn = None
 
     def __del__(self) -> None:
         """Close what nobody has closed: an ASGI server drops the answer to who has hung up."""

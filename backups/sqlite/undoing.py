@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from backups import files
 from backups.exceptions import NoKeptCopyError
-from backups.files import CHUNK_BYTES
 from backups.sqlite.connection import has_content
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.manifest import find_unrecorded
@@ -31,7 +31,7 @@ def kept_by_last(paths: StorePaths) -> Path:
     :raises OSError: that is not known now.
     """
     kept = _named_by_last(paths)
-    if not kept.exists():
+    if not files.exists(kept):
         raise NoKeptCopyError(f"What the last restore replaced was kept as {kept}, which is gone.")
     if kept.is_dir():
         raise NoKeptCopyError(
@@ -52,7 +52,7 @@ def kept_by_last(paths: StorePaths) -> Path:
 def read(kept: Path) -> Iterator[bytes]:
     """Its bytes, in chunks."""
     with kept.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
+        while chunk := content.read(files.CHUNK_BYTES):
             yield chunk
 
 

@@ -169,13 +169,13 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
     )
     verdict = Verdict()
     with (
-        synced_and_hashed(descriptor, path, is_known=False) as (settled, _),
+        synced_and_hashed(descriptor, path, is_known=False) as (settled, hashed),
         suppress(InvalidSnapshotError),
     ):
         verdict = _ask_child(replace(question, settled=settled))
     if not is_readable(path):
         raise DamagedSnapshotError("SQLite can't read the file: it was damaged after it was live.")
-    return _describe(verdict, files.sha256(path), ())
+    return _describe(verdict, hashed.result() or files.sha256(path), ())
 
 
 def _read_whole(

@@ -37,6 +37,8 @@ UPLOADS = {
     "multipart/form-data": RestoreUploadSerializer,
     "application/octet-stream": OpenApiTypes.BINARY,
     SNAPSHOT: OpenApiTypes.BINARY,
+    "application/gzip": OpenApiTypes.BINARY,
+    "application/zstd": OpenApiTypes.BINARY,
 }
 APPLY = OpenApiParameter(
     "apply", enum=["now", "restart"], default="restart", description="When it goes live."

@@ -82,7 +82,7 @@ class FakeRelease:
             raise MissingTablesError(f"missing: {sorted(missing)}")
 
     def check_programs(
-        self, found: Collection[Program], live: Live, *, applied: Collection[str] | None = None
+        self, found: Collection[Program], live: Live, *, applied: Collection[str]
     ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """As the real one does; a view of the name ``changing`` is what a migration changes."""
         unknown = set(found) - (live.programs or set())

@@ -21,7 +21,11 @@ MAX_BYTES = 64 * 1024**2  # far above every database of these tests
 
 
 LIMITS = SnapshotLimits(
-    compact_up_to=256 * 1024**2, at_once=4, spool_seconds=10.0, stall_seconds=60.0
+    compact_up_to=256 * 1024**2,
+    at_once=4,
+    spool_seconds=10.0,
+    stall_seconds=60.0,
+    resume_seconds=0.0,
 )
 
 

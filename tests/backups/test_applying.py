@@ -153,6 +153,13 @@ def test_journal_mode_of_the_live_database_is_kept_by_restore_and_undo(
     assert (store.items(), builders.journal_mode(store.database)) == (["old"], mode)
 
 
+@pytest.mark.parametrize("state", ["orphan WAL", "ruined"])
+def test_database_of_which_only_the_wal_is_left_was_in_wal_mode(state: str, store: Store) -> None:
+    UNREADABLE[state](store.database)
+    assert start(store).outcome == "applied"
+    assert (store.items(), builders.journal_mode(store.database)) == (["new"], "wal")
+
+
 def test_symbolic_link_stays_and_everything_happens_beside_the_real_file(tmp_path: Path) -> None:
     volume = new_store(tmp_path)
     builders.hot_wal(volume.database, "old")
@@ -673,6 +680,7 @@ def test_rename_that_cannot_be_synced_is_told_and_stands(store: Store) -> None:
 ERRORS = {"hot WAL", "persistent journal", "DELETE mode", "ruined", "orphan WAL", "missing"}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("links", "code"), [(True, errno.EACCES), (True, errno.ENOSPC), (False, errno.EIO)]
 )
@@ -685,6 +693,7 @@ def test_error_at_any_step_leaves_the_old_database_or_the_new_one(
     assert points >= (20 if state in READABLE else 9)
 
 
+@pytest.mark.proof
 def test_error_at_any_step_of_a_migration_leaves_the_old_database_or_the_new_one(
     tmp_path: Path,
 ) -> None:

@@ -76,6 +76,8 @@ def test_backup_with_defects_is_kept_and_the_exit_code_tells_if_it_is_checked(
     good = run(site, "backup", "--check", "-o", str(folder / "good.db"))
     assert good.code == 0, good.err
     assert "nothing is wrong with it" in good.err
+    again = run(site, "backup", "--check", "-v", "0", "--force", "-o", str(folder / "good.db"))
+    assert (again.out, again.err, again.code) == ("", "", 0)
     BAD["broken reference"].spoil(site.database)
     place = "rows of notes that refer to no row of tasks (1)"
 
@@ -87,7 +89,10 @@ def test_backup_with_defects_is_kept_and_the_exit_code_tells_if_it_is_checked(
     checked = run(site, "backup", "--check", "-o", str(path))
     assert (checked.out, checked.code) == (f"{path}\n", 1)
     assert f"CommandError: {path} is kept. The snapshot has 1 defect: {place}." in checked.err
-    assert names(folder) == ["checked.db", "good.db", "taken.db"]
+    quiet = run(site, "backup", "--check", "-v", "0", "-o", str(folder / "quiet.db"))
+    assert (quiet.out, quiet.code) == ("", 1)
+    assert "The snapshot has 1 defect" in quiet.err
+    assert names(folder) == ["checked.db", "good.db", "quiet.db", "taken.db"]
 
 
 def test_check_needs_a_file(site: Site) -> None:

@@ -72,3 +72,11 @@ def test_thread_ends_with_the_block_also_when_that_fails() -> None:
     with pytest.raises(ValueError, match="broke off"):
         break_off()
     assert threading.active_count() == before
+
+
+def test_it_is_hashed_in_line_where_the_system_starts_no_thread() -> None:
+    refused = RuntimeError("can't start new thread")
+    with mock.patch("threading.Thread.start", side_effect=refused), Digest() as digest:
+        for chunk in CHUNKS:
+            digest.update(chunk)
+    assert digest.hexdigest() == hashlib.sha256(b"".join(CHUNKS)).hexdigest()

@@ -210,3 +210,25 @@ def test_disk_that_tells_no_size_has_room(tmp_path: Path) -> None:
     with mock.patch("shutil.disk_usage", side_effect=refuse(errno.ENOSYS)):
         assert files.has_room(tmp_path, 10**15)
     assert not files.has_room(tmp_path, 10**18)
+
+
+def test_name_that_cannot_be_looked_at_is_not_told_as_gone(tmp_path: Path) -> None:
+    """``Path.exists`` does so since Python 3.14: a disk that fails would look like an empty one."""
+    (tmp_path / "file").touch()
+    assert files.exists(tmp_path / "file")
+    assert not files.exists(tmp_path / "none")
+    assert not files.exists(tmp_path / "file" / "below")
+    with mock.patch("os.stat", side_effect=refuse(errno.EIO)), pytest.raises(OSError):  # noqa: PT011
+        files.exists(tmp_path / "file")
+
+
+def test_folder_that_cannot_be_locked_is_the_one_that_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        mock.patch("fcntl.flock", side_effect=refuse(errno.ENOLCK)),
+        files.exclusive_folder(tmp_path),
+    ):
+        pass
+    (record,) = caplog.records
+    assert str(tmp_path) in record.getMessage().split()[0]

@@ -27,6 +27,7 @@ class Two:
     """A site whose settings have a second database, and some that are none."""
 
     def __init__(self, site: Site, folder: Path) -> None:
+        self.folder = folder
         self.site, self.database = site, folder / "other" / "other.db"
         self.database.parent.mkdir()
         self.database.write_bytes(site.database.read_bytes())
@@ -44,6 +45,11 @@ class Two:
             "PYTHONPATH": str(folder),
             "DJANGO_SETTINGS_MODULE": "two_settings",
         }
+
+    def put_first(self, database: Path) -> None:
+        """Let the first one of DATABASES be there."""
+        with (self.folder / "two_settings.py").open("a") as settings:
+            settings.write(f'DATABASES["default"] |= {{"NAME": {str(database)!r}}}\n')
 
     def run(self, *arguments: str) -> Ended:
         return run(self.site, *arguments, variables=self.variables)
@@ -151,6 +157,42 @@ def test_database_that_appears_later_waits_for_who_uses_it(two: Two, tmp_path: P
         assert task_names(later) == ["added later"]
     assert "restore applied" in two.run("check").err
     assert task_names(later) == []
+
+
+def test_first_database_that_is_out_of_reach_leaves_the_others_protected(
+    two: Two, tmp_path: Path
+) -> None:
+    """Its folder may be a volume that is not mounted."""
+    two.put_first(tmp_path / "unmounted" / "tasks.db")
+    two.run("backup", "--database", "other", "-o", str(tmp_path / "snapshot.db"))
+    two.add("added later")
+    with two.in_use():
+        two.run("restore_db", str(tmp_path / "snapshot.db"), "--yes", "--database", "other")
+        assert "is in use by pid" in two.run("check").err
+        assert task_names(two.database) == ["added later"]
+    assert "restore applied" in two.run("check").err
+    assert task_names(two.database) == []
+
+
+def test_first_database_that_appears_later_waits_for_who_uses_it(two: Two, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    two.put_first(volume / "tasks.db")
+    with two.in_use(
+        "input(); from django.db import connection;"
+        " connection.cursor().execute('SELECT * FROM tasks'); print('in', flush=True)"
+    ) as process:
+        volume.mkdir()
+        (volume / "tasks.db").write_bytes(two.database.read_bytes())
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        wait_for(process, b"in")
+        two.run("backup", "-o", str(tmp_path / "snapshot.db"))
+        add_tasks(volume / "tasks.db", "added later")
+        two.run("restore_db", str(tmp_path / "snapshot.db"), "--yes")
+        assert "is in use by pid" in two.run("check").err
+        assert task_names(volume / "tasks.db") == ["added later"]
+    assert "restore applied" in two.run("check").err
 
 
 def test_other_database_that_cannot_be_locked_spoils_no_start(two: Two) -> None:

@@ -171,3 +171,13 @@ def test_file_of_its_owner_alone_is_not_shared(store: Store) -> None:
 def test_owner_of_the_database_is_not_refused(store: Store) -> None:
     store.database.chmod(0o644)
     assert store.snapshot().startswith(b"SQLite format 3")
+
+
+def test_reader_without_a_database_is_told_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "_gives_away", lambda: False)
+    monkeypatch.setattr(ownership, "_may", lambda *_: False)
+    error = BackupError("No snapshot could be written.")
+    ownership.tell_reader(Store(tmp_path / "tasks.db").paths, error)
+    assert f"may not write {tmp_path}. Run it as the user of the site: sudo -u " in error.hint

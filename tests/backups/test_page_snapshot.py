@@ -16,8 +16,9 @@ from unittest import mock
 
 import pytest
 
+from backups import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
-from backups.sqlite import file_system, header, rollback_pages
+from backups.sqlite import header, rollback_pages
 from backups.sqlite.connection import uri
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,

@@ -10,9 +10,7 @@ from backups.exceptions import UploadInterruptedError
 from backups.parsers import (
     CHUNK_BYTES,
     FIELDS_BYTES,
-    MultiPartUploadParser,
-    RawUploadParser,
-    SqliteUploadParser,
+    UPLOAD_PARSERS,
     Upload,
 )
 
@@ -35,7 +33,7 @@ def request_with(body: bytes, content_type: str, *, stream: io.BytesIO | None = 
     http = APIRequestFactory().generic("POST", "/", content_type=content_type)
     http.META["CONTENT_LENGTH"] = str(len(body))
     http._stream = stream or io.BytesIO(body)
-    return Request(http, parsers=[MultiPartUploadParser(), RawUploadParser(), SqliteUploadParser()])
+    return Request(http, parsers=[parser() for parser in UPLOAD_PARSERS])
 
 
 def upload_in(request: Request) -> Upload:
@@ -60,8 +58,15 @@ def received(body: bytes, content_type: str = FORM, **arguments: Any) -> bytes:
 
 # The body is the file
 
+RAW = [
+    "application/octet-stream",
+    "application/vnd.sqlite3",
+    "application/gzip",
+    "application/zstd",
+]
 
-@pytest.mark.parametrize("content_type", ["application/octet-stream", "application/vnd.sqlite3"])
+
+@pytest.mark.parametrize("content_type", RAW)
 @pytest.mark.parametrize(
     "size", [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES]
 )

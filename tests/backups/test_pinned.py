@@ -1,5 +1,6 @@
 """A snapshot that keeps a name for a while: for whom, how long, and what is left of it."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backups import files
+from backups.exceptions import SnapshotFailedError
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning, find_pinned
 from backups.sqlite.temporary import sweep, temporary_file
@@ -77,6 +79,36 @@ def test_oldest_goes_when_there_are_too_many(paths: StorePaths) -> None:
     for each in (one, two, three):
         each.release()
     assert os.listdir(paths.folder) == ["tasks.db"]
+
+
+def test_one_without_a_name_keeps_no_file_open(paths: StorePaths) -> None:
+    """Or a monitor that downloads every second would take all descriptors, and the disk."""
+    pins = []
+    for _ in range(10):
+        pins.append(pin(paths))
+        pins[-1].release_later()
+    until(lambda: len(open_pins(paths)) == 2)
+    assert [each.is_named() for each in pins[-2:]] == [True, True]
+    for each in pins:
+        each.release()
+    assert open_pins(paths) == []
+
+
+def open_pins(paths: StorePaths) -> list[str]:
+    """What this process has open in the folder, deleted or not."""
+    links = []
+    for each in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/self/fd/{each}"))
+    return [link for link in links if link.startswith(str(paths.folder))]
+
+
+def test_part_of_a_file_that_was_cut_is_an_error(paths: StorePaths, pinned: Pin) -> None:
+    part = find_pinned(paths, pinned.id, caller="ann", first=3, last=None)
+    assert part is not None
+    os.truncate(paths.all_pinned()[0], 5)
+    with part, pytest.raises(SnapshotFailedError, match="cut at 5 bytes"):
+        list(part)
 
 
 def test_nothing_is_kept_when_the_disk_is_nearly_full(

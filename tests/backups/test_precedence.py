@@ -67,10 +67,21 @@ def test_project_s_key_command_is_its_own_too(tmp_path: Path) -> None:
     assert "manage.py create_backup_key." in project.manage("check").err
 
 
-def test_command_of_ours_in_the_project_s_words_is_still_ours(tmp_path: Path) -> None:
-    project = Project(tmp_path, backup=IN_OUR_WORDS)
+@pytest.mark.parametrize("first", [True, False], ids=["in front", "behind"])
+@pytest.mark.parametrize("module", ["backup", "backup_db"])
+def test_command_of_ours_in_the_project_s_words_is_still_ours(
+    module: str, first: bool, tmp_path: Path
+) -> None:
+    """So it applies nothing: what is live would be gone before it is backed up."""
+    words = IN_OUR_WORDS.replace("backup_db", module)
+    project = Project(tmp_path, first=first, backup=words)
     assert "in the words of the project" in project.manage("backup", "--help").out
-    assert "no issues" in project.manage("check").out
+    assert "backups.W011" not in project.manage("check").err
+    project.manage("migrate", "-v0")
+    assert project.manage("backup", "-o", str(tmp_path / "saved.db")).code == 0
+    assert project.manage("restore_db", str(tmp_path / "saved.db"), "--yes").code == 0
+    assert project.manage("backup", "-o", str(tmp_path / "again.db")).code == 0
+    assert "Pending on" in project.manage("restore_db", "--status").out
 
 
 def test_command_that_cannot_be_imported_does_not_stop_the_checks(tmp_path: Path) -> None:

@@ -226,6 +226,9 @@ def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
         assert lock.read_bytes() == b""
 
 
+URL = "https://operator:secret@example.org"
+
+
 def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_different(
     presence: Presence,
 ) -> None:
@@ -239,7 +242,7 @@ def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_diff
         daemons = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-c", program, f"--queue={queue}"],
+                    [sys.executable, "-c", program, URL, f"--queue={queue}"],
                     cwd=CHECKOUT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -256,7 +259,7 @@ def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_diff
         for daemon, queue in zip(daemons, ("mail", "images"), strict=True):
             command = others[daemon.pid]
             assert command.startswith("-c from backups.")  # not by which Python
-            assert command.endswith(f" --queue={queue}")
+            assert command.endswith(f" https://…@example.org --queue={queue}")
             assert "…" in command
             assert "\n" not in command
             assert len(command) == LONGEST_COMMAND

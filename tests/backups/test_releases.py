@@ -266,33 +266,35 @@ TRIGGER = Program(
 
 
 def test_program_that_the_live_database_has_too_passes() -> None:
-    assert RELEASE.check_programs([VIEW], Live(programs=frozenset({VIEW, TRIGGER}))) == ((), ())
+    assert RELEASE.check_programs(
+        [VIEW], Live(programs=frozenset({VIEW, TRIGGER})), applied=()
+    ) == ((), ())
 
 
 def test_program_that_the_live_database_has_not_is_refused_naming_it() -> None:
     with pytest.raises(UnknownSchemaError, match=r"has the trigger evil, view totals, which"):
-        RELEASE.check_programs([VIEW, TRIGGER], Live(programs=frozenset()))
+        RELEASE.check_programs([VIEW, TRIGGER], Live(programs=frozenset()), applied=())
     other = replace(TRIGGER, sql=TRIGGER.sql.replace("SELECT 1", "DELETE FROM tasks"))
     with pytest.raises(UnknownSchemaError, match="trigger evil, which"):
-        RELEASE.check_programs([other], Live(programs=frozenset({TRIGGER})))
+        RELEASE.check_programs([other], Live(programs=frozenset({TRIGGER})), applied=())
 
 
 def test_program_is_a_warning_where_the_live_database_cannot_tell() -> None:
-    (warning,), changing = RELEASE.check_programs([TRIGGER], Live())
+    (warning,), changing = RELEASE.check_programs([TRIGGER], Live(), applied=())
     assert changing == ()
     assert "has the trigger evil." in warning
-    assert RELEASE.check_programs([], Live()) == ((), ())
+    assert RELEASE.check_programs([], Live(), applied=()) == ((), ())
 
 
 def test_programs_pass_where_the_setting_says_so(settings: Settings) -> None:
     settings.BACKUPS_ALLOW_UNKNOWN_SCHEMA = True
-    assert RELEASE.check_programs([TRIGGER], Live(programs=frozenset())) == ((), ())
+    assert RELEASE.check_programs([TRIGGER], Live(programs=frozenset()), applied=()) == ((), ())
 
 
 def test_name_of_a_program_is_shown_on_one_short_line() -> None:
     long = Program("view", "a\nb" + "x" * 10_000, "CREATE VIEW")
     with pytest.raises(UnknownSchemaError) as caught:
-        RELEASE.check_programs([long], Live(programs=frozenset()))
+        RELEASE.check_programs([long], Live(programs=frozenset()), applied=())
     assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
 

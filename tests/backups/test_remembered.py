@@ -79,3 +79,15 @@ def test_every_request_looks(tmp_path: Path, forgotten: list[str]) -> None:
         assert forgotten == ["told"]
     finally:
         request_started.disconnect(dispatch_uid=f"backups {receipts}")
+
+
+def test_folder_that_may_not_be_entered_stops_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``collectstatic`` by a user who builds, beside the data of the one who serves."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.stat", refuse)
+    remembered.Watch(tmp_path / "receipts").look()

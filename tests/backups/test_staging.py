@@ -174,6 +174,7 @@ def test_missing_folder_is_an_error_of_ours(tmp_path: Path, snapshot: Path) -> N
         Store(tmp_path / "nowhere" / "tasks.db").stage(snapshot)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
 @pytest.mark.parametrize("pending", ["nothing", "another", "the same"])
 def test_error_at_any_step_changes_nothing_or_stages_whole(
@@ -550,3 +551,25 @@ def test_staging_does_not_open_the_live_database(tmp_path: Path, snapshot: Path)
         other.execute("BEGIN EXCLUSIVE")  # whoever opens it now has to wait, and fails
         store.stage(snapshot)
         other.execute("ROLLBACK")
+
+
+def test_upload_passes_where_the_system_does_not_tell_what_is_free(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "LOOK_EVERY_BYTES", 1)
+    snapshot = new_snapshot(tmp_path)
+    with mock.patch("shutil.disk_usage", side_effect=OSError(errno.ENOSYS, "not implemented")):
+        store.stage(snapshot)
+    assert store.paths.pending.exists()
+
+
+@pytest.mark.parametrize(("mode", "seconds"), [("wal", 60.0), ("delete", 10.0)])
+def test_live_database_in_wal_mode_is_looked_through_to_the_end_though_its_wal_is_empty(
+    mode: str, seconds: float, tmp_path: Path
+) -> None:
+    """In rollback mode its writers wait for that."""
+    store = Store(tmp_path / "tasks.db")
+    builders.healthy(store.database, "row", journal_mode=mode)
+    with mock.patch("backups.sqlite.store.find_defects", return_value={}) as find:
+        store.real._find_live_defects()
+    assert find.call_args.kwargs["seconds"] == seconds

@@ -56,7 +56,7 @@ def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> 
         open_target(URL, local=False),
     ):
         raise AssertionError("it was opened")
-    assert "TASKDOG_API_KEY" in error.value.hint
+    assert "BACKUPS_REMOTE_KEY" in error.value.hint
 
 
 def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from backups.exceptions import SnapshotFailedError, StoreFolderError, TooManySnapshotsError
 from backups.sqlite import locks
-from backups.sqlite.turns import take_turn
+from backups.sqlite.turns import SnapshotInTurn, take_turn
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
 from tests.processes import CHECKOUT
@@ -115,3 +117,17 @@ def take_in_a_process(store: Store) -> "subprocess.Popen[str]":
     assert process.stdout is not None
     assert process.stdout.readline() == "taken\n"
     return process
+
+
+def test_snapshot_that_cannot_be_closed_gives_its_turn_back(store: Store) -> None:
+    taken = store.real.create_snapshot()
+    assert isinstance(taken, SnapshotInTurn)
+    with (
+        mock.patch.object(type(taken._snapshot), "close", side_effect=RuntimeError("no thread")),
+        pytest.raises(RuntimeError),
+    ):
+        taken.close()
+    taken._snapshot.close()
+    with ExitStack() as all_turns:
+        for _ in range(store.snapshot_limits.at_once):
+            all_turns.enter_context(store.real.create_snapshot())

@@ -1,5 +1,6 @@
 """The checks of an upload: each bad file gets its own error, and no file is changed by them."""
 
+import errno
 import json
 import os
 import signal
@@ -17,10 +18,10 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions
+from backups import exceptions, files
 from backups.sqlite import validation
 from backups.sqlite.release import Live
-from backups.sqlite.validation import Contents, check_snapshot
+from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.sqlite.verdict import Verdict
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
@@ -500,3 +501,21 @@ def test_index_on_a_function_of_the_site_passes(tmp_path: Path) -> None:
             connection.commit()
         with pytest.raises(exceptions.DamagedSnapshotError, match="CHECK constraint failed"):
             check(path)
+
+
+def test_sync_that_failed_is_not_forgotten_when_nothing_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of it once; a later sync of the same file would succeed."""
+    path = builders.healthy(tmp_path / "x.db", "row")
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "sync", fails)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        with pytest.raises(OSError, match="Input/output error"):
+            look_into(descriptor, path, seconds=60, release=FakeRelease())
+    finally:
+        os.close(descriptor)

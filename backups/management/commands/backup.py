@@ -10,9 +10,9 @@ from django.core.management.base import CommandError, CommandParser
 from backups import destination, services
 from backups.exceptions import InvalidSnapshotError
 from backups.management.base import StoreCommand, megabytes
-from backups.management.precedence import unless_taken
 from backups.management.progress import count, progress_bar
 from backups.management.targets import LocalTarget, NamedSnapshot, open_target
+from backups.precedence import unless_taken
 
 SEE = "See which with --check."
 KEPT = (
@@ -97,8 +97,8 @@ class BackupCommand(StoreCommand):
             about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.tell(str(path))
-            if check:
-                self._examine(path, is_own=isinstance(target, LocalTarget), database=database)
+        if path is not None and check:
+            self._examine(path, is_own=isinstance(target, LocalTarget), database=database)
         if snapshot.defects and not check:
             self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
 
@@ -110,7 +110,7 @@ class BackupCommand(StoreCommand):
             raise CommandError(f"{path} is kept, but a restore would refuse it: {error}") from error
         if wrong:
             raise CommandError(f"{path} is kept. {' '.join(wrong)} {KEPT}")
-        self.say("It was checked as a restore would: nothing is wrong with it.")
+        self.inform("It was checked as a restore would: nothing is wrong with it.")
 
     def _check(self, output: Path, force: bool) -> None:
         """Refuse a bad destination before the store does any work."""

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backups import local
-from backups.api_keys import create_key, known_scopes, read_keys
+from backups.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.exceptions import ApiKeyError
 from backups.key_ring import key_file
-from backups.management.precedence import unless_taken
+from backups.precedence import unless_taken
 
 NEXT_STEPS = """\
 The key {name!r} may: {scopes}. It is kept, hashed, in {path}
@@ -55,8 +55,8 @@ class CreateApiKey(BaseCommand):
         except OSError as error:
             raise CommandError(f"{error}.") from error
         self.stdout.write(key)
-        may = [scope for scope in known_scopes() if scopes is None or scope in scopes]
-        self.stderr.write(self.next_steps(name=name, scopes=", ".join(may), path=path))
+        may = ", ".join(scopes_in_order(scopes))
+        self.stderr.write(self.next_steps(name=name, scopes=may, path=path))
 
     def next_steps(self, *, name: str, scopes: str, path: Path) -> str:
         """What to tell a person, on standard error."""

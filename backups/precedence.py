@@ -7,6 +7,7 @@ under its other name. The check backups.W011 tells which is which.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -20,6 +21,9 @@ OTHER_NAMES = {"backup": "backup_db", "create_api_key": "create_backup_key"}
 def unless_taken(name: str, ours: type[BaseCommand]) -> type[BaseCommand]:
     """The command that another app has under that name; ours if none has."""
     for app in others_with(name):
+        theirs = sys.modules.get(f"{app}.management.commands.{name}")
+        if theirs is not None and not hasattr(theirs, "Command"):
+            return ours  # it is the one that asks: theirs is made of ours
         return type(load_command_class(app, name))
     return ours
 
