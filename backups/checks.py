@@ -30,7 +30,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
-    """Look at what is beside this app: others in front of it, commands, versions."""
+    """Check what is around this app: apps in front of it, commands, versions."""
     return [*_first(), *_rest_framework(), *_commands(), *_django()]
 
 

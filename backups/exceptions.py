@@ -328,7 +328,7 @@ class OwnFileError(BackupError):
 
 
 class ApiKeyError(BackupError):
-    """A key could not be made or found out."""
+    """A key could not be made or read."""
 
     code = "api_key"
 

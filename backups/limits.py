@@ -38,7 +38,7 @@ def lower_processor_time(seconds: int) -> None:
 
 
 def be_nice(niceness: int) -> None:
-    """Let others go before this process, if the system lets it."""
+    """Let other processes come first, if the system allows it."""
     with contextlib.suppress(OSError):
         os.nice(max(0, niceness - os.nice(0)))
 

@@ -1,4 +1,4 @@
-"""A snapshot on its way out: others hear of it when its first bytes are gone, not before."""
+"""A snapshot on its way out: its signal is sent after its first bytes, not before."""
 
 import logging
 from collections.abc import Iterator

@@ -50,11 +50,11 @@ class StoreCommand(BaseCommand):
         )
 
     def say(self, words: str, *, ending: str | None = None) -> None:
-        """Tell a person, on standard error and not in the red that Django has for errors."""
+        """Write to standard error, but not in the red that Django has for errors."""
         self.stderr.write(words, _plain, ending)
 
     def inform(self, words: str) -> None:
-        """Say what nobody has to act on; nothing with ``-v 0``."""
+        """Write what needs no action; nothing with ``-v 0``."""
         if not self.is_quiet:
             self.say(words)
 

@@ -1,4 +1,4 @@
-"""Which defects of a snapshot a restore takes, and what it says of them."""
+"""Which defects of a snapshot a restore accepts, and what it says about them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HINT = (
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What speaks for taking a snapshot although it has defects."""
+    """Why a snapshot is accepted although it has defects."""
 
     words: Collection[str] = ()  # of store.ACCEPTABLE, as given by the caller
     is_ours: bool = False  # this site has sent it, byte for byte

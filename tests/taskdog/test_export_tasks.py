@@ -60,7 +60,7 @@ def test_filters_are_those_of_the_command_line(filled: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--fields", "id,colour"], "there is no colour"),
+        (["--fields", "id,colour"], "unknown column: colour"),
         (["--status", "lost"], "invalid choice"),
         (["--format", "xml"], "invalid choice"),
         (["--start-date", "soon"], "Invalid date format"),

@@ -142,7 +142,7 @@ def _fields(words: str) -> tuple[str, ...]:
     fields = tuple(word.strip() for word in words.split(","))
     if unknown := [name for name in fields if name not in FIELDS]:
         raise argparse.ArgumentTypeError(
-            f"unknown: {', '.join(unknown)}; known: {', '.join(FIELDS)}"
+            f"unknown column: {', '.join(unknown)}; the columns are: {', '.join(FIELDS)}"
         )
     return fields
 
