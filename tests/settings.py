@@ -13,3 +13,8 @@ for name in [name for name in os.environ if name.startswith("TASKDOG_")]:
 os.environ["TASKDOG_DATA_DIR"] = str(Path(__file__).parent / ".data")
 
 from taskdog.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = [  # the first is for what is tried in this process; a site's own takes long
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]

@@ -65,21 +65,14 @@ class Server:
 
     def stop(self) -> None:
         """Stop as an operator does."""
-        self._end(signal.SIGTERM)
-
-    def quit(self) -> None:
-        """Stop at once: what is under way is cut off."""
-        self._end(signal.SIGQUIT)
+        self.http.close()  # or gunicorn waits for the kept-alive connection, two seconds
+        self.process.terminate()
+        self._ended()
 
     def kill(self) -> None:
         """``kill -9`` all that is left of the tree at once: nobody gets to clean up."""
         if self._reader.is_alive():  # while somebody of it can still write to the log
             kill_group(self.process)
-        self._ended()
-
-    def _end(self, how: signal.Signals) -> None:
-        self.http.close()  # or gunicorn waits for the kept-alive connection, two seconds
-        self.process.send_signal(how)
         self._ended()
 
     def _next_line(self, end: float) -> str | None:
@@ -122,7 +115,7 @@ class Site:
 
     @contextmanager
     def serving(self, *options: str, **variables: str) -> Iterator[Server]:
-        """Serve the site with gunicorn on a free port; it ends with the block, if not before."""
+        """Serve the site with gunicorn on a free port; stopped at the end, if not before."""
         process = subprocess.Popen(
             [*gunicorn_command(), *options],
             env=environment(self.data, TASKDOG_BIND="127.0.0.1:0", **self.variables, **variables),
@@ -141,7 +134,7 @@ class Site:
             yield server
         finally:
             if process.poll() is None:
-                server.quit()  # a second sooner than a stop, which tests ask for where it matters
+                server.stop()
             server.kill()  # those who outlived their master, when a test has failed
 
     def files(self) -> dict[str, bytes]:

@@ -14,6 +14,8 @@ from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Server, Site, task_names
 from tests.workers import upload_under_way
 
+pytestmark = pytest.mark.proof
+
 NOW = "/api/v1/restore?apply=now"
 OLD, NEW = "the password of the snapshot", "the password of today"
 
@@ -26,7 +28,7 @@ def set_user(database: Path, password: str) -> None:
             "INSERT INTO auth_user (id, username, password, is_superuser, is_staff, is_active,"
             " first_name, last_name, email, date_joined)"
             " VALUES (7, 'ann', ?, 1, 1, 1, '', '', '', '2026-01-01')",
-            (make_password(password),),
+            (make_password(password, hasher="pbkdf2_sha256"),),
         )
 
 

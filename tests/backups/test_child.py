@@ -12,7 +12,6 @@ import pytest
 from backups import child
 from backups.child import run_module
 from backups.exceptions import ChildNotStartedError
-from backups.sqlite.digest import Digest
 
 ANSWER = """
 from backups.child import answering
@@ -132,11 +131,10 @@ def test_system_that_starts_nothing_is_told(tmp_path: Path) -> None:
 
 def test_thread_that_the_system_refuses_is_told_as_a_process_is() -> None:
     with (
-        mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")),
         pytest.raises(ChildNotStartedError, match=r"A thread .*: can't start new thread\."),
-        Digest() as digest,
+        child.starting_thread(),
     ):
-        digest.update(b"a chunk")
+        raise RuntimeError("can't start new thread")
 
 
 def test_limit_under_which_no_python_starts_is_named() -> None:

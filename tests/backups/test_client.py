@@ -124,6 +124,7 @@ def test_restore_is_staged_seen_and_discarded(client: BackupClient, good: Path) 
     assert client.get_restore_status()["status"] == "nothing"
 
 
+@pytest.mark.proof
 def test_restore_now_and_undo_now_are_live_when_they_return(
     template_site: Site, tmp_path: Path, good: Path
 ) -> None:
@@ -257,6 +258,7 @@ def test_early_refusal_is_told_while_the_file_is_being_sent(
             client.stage_restore(huge)
 
 
+@pytest.mark.proof
 def test_memory_stays_flat_both_ways_without_django(
     server: Server, large: Site, saved: Path
 ) -> None:

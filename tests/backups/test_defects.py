@@ -194,6 +194,7 @@ def test_file_is_checked_as_a_restore_would_and_not_changed(tmp_path: Path) -> N
 # The snapshot of a database with defects goes back to it
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("compact", "apply"),
     [(True, apply_now), (False, apply_at_start)],

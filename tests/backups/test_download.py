@@ -115,6 +115,7 @@ def test_more_downloads_than_may_be_at_once_are_told_when_to_come_again(server: 
     until(lambda: not is_refused(server))
 
 
+@pytest.mark.proof
 def test_client_that_stalls_is_dropped_and_its_turn_is_free(server: Server) -> None:
     """It reads the head and nothing more; one that goes on reading, slowly, is served."""
     with ExitStack() as under_way:
@@ -125,6 +126,7 @@ def test_client_that_stalls_is_dropped_and_its_turn_is_free(server: Server) -> N
     server.wait_for_log(r"was cut off: the last \d+ of its \d+ bytes were not sent")
 
 
+@pytest.mark.proof
 def test_client_that_is_slow_is_served_to_the_end(server: Server) -> None:
     """It lets the server wait, in all for longer than it would wait at once."""
     with closing(stalling_client(server)) as client:

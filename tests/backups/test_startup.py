@@ -147,6 +147,7 @@ def test_refused_restore_stops_no_start_and_is_told_once(pending: Site) -> None:
     assert task_names(pending.database) == ["old"]
 
 
+@pytest.mark.proof
 def test_older_snapshot_is_migrated_by_the_start_of_a_command(pending: Site) -> None:
     older = pending.data.parent / "snapshot.db"
     with closing(sqlite3.connect(older)) as connection:

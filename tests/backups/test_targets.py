@@ -59,6 +59,7 @@ def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> 
     assert "BACKUPS_REMOTE_KEY" in error.value.hint
 
 
+@pytest.mark.proof
 def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:
     """The commands print either, so the JSON has one shape."""
     target, steps = LocalTarget(), list[int]()

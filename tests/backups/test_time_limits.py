@@ -18,6 +18,7 @@ def _new_process() -> Iterator[None]:
     warn_of_time_limit.cache_clear()
 
 
+@pytest.mark.proof
 def test_sync_worker_of_gunicorn_is_told_in_the_log_with_its_limit(site: Site) -> None:
     with site.serving("--worker-class", "sync", "--threads", "1", "--timeout", "45") as server:
         server.api("GET", "restore")
@@ -26,6 +27,7 @@ def test_sync_worker_of_gunicorn_is_told_in_the_log_with_its_limit(site: Site) -
     assert "--threads 4" in warning[0]
 
 
+@pytest.mark.proof
 def test_site_s_own_workers_have_no_such_limit(site: Site) -> None:
     with site.serving() as server:
         assert server.api("GET", "restore").status_code == 200

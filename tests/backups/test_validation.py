@@ -422,7 +422,8 @@ def test_long_list_of_names_is_refused_before_the_caller_holds_it(tmp_path: Path
 def test_migration_that_is_recorded_often_is_told_once(rows: int, tmp_path: Path) -> None:
     path = changed(
         tmp_path / "x.db",
-        "INSERT INTO django_migrations (app, name) VALUES ('shop', '0001_initial');" * rows,
+        "INSERT INTO django_migrations (app, name) VALUES "
+        + ", ".join(["('shop', '0001_initial')"] * rows),
     )
     assert check(path).migrations == builders.MIGRATIONS
 

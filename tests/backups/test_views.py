@@ -50,7 +50,7 @@ def shared_site(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -
             connection.execute(
                 "INSERT INTO auth_user (username, password, is_staff, is_superuser, is_active,"
                 " date_joined, first_name, last_name, email) VALUES (?, ?, ?, 0, 1, ?, '', '', '')",
-                (name, make_password(PASSWORD), is_staff, NOW),
+                (name, make_password(PASSWORD, hasher="pbkdf2_sha256"), is_staff, NOW),
             )
         connection.commit()
     return site
@@ -149,6 +149,7 @@ def test_download_is_named_after_the_site_and_the_time_in_utc(shared: Server) ->
     assert abs(datetime.now(UTC) - taken_at) < timedelta(minutes=1)
 
 
+@pytest.mark.proof
 def test_download_taken_while_a_writer_inserts_is_whole_and_has_every_committed_row(
     site: Site, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_backup_can_only_be_got(shared: Server, method: str) -> None:
     assert shared.api(method, "backup").status_code == 405
 
 
+@pytest.mark.proof
 def test_hanging_up_in_mid_download_leaves_no_file_for_long_and_the_worker_goes_on(
     large: Site,
 ) -> None:
@@ -263,6 +265,7 @@ def test_hanging_up_in_mid_download_leaves_no_file_for_long_and_the_worker_goes_
         assert len(server.api("GET", "backup").content) > BALLAST * 1_000_000
 
 
+@pytest.mark.proof
 def test_killed_in_mid_download_leaves_no_file_after_the_next_start(large: Site) -> None:
     before = large.names()
     with (
@@ -279,6 +282,7 @@ def test_killed_in_mid_download_leaves_no_file_after_the_next_start(large: Site)
     assert large.names() == before
 
 
+@pytest.mark.proof
 def test_killed_while_a_snapshot_is_written_leaves_no_file_after_the_next_start(
     large: Site,
 ) -> None:
@@ -629,6 +633,7 @@ def test_client_that_goes_away_in_mid_upload_leaves_no_file(
     assert api.api("POST", "restore", files={"file": content}).status_code == 200
 
 
+@pytest.mark.proof
 def test_killed_in_mid_upload_leaves_no_file_after_the_next_start(site: Site, good: Path) -> None:
     content = good.read_bytes()
 
@@ -732,6 +737,7 @@ def test_discarding_nothing_is_not_found(api: Server) -> None:
     assert answer.json()["detail"] == "No restore is pending."
 
 
+@pytest.mark.proof
 def test_status_tells_what_the_last_restore_did(site: Site, good: Path) -> None:
     with site.serving() as server:
         server.http.headers["Connection"] = "close"
@@ -980,6 +986,7 @@ def test_trigger_that_the_site_does_not_have_is_refused_naming_it(
     assert unchanging(shared_site) == before
 
 
+@pytest.mark.proof
 def test_login_that_came_with_a_snapshot_is_no_login_after_the_restore(
     site: Site, browser: requests.Session, tmp_path: Path, shared_site: Site
 ) -> None:

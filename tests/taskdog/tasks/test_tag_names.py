@@ -1,9 +1,12 @@
 """Tags of any name are deleted over real HTTP, where the path is what the wire says."""
 
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from urllib.parse import quote, urlsplit
 
-from tests.site import Server
+import pytest
+
+from tests.site import Server, Site, copy_site
 
 NAMES = [
     "a/b",
@@ -27,6 +30,21 @@ NAMES = [
     "\\",
     '"',
 ]
+
+
+@pytest.fixture(scope="module")
+def shared(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    site = copy_site(template_site, tmp_path_factory.mktemp("tags") / "data")
+    with site.serving() as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared: Server) -> Iterator[Server]:
+    """A server without a tag."""
+    yield shared
+    for name in names(shared):
+        delete(shared, quote(name, safe=""))
 
 
 def delete(server: Server, encoded: str) -> int:
