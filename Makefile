@@ -32,7 +32,7 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py create_api_key first --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
-test: $(VENV)/.development  ## the tests of every module, but for the proofs
+test: $(VENV)/.development  ## the tests of every module, except the proofs
 	@$(BIN)/python -m pytest -n auto
 
 proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl)

@@ -1,5 +1,5 @@
 """
-Named API keys, in a file of their own: by default ``<database>.api-keys.json``, beside it.
+Named API keys, in a separate file: by default ``<database>.api-keys.json``, beside it.
 
 Not in the database, because a restored snapshot must neither revive a key nor remove one. The
 file holds the SHA-256 of each key. A slow hash would protect nothing more: a key is 256 random

@@ -9,12 +9,12 @@ from backups.requirements import check_requirements
 
 
 class BackupsConfig(AppConfig):
-    """Put ``"backups"`` first in INSTALLED_APPS: it must be ready before anybody queries."""
+    """Put ``"backups"`` first in INSTALLED_APPS: it must be ready before any query."""
 
     name = "backups"
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
-        """Look at what is installed: now, since the next app may be one that is missing."""
+        """Check what is installed: now, since the next app may need a missing package."""
         super().__init__(app_name, app_module)
         check_requirements()
 

@@ -1,8 +1,8 @@
 """
 Who owns a file, who may open it, and what else the system notes about it.
 
-What can't be given is gone without where nobody is locked out by that: it is a warning then. Each
-is compared first, since some systems refuse even to set what is set already.
+What can't be set is skipped, with a warning, unless that would lock somebody out. Each is compared
+first, since some systems refuse even to set what is set already.
 """
 
 import errno
@@ -32,7 +32,7 @@ def copy_attributes(source: Path, destination: Path) -> None:
 
 def give_to_owner_of(path: Path, descriptor: int) -> None:
     """
-    Give an open file of root's to the owner of this path, if it is there, or the server could not
+    Give an open file of root to the owner of this path, if that exists, so that the server can
     read it. Root without that capability keeps it.
     """
     if os.geteuid() != 0:
@@ -46,11 +46,11 @@ def give_to_owner_of(path: Path, descriptor: int) -> None:
     except OSError as error:
         if not is_refusal(error):
             raise
-        warn(path, "its owner can't be given what root makes beside it. Other users can't read it.")
+        warn(path, "files that root makes there can't be given to its owner, who can't read them.")
 
 
 def make_private(path: Path, descriptor: int) -> None:
-    """Let nobody but its owner open a file that we have made (0600), where that can be had."""
+    """Let nobody but its owner open a file that we have made (0600), where that is possible."""
     if _mode(os.fstat(descriptor)) == 0o600:
         return
     try:
@@ -74,8 +74,8 @@ def _copy_owner(wanted: os.stat_result, destination: Path) -> None:
         uid, gid = _owner(wanted)
         warn(
             destination.parent,
-            f"the database can't be given to uid {uid}, gid {gid}, as it was. Whoever could open"
-            " it still can.",
+            f"the database can't be given to uid {uid}, gid {gid}, as before. All users who"
+            " could open it still can.",
         )
 
 
@@ -126,7 +126,7 @@ def _copy_extended(name: str, source: Path, destination: Path) -> None:
         warn(
             destination.parent,
             f"the extended attribute {name} can't be copied ({error.strerror}). The database has"
-            " what the system gives to a new file.",
+            " the system's default for a new file.",
         )
 
 

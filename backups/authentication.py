@@ -1,8 +1,8 @@
 """
-Who calls: the holder of an API key, told from the header ``X-Api-Key`` alone.
+The caller: the holder of an API key, known from the header ``X-Api-Key`` alone.
 
 The body is not read, so a caller who is refused costs no upload. The views of this app take keys
-beside whatever authentication the project has; a project may use them for views of its own too:
+beside whatever authentication the project has; a project's own views can use them too:
 
     REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
         "backups.authentication.ApiKeyAuthentication", …]}
@@ -35,7 +35,7 @@ NO_KEYS = "Authentication required but no API keys configured"
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """What stands in ``request.user`` for the holder of a key; no row of the database."""
+    """Stands in ``request.user`` for the holder of a key; not a row of the database."""
 
     name: str
 
@@ -97,7 +97,7 @@ class ApiKeysMixin:
         return [_KeyIfKnown(), *theirs]
 
     def get_authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for: as without us, since some clients wait to be asked; else a key."""
+        """What a 401 asks for: what the project asks for, if it does; else a key."""
         theirs = [each for each in self.get_authenticators() if not isinstance(each, _KeyIfKnown)]
         asked = theirs[0].authenticate_header(request) if theirs else None
         return asked or ApiKeyAuthentication().authenticate_header(request)

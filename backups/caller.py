@@ -1,5 +1,5 @@
 """
-Whoever calls: a request comes from the old content, and its answer may leave from a new one.
+The caller: a request comes from the old content, and its answer may leave from a new one.
 
 After an apply without a restart, the request still holds the session and the user that were read
 before. What middleware does with them after the view must not turn an applied restore into an
@@ -33,7 +33,9 @@ def renew(request: Request) -> None:
         try:
             renew_one(request)
         except Exception:  # whatever the site's own models do: the restore is applied
-            logger.exception("a restore is applied; what its request holds could not be renewed")
+            logger.exception(
+                "a restore was applied; the user and session of its request could not be renewed"
+            )
 
 
 def _renew_user(request: Request) -> None:

@@ -30,7 +30,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
-    """Look at what is beside this app: others in front of it, commands, versions."""
+    """Check what is around this app: apps in front of it, commands, versions."""
     return [*_first(), *_rest_framework(), *_commands(), *_django()]
 
 
@@ -41,7 +41,7 @@ def _first() -> list[CheckMessage]:
     return [
         CheckWarning(
             f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
-            hint="Put 'backups' first, so that a restore is applied before anybody queries.",
+            hint="Put 'backups' first, so that a restore is applied before any query.",
             id="backups.W001",
         )
     ]
@@ -63,7 +63,7 @@ def _commands() -> list[CheckMessage]:
     return [
         CheckWarning(
             f"'manage.py {name}' runs the command of {app!r}, not the one of this app.",
-            hint=f"To run this app's, call: manage.py {other_name}.",
+            hint=f"To run this app's command, use: manage.py {other_name}.",
             id="backups.W011",
         )
         for name, other_name in OTHER_NAMES.items()
@@ -226,4 +226,4 @@ def _problem(path: str) -> str:
         return f"can't be imported: {error}"
     if isinstance(permission, OperandHolder) or hasattr(permission, "has_permission"):
         return ""
-    return "is no permission class"
+    return "is not a permission class"

@@ -1,12 +1,12 @@
 """
-Start our modules in Python processes of their own: every child of this app is started here.
+Start our modules in separate Python processes: every child of this app is started here.
 
 A child is isolated: neither the current folder nor the environment says where it
 imports from. What it needs is handed over as arguments, and for most children stands behind the
 standard library, so that no file of another user or of the site takes the place of a module.
 
-A child says that it runs when it has imported what it needs, before it does any work. One that
-ends without a word was never there: the machine is to blame, and never the file.
+A child reports that it runs once it has imported what it needs, before any work. If it ends
+without that report it never ran: that is the machine's fault, never the file's.
 """
 
 import contextlib
@@ -69,13 +69,13 @@ def run_module(
     standard output, and what it printed besides as its standard error.
 
     A parent that reaps every child (gunicorn's master while it reloads) can take the exit code
-    away, so callers must go by what the child answers.
+    away, so callers must rely on what the child answers.
 
     :param seconds: wall clock limit; the child is killed at it.
     :param inherit: descriptors whose locks the child is to hold too, while it lives.
     :param with_site: it imports the site's own code; see ``command``.
     :raises subprocess.TimeoutExpired: at the limit.
-    :raises ChildNotStartedError: it did not come to its work.
+    :raises ChildNotStartedError: it did not start its work.
     """
     words = command(module, *arguments, with_site=with_site)
     try:
@@ -109,7 +109,7 @@ def starting_thread() -> Iterator[None]:
 
 
 def answer_of(output: bytes) -> bytes:
-    """What a child has answered; empty if it did not come to its work."""
+    """What a child has answered; empty if it did not start its work."""
     return output.partition(STARTED)[2]
 
 
@@ -120,7 +120,7 @@ def last_line(output: bytes) -> str:
 
 
 def ending(child: "subprocess.CompletedProcess[bytes]") -> str:
-    """How a child ended that did not answer."""
+    """How a child ended, if it did not answer."""
     if child.returncode < 0:
         return f"signal {-child.returncode}"
     return f"exit code {child.returncode}: {last_line(child.stderr) or 'it printed nothing'}"

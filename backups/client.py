@@ -73,9 +73,9 @@ class BackupClient:
         Let the server take a snapshot. Close what is returned.
 
         :param compact: True for one without gaps, False for the database's own pages; None to
-            leave it to the server. ``method`` of the result tells which it was.
+            leave it to the server. ``method`` of the result says which it was.
         :param compress: let it compress what it sends, for a slow line; it arrives as it was.
-        :raises ClientError: the server could not be used, or a cut-off answer could not be told.
+        :raises ClientError: the server could not be used, or does not say how long its answer is.
         """
 
         def ask(more: dict[str, str]) -> requests.Response:
@@ -124,10 +124,10 @@ class BackupClient:
         Upload an open file; the server checks and stages it. Its restart applies it.
 
         Asks first whether the server would take it, so that a wrong key or a file over its
-        limit is told before the bytes are sent.
+        limit is reported before the bytes are sent.
 
         :param now: let the server apply it at once, without a restart.
-        :param accept: what the server is to take although it is wrong: ``"defects"``,
+        :param accept: what the server is to accept although it is wrong: ``"defects"``,
             ``"foreign"``.
         :param progress: called with the number of bytes of each step.
         :returns: what the server answered: status, size, sha256, migrations …
@@ -173,7 +173,7 @@ class BackupClient:
         return self._json("GET", "restore")
 
     def discard_pending_restore(self) -> dict[str, Any]:
-        """Let the server forget its pending restore."""
+        """Let the server discard its pending restore."""
         return self._json("DELETE", "restore")
 
     def close(self) -> None:
@@ -187,10 +187,10 @@ class BackupClient:
         self.close()
 
     def _as_asked(self, answer: dict[str, Any], now: bool) -> dict[str, Any]:
-        """A release that knows nothing of ``now`` does not mind it, and only stages."""
+        """An older server ignores ``now`` and only stages."""
         if now and answer.get("status") != "applied":
             raise ClientError(
-                f"{self.base_url} can't apply a restore without a restart: its release is older.",
+                f"{self.base_url} is too old to apply a restore without a restart.",
                 hint="It is staged, and stays pending: restart that server, or discard it.",
             )
         return answer
@@ -242,7 +242,7 @@ def _refused(response: requests.Response, method: str) -> ClientError:
     """
     The verdict of an answer other than 200.
 
-    Only the site's own words are one: JSON with ``detail``, and with ``code`` where the site
+    Only an answer of the site itself is one: JSON with ``detail``, and with ``code`` where the site
     itself has failed. Anything else may come from a proxy, which gives up while the site goes on.
     """
     answer = _answer(response)
@@ -250,12 +250,12 @@ def _refused(response: requests.Response, method: str) -> ClientError:
     if isinstance(detail, str) and (response.status_code < 500 or isinstance(code, str)):
         words, hint = detail, str(answer.get("hint") or "")
         if response.status_code == 404 and not code:  # what a site says of any unknown URL
-            hint = "Give the URL at which that site includes backups.urls, its path too."
+            hint = "Give the URL, with its path, at which that site includes backups.urls."
     elif 300 <= response.status_code < 400:
         words = f"{response.status_code} {response.reason}."
         hint = _other_place(response.url, response.headers.get("Location", ""))
     elif response.status_code == requests.codes.request_entity_too_large:
-        words = "the upload is too large (413), says a proxy in front of the site."
+        words = "a proxy in front of the site says that the upload is too large (413)."
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
     else:
         return _not_the_site(response, method)
@@ -280,21 +280,21 @@ def _answer(response: requests.Response) -> dict[str, Any]:
 
 
 def _not_the_site(response: requests.Response, method: str) -> ClientError:
-    """An answer in words that are not the site's. A read is just to be repeated."""
+    """An answer that is not from the site. A read can simply be repeated."""
     said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
     if method == "GET" and 400 <= response.status_code < 500:
         return ServerRefusedError(
             f"{response.url} refused: {response.status_code} {response.reason}.",
             status=response.status_code,
-            hint="Give the URL at which that site includes backups.urls, its path too.",
+            hint="Give the URL, with its path, at which that site includes backups.urls.",
         )
     if method == "GET":
         return ServerUnreachableError(
-            f"{said}, but not as a server of this kind does.",
+            f"{said}, but the answer is not from a server with this API.",
             hint="Check the URL and its path, the proxy in front of the site, and the site.",
         )
     return OutcomeUnknownError(
-        f"The outcome is not known: {said}, in words that are not the site's."
+        f"The outcome is not known: {said}, and the answer is not from the site."
         " A proxy may have given up while the site goes on."
     )
 
@@ -303,7 +303,7 @@ def _other_place(url: str, location: str) -> str:
     """What to do about a redirect: to another server, or of a site that wants a login first."""
     if urlsplit(urljoin(url, location))[:2] != urlsplit(url)[:2]:
         return f"It redirects to {location}: use that server's URL."
-    return f"It redirects to {location}: exempt this URL from what sends everybody to the login."
+    return f"It redirects to {location}: exempt this URL from the login requirement."
 
 
 def _cause(error: BaseException) -> str:

@@ -3,7 +3,7 @@ Which management command this process runs, whatever the program is called.
 
 ``AppConfig.ready`` runs inside ``django.setup()``, which ``ManagementUtility.execute()`` calls
 once it knows the words of the command: they are found in its frame. ``sys.argv`` alone can be
-wrong: a program may hand Django a list of its own (``archivebox manage restore_db``). It is asked
+wrong: a program may give Django another list (``archivebox manage restore_db``). It is asked
 only where a program has set Django up by itself.
 """
 

@@ -42,9 +42,9 @@ def choose_coding(accepted: str) -> str | None:
 
     HTTP libraries and browsers send ``gzip, deflate`` and more with every request, and nobody
     has asked for it. A snapshot in a coding has no length, arrives slower on a fast line, and
-    is no database for a program that saves the body as it comes. So that header is not taken
-    for a wish; ``zstd``, ``gzip`` or ``curl --compressed`` is. To answer without a coding is
-    right by the RFC wherever the client does not forbid it.
+    is not a database for a program that saves the body as it comes. So that header is not taken
+    as a request; ``zstd``, ``gzip`` or ``curl --compressed`` is. RFC 9110 allows an answer without
+    a coding unless the client forbids it.
     """
     if UNASKED.match(accepted.strip().lower()):
         return None
@@ -57,7 +57,7 @@ def choose_coding(accepted: str) -> str | None:
 
 
 def compress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """The chunks in that coding; if they end early, so does it, and is no whole stream."""
+    """The chunks in that coding; if they end early, so does the stream, which is then not whole."""
     compressor = COMPRESSORS[coding]()
     for chunk in chunks:
         if compressed := compressor.compress(chunk):  # an empty one would end a chunked body
@@ -72,4 +72,4 @@ def _weights(accepted: str) -> Iterator[tuple[str, float]]:
         try:
             yield coding.strip(), float(value) if name.strip() == "q" else 1.0
         except ValueError:
-            continue  # a weight that is no number: as if the coding were not there
+            continue  # a weight that is not a number: as if the coding were not there

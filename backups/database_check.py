@@ -33,8 +33,8 @@ def check_journal_mode(*, databases: Sequence[str] | None = None, **_: Any) -> l
 def _recommend(alias: str, mode: str) -> CheckMessage:
     how = FOR_EACH_CONNECTION if django.VERSION >= (5, 1) else ONCE
     return CheckWarning(
-        f"The database {alias!r} is in journal mode {mode}: while a snapshot of it is taken,"
-        " nobody can write, and a write that waits longer than its timeout fails.",
+        f"The database {alias!r} is in journal mode {mode}: writers wait while a snapshot of it is"
+        " completed, and a write that waits longer than its timeout fails.",
         hint=f"Switch WAL mode on, in which writers never wait for a snapshot: {how}".format(
             alias=alias
         ),

@@ -33,7 +33,7 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
     check(destination, overwrite=overwrite)
     try:
         with _part_of(destination) as (part, descriptor):
-            if not overwrite:  # whoever had the part until now may have published it
+            if not overwrite:  # the last owner of the part may have published it
                 _refuse_existing(destination)
             _write(descriptor, chunks)
             _publish(part, destination, overwrite=overwrite)
@@ -75,7 +75,7 @@ def _numbered(destination: Path) -> Iterator[Path]:
 
 
 def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
-    """Write and sync them, some at a time: who commits meanwhile on this disk waits for a sync."""
+    """Write and sync them, some at a time: others that commit on this disk wait for each sync."""
     unsynced = 0
     for chunk in chunks:
         files.write_all(descriptor, chunk)
@@ -105,7 +105,7 @@ def check(destination: Path, *, overwrite: bool) -> None:
 def _refuse_existing(destination: Path) -> None:
     if os.path.lexists(destination):
         raise _TakenError(
-            f"{destination} exists already.", hint="Choose another name, or pass --force."
+            f"{destination} already exists.", hint="Choose another name, or pass --force."
         )
 
 
@@ -152,7 +152,7 @@ def _create_locked(part: Path) -> int:
 
 
 def _remove_left(part: Path) -> None:
-    """Remove what a killed process left; never a file that has been published meanwhile."""
+    """Remove what a killed process left; never a file that has just been published."""
     try:
         descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -166,16 +166,16 @@ def _remove_left(part: Path) -> None:
         if error.errno not in files.NO_LOCKS:
             raise
         raise DestinationError(
-            f"{part} is there, and without locks on its file system nobody can tell whether"
+            f"{part} exists. Its file system has no locks, so it is not known whether"
             " another process is writing it.",
-            hint="Remove it if none is.",
+            hint="Remove it if no process is.",
         ) from error
     finally:
         os.close(descriptor)
 
 
 def _unlink_ours(part: Path, descriptor: int) -> None:
-    if files.is_named(part, descriptor):  # else the name may be another's by now
+    if files.is_named(part, descriptor):  # else the name may be another's now
         files.unlink(part)
 
 
@@ -184,7 +184,7 @@ def _is_written(part: Path) -> _TakenError:
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> None:
-    """Give the whole file its name; never over a file that came there meanwhile, unless asked."""
+    """Give the whole file its name; never over a file that has just appeared, unless asked."""
     if overwrite:
         files.replace(part, destination)
         return

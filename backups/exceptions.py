@@ -7,12 +7,12 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── TooManySnapshotsError        as many are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
-    ├── NotResumableError            the rest is asked for of what can't be told, or is gone
-    ├── BadParameterError            the URL asks for what there is not
+    ├── NotResumableError            the rest of an unnamed snapshot, or of one that is gone
+    ├── BadParameterError            the URL has an invalid parameter
     ├── LengthRequiredError          the upload does not say how long it is
-    ├── UnsupportedUploadError       the upload is of a type that is not taken
+    ├── UnsupportedUploadError       the upload is of a type that is not accepted
     ├── UploadInterruptedError       the upload ended early, or can't be read
-    ├── InvalidSnapshotError         the upload is no whole snapshot of this site
+    ├── InvalidSnapshotError         the upload is not a whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
     │   ├── WrongLengthError         cut off, or something was appended
     │   ├── DamagedSnapshotError     fails SQLite's integrity check
@@ -21,10 +21,10 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── InconsistentHistoryError Django would refuse to migrate it
     │   ├── MissingTablesError       lacks tables that its migrations promise
-    │   ├── UnknownSchemaError       has triggers, views … that this site's database has not
+    │   ├── UnknownSchemaError       has triggers, views … that this site's database lacks
     │   ├── UnknownFunctionError     its schema uses a collation or function that is not known
     │   ├── CheckTimedOutError       the check did not end within its time limit
-    │   └── CheckOutOfMemoryError    the check wanted more memory than it may have
+    │   └── CheckOutOfMemoryError    the check needed more memory than it may have
     ├── NoPendingRestoreError        there is nothing to discard, or to apply
     ├── NoKeptCopyError              there is nothing to go back to
     ├── RestoreBlockedError          can't be applied now; it stays pending
@@ -35,14 +35,14 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written where it was asked for
-    ├── OwnFileError                 a path names the live database, or a file that is its own
+    ├── OwnFileError                 a path names the live database, or one of its files
     ├── ApiKeyError                  a key can't be made or read
     │   ├── KeyFileError             the file of keys can't be trusted
     │   └── KeyNameError             the name is taken, or can't be the name of a key
     └── ClientError                  a remote server could not be used
         ├── ServerUnreachableError   no answer at all
         ├── ServerRefusedError       an answer that says no, and why
-        ├── OutcomeUnknownError      an answer that is not the site's: it may have done it or not
+        ├── OutcomeUnknownError      an answer that is not from the site: the outcome is unknown
         └── TransferInterruptedError the connection ended in the middle
 
 This module imports nothing, so that every other may import it.
@@ -79,7 +79,7 @@ class SnapshotFailedError(BackupError):
     """SQLite could not read the database, or could not write its snapshot."""
 
     code = "snapshot_failed"
-    hint = "Nothing was changed. See whether the database itself is damaged or missing."
+    hint = "Nothing was changed. Check whether the database itself is damaged or missing."
 
 
 class TooManySnapshotsError(BackupError):
@@ -108,7 +108,7 @@ class SnapshotTooLargeError(BackupError):
     """The upload is larger than BACKUPS_MAX_UPLOAD_BYTES."""
 
     code = "too_large"
-    hint = "Raise the limit (BACKUPS_MAX_UPLOAD_BYTES) if snapshots of this size are meant."
+    hint = "If snapshots may be this large, raise BACKUPS_MAX_UPLOAD_BYTES."
 
 
 class NotResumableError(BackupError):
@@ -123,7 +123,7 @@ class NotResumableError(BackupError):
 
 
 class BadParameterError(BackupError):
-    """A parameter in the URL is not one of those that it may be."""
+    """A parameter in the URL has an invalid value."""
 
     code = "bad_parameter"
     hint = "Nothing was done."
@@ -137,7 +137,7 @@ class LengthRequiredError(BackupError):
 
 
 class UnsupportedUploadError(BackupError):
-    """The upload's Content-Type is none of those that a snapshot may have."""
+    """The upload's Content-Type is not one that a snapshot may have."""
 
     code = "unsupported_upload"
     hint = (
@@ -148,7 +148,7 @@ class UnsupportedUploadError(BackupError):
 
 
 class UploadInterruptedError(BackupError):
-    """The request ended before its body was whole, or its body has not the form it claims."""
+    """The request ended before its body was whole, or its body does not have the stated form."""
 
     code = "upload_interrupted"
     hint = "Nothing was staged. Send the snapshot again."
@@ -201,7 +201,7 @@ class NewerSnapshotError(InvalidSnapshotError):
 
 
 class InconsistentHistoryError(InvalidSnapshotError):
-    """It needs migrations, and Django refuses to run any on such a history."""
+    """It needs migrations, and Django refuses to run any on its history."""
 
     code = "inconsistent_history"
     hint = (
@@ -217,7 +217,7 @@ class MissingTablesError(InvalidSnapshotError):
 
 
 class UnknownSchemaError(InvalidSnapshotError):
-    """It has code of its own: a trigger, view or virtual table that this site's does not have."""
+    """It has a trigger, view or virtual table that this site's database does not have."""
 
     code = "unknown_schema"
     hint = (
@@ -240,7 +240,7 @@ class CheckTimedOutError(InvalidSnapshotError):
     """The check was stopped at its time limit."""
 
     code = "check_timed_out"
-    hint = "Nothing was staged. Raise BACKUPS_CHECK_SECONDS if snapshots of this size are meant."
+    hint = "Nothing was staged. If snapshots may be this large, raise BACKUPS_CHECK_SECONDS."
 
 
 class CheckOutOfMemoryError(InvalidSnapshotError):
@@ -271,7 +271,7 @@ class RestoreBlockedError(BackupError):
     """The pending restore can't be applied at this start. It stays pending."""
 
     code = "blocked"
-    hint = "The site runs on its old data. Mend the cause, then restart the server."
+    hint = "The site runs on its old data. Fix the cause, then restart the server."
 
 
 class NeedsRestartError(RestoreBlockedError):
@@ -289,24 +289,24 @@ class RestoreRefusedError(BackupError):
 
 
 class ChildFailedError(BackupError):
-    """The machine stopped a process of this app, which says nothing of the file it worked on."""
+    """The machine stopped a process of this app. This says nothing about the file it worked on."""
 
     code = "process_failed"
-    hint = "Nothing was changed. Look at the limits and the memory of this service, then try again."
+    hint = "Nothing was changed. Check the limits and the memory of this service, then try again."
 
 
 class ChildNotStartedError(ChildFailedError):
-    """A process of this app did not come to its work: no Python was found, or it did not run."""
+    """A process of this app did not start its work: no Python was found, or it did not run."""
 
     code = "process_not_started"
-    hint = "Nothing was changed. BACKUPS_PYTHON can name the Python that processes are run with."
+    hint = "Nothing was changed. BACKUPS_PYTHON can name the Python to run child processes with."
 
 
 class StoreFolderError(BackupError):
     """The system refused a step in the database's folder: no permission, read-only, I/O error."""
 
     code = "store_folder"
-    hint = "Look at the folder's owner, mode and disk, then try again."
+    hint = "Check the folder's owner, mode and disk, then try again."
 
 
 class WrongUserError(StoreFolderError):
@@ -328,7 +328,7 @@ class OwnFileError(BackupError):
 
 
 class ApiKeyError(BackupError):
-    """A key could not be made or found out."""
+    """A key could not be made or read."""
 
     code = "api_key"
 

@@ -5,7 +5,7 @@ Each function is one step that a power cut can fall before or after, and each is
 through this module, so that a test can stop the world between any two. A file is durable
 when it *and* the folder that names it have been synced.
 
-Source: https://www.sqlite.org/atomiccommit.html (why the folder needs a sync of its own).
+Source: https://www.sqlite.org/atomiccommit.html (why the folder needs its own sync).
 """
 
 import contextlib
@@ -102,14 +102,14 @@ def sync_folder(folder: Path) -> None:
         warn(
             folder,
             "this file system can't sync a folder. The files are synced, but after a power cut"
-            " one may have its name of some seconds ago.",
+            " one may be back under its earlier name.",
         )
     finally:
         os.close(descriptor)
 
 
 def replace(source: Path, destination: Path) -> None:
-    """Give ``source`` the name ``destination``, atomically; what had that name is let go."""
+    """Give ``source`` the name ``destination``, atomically; what had that name loses it."""
     os.replace(source, destination)
 
 
@@ -225,8 +225,8 @@ def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:
             raise
         warn(
             folder,
-            f"no file can be locked ({error.strerror}). Back up, stage, discard and apply one"
-            " after the other; what a kill leaves there is not removed.",
+            f"files can't be locked ({error.strerror}). Run one backup or restore at a time."
+            " Temporary files that a killed process leaves there are not removed.",
         )
 
 

@@ -28,7 +28,7 @@ class SnapshotLoader(MigrationLoader):
     Django's loader, for a database that is known only by the migrations it says it has.
 
     ``build_graph`` asks a connection what was applied, and takes nothing as applied without
-    one; here it is told, so that squashed migrations resolve as they would on that database.
+    one; here they are given to it, so that squashed migrations resolve as on that database.
     """
 
     def __init__(self, applied: Iterable[str]) -> None:
@@ -44,7 +44,7 @@ class SnapshotLoader(MigrationLoader):
             super().build_graph()
         except NodeNotFoundError as error:
             raise InvalidSnapshotError(
-                f"This release can't bring the snapshot's migrations forward: {error}"
+                f"This release can't migrate the snapshot forward: {error}"
             ) from error
 
     @property
@@ -119,7 +119,7 @@ def own_apps(loader: MigrationLoader) -> set[str]:
     """
     The labels of the project's own apps that have migrations: those whose code is not where
     packages are installed. If there are none, of those that are not Django's. Empty if a database
-    of this project can't be told from that of any other.
+    of this project looks like that of any other.
     """
     configs = [each for each in apps.get_app_configs() if each.label in loader.migrated_apps]
     others = [each for each in configs if not _is_djangos(each)]
@@ -138,7 +138,7 @@ def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 def words_of(sql: str) -> str:
     """
-    A statement as SQLite keeps it: its opening made anew, and all else as it was typed. A line
+    A statement as SQLite keeps it: its opening normalized, and all else as it was typed. A line
     break ends a comment, so not even white space may differ.
     """
     match = _OPENING.match(sql)

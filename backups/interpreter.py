@@ -53,11 +53,12 @@ def explain_unfit(python: str) -> str:
         return f"could not be run: {error}"
     words = probe.stdout.decode("utf-8", "replace").split()
     if words[:1] != ["backups"] or len(words) < 3:
-        return "did not answer as Python does"
+        return "did not answer as a Python does"
     if words[1] != sys.implementation.cache_tag:
-        return f"is {words[1]}, and this process is {sys.implementation.cache_tag}"
+        return f"is {words[1]}, but this process is {sys.implementation.cache_tag}"
     if tuple(map(int, words[2:])) < sqlite3.sqlite_version_info:
-        return f"has SQLite {'.'.join(words[2:])}, and this process {sqlite3.sqlite_version}"
+        found = ".".join(words[2:])
+        return f"has SQLite {found}, but this process has {sqlite3.sqlite_version}"
     return ""
 
 
@@ -74,7 +75,7 @@ def _find(named: str, executable: str) -> str:
         ):
             return candidate
     raise ChildNotStartedError(
-        f"No Python {_VERSION} was found to run a process in: this one is {executable or 'unnamed'}"
+        f"No Python {_VERSION} was found for child processes: this one is {executable or 'unnamed'}"
         f", and there is none in {sys.prefix} or {sys.base_prefix}."
     )
 

@@ -25,9 +25,9 @@ def _scopes() -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"BACKUPS_EXTRA_SCOPES is {given!r}, which is no list of names.",
-            hint="List what else a key may be made for, e.g. ['reports']; not 'backup' or"
-            " 'restore', which are there already.",
+            f"BACKUPS_EXTRA_SCOPES is {given!r}, which is not a list of names.",
+            hint="List the scopes that a key may have besides 'backup' and 'restore', e.g."
+            " ['reports'].",
             id="backups.E020",
         )
     ]
@@ -61,8 +61,8 @@ def _place() -> list[CheckMessage]:
     return [
         Error(
             f"BACKUPS_KEY_FILE is {given!r}, which is not the full path of a file.",
-            hint="Set one that begins at the root, or remove it: the keys are beside the database"
-            " then.",
+            hint="Set an absolute path, or remove the setting: then the keys are beside the"
+            " database.",
             id="backups.E022",
         )
     ]

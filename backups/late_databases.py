@@ -2,8 +2,8 @@
 A database that is not there when a process starts, and appears later, e.g. by ``migrate``.
 
 Nobody holds presence of it from the start, so that no lock file comes into a folder that is not
-ours yet. A process joins when it first connects: else the next one to start would take itself for
-alone, and replace the file under an open connection.
+ours yet. A process joins when it first connects: otherwise the next one to start would believe it
+is alone, and replace the file under an open connection.
 """
 
 import logging
@@ -50,7 +50,7 @@ class _Late:
         remembered.watch(around.receipts)
         if _inode(around.database) != before:  # by an applier, for which it has waited
             connection.close()
-            raise OperationalError(f"{around.database} was replaced meanwhile. Connect again.")
+            raise OperationalError(f"{around.database} was just replaced. Connect again.")
 
 
 def _inode(database: Path) -> int | None:

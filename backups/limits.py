@@ -17,7 +17,7 @@ _MEANINGS = (  # in the order in which they keep a process from starting
     ("RLIMIT_NPROC", 1, "processes and threads of this user (ulimit -u)"),
     ("RLIMIT_NOFILE", 1, "open files (ulimit -n)"),
 )
-# Such limits are everywhere, and high enough: they are told only below.
+# Such limits are everywhere and usually high enough: only lower ones are reported.
 _ORDINARY = {"RLIMIT_NPROC": 512, "RLIMIT_NOFILE": 256}
 
 
@@ -38,7 +38,7 @@ def lower_processor_time(seconds: int) -> None:
 
 
 def be_nice(niceness: int) -> None:
-    """Let others go before this process, if the system lets it."""
+    """Let other processes come first, if the system allows it."""
     with contextlib.suppress(OSError):
         os.nice(max(0, niceness - os.nice(0)))
 
@@ -64,7 +64,7 @@ def describe() -> str:
 
 
 def used_address_space() -> int:
-    """How many bytes this process has by now; 0 if that can't be told."""
+    """How many bytes this process has now; 0 if that is not known."""
     with contextlib.suppress(OSError), open("/proc/self/statm", "rb") as pages:
         return int(pages.read().split()[0]) * resource.getpagesize()
     return 0

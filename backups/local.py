@@ -119,7 +119,7 @@ def all_paths() -> list[StorePaths]:
 def journal_mode(alias: str) -> str:
     """
     The journal mode of the database, asked by the site's own connection: to open the file here
-    would drop the locks of this process. Empty if it can't be told, or if WAL mode is not for the
+    would drop the locks of this process. Empty if it is not known, or if WAL mode is not for the
     file system that it is on.
     """
     with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
@@ -142,7 +142,7 @@ def own_names() -> tuple[Path, ...]:
 
 
 def _connect(alias: str) -> sqlite3.Connection:
-    """A connection of its own, set up as the site's are: with Django's functions, its pragmas."""
+    """A separate connection, set up as the site's are: with Django's functions, its pragmas."""
     path = database_path(alias)
     if not has_content(path):  # to connect would create it
         raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")

@@ -1,7 +1,7 @@
 """
 Migrate a database file that is not the live one.
 
-A process of its own, in which the site's database *is* that file: data migrations that ignore
+Run in a separate process, in which the site's database *is* that file: data migrations that ignore
 ``using`` write into it and never into the live one, and every app's signal handlers are
 connected, which they are not yet while the site is starting up.
 """
@@ -39,10 +39,10 @@ def migrate_file(alias: str, database: Path) -> None:
     """
     Bring ``database`` to this release, in a child process. However long that takes.
 
-    :raises RestoreRefusedError: a migration failed; the file is to be thrown away.
+    :raises RestoreRefusedError: a migration failed; discard the file.
     :raises RestoreBlockedError: the machine failed, e.g. its disk is full, or an operator ended
-        it, or the site could not be set up; the file is to be thrown away too.
-    :raises ChildNotStartedError: the process did not come to its work.
+        it, or the site could not be set up; discard the file too.
+    :raises ChildNotStartedError: the process did not start its work.
     """
     child = run_module("backups.migrate", alias, str(database), with_site=True)
     outcome = child.stdout.decode()
@@ -56,7 +56,7 @@ def migrate_file(alias: str, database: Path) -> None:
 
 
 def main(alias: str, database: str) -> None:
-    """Run ``migrate`` on the file, then answer with what came of it."""
+    """Run ``migrate`` on the file, then answer with the outcome."""
     with answering() as answer:
         try:
             _set_up(alias, database)
@@ -108,7 +108,7 @@ def _migrate(alias: str) -> str:
 
 def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
     """
-    Django fails a migration if any row of the database refers to nothing, whoever left it so. Here
+    Django fails a migration if any row of the database refers to nothing, whatever the cause. Here
     it fails if there are more of these than before: the others were accepted.
     """
     strict, before = connection.check_constraints, _broken_references(connection)

@@ -1,4 +1,4 @@
-"""A snapshot on its way out: others hear of it when its first bytes are gone, not before."""
+"""A snapshot on its way out: its signal is sent after its first bytes, not before."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from backups.store import PassedOn, Snapshot
 
 logger = logging.getLogger(__name__)
 
-FIRST_BYTES = 4096  # at most: nobody has a whole snapshot of which nobody was told
+FIRST_BYTES = 4096  # at most: nobody has a whole snapshot before its receivers have run
 
 
 class OutgoingSnapshot(PassedOn):

@@ -34,6 +34,6 @@ def check_not_own(destination: Path) -> None:
             continue
         if own.parent.exists() and destination.parent.samefile(own.parent):
             raise OwnFileError(
-                f"{destination} is a name that belongs to the live database.",
+                f"{destination} is reserved for files of the live database.",
                 hint="Choose another name, or another folder.",
             )

@@ -19,7 +19,7 @@ def is_now(request: Request) -> bool:
     """
     when = request.query_params.get("apply", "restart")
     if when not in ("now", "restart"):
-        raise BadParameterError(f"apply is 'now' or 'restart', not {when!r}.")
+        raise BadParameterError(f"apply must be 'now' or 'restart', not {when!r}.")
     return when == "now"
 
 
@@ -31,7 +31,7 @@ def compact(request: Request) -> bool | None:
     """
     given = request.query_params.get("compact")
     if given not in (None, "1", "0"):
-        raise BadParameterError(f"compact is '1' or '0', not {given!r}.")
+        raise BadParameterError(f"compact must be '1' or '0', not {given!r}.")
     return None if given is None else given == "1"
 
 
@@ -57,11 +57,11 @@ def limit(request: Request) -> int:
     """
     ``?limit=``: how many receipts.
 
-    :raises BadParameterError: it is no whole number within the bounds.
+    :raises BadParameterError: it is not a whole number within the bounds.
     """
     given = request.query_params.get("limit", str(RECEIPTS))
     if not re.fullmatch("[1-9][0-9]{0,3}", given) or int(given) > MAX_RECEIPTS:
         raise BadParameterError(
-            f"limit is a whole number from 1 to {MAX_RECEIPTS:,}, not {given!r}."
+            f"limit must be a whole number from 1 to {MAX_RECEIPTS:,}, not {given!r}."
         )
     return int(given)

@@ -168,7 +168,7 @@ def _leading_fields(events: Iterator[MultipartSegment | bytes | None]) -> dict[s
 
 
 def _file_chunks(events: Iterator[MultipartSegment | bytes | None]) -> Iterator[bytes]:
-    """The file's bytes; then the form must come to its end."""
+    """The file's bytes; then the form must end."""
     for event in events:
         if not isinstance(event, bytes):
             break

@@ -1,5 +1,6 @@
 """
-Who may take snapshots, and who may restore: a key with the scope, or whoever the settings admit.
+Who may take snapshots, and who may restore: a key with the scope, and others that the settings
+admit.
 
     BACKUPS_BACKUP_PERMISSION = "backups.permissions.MayBackUp"    # the default: a key, or staff
 """
@@ -49,24 +50,24 @@ class HasScope(BasePermission):
 
 
 class MayBackUp(HasScope):
-    """The whole database, to take away."""
+    """May take a snapshot of the whole database."""
 
     scope = BACKUP
 
 
 class MayRestore(HasScope):
-    """The whole database, to replace."""
+    """May replace the whole database."""
 
     scope = RESTORE
 
 
 def backup_permissions() -> list[BasePermission]:
-    """An instance of BACKUPS_BACKUP_PERMISSION, and what holds for keys whatever that is."""
+    """An instance of BACKUPS_BACKUP_PERMISSION, and the rule that a key needs the scope."""
     return [_ScopeOfKey(MayBackUp), _load(conf.backup_permission)]
 
 
 def restore_permissions() -> list[BasePermission]:
-    """An instance of BACKUPS_RESTORE_PERMISSION, and what holds for keys whatever that is."""
+    """An instance of BACKUPS_RESTORE_PERMISSION, and the rule that a key needs the scope."""
     return [_ScopeOfKey(MayRestore), _load(conf.restore_permission)]
 
 

@@ -36,7 +36,7 @@ class FileTooOpenError(Exception):
 
 
 class FileState(NamedTuple):
-    """What changes when a file is written anew or given other permissions."""
+    """What changes when a file is rewritten or given other permissions."""
 
     modified_ns: int
     size: int
@@ -113,7 +113,7 @@ def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None
 
 
 def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -> Path:
-    """Write and sync a file of mode 0600 in the folder of ``path``, under a name of its own."""
+    """Write and sync a file of mode 0600 in the folder of ``path``, under another name."""
     incoming = path.with_name(f".{path.name}.incoming-{secrets.token_hex(8)}")
     descriptor = files.create_private(incoming, owner_of=owner_of)
     try:

@@ -38,7 +38,7 @@ def made_elsewhere(loader: SnapshotLoader, alias: str) -> Promises:
     Of these, what Django itself does not make: the models and fields that a migration only tells
     it of (``SeparateDatabaseAndState``). SQL of the project's own makes them, or nobody does.
 
-    :returns: the tables with no columns, and the columns of others that were told of alone.
+    :returns: the tables with no columns, and the columns of others that were only stated.
     """
     told, made = set(), set()
     for key in loader.graph.nodes:
@@ -53,7 +53,7 @@ def made_elsewhere(loader: SnapshotLoader, alias: str) -> Promises:
         try:
             meta = models.get_model(app, model)._meta
             columns = [str(meta.get_field(field).column)] if field else []
-        except LookupError:  # removed since; Django's FieldDoesNotExist is no LookupError
+        except LookupError:  # removed since; Django's FieldDoesNotExist is not a LookupError
             continue
         except Exception:  # noqa: S112  # renamed since: then nothing is known of it
             continue

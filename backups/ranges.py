@@ -31,7 +31,7 @@ class Wanted:
     def __post_init__(self) -> None:
         """Refuse what nobody could answer rightly."""
         if self.id is None and self.is_part and self.first > 0:
-            raise cannot_resume("The request does not say which snapshot it has the beginning of.")
+            raise cannot_resume("The request does not name the snapshot that it wants the rest of.")
 
 
 def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
@@ -48,7 +48,7 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     if (condition := headers.get("If-Range")) is None:
         return Wanted(None, False, *_part(headers))
     snapshot_id = _etag(condition)
-    # By the RFC a condition that does not hold leaves the whole: its client begins anew.
+    # By the RFC a condition that does not hold leaves the whole: its client starts again.
     part = (0, None, False) if snapshot_id is None else _part(headers)
     return Wanted(snapshot_id, False, *part)
 

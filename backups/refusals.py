@@ -25,5 +25,5 @@ def is_refusal(error: OSError) -> bool:
 
 @functools.cache
 def warn(folder: Path, what: str) -> None:
-    """Log, once a process, what can't be had in this folder and what that means."""
+    """Log, once per process, what is not available in this folder and what that means."""
     logger.warning("%s (%s): %s", folder, kind_of(folder) or "file system not known", what)

@@ -111,8 +111,8 @@ class InstalledRelease:
         whose = (
             f"It has the app{_plural(others)} {_some(list(others))}, which are not installed here."
             if others
-            else f"To go live it would need {len(loader.plan())} migrations, which would make"
-            " their tables empty."
+            else f"To go live it would need {len(loader.plan())} migrations, which would create"
+            " the tables of these apps, empty."
         )
         words = f"None of this project's own apps ({_some(sorted(own))}) are in the file. {whose}"
         is_bare = live.is_known and not own.intersection(
@@ -122,8 +122,8 @@ class InstalledRelease:
             return (words,)
         raise ForeignDatabaseError(
             words,
-            hint="Nothing was staged. Send a file that came from this site's backup. If this one"
-            " is meant, say so: restore_db PATH --accept-foreign, or ?accept=foreign.",
+            hint="Nothing was staged. Send a file that came from this site's backup. To restore"
+            " this one all the same: restore_db PATH --accept-foreign, or ?accept=foreign.",
         )
 
     def unknown(self, applied: Collection[str]) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class InstalledRelease:
         Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
         database. A column counts as there if the table has it under any case, as SQLite sees it.
 
-        A project may make its tables by SQL of its own: as a virtual table, as a view, or not at
+        A project may create its tables with its own SQL: as a virtual table, as a view, or not at
         all. What the live database has in such a way, or lacks too, is right in a snapshot. If
         the live database can't tell, the migrations do: what they only tell Django of
         (``SeparateDatabaseAndState``) is not asked for.
@@ -194,8 +194,8 @@ class InstalledRelease:
         names = list(map(str, unknown))
         if live.programs is None:
             return (
-                f"The snapshot has the {_some(names)}. Whether this site's own database has"
-                " the same could not be told: it is not there, or can't be read.",
+                f"The snapshot has the {_some(names)}. It is not known whether this site's own"
+                " database has the same: it is missing, or can't be read.",
             ), ()
         changing = self._are_to_change(unknown, live, applied)
         if strange := [str(each) for each in unknown if each not in changing]:
@@ -274,7 +274,7 @@ class InstalledRelease:
         """
         Bring a database file to this release, in a child process. However long that takes.
 
-        :raises RestoreRefusedError: a migration failed; the file is to be thrown away.
+        :raises RestoreRefusedError: a migration failed; discard the file.
         """
         migrate_file(self._alias, database)
 

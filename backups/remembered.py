@@ -1,5 +1,5 @@
 """
-What a process remembers of the database, forgotten when a restore has replaced its content.
+What a process caches of the database is cleared when a restore has replaced its content.
 
 A restore without a restart happens in one process; the others see it in the receipts beside the
 database, which each request looks at: one stat(2).

@@ -60,7 +60,7 @@ def authorize(session: requests.Session, server: RemoteServer, header: str, key:
     :param header: ``X-Api-Key``, or with a scheme ``Authorization: Token``; of
         ``Authorization: Basic`` the key is ``name:password``.
     :param key: empty if the name and password in the URL are all that the server wants.
-    :raises ClientError: it is no header, or the key can't be in one.
+    :raises ClientError: it is not a header, or the key can't be in one.
     """
     session.auth = server.auth
     if not key:
@@ -72,7 +72,7 @@ def authorize(session: requests.Session, server: RemoteServer, header: str, key:
         session.auth = _Authorization(value)
     else:
         raise ClientError(
-            "The password in the URL and a key in the header Authorization exclude each other.",
+            "The password in the URL can't be used together with a key in Authorization.",
             hint="Leave one of them out.",
         )
 
@@ -104,7 +104,7 @@ def _header(header: str, key: str) -> tuple[str, str]:
     if scheme.lower() == "basic":
         key = base64.b64encode(key.encode()).decode()
     if not key.isascii() or not key.isprintable() or key != key.strip():
-        raise ClientError("The API key has characters that no key has.")
+        raise ClientError("The API key has characters that a key can't have.")
     return name, f"{scheme} {key}".strip()
 
 

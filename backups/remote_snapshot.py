@@ -50,7 +50,7 @@ class RemoteSnapshot:
         The bytes, decompressed, and an error in their place if the connection ends early.
 
         :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
-        :raises ClientError: what comes is no database, e.g. the page of a proxy.
+        :raises ClientError: what arrives is not a database, e.g. the page of a proxy.
         """
         received, failed = 0, 0
         while True:

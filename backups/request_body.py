@@ -21,7 +21,7 @@ class RequestBody:
     def read(self, size: int = -1) -> bytes:
         chunk = self._content.read(self._left if size < 0 else min(size, self._left))
         if self._left and not chunk:  # the server would wait for the rest, and we for the server
-            raise OSError("the file became shorter meanwhile")
+            raise OSError("the file became shorter while it was sent")
         self._left -= len(chunk)
         self._progress(len(chunk))
         return chunk

@@ -46,7 +46,7 @@ def check_requirements() -> None:
         raise ImproperlyConfigured(f"backups needs Python {_dotted(PYTHON)} or newer.")
     if django.VERSION < DJANGO:
         raise ImproperlyConfigured(
-            f"backups needs Django {_dotted(DJANGO)} or newer, and {django.get_version()} is"
+            f"backups needs Django {_dotted(DJANGO)} or newer, but {django.get_version()} is"
             " installed."
         )
     for package in PACKAGES:
@@ -59,11 +59,11 @@ def _problem(package: Package) -> str:
     wanted = f"{package.name} {_dotted(package.oldest)} or newer"
     installed = _version(package.name)
     if installed and _numbers(installed) < package.oldest:
-        return f"{wanted}, and {installed} is installed"
+        return f"{wanted}, but {installed} is installed"
     if not _is_there(package.module):
         return f"{wanted}, which is not installed"
     if package.has and not hasattr(import_module(package.module), package.has):
-        return f"{wanted}, in place of which {_another(package.module)} is imported"
+        return f"{wanted}, but {_another(package.module)} is imported instead"
     return ""
 
 
@@ -78,7 +78,7 @@ def _is_there(module: str) -> bool:
 def _another(module: str) -> str:
     """What has put a module of that name there."""
     other = f"python-{module}"  # python-multipart, which many projects have
-    return f"{other} {found}" if (found := _version(other)) else "another one of that name"
+    return f"{other} {found}" if (found := _version(other)) else "another module of that name"
 
 
 def _install(package: Package) -> str:

@@ -60,7 +60,7 @@ def _describe_waiting(present: tuple[str, ...]) -> dict[str, Any]:
 
 
 def describe_receipt(receipt: Receipt) -> dict[str, Any]:
-    """What came of a restore."""
+    """The outcome of a restore."""
     return {
         "id": receipt.id,
         "at": receipt.at,

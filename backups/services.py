@@ -81,13 +81,13 @@ def create_snapshot(
     """
     Take a consistent copy of the database while others write.
 
-    A compact one is whole on the disk before this returns, in a file that has no name any more.
+    A compact one is whole on the disk before this returns, in a file that no longer has a name.
     The database's own pages are read while they are handed out, and can fail in the middle.
     Close the snapshot to give back what it holds.
 
     :param taken_by: the name of the key or the user, for the record.
     :param compact: which of the two; None for the first up to BACKUPS_COMPACT_UP_TO. Where the
-        pages can't be had, it is compact all the same: ``method`` of the result tells.
+        pages can't be taken, it is compact all the same: ``method`` of the result says so.
     :param resumable: keep a compact one beside the database for BACKUPS_RESUME_SECONDS, so that
         ``taken_by`` can ask for its rest by its ``id``.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
@@ -119,7 +119,7 @@ def resume_snapshot(
 
     :param first: the first byte that is wanted, counted from 0.
     :param last: the last one; None for all that follow.
-    :returns: None if it is not there any more, or another one took it.
+    :returns: None if it is gone, or another caller took it.
     :raises TooManySnapshotsError: as for ``create_snapshot``.
     """
     snapshot = get_store().resume_snapshot(snapshot_id, caller=taken_by, first=first, last=last)
@@ -182,7 +182,7 @@ def stage_restore(
        header, length, integrity, foreign keys, migrations, tables, triggers and views.
     3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
 
-    What comes in gzip or zstd is unpacked as it passes; ``size`` and ``sha256`` of the result are
+    An upload in gzip or zstd is unpacked as it passes; ``size`` and ``sha256`` of the result are
     those of the database in it, and so is every limit.
 
     A restore that was pending is replaced by step 3, not before. If anything fails, the
@@ -190,14 +190,14 @@ def stage_restore(
 
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
-    :param at_least: how many bytes will come for sure, to refuse too many before any is read.
+    :param at_least: how many bytes are sure to come, to refuse too many before any is read.
     :param account: the user name of who stages, if that is a user of the site: the result
         warns if the snapshot has no such user.
     :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
         "foreign" database that has nothing of this project's own apps.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
-    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own. Defects
+    :raises InvalidSnapshotError: a subclass for each check, with its own sentence. Defects
         that the live database has too, or that are accepted, are warnings.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises StoreFolderError: the database's folder can't be written.
@@ -235,7 +235,7 @@ def foresee_warnings(head: bytes) -> tuple[str, ...]:
 
 def _unpacked(wrapping: str) -> str:
     return (
-        f"The upload was unpacked from {wrapping}: its size and SHA-256 are those of what is in it."
+        f"The upload was unpacked from {wrapping}: its size and SHA-256 describe the unpacked file."
     )
 
 
@@ -268,7 +268,7 @@ def apply_now(
     :param sha256: of the snapshot that is meant; None for whichever is pending.
     :raises NoPendingRestoreError: nothing is pending.
     :raises NeedsRestartError: it can't be done while the site runs; it stays pending.
-    :raises RestoreBlockedError: another one is pending by now; that stays pending.
+    :raises RestoreBlockedError: another one is pending now; that stays pending.
     :raises RestoreRefusedError: the pending file is not what was staged; it is set aside.
     :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
 
@@ -290,7 +290,7 @@ def discard_pending_restore(
     *, discarded_by: str, database: str | None = None
 ) -> PendingRestore | None:
     """
-    Forget the pending restore. The live database is not touched.
+    Discard the pending restore. The live database is not touched.
 
     :returns: what was pending, as far as it is known.
     :raises NoPendingRestoreError: nothing is pending.
@@ -303,7 +303,7 @@ def discard_pending_restore(
 
 
 def get_restore_status(*, database: str | None = None) -> RestoreStatus:
-    """Tell what waits for the next start and what came of the last restore. Reads only."""
+    """What waits for the next start, and the outcome of the last restore. Reads only."""
     return get_store(database).get_status()
 
 
@@ -323,7 +323,7 @@ def is_readable() -> bool:
 
     To connect as the site does would create a missing one, and harm what is left of a ruined one.
 
-    :raises RestoreBlockedError: it can't be told now.
+    :raises RestoreBlockedError: it is not known now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
     database = local.database_path()
@@ -349,9 +349,9 @@ def apply_pending_restore() -> Receipt | None:
     Apply the pending restore, if there is one and no other process has the database open.
 
     To be called before this process opens the database. Afterwards the process holds presence
-    for its life. Nothing about a restore stops a start: whatever comes of it, the database is
-    whole, and what came of it is logged and returned. The other databases of DATABASES that are
-    SQLite in a file are treated alike, and none of them can keep another from its own.
+    for its life. Nothing about a restore stops a start: whatever the outcome, the database is
+    whole, and the outcome is logged and returned. The other SQLite databases in a file of
+    DATABASES are treated alike; a failure of one does not affect the others.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
@@ -366,7 +366,7 @@ def repair() -> None:
     """
     Finish what a crash interrupted, and apply nothing. To be called as the above is.
 
-    Also a process that will not apply must come here first: to open a database that has just been
+    A process that will not apply must call this first too: to open a database that has just been
     put in place changes it, and then nobody could tell that it was.
     """
     try:
@@ -420,7 +420,7 @@ def _repair(alias: str) -> None:
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:
-    """A second database may be one that this process only reads: that is no fault of the site."""
+    """A second database may be one that this process only reads: that is not an error."""
     for alias in local.other_aliases():
         try:
             step(alias)
@@ -440,7 +440,9 @@ def _log(receipt: Receipt) -> None:
             "restore applied (staged by %s, SHA-256 %s); %s%s",
             receipt.staged_by,
             receipt.sha256,
-            f"the old database is kept as {receipt.kept}" if receipt.kept else "it replaces none",
+            f"the old database is kept as {receipt.kept}"
+            if receipt.kept
+            else "there was no old database",
             f"; {receipt.reason}" if receipt.reason else "",
         )
     elif receipt.outcome == "refused":

@@ -1,5 +1,5 @@
 """
-What a site may want to hear of, e.g. for its audit log.
+Signals for a site, e.g. for its audit log.
 
 Receivers run after the fact: an error in one is logged, and changes nothing of what was done.
 """
@@ -17,4 +17,4 @@ restore_recorded = Signal()
 """Something happened to a restore while the site runs. Argument: its ``receipt``."""
 
 content_replaced = Signal()
-"""A restore was applied while this process runs: forget what you remember of the database."""
+"""A restore was applied while this process runs: clear what you cache of the database."""

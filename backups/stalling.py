@@ -3,7 +3,7 @@ A client that takes nothing any more must not hold a thread and a snapshot for e
 
 What waits for such a client is the server, in ``send(2)``, where no code of ours runs. So the
 limit is set on the socket, if the server lets its application have it, as gunicorn does. Other
-servers and proxies have a setting of their own for it (nginx: ``send_timeout``).
+servers and proxies have their own setting for it (nginx: ``send_timeout``).
 
 Source: socket(7), SO_SNDTIMEO.
 """

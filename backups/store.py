@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-# What a restore refuses unless whoever restores says in words that it is meant.
+# What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
 FOREIGN = "foreign"  # a database that has nothing of the project's own apps
 ACCEPTABLE = (DEFECTS, FOREIGN)
@@ -22,9 +22,9 @@ class Snapshot(ABC):
     """
     A consistent copy of the store, of a length that is known before its first byte.
 
-    Iterating gives its bytes in order, once, and raises when the rest can't be had: what was
-    read until then is no snapshot. Close it, or use it in ``with``: what it holds is given back
-    then, read or not.
+    Iterating gives its bytes in order, once, and raises when the rest can't be read: what was read
+    until then is not a snapshot. Close it, or use it in ``with``: then what it holds is released,
+    read or not.
     """
 
     method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
@@ -78,7 +78,7 @@ class PendingRestore:
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
-    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
+    warnings: tuple[str, ...] = ()  # sentences for the person who staged it
     undoes: str | None = None  # the kept copy that this is, when a restore is undone
 
 
@@ -113,7 +113,7 @@ class KeptCopy:
 
 @dataclass(frozen=True)
 class RestoreStatus:
-    """What waits, what came of the last restore, and who would be in the way."""
+    """What waits, the outcome of the last restore, and which processes would be in the way."""
 
     pending: PendingRestore | None
     last: Receipt | None  # applied, refused or blocked
@@ -143,7 +143,7 @@ class BackupStore(ABC):
 
         :param compact: True for a copy without gaps, whole before this returns; False for the
             store's own pages, read as they are handed out; None for what suits its size. Where
-            the pages can't be had, the copy is compact: see ``method`` of what is returned.
+            the pages can't be taken, the copy is compact: see ``method`` of what is returned.
         :param caller: who may ask for the rest of it later, by its ``id``, if it has one.
         :raises TooManySnapshotsError: as many are under way as may be at once.
         :raises BackupNotSupportedError: the store has no file behind it.
@@ -216,7 +216,7 @@ class BackupStore(ABC):
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         """
-        Forget what is pending. The live store is not touched.
+        Discard what is pending. The live store is not touched.
 
         :returns: what was known of it, or None if its description was lost.
         :raises NoPendingRestoreError: nothing is pending.
@@ -224,7 +224,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def get_status(self) -> RestoreStatus:
-        """Tell what waits for the next start and what the last one did. Reads only."""
+        """What waits for the next start, and what the last one did. Reads only."""
 
     @abstractmethod
     def list_receipts(self) -> list[Receipt]:
@@ -242,8 +242,8 @@ class BackupStore(ABC):
         The calling process must be about to open the store, and not have done so yet. Does
         nothing but hold presence if nothing is pending.
 
-        :returns: what came of it, applied, refused or blocked; None if nothing was pending.
-            Whatever came of it, the store is whole: the old one, or the new one.
+        :returns: the outcome: applied, refused or blocked; None if nothing was pending.
+            Whatever the outcome, the store is whole: the old one, or the new one.
         """
 
     @abstractmethod
@@ -266,7 +266,7 @@ class BackupStore(ABC):
         :returns: the receipt of it; nothing is pending any more.
         :raises NoPendingRestoreError: nothing is pending.
         :raises NeedsRestartError: it can't be done while others go on; it stays pending.
-        :raises RestoreBlockedError: another one is pending by now; that stays pending.
+        :raises RestoreBlockedError: another one is pending now; that stays pending.
         :raises RestoreRefusedError: it can't be applied at all; it is set aside.
         :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
         """
@@ -277,7 +277,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def release_presence(self) -> None:
-        """Tell that this process will not use the store any more."""
+        """Tell other processes that this one no longer uses the store."""
 
     @abstractmethod
     def sweep(self) -> list[str]:

@@ -2,7 +2,7 @@
 How long the server that runs us lets one request take, where that can be known.
 
 A download or an upload takes as long as the line needs. Gunicorn's default worker is killed after
-30 seconds of one request (threaded and asynchronous ones give a sign of life meanwhile), and
+30 seconds of one request (threaded and asynchronous ones give a sign of life while they work), and
 uWSGI's harakiri ends every request. Neither tells its application before it happens. So the log
 says so once in each process, when it is first asked for something that may take long.
 """
@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-LONG_ENOUGH_SECONDS = 600  # whoever has set as much has thought of it
+LONG_ENOUGH_SECONDS = 600  # a limit that long was set on purpose
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """
 A snapshot that arrives in gzip or zstd is unpacked as it passes.
 
-Streamed: what is held at any time is one chunk of each side and the decompressor's window. How
-much may come out is for the reader of it to say, who stops at its own limit.
+Streamed: what is held at any time is one chunk of each side and the decompressor's window. The
+reader decides how much may come out: it stops at its own limit.
 
 Sources: RFC 1952 (gzip); RFC 8878 (zstd).
 """

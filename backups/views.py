@@ -79,7 +79,7 @@ class BackupErrorsMixin(ApiKeysMixin):
 
     def perform_authentication(self, request: Request) -> None:
         """
-        As any view; and whoever comes with a key is a program and gets JSON. A site's page may
+        As any view; and a caller with a key is a program and gets JSON. A site's page may
         look up the user's rows, and a key has none.
         """
         super().perform_authentication(request)  # type: ignore[misc]
@@ -89,7 +89,7 @@ class BackupErrorsMixin(ApiKeysMixin):
             request.accepted_media_type = JSONRenderer.media_type
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Whoever may ask is let in; then what may take long begins."""
+        """Checks the caller first; then what may take long begins."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         warn_of_time_limit()
 
@@ -267,13 +267,13 @@ def _status() -> dict[str, Any]:
 def _upload(request: Request) -> Upload:
     if "HTTP_TRANSFER_ENCODING" in request.META:
         raise exceptions.LengthRequiredError(
-            "The upload has no Content-Length, so that a cut-off one could not be told."
+            "The upload has no Content-Length, so a cut-off upload could not be noticed."
         )
     try:
         upload = request.FILES.get("file")
     except UnsupportedMediaType as error:
         raise exceptions.UnsupportedUploadError(
-            f"An upload of the type {request.content_type or 'unknown'} is not taken."
+            f"An upload of the type {request.content_type or 'unknown'} is not accepted."
         ) from error
     if not isinstance(upload, Upload):  # without a body there was nothing to parse
         raise exceptions.NotADatabaseError("The upload is empty (0 bytes).")

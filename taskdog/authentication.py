@@ -1,7 +1,7 @@
 """
 Who calls: the holder of an API key (``backups.authentication``), or staff with a session.
 
-Both are told from the headers alone. The body is not read, so a caller who is refused costs no
+Both are known from the headers alone. The body is not read, so a caller who is refused costs no
 upload.
 """
 
@@ -39,7 +39,7 @@ class StaffSessionAuthentication(SessionAuthentication):
 
 
 def missing_key_message() -> str:
-    """Tell a caller without any credentials what to bring. Reads only."""
+    """Tell a caller without any credentials what is needed. Reads only."""
     return NO_KEYS if current_keys() == () else KEY_REQUIRED
 
 

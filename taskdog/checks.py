@@ -39,7 +39,7 @@ def check_authentication(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "TASKDOG_AUTH_ENABLED is off: whoever reaches the server may change its tasks.",
+            "TASKDOG_AUTH_ENABLED is off: anybody who reaches the server can change its tasks.",
             hint="Remove it from the environment, and make keys with manage.py create_api_key.",
             id="taskdog.W001",
         )

@@ -2,8 +2,8 @@
 The whole story on a real server: ``python -m taskdog.demo``.
 
 Adds tasks, takes a backup, adds one more, restores, restarts, and shows that only the first
-tasks are there and where the old database is kept. Works in data/demo/, which it begins anew,
-and leaves it to be looked at. Ends with an error as soon as anything is not as it should be.
+tasks are there and where the old database is kept. Works in data/demo/, which it empties first, and
+leaves it to be looked at. Ends with an error as soon as anything is wrong.
 """
 
 import os
@@ -61,14 +61,14 @@ def main() -> None:
 
     say("The database that was replaced is kept, with every row")
     show_kept(DATA / last["kept"])
-    print("\nThe demo ended as it should.", flush=True)
+    print("\nThe demo succeeded.", flush=True)
 
 
 # Steps
 
 
 def set_up() -> str:
-    """Begin data/demo/ anew. Returns an API key."""
+    """Empty data/demo/ and set it up. Returns an API key."""
     say(f"Set up a new site in {DATA.relative_to(CHECKOUT)}/")
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir(parents=True)

@@ -2,7 +2,7 @@
 """
 How gunicorn serves the site: ``gunicorn --config taskdog/gunicorn.conf.py``.
 
-It speaks HTTP on this machine only. To be reached from elsewhere it wants a proxy in front that
+It speaks HTTP on this machine only. To be reached from elsewhere it needs a proxy in front that
 ends TLS and sets ``X-Forwarded-Proto``, and TASKDOG_HTTPS=1. Gunicorn believes that header only
 from the addresses in ``forwarded_allow_ips``, by default this machine; for a proxy on another
 one set FORWARDED_ALLOW_IPS to its address, never to ``*``.
@@ -44,7 +44,7 @@ keepalive = 5  # seconds that an idle connection is kept for its client's next r
 
 # A worker that has just been forked still has its master's signal handlers, which would swallow a
 # stop: the server would then wait for that worker until graceful_timeout. So a stop is held back
-# from before the fork until the worker has handlers of its own.
+# from before the fork until the worker has its own handlers.
 STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 

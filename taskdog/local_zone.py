@@ -26,7 +26,7 @@ def local_zone(chosen: str) -> str | None:
     if chosen:
         if not _is_known(chosen):
             raise ImproperlyConfigured(
-                f"TASKDOG_TIME_ZONE is {chosen!r}, which is no time zone that this machine "
+                f"TASKDOG_TIME_ZONE is {chosen!r}, which is not a time zone that this machine "
                 f"knows. Use a name like Europe/Berlin."
             )
         return chosen

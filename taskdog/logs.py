@@ -14,7 +14,7 @@ LINE_MARK = "\\n"  # backslash and n: how a line break inside an event is shown
 TEXT = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 JSON = "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s"
 
-# Those that bring handlers of their own; without them their events reach the root once.
+# Those that bring their own handlers; without them their events reach the root once.
 LIBRARIES = ("django", "django.server", "gunicorn.error", "gunicorn.access")
 
 

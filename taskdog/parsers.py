@@ -14,7 +14,7 @@ MAX_NESTING = 100  # levels; no request has more than three
 
 
 class MalformedJsonError(ParseError):
-    """The body is not JSON. Told apart from other apps' parse errors, which stay a 400."""
+    """The body is not JSON. Distinguished from other apps' parse errors, which stay a 400."""
 
 
 class BodyTooLargeError(APIException):

@@ -72,7 +72,7 @@ def read_query(
 
 
 def read_id(text: str, *, name: str) -> int:
-    """Read an id from the path. :raises InputError: if it is no whole number of 19 digits."""
+    """Read an id from the path. :raises InputError: if it is not one of at most 19 digits."""
     if not re.fullmatch(r"-?[0-9]{1,19}", text):
         detail = {name: [ErrorDetail("A valid integer is required.", code="int_parsing")]}
         raise InputError(detail, part="path", given={name: text})

@@ -14,12 +14,12 @@ from taskdog import __version__
 @csrf_exempt  # another method is a 405, and not a page about a token
 @require_safe
 def root(request: HttpRequest) -> HttpResponse:
-    """Tell which server this is."""
+    """Says which server this is."""
     return JsonResponse({"message": "Taskdog API", "version": __version__})
 
 
 @csrf_exempt
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
-    """Tell that the server answers. It asks nothing of the database."""
+    """Says that the server is up. It asks nothing of the database."""
     return JsonResponse({"status": "ok"})

@@ -12,8 +12,8 @@ application = get_wsgi_application()
 
 
 def record_restores() -> None:
-    """Let the audit log tell of the restore that this start has applied, if it has."""
-    from taskdog.audit import restores  # its models want the apps, which are ready only now
+    """Record in the audit log the restore that this start has applied, if any."""
+    from taskdog.audit import restores  # its models need the apps, which are ready only now
 
     restores.record_restores()
     connections.close_all()  # gunicorn forks next, and no connection to SQLite may cross that

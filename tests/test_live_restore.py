@@ -259,7 +259,7 @@ def test_writer_that_never_lets_go_is_given_up_on_within_the_limit(site: Site, g
             writer.execute("COMMIT")
         body = answer.json()
         assert (answer.status_code, body["status"]) == (409, "pending"), body
-        assert "did not let go of its lock within 1 seconds" in body["detail"]
+        assert "did not release its lock within 1 seconds" in body["detail"]
         assert waited < 20, "the limit, the audit log's two seconds twice, and a slow machine"
         assert server.task_names() == ["live"]
         assert site.kept() == []

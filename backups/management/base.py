@@ -50,17 +50,17 @@ class StoreCommand(BaseCommand):
         )
 
     def say(self, words: str, *, ending: str | None = None) -> None:
-        """Tell a person, on standard error and not in the red that Django has for errors."""
+        """Write to standard error, but not in the red that Django has for errors."""
         self.stderr.write(words, _plain, ending)
 
     def inform(self, words: str) -> None:
-        """Say what nobody has to act on; nothing with ``-v 0``."""
+        """Write what needs no action; nothing with ``-v 0``."""
         if not self.is_quiet:
             self.say(words)
 
     def tell(self, words: str) -> None:
         """
-        Print what came of the command. The work is done: if nobody listens it is still done.
+        Print the outcome. The work is done, even if nobody reads this.
         """
         try:
             self.stdout.write(words)
@@ -102,14 +102,14 @@ def _nowhere() -> TextIO:
 
 
 def _let_go_of_stdout() -> None:
-    """Or the interpreter tries to write the rest at its exit, and fails in words of its own."""
+    """Or the interpreter tries to write the rest at its exit, and fails with its own message."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(_nowhere().fileno(), sys.stdout.fileno())
 
 
 @contextmanager
 def _quiet_logs(is_quiet: bool) -> Iterator[None]:
-    """Keep what is no warning off the terminal. A log that is a file has all of it."""
+    """Keep what is not a warning off the terminal. A log that is a file has all of it."""
     consoles = [
         handler
         for handler in (*logging.getLogger().handlers, *logging.getLogger("backups").handlers)

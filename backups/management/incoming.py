@@ -58,7 +58,7 @@ class Incoming:
                 spool.flush()
             except OSError as error:
                 raise CommandError(
-                    f"{self.name} could not be kept in {_spool_folder()} until its end:"
+                    f"{self.name} could not be saved in {_spool_folder()}:"
                     f" {error.strerror}. Make room, or set TMPDIR to a folder on another disk."
                 ) from error
             spool.seek(0)
@@ -116,8 +116,8 @@ def _check_is_one_file(path: Path) -> None:
         sidecar = path.with_name(path.name + suffix)
         if sidecar.exists() and sidecar.stat().st_size:
             raise CommandError(
-                f"{path} is not the whole of it: rows are in {sidecar.name} beside it. Make one"
-                f" file of the two first: sqlite3 {path} \"VACUUM INTO '{path}.whole'\""
+                f"{path} is not the whole database: rows are in {sidecar.name} beside it."
+                f" Make one file of the two first: sqlite3 {path} \"VACUUM INTO '{path}.whole'\""
             )
 
 

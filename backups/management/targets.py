@@ -75,7 +75,7 @@ class LocalTarget:
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         if compress:
             raise BadParameterError(
-                "--compress is for what comes from a server: here nothing travels.",
+                "--compress is for a download from a server: here nothing is sent.",
                 hint="Leave it out; to save space, compress the file afterwards.",
             )
         with services.create_snapshot(
@@ -177,7 +177,7 @@ def open_target(url: str | None, *, local: bool, database: str | None = None) ->
         return
     if database:
         raise BadParameterError(
-            f"--database is for this machine's databases; {url} has one of its own.",
+            f"--database is for this machine's databases; {url} chooses its own.",
             hint="Leave --database out, or pass --local to work on this machine.",
         )
     if not conf.remote_key and "@" not in url:

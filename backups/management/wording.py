@@ -15,7 +15,7 @@ GO_BACK = "To go back: manage.py restore_db --undo"
 
 
 def staged_or_applied(answer: Json) -> str:
-    """What came of a snapshot."""
+    """The outcome for a snapshot."""
     if answer["status"] == "applied":
         return (
             f"Applied: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
@@ -30,7 +30,7 @@ def staged_or_applied(answer: Json) -> str:
 
 
 def status(answer: Json, where: str) -> str:
-    """What is pending, who is in the way, and what came of the last restore."""
+    """What is pending, who is in the way, and the outcome of the last restore."""
     return "\n".join([pending(answer, where), *in_the_way(answer), last(answer["last"])])
 
 
@@ -54,7 +54,7 @@ def in_the_way(answer: Json) -> list[str]:
 
 
 def last(receipt: Json | None) -> str:
-    """What came of the last restore, and how to go back."""
+    """The outcome of the last restore, and how to go back."""
     if receipt is None:
         return "No restore has been applied yet."
     words = [f"Last restore: {receipt['outcome']} at {receipt['at']}."]

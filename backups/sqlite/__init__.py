@@ -1,1 +1,1 @@
-"""All that knows SQLite and the disk. Standard library only: Django is a coat around it."""
+"""Everything that knows SQLite and the disk. Standard library only: it knows no Django."""

@@ -1,4 +1,4 @@
-"""Which defects of a snapshot a restore takes, and what it says of them."""
+"""Which defects of a snapshot a restore accepts, and what it says about them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from backups.sqlite.verdict import Verdict
 from backups.store import DEFECTS
 
 HINT = (
-    "Nothing was staged. Use another copy of this snapshot, or an older one. If these rows were"
-    " so in the database itself, take it as it is: restore_db PATH --accept-defects, or"
+    "Nothing was staged. Use another copy of this snapshot, or an older one. If the"
+    " database itself has these defects, accept them: restore_db PATH --accept-defects, or"
     " ?accept=defects."
 )
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What speaks for taking a snapshot although it has defects."""
+    """Why a snapshot is accepted although it has defects."""
 
-    words: Collection[str] = ()  # of store.ACCEPTABLE, as whoever stages it gave them
+    words: Collection[str] = ()  # of store.ACCEPTABLE, as given by the caller
     is_ours: bool = False  # this site has sent it, byte for byte
     was_live: bool = False  # this site has run with it
     live_defects: Callable[[], Defects] = dict  # looks for those of the live database
@@ -50,7 +50,7 @@ class Acceptance:
         if not self.takes_any:
             if new := new_ones(verdict.defects, self.live_defects()):
                 raise _refuse(verdict, new)
-            why = ", as the live database has them"
+            why = ", which the live database has too"
         return (f"The snapshot has {total(verdict.defects)}{why}: {describe(verdict.defects)}.",)
 
 

@@ -55,7 +55,7 @@ from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
-NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is a mount point of its own
+NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is itself a mount point
 
 
 def apply_pending(
@@ -63,7 +63,7 @@ def apply_pending(
 ) -> Receipt:
     """
     Apply the pending restore, or set it aside, or leave it for the next start; never raises
-    but for what is no error of the restore (KeyboardInterrupt).
+    except for what is not an error of the restore (KeyboardInterrupt).
 
     1. Verify the file against its manifest.
     2. Bring a copy of it to this release, if it is older, and make that the pending file.
@@ -116,7 +116,7 @@ def _bring_to_this_release(
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         if manifest.undoes is None:
             raise
-        return manifest, f"It is in place as it was, for it could not be migrated: {error}"
+        return manifest, f"It was put in place as it was, because it could not be migrated: {error}"
 
 
 def _migrate(
@@ -188,8 +188,8 @@ def _check_changed(contents: Contents, manifest: Manifest) -> None:
     for kind, name, sql in manifest.changing:
         if Program(kind, name, sql) in contents.programs:
             raise UnknownSchemaError(
-                f"The snapshot has the {kind} {name}, which this site's database does not have"
-                " so, and no migration has changed it."
+                f"The snapshot has the {kind} {name}, which this site's database has in"
+                " another form or not at all, and no migration has changed it."
             )
 
 
@@ -235,7 +235,7 @@ def _make_durable(paths: StorePaths) -> str:
     """
     Sync the rename before anybody writes to the new database. Returns what is wrong, if so.
 
-    There is no way back from here, so a failure is told and not raised.
+    There is no way back from here, so a failure is returned, not raised.
     """
     try:
         files.sync_folder(paths.folder)
@@ -249,5 +249,5 @@ def _explain(error: Exception, paths: StorePaths) -> str:
     if isinstance(error, OSError):
         return files.explain(error, paths.folder)
     if isinstance(error, sqlite3.Error):
-        return f"SQLite could not go on in {paths.folder}: {error}."
+        return f"SQLite failed in {paths.folder}: {error}."
     return str(error).rstrip(".") + "."

@@ -4,7 +4,8 @@ Apply the pending restore while the site runs.
 The work is done in a child process, since it reads the live database's own file, which no
 process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2). The child inherits
 two locks from its parent, so that it still holds them if the parent is killed: the folder, so
-that nobody stages or discards meanwhile, and presence, so that no start takes itself for alone.
+that nobody stages or discards at the same time, and presence, so that no starting process
+believes it is alone.
 """
 
 import json
@@ -61,7 +62,7 @@ def apply_pending_now(
 
     Errors are those of ``BackupStore.apply_now``.
     """
-    if presence is None:  # a process that starts meanwhile would take itself for alone
+    if presence is None:  # a process that starts now would believe it is alone
         raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
     with files.exclusive_folder(paths.folder) as folder:
         if not files.exists(paths.pending):
@@ -137,7 +138,7 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
 
 
 def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
-    """The child did not say. The live database does."""
+    """The child did not report the outcome. The live database shows it."""
     last = last_conclusion(paths)
     if not files.exists(paths.pending) and last is not None and last.outcome == "applied":
         return last  # it came to its end, and had no time to say so
@@ -150,7 +151,7 @@ def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) 
     except (sqlite3.Error, OSError) as error:
         raise NeedsRestartError(
             f"The process that was to replace the content of {paths.database} {how}."
-            f" Whether it did can't be told now: {error}. The next start sees to it."
+            f" It is not known whether it did: {error}. The next start finds out."
         ) from error
     _unmark(paths)
     raise NeedsRestartError(
@@ -169,7 +170,7 @@ def _read(verdict: dict[str, Any]) -> Receipt:
             verdict["error"],
             needed_bytes=verdict["needed_bytes"],
             free_bytes=verdict["free_bytes"],
-            hint="It stays pending: a restart applies it without that room, or free some first.",
+            hint="It stays pending: restart the server, which needs no such room, or free some.",
         )
     raise NeedsRestartError(verdict["error"])
 

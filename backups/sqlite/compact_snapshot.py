@@ -97,7 +97,7 @@ def create_compact_snapshot(
     pinning: Pinning | None = None,
 ) -> CompactSnapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
+    Copy the database as it is between two commits; in WAL mode writers go on.
 
     Touches ``<db>.snapshot-<random>`` and, for a large one that is not in WAL mode,
     ``<db>.copy-<random>`` (0600), which have lost these names again when this returns; the first
@@ -105,10 +105,10 @@ def create_compact_snapshot(
     process reads the live file through a SQLite connection only: closing any other descriptor of
     it would drop the locks of this whole process.
 
-    :param connect: opens a connection of its own to the live database.
+    :param connect: opens a separate connection to the live database.
     :param presence: the descriptor that holds this process's presence.
     :param pinning: for whom and how long its rest can be asked for; None for nobody.
-    :raises NotEnoughSpaceError: before the copy if that can be told, or in the middle of it.
+    :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
     """
@@ -144,7 +144,7 @@ def _compact(
         try:
             return _compact_copy(paths, connection, into, presence)
         except PagesNotPossibleError as reason:
-            logger.info("writers wait for SQLite itself to copy the database: %s", reason)
+            logger.info("writers have to wait while SQLite itself copies the database: %s", reason)
     began = time.monotonic()
     connection.execute("VACUUM INTO ?", (into,))
     return 0.0 if mode == "wal" else time.monotonic() - began
@@ -167,7 +167,7 @@ def _compact_copy(
 
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
-    """Let a process of its own do it, which may open the live file."""
+    """Let a separate process do it, which may open the live file."""
     try:
         child = run_module(
             "backups.sqlite.copying",

@@ -1,5 +1,5 @@
 """
-Copy the pages of a database that is not in WAL mode: ``main``, for a process of its own.
+Copy the pages of a database that is not in WAL mode: ``main``, for a separate process.
 
 Answers with one JSON object: for how many seconds writers had to wait, or why there is no copy.
 """

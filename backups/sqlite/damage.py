@@ -118,7 +118,7 @@ def _name(table: str) -> str:
 
 
 def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:
-    """A schema may use SQL functions of the site: they are brought only where they are needed."""
+    """A schema may use SQL functions of the site: they are loaded only where they are needed."""
     try:
         return _rows(sandbox.connection, pragma)
     except sqlite3.OperationalError as error:

@@ -3,7 +3,7 @@ Defects: what a check finds in a database that SQLite can read all the same.
 
 A *defect* breaks a rule of the schema: a reference to nothing, a NULL in NOT NULL, an index that
 does not agree with its table. Sites run for years with such rows. Everything else that a check
-finds is *damage*: trees and pages that are not as they should be, so that rows may be lost.
+finds is *damage*: broken trees and pages, so that rows may be lost.
 
 Findings of one kind in one place are counted together, since row numbers change.
 
@@ -51,7 +51,7 @@ _PLACES = [
             r"rows of \1 that refer to no row of \2",
         ),
         (r"foreign key mismatch - .+", r"\g<0>"),
-        (r"the table .+ could not be made anew: .+", r"\g<0>"),
+        (r"the table .+ can't be rebuilt: .+", r"\g<0>"),
     )
 ]
 
@@ -88,7 +88,7 @@ def find_defects(
     """
     The defects of the live database, as far as they are found in time. Reads only.
 
-    :param connect: opens a connection of its own, set up as the site's are.
+    :param connect: opens a separate connection, set up as the site's are.
     :param functions: the module whose ``register(connection)`` gives the site's SQL functions.
     :param seconds: by the clock; nothing is known of what is not checked until then.
     """
@@ -147,10 +147,10 @@ class _Opened:
 def find_unbuildable_tables(
     schema: Schema, prepare: Callable[[sqlite3.Connection], None]
 ) -> list[str]:
-    """The first table that could not be made anew, as a finding; none if all could."""
+    """The first table that can't be rebuilt, as a finding; none if all can."""
     if unbuildable := find_unbuildable(schema, prepare):
         name, reason = unbuildable
-        return [sentence(f"the table {name} could not be made anew: {reason}")]
+        return [sentence(f"the table {name} can't be rebuilt: {reason}")]
     return []
 
 

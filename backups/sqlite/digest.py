@@ -1,6 +1,6 @@
 """
-The SHA-256 of chunks as they pass, in a thread of its own: to hash takes as long as to write,
-and ``hashlib`` lets other threads run meanwhile.
+The SHA-256 of chunks as they pass, in a separate thread: hashing takes as long as writing,
+and ``hashlib`` lets other threads run.
 """
 
 import hashlib

@@ -102,7 +102,7 @@ def _not_a_database(head: bytes) -> NotADatabaseError:
 
 
 def has_wal_mark(head: bytes) -> bool:
-    """Whether the header says that the database was in WAL mode. False for what is no header."""
+    """Whether the header says that the database was in WAL mode. False if this is not a header."""
     return head.startswith(MAGIC) and WAL in head[VERSIONS]
 
 
@@ -110,7 +110,7 @@ def cut_trailing_bytes(descriptor: int) -> int:
     """
     Cut off what lies behind the last page, which SQLite never reads. Returns how many bytes went.
 
-    :raises NotADatabaseError: it is no database.
+    :raises NotADatabaseError: it is not a database.
     :raises OSError: the file can't be changed.
     """
     size = os.fstat(descriptor).st_size

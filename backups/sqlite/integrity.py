@@ -1,5 +1,5 @@
 """
-SQLite's own checks of a file: ``main``, for a process of its own.
+SQLite's own checks of a file: ``main``, for a separate process.
 
 The file is not trusted. A page that makes SQLite crash, loop or eat memory ends this child,
 not a worker of the site. Answers with one JSON object, the verdict; its caller trusts nothing
@@ -138,7 +138,7 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
 
 
 def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
-    """The table that could not be made anew, with the site's SQL functions if it needs them."""
+    """The table that can't be rebuilt, with the site's SQL functions if it needs them."""
     findings = find_unbuildable_tables(schema, sandbox.prepare)
     if functions and any(map(find_unknown, findings)):
         sandbox.bring_functions(functions)
@@ -149,11 +149,11 @@ def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
 def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
-        return [sentence(f"the name of the table {unreadable[0]} is no UTF-8")]
+        return [sentence(f"the name of the table {unreadable[0]} is not UTF-8")]
     counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
-        return [sentence(f"there is no table {COUNTERS} as {counted[0]} needs it")]
+        return [sentence(f"there is no usable table {COUNTERS}, which {counted[0]} needs")]
     return []
 
 

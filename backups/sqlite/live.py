@@ -3,7 +3,7 @@ The live database, settled: every committed row is in its main file, no sidecar 
 replayed into the next database, and SQLite's EXCLUSIVE lock keeps out programs that know
 nothing of our presence lock, such as the ``sqlite3`` shell.
 
-Only a process that is alone (presence.py) calls this, with no connection of its own open.
+Only a process that is alone (presence.py) calls this, and has no connection open.
 
 Sources: https://www.sqlite.org/wal.html#the_wal_file,
 https://www.sqlite.org/lockingv3.html#hot_journals
@@ -32,11 +32,11 @@ class RuinedError(Exception):
 
 def is_readable(database: Path) -> bool:
     """
-    Whether SQLite takes it for a database. Opened read-only: that neither recovers nor
-    checkpoints, and its close unlinks nothing. What is not clearly one is looked at twice: a disk
+    Whether SQLite can read it as a database. Opened read-only: that neither recovers nor
+    checkpoints, and its close unlinks nothing. If the answer is no, it looks twice: a disk
     that fails for a moment can look like a ruin, or like what has to be recovered first.
 
-    :raises RestoreBlockedError: it can't be told now. To open a ruined database for writing
+    :raises RestoreBlockedError: it is not known now. To open a ruined database for writing
         would be the end of its -wal, which may be all that is left of it.
     """
     first = _probe(database)
@@ -52,7 +52,8 @@ def is_readable(database: Path) -> bool:
 
 
 def _probe(database: Path) -> bool | None:
-    """None: not without writing, since something is hot or it can't be opened."""
+    """None if only a writable connection could tell: a hot journal must be recovered first, or the
+    file can't be opened."""
     try:
         with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -67,10 +68,10 @@ def _probe(database: Path) -> bool | None:
 
 def is_live(database: Path, descriptor: int) -> bool:
     """
-    Whether this open file is the live one still. Asked again if it can't be told: the way back
+    Whether this open file is the live one still. Asked again if that is not known: the way back
     depends on it, and a disk may fail for a moment.
 
-    :raises OSError: it can't be told.
+    :raises OSError: that is not known.
     """
     with contextlib.suppress(OSError):
         return files.is_named(database, descriptor)

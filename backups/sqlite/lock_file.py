@@ -1,5 +1,5 @@
 """
-The lock file beside the database: always empty, created by whoever comes first, never unlinked.
+The lock file beside the database: always empty, created by the first process, never unlinked.
 """
 
 import contextlib
@@ -59,8 +59,8 @@ def _open(path: Path, flags: int) -> int:
     Open it above the standard streams.
 
     In a process that was started without them the lowest free descriptor is one of theirs, and
-    whoever prints to it, or puts /dev/null there as daemons do, would write to our file or
-    close it.
+    a process that prints to it, or puts /dev/null there as daemons do, would write to our
+    file or close it.
     """
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     if descriptor > LAST_STREAM:

@@ -17,8 +17,8 @@ import struct
 import sys
 
 FIRST_SLOT = 1 << 40  # far above any byte that somebody might lock by hand
-FIRST_TURN = 1 << 39  # below every slot, so that no turn is taken for a sharer
-PIDS = 1 << 23  # twice Linux's largest pid, so that each pid namespace has a range of its own
+FIRST_TURN = 1 << 39  # below every slot, so that no turn looks like a sharer
+PIDS = 1 << 23  # twice Linux's largest pid, so that each pid namespace has its own range
 TO_THE_END = 0  # a length of 0 reaches to infinity: fcntl(2)
 _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid, padded to 8 bytes
 
@@ -99,7 +99,7 @@ if sys.platform == "linux":
         return first, (end if length == TO_THE_END else first + length)
 
     def _own_slot() -> int:
-        """Equal pids of two containers get bytes of their own."""
+        """Equal pids of two containers get separate bytes."""
         try:
             namespace = str(os.stat("/proc/self/ns/pid").st_ino)
         except OSError:  # no /proc here

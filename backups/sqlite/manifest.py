@@ -32,9 +32,9 @@ class Manifest:
     migrations: tuple[str, ...]  # ``app.name`` of all that were applied in it
     historic: tuple[str, ...] = ()  # of these, what counts as known whatever the code says
     migrated: tuple[str, ...] = ()  # of these, what we ran on it after it was staged
-    warnings: tuple[str, ...] = ()  # sentences for whoever staged it
+    warnings: tuple[str, ...] = ()  # sentences for the person who staged it
     undoes: str | None = None  # the kept copy that this is
-    accepted: tuple[str, ...] = ()  # words of store.ACCEPTABLE, as whoever staged it gave them
+    accepted: tuple[str, ...] = ()  # words of store.ACCEPTABLE, as given when it was staged
     # Kind, name and SQL of each program that the migrations still to run have to change or remove.
     changing: tuple[tuple[str, str, str], ...] = ()
     overwrites: int | None = None  # the live schema_version once this has been written into it

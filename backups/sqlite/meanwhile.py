@@ -23,7 +23,8 @@ def synced_and_hashed(
     """
     Sync the file, and hash it once it is as it will stay, in a thread beside the block.
 
-    A sync that failed must not be forgotten: the system tells of it once. So ask for the result.
+    A sync that failed must not be forgotten: the system reports it only once. So
+    ask for the result.
 
     :param descriptor: the open file; ``path`` is its name.
     :param is_known: its hash is known already, if it is not changed.

@@ -18,7 +18,7 @@ from backups.sqlite.pages import Piece
 PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
 COPY_BYTES = 64 * 1024  # at a time, to a slow reader
 QUICK_SECONDS = 0.1  # a reader that lets us wait longer than that is slow
-QUICK_BYTES = 4 * 1024 * 1024  # and is taken for quick again when it has taken so many
+QUICK_BYTES = 4 * 1024 * 1024  # and counts as quick again when it has taken so many
 
 
 class ReaderGoneError(Exception):

@@ -3,7 +3,7 @@ Put a snapshot's content into the live database file itself, by SQLite's backup 
 
     locked ─▶ old content kept ─▶ marked in the manifest ─▶ pages written ─▶ committed
 
-For two cases in which no rename will do: the site goes on meanwhile (applying_now.py), or the
+For two cases in which no rename will do: the site goes on running (applying_now.py), or the
 file can't be renamed over, since it is a mount point (applying.py). Invariants:
 
 1. It is one transaction: killed at any moment, SQLite's journal makes it the old or the new.
@@ -39,11 +39,11 @@ def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, secon
 
     :param kept: what its old content is kept as, announced in the manifest.
     :param seconds: how long writers may be kept waiting, and the write lock be waited for.
-    :raises NeedsRestartError: it can't be done; the live database is as it was.
-    :raises NotEnoughSpaceError: so is it then.
+    :raises NeedsRestartError: it can't be done; the live database is unchanged.
+    :raises NotEnoughSpaceError: the disk is too full; the live database is unchanged.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
-        raise NeedsRestartError(f"{paths.database} can't be read: only a start can replace it.")
+        raise NeedsRestartError(f"{paths.database} can't be read: only a restart can replace it.")
     _check_space(paths)
     with Overwriting(paths, manifest, kept, seconds) as overwriting:
         overwriting.check_same_format()

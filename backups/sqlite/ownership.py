@@ -1,9 +1,9 @@
 """
 Whether the site could use the files that this process would leave beside the database.
 
-SQLite makes a ``-wal`` and a ``-shm`` for whoever opens a database first, and that user owns
-them. If that user may only read the database, the site can't write them, and so its own database,
-any more. So such a user is refused before anything is opened or created. Root gives such files
+SQLite makes a ``-wal`` and a ``-shm`` for the user who opens a database first, and that user
+owns them. If that user may only read the database, the site can no longer write them, nor its own
+database. So such a user is refused before anything is opened or created. Root gives such files
 away, as SQLite itself does; who may write the database shares them (``sharing.py``).
 """
 

@@ -3,7 +3,7 @@ A consistent copy of a database while others write, straight from its own pages.
 copy of it is written to the disk first, so the first byte goes out at once, whatever its size. In
 another mode it is copied first, since writers would wait for as long as it is sent.
 
-The server's side. A process of its own reads the pages and sends them through a pipe
+The server's side. A separate process reads the pages and sends them through a pipe
 (``sending.py``): it may open the live file, which a process with connections on it must not.
 
 Not promised: that it is compact. Free pages and remains of deleted rows are in it, as they are
@@ -37,7 +37,7 @@ class PagesNotPossibleError(Exception):
 
 
 class PageSnapshot(Snapshot):
-    """A snapshot that a process of its own is sending."""
+    """A snapshot that a separate process is sending."""
 
     method = "pages"
 
@@ -59,7 +59,7 @@ class PageSnapshot(Snapshot):
         """
         The bytes, in chunks of at most ``CHUNK_BYTES``.
 
-        :raises SnapshotFailedError: the process ended too early; what was read is no snapshot.
+        :raises SnapshotFailedError: the process ended too early; what was read is not a snapshot.
         """
         left = self.size
         while left:
@@ -96,11 +96,11 @@ def create_page_snapshot(
     paths: StorePaths, *, spool_after: float, stall_seconds: float, presence: int | None
 ) -> PageSnapshot:
     """
-    Take the database as it is between two commits; writers go on meanwhile, and do not wait.
+    Take the database as it is between two commits; writers go on, and do not wait.
 
     Nothing is written to the disk, unless the reader is slow: then the rest goes to
     ``<db>.spool-<random>`` (0600), which has no name any more when the first byte is in it.
-    The WAL can't be begun anew, and so grows, until all is read or in there.
+    The WAL can't be restarted, and so grows, until all is read or in there.
 
     In another mode than WAL all of it is in such a file before this returns, and writers wait
     for ``locked_seconds`` of that.

@@ -1,6 +1,6 @@
 """
-The pages of a WAL database as they are between two commits, while others write. For a process
-of its own only: it opens the live files, and closing one drops the locks of the whole process
+The pages of a WAL database as they are between two commits, while others write. For a separate
+process only: it opens the live files, and closing one drops the locks of the whole process
 (https://www.sqlite.org/howtocorrupt.html, 2.2), so it never does before SQLite has closed.
 
 No lock keeps a writer waiting. A read transaction keeps the pages where they are; the WAL index
@@ -12,13 +12,13 @@ generation of the WAL (wal.c: walTryBeginRead, walCheckpoint, walRestartHdr):
 3. read how much of the WAL is backfilled;
 4. read the header again. It must be the same to the bit. Each commit changes it, and it never
    comes back, so the transaction sees just this commit, and the number of (3) belongs to it: a
-   WAL that is begun anew changes the header first, the number after that.
+   WAL that is restarted changes the header first, the number after that.
 
 If everything was backfilled, the main file is complete. Checkpoints can't write to it what is
-newer than a reader's mark; writers may begin the WAL anew, so that it must not be looked at.
+newer than a reader's mark; writers may restart the WAL, so it must not be looked at.
 Otherwise more was missing when the transaction began, so that it has a mark in the WAL: that can't
-be begun anew while the transaction lives, and its frames, the last one of each page, lie over the
-main file. A checkpoint may copy them there meanwhile: it is the same bytes.
+be restarted while the transaction lives, and its frames, the last one of each page, lie over the
+main file. A checkpoint that copies them there writes the same bytes.
 
 Source: https://www.sqlite.org/walformat.html
 """
@@ -117,7 +117,7 @@ class Pages:
         return self._main, offset, min(length, self._main_bytes - offset)
 
     def close(self) -> None:
-        """Let go of the state. No piece may be read any more."""
+        """Release the state. No piece may be read any more."""
         self._reader.close()
 
     # The moment
@@ -132,7 +132,7 @@ class Pages:
             if begun := self._begin_without_commits():  # they come too fast for us
                 return begun
             time.sleep(PAUSE)
-        raise ImpossibleError("its WAL index did not keep still")
+        raise ImpossibleError("its WAL index kept changing")
 
     def _try_to_begin(self) -> tuple[WalIndexHeader, int, bool] | None:
         before = wal_index.read_header(self._index)

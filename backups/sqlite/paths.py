@@ -61,7 +61,7 @@ class StorePaths:
 
     @property
     def lock(self) -> Path:
-        """Who has the database open is told by locks on this file. Never unlinked."""
+        """Locks on this file show who has the database open. Never unlinked."""
         return self.beside(".lock")
 
     @property

@@ -1,4 +1,4 @@
-"""The pending file when it is to be applied: verify it, set it aside, conclude what came of it."""
+"""The pending file when it is to be applied: verify it, set it aside, record the outcome."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def verify_pending(paths: StorePaths) -> Manifest:
     Compare the pending file with what was staged. Reads only.
 
     :raises RestoreRefusedError: it is not that file any more.
-    :raises OSError: that can't be told now.
+    :raises OSError: that is not known now.
     """
     wal, _, journal = paths.pending_sidecars
     for beside in (wal, journal):
@@ -42,7 +42,7 @@ def missing_migrations(manifest: Manifest, release: Release) -> tuple[str, ...]:
     """
     What is still to run on the pending file, in order.
 
-    What was live once is put back even if that can't be told: then it is not migrated.
+    What was live once is put back even if that is not known: then it is not migrated.
 
     :raises NewerSnapshotError: the code may be older than it was when this was staged.
     """
@@ -98,9 +98,9 @@ def conclude(
     paths: StorePaths, receipt: Receipt, *, kept_copies: int, was_wal: bool = False
 ) -> None:
     """
-    Record what came of it, and sweep what belonged to the pending file unless it stays pending.
+    Record the outcome, and sweep what belonged to the pending file unless it stays pending.
 
-    A record that can't be written changes nothing of what came of it.
+    If the record can't be written, the outcome is the same.
 
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
     :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
@@ -134,7 +134,7 @@ def _record(paths: StorePaths, receipt: Receipt) -> bool:
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
     """
     A restore that is blocked in the same way at each start needs one receipt, not many. What
-    somebody asked for is told each time.
+    somebody asked for is reported each time.
     """
     last = last_conclusion(paths)
     same = last is not None and (last.outcome, last.reason, last.staged_at) == (

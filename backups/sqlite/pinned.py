@@ -11,8 +11,8 @@ the name when nobody has read it for so long. Killed before that, it leaves the 
 sweep. Other processes find the file by its name, and go on reading once the name is gone.
 
 What it costs is bounded: as many pinned snapshots as may be under way at once, the newest, and
-none that would leave the disk less room than it takes itself. One whose name another process has
-taken keeps its blocks until its own process takes its next snapshot, or its time is over.
+none that would leave less free disk space than its own size. One whose name another process has
+removed keeps its blocks until its own process takes its next snapshot, or its time is over.
 """
 
 import contextlib
@@ -190,7 +190,7 @@ def _by_age(paths: StorePaths) -> list[Path]:
     """All that are pinned, the one that nobody has read for the longest time first."""
     aged = []
     for path in paths.all_pinned():
-        with contextlib.suppress(OSError):  # gone meanwhile
+        with contextlib.suppress(OSError):  # just removed
             aged.append((path.stat().st_atime, path))
     return [path for _, path in sorted(aged)]
 

@@ -1,8 +1,8 @@
 """
 Who has the database open: a lock file beside it, on which every process of the site holds a lock.
 
-    users      a read lock on one byte of their own, for their life
-    an applier a write lock on everything: it is alone, and nobody comes in meanwhile
+    users      a read lock on their own byte, for their life
+    an applier a write lock on everything: it is alone, and nobody can join
 
 A restore may replace the database only while its process is alone: writes of a process that
 still has the old file open would be accepted and lost. The locks end with their process, also
@@ -40,8 +40,8 @@ class Presence:
     """
     This process's hold on one database: outside, present (shared with others), or alone.
 
-    Forked children get a hold of their own, without a gap. One that can't, or of whose fork
-    Python is not told (a fork in C), shares its parent's: it is present under the parent's pid,
+    Forked children get their own hold, without a gap. One that can't, or whose fork Python
+    does not see (a fork in C), shares its parent's: it is present under the parent's pid,
     and never alone.
     """
 
@@ -115,7 +115,7 @@ class Presence:
         self._is_alone = False
 
     def leave(self) -> None:
-        """Let go. Does nothing if nothing is held."""
+        """Release the hold. Does nothing if nothing is held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor, self._is_alone = None, False

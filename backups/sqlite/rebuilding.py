@@ -1,5 +1,5 @@
 """
-Whether a schema could be made anew, as ``VACUUM INTO`` does for every later backup.
+Whether a schema can be rebuilt, as ``VACUUM INTO`` does for every later backup.
 
 SQLite is lenient when it reads a schema: a table whose column calls a function that nobody knows
 passes ``integrity_check``, and fails the first INSERT and the next backup.
@@ -24,7 +24,7 @@ ALLOWED = {
     sqlite3.SQLITE_UPDATE,
     sqlite3.SQLITE_READ,
 }
-# Before 3.12 Python has a Warning, which is no sqlite3.Error, for two statements in one string.
+# Before 3.12 Python has a Warning, which is not a sqlite3.Error, for two statements in one string.
 ERRORS = (sqlite3.Error, sqlite3.Warning, ValueError)
 
 

@@ -31,7 +31,7 @@ def make_receipt(
     by: str | None = None,
 ) -> Receipt:
     """
-    What happened to a restore, in one record with an id of its own. Writes nothing.
+    What happened to a restore, in one record with its own id. Writes nothing.
 
     :param kept: the old database, or the file that was set aside.
     :param seconds: how long it took.
@@ -95,7 +95,7 @@ def load_receipts(paths: StorePaths) -> list[Receipt]:
 
 
 def last_conclusion(paths: StorePaths) -> Receipt | None:
-    """What came of the last try to apply a restore, if there was any. Reads only."""
+    """The outcome of the last try to apply a restore, if there was any. Reads only."""
     receipts = reversed(read_receipts(paths))
     return next((receipt for receipt in receipts if receipt.outcome in CONCLUSIONS), None)
 
@@ -116,7 +116,7 @@ def is_recorded(
 
 
 def parse_receipt(line: bytes) -> Receipt | None:
-    """Read one line; None if it is no receipt of ours."""
+    """Read one line; None if it is not a receipt of ours."""
     try:
         fields: dict[str, Any] = json.loads(line)
         staged_at = fields["staged_at"]

@@ -13,7 +13,7 @@ class Live:
     """What the live database has; nothing of it is known if it can't be read."""
 
     migrations: frozenset[str] = frozenset()  # whether or not this release still knows them
-    programs: frozenset[Program] | None = None  # None if that can't be told
+    programs: frozenset[Program] | None = None  # None if that is not known
     # The columns of whatever can be read like a table, a view too. All names are folded.
     tables: Mapping[str, Collection[str]] | None = field(default=None, compare=False)
 
@@ -69,7 +69,7 @@ class Release(Protocol):
     def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
         """
         Say what a whole database is that is not one of this site, and what to do with it; empty
-        if that can't be told. ``tables`` as above.
+        if that is not known. ``tables`` as above.
         """
 
     def session_tables(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """
-The pages of a database that is not in WAL mode. For a process of its own only, as ``pages.py``.
+The pages of a database that is not in WAL mode. For a separate process only, as ``pages.py``.
 
 A read transaction of it is SQLite's SHARED lock. As long as it is held no commit can reach the
-file, which is exact, and every writer waits. So as little as possible is done meanwhile:
+file, which is exact, and every writer waits. So as little as possible is done under the lock:
 
 1. Where the file system can share blocks (XFS, btrfs), the file is cloned under the lock: at once.
 2. Elsewhere it is copied without the lock, while writers go on. The copy may be torn. It is
@@ -42,7 +42,7 @@ class CopiedPages:
 
         :param uri: of the database, for SQLite.
         :param path: of its real file.
-        :raises ImpossibleError: it is in WAL mode by now, or the disk has no room for a copy.
+        :raises ImpossibleError: it is in WAL mode now, or the disk has no room for a copy.
         :raises sqlite3.Error: SQLite can't read it now, or it is damaged.
         :raises OSError: a file can't be opened or read.
         """
@@ -120,9 +120,7 @@ class _Copying:
             (page_size,) = self._reader.execute("PRAGMA page_size").fetchone()
             (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
             if mode == "wal" or not self._page_count:
-                raise ImpossibleError(
-                    "it is in WAL mode by now" if mode == "wal" else "it is empty"
-                )
+                raise ImpossibleError("it is in WAL mode now" if mode == "wal" else "it is empty")
             self.size = self._page_count * page_size
             yield
         finally:
@@ -148,7 +146,7 @@ class _Copying:
     def _finish(self) -> None:
         """No byte behind the last page, and the page count in the header, if it lacks it."""
         if os.fstat(self._copy).st_size < self.size:
-            raise OSError("the file is shorter than its pages are")
+            raise OSError("the file is shorter than its page count says")
         os.ftruncate(self._copy, self.size)
         head = bytearray(os.pread(self._copy, 100, 0))
         head[PAGE_COUNT] = self._page_count.to_bytes(4, "big")

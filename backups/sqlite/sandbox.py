@@ -1,5 +1,5 @@
 """
-What keeps a hostile database from doing more than being refused. For a process of its own only:
+What keeps a hostile database from doing more than being refused. For a separate process only:
 most of it limits the whole process, and can't be undone.
 
 - Its statements: an authorizer lets through the few that the checks are made of, and nothing
@@ -51,7 +51,7 @@ LIMITS = {
 }
 PRAGMAS = (
     "journal_mode=OFF",
-    "synchronous=OFF",  # whoever keeps the file syncs it
+    "synchronous=OFF",  # the one who keeps the file syncs it
     "temp_store=MEMORY",
     "mmap_size=0",
     "cell_size_check=ON",
@@ -145,7 +145,8 @@ class Sandbox:
 
 def limit_process(*, file_bytes: int, seconds: float) -> None:
     """
-    Limit what this process may use, for the rest of its life. Requests of the site go before it.
+    Limit what this process may use, for the rest of its life. Runs at low priority, so the
+    site's requests come first.
 
     A lower limit that it was started with stays, and what the system refuses is left out.
 

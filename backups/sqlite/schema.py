@@ -24,7 +24,7 @@ QUERY = "SELECT name, tbl_name, rootpage, sql FROM sqlite_master"  # its name be
 
 @dataclass(frozen=True, order=True)
 class Program:
-    """A trigger, view or virtual table. Two are the same if all three words are."""
+    """A trigger, view or virtual table. Equal if kind, name and SQL are equal."""
 
     kind: str  # "trigger", "view" or "virtual table"
     name: str
@@ -45,8 +45,8 @@ class Schema:
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
     """
-    Read the schema of a database. A view that has a table's name is no table, nor is anything
-    that has no page of its own in the file.
+    Read the schema of a database. A view with a table's name is not a table, nor is anything
+    without its own page in the file.
 
     :raises sqlite3.Error: SQLite can't read it.
     """

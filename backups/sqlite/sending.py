@@ -1,12 +1,12 @@
 """
-The process that sends a page snapshot: ``main``, for a process of its own.
+The process that sends a page snapshot: ``main``, for a separate process.
 
 It answers on its standard output with a line of ``ANSWER_BYTES`` bytes and then, if it can, with
 the snapshot. On its standard input the reader confirms with one byte that it took everything; if
 that ends without one, the reader has gone, and so does this process.
 
 A reader that has not got everything after ``spool_after`` seconds gets the rest from a spool, so
-that the read transaction, which keeps SQLite from beginning its WAL anew, ends:
+that the read transaction, which keeps SQLite from restarting its WAL, ends:
 
     PAGES ──all sent, hashed and taken──▶ no transaction, waits for the reader's word
     PAGES ──spool_after──▶ SPOOLING ──▶ no transaction, sends from the spool
@@ -15,8 +15,8 @@ that the read transaction, which keeps SQLite from beginning its WAL anew, ends:
 A database that is not in WAL mode is copied whole before the first byte is sent, and before the
 answer: it keeps writers waiting while it is read.
 
-In the last case to go on is the kinder choice: a full disk is when a snapshot is wanted most. It
-is given up when the WAL has become ``MOST_WAL_GROWTH`` longer, for that takes room from the site.
+Without room for a spool it keeps sending: a full disk is when a snapshot is needed most. It gives
+up when the WAL has become ``MOST_WAL_GROWTH`` longer, since that takes room from the site.
 
 Few modules are imported, and those for rare cases where they are wanted: the client waits.
 """
@@ -85,7 +85,7 @@ class Sending:
         return self._digest.hexadecimal
 
     def _send(self, *, until: float | None = None) -> None:
-        """Put everything into the pipe, or what goes until a moment."""
+        """Put everything into the pipe, or as much as fits before the deadline."""
         while self._outlet.sent < self._size and (until is None or time.monotonic() < until):
             if self._outlet.put(self._piece):
                 continue
@@ -98,7 +98,7 @@ class Sending:
                 raise GivenUpError("the WAL has grown too long, and the disk has no room")
 
     def _spool(self) -> None:
-        """Keep the rest in a file without a name, and let go of the pages."""
+        """Keep the rest in a file without a name, and release the pages."""
         from backups.sqlite.spool import Spool
 
         spool = Spool.create(self._database, self._outlet.sent, self._size)

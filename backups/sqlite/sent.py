@@ -44,7 +44,7 @@ def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
     """
     Whether these bytes are among the last 1,000 snapshots that were sent. Reads only.
 
-    False if that can't be told.
+    False if that is not known.
     """
     try:
         lines = paths.sent.read_bytes().splitlines()
@@ -69,7 +69,7 @@ def _add(descriptor: int, line: bytes) -> None:
 
 
 def _snapshot(line: bytes) -> tuple[object, object] | None:
-    """The SHA-256 and the size in one line; None if it is no line of ours."""
+    """The SHA-256 and the size in one line; None if the line is not ours."""
     try:
         fields = json.loads(line)
         return fields["sha256"], fields["size"]

@@ -2,8 +2,8 @@
 Files that this process has made beside the database, shared with others who may write it.
 
 SQLite gives its ``-wal`` and ``-shm`` the mode of the database and, unless root opened it, the
-group of whoever did. So a member of the group who is there first would shut the site out. Few
-modules are imported: a client may be waiting.
+group of the user who opened it. So a member of the group who is there first would shut
+the site out. Few modules are imported: a client may be waiting.
 
 Source: findCreateFileMode and robustFchown in os_unix.c.
 """

@@ -2,12 +2,12 @@
 A snapshot of a live database, in one of two ways.
 
     compact  ``VACUUM INTO``: rewritten without gaps and without the remains of deleted rows, in
-             a file of its own that is whole before the first byte is handed out
-    pages    the database's own pages, read while they are handed out: at the speed of the disk,
-             from the first moment, without any space
+             a separate file that is whole before the first byte is handed out
+    pages    the database's own pages, read while they are handed out: at once, at the speed of the
+             disk, without using space
 
-Where the pages can't be had safely, a compact one is taken. In WAL mode no writer waits. In
-another mode each waits while the copy is completed, and the log says for how long.
+If the pages can't be taken safely, a compact one is taken. In WAL mode no writer waits. In
+another mode writers wait while the copy is completed, and the log says for how long.
 """
 
 import logging
@@ -58,9 +58,9 @@ def create_snapshot(
     caller: str | None = None,
 ) -> Snapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on meanwhile.
+    Copy the database as it is between two commits; in WAL mode writers go on.
 
-    :param connect: opens a connection of its own to the live database.
+    :param connect: opens a separate connection to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may ask for the rest of a compact one later; None for nobody.
@@ -93,7 +93,7 @@ def create_snapshot(
     if snapshot.locked_seconds >= LONG_WAIT:
         logger.warning(
             "writers had to wait for up to %.1f s while a snapshot of %s was taken: it is not in"
-            " WAL mode. manage.py check --database says how to switch it on",
+            " WAL mode. manage.py check --database ALIAS says how to switch it on",
             snapshot.locked_seconds,
             paths.database,
         )
@@ -111,7 +111,7 @@ def _create_page_snapshot(take: Callable[[], PageSnapshot]) -> PageSnapshot | No
 def _compact_if_possible(
     take_compact: Callable[[], CompactSnapshot], take_pages: Callable[[], PageSnapshot]
 ) -> CompactSnapshot | PageSnapshot:
-    """The pages, where rows that break a rule of the schema can't be written anew."""
+    """A compact one; the pages if rows that break a rule of the schema can't be rewritten."""
     try:
         return take_compact()
     except SnapshotFailedError as error:

@@ -47,8 +47,8 @@ LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this comes between two looks at t
 # A snapshot of ours is never in WAL mode; the live database of most sites is.
 WAL_MARK = (
     "The file was copied from a database in WAL mode, so its newest rows may be missing: they may"
-    " be in a file beside the original, of the same name with -wal at its end. If there is one,"
-    " put it beside this file, make one file of the two with sqlite3 FILE"
+    " be in a file beside the original that has the same name with -wal at its end. If there is"
+    " such a file, put it beside this one, make one file of the two with sqlite3 FILE"
     " \"VACUUM INTO 'whole.db'\", and restore that."
 )
 
@@ -75,7 +75,7 @@ def stage(
 
     :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
-    :param fails: why the kept copy fails the checks, to take it as it was all the same.
+    :param fails: why the kept copy fails the checks, to stage it as it was anyway.
     """
     started = time.monotonic()
     try:
@@ -250,7 +250,7 @@ def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by
     with contextlib.suppress(OSError):
         append_receipt(paths, receipt)
     with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
-        if not files.exists(paths.pending):  # nobody has staged meanwhile
+        if not files.exists(paths.pending):  # nobody has staged since
             unlink_pending_sidecars(paths)
             sweep_manifests(paths, but=None)
 
@@ -310,8 +310,8 @@ def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
     if fails is None:
         return ()
     return (
-        f"What was live fails the checks of a snapshot: {fails.rstrip('.')}. It is put back as it"
-        " was all the same, with its login sessions.",
+        f"What was live fails the checks of a snapshot: {fails.rstrip('.')}. It is put back"
+        " unchanged, with its login sessions.",
     )
 
 
@@ -319,8 +319,8 @@ def _warn_of_migrations(contents: Contents, release: Release) -> tuple[str, ...]
     if not contents.defects or not release.plan(contents.migrations):
         return ()
     return (
-        "The start has to run migrations on it, which may fail because of its defects; then the"
-        " site goes on with its current database.",
+        "The next start has to run migrations on it, which may fail because of its defects. Then"
+        " the site goes on with its current database.",
     )
 
 

@@ -44,7 +44,7 @@ class SqliteBackupStore(BackupStore):
 
     What it must know of the site comes in from outside, so that nothing here imports Django:
 
-    :param connect: opens a connection of its own to the live database.
+    :param connect: opens a separate connection to the live database.
     :param release: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
@@ -290,10 +290,10 @@ class SqliteBackupStore(BackupStore):
         try:
             return repair.repair(self._paths)
         except RestoreBlockedError as error:
-            return self._blocked(f"A crash could not be repaired: {error}")
+            return self._blocked(f"What a crash interrupted could not be finished: {error}")
         except OSError as error:
             reason = files.explain(error, self._paths.folder)
-            return self._blocked(f"A crash could not be repaired: {reason}")
+            return self._blocked(f"What a crash interrupted could not be finished: {reason}")
 
     def _blocked_by_others(self) -> Receipt | None:
         if not files.exists(self._paths.pending):

@@ -3,7 +3,7 @@ Files that live only while something is under way, and never outlive their owner
 
 The owner holds a lock (flock) on its file. A file whose lock is free belongs to nobody any
 more: its owner was killed, and the next start of any process sweeps it. The lock needs no
-record of pids, works between containers, and the system lets go of it with the process.
+record of pids, works between containers, and the system releases it with the process.
 """
 
 import contextlib
@@ -132,7 +132,7 @@ def _remove_if_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        return False  # gone meanwhile, or not ours
+        return False  # just removed, or not ours
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         Temporary(path, descriptor).remove()

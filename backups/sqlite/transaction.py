@@ -36,7 +36,7 @@ class Overwriting:
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._stack = ExitStack()
         self._is_kept = False
-        self._marked: int | None = None  # the schema_version that will tell of the commit
+        self._marked: int | None = None  # the schema_version that will show the commit
 
     def __enter__(self) -> "Overwriting":
         # Opened before SQLite opens the file, closed after it: its close drops SQLite's locks.
@@ -69,7 +69,9 @@ class Overwriting:
         reserved = os.pread(self._descriptor, 1, RESERVED_BYTES)
         with open(self._paths.pending, "rb") as pending:
             if os.pread(pending.fileno(), 1, RESERVED_BYTES) != reserved:
-                raise NeedsRestartError("The snapshot reserves other bytes in its pages.")
+                raise NeedsRestartError(
+                    "The snapshot reserves another number of bytes in its pages."
+                )
 
     def leave_wal_mode(self) -> None:
         """Fold everything into the main file; then also the page size may change."""
@@ -93,7 +95,7 @@ class Overwriting:
         """
         One transaction. ``keep`` is called when it holds the write lock, before any write.
 
-        SQLite can fail after its commit, e.g. when it gives up its lock: that is no failure.
+        SQLite can fail after its commit, e.g. when it gives up its lock: that is not a failure.
         """
         is_locked = False
 
@@ -124,7 +126,7 @@ class Overwriting:
             ) from error
 
     def _came_through(self) -> bool | None:
-        """Whether the transaction was committed; None if that can't be told now."""
+        """Whether the transaction was committed; None if that is not known now."""
         if self._marked is None:
             return False
         try:
@@ -138,7 +140,7 @@ class Overwriting:
     def _check_is_live(self) -> None:
         """Two names for one database would make this write into a kept copy."""
         if not files.is_named(self._paths.database, self._descriptor):
-            raise NeedsRestartError(f"{self._paths.database} was replaced meanwhile.")
+            raise NeedsRestartError(f"{self._paths.database} has just been replaced.")
 
     def _keep(self) -> None:
         """A durable copy of what is live, which nobody can change now."""
@@ -152,7 +154,7 @@ class Overwriting:
         self._is_kept = True
 
     def _copy_pages(self, descriptor: int, path: Path) -> None:
-        """By a reader of its own, which sees the last commit. The copy is one file by itself."""
+        """By a separate reader, which sees the last commit. The copy is one file by itself."""
         with (
             closing(connect(self._paths.database, mode="ro")) as source,
             closing(connect(path)) as copy,
@@ -184,9 +186,9 @@ class Overwriting:
         if time.monotonic() < self._deadline:
             return
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            what = "another process did not let go of its lock"
+            what = "another process did not release its lock"
         else:
-            what = "it was not done"
+            what = "it did not finish"
         raise NeedsRestartError(
             f"The content of {self._paths.database} could not be replaced: {what} within"
             f" {self._seconds:g} seconds."

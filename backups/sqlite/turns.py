@@ -21,7 +21,7 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
     Take the first turn that is free. Never waits.
 
     :param at_once: how many there are.
-    :returns: a descriptor; whoever closes it gives the turn back.
+    :returns: a descriptor; closing it gives the turn back.
     :raises TooManySnapshotsError: none is free.
     :raises StoreFolderError: the lock file can't be opened.
     """
@@ -35,7 +35,7 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
         return descriptor
     os.close(descriptor)
     raise TooManySnapshotsError(
-        f"{at_once} snapshots of {paths.database.name} are under way, as many as may be at once."
+        f"{at_once} snapshots of {paths.database.name} are under way, which is the limit."
     )
 
 

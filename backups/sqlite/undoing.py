@@ -28,7 +28,7 @@ def kept_by_last(paths: StorePaths) -> Path:
     What the last restore that was applied has replaced. Reads only.
 
     :raises NoKeptCopyError: there is no such thing, it is gone, or it is no one database.
-    :raises OSError: that can't be told now.
+    :raises OSError: that is not known now.
     """
     kept = _named_by_last(paths)
     if not files.exists(kept):
@@ -42,8 +42,9 @@ def kept_by_last(paths: StorePaths) -> Path:
     for suffix in SIDECARS:
         if suffix != "-shm" and has_content(beside := kept.with_name(kept.name + suffix)):
             raise NoKeptCopyError(
-                f"{kept} was opened by a program, and is not the whole of it: {beside} exists.",
-                hint=f"Fold them into one first: sqlite3 {kept} 'PRAGMA journal_mode=DELETE'",
+                f"{kept} was opened by a program, and is no longer one whole file: {beside}"
+                " exists.",
+                hint=f"Make one file of the two first: sqlite3 {kept} 'PRAGMA journal_mode=DELETE'",
             )
     return kept
 

@@ -71,7 +71,7 @@ def check_snapshot(
     The file is left in rollback-journal mode, without the rows of ``clear``; whatever of it has
     to be changed for that is changed before it is checked, so what passes is what is there now.
     If a check fails, the file may be half changed: throw it away. Defects, which SQLite can read
-    past, are no failure if they are accepted; nor is anything that the site's own code would
+    past, are not a failure if they are accepted; nor is anything that the site's own code would
     refuse, if this site has run with it.
 
     :param descriptor: the open file; ``path`` is its name, for the child.
@@ -85,7 +85,7 @@ def check_snapshot(
     :param acceptance: what speaks for taking it although it has defects. Of a snapshot that this
         site has sent, ``quick_check`` takes the place of ``integrity_check``, and does not compare
         the indexes with their tables.
-    :raises InvalidSnapshotError: a subclass for each check, with a sentence of its own.
+    :raises InvalidSnapshotError: a subclass for each check, with its own sentence.
     :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     :raises OSError: it can't be synced or hashed.
     """
@@ -157,7 +157,7 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
     """
     Say what is in a file that this site has run with, whatever is wrong with it.
 
-    Checks nothing and clears nothing. What can't be read is taken for what is not there. Of the
+    Checks nothing and clears nothing. What can't be read counts as missing. Of the
     file, only what lies behind its last page and its mark of WAL mode go.
 
     :raises InvalidSnapshotError: no site can have run with it: it was ruined since.
@@ -174,7 +174,7 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
     ):
         verdict = _ask_child(replace(question, settled=settled))
     if not is_readable(path):
-        raise DamagedSnapshotError("SQLite can't read the file: it was ruined since it was live.")
+        raise DamagedSnapshotError("SQLite can't read the file: it was damaged after it was live.")
     return _describe(verdict, hashed.result() or files.sha256(path), ())
 
 
@@ -297,9 +297,7 @@ def _no_verdict(
         if most is None or most > processor_seconds(question.seconds):
             return _too_late(question.seconds)
         how = f"its limit of {most} seconds of processor time (ulimit -t)"
-    return ChildFailedError(
-        f"The check of {question.path} did not come to its end. It ended with {how}."
-    )
+    return ChildFailedError(f"The check of {question.path} did not finish: it ended with {how}.")
 
 
 def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError:
@@ -319,7 +317,7 @@ def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError
 def _unknown(verdict: Verdict) -> UnknownFunctionError:
     message = f"The snapshot's schema uses the {verdict.unknown}, which the check does not know."
     if verdict.setup_failed:
-        message += f" To set up this site's own connections failed there: {verdict.setup_failed}."
+        message += f" Setting up this site's own connections failed there: {verdict.setup_failed}."
     return UnknownFunctionError(message)
 
 

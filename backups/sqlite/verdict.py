@@ -30,7 +30,7 @@ class Question:
 
 @dataclass
 class Verdict:
-    """What was found; of findings the first few. Of a damaged file only the damage is told."""
+    """What was found; of findings the first few. Of a damaged file only the damage is reported."""
 
     damage: list[str] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found

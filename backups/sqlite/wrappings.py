@@ -1,15 +1,15 @@
 """
 What a file is that is not a SQLite database: a database in a wrapping, or something else.
 
-Told by its first bytes; nothing is unpacked here. Each has the command that unwraps it, in which
-FILE stands for the file.
+Recognised by its first bytes; nothing is unpacked here. Each has the command that unwraps it,
+in which FILE stands for the file.
 """
 
 import re
 from typing import NamedTuple
 
 LOOK_BYTES = 4096  # of the file's beginning
-SAMPLE_BYTES = 1024  # fewer can't be told from random ones
+SAMPLE_BYTES = 1024  # fewer look like random ones
 RANDOM_BELOW = 400.0  # chi-square of 256 bytes: 255 ± 23 if they are random
 
 

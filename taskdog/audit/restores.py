@@ -1,7 +1,7 @@
 """
 What happens to the database as a whole, in the audit log.
 
-A restored database brings the log of its own time along. So the rows about restores are made
+A restored database contains the log of its own time. So the rows about restores are made
 from the receipts, which stand beside the database: whatever the log lacks is added.
 
 Nothing here may make a backup, a restore or a start fail: what goes wrong is logged.
@@ -121,4 +121,4 @@ def _or_a_warning(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a missing table, a lock, a read-only disk, a database in memory
-        logger.warning("the audit log does not tell of %s: %s", what, error)
+        logger.warning("the audit log lacks %s: %s", what, error)

@@ -38,12 +38,12 @@ class AuditLogSerializer(serializers.ModelSerializer[AuditLog]):
         read_only_fields = fields
 
 
-@extend_schema_serializer(many=False)  # the answer of a method called list is no array
+@extend_schema_serializer(many=False)  # the answer of a method called list is not an array
 class AuditPageSerializer(serializers.Serializer[Any]):
     """A part of the log, newest first."""
 
     logs = AuditLogSerializer(many=True)
-    total_count = serializers.IntegerField(help_text="The rows that the filters leave.")
+    total_count = serializers.IntegerField(help_text="How many rows match the filters.")
     limit = serializers.IntegerField()
     offset = serializers.IntegerField()
 
@@ -57,10 +57,14 @@ class AuditQuerySerializer(serializers.Serializer[Any]):
     resource_id = WholeNumberField(required=False)
     success = serializers.BooleanField(required=False, allow_null=True, default=None)
     start_date = TextField(
-        required=False, allow_blank=True, help_text="A time, or the begin of a date."
+        required=False,
+        allow_blank=True,
+        help_text="A time, or a date, which counts from its beginning.",
     )
     end_date = TextField(
-        required=False, allow_blank=True, help_text="A time, or the end of a date; included."
+        required=False,
+        allow_blank=True,
+        help_text="A time, or a date, which counts to its end; included.",
     )
     limit = WholeNumberField(default=100, min_value=1, max_value=MAX_PAGE)
     offset = WholeNumberField(default=0, min_value=0, max_value=MAX_INTEGER - MAX_PAGE)

@@ -18,7 +18,7 @@ def allocations(
         cells = Cells(row, f"allocation {row['id']} of task {row['task_id']}", changes)
         day, hours = cells.day("date"), cells.hours("hours")
         if cells.number("task_id") not in task_ids or day is None or hours is None:
-            cells.say("dropped, it lacks its task, its date or its hours")
+            cells.say("dropped: it lacks its task, its date or its hours")
             continue
         yield DailyAllocation(
             id=cells.number("id"),
@@ -56,14 +56,14 @@ def _days(cells: Cells) -> dict[date, float]:
     """The hours by day that a JSON object has."""
     found = cells.document("daily_allocations") or {}
     if not isinstance(found, dict):
-        cells.say("dropped, it is no JSON object")
+        cells.say("dropped: it is not a JSON object")
         return {}
     days = {}
     for day, hours in found.items():
         one = Cells({"date": day, "hours": hours}, "", [])
         given = one.day("date"), one.hours("hours")
         if given[0] is None or given[1] is None:
-            cells.say(f"{day!r}: {hours!r} dropped, it is no date with hours above zero")
+            cells.say(f"{day!r}: {hours!r} dropped: it is not a date with hours above zero")
         else:
             days[given[0]] = given[1]
     return days

@@ -54,7 +54,7 @@ class Cells:
         value = self._row[name]
         if value is None or (isinstance(value, int) and 0 < value <= MAX_INTEGER):
             return value
-        self._drop(name, "is no whole number above zero")
+        self._drop(name, "is not a whole number above zero")
         return None
 
     def hours(self, name: str) -> float | None:
@@ -64,7 +64,7 @@ class Cells:
             return None
         if isinstance(value, int | float) and math.isfinite(value) and value > 0:
             return float(value)
-        self._drop(name, "is no number of hours above zero")
+        self._drop(name, "is not a number of hours above zero")
         return None
 
     def moment(self, name: str) -> datetime | None:
@@ -75,7 +75,7 @@ class Cells:
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self._drop(name, "is no time")
+            self._drop(name, "is not a time")
             return None
         if moment.tzinfo is None:
             return moment
@@ -96,11 +96,11 @@ class Cells:
         try:
             return date.fromisoformat(str(self._row[name]))
         except ValueError:
-            self._drop(name, "is no date")
+            self._drop(name, "is not a date")
             return None
 
     def document(self, name: str) -> Any:
-        """The value that a text in JSON stands for; None for NULL, and for what is no JSON."""
+        """The value that a text in JSON stands for; None for NULL, and for what is not JSON."""
         try:
             return self._parse(name)
         except (ValueError, RecursionError):
@@ -108,7 +108,7 @@ class Cells:
             return None
 
     def record(self, name: str) -> Any:
-        """The same, but what is no JSON is kept: an object with the text of it."""
+        """The same, but what is not JSON is kept: an object with the text of it."""
         try:
             return self._parse(name)
         except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """
 Which of their tasks waits for which: a list of ids in each task, without any rule of the store.
 
-Theirs may name tasks that were deleted, and since their ids are given anew, even make a circle.
+Theirs may name tasks that were deleted, and since their ids are reused, even make a circle.
 Ours may not, or a task could never start.
 """
 
@@ -33,11 +33,11 @@ def _valid(cells: Cells, task_ids: Collection[int]) -> Iterator[int]:
     """Those that name another task which is there."""
     found = cells.document("depends_on") or []
     if not isinstance(found, list):
-        cells.say(f"its dependencies {found!r} are dropped, they are no list")
+        cells.say(f"its dependencies {found!r} are dropped: they are not a list")
         return
     for other in found:
         if not isinstance(other, int) or other not in task_ids:
-            cells.say(f"its dependency on task {other} is dropped, which is not there")
+            cells.say(f"its dependency on task {other} is dropped: that task does not exist")
         elif other == cells.number("id"):
             cells.say("its dependency on itself is dropped")
         else:
@@ -50,7 +50,7 @@ def _break_circles(graph: Graph, changes: Changes) -> None:
         other, task_id = circle[0], circle[1]  # each is waited for by the one behind it
         del graph[task_id][other]
         changes.append(
-            f"task {task_id}: its dependency on task {other} is dropped, it closes a circle"
+            f"task {task_id}: its dependency on task {other} is dropped: it closes a circle"
         )
 
 

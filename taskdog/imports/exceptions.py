@@ -16,7 +16,7 @@ class ImportRefusedError(RuleError):
 
 
 class UnusableSourceError(ImportRefusedError):
-    """The file can't be read whole, or is no database of taskdog's own server."""
+    """The file can't be read whole, or is not a database of taskdog's own server."""
 
 
 class NewerRevisionError(ImportRefusedError):

@@ -20,7 +20,7 @@ from pathlib import Path
 from taskdog.imports.exceptions import UnusableSourceError
 
 PREFIX = ".import-"
-PARTS = ("", "-wal", "-journal")  # -shm is made anew from -wal
+PARTS = ("", "-wal", "-journal")  # -shm is rebuilt from -wal
 
 State = tuple[int, int, int] | None  # inode, bytes, time of the last change in nanoseconds
 
@@ -33,7 +33,7 @@ def private_copy(database: Path, *, beside: Path) -> Iterator[Path]:
     The original is read, byte by byte, and never opened with SQLite.
 
     :param beside: the folder that the copy's folder is made in.
-    :raises UnusableSourceError: it is no file, or was written to while it was copied.
+    :raises UnusableSourceError: it is not a file, or was written to while it was copied.
     :raises OSError: it can't be read, or the copy can't be written.
     """
     if not database.is_file():

@@ -97,7 +97,7 @@ def task_tags(
         if task_id in task_ids and tag_id in tag_ids:
             yield TaskTag(task_id=task_id, tag_id=tag_id)
         else:
-            cells.say("dropped, one of the two is not there")
+            cells.say("dropped: one of the two does not exist")
 
 
 def notes(
@@ -109,7 +109,7 @@ def notes(
     for row in source.rows("notes", NOTE_COLUMNS, order="task_id"):
         cells = Cells(row, f"note of task {row['task_id']}", changes)
         if cells.number("task_id") not in task_ids:
-            cells.say("dropped, the task is not there")
+            cells.say("dropped: the task does not exist")
             continue
         created_at = cells.moment_or("created_at", now)
         yield Note(
@@ -151,7 +151,7 @@ def _status(cells: Cells) -> str:
     status = cells.text("status")
     if status in TaskStatus.values:
         return status
-    cells.say(f"its status is {status!r}, which there is not; it is PENDING now")
+    cells.say(f"its status is {status!r}, which does not exist; it is PENDING now")
     return TaskStatus.PENDING
 
 

@@ -59,11 +59,11 @@ class Source:
         self._check_integrity()
         if "django_migrations" in self.tables:
             raise UnusableSourceError(
-                f"{self.path} is no database of taskdog's own server. If it is a snapshot of this"
-                f" site, restore it with: manage.py restore_db {self.path}"
+                f"{self.path} is not a database of taskdog's own server. If it is a snapshot of"
+                f" this site, restore it with: manage.py restore_db {self.path}"
             )
         if not is_taskdog(self.tables):
-            raise UnusableSourceError(f"{self.path} is no database of taskdog's own server.")
+            raise UnusableSourceError(f"{self.path} is not a database of taskdog's own server.")
         self.revision = self._read_revision()
 
     def _check_integrity(self) -> None:

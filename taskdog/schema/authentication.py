@@ -27,6 +27,6 @@ class StaffSessionScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         """Tell which cookie it is."""
-        about = "The login of a staff user. What changes something wants the CSRF token as well."
+        about = "The login of a staff user. Requests that change something need the CSRF token too."
         cookie = settings.SESSION_COOKIE_NAME
         return {"type": "apiKey", "in": "cookie", "name": cookie, "description": about}

@@ -47,7 +47,7 @@ ACCEPT = OpenApiParameter(
     "accept",
     {"type": "array", "items": {"type": "string", "enum": list(ACCEPTABLE)}},
     explode=False,
-    description="What is taken although it is wrong: defects in rows that SQLite can read, or a "
+    description="What to accept although it is wrong: defects in rows that SQLite can read, or a "
     "database that has nothing of this project.",
 )
 COMPACT = OpenApiParameter(
@@ -67,10 +67,10 @@ LIMIT = OpenApiParameter(
     description="How many receipts.",
 )
 MEANINGS = {
-    400: "A parameter is none of what it may be, or the upload is no whole snapshot of this site.",
+    400: "A parameter has an invalid value, or the upload is not a whole snapshot of this site.",
     401: "There is no API key, or a wrong one.",
     403: "The key lacks the scope, or the user is not of the staff.",
-    404: "Nothing is pending; nothing is kept that could undo the last restore.",
+    404: "Nothing is pending; the last restore has no kept copy to undo it with.",
     409: "It can't be applied without a restart, and stays pending.",
     411: "The upload does not say its length.",
     412: "The download can't be continued.",
@@ -78,7 +78,7 @@ MEANINGS = {
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
-    503: "As many snapshots are under way as may be; `Retry-After` says when to ask again.",
+    503: "Too many snapshots are under way; `Retry-After` says when to ask again.",
     507: "The disk is too full.",
 }
 

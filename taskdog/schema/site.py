@@ -5,8 +5,8 @@ from typing import Any
 
 def add_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add them to the paths. A hook of drf-spectacular."""
-    result["paths"]["/"] = _open_get("root", "Tell which server this is.", "message", "version")
-    result["paths"]["/health"] = _open_get("health", "Tell that the server answers.", "status")
+    result["paths"]["/"] = _open_get("root", "Says which server this is.", "message", "version")
+    result["paths"]["/health"] = _open_get("health", "Says that the server is up.", "status")
     return result
 
 

@@ -11,7 +11,7 @@ def spread_hours(hours: float, *, first: date, last: date) -> dict[date, float]:
     Give each working day from ``first`` to ``last``, both included, the same share.
 
     If there is no working day among them, every day counts. Empty if ``last`` is before
-    ``first``, or if a share is too small to be told from zero.
+    ``first``, or if a share is too small to differ from zero.
 
     :param hours: of the whole task.
     """

@@ -122,7 +122,7 @@ def stream_tasks(
     """
     Find what ``list_tasks`` lists, by id, and hold no more than ``STREAM_BATCH`` tasks at a time.
 
-    Each batch is a query of its own, so see ``transactions.one_moment``.
+    Each batch is a separate query, so see ``transactions.one_moment``.
     """
     found = _matching(include_archived, status, tags, start, end).order_by("id")
     after = 0

@@ -165,7 +165,7 @@ def test_backup_is_of_the_kind_that_was_asked_for_and_says_so(
 def test_backup_of_this_machine_cannot_be_compressed(local: Site, folder: Path) -> None:
     ended = run(local, "backup", "--compress", cwd=folder)
     assert (ended.out, ended.code) == ("", 1)
-    assert "--compress is for what comes from a server" in ended.err
+    assert "--compress is for a download from a server" in ended.err
     assert names(folder) == []
 
 
@@ -177,7 +177,7 @@ def test_backup_refuses_to_overwrite_without_force(local: Site, folder: Path) ->
     path.write_bytes(b"old")
     ended = run(local, "backup", "-o", str(path))
     assert (ended.out, ended.code) == ("", 1)
-    assert f"{path} exists already." in ended.err
+    assert f"{path} already exists." in ended.err
     assert "--force" in ended.err
     assert path.read_bytes() == b"old"
     assert names(folder) == ["mine.db"]
@@ -196,7 +196,7 @@ def test_backup_never_writes_onto_the_live_database_or_what_belongs_to_it(
     path = f"{local.database}{suffix}"
     ended = run(local, "backup", "-o", path, "--force")
     assert (ended.out, ended.code) == ("", 1)
-    assert f"{path} is a name that belongs to the live database." in ended.err
+    assert f"{path} is reserved for files of the live database." in ended.err
     assert local.files() == before
 
 
@@ -215,7 +215,7 @@ def test_remote_server_cannot_choose_the_live_database_s_name(local: Site) -> No
         arguments = ("backup", "--url", server.url, "-o", str(local.data), "--force")
         ended = run(local, *arguments, variables={"TASKDOG_API_KEY": "key"})
     assert (ended.out, ended.code) == ("", 1)
-    assert "belongs to the live database" in ended.err
+    assert "reserved for files of the live database" in ended.err
     assert local.files() == before
 
 
@@ -283,7 +283,7 @@ def test_reader_that_goes_away_is_an_error_in_a_sentence(local: Site) -> None:
     with os.fdopen(writer, "wb") as pipe:
         ended = end(start(local, "backup", "-o", "-", stdout=pipe))
     assert ended.code == 1
-    assert "Whoever read the snapshot went away before its end." in ended.err
+    assert "The program that read the snapshot stopped before its end." in ended.err
     assert "Traceback" not in ended.err
     assert "Exception ignored" not in ended.err
 
@@ -396,7 +396,7 @@ def test_backup_of_a_server_to_standard_output(local: Site, remote: Server, fold
     [
         ("wrong", "refused: Invalid API key"),
         ("", "There is no API key for"),
-        ("schlüssel", "The API key has characters that no key has."),
+        ("schlüssel", "The API key has characters that a key can't have."),
     ],
 )
 def test_wrong_key_is_told_and_leaves_nothing(

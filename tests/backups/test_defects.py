@@ -215,7 +215,7 @@ def test_snapshot_of_a_database_with_defects_goes_back_and_can_be_undone(
     pending = store.stage(snapshot)
     if expected := defects_of(snapshot):
         (warning,) = pending.warnings
-        assert "as the live database has them" in warning
+        assert "which the live database has too" in warning
         assert describe(expected) in warning
     apply(store)
     assert not new_ones(defects_of(store.database), before)
@@ -463,7 +463,7 @@ def test_accepted_defects_are_accepted_again_after_the_migrations(tmp_path: Path
         connection.execute("INSERT INTO items (name, owner) VALUES ('stray', 77)")
         connection.commit()
     defects, migrations = store.stage(older).warnings
-    assert "1 defect, as the live database has them" in defects
+    assert "1 defect, which the live database has too" in defects
     assert "may fail because of its defects" in migrations
     manifest = find_manifest(store.paths)
     assert manifest is not None

@@ -104,7 +104,7 @@ def test_file_that_exists_is_not_overwritten(folder: Path, path: Path) -> None:
     path.write_bytes(b"old")
 
     asked = broken(error=AssertionError("nothing should be asked for"))
-    with pytest.raises(DestinationError, match="exists already") as refused:
+    with pytest.raises(DestinationError, match="already exists") as refused:
         destination.save(asked, path)
     assert "--force" in refused.value.hint
     assert content_of(folder) == {"saved.db": b"old"}
@@ -152,7 +152,7 @@ def test_name_that_is_taken_at_the_last_moment_is_an_error_and_no_empty_file(
         yield b"mine"
         path.write_bytes(b"theirs")
 
-    with pytest.raises(DestinationError, match="exists already"):
+    with pytest.raises(DestinationError, match="already exists"):
         destination.save_as_new(take(), path)
     assert content_of(folder) == {"saved.db": b"theirs"}
 
@@ -183,7 +183,7 @@ def test_file_that_came_meanwhile_is_not_overwritten(folder: Path, path: Path) -
         yield b"ours"
         path.write_bytes(b"theirs")
 
-    with pytest.raises(DestinationError, match="exists already"):
+    with pytest.raises(DestinationError, match="already exists"):
         destination.save(chunks(), path)
     assert content_of(folder) == {"saved.db": b"theirs"}
 
@@ -260,7 +260,7 @@ def test_file_that_another_process_publishes_at_the_last_moment_is_not_emptied(
         destination.save(chunks(), path, overwrite=True)
         assert content_of(folder) == {"saved.db": b"ours"}
     else:
-        with pytest.raises(DestinationError, match="exists already"):
+        with pytest.raises(DestinationError, match="already exists"):
             destination.save(chunks(), path)
         assert content_of(folder) == {"saved.db": b"theirs, whole"}
 

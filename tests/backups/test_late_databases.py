@@ -40,7 +40,7 @@ def test_connection_to_a_file_that_an_applier_has_replaced_is_refused(late: Stor
         late.pending.write_bytes(b"after")
         os.replace(late.pending, late.database)
 
-    with pytest.raises(OperationalError, match=r"late\.db was replaced meanwhile"):
+    with pytest.raises(OperationalError, match=r"late\.db was just replaced"):
         connected(late, wait_for_an_applier)
 
 

@@ -124,7 +124,7 @@ def test_other_database_waits_for_every_process_of_the_site(two: Two, tmp_path: 
 def test_own_files_of_the_other_database_are_no_destination_and_no_source(two: Two) -> None:
     before = two.database.read_bytes()
     written = two.run("backup", "-o", str(two.database), "--force")
-    assert "belongs to the live database" in written.err
+    assert "reserved for files of the live database" in written.err
     read = two.run("restore_db", str(two.database), "--yes")
     assert "is the live database" in read.err
     assert two.database.read_bytes() == before

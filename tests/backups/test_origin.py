@@ -112,7 +112,9 @@ def test_migration_whose_file_was_removed_before_a_later_one_is_a_warning(write:
 def test_database_with_nothing_of_this_project_is_refused_unless_that_is_typed_out() -> None:
     with pytest.raises(ForeignDatabaseError, match=r"own apps \(shop\) are in the file") as caught:
         RELEASE.check_origin(found(DJANGO), live(SHOP), accept=("defects",))
-    assert "would need 2 migrations, which would make their tables empty" in str(caught.value)
+    assert "would need 2 migrations, which would create the tables of these apps, empty" in str(
+        caught.value
+    )
     assert "--accept-foreign" in caught.value.hint
     assert RELEASE.check_origin(found(DJANGO), live(SHOP), accept=("foreign",))
 

@@ -139,7 +139,7 @@ def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> N
 
     with mock.patch("backups.sqlite.transaction.connect", replaced_after):
         verdict = applying_now.apply(request_for(store))
-    assert "was replaced meanwhile" in verdict["error"]
+    assert "has just been replaced" in verdict["error"]
     assert builders.names(store.kept()[0]) == ["old"]
     assert store.items() == ["other"]
 
@@ -193,7 +193,7 @@ def test_writer_that_never_lets_go_needs_a_restart(journal_mode: str, tmp_path: 
     with closing(sqlite3.connect(store.database, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO items (name) VALUES ('under way')")
-        with pytest.raises(NeedsRestartError, match=r"did not let go .* within 0.5 seconds"):
+        with pytest.raises(NeedsRestartError, match=r"did not release .* within 0.5 seconds"):
             apply_now(store)
         writer.execute("COMMIT")
     check_still_pending(store, "old", "under way")

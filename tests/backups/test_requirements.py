@@ -39,7 +39,7 @@ def test_package_that_is_too_old_is_named_with_the_versions_and_the_command(
     monkeypatch.syspath_prepend(tmp_path)
     oldest = ".".join(map(str, package.oldest))
     assert refusal() == (
-        f"backups needs {package.name} {oldest} or newer, and 0.9.1 is installed. Install it:"
+        f"backups needs {package.name} {oldest} or newer, but 0.9.1 is installed. Install it:"
         f' python -m pip install "{package.name}>={oldest}" "Django=={django.get_version()}"'
     )
 
@@ -60,18 +60,18 @@ def test_python_multipart_in_place_of_multipart_is_told_apart(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, "multipart", ModuleType("multipart"))
     said = refusal()
-    assert f"in place of which python-multipart {version} is imported" in said
+    assert f"but python-multipart {version} is imported instead" in said
     assert '"python-multipart>=0.0.13"' in said  # both are installed: one has to make way
 
 
 def test_stranger_in_place_of_a_package_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "multipart", ModuleType("multipart"))
-    assert "in place of which another one of that name is imported" in refusal()
+    assert "but another module of that name is imported instead" in refusal()
 
 
 def test_django_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(django, "VERSION", (3, 2, 25, "final", 0))
-    assert refusal() == "backups needs Django 4.2 or newer, and 3.2.25 is installed."
+    assert refusal() == "backups needs Django 4.2 or newer, but 3.2.25 is installed."
 
 
 def test_python_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_command_ends_with_the_sentence_and_not_in_a_module_of_ours(tmp_path: Pa
     ended = run_manage("check", data_dir=tmp_path / "data", PYTHONPATH=str(tmp_path))
     assert ended.code == 1
     last = ended.err.splitlines()[-1]
-    assert "backups needs djangorestframework 3.15 or newer, and 3.14.0 is installed." in last
+    assert "backups needs djangorestframework 3.15 or newer, but 3.14.0 is installed." in last
 
 
 def test_pins_of_the_site_and_the_file_for_projects_say_the_same() -> None:

@@ -292,7 +292,7 @@ def test_database_that_is_lost_or_ruined_is_left_to_a_start(
         site.database.write_bytes(content)
     ended = restore(site, str(good), "--now", "--yes")
     assert (ended.out, ended.code) == ("", 1)
-    assert "only a start can replace it" in ended.err
+    assert "only a restart can replace it" in ended.err
     assert "It stays pending" in ended.err
     assert (site.database.read_bytes() if site.database.exists() else None) == content
     assert run(site, "check").code == 0
@@ -415,7 +415,7 @@ def test_snapshot_with_defects_is_staged_if_that_is_typed_out(
     BAD["broken reference"].spoil(spoilt)
     refused = restore(site, str(spoilt), "--yes")
     assert refused.code == 1
-    assert "take it as it is: restore_db PATH --accept-defects" in refused.err
+    assert "accept them: restore_db PATH --accept-defects" in refused.err
     assert pending(site) is None
     ended = restore(site, str(spoilt), "--accept-defects", "--yes")
     assert ended.code == 0, ended.err
@@ -575,7 +575,9 @@ def test_now_undo_and_list_work_on_a_server_too(
 
         alone = restore(site, "--now", "--yes", server=server)
         assert (alone.out, alone.code) == ("", 1)
-        assert f"{server.url} applies at once only what comes with the request" in alone.err
+        assert (
+            f"{server.url} applies without a restart only what comes with the request" in alone.err
+        )
 
         older = Path(shutil.copy(good, tmp_path / "older.db"))
         with closing(sqlite3.connect(older)) as connection:

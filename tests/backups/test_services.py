@@ -310,7 +310,7 @@ def test_kept_copy_may_be_restored(live: Site, tmp_path: Path) -> None:
     ],
 )
 def test_snapshot_may_not_be_written_onto_the_database_s_own_names(live: Site, name: str) -> None:
-    with pytest.raises(OwnFileError, match="belongs to the live database"):
+    with pytest.raises(OwnFileError, match="reserved for files of the live database"):
         services.check_not_own(live.data / name)
 
 

@@ -50,16 +50,16 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
     ),
     builders.odd_counter: (
         exceptions.DamagedSnapshotError,
-        "no table sqlite_sequence as grades needs it",
+        "no usable table sqlite_sequence, which grades needs",
     ),
     builders.unknown_function: (
         exceptions.UnknownFunctionError,
         r"uses the function harm, which the check does not know",
     ),
-    builders.name_that_is_no_text: (exceptions.DamagedSnapshotError, "is no UTF-8"),
+    builders.name_that_is_no_text: (exceptions.DamagedSnapshotError, "is not UTF-8"),
     builders.lost_counter: (
         exceptions.DamagedSnapshotError,
-        "no table sqlite_sequence as grades needs it",
+        "no usable table sqlite_sequence, which grades needs",
     ),
     builders.newer: (exceptions.NewerSnapshotError, r"shop\.0003_from_the_future"),
     builders.missing_table: (exceptions.MissingTablesError, "prices"),
@@ -188,9 +188,7 @@ def test_check_that_the_machine_ended_is_no_fault_of_the_file(
     path = builders.healthy(tmp_path / "x.db")
     with child_that(does), pytest.raises(exceptions.ChildFailedError) as caught:
         check(path)
-    assert str(caught.value) == (
-        f"The check of {path} did not come to its end. It ended with {how}."
-    )
+    assert str(caught.value) == (f"The check of {path} did not finish: it ended with {how}.")
 
 
 def test_processor_time_that_the_machine_limits_is_told_as_that(tmp_path: Path) -> None:

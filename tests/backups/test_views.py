@@ -560,7 +560,7 @@ def test_other_media_types_are_not_taken(
         "POST", "restore", data=good.read_bytes(), headers={"Content-Type": content_type}
     )
     assert answer.status_code == 415
-    assert "is not taken" in answer.json()["detail"]
+    assert "is not accepted" in answer.json()["detail"]
     assert "application/vnd.sqlite3" in answer.json()["hint"]
     assert unchanging(shared_site) == before
 

@@ -31,7 +31,7 @@ GOOD = ("applied", "staged", "discarded")
 REASONS = re.compile(
     "Permission denied|Input/output error|No space left on device|No such file or directory"
     "|disk I/O error|disk is full|unable to open database file|readonly database|malformed"
-    "|are free|locking protocol|is locked|is in use|is still there|it was not done within"
+    "|are free|locking protocol|is locked|is in use|is still there|it did not finish within"
 )
 FULL_DISK = re.compile("No space left on device|disk is full")
 CODE_WORDS = re.compile(r"Traceback|\b[A-Za-z.]*(Error|Exception)\b|Errno")

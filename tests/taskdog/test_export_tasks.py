@@ -60,7 +60,7 @@ def test_filters_are_those_of_the_command_line(filled: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--fields", "id,colour"], "there is no colour"),
+        (["--fields", "id,colour"], "unknown column: colour"),
         (["--status", "lost"], "invalid choice"),
         (["--format", "xml"], "invalid choice"),
         (["--start-date", "soon"], "Invalid date format"),
@@ -86,7 +86,7 @@ def test_a_file_that_exists_is_replaced_only_by_force(filled: Site, tmp_path: Pa
     path.write_text("precious")
     out, err, code = filled.manage("export_tasks", "-o", str(path))
     assert (out, code) == ("", 1)
-    assert "exists already" in err
+    assert "already exists" in err
     assert path.read_text() == "precious"
     assert filled.manage("export_tasks", "-o", str(path), "--force").code == 0
     assert len(json.loads(path.read_text())) == 2
@@ -96,7 +96,7 @@ def test_the_live_database_is_not_written_over(filled: Site) -> None:
     before = filled.files()
     out, err, code = filled.manage("export_tasks", "-o", str(filled.database), "--force")
     assert (out, code) == ("", 1)
-    assert "belongs to the live database" in err
+    assert "reserved for files of the live database" in err
     assert filled.files()["tasks.db"] == before["tasks.db"]
 
 

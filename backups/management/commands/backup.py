@@ -16,8 +16,8 @@ from backups.precedence import unless_taken
 
 SEE = "See which with --check."
 KEPT = (
-    "A restore takes it where the database has the same defects, or with --accept-defects."
-    " To mend them is better."
+    "A restore accepts it if the live database has the same defects, or with --accept-defects."
+    " It is better to repair them."
 )
 
 
@@ -49,13 +49,13 @@ class BackupCommand(StoreCommand):
         parser.add_argument(
             "--compress",
             action="store_true",
-            help="let a server compress what it sends, for a slow line; the file is as always",
+            help="let a server compress the transfer, for a slow line; the file is not compressed",
         )
         parser.add_argument(
             "--check",
             action="store_true",
-            help="check the file as a restore would; it is kept, whatever is wrong with it, and"
-            " the exit code tells",
+            help="check the file as a restore would; it is kept in any case, and the exit code"
+            " is the result",
         )
         self.add_store_arguments(parser)
 
@@ -74,7 +74,7 @@ class BackupCommand(StoreCommand):
     ) -> None:
         """Let the store take it, then save it."""
         if output == "-" and check:
-            raise CommandError("--check needs a file: what is on standard output is gone.")
+            raise CommandError("--check needs a file: it can't check what went to standard output.")
         if output == "-":
             _check_standard_output()
         if output.endswith("/") and not Path(output).is_dir():
@@ -134,7 +134,9 @@ class BackupCommand(StoreCommand):
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
-            raise CommandError("Whoever read the snapshot went away before its end.") from error
+            raise CommandError(
+                "The program that read the snapshot stopped before its end."
+            ) from error
         except OSError as error:
             raise CommandError(
                 f"Standard output could not be written: {error.strerror or error}."

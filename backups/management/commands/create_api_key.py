@@ -37,7 +37,7 @@ class CreateApiKey(BaseCommand):
             help="what the key may do; repeat it for more than one (default: all of them)",
         )
         parser.add_argument(
-            "--if-none", action="store_true", help="do nothing if there is any key already"
+            "--if-none", action="store_true", help="do nothing if there are keys already"
         )
 
     def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
@@ -45,7 +45,7 @@ class CreateApiKey(BaseCommand):
         path = _key_file()
         try:
             if if_none and read_keys(path):
-                self.stderr.write(f"There are API keys in {path}; none was made.")
+                self.stderr.write(f"There are API keys in {path} already; no key was made.")
                 return
             beside = local.paths()
             owner_of = None if beside is None else beside.database

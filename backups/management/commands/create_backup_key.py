@@ -1,4 +1,4 @@
-"""``manage.py create_backup_key``: ``create_api_key``, where the project has one of its own."""
+"""``manage.py create_backup_key``: ``create_api_key``, where the project has its own."""
 
 from backups.management.commands.create_api_key import CreateApiKey as Command
 

@@ -1,4 +1,4 @@
-"""``manage.py restore_db``: put a snapshot back, look at what came of it, discard it, undo it."""
+"""``manage.py restore_db``: put a snapshot back, look at the outcome, discard it, undo it."""
 
 from collections.abc import Collection
 from typing import Any
@@ -31,16 +31,18 @@ class Command(StoreCommand):
         what.add_argument(
             "path", metavar="PATH", nargs="?", help="the snapshot to put back; - for standard input"
         )
-        what.add_argument("--undo", action="store_true", help="put back what the last one replaced")
+        what.add_argument(
+            "--undo", action="store_true", help="put back what the last restore replaced"
+        )
         what.add_argument("--status", action="store_true", help="show what is pending, and stop")
         what.add_argument(
             "--list", action="store_true", dest="kept", help="show the kept copies, and stop"
         )
-        what.add_argument("--discard", action="store_true", help="forget what is pending")
+        what.add_argument("--discard", action="store_true", help="discard what is pending")
         parser.add_argument(
             "--now",
             action="store_true",
-            help="without a restart: with PATH or --undo, or alone for what is pending",
+            help="apply without a restart: with PATH or --undo, or alone for what is pending",
         )
         parser.add_argument(
             "--accept-defects",
@@ -48,14 +50,14 @@ class Command(StoreCommand):
             action="append_const",
             const=DEFECTS,
             default=[],
-            help="with PATH: take a snapshot whose rows break rules of its schema",
+            help="with PATH: accept a snapshot whose rows break rules of its schema",
         )
         parser.add_argument(
             "--accept-foreign",
             dest="accept",
             action="append_const",
             const=FOREIGN,
-            help="with PATH: take a database that has nothing of this project's own apps",
+            help="with PATH: accept a database that has nothing of this project's own apps",
         )
         parser.add_argument("--yes", action="store_true", help="do not ask")
         self.add_store_arguments(parser)
@@ -133,8 +135,8 @@ class Command(StoreCommand):
     def _apply_pending(self, target: Target, *, yes: bool) -> None:
         if not isinstance(target, LocalTarget):
             raise CommandError(
-                f"{target.where} applies at once only what comes with the request: name the"
-                " snapshot, or --undo, beside --now; or restart the server."
+                f"{target.where} applies without a restart only what comes with the request:"
+                " pass PATH or --undo with --now, or restart the server."
             )
         pending = target.get_restore_status()
         if pending["status"] == "pending":

@@ -46,7 +46,7 @@ class Command(StoreCommand):
             "--fields",
             type=_fields,
             default=DEFAULT_FIELDS,
-            help=f"columns, with commas between them, of: {', '.join(FIELDS)}",
+            help=f"columns, separated by commas: {', '.join(FIELDS)}",
         )
         parser.add_argument(
             "-a", "--all", action="store_true", dest="include_archived", help="archived ones too"
@@ -63,10 +63,18 @@ class Command(StoreCommand):
             help="only those with this tag, or one of these, if it is repeated",
         )
         parser.add_argument(
-            "-s", "--start-date", type=_date, dest="start", help="only those with a date from it on"
+            "-s",
+            "--start-date",
+            type=_date,
+            dest="start",
+            help="only those with a date on this day or later",
         )
         parser.add_argument(
-            "-e", "--end-date", type=_date, dest="end", help="only those with a date up to it"
+            "-e",
+            "--end-date",
+            type=_date,
+            dest="end",
+            help="only those with a date on this day or earlier",
         )
 
     def handle(
@@ -110,7 +118,9 @@ class Command(StoreCommand):
             sys.stdout.buffer.write(b"\n")
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
-            raise CommandError("Whoever read the export went away before its end.") from error
+            raise CommandError(
+                "The program that read the export stopped before its end."
+            ) from error
 
 
 class _Counted:
@@ -132,7 +142,7 @@ def _fields(words: str) -> tuple[str, ...]:
     fields = tuple(word.strip() for word in words.split(","))
     if unknown := [name for name in fields if name not in FIELDS]:
         raise argparse.ArgumentTypeError(
-            f"there is no {', '.join(unknown)}; there are {', '.join(FIELDS)}"
+            f"unknown column: {', '.join(unknown)}; the columns are: {', '.join(FIELDS)}"
         )
     return fields
 

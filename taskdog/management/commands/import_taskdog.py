@@ -31,7 +31,7 @@ class Command(BaseCommand):
             help="its tasks.db, e.g. ~/.local/share/taskdog/tasks.db, or a backup of it",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="tell what would come over, and change nothing"
+            "--dry-run", action="store_true", help="show what would be imported, and change nothing"
         )
 
     def handle(self, *, path: Path, dry_run: bool, **options: Any) -> None:
@@ -51,6 +51,6 @@ def _summary(imported: Imported, path: Path, *, dry_run: bool) -> str:
     lines = [f"{verb} from {path} ({imported.revision}):"]
     lines += [f"  {count:>9,}  {table}" for table, count in imported.counts.items()]
     if imported.changes:
-        lines.append(f"Not as it was there, {len(imported.changes):,} in all:")
+        lines.append(f"Changed on the way, {len(imported.changes):,} in all:")
         lines += [f"  {change}" for change in imported.changes]
     return "\n".join(lines)

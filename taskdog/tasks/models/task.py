@@ -30,7 +30,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
     """Ways to fetch tasks."""
 
     def with_notes(self) -> Self:
-        """Tell of each task whether something is written about it."""
+        """Say for each task whether it has a note."""
         written = Note.objects.filter(task=models.OuterRef("pk")).exclude(content="")
         return self.annotate(has_notes=models.Exists(written))
 

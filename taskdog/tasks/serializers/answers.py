@@ -114,13 +114,15 @@ class TaskDetailSerializer(TaskSerializer):
         read_only_fields = fields
 
 
-@extend_schema_serializer(many=False)  # the answer of a method called list is no array
+@extend_schema_serializer(many=False)  # the answer of a method called list is not an array
 class TaskListSerializer(serializers.Serializer[Any]):
     """A list of tasks, whole: it has no pages."""
 
     tasks = TaskSerializer(many=True)
-    total_count = serializers.IntegerField(help_text="All tasks, whatever the filters.")
-    filtered_count = serializers.IntegerField(help_text="The tasks that the filters leave.")
+    total_count = serializers.IntegerField(
+        help_text="How many tasks there are, whatever the filters."
+    )
+    filtered_count = serializers.IntegerField(help_text="How many tasks match the filters.")
     gantt = serializers.JSONField(help_text="Always null.")
 
 
@@ -162,7 +164,7 @@ class TagStatisticsSerializer(serializers.Serializer[Any]):
 
 
 class DeletedTagSerializer(serializers.Serializer[Any]):
-    """A tag that is no more."""
+    """A tag that was deleted."""
 
     tag_name = serializers.CharField()
     affected_task_count = serializers.IntegerField()

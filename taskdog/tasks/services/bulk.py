@@ -12,7 +12,7 @@ Change = Callable[..., Task]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one task: the task as the change left it, or why it was refused."""
+    """The outcome for one task: the task as the change left it, or why it was refused."""
 
     task_id: int
     task: Task | None
@@ -30,7 +30,7 @@ def change_each(
     """
     Make the same change to each task, in the order given; an id given twice is changed twice.
 
-    Each change is a transaction of its own, so other writers come in between, and what was
+    Each change is a separate transaction, so other writers come in between, and what was
     changed stays changed if a later task is refused.
 
     :param change: a service that takes an id and ``client_name``.

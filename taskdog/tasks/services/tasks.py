@@ -83,7 +83,7 @@ def create_task(
 @audited("update_task")
 def update_task(task_id: int, *, changes: Mapping[str, Any], client_name: str | None) -> Update:
     """
-    Change what a task says. Its hours are spread anew if its plan or its estimate is given.
+    Change what a task says. Its hours are spread again if its plan or its estimate is given.
 
     The status comes first, since a task that is started by the same update may have past dates.
 

@@ -1,7 +1,7 @@
 """
 What every change of a task leaves behind: a row in the audit log, and the time of the change.
 
-A change and its row are one transaction. A refusal has a row as well, of its own: what was
+A change and its row are one transaction. A refusal has a separate row as well: what was
 begun is taken back, and the row must stay.
 """
 
@@ -102,7 +102,7 @@ def _record_refusal(
             error_message=reason,
         )
     except DatabaseError as error:
-        logger.warning("the audit log does not tell of a refused %s: %s", operation, error)
+        logger.warning("the audit log lacks a refused %s: %s", operation, error)
 
 
 def _known_id(subject: int | str) -> int | None:

@@ -244,14 +244,14 @@ def test_ids_of_an_empty_store_are_remembered_too(theirs: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "stored", "said"),
     [
-        ({"priority": 0}, {"priority": None}, "priority 0 is no whole number above zero"),
-        ({"priority": "high"}, {"priority": None}, "priority 'high' is no whole number"),
-        ({"status": "DONE"}, {"status": "PENDING"}, "its status is 'DONE', which there is not"),
+        ({"priority": 0}, {"priority": None}, "priority 0 is not a whole number above zero"),
+        ({"priority": "high"}, {"priority": None}, "priority 'high' is not a whole number"),
+        ({"status": "DONE"}, {"status": "PENDING"}, "its status is 'DONE', which does not exist"),
         ({"name": "  "}, {"name": "(no name)"}, "its name is blank"),
         ({"estimated_duration": 0}, {"estimated_duration": None}, "estimated_duration 0"),
         ({"actual_duration": -1.5}, {"actual_duration": None}, "actual_duration -1.5"),
         ({"actual_duration": 9e999}, {"actual_duration": None}, "actual_duration inf"),
-        ({"deadline": "tomorrow"}, {"deadline": None}, "deadline 'tomorrow' is no time"),
+        ({"deadline": "tomorrow"}, {"deadline": None}, "deadline 'tomorrow' is not a time"),
         ({"created_at": "then"}, {}, "it had no created_at"),
         ({"updated_at": "then"}, {"updated_at": CREATED}, "it had no updated_at"),
         (
@@ -280,10 +280,10 @@ def test_dependencies_that_cannot_be_are_dropped_and_told(theirs: Path) -> None:
     assert list(TaskDependency.objects.values_list("task_id", "depends_on_id")) == [(1, 2)]
     assert changes == [
         "task 1: its dependency on itself is dropped",
-        "task 1: its dependency on task 9 is dropped, which is not there",
-        "task 2: its dependency on task x is dropped, which is not there",
+        "task 1: its dependency on task 9 is dropped: that task does not exist",
+        "task 2: its dependency on task x is dropped: that task does not exist",
         "task 3: depends_on 'not json' is not JSON; it has none now",
-        "task 4: its dependencies {'on': 1} are dropped, they are no list",
+        "task 4: its dependencies {'on': 1} are dropped: they are not a list",
     ]
 
 
@@ -316,9 +316,9 @@ def test_rows_of_tasks_that_are_gone_are_dropped_and_told(theirs: Path) -> None:
     insert(theirs, "notes", task_id=8, content="lost", updated_at=MOMENT, **times)
     insert(theirs, "daily_allocations", id=1, task_id=8, date="2026-03-02", hours=1, **times)
     assert import_(theirs).changes == [
-        "tag 1 on task 8: dropped, one of the two is not there",
-        "note of task 8: dropped, the task is not there",
-        "allocation 1 of task 8: dropped, it lacks its task, its date or its hours",
+        "tag 1 on task 8: dropped: one of the two does not exist",
+        "note of task 8: dropped: the task does not exist",
+        "allocation 1 of task 8: dropped: it lacks its task, its date or its hours",
     ]
 
 
@@ -335,9 +335,10 @@ def test_days_in_json_fill_what_the_table_lacks(tmp_path: Path) -> None:
         (6, date(2026, 3, 3), 2.0),
     ]
     assert changes == [
-        "daily_allocations of task 1: 'someday': 1 dropped, it is no date with hours above zero",
-        "daily_allocations of task 1: '2026-03-04': 0 dropped, it is no date with hours above zero",
-        "daily_allocations of task 2: dropped, it is no JSON object",
+        "daily_allocations of task 1: 'someday': 1 dropped: it is not a date with hours above zero",
+        "daily_allocations of task 1: '2026-03-04': 0 dropped: it is not a date with hours above"
+        " zero",
+        "daily_allocations of task 2: dropped: it is not a JSON object",
     ]
 
 

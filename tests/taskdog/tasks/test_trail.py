@@ -90,7 +90,7 @@ def test_a_log_that_cannot_be_written_does_not_hide_the_reason(
     monkeypatch.setattr(audit, "record", locked)
     with pytest.raises(TaskNotFoundError):
         services.start_task(99, client_name=None)
-    assert "does not tell of a refused start_task: database is locked" in caplog.text
+    assert "lacks a refused start_task: database is locked" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)
