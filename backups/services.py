@@ -1,5 +1,5 @@
 """
-The front door: what views, commands and the start of a process call, and nothing else does.
+The front door: what views, commands and the start of a process do with snapshots and restores.
 
 A restore has two halves. ``stage_restore()`` checks an upload and keeps it beside the
 database; ``apply_pending_restore()`` puts it in place at the next start, before any

@@ -153,7 +153,8 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     the current database, which is kept. Until then it can be discarded.
 
     With `?apply=now` in the URL its content is live at once, without a restart, if that can be
-    done; the current content is kept. With `?accept=defects` it may have defects.
+    done; the current content is kept. With `?accept=defects` it may have defects, and with
+    `?accept=foreign` nothing of this project.
     """
 
     parser_classes = UPLOAD_PARSERS

@@ -1,4 +1,4 @@
-"""What both commands share: which store, and how they end when something is wrong."""
+"""What commands that work on a store share: which one, and how they end on an error."""
 
 import io
 import logging

@@ -148,7 +148,7 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     Limit what this process may use, for the rest of its life. Runs at low priority, so the
     site's requests come first.
 
-    A lower limit that it was started with stays, and what the system refuses is left out.
+    A lower hard limit that it was started with stays, and what the system refuses is left out.
 
     :param file_bytes: the length of the file that it works on, which none may exceed. A row can be
         as long as the file, so that is what its memory goes by.
