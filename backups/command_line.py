@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from django.core.management import ManagementUtility, get_commands
@@ -43,7 +43,7 @@ def current() -> CommandLine:
     """The command line of this process. To be called while Django is being set up."""
     for words in _words_given_to_django():
         return _parse(words)
-    return CommandLine(_named_by_the_system(), tuple(sys.argv[2:]))
+    return _parse_words_of_the_system(sys.argv[1:])
 
 
 def _words_given_to_django() -> Iterator[list[str]]:
@@ -74,13 +74,17 @@ def _asks_to_be_told(word: str) -> bool:
     return word.startswith(shortest) and ("--help".startswith(word) or "--version".startswith(word))
 
 
-def _named_by_the_system() -> str:
-    """The command of ours in ``sys.argv``: among its first words, or right behind ``manage``."""
-    words = sys.argv[1:]
+def _parse_words_of_the_system(words: list[str]) -> CommandLine:
+    """Django's own words stand behind ``manage``; without it one of the first may be of ours."""
+    for number, word in enumerate(words, start=1):
+        if word in BEFORE_A_COMMAND:
+            return _parse(words[number:])
     leading = takewhile(lambda word: not word.startswith("-"), words)
-    behind = (word for before, word in pairwise(words) if before in BEFORE_A_COMMAND)
-    ours = (word for word in (*leading, *behind) if get_commands().get(word) == APP)
-    return next(ours, words[0] if words else "")
+    ours = (word for word in leading if get_commands().get(word) == APP)
+    name = next(ours, words[0] if words else "")
+    # Another program's -h may be a host.
+    only_tells = name in ("help", "version") or "--help" in words or "--version" in words
+    return CommandLine(name, tuple(words[1:]), only_tells or COMPLETING in os.environ)
 
 
 def _is_ours(name: str) -> bool:

@@ -137,6 +137,30 @@ def test_program_that_sets_django_up_itself_is_known_by_the_system_s_words(
     assert command_line.current().is_ours is is_ours
 
 
+@pytest.mark.parametrize(
+    ("words", "only_tells"),
+    [
+        ("manage help", True),
+        ("manage help migrate", True),
+        ("manage --version", True),
+        ("manage migrate --help", True),
+        ("manage migrate -h", True),
+        ("manage migrate", False),
+        ("manage", False),
+        ("status --help", True),
+        ("help", True),
+        ("serve -h 0.0.0.0", False),
+        ("serve", False),
+        ("", False),
+    ],
+)
+def test_program_that_sets_django_up_itself_and_only_tells_is_known(
+    words: str, only_tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", *words.split()])
+    assert command_line.current().only_tells is only_tells
+
+
 # Real processes
 
 WRAPPER = "import sys; from django.core.management import execute_from_command_line as run; "
