@@ -246,6 +246,10 @@ class InstalledRelease:
         """Where what BACKUPS_CONNECTION_SETUP or the site's receivers register is found out."""
         return "backups.connection_setup", self._alias, conf.connection_setup
 
+    def disconnect(self) -> None:
+        """All of them: two aliases may be one file."""
+        connections.close_all()
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """
         What ``migrate`` would run on a database that has these. Reads no database.

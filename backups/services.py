@@ -399,7 +399,7 @@ def release_presence() -> None:
 def _apply_pending(alias: str) -> Receipt | None:
     with suppress(BackupNotSupportedError):
         # An app that was ready before us may have queried, and would go on with the old file.
-        connections[alias].close()
+        connections.close_all()
         store = get_store(alias)
         if swept := store.sweep():
             logger.info(

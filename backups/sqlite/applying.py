@@ -67,8 +67,8 @@ def apply_pending(
 
     1. Verify the file against its manifest.
     2. Bring a copy of it to this release, if it is older, and make that the pending file.
-    3. Note in the manifest which name the live database will be kept under, and its journal
-       mode. Settle it, and keep it under that name.
+    3. Close what the site's code has opened. Note in the manifest which name the live database
+       will be kept under, and its journal mode. Settle it, and keep it under that name.
     4. Rename the pending file to the live name, and sync the folder. Where the live name can't
        be renamed over, write the pages into it instead (overwriting.py).
     5. Write the receipt, put the database into WAL mode if it was before, and sweep what belonged
@@ -81,6 +81,7 @@ def apply_pending(
     try:
         manifest = verify_pending(paths)
         manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
+        release.disconnect()  # from here on no connection of this process has the old file
         name = free_name(paths, moment)
         manifest = announce(paths, manifest, name, is_wal=_is_in_wal_mode(paths))
         kept, reason = _put_in_place(paths, manifest, name)

@@ -91,6 +91,12 @@ class Release(Protocol):
         those words. Empty if there is none.
         """
 
+    def disconnect(self) -> None:
+        """
+        Close the site's own connections, which its code may have opened since: a migration can
+        query while it is imported.
+        """
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """
         Those that are still to run on a database that has these, in order.

@@ -113,6 +113,9 @@ class FakeRelease:
         """Nothing but what SQLite has."""
         return ()
 
+    def disconnect(self) -> None:
+        """There are none."""
+
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """What is missing."""
         return tuple(name for name in builders.MIGRATIONS if name not in applied)

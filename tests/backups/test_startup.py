@@ -160,3 +160,45 @@ def test_older_snapshot_is_migrated_by_the_start_of_a_command(pending: Site) -> 
         assert connection.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
     assert pending.receipts()[-1]["migrations"] == ["sessions.0001_initial"]
     assert task_names(pending.database) == ["new"]
+
+
+QUERIES = """
+from django.db import connection, migrations
+connection.introspection.table_names()
+class Migration(migrations.Migration):
+    operations = []
+"""
+GOES_ON = """
+from django.db import connection
+cursor = connection.cursor()
+cursor.execute("INSERT INTO tags (name, created_at) VALUES ('written afterwards', '2026-11-26')")
+cursor.execute("SELECT name FROM tasks")
+print(cursor.fetchall())
+"""
+
+
+@pytest.mark.proof
+@pytest.mark.filterwarnings("default:Accessing the database during app initialization")
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_migration_that_queries_while_it_is_imported_leaves_no_connection_to_the_old_file(
+    mode: str, pending: Site, tmp_path: Path
+) -> None:
+    """Some do, e.g. Evennia's; the process that applies would go on with the old database."""
+    package = tmp_path / "scripts" / "migrations"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "0001_initial.py").write_text(QUERIES)
+    (tmp_path / "own_settings.py").write_text(
+        "from taskdog.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'scripts']\n"
+        "DATABASES['default']['OPTIONS'] = {}\n"
+    )
+    with closing(sqlite3.connect(pending.database)) as connection:
+        connection.execute(f"PRAGMA journal_mode={mode}")
+    variables = {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "own_settings"}
+    went_on = pending.manage("shell", "-c", GOES_ON, **variables)
+    assert "restore applied" in went_on.err, went_on.err
+    assert went_on.out.splitlines()[-1:] == ["[('new',)]"], went_on.err
+    with closing(sqlite3.connect(pending.database)) as connection:
+        assert connection.execute("SELECT name FROM tags").fetchall() == [("written afterwards",)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == (mode,)
