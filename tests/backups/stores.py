@@ -94,6 +94,14 @@ class Store:
         finally:
             self.real.release_presence()
 
+    def apply_now(self) -> Receipt:
+        """What a process of the site does, which holds presence."""
+        self.real.hold_presence()
+        try:
+            return self.real.apply_now(applied_by="alice")
+        finally:
+            self.real.release_presence()
+
     def snapshot(self, *, compact: bool | None = None) -> bytes:
         """Take a snapshot and read it all."""
         with self.real.create_snapshot(compact=compact) as taken:

@@ -57,11 +57,7 @@ def apply_at_start(store: Store) -> None:
 
 
 def apply_now(store: Store) -> None:
-    store.real.hold_presence()
-    try:
-        assert store.real.apply_now(applied_by="tester").outcome == "applied"
-    finally:
-        store.real.release_presence()
+    assert store.apply_now().outcome == "applied"
 
 
 # What is a defect

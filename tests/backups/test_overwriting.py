@@ -24,7 +24,6 @@ from backups.sqlite import applying_now
 from backups.sqlite.connection import connect
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
-from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store
@@ -38,15 +37,6 @@ def store_with(tmp_path: Path, *names: str, journal_mode: str = "wal") -> Store:
     builders.healthy(store.database, *names, journal_mode=journal_mode)
     store.stage(builders.healthy(tmp_path / "snapshot.db", "new"))
     return store
-
-
-def apply_now(store: Store) -> Receipt:
-    """As a process of the site does, which holds presence."""
-    store.real.hold_presence()
-    try:
-        return store.real.apply_now(applied_by="alice")
-    finally:
-        store.real.release_presence()
 
 
 def request_for(store: Store) -> dict[str, Any]:
@@ -69,7 +59,7 @@ def test_open_connections_see_the_new_content_at_once(journal_mode: str, tmp_pat
     query = "SELECT name FROM items"
     with closing(sqlite3.connect(store.database, isolation_level=None)) as other:
         assert other.execute(query).fetchall() == [("old",)]
-        receipt = apply_now(store)
+        receipt = store.apply_now()
         assert other.execute(query).fetchall() == [("new",)]
         other.execute("INSERT INTO items (name) VALUES ('after')")
     assert store.items() == ["new", "after"]
@@ -92,7 +82,7 @@ def test_kept_copy_is_one_file_with_the_rows_of_the_wal(tmp_path: Path) -> None:
     store.stage(builders.healthy(tmp_path / "snapshot.db", "new"))
     with closing(sqlite3.connect(store.database)) as other:
         other.execute("SELECT * FROM items").fetchall()
-        apply_now(store)
+        store.apply_now()
     (kept,) = store.kept()
     assert builders.journal_mode(kept) == "delete"
     assert builders.names(kept) == ["in the wal only"]
@@ -106,7 +96,7 @@ def test_transaction_that_is_open_goes_on_with_what_it_saw(tmp_path: Path) -> No
     with closing(sqlite3.connect(store.database, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         assert reader.execute("SELECT name FROM items").fetchall() == [("old",)]
-        apply_now(store)
+        store.apply_now()
         assert reader.execute("SELECT name FROM items").fetchall() == [("old",)]
         reader.execute("COMMIT")
         assert reader.execute("SELECT name FROM items").fetchall() == [("new",)]
@@ -114,7 +104,7 @@ def test_transaction_that_is_open_goes_on_with_what_it_saw(tmp_path: Path) -> No
 
 def test_nothing_pending_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoPendingRestoreError):
-        apply_now(new_store(tmp_path))
+        new_store(tmp_path).apply_now()
 
 
 def test_process_that_holds_no_presence_needs_a_restart(tmp_path: Path) -> None:
@@ -162,7 +152,7 @@ def test_snapshot_that_needs_migrations_needs_a_restart(tmp_path: Path) -> None:
     builders.healthy(store.database, "old", journal_mode="wal")
     store.stage(builders.older(tmp_path / "older.db", "new"))
     with pytest.raises(NeedsRestartError, match=r"1 migration: shop.0002_prices"):
-        apply_now(store)
+        store.apply_now()
     check_still_pending(store, "old")
 
 
@@ -182,7 +172,7 @@ def test_snapshot_of_another_format_needs_a_restart(
     builders.healthy(store.database, "old", journal_mode=journal_mode)
     store.stage(builders.with_format(tmp_path / "other.db", FORMATS[name], "new"))
     with pytest.raises(NeedsRestartError, match=f"has the {name} "):
-        apply_now(store)
+        store.apply_now()
     check_still_pending(store, "old")
 
 
@@ -194,7 +184,7 @@ def test_writer_that_never_lets_go_needs_a_restart(journal_mode: str, tmp_path: 
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO items (name) VALUES ('under way')")
         with pytest.raises(NeedsRestartError, match=r"did not release .* within 0.5 seconds"):
-            apply_now(store)
+            store.apply_now()
         writer.execute("COMMIT")
     check_still_pending(store, "old", "under way")
 
@@ -204,7 +194,7 @@ def test_ruined_database_needs_a_restart(tmp_path: Path) -> None:
     builders.ruined(store.database)
     store.stage(builders.healthy(tmp_path / "snapshot.db", "new"))
     with pytest.raises(NeedsRestartError, match="can't be read"):
-        apply_now(store)
+        store.apply_now()
     assert store.paths.pending.exists()
 
 
@@ -223,7 +213,7 @@ def test_file_that_is_not_what_was_staged_is_set_aside(tmp_path: Path) -> None:
     with store.paths.pending.open("r+b") as pending:
         pending.write(b"scribbled")
     with pytest.raises(RestoreRefusedError, match="not the file that was staged"):
-        apply_now(store)
+        store.apply_now()
     assert store.items() == ["old"]
     assert len(store.refused()) == 1
     assert store.outcomes() == ["staged", "refused"]
@@ -245,7 +235,7 @@ def test_every_commit_is_in_the_kept_copy_or_after_the_restore(tmp_path: Path) -
     with started(write, stop):
         while len(written) < 50:
             stop.wait(0.001)
-        apply_now(store)
+        store.apply_now()
     kept = [name for copy in store.kept() for name in builders.names(copy)]
     after = store.items()
     assert "new" in after
@@ -273,7 +263,7 @@ def test_child_that_is_killed_before_the_commit_changes_nothing(tmp_path: Path) 
         module_instead("applying_now.apply = lambda _: os.kill(os.getpid(), 9)", tmp_path),
         pytest.raises(NeedsRestartError, match=r"ended with signal 9.*Nothing was changed"),
     ):
-        apply_now(store)
+        store.apply_now()
     check_still_pending(store, "old")
 
 
@@ -283,7 +273,7 @@ def test_child_that_does_not_start_leaves_the_restore_pending(tmp_path: Path) ->
         module_instead("raise ImportError('no such thing')", tmp_path),
         pytest.raises(NeedsRestartError, match=r"no such thing\. Nothing was changed\.") as caught,
     ):
-        apply_now(store)
+        store.apply_now()
     assert "restart the server to apply it" in caught.value.hint
     check_still_pending(store, "old")
 
@@ -294,7 +284,7 @@ def test_each_try_that_somebody_asked_for_has_a_receipt(tmp_path: Path) -> None:
     store.stage(builders.older(tmp_path / "snapshot.db", "new"))
     for _ in range(2):
         with pytest.raises(NeedsRestartError):
-            apply_now(store)
+            store.apply_now()
     assert [receipt["outcome"] for receipt in store.receipts()] == ["staged", "blocked", "blocked"]
 
 
@@ -312,7 +302,7 @@ def write_and_die(manifest, paths):
 Manifest.write = write_and_die
 """
     with module_instead(die_at_the_mark, tmp_path), pytest.raises(NeedsRestartError):
-        apply_now(store)
+        store.apply_now()
     with closing(sqlite3.connect(store.database)) as connection:
         connection.execute("CREATE TABLE later (id)")  # the version that the commit would have set
     receipt = store.start()
@@ -325,7 +315,7 @@ def test_child_that_is_killed_after_the_commit_is_concluded(tmp_path: Path) -> N
     store = store_with(tmp_path, "old")
     die_after = "applying_now.conclude = lambda *a, **k: os.kill(os.getpid(), 9)"
     with module_instead(die_after, tmp_path):
-        receipt = apply_now(store)
+        receipt = store.apply_now()
     assert (receipt.outcome, receipt.kept) == ("applied", store.kept()[0].name)
     assert store.items() == ["new"]
     assert not store.paths.pending.exists()
@@ -443,7 +433,7 @@ def test_apply_now_stays_in_the_journal_mode_of_the_live_database(
     store = new_store(tmp_path)
     builders.healthy(store.database, "old", journal_mode=mode)
     store.stage(builders.healthy(tmp_path / "snapshot.db", "new", journal_mode=of_snapshot))
-    apply_now(store)
+    store.apply_now()
     assert (store.items(), builders.journal_mode(store.database)) == (["new"], mode)
 
 

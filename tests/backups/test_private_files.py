@@ -30,30 +30,16 @@ def test_replacing_leaves_one_file_closed_to_others(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["secret"]
 
 
-def test_a_failed_replacement_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["replace", "fsync"])
+def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*names: object) -> None:
-        raise OSError("no rename today")
-
-    path = tmp_path / "secret"
-    path.write_bytes(b"before")
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="no rename today"):
-        private_files.replace(path, b"after")
-    assert path.read_bytes() == b"before"
-    assert os.listdir(tmp_path) == ["secret"]
-
-
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(descriptor: int) -> None:
+    def refuse(*_: object) -> None:
         raise OSError("no space left")
 
     path = tmp_path / "secret"
     path.write_bytes(b"before")
-    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, step, refuse)
     with pytest.raises(OSError, match="no space left"):
         private_files.replace(path, b"after")
     assert path.read_bytes() == b"before"
