@@ -11,6 +11,7 @@ whose message names the URL. Redirects are not followed, since they would carry 
 """
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from backups.exceptions import (
     ServerRefusedError,
     ServerUnreachableError,
     TransferInterruptedError,
+    codes,
 )
 from backups.remote_server import KEY_HEADER, authorize, remote_server
 from backups.remote_snapshot import RemoteSnapshot
@@ -33,6 +35,8 @@ from backups.request_body import Progress, RequestBody
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
+DONE = ("pending", "applied")  # what comes of a restore that the server takes
+CHECK_URL = "Check the URL and its path, the proxy in front of the site, and the site."
 READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
 # What requests can decode here: without a zstd library it has gzip only.
 CODINGS = "zstd, gzip" if "zstd" in requests.utils.DEFAULT_ACCEPT_ENCODING else "gzip"
@@ -150,6 +154,7 @@ class BackupClient:
             params=_apply(now) | _accept(accept),
             data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
+            outcomes=DONE,
         )
         return self._as_asked(answer, now)
 
@@ -162,19 +167,27 @@ class BackupClient:
         :raises TransferInterruptedError: the connection ended; ask for the status.
         :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
-        return self._as_asked(self._json("POST", "restore/undo", params=_apply(now)), now)
+        return self._as_asked(
+            self._json("POST", "restore/undo", params=_apply(now), outcomes=DONE), now
+        )
 
     def list_restores(self) -> dict[str, Any]:
         """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
-        return self._json("GET", "restores")
+        answer = self._json("GET", "restores")
+        if not all(isinstance(answer.get(name), list) for name in ("restores", "kept")):
+            raise ServerUnreachableError(
+                f"{self._api_url}/restores answered, but not as a server with this API does.",
+                hint=CHECK_URL,
+            )
+        return answer
 
     def get_restore_status(self) -> dict[str, Any]:
         """What is pending on the server, and what its last restore did."""
-        return self._json("GET", "restore")
+        return self._json("GET", "restore", outcomes=("pending", "nothing"))
 
     def discard_pending_restore(self) -> dict[str, Any]:
         """Let the server discard its pending restore."""
-        return self._json("DELETE", "restore")
+        return self._json("DELETE", "restore", outcomes=("discarded",))
 
     def close(self) -> None:
         """Drop the connections."""
@@ -195,14 +208,14 @@ class BackupClient:
             )
         return answer
 
-    def _json(self, method: str, name: str, **arguments: Any) -> dict[str, Any]:
+    def _json(
+        self, method: str, name: str, *, outcomes: tuple[str, ...] = (), **arguments: Any
+    ) -> dict[str, Any]:
+        """``outcomes``: what the answer's ``status`` can be, if it is the site's own."""
         response = self._request(method, name, **arguments)
-        try:
-            answer = response.json()
-        except requests.JSONDecodeError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise _not_the_site(response, method)
+        answer = _answer(response)
+        if not answer or (outcomes and answer.get("status") not in outcomes):
+            raise self._not_the_site(response, method)
         return answer
 
     def _request(
@@ -230,24 +243,45 @@ class BackupClient:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         if response.status_code not in (200, 206):
             with response:
-                raise _refused(response, method)
+                raise _refused(response) or self._not_the_site(response, method)
         return response
+
+    def _not_the_site(self, response: requests.Response, method: str) -> ClientError:
+        """An answer that is not from the site. A read can simply be repeated."""
+        said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
+        if method == "GET" and 400 <= response.status_code < 500:
+            return ServerRefusedError(
+                f"{response.url} refused: {response.status_code} {response.reason}.",
+                status=response.status_code,
+                hint="Give the URL, with its path, at which that site includes backups.urls.",
+            )
+        if method == "GET":
+            return ServerUnreachableError(
+                f"{said}, but the answer is not from a server with this API.", hint=CHECK_URL
+            )
+        url = shlex.quote(self.base_url)
+        return OutcomeUnknownError(
+            f"The outcome is not known: {said}, and the answer is not from the site."
+            " A proxy may have given up while the site goes on.",
+            hint=f"Ask before you try again: manage.py restore_db --status --url {url}",
+        )
 
 
 def _apply(now: bool) -> dict[str, str]:
     return {"apply": "now"} if now else {}
 
 
-def _refused(response: requests.Response, method: str) -> ClientError:
+def _refused(response: requests.Response) -> ServerRefusedError | None:
     """
     The verdict of an answer other than 200.
 
-    Only an answer of the site itself is one: JSON with ``detail``, and with ``code`` where the site
-    itself has failed. Anything else may come from a proxy, which gives up while the site goes on.
+    Only an answer of the site itself is one: JSON with ``detail``, and with a ``code`` of ours
+    where the site itself has failed. None for anything else, which may come from a proxy: that
+    gives up while the site goes on.
     """
     answer = _answer(response)
     detail, code = answer.get("detail"), answer.get("code")
-    if isinstance(detail, str) and (response.status_code < 500 or isinstance(code, str)):
+    if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
         words, hint = detail, str(answer.get("hint") or "")
         if response.status_code == 404 and not code:  # what a site says of any unknown URL
             hint = "Give the URL, with its path, at which that site includes backups.urls."
@@ -258,7 +292,7 @@ def _refused(response: requests.Response, method: str) -> ClientError:
         words = "a proxy in front of the site says that the upload is too large (413)."
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
     else:
-        return _not_the_site(response, method)
+        return None
     return ServerRefusedError(
         f"{response.url} refused: {words}",
         status=response.status_code,
@@ -277,26 +311,6 @@ def _answer(response: requests.Response) -> dict[str, Any]:
     except (requests.RequestException, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _not_the_site(response: requests.Response, method: str) -> ClientError:
-    """An answer that is not from the site. A read can simply be repeated."""
-    said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
-    if method == "GET" and 400 <= response.status_code < 500:
-        return ServerRefusedError(
-            f"{response.url} refused: {response.status_code} {response.reason}.",
-            status=response.status_code,
-            hint="Give the URL, with its path, at which that site includes backups.urls.",
-        )
-    if method == "GET":
-        return ServerUnreachableError(
-            f"{said}, but the answer is not from a server with this API.",
-            hint="Check the URL and its path, the proxy in front of the site, and the site.",
-        )
-    return OutcomeUnknownError(
-        f"The outcome is not known: {said}, and the answer is not from the site."
-        " A proxy may have given up while the site goes on."
-    )
 
 
 def _other_place(url: str, location: str) -> str:

@@ -58,9 +58,10 @@ def _words_given_to_django() -> Iterator[list[str]]:
 def _parse(words: list[str]) -> CommandLine:
     options = tuple(words[1:])
     name = words[0] if words else ""  # no word asks for nothing: a start like any other
-    only_tells = (
+    only_tells = bool(
         COMPLETING in os.environ
         or name in ("help", "version", "-h")
+        or (name and name not in get_commands())  # Django will say that there is none
         or any(map(_asks_to_be_told, takewhile(lambda word: word != "--", words)))
     )
     return CommandLine(name, options, only_tells)

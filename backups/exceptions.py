@@ -383,3 +383,8 @@ class TransferInterruptedError(ClientError):
 
     code = "transfer_interrupted"
     hint = "Try again."
+
+
+def codes(kind: type[BackupError] = BackupError) -> frozenset[str]:
+    """Every ``code`` that an answer of this app can have."""
+    return frozenset({kind.code}).union(*map(codes, kind.__subclasses__()))

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from backups import limits
 from backups.attributes import copy_attributes as copy_attributes
 from backups.attributes import give_to_owner_of
 from backups.exceptions import printable
@@ -206,7 +207,15 @@ def is_full(error: OSError) -> bool:
 
 def explain(error: OSError, folder: Path) -> str:
     """What happened to which file; of a write the system does not tell which, so the folder."""
-    return printable(f"{os.fsdecode(error.filename or folder)}: {error.strerror or error}.")
+    return printable(f"{os.fsdecode(error.filename or folder)}: {words(error)}.")
+
+
+def words(error: OSError) -> str:
+    """What the system says, and the limit of this process that it speaks of, if it is that one."""
+    said = error.strerror or str(error)
+    if error.errno == errno.EFBIG and (most := limits.file_bytes()) is not None:
+        said += f" (this process may write {most:,} bytes to a file: ulimit -f)"
+    return said
 
 
 def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:

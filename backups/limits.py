@@ -48,6 +48,11 @@ def address_space() -> int | None:
     return _soft("RLIMIT_AS")
 
 
+def file_bytes() -> int | None:
+    """How long a file of this process may become; None if there is no limit."""
+    return _soft("RLIMIT_FSIZE")
+
+
 def processor_seconds() -> int | None:
     """How much time this process may take of a processor; None if there is no limit."""
     return _soft("RLIMIT_CPU")

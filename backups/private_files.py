@@ -6,6 +6,7 @@ reader finds the old content or the new one, never a part. Knows no Django, so t
 use it.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -58,7 +59,7 @@ def read(path: Path) -> bytes:
     """
     with open(path, "rb") as file:
         # Of the open file: the name may lead to another one by now.
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        mode = _mode(file.fileno())
         if mode & OTHERS:
             raise FileTooOpenError(path, mode)
         return file.read()
@@ -117,6 +118,7 @@ def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -
     incoming = path.with_name(f".{path.name}.incoming-{secrets.token_hex(8)}")
     descriptor = files.create_private(incoming, owner_of=owner_of)
     try:
+        _check_is_closed(path.parent, descriptor)
         files.write_all(descriptor, content)
         files.sync(descriptor)
     except OSError:
@@ -125,3 +127,20 @@ def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -
     finally:
         os.close(descriptor)
     return incoming
+
+
+def _check_is_closed(folder: Path, descriptor: int) -> None:
+    """A file system may give every file one mode, e.g. exFAT, CIFS and some of FUSE."""
+    mode = _mode(descriptor)
+    if mode & OTHERS:
+        raise OSError(
+            errno.EPERM,
+            f"every file there is open to other users (mode {mode:03o}), whatever mode it is given."
+            " Keep it on another file system (API keys: BACKUPS_KEY_FILE), or mount this one with"
+            " a mask",
+            str(folder),
+        )
+
+
+def _mode(descriptor: int) -> int:
+    return stat.S_IMODE(os.fstat(descriptor).st_mode)

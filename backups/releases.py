@@ -108,8 +108,10 @@ class InstalledRelease:
         if not own or own.intersection(app for app, _ in loader.applied_migrations):
             return ()
         others = dict.fromkeys(app for app, _ in loader.unknown())
+        verb = "are" if len(others) > 1 else "is"
         whose = (
-            f"It has the app{_plural(others)} {_some(list(others))}, which are not installed here."
+            f"It has the app{_plural(others)} {_some(list(others))}, which {verb} not installed"
+            " here."
             if others
             else f"To go live it would need {len(loader.plan())} migrations, which would create"
             " the tables of these apps, empty."
@@ -339,7 +341,7 @@ def _warn_of_gone(app: str, found: Found) -> str:
     what = f"its table{_plural(tables)} {_some(tables)} {verb}" if tables else "its migrations stay"
     return (
         f"The snapshot has the app {_clip(app)}, which is not installed here: {what} in the"
-        " database, and nothing uses them."
+        f" database, and nothing uses {'it' if len(tables) == 1 else 'them'}."
     )
 
 

@@ -23,6 +23,7 @@ from backups.conf import conf
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
+    NotADatabaseError,
     NotEnoughSpaceError,
     RestoreBlockedError,
     RestoreRefusedError,
@@ -64,6 +65,11 @@ __all__ = [
     "stage_restore",
     "undo_restore",
 ]
+
+UNPACK = {
+    "gzip": "It comes out of gunzip < FILE > unpacked.",
+    "zstd": "It comes out of unzstd < FILE > unpacked.",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -205,14 +211,19 @@ def stage_restore(
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
     unwrapped = Unwrapped(chunks)
-    pending = get_store(database).stage_restore(
-        unwrapped,
-        staged_by=staged_by,
-        max_bytes=conf.max_upload_bytes,
-        at_least=at_least,
-        account=account,
-        accept=accept,
-    )
+    try:
+        pending = get_store(database).stage_restore(
+            unwrapped,
+            staged_by=staged_by,
+            max_bytes=conf.max_upload_bytes,
+            at_least=at_least,
+            account=account,
+            accept=accept,
+        )
+    except NotADatabaseError as error:  # what is in it is wrapped once more
+        if unwrapped.wrapping:
+            error.hint = f"{UNPACK[unwrapped.wrapping]} {error.hint.replace('FILE', 'unpacked')}"
+        raise
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )

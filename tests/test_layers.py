@@ -27,7 +27,13 @@ CORE = {
     "backups.attributes": ("backups.refusals",),
     "backups.file_system": (),
     "backups.refusals": ("backups.file_system",),
-    "backups.files": ("backups.attributes", "backups.exceptions", "backups.refusals"),
+    "backups.files": (
+        "backups",
+        "backups.attributes",
+        "backups.exceptions",
+        "backups.limits",
+        "backups.refusals",
+    ),
     "backups.store": (),
     "backups.destination": (
         "backups",

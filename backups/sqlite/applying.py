@@ -225,11 +225,22 @@ def _put_in_place(paths: StorePaths, manifest: Manifest, name: Path) -> tuple[Pa
 
 def _replace_live(paths: StorePaths, name: Path) -> Path | None:
     if files.exists(paths.database):
-        files.copy_attributes(paths.database, paths.pending)
+        _copy_attributes(paths)
     files.sync_file(paths.pending)
     with retired(paths, name) as kept:
         files.replace(paths.pending, paths.database)  # invariant 3: the commit
     return kept
+
+
+def _copy_attributes(paths: StorePaths) -> None:
+    try:
+        files.copy_attributes(paths.database, paths.pending)
+    except PermissionError as error:
+        raise RestoreBlockedError(
+            f"{paths.pending} can't be given the owner and the mode of {paths.database}, and"
+            f" without them its users might not open it: {error.strerror}. The owner of the"
+            " database, or root, can apply it."
+        ) from error
 
 
 def _make_durable(paths: StorePaths) -> str:

@@ -131,7 +131,7 @@ def create_compact_snapshot(
         raise _explain(error, paths) from error
     except OSError as error:
         raise StoreFolderError(
-            f"No snapshot could be written in {paths.folder}: {error.strerror}."
+            f"No snapshot could be written in {paths.folder}: {files.words(error)}."
         ) from error
 
 

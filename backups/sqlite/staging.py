@@ -330,7 +330,7 @@ def _explain(
     if files.is_full(error):
         return _no_space(paths, size, files.free_bytes(paths.folder))
     return StoreFolderError(
-        f"The snapshot could not be staged in {paths.folder}: {error.strerror or error}."
+        f"The snapshot could not be staged in {paths.folder}: {files.words(error)}."
     )
 
 

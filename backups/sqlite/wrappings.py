@@ -31,19 +31,23 @@ def _decrypt(what: str, command: str) -> Wrapping:
 AGE = _decrypt("encrypted by age", "age --decrypt -i KEY_FILE -o restored.db FILE")
 GPG = _decrypt("encrypted by GnuPG", "gpg --output restored.db --decrypt FILE")
 SQL = Wrapping("SQL text", "Make a database of it first: sqlite3 restored.db < FILE")
+WIDE_SQL = Wrapping(
+    "SQL text in UTF-16",
+    "Make a database of it first: iconv -f utf-16 -t utf-8 FILE | sqlite3 restored.db",
+)
 FIXTURE = Wrapping(
     "JSON as dumpdata writes it", "It can't be restored, only loaded: manage.py loaddata FILE"
 )
 SIDECAR = "Send the database itself: the file of that name without this ending"
 
 BEGINNINGS = (  # the longer ones first where one is the beginning of another
-    (b"\x1f\x8b", _unpack("compressed by gzip", "gunzip FILE")),
-    (b"\x28\xb5\x2f\xfd", _unpack("compressed by zstd", "unzstd FILE")),
-    (b"\xfd7zXZ\x00", _unpack("compressed by xz", "unxz FILE")),
-    (b"BZh", _unpack("compressed by bzip2", "bunzip2 FILE")),
-    (b"\x04\x22\x4d\x18", _unpack("compressed by lz4", "unlz4 FILE")),
-    (b"LZIP", _unpack("compressed by lzip", "lzip -d FILE")),
-    (b"\x1f\x9d", _unpack("compressed by compress", "uncompress FILE")),
+    (b"\x1f\x8b", _unpack("compressed by gzip", "gunzip < FILE > restored.db")),
+    (b"\x28\xb5\x2f\xfd", _unpack("compressed by zstd", "unzstd < FILE > restored.db")),
+    (b"\xfd7zXZ\x00", _unpack("compressed by xz", "unxz < FILE > restored.db")),
+    (b"BZh", _unpack("compressed by bzip2", "bunzip2 < FILE > restored.db")),
+    (b"\x04\x22\x4d\x18", _unpack("compressed by lz4", "unlz4 < FILE > restored.db")),
+    (b"LZIP", _unpack("compressed by lzip", "lzip -d < FILE > restored.db")),
+    (b"\x1f\x9d", _unpack("compressed by compress", "uncompress < FILE > restored.db")),
     (b"PK\x03\x04", _unpack("a zip archive", "unzip FILE")),
     (b"7z\xbc\xaf\x27\x1c", _unpack("a 7z archive", "7z x FILE")),
     (b"Rar!\x1a\x07", _unpack("a RAR archive", "unrar x FILE")),
@@ -73,7 +77,7 @@ ENCRYPTED = _decrypt(
     "if by SQLCipher, sqlcipher FILE \"PRAGMA key = '…'; ATTACH 'restored.db' AS plain KEY '';"
     " SELECT sqlcipher_export('plain');\"",
 )
-PAGE = Wrapping("a web page", "Download the snapshot again: an address answered with a page")
+PAGE = Wrapping("a web page", "Download the snapshot again: a server answered with a page.")
 
 
 def recognise(head: bytes) -> Wrapping | None:
@@ -100,7 +104,7 @@ def _recognise_text(head: bytes) -> Wrapping | None:
         text,
         re.IGNORECASE | re.MULTILINE,
     ):
-        return SQL
+        return WIDE_SQL if is_wide else SQL
     return None
 
 

@@ -489,6 +489,9 @@ def test_error_page_of_a_proxy_is_no_answer_of_the_site(saved: Path, status: int
     ("status", "body"),
     [
         (502, PAGE),
+        (200, b"{}"),
+        (200, b'{"status": "ok"}'),
+        (504, b'{"detail": "timeout", "code": "gateway_timeout"}'),
         (503, PAGE),
         (504, PAGE),
         (504, b'{"message": "The upstream server is timing out"}'),  # Kong's
@@ -517,6 +520,7 @@ def test_outcome_is_not_known_when_a_proxy_answers_in_the_site_s_place(
             with pytest.raises(OutcomeUnknownError, match="outcome is not known") as unknown:
                 ask()
             assert "/api/v1/restore" in str(unknown.value)
+            assert unknown.value.hint.endswith(f"restore_db --status --url {proxy.url}")
             assert str(status) in str(unknown.value)
             assert "--status" in unknown.value.hint
 
@@ -542,6 +546,17 @@ def test_site_s_own_words_are_its_verdict_and_keep_their_code(
     assert str(refused.value).endswith(f"refused: {answer['detail']}")
     assert (refused.value.status, refused.value.hint) == (status, answer.get("hint", ""))
     assert refused.value.code == (code or answer["code"])
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"status": "ok"}', b'{"restores": 1}'])
+def test_answer_to_a_question_that_is_of_another_api_is_told(body: bytes) -> None:
+    def answer(request: Request) -> None:
+        request.reply(200, {"Content-Length": str(len(body))}, body)
+
+    with standing_in(answer) as other, BackupClient(other.url, KEY) as client:
+        for ask in (client.get_restore_status, client.list_restores):
+            with pytest.raises(ServerUnreachableError, match="API"):
+                ask()
 
 
 def test_upload_that_a_proxy_finds_too_large_never_came_to_the_site(tmp_path: Path) -> None:

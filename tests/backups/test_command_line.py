@@ -90,6 +90,8 @@ def test_project_s_own_name_for_a_command_of_ours_is_known_without_importing_it(
         ("--version",),
         ("--help",),
         ("-h",),
+        ("migrat",),
+        ("--settings=site.settings", "restore_db", "--status"),
         ("migrate", "--help"),
         ("migrate", "--hel"),
         ("migrate", "-h"),

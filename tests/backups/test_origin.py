@@ -122,7 +122,7 @@ def test_database_with_nothing_of_this_project_is_refused_unless_that_is_typed_o
 @pytest.mark.usefixtures("write")
 def test_another_projects_database_is_told_as_that_and_not_as_newer() -> None:
     has = found([*DJANGO, "blog.0001_initial", "blog.0002_tags"])
-    with pytest.raises(ForeignDatabaseError, match="the app blog, which are not installed"):
+    with pytest.raises(ForeignDatabaseError, match="the app blog, which is not installed"):
         RELEASE.check_origin(has, live(SHOP), accept=())
 
 

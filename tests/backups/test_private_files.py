@@ -66,3 +66,13 @@ def test_file_system_without_links_still_creates_once(
     private_files.create_once(tmp_path / "secret", b"second")
     assert (tmp_path / "secret").read_bytes() == b"first"
     assert os.listdir(tmp_path) == ["secret"]
+
+
+def test_folder_that_keeps_no_secret_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mount with one mode for every file: what is written there could not be read again."""
+    monkeypatch.setattr(private_files, "_mode", lambda _: 0o777)
+    with pytest.raises(OSError, match="open to other users"):
+        private_files.replace(tmp_path / "secret", b"x")
+    assert os.listdir(tmp_path) == []

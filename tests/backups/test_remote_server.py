@@ -12,7 +12,8 @@ from tests.backups.wire import Request, standing_in
 
 
 def answer(request: Request) -> None:
-    request.reply(200, {"Content-Length": "2"}, b"{}")
+    body = b'{"status": "nothing"}'
+    request.reply(200, {"Content-Length": str(len(body))}, body)
 
 
 def asked(place: str = "", key: str = "secret", **options: str) -> tuple[str, dict[str, str]]:

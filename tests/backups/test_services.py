@@ -21,6 +21,7 @@ from backups.exceptions import (
     BackupNotSupportedError,
     NeedsRestartError,
     NoPendingRestoreError,
+    NotADatabaseError,
     OwnFileError,
     SnapshotFailedError,
     SnapshotTooLargeError,
@@ -235,6 +236,14 @@ def test_only_what_sqlite_can_read_is_readable_and_nothing_is_created(live: Site
     live.database.unlink()
     assert not services.is_readable()
     assert not live.database.exists()
+
+
+def test_what_is_wrapped_twice_has_the_commands_for_both(live: Site) -> None:
+    dump = gzip.compress(b"BEGIN TRANSACTION;\nCREATE TABLE tasks (id);\nCOMMIT;\n")
+    with pytest.raises(NotADatabaseError, match="it is SQL text") as error:
+        services.stage_restore([dump], staged_by="laptop")
+    assert error.value.hint.startswith("It comes out of gunzip < FILE > unpacked. ")
+    assert error.value.hint.endswith("sqlite3 restored.db < unpacked")
 
 
 def test_discarding_nothing_raises(live: Site) -> None:

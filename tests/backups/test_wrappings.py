@@ -54,14 +54,14 @@ def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
     sql = dumped(content)
     cases = [
         (zipped(content), "a zip archive", "unzip FILE"),
-        (lzma.compress(content), "compressed by xz", "unxz FILE"),
-        (bz2.compress(content), "compressed by bzip2", "bunzip2 FILE"),
+        (lzma.compress(content), "compressed by xz", "unxz < FILE > restored.db"),
+        (bz2.compress(content), "compressed by bzip2", "bunzip2 < FILE > restored.db"),
         (tarred(content), "a tar archive", "tar -xf FILE"),
         (b"7z\xbc\xaf\x27\x1c" + content, "a 7z archive", "7z x FILE"),
         (base64.encodebytes(content), "in base64", "base64 -d FILE"),
         (sql, "SQL text", "sqlite3 restored.db < FILE"),
         (b"PRAGMA foreign_keys=OFF;\n" + sql, "SQL text", "sqlite3"),
-        (sql.decode().encode("utf-16"), "SQL text", "sqlite3"),
+        (sql.decode().encode("utf-16"), "SQL text in UTF-16", "iconv -f utf-16"),
         (b'[{"model": "auth.user", "pk": 1}]' + bytes(100), "dumpdata", "loaddata FILE"),
         (b"age-encryption.org/v1\n-> X25519 x" + content, "encrypted by age", "age --decrypt"),
         (b"-----BEGIN AGE ENCRYPTED FILE-----\nYWdl", "encrypted by age", "age --decrypt"),
