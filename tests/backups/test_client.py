@@ -35,7 +35,7 @@ from tests.site import Server, Site, copy_site, task_names
 
 KEY = "the-key"
 DATABASE = MAGIC + bytes(500_000)
-LARGE = 100  # MB
+LARGE = 50  # MB
 FLAT = 20 * 1024  # KiB that a client may take on top, whatever the database's size
 LIMIT = 200_000_000
 

@@ -68,6 +68,7 @@ def test_download_is_what_was_asked_for_and_says_so(
     assert task_names(tmp_path / "taken.db") == ["first"]
 
 
+@pytest.mark.proof
 def test_small_database_is_sent_compact_and_with_the_number_of_its_defects(site: Site) -> None:
     with site.serving() as small:
         good = small.api("GET", "backup").headers

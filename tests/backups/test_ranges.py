@@ -160,6 +160,7 @@ def test_real_clients_continue_with_the_same_snapshot_or_fail(
         assert (code != 0, path.read_bytes()) == (True, beginning)
 
 
+@pytest.mark.proof
 def test_so_many_stay_as_may_be_under_way_and_only_for_a_while(
     server: Server, served: Site
 ) -> None:

@@ -152,6 +152,7 @@ def test_kept_copies_are_listed_newest_first_with_size_and_time(store: Store) ->
 # How many are kept
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("keep", "stay"), [(3, 3), (1, 1), (2, 2), (0, 5)])
 def test_newest_copies_are_kept(keep: int, stay: int, tmp_path: Path) -> None:
     store = new_store(tmp_path)

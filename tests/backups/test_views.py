@@ -303,6 +303,7 @@ def test_killed_while_a_snapshot_is_written_leaves_no_file_after_the_next_start(
         assert server.task_names() == ["live"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000])
 def test_a_live_database_that_cannot_be_read_is_an_error_and_not_an_empty_file(
     site: Site, content: bytes
@@ -318,6 +319,7 @@ def test_a_live_database_that_cannot_be_read_is_an_error_and_not_an_empty_file(
     assert not list(site.data.glob("*snapshot*"))
 
 
+@pytest.mark.proof
 def test_a_missing_live_database_is_an_error_and_is_not_created(site: Site) -> None:
     with site.serving() as server:
         server.http.headers["Connection"] = "close"
@@ -655,6 +657,7 @@ def test_killed_in_mid_upload_leaves_no_file_after_the_next_start(site: Site, go
         assert server.api("GET", "restore").json()["status"] == "nothing"
 
 
+@pytest.mark.proof
 def test_nothing_of_an_upload_goes_through_the_temporary_folder(
     site: Site, good: Path, tmp_path: Path
 ) -> None:

@@ -215,6 +215,7 @@ def test_answers_of_a_stranger_are_as_described(schema: Schema, api: APIClient) 
     check(schema, "/api/v1/restores", api.get("/api/v1/restores"))  # a key without the scope
 
 
+@pytest.mark.proof
 def test_answers_of_backups_are_as_described(
     strict: Schema, server: Server, snapshot: Path
 ) -> None:
