@@ -11,9 +11,11 @@ without that report it never ran: that is the machine's fault, never the file's.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -21,8 +23,9 @@ from typing import IO
 from backups import limits
 from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.interpreter import find_python
+from backups.started import STARTED
 
-STARTED = b"started\n"
+START_SECONDS = 60.0  # a start takes a tenth of a second, or as long as the site's imports
 
 # What a process's own work can end it with. Every other signal comes from outside.
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
@@ -79,20 +82,60 @@ def run_module(
     """
     words = command(module, *arguments, with_site=with_site)
     try:
-        child = subprocess.run(
+        process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             pass_fds=inherit,
         )
     except OSError as error:
         raise _not_started("process", f"{words[0]}: {error.strerror}") from error
+    with process:
+        try:
+            out, err = _communicate(process, seconds)
+        except BaseException:
+            process.kill()
+            raise
+    child = subprocess.CompletedProcess(words, process.returncode, out, err)
     if STARTED not in child.stdout:
         raise _not_started("process", f"it ended with {ending(child)}")
     child.stdout = answer_of(child.stdout)
     return child
+
+
+def has_started(process: "subprocess.Popen[bytes]") -> bool:
+    """
+    Wait until a child says that it runs, and read no further. It is to have a pipe, of which
+    nothing was read yet.
+
+    :returns: no if it has ended, or does not say so in time: Python itself can go round for ever
+        where it has too little memory.
+    """
+    assert process.stdout is not None
+    poll, said, end = select.poll(), b"", time.monotonic() + START_SECONDS
+    poll.register(process.stdout, select.POLLIN)
+    while not said.endswith(STARTED):
+        left = end - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            return False
+        if not (byte := os.read(process.stdout.fileno(), 1)):
+            return False
+        said += byte
+    return True
+
+
+def _communicate(process: "subprocess.Popen[bytes]", seconds: float | None) -> tuple[bytes, bytes]:
+    """Wait for the end, but not for one that has not said in time that it runs."""
+    if seconds is not None and seconds <= START_SECONDS:
+        return process.communicate(timeout=seconds)
+    try:
+        return process.communicate(timeout=START_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        if STARTED not in (late.output or b""):
+            how = f"it did not begin within {START_SECONDS:.0f} seconds"
+            raise _not_started("process", how) from late
+    return process.communicate(timeout=None if seconds is None else seconds - START_SECONDS)
 
 
 @contextlib.contextmanager

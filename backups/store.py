@@ -50,6 +50,13 @@ class Snapshot(ABC):
     def close(self) -> None:
         """Give back what it holds: disk space, locks. May be called more than once."""
 
+    def abandon(self) -> None:
+        """
+        The same for one that nobody has closed, when Python collects it: in the middle of
+        whatever a thread does, so without a thread and without a lock that others take.
+        """
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -67,6 +74,9 @@ class PassedOn(Snapshot):
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
         self.id, self.sha256 = snapshot.id, snapshot.sha256
         self.first, self.last = snapshot.first, snapshot.last
+
+    def abandon(self) -> None:
+        self._snapshot.abandon()
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,14 @@ CORE = {
     "backups": (),
     "backups.exceptions": (),
     "backups.limits": (),
+    "backups.started": (),
     "backups.interpreter": ("backups.exceptions",),
     "backups.child": (
         "backups",
         "backups.exceptions",
         "backups.interpreter",
         "backups.limits",
+        "backups.started",
     ),
     "backups.attributes": ("backups.refusals",),
     "backups.file_system": (),
@@ -51,6 +53,7 @@ CORE = {
         "backups.limits",
         "backups.sqlite",
         "backups.sqlite.*",
+        "backups.started",
         "backups.store",
     ),
 }

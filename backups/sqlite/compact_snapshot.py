@@ -14,6 +14,7 @@ that for a large one that is not in WAL mode.
 Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
 
+import hashlib
 import io
 import json
 import logging
@@ -34,7 +35,6 @@ from backups.exceptions import (
 )
 from backups.sqlite.connection import name_in_sql, uri
 from backups.sqlite.defects import Defects, look_over
-from backups.sqlite.digest import Digest
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
@@ -75,17 +75,23 @@ class CompactSnapshot(Snapshot):
         self.locked_seconds = locked_seconds  # for how long writers had to wait
 
     def __iter__(self) -> Iterator[bytes]:
-        with Digest() as sent:
-            while chunk := self._file.read(files.CHUNK_BYTES):
-                sent.update(chunk)
-                yield chunk
-            record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
+        sent = hashlib.sha256()
+        while chunk := self._file.read(files.CHUNK_BYTES):
+            sent.update(chunk)
+            yield chunk
+        record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
 
     def close(self) -> None:
         self._file.close()
         if self._pin is not None:
             # Also after the last byte: it may be lost between the server and the client.
             self._pin.release_later()
+            self._pin = None
+
+    def abandon(self) -> None:
+        self._file.close()
+        if self._pin is not None:
+            self._pin.abandon()
             self._pin = None
 
 

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from backups.child import command, last_line
+from backups.child import command, has_started, last_line
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.file_system import is_local, kind_of
 from backups.sqlite.connection import uri
@@ -67,7 +67,7 @@ class PageSnapshot(Snapshot):
             left -= len(chunk)
             # It keeps the pages as they are, so it has to live until the last one is read.
             if not chunk or (not left and self._process.poll() is not None):
-                raise SnapshotFailedError(f"The snapshot broke off: {self._last_words()}.")
+                raise SnapshotFailedError(f"The snapshot broke off: {_last_words(self._process)}.")
             yield chunk
         self._is_whole = True
         with contextlib.suppress(OSError):
@@ -86,10 +86,12 @@ class PageSnapshot(Snapshot):
         else:
             _end(self._process)
 
-    def _last_words(self) -> str:
-        assert self._process.stderr is not None
-        _end(self._process)
-        return last_line(self._process.stderr.read()) or "its process was killed"
+    def abandon(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        self._process.kill()
+        self._process.wait()
 
 
 def create_page_snapshot(
@@ -161,10 +163,11 @@ def _start(
 def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple[int, float]:
     """The size of the snapshot in bytes, and for how many seconds writers had to wait."""
     answer = b""
+    if not has_started(process):
+        raise PagesNotPossibleError(f"its process did not begin: {_last_words(process)}")
     while len(answer) < ANSWER_BYTES:
         if not (part := os.read(_number(process.stdout), ANSWER_BYTES - len(answer))):
-            assert process.stderr is not None
-            raise PagesNotPossibleError(f"its process failed: {last_line(process.stderr.read())}")
+            raise PagesNotPossibleError(f"its process failed: {_last_words(process)}")
         answer += part
     verdict, _, text = answer.decode().strip().partition(" ")
     if verdict == "impossible":
@@ -173,6 +176,12 @@ def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple
         raise SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {text}.")
     size, _, seconds = text.partition(" ")
     return int(size), float(seconds)
+
+
+def _last_words(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stderr is not None
+    _end(process)
+    return last_line(process.stderr.read()) or "its process was killed"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -66,10 +66,14 @@ class Pin:
             self._is_released.set()
             if self in _waiting:
                 _waiting.remove(self)
-            with contextlib.suppress(OSError):  # a sweep finds what stays
-                if self.is_named():
-                    files.unlink(self._path)
-            os.close(self._descriptor)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Release one that only its owner knows of. Takes no lock: it may be called in any."""
+        with contextlib.suppress(OSError):  # a sweep finds what stays
+            if self.is_named():
+                files.unlink(self._path)
+        os.close(self._descriptor)
 
     def is_named(self) -> bool:
         """Whether anybody can still ask for it."""

@@ -1,9 +1,9 @@
 """
 The process that sends a page snapshot: ``main``, for a separate process.
 
-It answers on its standard output with a line of ``ANSWER_BYTES`` bytes and then, if it can, with
-the snapshot. On its standard input the reader confirms with one byte that it took everything; if
-that ends without one, the reader has gone, and so does this process.
+It says on its standard output that it runs, answers with a line of ``ANSWER_BYTES`` bytes and then,
+if it can, sends the snapshot. On its standard input the reader confirms with one byte that it took
+everything; if that ends without one, the reader has gone, and so does this process.
 
 A reader that has not got everything after ``spool_after`` seconds gets the rest from a spool, so
 that the read transaction, which keeps SQLite from restarting its WAL, ends:
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from backups.sqlite.outlet import Outlet, ReaderGoneError, ReaderStalledError
 from backups.sqlite.pages import ImpossibleError, Pages, RollbackModeError
 from backups.sqlite.wal_index import UnknownIndexError
+from backups.started import STARTED
 
 if TYPE_CHECKING:
     from backups.sqlite.rollback_pages import CopiedPages
@@ -143,6 +144,7 @@ def main(uri: str, database: str, spool_after: str, stall_seconds: str) -> None:
     :param database: the path of its real file.
     :param spool_after: and ``stall_seconds``: seconds, as arguments of a process are.
     """
+    os.write(sys.stdout.fileno(), STARTED)
     pages = _open(uri, database)
     outlet = Outlet(sys.stdout.fileno(), sys.stdin.fileno(), stall_seconds=float(stall_seconds))
     sending = Sending(pages, outlet, database=database, spool_after=float(spool_after))

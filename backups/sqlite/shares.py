@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from backups.child import answer_of, answering, command, leave
+from backups.child import answering, command, has_started, leave
 from backups.exceptions import ChildNotStartedError
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, limit_process
@@ -100,8 +100,9 @@ class Partner:
     def _answer(self) -> Findings:
         """What the other has done; nothing, if it does not say so in time or in our words."""
         assert self._process.stdout is not None
-        with contextlib.suppress(ValueError, TypeError):
-            return Findings(**json.loads(answer_of(self._process.stdout.read())))
+        if has_started(self._process):
+            with contextlib.suppress(ValueError, TypeError):
+                return Findings(**json.loads(self._process.stdout.read()))
         return Findings()
 
 

@@ -59,6 +59,8 @@ class SnapshotInTurn(PassedOn):
                 self._turn = None
 
     def __del__(self) -> None:
-        """Close what nobody has closed: an ASGI server drops the answer to who has hung up."""
+        """Of one that nobody has closed: an ASGI server drops the answer to who has hung up."""
         if self._turn is not None:
-            self.close()
+            os.close(self._turn)
+            self._turn = None
+            self.abandon()

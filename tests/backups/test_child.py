@@ -137,12 +137,58 @@ def test_thread_that_the_system_refuses_is_told_as_a_process_is() -> None:
         raise RuntimeError("can't start new thread")
 
 
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_child_that_never_comes_to_its_work_is_not_waited_for(
+    seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python itself goes round for ever where an import finds no memory."""
+    monkeypatch.setattr(child, "START_SECONDS", 0.2)
+    program = "import time; time.sleep(60)"
+    with (
+        mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]),
+        pytest.raises(ChildNotStartedError, match=r"did not begin within 0 seconds"),
+    ):
+        run_module("any", seconds=seconds)
+
+
+def test_child_that_runs_may_take_longer_than_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "START_SECONDS", 1.0)
+    program = (
+        "import os, time; os.write(1, b'started\\nhalf '); time.sleep(1.2); os.write(1, b'done')"
+    )
+    with mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]):
+        assert run_module("any").stdout == b"half done"
+
+
+@pytest.mark.parametrize(
+    ("program", "is_there"),
+    [
+        ("os.write(1, b'noise started'); os.write(1, b'\\nand more')", True),
+        ("time.sleep(60)", False),
+        ("os.write(1, b'star')", False),
+    ],
+)
+def test_start_of_a_child_is_waited_for_and_what_follows_it_is_not_read(
+    program: str, is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "START_SECONDS", 1.0)
+    words = [sys.executable, "-S", "-c", f"import os, time; {program}"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert child.has_started(process) is is_there
+        assert process.stdout is not None
+        if is_there:
+            assert process.stdout.read() == b"and more"
+        process.kill()
+
+
 def test_limit_under_which_no_python_starts_is_named() -> None:
     """An address space of 10 MiB: a service manager may set it a bit higher."""
     script = """
         import resource
+        from backups import child
         from backups.child import run_module
         from backups.exceptions import ChildNotStartedError
+        child.START_SECONDS = 5.0
         resource.setrlimit(resource.RLIMIT_AS, (10 * 1024**2, resource.RLIM_INFINITY))
         try:
             run_module("backups.sqlite.integrity", "{}")

@@ -1,9 +1,11 @@
 """The limit on snapshots at once, over threads and processes."""
 
+import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -11,7 +13,7 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import SnapshotFailedError, StoreFolderError, TooManySnapshotsError
-from backups.sqlite import locks
+from backups.sqlite import locks, pinned
 from backups.sqlite.turns import SnapshotInTurn, take_turn
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
@@ -131,3 +133,34 @@ def test_snapshot_that_cannot_be_closed_gives_its_turn_back(store: Store) -> Non
     with ExitStack() as all_turns:
         for _ in range(store.snapshot_limits.at_once):
             all_turns.enter_context(store.real.create_snapshot())
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("compact", [True, False])
+def test_snapshot_is_collected_while_a_lock_is_held_that_threads_need(
+    store: Store, compact: bool
+) -> None:
+    """
+    A response is often in a cycle, so Python collects it in the middle of anything, e.g. of the
+    start of a thread: to wait for another thread there would be to wait for ever.
+    """
+    pinning = replace(store, snapshot_limits=replace(store.snapshot_limits, resume_seconds=60.0))
+    taken = pinning.real.create_snapshot(compact=compact, caller="ann")
+    chunks = iter(taken)
+    next(chunks)
+    cycle: list[object] = [taken, chunks]
+    cycle.append(cycle)
+    gc.disable()
+    try:
+        del taken, chunks, cycle
+        of_threads = getattr(threading, "_shutdown_locks_lock", nullcontext())  # until Python 3.12
+        with of_threads, pinned._lock:
+            gc.collect()
+    finally:
+        gc.enable()
+    with ExitStack() as all_turns:
+        for _ in range(store.snapshot_limits.at_once):
+            all_turns.enter_context(store.real.create_snapshot())
+    assert store.paths.all_pinned() == []
