@@ -126,7 +126,10 @@ def has_started(process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _communicate(process: "subprocess.Popen[bytes]", seconds: float | None) -> tuple[bytes, bytes]:
-    """Wait for the end, but not for one that has not said in time that it runs."""
+    """
+    Wait for the end, but not for one that has not said in time that it runs. Not by
+    ``has_started``: a site's imports may fill standard error, which has to be read at the same time.
+    """
     if seconds is not None and seconds <= START_SECONDS:
         return process.communicate(timeout=seconds)
     try:

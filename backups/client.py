@@ -12,7 +12,7 @@ whose message names the URL. Redirects are not followed, since they would carry 
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -35,9 +35,8 @@ from backups.request_body import Progress, RequestBody
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
-DONE = ("pending", "applied")  # what comes of a restore that the server takes
-CHECK_URL = "Check the URL and its path, the proxy in front of the site, and the site."
 READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
+WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
 # What requests can decode here: without a zstd library it has gzip only.
 CODINGS = "zstd, gzip" if "zstd" in requests.utils.DEFAULT_ACCEPT_ENCODING else "gzip"
 
@@ -151,10 +150,10 @@ class BackupClient:
         answer = self._json(
             "POST",
             "restore",
+            _has_status("pending", "applied"),
             params=_apply(now) | _accept(accept),
             data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
-            outcomes=DONE,
         )
         return self._as_asked(answer, now)
 
@@ -167,27 +166,21 @@ class BackupClient:
         :raises TransferInterruptedError: the connection ended; ask for the status.
         :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
         """
-        return self._as_asked(
-            self._json("POST", "restore/undo", params=_apply(now), outcomes=DONE), now
-        )
+        is_done = _has_status("pending", "applied")
+        answer = self._json("POST", "restore/undo", is_done, params=_apply(now))
+        return self._as_asked(answer, now)
 
     def list_restores(self) -> dict[str, Any]:
         """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
-        answer = self._json("GET", "restores")
-        if not all(isinstance(answer.get(name), list) for name in ("restores", "kept")):
-            raise ServerUnreachableError(
-                f"{self._api_url}/restores answered, but not as a server with this API does.",
-                hint=CHECK_URL,
-            )
-        return answer
+        return self._json("GET", "restores", _has_lists)
 
     def get_restore_status(self) -> dict[str, Any]:
         """What is pending on the server, and what its last restore did."""
-        return self._json("GET", "restore", outcomes=("pending", "nothing"))
+        return self._json("GET", "restore", _has_status("pending", "nothing"))
 
     def discard_pending_restore(self) -> dict[str, Any]:
         """Let the server discard its pending restore."""
-        return self._json("DELETE", "restore", outcomes=("discarded",))
+        return self._json("DELETE", "restore", _has_status("discarded"))
 
     def close(self) -> None:
         """Drop the connections."""
@@ -209,12 +202,12 @@ class BackupClient:
         return answer
 
     def _json(
-        self, method: str, name: str, *, outcomes: tuple[str, ...] = (), **arguments: Any
+        self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
     ) -> dict[str, Any]:
-        """``outcomes``: what the answer's ``status`` can be, if it is the site's own."""
+        """``is_ours``: whether an answer is one of this API; another may come from a proxy."""
         response = self._request(method, name, **arguments)
         answer = _answer(response)
-        if not answer or (outcomes and answer.get("status") not in outcomes):
+        if not is_ours(answer):
             raise self._not_the_site(response, method)
         return answer
 
@@ -253,11 +246,12 @@ class BackupClient:
             return ServerRefusedError(
                 f"{response.url} refused: {response.status_code} {response.reason}.",
                 status=response.status_code,
-                hint="Give the URL, with its path, at which that site includes backups.urls.",
+                hint=WRONG_PLACE,
             )
         if method == "GET":
             return ServerUnreachableError(
-                f"{said}, but the answer is not from a server with this API.", hint=CHECK_URL
+                f"{said}, but the answer is not from a server with this API.",
+                hint="Check the URL and its path, the proxy in front of the site, and the site.",
             )
         url = shlex.quote(self.base_url)
         return OutcomeUnknownError(
@@ -269,6 +263,14 @@ class BackupClient:
 
 def _apply(now: bool) -> dict[str, str]:
     return {"apply": "now"} if now else {}
+
+
+def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda answer: answer.get("status") in known
+
+
+def _has_lists(answer: dict[str, Any]) -> bool:
+    return all(isinstance(answer.get(name), list) for name in ("restores", "kept"))
 
 
 def _refused(response: requests.Response) -> ServerRefusedError | None:
@@ -284,7 +286,7 @@ def _refused(response: requests.Response) -> ServerRefusedError | None:
     if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
         words, hint = detail, str(answer.get("hint") or "")
         if response.status_code == 404 and not code:  # what a site says of any unknown URL
-            hint = "Give the URL, with its path, at which that site includes backups.urls."
+            hint = WRONG_PLACE
     elif 300 <= response.status_code < 400:
         words = f"{response.status_code} {response.reason}."
         hint = _other_place(response.url, response.headers.get("Location", ""))

@@ -41,27 +41,33 @@ class CommandLine(NamedTuple):
 
 def current() -> CommandLine:
     """The command line of this process. To be called while Django is being set up."""
-    for words in _words_given_to_django():
-        return _parse(words)
+    for utility in _utilities_at_work():
+        command = _parse(utility.argv[1:])
+        return command._replace(only_tells=command.only_tells or _lacks(utility, command.name))
     return _parse_words_of_the_system(sys.argv[1:])
 
 
-def _words_given_to_django() -> Iterator[list[str]]:
-    """The words of each ``ManagementUtility`` that is at work above this frame."""
+def _utilities_at_work() -> Iterator[ManagementUtility]:
+    """Each ``ManagementUtility`` above this frame."""
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code is ManagementUtility.execute.__code__:
-            yield frame.f_locals["self"].argv[1:]
+            yield frame.f_locals["self"]
         frame = frame.f_back
+
+
+def _lacks(utility: ManagementUtility, name: str) -> bool:
+    """Whether Django is about to say that there is no such command. A project may find more."""
+    finds_as_django = type(utility).fetch_command is ManagementUtility.fetch_command
+    return bool(name) and finds_as_django and name not in get_commands()
 
 
 def _parse(words: list[str]) -> CommandLine:
     options = tuple(words[1:])
     name = words[0] if words else ""  # no word asks for nothing: a start like any other
-    only_tells = bool(
+    only_tells = (
         COMPLETING in os.environ
         or name in ("help", "version", "-h")
-        or (name and name not in get_commands())  # Django will say that there is none
         or any(map(_asks_to_be_told, takewhile(lambda word: word != "--", words)))
     )
     return CommandLine(name, options, only_tells)

@@ -38,7 +38,7 @@ from backups.sqlite.header import has_wal_mark
 from backups.sqlite.paths import timestamp
 from backups.sqlite.staging import WAL_MARK
 from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
-from backups.unwrapping import Unwrapped
+from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
     "apply_now",
@@ -65,11 +65,6 @@ __all__ = [
     "stage_restore",
     "undo_restore",
 ]
-
-UNPACK = {
-    "gzip": "It comes out of gunzip < FILE > unpacked.",
-    "zstd": "It comes out of unzstd < FILE > unpacked.",
-}
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +217,8 @@ def stage_restore(
         )
     except NotADatabaseError as error:  # what is in it is wrapped once more
         if unwrapped.wrapping:
-            error.hint = f"{UNPACK[unwrapped.wrapping]} {error.hint.replace('FILE', 'unpacked')}"
+            first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
+            error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
         raise
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256

@@ -7,6 +7,7 @@ reader decides how much may come out: it stops at its own limit.
 Sources: RFC 1952 (gzip); RFC 8878 (zstd).
 """
 
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,9 @@ SKIPPABLE = b"\x50\x2a\x4d\x18"  # the first byte may be up to 0x5f: pzstd write
 MAGIC_BYTES = 4
 GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
 STEP_BYTES = 1024 * 1024  # the most that is unpacked at a time
+
+
+UNPACK = {"gzip": "gunzip", "zstd": "unzstd"}
 
 
 class Unwrapped:
@@ -132,3 +136,8 @@ def _check_is_over(is_over: bool, coding: str) -> None:
 def _damaged(coding: str, error: Exception) -> DamagedSnapshotError:
     reason = str(error).rstrip(".")
     return DamagedSnapshotError(f"The upload's {coding} stream can't be unpacked: {reason}.")
+
+
+def fill_in(words: str, name: str) -> str:
+    """Put a name where the words of a hint say FILE."""
+    return re.sub(r"\bFILE\b", lambda _: name, words)

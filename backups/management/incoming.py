@@ -1,7 +1,6 @@
 """The snapshot that ``restore_db`` is given: a file, a pipe, or standard input."""
 
 import os
-import re
 import shlex
 import stat
 import sys
@@ -15,6 +14,7 @@ from django.core.management.base import CommandError
 
 from backups import services
 from backups.files import CHUNK_BYTES
+from backups.unwrapping import fill_in
 
 STDIN = "-"
 SPOOL_FOLDER = "/var/tmp"  # noqa: S108  # on a disk; /tmp is memory on many machines
@@ -68,7 +68,7 @@ class Incoming:
         """Put the path where a hint says FILE, so that its command can be copied."""
         if self.is_stdin:
             return words
-        return re.sub(r"\bFILE\b", lambda _: shlex.quote(self._path), words)
+        return fill_in(words, shlex.quote(self._path))
 
 
 @contextmanager

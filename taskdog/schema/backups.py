@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
 )
 
 from backups.parameters import MAX_RECEIPTS, RECEIPTS
+from backups.parsers import UPLOAD_PARSERS, MultiPartUploadParser
 from backups.serializers import RestoreUploadSerializer
 from backups.store import ACCEPTABLE
 from taskdog.schema.backup_answers import (
@@ -33,12 +34,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 SNAPSHOT = "application/vnd.sqlite3"
-UPLOADS = {
-    "multipart/form-data": RestoreUploadSerializer,
-    "application/octet-stream": OpenApiTypes.BINARY,
-    SNAPSHOT: OpenApiTypes.BINARY,
-    "application/gzip": OpenApiTypes.BINARY,
-    "application/zstd": OpenApiTypes.BINARY,
+UPLOADS = {parser.media_type: OpenApiTypes.BINARY for parser in UPLOAD_PARSERS} | {
+    MultiPartUploadParser.media_type: RestoreUploadSerializer
 }
 APPLY = OpenApiParameter(
     "apply", enum=["now", "restart"], default="restart", description="When it goes live."

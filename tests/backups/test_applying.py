@@ -675,6 +675,21 @@ def test_rename_that_cannot_be_synced_is_told_and_stands(store: Store) -> None:
     assert store.items() == ["new"]
 
 
+def test_database_whose_owner_can_t_be_given_is_not_replaced_and_the_receipt_says_who_can(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    READABLE["hot WAL"](store.database)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(files, "copy_attributes", refuse)
+    receipt = start(store)
+    assert (receipt.outcome, store.items()) == ("blocked", ["old"])
+    assert f"can't be given the owner and the mode of {store.database}" in receipt.reason
+    assert "The owner of the database, or root, can apply it." in receipt.reason
+
+
 # An error at any step
 
 ERRORS = {"hot WAL", "persistent journal", "DELETE mode", "ruined", "orphan WAL", "missing"}

@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 from django.core.management import ManagementUtility
+from django.core.management.base import BaseCommand
 
 from backups import command_line
 from backups.command_line import CommandLine
@@ -58,6 +59,17 @@ def test_project_s_own_utility_is_known_as_django_s(seen: "Callable[..., Command
             super().execute()
 
     assert seen("restore_db", utility=Own).is_ours
+
+
+def test_command_that_only_the_project_finds_is_a_command(
+    seen: "Callable[..., CommandLine]",
+) -> None:
+    class Short(ManagementUtility):
+        def fetch_command(self, subcommand: str) -> BaseCommand:
+            return super().fetch_command({"m": "migrate"}.get(subcommand, subcommand))
+
+    assert not seen("m", utility=Short).only_tells
+    assert seen("m").only_tells
 
 
 def test_project_s_own_name_for_a_command_of_ours_is_known_without_importing_it(

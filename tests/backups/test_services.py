@@ -242,8 +242,13 @@ def test_what_is_wrapped_twice_has_the_commands_for_both(live: Site) -> None:
     dump = gzip.compress(b"BEGIN TRANSACTION;\nCREATE TABLE tasks (id);\nCOMMIT;\n")
     with pytest.raises(NotADatabaseError, match="it is SQL text") as error:
         services.stage_restore([dump], staged_by="laptop")
-    assert error.value.hint.startswith("It comes out of gunzip < FILE > unpacked. ")
+    assert error.value.hint.startswith("Unpack it first: gunzip < FILE > unpacked. ")
     assert error.value.hint.endswith("sqlite3 restored.db < unpacked")
+    encrypted = zstd.compress(b"age-encryption.org/v1\n-> X25519 x" + bytes(200))
+    with pytest.raises(NotADatabaseError, match="encrypted by age") as error:
+        services.stage_restore([encrypted], staged_by="laptop")
+    assert error.value.hint.startswith("Unpack it first: unzstd < FILE > unpacked. ")
+    assert error.value.hint.endswith("age --decrypt -i KEY_FILE -o restored.db unpacked")
 
 
 def test_discarding_nothing_raises(live: Site) -> None:
