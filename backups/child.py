@@ -127,8 +127,8 @@ def has_started(process: "subprocess.Popen[bytes]") -> bool:
 
 def _communicate(process: "subprocess.Popen[bytes]", seconds: float | None) -> tuple[bytes, bytes]:
     """
-    Wait for the end, but not for one that has not said in time that it runs. Not by
-    ``has_started``: a site's imports may fill standard error, which has to be read at the same time.
+    Wait for the end, but not for one that has not said in time that it runs. ``has_started``
+    would not do here: a site's imports can fill standard error, which has to be read as well.
     """
     if seconds is not None and seconds <= START_SECONDS:
         return process.communicate(timeout=seconds)
