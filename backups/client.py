@@ -231,7 +231,7 @@ class BackupClient:
                 what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
                     f"The {what} to {url} broke off: {_cause(error)}.",
-                    hint="Ask the server for its status before you try again.",
+                    hint=self._ask_first(),
                 ) from error
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
         if response.status_code not in (200, 206):
@@ -253,12 +253,15 @@ class BackupClient:
                 f"{said}, but the answer is not from a server with this API.",
                 hint="Check the URL and its path, the proxy in front of the site, and the site.",
             )
-        url = shlex.quote(self.base_url)
         return OutcomeUnknownError(
             f"The outcome is not known: {said}, and the answer is not from the site."
             " A proxy may have given up while the site goes on.",
-            hint=f"Ask before you try again: manage.py restore_db --status --url {url}",
+            hint=self._ask_first(),
         )
+
+    def _ask_first(self) -> str:
+        url = shlex.quote(self.base_url)
+        return f"Ask before you try again: manage.py restore_db --status --url {url}"
 
 
 def _apply(now: bool) -> dict[str, str]:

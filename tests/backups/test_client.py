@@ -613,7 +613,7 @@ def test_upload_that_the_server_drops_says_to_ask_before_the_next_try(tmp_path: 
     ):
         client.stage_restore(content)
     assert dying.url in str(broke.value)
-    assert "status" in broke.value.hint
+    assert broke.value.hint.endswith(f"restore_db --status --url {dying.url}")
 
 
 def test_file_that_shrinks_while_it_is_sent_does_not_wait_for_ever(tmp_path: Path) -> None:
