@@ -106,11 +106,11 @@ def run_module(
 
 def has_started(process: "subprocess.Popen[bytes]") -> bool:
     """
-    Wait until a child says that it runs, and read no further. It is to have a pipe, of which
-    nothing was read yet.
+    Wait until a child reports that it runs, and read no further. Its standard output must be a
+    pipe that nobody has read from yet.
 
-    :returns: no if it has ended, or does not say so in time: Python itself can go round for ever
-        where it has too little memory.
+    :returns: False if it has ended, or does not report in time: Python itself can loop for ever
+        while it starts with too little memory.
     """
     assert process.stdout is not None
     poll, said, end = select.poll(), b"", time.monotonic() + START_SECONDS

@@ -142,7 +142,7 @@ def exists(path: Path) -> bool:
     """
     Whether the name is there. ``Path.exists`` takes any error for a no since Python 3.14.
 
-    :raises OSError: that can't be told, e.g. since the disk or the server behind it fails.
+    :raises OSError: the system can't say, e.g. because the disk or the server behind it fails.
     """
     try:
         os.stat(path)

@@ -23,7 +23,7 @@ def unless_taken(name: str, ours: type[BaseCommand]) -> type[BaseCommand]:
     for app in others_with(name):
         theirs = sys.modules.get(f"{app}.management.commands.{name}")
         if theirs is not None and not hasattr(theirs, "Command"):
-            return ours  # it is the one that asks: theirs is made of ours
+            return ours  # their module is being imported, and asks for ours
         return type(load_command_class(app, name))
     return ours
 

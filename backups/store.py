@@ -52,8 +52,8 @@ class Snapshot(ABC):
 
     def abandon(self) -> None:
         """
-        The same for one that nobody has closed, when Python collects it: in the middle of
-        whatever a thread does, so without a thread and without a lock that others take.
+        Release what an unclosed snapshot holds, when Python collects it. That can happen in the
+        middle of anything that a thread does, so this starts no thread and takes no shared lock.
         """
         self.close()
 
@@ -68,7 +68,7 @@ class PassedOn(Snapshot):
     """Another snapshot, with something that happens while it is read or when it is closed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Takes it over, and tells of it what it tells itself."""
+        """Takes over the snapshot, and has its attributes."""
         self._snapshot = snapshot
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects

@@ -93,9 +93,9 @@ def open_incoming(name: str) -> Iterator[Incoming]:
 
 def read_chunk(content: BinaryIO) -> bytes:
     """
-    Its next bytes; none at its end.
+    The next bytes; empty at the end.
 
-    :raises CommandError: they can't be read, which is the fault of where they come from.
+    :raises CommandError: it can't be read; the message names it.
     """
     try:
         return content.read(CHUNK_BYTES)

@@ -238,8 +238,8 @@ def _copy_attributes(paths: StorePaths) -> None:
     except PermissionError as error:
         raise RestoreBlockedError(
             f"{paths.pending} can't be given the owner and the mode of {paths.database}, and"
-            f" without them its users might not open it: {error.strerror}. The owner of the"
-            " database, or root, can apply it."
+            f" without them its users might be unable to open it: {error.strerror}."
+            " The owner of the database, or root, can apply it."
         ) from error
 
 

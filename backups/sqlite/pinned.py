@@ -11,8 +11,8 @@ the name when nobody has read it for so long. Killed before that, it leaves the 
 sweep. Other processes find the file by its name, and go on reading once the name is gone.
 
 What it costs is bounded: as many pinned snapshots as may be under way at once, the newest, and
-none that would leave less free disk space than its own size. One whose name another process has
-removed keeps its blocks until its own process takes its next snapshot, or its time is over.
+none that would leave less free disk space than its own size. If another process removes the
+name, the file stays on the disk until its own process takes a snapshot, or its time is over.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class Pin:
             self.abandon()
 
     def abandon(self) -> None:
-        """Release one that only its owner knows of. Takes no lock: it may be called in any."""
+        """Release one that nobody else knows of. Takes no lock, as one may be held."""
         with contextlib.suppress(OSError):  # a sweep finds what stays
             if self.is_named():
                 files.unlink(self._path)
@@ -96,7 +96,7 @@ _lock = threading.Lock()
 
 
 def _release_nameless() -> None:
-    """A file goes with its name, here and in other processes: its blocks, descriptor and thread."""
+    """Release those whose name is gone: they hold a file and a thread for nobody."""
     with _lock:
         nameless = [pin for pin in _waiting if not pin.is_named()]
     for pin in nameless:
