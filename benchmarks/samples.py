@@ -51,7 +51,7 @@ def run_client(url: str, key: str, *options: str) -> Sample:
     :raises LeftOutError: the server refused it, with its answer.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.client", url, key, *options],
+        [sys.executable, "-m", "benchmarks.client", *options, "--", url, key],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
