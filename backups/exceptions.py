@@ -21,7 +21,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NewerSnapshotError       made by a newer release than this one
     │   ├── InconsistentHistoryError Django would refuse to migrate it
     │   ├── MissingTablesError       lacks tables that its migrations promise
-    │   ├── UnknownSchemaError       has triggers, views … that this site's database lacks
+    │   ├── UnknownSchemaError       has triggers, views … that this site does not have
     │   ├── UnknownFunctionError     its schema uses a collation or function that is not known
     │   ├── CheckTimedOutError       the check did not end within its time limit
     │   └── CheckOutOfMemoryError    the check needed more memory than it may have
@@ -217,7 +217,7 @@ class MissingTablesError(InvalidSnapshotError):
 
 
 class UnknownSchemaError(InvalidSnapshotError):
-    """It has a trigger, view or virtual table that this site's database does not have."""
+    """It has a trigger, view, virtual table or generated column that this site does not have."""
 
     code = "unknown_schema"
     hint = (

@@ -3,6 +3,7 @@
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ class SnapshotLoader(MigrationLoader):
         """What the loader assumes without a connection is not wanted."""
 
     # What the snapshot has
+
+    @cached_property
+    def models(self) -> Any:
+        """The app registry of the models' states after the last migration that was applied."""
+        nodes = [key for key in self.graph.nodes if key in self.applied_migrations]
+        return self.project_state(nodes).apps
 
     def unknown(self) -> list[Key]:
         """Migrations that this release does not know, in their order."""

@@ -1,11 +1,12 @@
 """Which tables and columns the migrations of a database promise, by the models' states."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import connections, router
 from django.db.migrations.operations import AddField, CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
+from django.db.models import Field
 
 from backups.history import SnapshotLoader, flat
 
@@ -17,16 +18,25 @@ def promised_tables(loader: SnapshotLoader, alias: str) -> Promises:
     The table of every installed model, with its columns, as they were when the database's last
     migration ran; but for models that a router keeps in another database.
     """
-    nodes = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    state = loader.project_state(nodes)
+    return _promised(loader, alias, lambda _: True)
+
+
+def promised_generated(loader: SnapshotLoader, alias: str) -> Promises:
+    """Of these, the columns that the database computes (``GeneratedField``, Django 5.0)."""
+    return _promised(loader, alias, lambda field: getattr(field, "generated", False))
+
+
+def _promised(
+    loader: SnapshotLoader, alias: str, wanted: Callable[["Field[Any, Any]"], bool]
+) -> Promises:
     connection = connections[alias]
     return {
         model._meta.db_table: [
             str(field.column)
             for field in model._meta.local_concrete_fields
-            if field.db_parameters(connection)["type"] is not None
+            if field.db_parameters(connection)["type"] is not None and wanted(field)
         ]
-        for model in state.apps.get_models(include_auto_created=True)
+        for model in loader.models.get_models(include_auto_created=True)
         if model._meta.managed
         and not model._meta.proxy
         and router.allow_migrate_model(alias, model)
@@ -46,12 +56,10 @@ def made_elsewhere(loader: SnapshotLoader, alias: str) -> Promises:
             operations = loader.graph.nodes[key].operations
             told |= {(key[0], *each) for each in _named(_states(operations))}
             made |= {(key[0], *each) for each in _named(flat(operations))}
-    nodes = [key for key in loader.graph.nodes if key in loader.applied_migrations]
-    models: Any = loader.project_state(nodes).apps
     elsewhere: Promises = {}
     for app, model, field in sorted(told - made):
         try:
-            meta = models.get_model(app, model)._meta
+            meta = loader.models.get_model(app, model)._meta
             columns = [str(meta.get_field(field).column)] if field else []
         except LookupError:  # removed since; Django's FieldDoesNotExist is not a LookupError
             continue

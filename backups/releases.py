@@ -22,12 +22,20 @@ from backups.exceptions import (
 )
 from backups.history import SnapshotLoader, key_of, name_of, own_apps, words_of
 from backups.migrate import migrate_file
-from backups.promises import Promises, made_elsewhere, promised_tables
+from backups.promises import Promises, made_elsewhere, promised_generated, promised_tables
 from backups.sessions import session_tables
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
 from backups.sqlite.release import Found, Live
-from backups.sqlite.schema import QUERY, Program, fold, quote, sort_out
+from backups.sqlite.schema import (
+    QUERY,
+    Columns,
+    Program,
+    fold,
+    quote,
+    read_columns,
+    sort_out,
+)
 from backups.store import FOREIGN
 
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
@@ -65,7 +73,12 @@ class InstalledRelease:
                 )
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
-        return Live(frozenset(map(name_of, applied)), frozenset(schema.programs), tables)
+        return Live(
+            frozenset(map(name_of, applied)),
+            frozenset(schema.programs),
+            {table: frozenset(each.names) for table, each in tables.items()},
+            {table: frozenset(each.generated) for table, each in tables.items()},
+        )
 
     # Where it comes from
 
@@ -143,6 +156,10 @@ class InstalledRelease:
         Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
         database. A column counts as there if the table has it under any case, as SQLite sees it.
 
+        A column must also be generated just where the model has a ``GeneratedField``, or the live
+        database has it so: an expression of somebody else's can keep the first query of the site
+        busy for ever. Else UnknownSchemaError, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA is on.
+
         A project may create its tables with its own SQL: as a virtual table, as a view, or not at
         all. What the live database has in such a way, or lacks too, is right in a snapshot. If
         the live database can't tell, the migrations do: what they only tell Django of
@@ -163,6 +180,8 @@ class InstalledRelease:
             name: columns for name, columns in promised.items() if fold(name) not in programs
         }
         _check_tables(lacking, found.tables)
+        if not judged and not conf.allow_unknown_schema:
+            _check_kinds(lacking, promised_generated(loader, self._alias), found, live)
 
     def _broken_by(self, live: Live) -> Promises:
         """Which tables and columns the live database lacks, although it has promised them too."""
@@ -285,8 +304,8 @@ class InstalledRelease:
         migrate_file(self._alias, database)
 
 
-def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """The columns of whatever can be read like a table. All names are folded."""
+def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, Columns]:
+    """The columns of whatever can be read like a table, by its folded name."""
     found = {}
     for name in names:
         if "\0" in name:  # no statement can name it
@@ -295,11 +314,28 @@ def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, frozenset[str]
             rows = cursor.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
         except DatabaseError:  # a virtual table whose module is not loaded, a view of nothing
             rows = []
-        if rows:
-            found[fold(name)] = frozenset(fold(str(row[1])) for row in rows)
-        else:
-            found[fold(name)] = frozenset()
+        found[fold(name)] = read_columns(rows)
     return found
+
+
+def _check_kinds(promised: Promises, generated: Promises, found: Found, live: Live) -> None:
+    """Refuse a column that is generated, or is not, against both the model and the live table."""
+    for name, columns in sorted(promised.items()):
+        for column in columns:
+            there = _has(found.generated, name, column)
+            here = column in generated.get(name, ())
+            is_live = _has(live.tables or {}, name, column)
+            was = _has(live.generated, name, column) if is_live else here
+            if there not in (here, was):
+                words = "is a generated column", "is not a generated column"
+                raise UnknownSchemaError(
+                    f"In the snapshot, {_clip(name)}.{_clip(column)} {words[not there]}; on this"
+                    f" site it {words[there]}."
+                )
+
+
+def _has(tables: Mapping[str, Collection[str]], name: str, column: str) -> bool:
+    return fold(column) in tables.get(fold(name), ())
 
 
 def _take_off(promised: Promises, others: Promises) -> None:

@@ -26,12 +26,27 @@ from typing import Any
 
 from backups import limits
 from backups.child import answering, leave
-from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_disk, sentence
+from backups.sqlite.damage import (
+    MOST_FINDINGS,
+    clip,
+    find_unread,
+    is_of_memory,
+    is_of_the_disk,
+    sentence,
+)
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, limit_process
-from backups.sqlite.schema import Schema, fold, quote, read_schema
+from backups.sqlite.schema import (
+    Columns,
+    Schema,
+    find_contradiction,
+    fold,
+    quote,
+    read_columns,
+    read_schema,
+)
 from backups.sqlite.shares import Partner
 from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
 
@@ -96,6 +111,9 @@ def _inspect(
     if question.as_it_was:
         _read_contents(connection, question, schema, verdict)
         return
+    if strange := schema.strange or _contradictions(sandbox, schema):
+        verdict.damage = [sentence(each) for each in strange[:MOST_FINDINGS]]
+        return
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
     found = (
@@ -115,15 +133,26 @@ def _inspect(
         verdict.broken_rules.append(finding)
         verdict.defects[finding] = 1
     _read_contents(connection, question, schema, verdict)
+    if not question.is_ours:
+        _compute(sandbox, schema)
 
 
 def _read_contents(
     connection: sqlite3.Connection, question: Question, schema: Schema, verdict: Verdict
 ) -> None:
-    verdict.tables = _columns(connection, schema)
+    columns = _columns(connection, schema)
+    verdict.tables = {table: each.names for table, each in columns.items()}
+    verdict.generated = {table: each.generated for table, each in columns.items() if each.generated}
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
     verdict.account_is_missing = _is_missing(connection, question.account, verdict.tables)
+
+
+def _contradictions(sandbox: Sandbox, schema: Schema) -> list[str]:
+    """What SQLite takes for something else than we do."""
+    contradiction = find_contradiction(sandbox.connection, schema)
+    sandbox.intruder = ""  # to list views, SQLite looks into them, and has done nothing
+    return [contradiction] if contradiction else []
 
 
 def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Schema) -> int:
@@ -157,12 +186,28 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     return []
 
 
-def _columns(connection: sqlite3.Connection, schema: Schema) -> dict[str, list[str]]:
-    """The columns of each real table, generated ones too. All names are folded."""
+def _compute(sandbox: Sandbox, schema: Schema) -> None:
+    """
+    Compute each generated column that is not stored. SQLite's check does not, and the first query
+    of the site must not be what finds out that one has no end.
+
+    :raises sqlite3.Error: the time is over, or there is no memory left. Other errors, of a row
+        that an expression can't compute, are the site's own affair.
+    """
+    for table in schema.tables:
+        for column in read_columns(sandbox.connection.execute(_table_info(table))).virtual:
+            query = f"SELECT count({quote(column)}) FROM {quote(table)} NOT INDEXED"  # noqa: S608
+            try:
+                sandbox.connection.execute(query).fetchone()
+            except sqlite3.Error as error:
+                if sandbox.is_late or is_of_memory(getattr(error, "sqlite_errorcode", 0)):
+                    raise
+
+
+def _columns(connection: sqlite3.Connection, schema: Schema) -> dict[str, Columns]:
+    """The columns of each real table, by its folded name."""
     return {
-        fold(name): [fold(str(row[1])) for row in connection.execute(_table_info(name))]
-        for name in schema.tables
-        if "\0" not in name  # no statement can name it
+        fold(name): read_columns(connection.execute(_table_info(name))) for name in schema.tables
     }
 
 

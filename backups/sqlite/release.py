@@ -16,6 +16,8 @@ class Live:
     programs: frozenset[Program] | None = None  # None if that is not known
     # The columns of whatever can be read like a table, a view too. All names are folded.
     tables: Mapping[str, Collection[str]] | None = field(default=None, compare=False)
+    # Of those the generated ones: GENERATED ALWAYS AS (…).
+    generated: Mapping[str, Collection[str]] = field(default_factory=dict, compare=False)
 
     @property
     def is_known(self) -> bool:
@@ -30,6 +32,7 @@ class Found:
     migrations: Collection[str]  # ``app.name`` of each that was applied
     tables: Mapping[str, Collection[str]]  # of each real table its columns; names are folded
     programs: Collection[Program] = ()  # its triggers, views and virtual tables
+    generated: Mapping[str, Collection[str]] = field(default_factory=dict)  # of each its columns
 
 
 class Release(Protocol):
@@ -54,7 +57,8 @@ class Release(Protocol):
     def check_tables(self, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
         """
         Raise MissingTablesError if its migrations promise a table, or a column of one, that is
-        not there, unless the live database breaks the same promise. What the migrations of
+        not there, and UnknownSchemaError if a column is generated that the model stores, or the
+        other way round; unless the live database breaks the same promise. What the migrations of
         ``judged`` promise is not looked at again.
         """
 

@@ -58,6 +58,12 @@ PRAGMAS = (
     "foreign_keys=OFF",  # a row that is removed takes no other along
     "secure_delete=ON",  # what is removed is gone from the bytes too
 )
+# From Python 3.12 on. Off for the file's own triggers and views, whatever its schema is taken for.
+SWITCHES = {
+    "SQLITE_DBCONFIG_ENABLE_TRIGGER": False,
+    "SQLITE_DBCONFIG_ENABLE_VIEW": False,
+    "SQLITE_DBCONFIG_DEFENSIVE": True,
+}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
 # From SQLite 3.44 on integrity_check looks into full-text and R-tree tables too, by statements of
 # theirs. An R-tree prepares all that it could ever need, to write its own tables as well.
@@ -93,6 +99,8 @@ class Sandbox:
             for pragma in PRAGMAS:
                 self.connection.execute(f"PRAGMA {pragma}").fetchall()
             self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
+            for switch, is_on in SWITCHES.items() if hasattr(self.connection, "setconfig") else ():
+                self.connection.setconfig(getattr(sqlite3, switch), is_on)
         except sqlite3.Error:
             self.connection.close()
             raise

@@ -4,22 +4,55 @@ What a database's schema is made of, by the words of its SQL and not by what a r
 A *program* is what acts when somebody else queries: a trigger, a view, a virtual table. Nothing
 here runs one: the schema is read as rows.
 
-Source: https://www.sqlite.org/schematab.html
+SQLite writes the first words of each row itself, in one spelling. What begins otherwise was not
+written by SQLite, and its parser may take for a program what a pattern takes for nothing: it
+skips U+FEFF, and reads a BLOB as text. So such a row is *strange*, and whoever does not trust the
+file refuses it.
+
+Source: https://www.sqlite.org/schematab.html (1. Introduction, 3. Interpretation)
 """
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-_SPACE = r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*(?:\n|$))"
-_CREATE = re.compile(
-    rf"{_SPACE}*CREATE{_SPACE}+(?:TEMP(?:ORARY)?{_SPACE}+)?(?:UNIQUE{_SPACE}+)?"
-    r"(TABLE|INDEX|VIEW|TRIGGER|VIRTUAL)\b",
-    re.IGNORECASE | re.ASCII,
+QUERY = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before 3.33
+HAS_TABLE_LIST = (3, 37)  # https://www.sqlite.org/pragma.html#pragma_table_list
+MOST_LETTERS = 120  # of a strange row, in a sentence
+_LISTED = {"shadow": "table", "virtual": "virtual table"}  # in our words
+
+# SQLite's own tokens. U+FEFF is white space to it where a token begins, and a letter within one.
+_BLANK = r"(?:[\t\n\f\r ]|--[^\n]*\n|/\*.*?\*/)*+"
+_BARE = r"(?:[A-Za-z_]|[^\x00-\x7f\ufeff])(?:[A-Za-z0-9_$]|[^\x00-\x7f])*+"
+_NAME = rf'("(?:[^"]|"")*+"|\'(?:[^\']|\'\')*+\'|`(?:[^`]|``)*+`|\[[^\]]*+\]|{_BARE})'
+_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
+_TIMES = "BEFORE|AFTER|INSTEAD|DELETE|INSERT|UPDATE"
+
+# What a row makes; its type; the first words of its SQL, up to where nothing else can come of it.
+_FORMS = tuple(
+    (kind, type_, re.compile(words, re.DOTALL))
+    for kind, type_, words in (
+        ("table", "table", rf"CREATE TABLE {_NAME}{_BLANK}\("),
+        ("virtual table", "table", rf"CREATE VIRTUAL TABLE {_NAME}{_BLANK}(?i:USING){_END}"),
+        ("view", "view", rf"CREATE VIEW {_NAME}{_BLANK}(?:(?i:AS){_END}|\()"),
+        ("trigger", "trigger", rf"CREATE TRIGGER {_NAME}{_BLANK}(?i:{_TIMES}){_END}"),
+        (
+            "index",
+            "index",
+            rf"CREATE(?: UNIQUE)? INDEX {_NAME}{_BLANK}(?i:ON){_END}{_BLANK}{_NAME}{_BLANK}\(",
+        ),
+    )
 )
-_PROGRAMS = {"trigger": "trigger", "view": "view", "virtual": "virtual table"}
-QUERY = "SELECT name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before SQLite 3.33
+_VIRTUAL, _KEPT = (
+    2,
+    3,
+)  # generated columns, by https://www.sqlite.org/pragma.html#pragma_table_xinfo
+_STORED = ("table", "index")  # these have a root page
+_SCHEMA_PAGE = 1  # where the schema itself is
+_OWN = re.compile(r"sqlite_(?:sequence|stat[1-4])", re.IGNORECASE)  # tables of SQLite itself
+_AUTOMATIC = "automatic index"  # of a PRIMARY KEY or UNIQUE: a row without SQL
 
 
 @dataclass(frozen=True, order=True)
@@ -41,6 +74,7 @@ class Schema:
     tables: dict[str, str] = field(default_factory=dict)  # real ones: name to SQL
     indexes: dict[str, list[str]] = field(default_factory=dict)  # table to the SQL of each
     programs: list[Program] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)  # rows that SQLite has not written so
 
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
@@ -53,18 +87,64 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return sort_out(connection.execute(QUERY))
 
 
-def sort_out(rows: Iterable[tuple[object, object, object, object]]) -> Schema:
+def sort_out(rows: Iterable[tuple[object, object, object, object, object]]) -> Schema:
     """Tell tables from programs. The rows are those of ``QUERY``."""
     schema = Schema()
-    for name, table, rootpage, sql in rows:
-        kind = _kind(str(sql))
-        if kind in _PROGRAMS:
-            schema.programs.append(Program(_PROGRAMS[kind], str(name), str(sql)))
-        elif kind == "table" and isinstance(rootpage, int) and rootpage > 0:
+    for row in rows:
+        kind = _kind(*row)
+        _, name, table, _, sql = row
+        if not kind:
+            schema.strange.append(_describe(*row))
+        elif kind == "table":
             schema.tables[str(name)] = str(sql)
         elif kind == "index":
             schema.indexes.setdefault(str(table), []).append(str(sql))
+        elif kind != _AUTOMATIC:
+            schema.programs.append(Program(kind, str(name), str(sql)))
     return schema
+
+
+def find_contradiction(connection: sqlite3.Connection, schema: Schema) -> str:
+    """
+    Compare what SQLite itself has made of the rows with what they were taken for here. It lists
+    no triggers.
+
+    :returns: a sentence about the first that is not the same; empty if there is none, or if this
+        SQLite is too old to list what it has made.
+    :raises sqlite3.Error: SQLite can't read the schema.
+    """
+    if sqlite3.sqlite_version_info < HAS_TABLE_LIST:
+        return ""
+    taken = {each.name: each.kind for each in schema.programs if each.kind != "trigger"}
+    taken |= dict.fromkeys(schema.tables, "table")
+    made = {
+        name: _LISTED.get(kind, kind)
+        for of, name, kind, *_ in connection.execute("PRAGMA table_list")
+        if of == "main" and name not in ("sqlite_schema", "sqlite_master")
+    }
+    for name in sorted({*made, *taken}):
+        if made.get(name) != taken.get(name):
+            return f"{name} is a {made.get(name, 'nothing')} to SQLite, not a {taken.get(name)}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table has, by ``PRAGMA table_xinfo``. Names are folded."""
+
+    names: list[str]  # generated ones too
+    generated: list[str]  # GENERATED ALWAYS AS (…): stored or not
+    virtual: list[str]  # those that are computed at each look, as the table calls them
+
+
+def read_columns(rows: Iterable[Sequence[Any]]) -> Columns:
+    """Tell columns apart. The rows are those of the pragma: the last cell of each is ``hidden``."""
+    cells = [(str(row[1]), row[-1]) for row in rows]
+    return Columns(
+        names=[fold(name) for name, _ in cells],
+        generated=[fold(name) for name, hidden in cells if hidden in (_VIRTUAL, _KEPT)],
+        virtual=[name for name, hidden in cells if hidden == _VIRTUAL],
+    )
 
 
 def fold(name: str) -> str:
@@ -77,6 +157,47 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _kind(sql: str) -> str:
-    match = _CREATE.match(sql)
-    return match[1].lower() if match else ""
+def _kind(type_: object, name: object, table: object, rootpage: object, sql: object) -> str:
+    """What a row makes; empty if it is not as SQLite writes it."""
+    if not isinstance(name, str) or not isinstance(table, str) or not isinstance(rootpage, int):
+        return ""
+    if sql is None:
+        is_one = type_ == "index" and _is_automatic(name, table) and rootpage > _SCHEMA_PAGE
+        return _AUTOMATIC if is_one else ""
+    if not isinstance(sql, str) or "\0" in sql or _is_reserved(name):
+        return ""
+    for kind, of_type, words in _FORMS:
+        if type_ == of_type and (match := words.match(sql)):
+            called = [fold(_unquote(each)) for each in match.groups()]
+            has_page = rootpage > _SCHEMA_PAGE if kind in _STORED else rootpage == 0
+            if has_page and called == _called(kind, name, table):
+                return kind
+    return ""
+
+
+def _called(kind: str, name: str, table: str) -> list[str] | None:
+    """The names that the SQL must give; None if the row itself does not agree."""
+    if kind == "index":
+        return [fold(name), fold(table)]
+    return [fold(name)] if kind == "trigger" or name == table else None
+
+
+def _is_automatic(name: str, table: str) -> bool:
+    start = f"sqlite_autoindex_{table}_"
+    return name.startswith(start) and name[len(start) :].isdecimal()
+
+
+def _is_reserved(name: str) -> bool:
+    return fold(name).startswith("sqlite_") and not _OWN.fullmatch(name)
+
+
+def _unquote(name: str) -> str:
+    first, last = name[0], name[-1]
+    if first == "[":
+        return name[1:-1]
+    return name[1:-1].replace(last * 2, last) if first in "\"'`" else name
+
+
+def _describe(type_: object, name: object, _: object, __: object, sql: object) -> str:
+    what = f"{type_} {name}" if isinstance(name, str) else f"{type_}"
+    return f"the schema has a {what} that SQLite has not written so: {sql!r:.{MOST_LETTERS}}"

@@ -39,6 +39,7 @@ class Contents:
 
     migrations: tuple[str, ...]  # ``app.name`` of every migration that was applied, in order
     tables: Mapping[str, frozenset[str]]  # of each real table its columns; names are folded
+    generated: Mapping[str, frozenset[str]]  # of those the computed columns
     programs: tuple[Program, ...]  # its triggers, views and virtual tables
     cleared: int  # rows that the check has removed
     changed: bool  # whether the bytes are not those that were to be checked any more
@@ -66,7 +67,7 @@ def check_snapshot(
 
     In order: the header, the length, ``integrity_check``, ``foreign_key_check``, the table
     ``django_migrations``, that no migration is newer than this release, that no table or
-    column is missing.
+    column is missing or of another kind.
 
     The file is left in rollback-journal mode, without the rows of ``clear``; whatever of it has
     to be changed for that is changed before it is checked, so what passes is what is there now.
@@ -116,7 +117,7 @@ def _compare(
     acceptance: Acceptance,
 ) -> tuple[str, ...]:
     """Whether it is of this site and this release, or an older one. Returns warnings."""
-    found = Found(contents.migrations, contents.tables, contents.programs)
+    found = Found(contents.migrations, contents.tables, contents.programs, contents.generated)
     if judged:
         release.check_known(contents.migrations, live.migrations)
         release.check_tables(found, live, judged=judged)
@@ -249,6 +250,7 @@ def _describe(verdict: Verdict, sha256: str, warnings: tuple[str, ...]) -> Conte
     return Contents(
         migrations=tuple(verdict.migrations or ()),
         tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
+        generated={table: frozenset(names) for table, names in verdict.generated.items()},
         programs=tuple(Program(*words) for words in verdict.programs),
         cleared=verdict.cleared,
         changed=verdict.changed,

@@ -44,6 +44,7 @@ class Verdict:
     setup_failed: str = ""  # why the site's own could not be loaded
     intruder: str = ""  # a trigger that would have run when rows were removed
     tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
+    generated: dict[str, list[str]] = field(default_factory=dict)  # of those the computed ones
     programs: list[tuple[str, str, str]] = field(default_factory=list)  # kind, name, SQL
     migrations: list[str] | None = None  # ``app.name`` of each; None without such a table
     migrations_lack: list[str] = field(default_factory=list)  # columns that Django's table has

@@ -457,6 +457,71 @@ def test_half_squashed_snapshot_promises_half_of_the_tables() -> None:
         RELEASE.check_tables(Found(["shelf.0001_book", "shelf.0002_pen"], shelf), Live())
 
 
+# Generated columns
+
+
+@pytest.fixture
+def sums(squashed: None, tmp_path: Path) -> None:
+    """A table with a column that its model stores, and one that it generates."""
+    (tmp_path / "shelf" / "migrations" / "0003_sum.py").write_text(
+        textwrap.dedent(
+            """
+            from django.db import migrations, models
+            from django.db.models import F
+
+
+            class Migration(migrations.Migration):
+                dependencies = [("shelf", "0002_pen")]
+                operations = [
+                    migrations.CreateModel(
+                        "Sum",
+                        [
+                            ("id", models.AutoField(primary_key=True)),
+                            ("one", models.IntegerField()),
+                            (
+                                "two",
+                                models.GeneratedField(
+                                    expression=F("one") + 1,
+                                    output_field=models.IntegerField(),
+                                    db_persist=False,
+                                ),
+                            ),
+                        ],
+                    )
+                ]
+            """
+        )
+    )
+
+
+SHELF = ["shelf.0001_book", "shelf.0002_pen", "shelf.0003_sum"]
+SHELVES = {"shelf_book": {"id"}, "shelf_pen": {"id"}, "shelf_sum": {"id", "one", "two"}}
+
+
+@pytest.mark.usefixtures("sums")
+@pytest.mark.parametrize(
+    ("generated", "wrong"),
+    [
+        ({"one", "two"}, "shelf_sum.one is a generated column; on this site it is not"),
+        (set(), "shelf_sum.two is not a generated column; on this site it is a generated"),
+        ({"id", "two"}, "shelf_sum.id is a generated column"),
+    ],
+)
+def test_column_must_be_generated_just_where_the_model_s_is(
+    generated: set[str], wrong: str, settings: Settings
+) -> None:
+    RELEASE.check_tables(Found(SHELF, SHELVES, generated={"shelf_sum": {"two"}}), Live())
+    found = Found(SHELF, SHELVES, generated={"shelf_sum": generated})
+    with pytest.raises(UnknownSchemaError, match=wrong):
+        RELEASE.check_tables(found, Live())
+    other = Live(tables=SHELVES, generated={"shelf_sum": {"two"}})
+    with pytest.raises(UnknownSchemaError, match=wrong):
+        RELEASE.check_tables(found, other)
+    RELEASE.check_tables(found, Live(tables=SHELVES, generated={"shelf_sum": generated}))
+    settings.BACKUPS_ALLOW_UNKNOWN_SCHEMA = True
+    RELEASE.check_tables(found, Live())
+
+
 # What is not of this site
 
 

@@ -66,6 +66,9 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
 }
 
 
+TRIGGER = "CREATE TRIGGER evil AFTER INSERT ON items BEGIN DELETE FROM items; END"
+
+
 def check(
     path: Path,
     *,
@@ -331,8 +334,13 @@ def test_many_sessions_are_removed_from_a_file_that_grows_smaller(tmp_path: Path
 def test_trigger_on_the_sessions_does_not_run(body: str, with_sessions: Path) -> None:
     with closing(sqlite3.connect(with_sessions)) as connection:
         connection.execute(f"CREATE TRIGGER evil BEFORE DELETE ON sessions BEGIN {body}; END")
-    with pytest.raises(exceptions.UnknownSchemaError, match="its login sessions, evil, which"):
-        check(with_sessions, clear=("sessions",))
+    if hasattr(sqlite3.Connection, "setconfig"):  # it is off, and the rows go all the same
+        contents = check(with_sessions, clear=("sessions",))
+        assert contents.cleared > 0
+        assert [str(each) for each in contents.programs] == ["trigger evil"]
+    else:
+        with pytest.raises(exceptions.UnknownSchemaError, match="its login sessions, evil, which"):
+            check(with_sessions, clear=("sessions",))
     assert builders.names(with_sessions) == ["row"]
 
 
@@ -444,6 +452,52 @@ def test_schema_that_is_more_than_a_table_is_refused(sql: str, tmp_path: Path) -
     )
     with pytest.raises(exceptions.DamagedSnapshotError):
         check(path)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"'{TRIGGER.replace(' TRIGGER', chr(0x20) + chr(0xFEFF) + 'TRIGGER')}'",
+        f"x'{TRIGGER.encode().hex()}'",
+    ],
+    ids=["behind U+FEFF", "a BLOB"],
+)
+def test_trigger_that_no_pattern_sees_is_refused(sql: str, tmp_path: Path) -> None:
+    """SQLite takes both for what they are: each insert of an item removes them all."""
+    path = changed(
+        tmp_path / "x.db",
+        "PRAGMA writable_schema=ON;"
+        f" INSERT INTO sqlite_schema VALUES ('trigger', 'evil', 'items', 0, {sql})",
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO items (name) VALUES ('row')")
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (0,)
+        connection.rollback()
+    with pytest.raises(exceptions.DamagedSnapshotError, match="a trigger evil that SQLite has not"):
+        check(path)
+
+
+def test_generated_column_is_computed_to_its_end(tmp_path: Path) -> None:
+    """SQLite's check does not compute it: the site's first query would be the one to wait."""
+    rows = ", ".join(["(100000000)"] * 300)
+    script = f"CREATE TABLE slow (size, bytes AS (length(size))); INSERT INTO slow VALUES {rows}"
+    whole = check(changed(tmp_path / "quick.db", script))
+    assert whole.generated == {"slow": frozenset({"bytes"})}
+    forged = (
+        "PRAGMA writable_schema=ON; UPDATE sqlite_schema"
+        " SET sql = replace(sql, 'length(size)', 'length(hex(zeroblob(size)))') WHERE name = 'slow'"
+    )
+    with pytest.raises(exceptions.CheckTimedOutError):
+        check(changed(tmp_path / "slow.db", f"{script}; {forged}"), seconds=1)
+
+
+def test_row_that_a_generated_column_cannot_compute_is_the_site_s_own(tmp_path: Path) -> None:
+    script = (
+        "CREATE TABLE odd (a, b AS (-a)); INSERT INTO odd VALUES (-9223372036854775807 - 1);"
+        " PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(sql, '-a', 'abs(a)')"
+        " WHERE name = 'odd'"
+    )
+    assert check(changed(tmp_path / "x.db", script)).migrations == builders.MIGRATIONS
 
 
 def test_statement_of_a_megabyte_is_refused(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ _USER = (
     "INSERT INTO auth_user (username, password, is_superuser, is_staff, is_active, first_name,"
     " last_name, email, date_joined) VALUES ('intruder', '!', 1, 1, 1, '', '', '', '2026-11-23')"
 )
+_FORGED_USER = _USER.replace("'", "''")
 
 SCRIPTS = {
     # Triggers
@@ -75,6 +76,24 @@ SCRIPTS = {
     ),
     "trigger without end": (
         "CREATE TRIGGER evil AFTER UPDATE ON tasks BEGIN UPDATE tasks SET priority = 1; END;"
+    ),
+    "trigger behind a mark of byte order": _add(
+        "trigger",
+        "evil",
+        "0",
+        f"'CREATE ﻿TRIGGER evil AFTER INSERT ON tasks BEGIN {_FORGED_USER}; END'",
+    ),
+    "trigger that is a BLOB": _add(
+        "trigger",
+        "evil",
+        "0",
+        f"CAST('CREATE TRIGGER evil AFTER INSERT ON tasks BEGIN {_FORGED_USER}; END' AS BLOB)",
+    ),
+    "trigger that is written small": _add(
+        "table",
+        "evil",
+        "2",
+        f"'create trigger evil AFTER INSERT ON tasks BEGIN {_FORGED_USER}; END'",
     ),
     "trigger on migrations": (
         "CREATE TRIGGER evil AFTER INSERT ON django_migrations BEGIN DELETE FROM tasks; END"
@@ -124,6 +143,21 @@ SCRIPTS = {
     "virtual table as the sessions": (
         "DROP TABLE django_session;"
         " CREATE VIRTUAL TABLE django_session USING fts5 (session_key, session_data, expire_date)"
+    ),
+    # Columns that compute
+    "tasks that are generated": (
+        "PRAGMA foreign_keys=OFF; ALTER TABLE tasks RENAME priority TO p;"
+        " ALTER TABLE tasks ADD COLUMN priority AS (length(hex(zeroblob(p * 100000))))"
+    ),
+    "migrations that are generated": (
+        "ALTER TABLE django_migrations RENAME applied TO a;"
+        " ALTER TABLE django_migrations ADD COLUMN applied AS (length(hex(zeroblob(200000))))"
+    ),
+    "column that is long to compute": (
+        "CREATE TABLE evil (a, b AS (length(a))); WITH RECURSIVE n (x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000)"
+        " INSERT INTO evil SELECT 30000000 FROM n; "
+        + _forge("evil", "replace(sql, 'length(a)', 'length(hex(zeroblob(a)))')")
     ),
     # Functions, expressions, constraints
     "index with an unknown function": "CREATE INDEX evil ON tasks (harm(name))",
