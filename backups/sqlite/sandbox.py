@@ -99,8 +99,9 @@ class Sandbox:
             for pragma in PRAGMAS:
                 self.connection.execute(f"PRAGMA {pragma}").fetchall()
             self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
-            for switch, is_on in SWITCHES.items() if hasattr(self.connection, "setconfig") else ():
-                self.connection.setconfig(getattr(sqlite3, switch), is_on)
+            if set_config := getattr(self.connection, "setconfig", None):
+                for switch, is_on in SWITCHES.items():
+                    set_config(getattr(sqlite3, switch), is_on)
         except sqlite3.Error:
             self.connection.close()
             raise
