@@ -17,10 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from backups.conf import conf
 from taskdog.imports.exceptions import UnusableSourceError
+from taskdog.imports.plain_files import open_plain
 
 PREFIX = ".import-"
 PARTS = ("", "-wal", "-journal")  # -shm is rebuilt from -wal
+
+COPY_BYTES = 1024**2  # at once
 
 State = tuple[int, int, int] | None  # inode, bytes, time of the last change in nanoseconds
 
@@ -33,7 +37,8 @@ def private_copy(database: Path, *, beside: Path) -> Iterator[Path]:
     The original is read, byte by byte, and never opened with SQLite.
 
     :param beside: the folder that the copy's folder is made in.
-    :raises UnusableSourceError: it is not a file, or was written to while it was copied.
+    :raises UnusableSourceError: it or a sidecar is not a file, or larger than an upload may be
+        (BACKUPS_MAX_UPLOAD_BYTES), or was written to while it was copied.
     :raises OSError: it can't be read, or the copy can't be written.
     """
     if not database.is_file():
@@ -45,12 +50,18 @@ def private_copy(database: Path, *, beside: Path) -> Iterator[Path]:
         before = _states(database)
         for part in PARTS:
             with suppress(FileNotFoundError) if part else nullcontext():  # it may have no sidecar
-                shutil.copyfile(_part(database, part), _part(copy, part))
+                _copy(_part(database, part), _part(copy, part))
         if _states(database) != before:
             raise UnusableSourceError(
                 f"{database} was written to while it was copied. Stop its server, and try again."
             )
         yield copy
+
+
+def _copy(source: Path, destination: Path) -> None:
+    most = conf.max_upload_bytes
+    with open_plain(source, most_bytes=most) as content, destination.open("xb") as copy:
+        shutil.copyfileobj(content, copy, COPY_BYTES)
 
 
 def sweep(beside: Path) -> None:

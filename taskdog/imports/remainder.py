@@ -1,5 +1,9 @@
 """What an import has to know beyond the rows: ids that were given once, and what has no place."""
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+
 from taskdog.imports.allocations import ALLOCATION_COLUMNS
 from taskdog.imports.cells import Changes
 from taskdog.imports.revisions import VERSION_TABLE
@@ -23,16 +27,6 @@ CARRIED = {
 }
 MAX_ID = 2**53  # the largest whole number that is the same in every JSON reader: no real id
 
-AUDITED_IDS = (
-    "SELECT max(resource_id) FROM audit_logs WHERE resource_type = 'task'"
-    " AND typeof(resource_id) = 'integer' AND resource_id < ?"
-)
-AWAITED_IDS = (
-    "SELECT max(value) FROM tasks,"
-    " json_each(CASE WHEN json_valid(depends_on) THEN depends_on ELSE '[]' END)"
-    " WHERE json_each.type = 'integer' AND value < ?"
-)
-
 
 def highest_task_id(source: Source) -> int:
     """
@@ -41,8 +35,18 @@ def highest_task_id(source: Source) -> int:
     Their server gives an id again once its task is deleted. Ours does not, so that an audit row
     never comes to mean another task.
     """
-    audited = source.scalar(AUDITED_IDS, MAX_ID) if "audit_logs" in source.tables else 0
-    return max(audited, source.scalar(AWAITED_IDS, MAX_ID))
+    return max((each for each in _remembered(source) if 0 < each < MAX_ID), default=0)
+
+
+def _remembered(source: Source) -> Iterator[int]:
+    for row in source.rows("audit_logs", ("id", "resource_type", "resource_id"), order="id"):
+        if row["resource_type"] == "task" and isinstance(row["resource_id"], int):
+            yield row["resource_id"]
+    for row in source.rows("tasks", ("id", "depends_on"), order="id"):
+        with suppress(ValueError, RecursionError):  # no JSON, which has been told
+            awaited = json.loads(str(row["depends_on"]))
+            found = awaited if isinstance(awaited, list) else [awaited]
+            yield from (each for each in found if type(each) is int)
 
 
 def left_behind(source: Source) -> Changes:

@@ -1,5 +1,6 @@
 """Their rows as ours: a stream of new rows for each of our tables, ids and times kept."""
 
+import os
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 from taskdog.audit.models import AuditLog
 from taskdog.imports.cells import Cells, Changes
 from taskdog.imports.exceptions import UnusableSourceError
+from taskdog.imports.plain_files import open_plain
+from taskdog.imports.reader import MOST_CHARACTERS
 from taskdog.imports.source import Source
 from taskdog.tasks.models import Note, Tag, Task, TaskStatus, TaskTag
 
+NOTES = "notes"  # the folder
 TASK_COLUMNS = (
     "id",
     "name",
@@ -156,21 +160,27 @@ def _status(cells: Cells) -> str:
 
 
 def _notes_in_files(source: Source, changes: Changes, task_ids: Collection[int]) -> Iterator[Note]:
-    for path in sorted(source.notes_folder.glob("*.md")):
+    folder = source.folder / NOTES
+    if folder.is_symlink() and not folder.resolve().is_relative_to(source.folder):
+        raise UnusableSourceError(
+            f"{folder} is a symbolic link out of its folder, to {folder.resolve()}. Put a copy of"
+            " that there instead."
+        )
+    for path in sorted(folder.glob("*.md")):
         if not path.stem.isdecimal() or int(path.stem) not in task_ids:
             changes.append(f"{path}: dropped, it is the note of no task")
             continue
-        written_at = datetime.fromtimestamp(path.stat().st_mtime)  # noqa: DTZ006  local, as all are
+        content, written_at = _read_text(path)
         yield Note(
-            task_id=int(path.stem),
-            content=_read_text(path),
-            created_at=written_at,
-            updated_at=written_at,
+            task_id=int(path.stem), content=content, created_at=written_at, updated_at=written_at
         )
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()  # line ends as they are
-    except UnicodeDecodeError as error:
-        raise UnusableSourceError(f"{path} is not text in UTF-8: {error}") from error
+def _read_text(path: Path) -> tuple[str, datetime]:
+    """The text of a file, line ends as they are, and when it was written; local, as all times."""
+    with open_plain(path, most_bytes=MOST_CHARACTERS) as content:
+        written_at = datetime.fromtimestamp(os.fstat(content.fileno()).st_mtime)  # noqa: DTZ006
+        try:
+            return content.read().decode(), written_at
+        except UnicodeDecodeError as error:
+            raise UnusableSourceError(f"{path} is not text in UTF-8: {error}") from error

@@ -1,15 +1,14 @@
 """A database of taskdog's own server, open, known to be whole, and read as rows."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+from backups.conf import conf
 from taskdog.imports.exceptions import NewerRevisionError, UnusableSourceError
 from taskdog.imports.private_copy import private_copy
+from taskdog.imports.reader import Reader
 from taskdog.imports.revisions import KNOWN, VERSION_TABLE, is_taskdog
-
-MOST_FINDINGS = 3  # of an integrity check: enough to tell what is wrong
 
 Row = dict[str, object]  # the value of each column that was asked for; None for a missing column
 
@@ -17,46 +16,38 @@ Row = dict[str, object]  # the value of each column that was asked for; None for
 class Source:
     """What there is to carry over."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader, path: Path) -> None:
+        self._reader = reader
         self.path = path
-        self.tables = _tables(connection)
+        self.tables: dict[str, list[str]] = dict(reader.ask(tables=True))
         self.revision = ""
 
     @property
-    def notes_folder(self) -> Path:
-        """Where the notes were before they came into the database: a file ``<id>.md`` each."""
-        return self.path.resolve().parent / "notes"
+    def folder(self) -> Path:
+        """Where it really is; before there was a table for them, the notes were beside it."""
+        return self.path.resolve().parent
 
     def rows(self, table: str, columns: Sequence[str], *, order: str) -> Iterator[Row]:
         """Read a table, a row at a time; nothing if it is not there."""
         if table not in self.tables:
             return
         there = [name for name in columns if name in self.tables[table]]
-        query = f"SELECT {', '.join(there)} FROM {table} ORDER BY {order}"  # noqa: S608  our own words
-        for values in self._connection.execute(query):
+        question = {"from": table, "select": there, "order": order.split(", ")}
+        for values in self._reader.ask(**question):
             yield dict.fromkeys(columns) | dict(zip(there, values, strict=True))
 
     def count(self, table: str, column: str | None = None) -> int:
         """Count the rows of a table, or those that have something in a column of it."""
-        query = f"SELECT count(*) FROM {_quoted(table)}"  # noqa: S608
-        if column is not None:
-            query += f" WHERE {_quoted(column)} NOT IN ('', '{{}}', '[]')"
-        return self.scalar(query)
-
-    def scalar(self, query: str, *parameters: int) -> int:
-        """The one number that a query of ours answers with; 0 for NULL."""
-        (number,) = self._connection.execute(query, parameters).fetchone()
-        return number or 0
+        (number,) = self._reader.ask(count=table, column=column)
+        return int(number)
 
     def check(self) -> None:
         """
-        Check that it is whole, of taskdog's own server, and of a revision that is known.
+        Check that it is of taskdog's own server, and of a revision that is known.
 
-        :raises UnusableSourceError: it is damaged, or another application's.
+        :raises UnusableSourceError: it is another application's.
         :raises NewerRevisionError: its revision is not one of ``KNOWN``.
         """
-        self._check_integrity()
         if "django_migrations" in self.tables:
             raise UnusableSourceError(
                 f"{self.path} is not a database of taskdog's own server. If it is a snapshot of"
@@ -65,12 +56,6 @@ class Source:
         if not is_taskdog(self.tables):
             raise UnusableSourceError(f"{self.path} is not a database of taskdog's own server.")
         self.revision = self._read_revision()
-
-    def _check_integrity(self) -> None:
-        findings = self._connection.execute(f"PRAGMA integrity_check({MOST_FINDINGS})").fetchall()
-        if findings != [("ok",)]:
-            words = "; ".join(str(finding) for (finding,) in findings)
-            raise UnusableSourceError(f"{self.path} fails SQLite's integrity check: {words}")
 
     def _read_revision(self) -> str:
         found = [
@@ -90,44 +75,17 @@ def open_source(path: Path, *, scratch: Path) -> Iterator[Source]:
     """
     Open a database of taskdog's own server, with the rows that are still in its WAL.
 
-    Neither it nor its folder is written: what is opened is a copy, see ``private_copy``.
+    Neither it nor its folder is written: what is opened is a copy, see ``private_copy``, and it is
+    opened as an upload is checked: in a process with limits, see ``reading_process``.
 
     :param scratch: the folder that the copy is made in, for the length of the block.
-    :raises ImportRefusedError: it can't be imported, see ``Source.check``.
+    :raises ImportRefusedError: it is damaged, or can't be imported, see ``Source.check``.
     :raises OSError: it can't be read, or not be copied.
     """
     with (
         private_copy(path, beside=scratch) as copy,
-        _translated(path),
-        closing(sqlite3.connect(copy)) as connection,
+        Reader(copy, path, seconds=conf.check_seconds) as reader,
     ):
-        connection.execute("PRAGMA cell_size_check=ON")
-        source = Source(connection, path)
+        source = Source(reader, path)
         source.check()
         yield source
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise UnusableSourceError(f"SQLite can't read {path}: {error}") from error
-
-
-def _tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """The columns of each real table, in lower case; a view of a table's name is none."""
-    names = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    ).fetchall()
-    return {
-        str(name).lower(): [
-            str(row[1]).lower()
-            for row in connection.execute(f"PRAGMA table_info({_quoted(str(name))})")
-        ]
-        for (name,) in names
-    }
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

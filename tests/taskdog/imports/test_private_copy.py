@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -58,14 +59,14 @@ def test_sidecars_of_a_linked_database_are_found(database: Path, scratch: Path) 
 def test_a_database_that_changes_meanwhile_is_refused(
     database: Path, scratch: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copyfile = shutil.copyfile
+    copy = shutil.copyfileobj
 
-    def copy_and_write(source: Path, destination: Path) -> None:
-        copyfile(source, destination)
-        if source.name.endswith("-journal"):
+    def copy_and_write(source: BinaryIO, destination: BinaryIO, length: int) -> None:
+        copy(source, destination, length)
+        if destination.name.endswith("-journal"):
             database.with_name(f"tasks.db{part}").write_text("longer than it was before")
 
-    monkeypatch.setattr(shutil, "copyfile", copy_and_write)
+    monkeypatch.setattr(shutil, "copyfileobj", copy_and_write)
     with (
         pytest.raises(UnusableSourceError, match="Stop its server"),
         private_copy(database, beside=scratch),
@@ -80,7 +81,7 @@ def test_a_copy_that_cannot_be_written_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(shutil, "copyfile", fail)
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
     with (
         pytest.raises(OSError, match="no space left"),
         private_copy(database, beside=scratch),
@@ -92,6 +93,7 @@ def test_a_copy_that_cannot_be_written_leaves_nothing(
 HOLD = """
 import sys
 from pathlib import Path
+from typing import BinaryIO
 from taskdog.imports.private_copy import private_copy
 with private_copy(Path(sys.argv[1]), beside=Path(sys.argv[2])):
     print("held", flush=True)
