@@ -15,10 +15,11 @@ from pytest_django import Settings
 from taskdog.imports.exceptions import UnusableSourceError
 from taskdog.imports.plain_files import open_plain
 from taskdog.imports.reader import MOST_CHARACTERS
+from taskdog.imports.revisions import KNOWN
 from taskdog.imports.services import MODELS, import_database
 from taskdog.imports.source import open_source
 from tests.processes import CHECKOUT, environment
-from tests.taskdog.imports.builders import KNOWN, add_task, insert, make_database
+from tests.taskdog.imports.builders import add_task, insert, make_database
 
 NOTE = {"task_id": 1, "created_at": "2026-01-02 03:04:05", "updated_at": "2026-01-02 03:04:05"}
 FORGED = "PRAGMA writable_schema=ON; "
