@@ -23,14 +23,12 @@ logger = logging.getLogger(__name__)
 
 MOST = 20  # from one address
 SECONDS = 60.0
+METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}  # others may be anything
 TOO_MANY = "Too many wrong API keys came from this address."
 EXPIRED = "This API key expired at {}"
 
-attempts = Attempts(
-    LocMemCache("backups.wrong_keys", {"OPTIONS": {"MAX_ENTRIES": 10_000}}),
-    most=MOST,
-    seconds=SECONDS,
-)
+cache = LocMemCache("backups.wrong_keys", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
+attempts = Attempts(cache, most=MOST, seconds=SECONDS)
 
 
 def count(request: Request, presented: str) -> None:
@@ -41,7 +39,7 @@ def count(request: Request, presented: str) -> None:
     logger.warning(
         "A wrong API key came from %s, for %s %s: %s.",
         address,
-        request.method if str(request.method).isalpha() else "another method",
+        request.method if str(request.method) in METHODS else "another method of",
         escape_uri_path(request.path)[:200],
         _describe(presented),
     )

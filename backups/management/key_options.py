@@ -56,7 +56,8 @@ def _day(given: str) -> date:
 
 
 def _days(given: str) -> int:
-    if not (given.isascii() and given.isdigit()) or not 0 < int(given[:9]) <= MOST_DAYS:
+    is_number = given.isascii() and given.isdigit() and len(given) < 10
+    if not is_number or not 0 < int(given) <= MOST_DAYS:
         raise ArgumentTypeError(f"{given!r} is not a number of days from 1 to {MOST_DAYS}")
     return int(given)
 
