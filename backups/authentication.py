@@ -73,7 +73,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         keys = current_keys()
         key = find_key(keys or (), presented)
         if key is None:
-            return self.refuse(request, presented, keys)
+            self.refuse(request, presented, keys)
+            return None
         if key.is_expired():
             wrong_keys.refuse_expired(request, key)
         key_usage.note(_file(), key.sha256)

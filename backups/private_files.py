@@ -63,9 +63,11 @@ class NotOursError(NotPrivateError):
 
     def __init__(self, path: Path, owner: int) -> None:
         user = os.geteuid()
+        # Root may work for the site's user, whose folder it is.
+        rightful = user if user != ROOT else _folder_owner(path)
         super().__init__(
             f"{path} belongs to {_user(owner)}, and this process runs as {_user(user)}."
-            f" If you trust the file, give it to this user with: chown {user} '{path}'"
+            f" If you trust the file, give it away with: chown {rightful} '{path}'"
         )
 
 
@@ -149,9 +151,12 @@ def _check_folders(path: Path) -> None:
 
 def _check_owner(path: Path, owner: int) -> None:
     """The folder's owner may replace the file anyway, and root runs commands for that user."""
-    folder = os.stat(os.path.dirname(os.path.realpath(path)))
-    if owner not in (os.geteuid(), ROOT, folder.st_uid):
+    if owner not in (os.geteuid(), ROOT, _folder_owner(path)):
         raise NotOursError(path, owner)
+
+
+def _folder_owner(path: Path) -> int:
+    return os.stat(os.path.dirname(os.path.realpath(path))).st_uid
 
 
 def _denied(path: Path, error: PermissionError) -> Exception:

@@ -42,8 +42,8 @@ def secret_key(path: Path) -> str:
     """
     try:
         if not path.exists():
-            key = os.urandom(SECRET_KEY_BYTES).hex().encode()
-            private_files.create_once(path, key, owner_of=path.parent)
+            made = os.urandom(SECRET_KEY_BYTES).hex().encode()
+            private_files.create_once(path, made, owner_of=path.parent)
         content = private_files.read(path)
     except private_files.NotPrivateError as error:
         raise ImproperlyConfigured(f"The secret key: {error}") from error

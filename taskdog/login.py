@@ -37,6 +37,9 @@ class ThrottledLoginForm(AuthenticationForm):
 
     wait_seconds = 0
 
+    class Meta:
+        """Empty. The plugin of mypy for Django waits for ever for one."""
+
     def clean(self) -> dict[str, Any]:
         """Check the password, unless it was too often. :raises ValidationError: as Django does."""
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -129,7 +132,8 @@ def _shared_counts() -> Counts:
 @contextmanager
 def _one_process() -> Iterator[None]:
     """Let one thread of one process at a time count."""
-    folder = Path(settings.CACHES["logins"]["LOCATION"])
+    logins: Any = settings.CACHES["logins"]
+    folder = Path(logins["LOCATION"])
     folder.mkdir(mode=0o700, exist_ok=True)
     with files.exclusive_folder(folder):
         yield

@@ -30,12 +30,11 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request) -> HttpResponse:
         """What was made at the first request for this format."""
         renderer: BaseRenderer = request.accepted_renderer
-        filename = self._get_filename(request, version=None)
         return HttpResponse(
             description.rendered_by(renderer),
             content_type=renderer.media_type
             + (f"; charset={renderer.charset}" if renderer.charset else ""),
-            headers={"Content-Disposition": f'inline; filename="{filename}"'},
+            headers={"Content-Disposition": f'inline; filename="taskdog.{renderer.format}"'},
         )
 
 
@@ -50,9 +49,9 @@ class Description:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # those who ask at the same time wait for the first
-        self._made: dict[type[BaseRenderer], bytes] = {}
+        self._made: dict[type[BaseRenderer], str | bytes] = {}
 
-    def rendered_by(self, renderer: BaseRenderer) -> bytes:
+    def rendered_by(self, renderer: BaseRenderer) -> str | bytes:
         """The whole description in one format."""
         kind = type(renderer)
         with self._lock:

@@ -128,7 +128,9 @@ def test_file_of_a_stranger_is_refused_with_the_remedy(
     path = tmp_path / "secret"
     private_files.create_once(path, b"planted")
     monkeypatch.setattr(os, "fstat", owned_by(4711))
-    with pytest.raises(private_files.NotOursError, match=f"chown {os.geteuid()} '{path}'") as no:
+    with pytest.raises(
+        private_files.NotOursError, match=f"chown {tmp_path.stat().st_uid} '{path}'"
+    ) as no:
         private_files.read(path)
     assert "uid 4711" in str(no.value)
 

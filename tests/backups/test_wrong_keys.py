@@ -18,6 +18,7 @@ from backups import api_keys, key_format, private_files, wrong_keys
 from backups.api_keys import create_key
 from backups.authentication import ApiKeyAuthentication, caller_name
 from backups.key_entries import end_of_day
+from backups.key_usage import last_used
 from backups.views import RestoresView
 
 pytestmark = pytest.mark.django_db
@@ -170,7 +171,7 @@ def test_key_that_the_project_knows_is_not_counted(caplog: pytest.LogCaptureFixt
             return User(username="robot", is_staff=True), None
 
     class Theirs(Ours):
-        authentication_classes = (OwnKeys,)
+        authentication_classes = (OwnKeys,)  # type: ignore[assignment]
 
     answers = {ask(Theirs, "theirs").status_code for _ in range(wrong_keys.MOST + 5)}
     assert answers == {200}
@@ -198,11 +199,11 @@ def test_caches_of_the_project_are_left_alone(settings: Settings) -> None:
 
 def test_use_of_a_key_is_noted(key: str, keys_file: Path) -> None:
     sha256 = api_keys.read_keys(keys_file)[0].sha256
-    assert api_keys.key_usage.last_used(keys_file, sha256) is None
+    assert last_used(keys_file, sha256) is None
     ask(Mine, "wrong")
-    assert api_keys.key_usage.last_used(keys_file, sha256) is None
+    assert last_used(keys_file, sha256) is None
     ask(Mine, key)
-    assert api_keys.key_usage.last_used(keys_file, sha256) is not None
+    assert last_used(keys_file, sha256) is not None
 
 
 def test_log_line_is_a_warning_of_this_app(caplog: pytest.LogCaptureFixture) -> None:
