@@ -21,7 +21,6 @@ class TaskdogConfig(AppConfig):
         register(checks.check_transactions, Tags.database)
         register(checks.check_local_times)
         register(checks.check_authentication, Tags.security, deploy=True)
-        register(checks.check_proxies, Tags.security, deploy=True)
         try:
             assert conf.key_file is not None  # the settings name it
             api_keys.read_keys(conf.key_file)

@@ -44,18 +44,3 @@ def check_authentication(**kwargs: Any) -> list[CheckMessage]:
             id="taskdog.W001",
         )
     ]
-
-
-def check_proxies(**kwargs: Any) -> list[CheckMessage]:
-    """Behind a proxy that is not counted every caller has one address, and waits for all others."""
-    if not settings.TASKDOG_HTTPS or settings.TASKDOG_PROXIES:
-        return []
-    return [
-        Warning(
-            "TASKDOG_HTTPS says that there is a proxy in front, and TASKDOG_PROXIES that there is"
-            " none: everybody has the proxy's address, so one who guesses passwords keeps all"
-            " others from logging in.",
-            hint="Let the proxy set X-Forwarded-For, and set TASKDOG_PROXIES=1.",
-            id="taskdog.W010",
-        )
-    ]

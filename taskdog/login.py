@@ -17,9 +17,9 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.core.cache import caches
+from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from backups import files
 from backups.addresses import client_address, network
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 300.0  # seconds, from the first failure
 MOST_OF_A_NAME = 10  # from one address; a person who has forgotten it gives up before
 MOST_OF_AN_ADDRESS = 60  # for all names: an office behind one address still gets in
+LIMITED = {"OPTIONS": {"MAX_ENTRIES": 5000}}  # files of one block each: 20 MB at most
 
 
 class ThrottledLoginForm(AuthenticationForm):
@@ -49,6 +50,7 @@ class ThrottledLoginForm(AuthenticationForm):
         address = client_address(self.request)
         self.wait_seconds = _begin(name, address)
         if self.wait_seconds:
+            _log_refusal(self.request, name, address, self.wait_seconds)
             raise forms.ValidationError(_too_many(self.wait_seconds), code="throttled")
         try:
             cleaned = super().clean()
@@ -98,11 +100,32 @@ class Counts(NamedTuple):
 
 
 # Where the files can't be used, each process counts for itself.
-own_cache = LocMemCache("taskdog.login", {"OPTIONS": {"MAX_ENTRIES": 5000}})
+own_cache = LocMemCache("taskdog.login", LIMITED)
 own_counts = Counts(
     Attempts(own_cache, most=MOST_OF_A_NAME, seconds=WINDOW),
     Attempts(own_cache, most=MOST_OF_AN_ADDRESS, seconds=WINDOW),
 )
+
+
+refusals = Attempts(own_cache, most=1, seconds=WINDOW)  # so that they do not fill the log
+
+
+def _log_refusal(request: HttpRequest, name: str, address: str, seconds: int) -> None:
+    if refusals.add(f"refused {address}"):
+        return
+    by_a_proxy = "X-Forwarded-For" in request.headers and not settings.TASKDOG_PROXIES
+    hint = (
+        " If that is the address of a proxy, so that others wait too, set TASKDOG_PROXIES=1."
+        if by_a_proxy
+        else ""
+    )
+    logger.warning(
+        "Too many logins from %s failed, the last as %r. Some from there are refused for %s s.%s",
+        address,
+        name,
+        seconds,
+        hint,
+    )
 
 
 def _begin(name: str, address: str) -> int:
@@ -122,7 +145,8 @@ def _succeed(name: str, address: str) -> None:
 
 
 def _shared_counts() -> Counts:
-    cache = caches["logins"]
+    # Not one of CACHES: Django's checks would make its folder in every command.
+    cache = FileBasedCache(str(settings.TASKDOG_FAILED_LOGINS), LIMITED)
     return Counts(
         Attempts(cache, most=MOST_OF_A_NAME, seconds=WINDOW, lock=_one_process),
         Attempts(cache, most=MOST_OF_AN_ADDRESS, seconds=WINDOW, lock=_one_process),
@@ -132,10 +156,7 @@ def _shared_counts() -> Counts:
 @contextmanager
 def _one_process() -> Iterator[None]:
     """Let one thread of one process at a time count."""
-    logins: Any = settings.CACHES["logins"]
-    folder = Path(logins["LOCATION"])
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with files.exclusive_folder(folder):
+    with files.exclusive_folder(Path(settings.TASKDOG_FAILED_LOGINS)):
         yield
 
 

@@ -6,7 +6,6 @@ the data folder. Nothing here is secret.
 """
 
 from pathlib import Path
-from typing import Any
 
 from taskdog import __version__, data_folder, environment, logs
 from taskdog.local_zone import local_zone
@@ -80,14 +79,7 @@ X_FRAME_OPTIONS = "DENY"
 # How many proxies in front extend X-Forwarded-For: an address in it is believed only so far
 TASKDOG_PROXIES = environment.whole_number("TASKDOG_PROXIES", default=0)
 # Failed logins, which all workers count together; not in the database, which a restore replaces
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    "logins": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": TASKDOG_DATA_DIR / "failed_logins",
-        "OPTIONS": {"MAX_ENTRIES": 5000},  # files of one block: 20 MB at most
-    },
-}
+TASKDOG_FAILED_LOGINS = TASKDOG_DATA_DIR / "failed_logins"
 
 # What runs ------------------------------------------------------------------------------------
 

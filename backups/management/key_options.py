@@ -38,9 +38,9 @@ def add_expiry(parser: argparse.ArgumentParser, *, default: str) -> None:
 
 def expiry(options: dict[str, Any]) -> datetime | None:
     """When the key ends by these options; None if they do not say."""
-    if options["expires"] is not None:
+    if options.get("expires") is not None:
         return end_of_day(options["expires"])
-    if options["days"] is not None:
+    if options.get("days") is not None:
         return end_of_day(_today() + timedelta(days=options["days"]))
     return None
 

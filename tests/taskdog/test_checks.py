@@ -34,10 +34,3 @@ def test_times_with_an_offset_are_an_error(settings: Settings) -> None:
 def test_authentication_switched_off_is_a_warning(settings: Settings) -> None:
     settings.TASKDOG_AUTH_ENABLED = False
     assert ids(own_issues()) == ["taskdog.W001"]
-
-
-def test_proxy_that_is_not_counted_is_a_warning(settings: Settings) -> None:
-    settings.TASKDOG_HTTPS = True
-    assert ids(own_issues()) == ["taskdog.W010"]
-    settings.TASKDOG_PROXIES = 1
-    assert own_issues() == []

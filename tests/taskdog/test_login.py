@@ -28,8 +28,7 @@ HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 def counts(settings: Settings, tmp_path: Path, db: None) -> Path:
     """The folder of the counts, of this test alone; and a member of the staff."""
     folder = tmp_path / "failed_logins"
-    logins: dict[str, Any] = settings.CACHES["logins"] | {"LOCATION": folder}
-    settings.CACHES = settings.CACHES | {"logins": logins}
+    settings.TASKDOG_FAILED_LOGINS = folder
     login.own_cache.clear()
     User.objects.create_user("ann", password="right", is_staff=True)
     return folder
@@ -140,6 +139,21 @@ def test_each_failure_is_a_line_with_name_and_address(caplog: pytest.LogCaptureF
         r"A login as 'ann\x1b[31m\nforged' from 192.0.2.1 failed.",
         "A login as 'ann' from 192.0.2.1 succeeded.",
     ]
+
+
+@pytest.mark.usefixtures("counts")
+@pytest.mark.parametrize("header", [{}, {"X-Forwarded-For": "198.51.100.1"}])
+def test_refusals_are_one_line_that_names_the_setting_if_it_may_be_a_proxy(
+    header: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(MOST_OF_A_NAME)
+    caplog.clear()
+    for _ in range(5):
+        sent = {"username": "ann", "password": "wrong"}
+        assert Client(REMOTE_ADDR=HERE, headers=header).post(PAGE, sent).status_code == 429
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "taskdog.login"]
+    assert "Too many logins from 192.0.2.1 failed, the last as 'ann'" in line
+    assert ("TASKDOG_PROXIES=1" in line) == bool(header)
 
 
 def test_counts_are_beside_the_database_for_the_owner_alone(counts: Path) -> None:
