@@ -100,6 +100,14 @@ def test_each_wrong_key_is_a_line_with_its_address_and_not_the_key(
     assert "secret" not in line
 
 
+def test_page_for_a_browser_counts_a_key_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It asks for the permission of every method that it could show a form for."""
+    request = APIRequestFactory().get("/", headers={"X-Api-Key": "wrong", "Accept": "text/html"})
+    answer = Mine.as_view()(request).render()
+    assert (answer.status_code, b"<html" in answer.content) == (401, True)
+    assert len(caplog.records) == 1
+
+
 def test_log_says_nothing_more_of_those_who_wait(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(wrong_keys.MOST + 30):
         ask(Mine, "wrong")
