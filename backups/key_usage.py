@@ -50,7 +50,7 @@ class KeyUsage:
 def last_used(key_file: Path, sha256: str) -> datetime | None:
     """When a key was last used, to the minute; None if never, or if it is not known."""
     try:
-        return datetime.fromtimestamp(os.stat(_mark(key_file, sha256)).st_mtime, UTC)
+        return datetime.fromtimestamp(os.lstat(_mark(key_file, sha256)).st_mtime, UTC)
     except OSError:
         return None
 
@@ -67,7 +67,7 @@ def _mark(key_file: Path, sha256: str) -> Path:
 
 def _touch(mark: Path) -> None:
     try:
-        os.utime(mark)
+        os.utime(mark, follow_symlinks=False)
     except FileNotFoundError:
         mark.parent.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))

@@ -14,7 +14,7 @@ import pwd
 import secrets
 import stat
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from backups import files
 
@@ -64,7 +64,7 @@ class NotOursError(NotPrivateError):
     def __init__(self, path: Path, owner: int) -> None:
         user = os.geteuid()
         # Root may work for the site's user, whose folder it is.
-        rightful = user if user != ROOT else _folder_owner(path)
+        rightful = user if user != ROOT else os.stat(path.parent).st_uid
         super().__init__(
             f"{path} belongs to {_user(owner)}, and this process runs as {_user(user)}."
             f" If you trust the file, give it away with: chown {rightful} '{path}'"
@@ -92,25 +92,33 @@ def read(path: Path) -> bytes:
     """
     Read a file that must be closed to other users.
 
+    :raises NotPrivateError: if it is no ordinary file.
     :raises FileTooOpenError: if its group or others may read or write it.
     :raises NotOursError: if it belongs to neither this user, nor root, nor the folder's owner; or
         to somebody else, and cannot be read.
     :raises FolderTooOpenError: if every user may replace the files in its folder.
     :raises OSError: if it is missing or cannot be read.
     """
-    with _open(path) as file:
+    descriptor = _open(path)
+    try:
         _check_folders(path)
         # Of the open file: the name may lead to another one by now.
-        mode = _mode(file.fileno())
-        if mode & OTHERS:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotPrivateError(f"{path} is not a file. Move it away")
+        if (mode := _mode(descriptor)) & OTHERS:
             raise FileTooOpenError(path, mode)
-        _check_owner(path, os.fstat(file.fileno()).st_uid)
-        return file.read()
+        _check_owners(path, status.st_uid, os.lstat(path).st_uid)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> int:
+    """Without waiting for who would write to it, if somebody put a FIFO there."""
     try:
-        return open(path, "rb")
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
         raise _denied(path, error) from error
 
@@ -149,14 +157,12 @@ def _check_folders(path: Path) -> None:
             raise FolderTooOpenError(folder, mode)
 
 
-def _check_owner(path: Path, owner: int) -> None:
-    """The folder's owner may replace the file anyway, and root runs commands for that user."""
-    if owner not in (os.geteuid(), ROOT, _folder_owner(path)):
-        raise NotOursError(path, owner)
-
-
-def _folder_owner(path: Path) -> int:
-    return os.stat(os.path.dirname(os.path.realpath(path))).st_uid
+def _check_owners(path: Path, *owners: int) -> None:
+    """A folder's owner may replace the file anyway, and root runs commands for that user."""
+    trusted = {os.geteuid(), ROOT, *(os.stat(folder).st_uid for folder in _folders(path))}
+    for owner in owners:
+        if owner not in trusted:
+            raise NotOursError(path, owner)
 
 
 def _denied(path: Path, error: PermissionError) -> Exception:

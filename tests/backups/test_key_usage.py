@@ -43,7 +43,7 @@ def test_many_requests_of_a_minute_write_once(
     usage = KeyUsage()
     usage.note(keys_file, ONE)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "utime", lambda *_: pytest.fail("written again"))
+        patched.setattr(os, "utime", lambda *_, **__: pytest.fail("written again"))
         for _ in range(100):
             usage.note(keys_file, ONE)
     os.utime(mark(keys_file), (0, 0))

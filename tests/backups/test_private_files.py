@@ -149,6 +149,32 @@ def test_file_of_root_or_of_us_or_of_the_folder_s_owner_is_good(
             assert private_files.read(path) == b"mine"
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused_at_once(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """To open a FIFO waits for who writes to it, and every request would wait too."""
+    make(tmp_path / "secret")
+    with pytest.raises(private_files.NotPrivateError, match="is not a file"):
+        private_files.read(tmp_path / "secret")
+
+
+def test_link_of_a_stranger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lead to an older file of ours, with keys that were revoked since."""
+    link = tmp_path / "secret"
+    private_files.create_once(tmp_path / "old", b"mine")
+    link.symlink_to(tmp_path / "old")
+    assert private_files.read(link) == b"mine"
+    lstat = os.lstat
+
+    def of_a_stranger(path: Path) -> os.stat_result:
+        fields = list(lstat(path))
+        fields[4] = 4711 if path == link else fields[4]
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "lstat", of_a_stranger)
+    with pytest.raises(private_files.NotOursError, match="uid 4711"):
+        private_files.read(link)
+
+
 def test_file_that_root_left_and_we_cannot_read_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +183,7 @@ def test_file_that_root_left_and_we_cannot_read_says_so(
 
     path = tmp_path / "secret"
     private_files.create_once(path, b"mine")
-    monkeypatch.setattr(private_files, "open", refuse, raising=False)
+    monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(private_files.NotOursError, match=f"chown 4711 '{path}'"):
         private_files.read(path)
