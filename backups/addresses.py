@@ -11,12 +11,13 @@ import ipaddress
 from typing import Any
 
 from django.http import HttpRequest
+from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 UNKNOWN = "an unknown address"  # a Unix socket has none
 
 
-def client_address(request: HttpRequest) -> str:
+def client_address(request: HttpRequest | Request) -> str:
     """The client's address, in one spelling; what a client may have made up is never shown."""
     last = _parse(request.META.get("REMOTE_ADDR", ""))
     proxies = api_settings.NUM_PROXIES or 0

@@ -33,7 +33,7 @@ attempts = Attempts(cache, most=MOST, seconds=SECONDS)
 
 def count(request: Request, presented: str) -> None:
     """Log a wrong key, and count it. :raises Throttled: if too many came from that address."""
-    address = client_address(request._request)
+    address = client_address(request)
     if seconds := attempts.add(network(address)):
         raise Throttled(seconds, TOO_MANY)
     logger.warning(
@@ -53,7 +53,7 @@ def refuse_expired(request: Request, key: ApiKey) -> NoReturn:
             "The API key %r, which expired at %s, came from %s and was refused.",
             key.name,
             ended,
-            client_address(request._request),
+            client_address(request),
         )
     raise AuthenticationFailed(EXPIRED.format(ended))
 
