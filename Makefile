@@ -29,7 +29,7 @@ demo: install  ## play a backup and a restore on a real server, in data/demo/
 
 run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py migrate --verbosity 0
-	@$(BIN)/python manage.py create_api_key first --if-none
+	@$(BIN)/python manage.py create_api_key first --scope tasks --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
 test: $(VENV)/.development  ## the tests of every module, except the proofs

@@ -5,49 +5,60 @@ Not in the database, because a restored snapshot must neither revive a key nor r
 file holds the SHA-256 of each key. A slow hash would protect nothing more: a key is 256 random
 bits, so there is no dictionary to try.
 
-    {"keys": [{"name": "laptop", "sha256": "<64 hex digits>",
-               "scopes": ["backup", "restore"], "created_at": "2026-11-23T10:00:00+00:00"}]}
-
 No file means no keys, and nobody gets in by one. A file that cannot be understood is refused
-whole (``KeyFileError``): it never turns authentication off.
+whole (``KeyFileError``): it never turns authentication off. When each key was last used is noted
+beside the file (``key_usage``).
 """
 
 import hashlib
 import hmac
-import json
-import re
-import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from backups import files, private_files
+from backups import files, key_format, key_usage, private_files
 from backups.conf import conf
-from backups.exceptions import KeyFileError, KeyNameError
-from backups.private_files import FileTooOpenError
+from backups.exceptions import KeyNameError
+from backups.key_entries import (
+    BACKUP,
+    RESTORE,
+    ApiKey,
+    end_of_day,
+    known_scopes,
+    moment,
+    parse,
+    render,
+    unusable,
+)
+from backups.private_files import NotPrivateError
 
-__all__ = ["ApiKey", "check_name", "create_key", "digest", "find_key", "known_scopes", "read_keys"]
+__all__ = [
+    "BACKUP",
+    "RESTORE",
+    "ApiKey",
+    "check_name",
+    "create_key",
+    "digest",
+    "find_key",
+    "known_scopes",
+    "read_keys",
+    "revoke_key",
+    "rotate_key",
+]
 
-BACKUP, RESTORE = "backup", "restore"  # the scopes that this app asks for itself
-KEY_BYTES = 32  # 256 random bits, 43 characters
 MAX_NAME_LENGTH = 100  # as wide as the audit log's column
-FIELDS = {"name", "sha256", "scopes", "created_at"}
 
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """What is kept of a key. The key itself is known to its holder only."""
-
-    name: str
-    sha256: str = field(repr=False)
-    scopes: tuple[str, ...]
-    created_at: str  # ISO 8601, UTC
+Keys = tuple[ApiKey, ...]
 
 
 def create_key(
-    path: Path, *, name: str, scopes: Sequence[str] | None = None, owner_of: Path | None = None
+    path: Path,
+    *,
+    name: str,
+    scopes: Sequence[str] | None = None,
+    expires_at: datetime | None = None,
+    owner_of: Path | None = None,
 ) -> str:
     """
     Make a key, add it to the file, and tell it: the only time that it can be seen.
@@ -57,27 +68,66 @@ def create_key(
 
     :param scopes: what the key may do: backup, restore, or one of BACKUPS_EXTRA_SCOPES;
         None for all of them.
+    :param expires_at: when it ends; None for never.
     :param owner_of: when we are root, a new file is given to the owner of this path.
-    :returns: the key, 43 characters that are safe in a header and a shell.
+    :returns: the key, letters, digits and ``_``, safe in a header and a shell.
     :raises KeyNameError: if a key has that name, or the name is blank, long or not printable.
     :raises KeyFileError: if the file that exists is not usable.
     :raises OSError: if the folder is full or not writable.
     """
     check_name(name)
-    key = secrets.token_urlsafe(KEY_BYTES)
-    with files.exclusive_folder(path.parent):
-        keys = read_keys(path)
+    key = key_format.make(conf.name)
+    made = ApiKey(name, digest(key), scopes_in_order(scopes), _now(), _text(expires_at))
+
+    def with_it(keys: Keys) -> Keys:
         if name in {known.name for known in keys}:
             raise KeyNameError(f"There is already an API key named {name!r} in {path}.")
-        created_at = datetime.now(UTC).isoformat(timespec="seconds")
-        made = ApiKey(name, digest(key), scopes_in_order(scopes), created_at)
-        private_files.replace(path, _render([*keys, made]), owner_of=owner_of)
+        return (*keys, made)
+
+    _change(path, with_it, owner_of=owner_of)
     return key
 
 
-def known_scopes() -> tuple[str, ...]:
-    """Everything that a key can be allowed to do on this site."""
-    return (*conf.extra_scopes, BACKUP, RESTORE)
+def revoke_key(path: Path, *, name: str) -> ApiKey:
+    """
+    Remove a key from the file: from the next request on it opens nothing. Its name is free then.
+
+    :returns: what was kept of it.
+    :raises KeyNameError: if no key has that name; the hint lists the names.
+    :raises KeyFileError: if the file is not usable; it is unchanged.
+    :raises OSError: if the folder is full or not writable; the key still holds.
+    """
+
+    def without_it(keys: Keys) -> list[ApiKey]:
+        revoked = _named(keys, name, path)
+        return [key for key in keys if key != revoked]
+
+    (revoked,) = _change(path, without_it)
+    return revoked
+
+
+def rotate_key(path: Path, *, name: str, expires_at: datetime | None = None) -> tuple[str, ApiKey]:
+    """
+    Put a new key in place of one, with its name and scopes. The old one ends with this step.
+
+    :param expires_at: when the new one ends; None for as long after now as the old one had from
+        its beginning, or never.
+    :returns: the new key, which can be seen only now, and what is kept of it.
+    :raises KeyNameError: if no key has that name; the hint lists the names.
+    :raises KeyFileError: if the file is not usable; it is unchanged.
+    :raises OSError: if the folder is full or not writable; the old key still holds.
+    """
+    key = key_format.make(conf.name)
+    made: list[ApiKey] = []
+
+    def with_new(keys: Keys) -> list[ApiKey]:
+        old = _named(keys, name, path)
+        ends = _text(expires_at) or _as_long_again(old)
+        made.append(replace(old, sha256=digest(key), created_at=_now(), expires_at=ends))
+        return [made[0] if known == old else known for known in keys]
+
+    _change(path, with_new)
+    return key, made[0]
 
 
 def check_name(name: str) -> None:
@@ -91,7 +141,7 @@ def check_name(name: str) -> None:
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
     """
-    Find the key that a caller presents.
+    Find the key that a caller presents, also one that has expired.
 
     Every entry is compared, each in constant time, so that the time taken tells nothing.
     """
@@ -108,15 +158,15 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_keys(path: Path) -> tuple[ApiKey, ...]:
+def read_keys(path: Path) -> Keys:
     """Read the file; no file is no keys. :raises KeyFileError: if it is not usable."""
     try:
         content = private_files.read(path)
     except FileNotFoundError:
         return ()
-    except (FileTooOpenError, OSError) as error:
-        raise _unusable(path, str(error).rstrip(".")) from error
-    return _parse(path, content)
+    except (NotPrivateError, OSError) as error:
+        raise unusable(path, str(error).rstrip(".")) from error
+    return parse(path, content)
 
 
 def scopes_in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
@@ -124,65 +174,44 @@ def scopes_in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(scope for scope in known_scopes() if scopes is None or scope in scopes)
 
 
-def _render(keys: Iterable[ApiKey]) -> bytes:
-    entries = [
-        {
-            "name": key.name,
-            "sha256": key.sha256,
-            "scopes": list(key.scopes),
-            "created_at": key.created_at,
-        }
-        for key in keys
-    ]
-    return (json.dumps({"keys": entries}, indent=2, ensure_ascii=False) + "\n").encode()
+def _change(
+    path: Path, change: Callable[[Keys], Iterable[ApiKey]], *, owner_of: Path | None = None
+) -> list[ApiKey]:
+    """Replace the file by what ``change`` makes of its keys. Returns those that have ended."""
+    with files.exclusive_folder(path.parent):
+        before = read_keys(path)
+        after = tuple(change(before))
+        try:
+            private_files.replace(path, render(after), owner_of=owner_of)
+        except NotPrivateError as error:
+            raise unusable(path, str(error)) from error
+    ended = [key for key in before if key not in after]
+    for key in ended:
+        key_usage.forget(path, key.sha256)
+    return ended
 
 
-def _parse(path: Path, content: bytes) -> tuple[ApiKey, ...]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _unusable(path, f"it is not JSON ({error})") from error
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise _unusable(path, 'it must hold {"keys": [...]}')
-    keys: list[ApiKey] = []
-    for number, entry in enumerate(document["keys"], start=1):
-        problem = _problem(entry, known={key.name for key in keys})
-        if problem:
-            raise _unusable(path, f"entry {number} {problem}")
-        keys.append(
-            ApiKey(entry["name"], entry["sha256"], tuple(entry["scopes"]), entry["created_at"])
-        )
-    return tuple(keys)
+def _named(keys: Keys, name: str, path: Path) -> ApiKey:
+    for key in keys:
+        if key.name == name:
+            return key
+    names = ", ".join(repr(key.name) for key in keys)
+    raise KeyNameError(
+        f"There is no API key named {name!r} in {path}.",
+        hint=f"The keys there are: {names}." if names else "There are no keys.",
+    )
 
 
-def _problem(entry: Any, *, known: set[str]) -> str | None:
-    """Tell what is wrong with an entry, as the end of a sentence; None if nothing is."""
-    if not isinstance(entry, dict):
-        return "is not an object"
-    if missing := FIELDS - entry.keys():
-        return f"lacks {', '.join(sorted(missing))}"
-    if not isinstance(entry["name"], str) or not entry["name"].strip():
-        return "has a name that is not text"
-    if entry["name"] in known:
-        return f"repeats the name {entry['name']!r}"
-    if not isinstance(entry["sha256"], str) or not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
-        return "has a sha256 that is not 64 hex digits"
-    if not isinstance(entry["scopes"], list):
-        return "has scopes that are not a list"
-    if unknown := [scope for scope in entry["scopes"] if scope not in known_scopes()]:
-        return f"has the unknown scope {unknown[0]!r} (known: {', '.join(known_scopes())})"
-    if not _is_moment(entry["created_at"]):
-        return "has a created_at that is not an ISO 8601 time"
-    return None
+def _as_long_again(key: ApiKey) -> str | None:
+    if key.expires_at is None:
+        return None
+    lifetime = moment(key.expires_at) - moment(key.created_at)
+    return _text(end_of_day(datetime.now(UTC).date() + timedelta(days=max(lifetime.days, 0))))
 
 
-def _unusable(path: Path, reason: str) -> KeyFileError:
-    return KeyFileError(f"The API key file {path} is not usable: {reason}.")
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _is_moment(given: Any) -> bool:
-    try:
-        datetime.fromisoformat(given)
-    except (TypeError, ValueError):
-        return False
-    return True
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="seconds")

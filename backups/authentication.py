@@ -9,14 +9,17 @@ beside whatever authentication the project has; a project's own views can use th
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from backups import wrong_keys
 from backups.api_keys import ApiKey, find_key
 from backups.key_ring import Keys, key_file, key_ring
+from backups.key_usage import key_usage
 
 __all__ = [
     "HEADER",
@@ -58,17 +61,30 @@ class ApiKeyAuthentication(BaseAuthentication):
     """The header ``X-Api-Key``; ``request.auth`` is the ``ApiKey`` that it matched."""
 
     def authenticate(self, request: Request) -> tuple[ApiClient, ApiKey] | None:
-        """Find the key. None without the header, so that a session may be tried instead."""
+        """
+        Find the key. None without the header, so that a session may be tried instead.
+
+        :raises AuthenticationFailed: the key is wrong, or has expired.
+        :raises Throttled: too many wrong ones came from that address. A right one never waits.
+        """
         presented = request.headers.get(HEADER, "")
         if not presented:
             return None
         keys = current_keys()
-        if keys == ():
-            raise AuthenticationFailed(NO_KEYS)
         key = find_key(keys or (), presented)
         if key is None:
-            raise AuthenticationFailed(KEY_INVALID)
+            self.refuse(request, presented, keys)
+            return None
+        if key.is_expired():
+            wrong_keys.refuse_expired(request, key)
+        key_usage.note(_file(), key.sha256)
         return ApiClient(key.name), key
+
+    def refuse(self, request: Request, presented: str, keys: Keys | None) -> None:
+        """Answer a key that is not one of ours. While none is known, none is counted as wrong."""
+        if keys:
+            wrong_keys.count(request, presented)
+        raise AuthenticationFailed(NO_KEYS if keys == () else KEY_INVALID)
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme; with one DRF answers 401, without one 403."""
@@ -78,12 +94,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 class _KeyIfKnown(ApiKeyAuthentication):
     """As above, but a key that is not ours may be the project's own: it is left to the others."""
 
-    def authenticate(self, request: Request) -> tuple[ApiClient, ApiKey] | None:
-        """Find the key; None if there is no such key."""
-        try:
-            return super().authenticate(request)
-        except AuthenticationFailed:
-            return None
+    def refuse(self, request: Request, presented: str, keys: Keys | None) -> None:
+        """Nothing yet: the view counts it once nobody else knew it."""
 
 
 class ApiKeysMixin:
@@ -96,6 +108,14 @@ class ApiKeysMixin:
             return theirs
         return [_KeyIfKnown(), *theirs]
 
+    def perform_authentication(self, request: Request) -> None:
+        """As any view; then a key that nobody knew is counted. :raises Throttled: one too many."""
+        super().perform_authentication(request)  # type: ignore[misc]
+        presented = request.headers.get(HEADER, "")
+        is_known = getattr(request.user, "is_authenticated", False)
+        if presented and not is_known and current_keys():
+            wrong_keys.count(request, presented)
+
     def get_authenticate_header(self, request: Request) -> str:
         """What a 401 asks for: what the project asks for, if it does; else a key."""
         theirs = [each for each in self.get_authenticators() if not isinstance(each, _KeyIfKnown)]
@@ -107,6 +127,13 @@ def current_keys() -> Keys | None:
     """The keys that hold now; None if their file is not usable, and every key is refused."""
     path = key_file()
     return () if path is None else key_ring.keys(path)
+
+
+def _file() -> Path:
+    """Where a key was found a moment ago."""
+    path = key_file()
+    assert path is not None
+    return path
 
 
 def caller_name(request: Request) -> str:

@@ -11,6 +11,7 @@ from backups.api_keys import BACKUP, RESTORE, read_keys
 from backups.conf import conf
 from backups.exceptions import BackupError
 from backups.key_ring import key_file
+from backups.private_files import group_may_replace
 from backups.remote_server import header_parts
 
 
@@ -70,9 +71,25 @@ def _place() -> list[CheckMessage]:
 
 def _file() -> list[CheckMessage]:
     """A warning only: every key is refused, and the site is as safe as without keys."""
+    path = key_file()
     try:
-        if (path := key_file()) is not None:
-            read_keys(path)
+        if path is None or not read_keys(path):
+            return []
     except BackupError as error:
         return [CheckWarning(str(error), hint=error.hint, id="backups.W013")]
-    return []
+    return _folder(path)
+
+
+def _folder(path: Path) -> list[CheckMessage]:
+    """Not refused: members of the group can remove keys, but no server reads theirs."""
+    if (folder := group_may_replace(path)) is None:
+        return []
+    return [
+        CheckWarning(
+            f"Every member of its group may remove or replace the API key file, since the folder"
+            f" {folder} is open to them.",
+            hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a folder of their own:"
+            " set BACKUPS_KEY_FILE.",
+            id="backups.W050",
+        )
+    ]

@@ -14,6 +14,7 @@ from backups.private_files import FileState, file_state
 logger = logging.getLogger(__name__)
 
 Keys = tuple[ApiKey, ...]
+Folder = tuple[int, int]  # its mode and its owner
 
 
 def key_file() -> Path | None:
@@ -33,18 +34,18 @@ class KeyRing:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._source: tuple[Path, FileState | None] | None = None
+        self._source: tuple[Path, FileState | None, Folder | None] | None = None
         self._keys: Keys | None = None
 
     def keys(self, path: Path) -> Keys | None:
         """
-        Tell the keys that hold now, after one ``stat`` if the file is as it was.
+        Tell the keys that hold now, after two ``stat`` if file and folder are as they were.
 
         :returns: empty if there is no file; None if it is not usable, so that every key is to
             be refused. The log says why, once per change of the file.
         """
         with self._lock:
-            source = (path, _state(path))
+            source = (path, _state(path), _folder(path))
             if source != self._source:
                 self._keys = _read(path)
                 # The state before reading: a change in between is seen the next time.
@@ -57,6 +58,15 @@ def _state(path: Path) -> FileState | None:
         return file_state(os.stat(path))
     except OSError:
         return None
+
+
+def _folder(path: Path) -> Folder | None:
+    """Of the folder only what decides who may replace the file: its times change with each name."""
+    try:
+        status = os.stat(path.parent)
+    except OSError:
+        return None
+    return status.st_mode, status.st_uid
 
 
 def _read(path: Path) -> Keys | None:

@@ -15,7 +15,11 @@ from django.apps import apps
 from django.core.management import find_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-OTHER_NAMES = {"backup": "backup_db", "create_api_key": "create_backup_key"}
+OTHER_NAMES = {
+    "backup": "backup_db",
+    "create_api_key": "create_backup_key",
+    "api_keys": "backup_keys",
+}
 
 
 def unless_taken(name: str, ours: type[BaseCommand]) -> type[BaseCommand]:

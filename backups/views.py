@@ -82,7 +82,7 @@ class BackupErrorsMixin(ApiKeysMixin):
         As any view; and a caller with a key is a program and gets JSON. A site's page may
         look up the user's rows, and a key has none.
         """
-        super().perform_authentication(request)  # type: ignore[misc]
+        super().perform_authentication(request)
         user: object = request.user
         if isinstance(user, ApiClient):
             request.accepted_renderer = JSONRenderer()

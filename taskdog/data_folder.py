@@ -35,13 +35,17 @@ def secret_key(path: Path) -> str:
 
     Processes that start at the same time end with the same key.
 
-    :raises ImproperlyConfigured: if the file is empty, open to others or cannot be read.
+    When root makes it, it is given to the folder's owner, who runs the server.
+
+    :raises ImproperlyConfigured: if the file is empty, open to others, somebody else's, or cannot
+        be read; or if every user may replace the files in its folder.
     """
     try:
         if not path.exists():
-            private_files.create_once(path, os.urandom(SECRET_KEY_BYTES).hex().encode())
+            made = os.urandom(SECRET_KEY_BYTES).hex().encode()
+            private_files.create_once(path, made, owner_of=path.parent)
         content = private_files.read(path)
-    except private_files.FileTooOpenError as error:
+    except private_files.NotPrivateError as error:
         raise ImproperlyConfigured(f"The secret key: {error}") from error
     except OSError as error:
         raise ImproperlyConfigured(

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from taskdog import views
+from taskdog.login import ThrottledLoginView
 from taskdog.schema.views import SchemaView, SwaggerView
 
 urlpatterns = [
@@ -13,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("backups.urls")),
     path("api/v1/schema", SchemaView.as_view(), name="schema"),
     path("api/v1/docs", SwaggerView.as_view(), name="docs"),
+    path("api-auth/login/", ThrottledLoginView.as_view()),  # in place of the next line's own
     path("api-auth/", include("rest_framework.urls")),  # staff log in to the browsable API
 ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from backups import wrong_keys
 from tests.site import Server, Site, copy_site, make_site
 
 
@@ -12,6 +13,12 @@ from tests.site import Server, Site, copy_site, make_site
 def template_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site that is migrated once, to be copied."""
     return make_site(tmp_path_factory.mktemp("template") / "data")
+
+
+@pytest.fixture(autouse=True)
+def _no_wrong_keys_before() -> None:
+    """Each test begins with no wrong key counted in this process."""
+    wrong_keys.cache.clear()
 
 
 @pytest.fixture

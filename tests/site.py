@@ -139,14 +139,16 @@ class Site:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the folder with its bytes, to compare before and after."""
-        return {path.name: path.read_bytes() for path in sorted(self.data.iterdir())}
+        return {
+            path.name: path.read_bytes() for path in sorted(self.data.iterdir()) if path.is_file()
+        }
 
     def names(self) -> set[str]:
-        """The names in the folder, but for what SQLite keeps while the database is open."""
+        """The names in the folder, but for those of what a request alone can leave."""
         return {
             path.name
             for path in self.data.iterdir()
-            if path.name not in ("tasks.db-wal", "tasks.db-shm")
+            if path.name not in ("tasks.db-wal", "tasks.db-shm", "api_keys.json.used")
         }
 
     def kept(self) -> list[Path]:

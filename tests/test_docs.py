@@ -69,7 +69,8 @@ def test_every_status_is_documented(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["backup", "restore_db", "create_api_key", "import_taskdog", "export_tasks"]
+    "command",
+    ["backup", "restore_db", "create_api_key", "api_keys", "import_taskdog", "export_tasks"],
 )
 def test_every_option_of_a_command_is_documented(command: str, tmp_path: Path) -> None:
     shown = run_manage(command, "--help", data_dir=tmp_path).out
@@ -87,6 +88,7 @@ def test_every_temporary_file_is_documented(kind: str) -> None:
     "suffix",
     [
         ".api-keys.json",
+        ".api-keys.json.used/",
         ".lock",
         ".pending-restore",
         ".pending-restore.<hash>.json",

@@ -65,7 +65,7 @@ LIMIT = OpenApiParameter(
 )
 MEANINGS = {
     400: "A parameter has an invalid value, or the upload is not a whole snapshot of this site.",
-    401: "There is no API key, or a wrong one.",
+    401: "There is no API key, a wrong one, or one that has expired.",
     403: "The key lacks the scope, or the user is not of the staff.",
     404: "Nothing is pending; the last restore has no kept copy to undo it with.",
     409: "It can't be applied without a restart, and stays pending.",
@@ -73,6 +73,7 @@ MEANINGS = {
     412: "The download can't be continued.",
     413: "The upload is over the limit.",
     415: "The upload is of another type.",
+    429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
     503: "Too many snapshots are under way; `Retry-After` says when to ask again.",
@@ -81,10 +82,10 @@ MEANINGS = {
 
 
 def _described(**options: Any) -> Callable[[Method], Method]:
-    """Describe one method; ``errors`` are those besides 401, 403, 500 and 501."""
+    """Describe one method; ``errors`` are those besides 401, 403, 429, 500 and 501."""
     errors: Iterable[int] = options.pop("errors", ())
     answers = options.pop("answers")
-    statuses = sorted({401, 403, 500, 501, *errors})
+    statuses = sorted({401, 403, 429, 500, 501, *errors})
     refused = {status: _refused(MEANINGS[status]) for status in statuses}
     return extend_schema(responses={**answers, **refused}, **options)
 

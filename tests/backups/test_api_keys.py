@@ -49,7 +49,7 @@ def test_the_file_holds_the_hash_and_never_the_key(keys_file: Path) -> None:
 def test_a_key_is_long_and_new_every_time(keys_file: Path) -> None:
     keys = {create_key(keys_file, name=f"key {number}") for number in range(5)}
     assert len(keys) == 5
-    assert {len(key) for key in keys} == {43}
+    assert {len(key) for key in keys} == {len("taskdog_key_") + 49}
 
 
 @pytest.mark.parametrize("presented", ["", "wrong", "clé", "\ud800", "x" * 100_000])
@@ -140,6 +140,8 @@ def test_a_failed_write_leaves_the_old_keys(
         ({"keys": [valid_entry(scopes=[[]])]}, "unknown scope"),
         ({"keys": [valid_entry(created_at=0)]}, "created_at"),
         ({"keys": [valid_entry(created_at="today")]}, "created_at"),
+        ({"keys": [valid_entry(expires_at="never")]}, "expires_at"),
+        ({"keys": [valid_entry(expires_at=0)]}, "expires_at"),
     ],
 )
 def test_a_malformed_file_is_refused_with_path_reason_and_remedy(
@@ -181,3 +183,35 @@ def test_the_hash_does_not_show_in_a_key_that_is_printed(keys_file: Path) -> Non
     create_key(keys_file, name="laptop")
     (key,) = read_keys(keys_file)
     assert key.sha256 not in repr(key)
+
+
+def test_key_without_an_end_is_written_as_before(keys_file: Path) -> None:
+    """A release that knows of no end reads such a file, and this one reads that release's."""
+    create_key(keys_file, name="laptop")
+    (entry,) = json.loads(keys_file.read_text())["keys"]
+    assert sorted(entry) == ["created_at", "name", "scopes", "sha256"]
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "is_expired"),
+    [
+        (None, False),
+        ("2020-01-01T00:00:00+00:00", True),
+        ("2020-01-01T00:00:00", True),  # by hand, without an offset
+        ("2020-01-01", True),
+        ("2999-01-01T00:00:00+02:00", False),
+    ],
+)
+def test_key_ends_when_the_file_says(
+    expires_at: str | None, is_expired: bool, keys_file: Path
+) -> None:
+    write_private(keys_file, json.dumps({"keys": [valid_entry(expires_at=expires_at)]}))
+    (key,) = read_keys(keys_file)
+    assert key.is_expired() is is_expired
+
+
+def test_folder_where_everybody_may_write_gets_no_keys(keys_file: Path) -> None:
+    keys_file.parent.chmod(0o777)
+    with pytest.raises(KeyFileError, match=f"chmod o-w '{keys_file.parent}'"):
+        create_key(keys_file, name="laptop")
+    assert os.listdir(keys_file.parent) == []

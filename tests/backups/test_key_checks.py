@@ -1,10 +1,13 @@
+import grp
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from pytest_django import Settings
 
 from backups import private_files
+from backups.api_keys import create_key
 from backups.key_checks import check_keys
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -67,3 +70,26 @@ def test_file_that_refuses_every_key_is_a_warning_that_names_it(
     assert f"The API key file {keys_file} is not usable" in message.msg
     assert "manage.py create_api_key" in str(message.hint)
     assert keys_file.read_bytes() == content
+
+
+def test_folder_that_everybody_may_write_is_a_warning_if_there_are_keys(keys_file: Path) -> None:
+    keys_file.parent.chmod(0o777)
+    assert check_keys() == []
+    keys_file.parent.chmod(0o755)
+    create_key(keys_file, name="a")
+    keys_file.parent.chmod(0o777)
+    (message,) = check_keys()
+    assert (message.id, message.is_serious()) == ("backups.W013", False)
+    assert f"chmod o-w '{keys_file.parent}'" in message.msg
+
+
+def test_folder_that_a_group_may_write_is_a_warning_of_its_own(
+    keys_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grp, "getgrgid", lambda _: mock.Mock(gr_name="staff"))
+    create_key(keys_file, name="a")
+    keys_file.parent.chmod(0o770)
+    (message,) = check_keys()
+    assert (message.id, message.is_serious()) == ("backups.W050", False)
+    assert str(keys_file.parent) in message.msg
+    assert f"chmod g-w '{keys_file.parent}'" in str(message.hint)

@@ -60,3 +60,17 @@ def test_a_file_that_is_opened_to_others_refuses_every_key(ring: KeyRing, keys_f
     assert names(ring, keys_file) == ["a"]
     keys_file.chmod(0o666)
     assert names(ring, keys_file) is None
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_folder_that_is_opened_to_everybody_refuses_every_key_until_it_is_closed(
+    mode: int, ring: KeyRing, keys_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_key(keys_file, name="a")
+    assert names(ring, keys_file) == ["a"]
+    keys_file.parent.chmod(mode)
+    assert [names(ring, keys_file) for _ in range(3)] == [None] * 3
+    (record,) = caplog.records
+    assert f"chmod o-w '{keys_file.parent}'" in record.getMessage()
+    keys_file.parent.chmod(0o755)
+    assert names(ring, keys_file) == ["a"]

@@ -1,10 +1,23 @@
 import errno
+import grp
 import os
+import pwd
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from backups import private_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose mode a test may change."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    yield folder
+    folder.chmod(0o700)
 
 
 def test_a_created_file_is_closed_to_others(tmp_path: Path) -> None:
@@ -53,6 +66,146 @@ def test_a_file_open_to_others_is_refused_with_the_remedy(mode: int, tmp_path: P
     path.chmod(mode)
     with pytest.raises(private_files.FileTooOpenError, match=f"chmod 600 '{path}'"):
         private_files.read(path)
+
+
+@pytest.mark.parametrize("mode", [0o702, 0o777, 0o757, 0o773])
+def test_folder_where_everybody_may_write_is_refused_with_the_remedy(
+    mode: int, folder: Path
+) -> None:
+    path = folder / "secret"
+    private_files.create_once(path, b"mine")
+    folder.chmod(mode)
+    for use in (
+        lambda: private_files.read(path),
+        lambda: private_files.replace(path, b"new"),
+        lambda: private_files.create_once(folder / "other", b"new"),
+    ):
+        with pytest.raises(private_files.FolderTooOpenError, match=f"chmod o-w '{folder}'"):
+            use()
+    assert (path.read_bytes(), os.listdir(folder)) == (b"mine", ["secret"])
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o770, 0o2775, 0o1777, 0o711])
+def test_folder_of_a_service_of_a_group_or_with_the_sticky_bit_is_good(
+    mode: int, folder: Path
+) -> None:
+    folder.chmod(mode)
+    private_files.create_once(folder / "secret", b"mine")
+    private_files.replace(folder / "secret", b"new")
+    assert private_files.read(folder / "secret") == b"new"
+
+
+def test_link_leads_into_no_folder_where_everybody_may_write(folder: Path, tmp_path: Path) -> None:
+    private_files.create_once(folder / "secret", b"mine")
+    folder.chmod(0o777)
+    link = tmp_path / "link"
+    link.symlink_to(folder / "secret")
+    with pytest.raises(private_files.FolderTooOpenError, match=f"chmod o-w '{folder}'"):
+        private_files.read(link)
+
+
+def test_missing_file_is_missing_whatever_its_folder(folder: Path) -> None:
+    folder.chmod(0o777)
+    with pytest.raises(FileNotFoundError):
+        private_files.read(folder / "secret")
+
+
+def owned_by(user: int) -> Callable[[int], os.stat_result]:
+    """As ``os.fstat``, of a file that another user has."""
+    fstat = os.fstat
+
+    def answer(descriptor: int) -> os.stat_result:
+        fields = list(fstat(descriptor))
+        fields[4] = user
+        return os.stat_result(fields)
+
+    return answer
+
+
+def test_file_of_a_stranger_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    private_files.create_once(path, b"planted")
+    monkeypatch.setattr(os, "fstat", owned_by(4711))
+    with pytest.raises(
+        private_files.NotOursError, match=f"chown {tmp_path.stat().st_uid} '{path}'"
+    ) as no:
+        private_files.read(path)
+    assert "uid 4711" in str(no.value)
+
+
+@pytest.mark.parametrize("us", [0, 4711])
+def test_file_of_root_or_of_us_or_of_the_folder_s_owner_is_good(
+    us: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root runs commands for the site's user, whose the folder is, or the other way round."""
+    path = tmp_path / "secret"
+    private_files.create_once(path, b"mine")
+    monkeypatch.setattr(os, "geteuid", lambda: us)
+    for owner in (0, us, tmp_path.stat().st_uid):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fstat", owned_by(owner))
+            assert private_files.read(path) == b"mine"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused_at_once(make: Callable[[Path], None], tmp_path: Path) -> None:
+    """To open a FIFO waits for who writes to it, and every request would wait too."""
+    make(tmp_path / "secret")
+    with pytest.raises(private_files.NotPrivateError, match="is not a file"):
+        private_files.read(tmp_path / "secret")
+
+
+def test_link_of_a_stranger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lead to an older file of ours, with keys that were revoked since."""
+    link = tmp_path / "secret"
+    private_files.create_once(tmp_path / "old", b"mine")
+    link.symlink_to(tmp_path / "old")
+    assert private_files.read(link) == b"mine"
+    lstat = os.lstat
+
+    def of_a_stranger(path: Path) -> os.stat_result:
+        fields = list(lstat(path))
+        fields[4] = 4711 if path == link else fields[4]
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "lstat", of_a_stranger)
+    with pytest.raises(private_files.NotOursError, match="uid 4711"):
+        private_files.read(link)
+
+
+def test_file_that_root_left_and_we_cannot_read_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = tmp_path / "secret"
+    private_files.create_once(path, b"mine")
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(private_files.NotOursError, match=f"chown 4711 '{path}'"):
+        private_files.read(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_open"), [(0o755, False), (0o770, True), (0o2775, True), (0o1770, False)]
+)
+def test_folder_that_its_group_may_write_is_told(
+    mode: int, is_open: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.chmod(mode)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: mock.Mock(gr_name="staff"))
+    assert private_files.group_may_replace(folder / "secret") == (folder if is_open else None)
+
+
+def test_group_of_one_user_is_no_group(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Debian gives everybody one, with a umask that opens folders to it."""
+    folder.chmod(0o775)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: mock.Mock(gr_name="ann"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: mock.Mock(pw_name="ann"))
+    assert private_files.group_may_replace(folder / "secret") is None
 
 
 def test_file_system_without_links_still_creates_once(

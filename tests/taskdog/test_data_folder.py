@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from backups import attributes
 from taskdog import data_folder
 from tests.processes import CHECKOUT, environment
 
@@ -76,3 +77,32 @@ def test_a_secret_key_that_others_can_read_stops_the_start(tmp_path: Path) -> No
     with pytest.raises(ImproperlyConfigured, match="chmod 600") as refused:
         data_folder.secret_key(path)
     assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "made before"])
+def test_secret_key_that_everybody_may_replace_stops_the_start(
+    is_new: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / "secret_key"
+    path.parent.mkdir()
+    if not is_new:
+        data_folder.secret_key(path)
+    path.parent.chmod(0o777)
+    with pytest.raises(ImproperlyConfigured, match=f"chmod o-w '{path.parent}'"):
+        data_folder.secret_key(path)
+    assert path.exists() is not is_new
+
+
+def test_secret_key_that_root_makes_is_given_to_the_folder_s_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who runs the server, and could not read it else. Only that far does this need root."""
+    given: list[tuple[int, int]] = []
+    folder = tmp_path.stat().st_ino
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+    monkeypatch.setattr(
+        attributes, "_owner", lambda of: (4711, 42) if of.st_ino == folder else (0, 0)
+    )
+    data_folder.secret_key(tmp_path / "secret_key")
+    assert given == [(4711, 42)]

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backups import local
 from backups.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.exceptions import ApiKeyError
-from backups.key_ring import key_file
+from backups.management.key_options import add_expiry, chosen_key_file, expiry
 from backups.precedence import unless_taken
 
 NEXT_STEPS = """\
@@ -36,20 +36,25 @@ class CreateApiKey(BaseCommand):
             choices=known_scopes(),
             help="what the key may do; repeat it for more than one (default: all of them)",
         )
+        add_expiry(parser, default="it never ends")
         parser.add_argument(
             "--if-none", action="store_true", help="do nothing if there are keys already"
         )
 
     def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
         """Make the key, then say what to do with it."""
-        path = _key_file()
+        path = chosen_key_file()
         try:
             if if_none and read_keys(path):
                 self.stderr.write(f"There are API keys in {path} already; no key was made.")
                 return
-            beside = local.paths()
-            owner_of = None if beside is None else beside.database
-            key = create_key(path, name=name, scopes=scopes, owner_of=owner_of)
+            key = create_key(
+                path,
+                name=name,
+                scopes=scopes,
+                expires_at=expiry(options),
+                owner_of=_of_the_server(path),
+            )
         except ApiKeyError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
         except OSError as error:
@@ -63,13 +68,10 @@ class CreateApiKey(BaseCommand):
         return NEXT_STEPS.format(name=name, scopes=scopes, path=path)
 
 
-def _key_file() -> Path:
-    if (path := key_file()) is None:
-        raise CommandError(
-            "There is no place for API keys: the database has no file to keep them beside."
-            " Set BACKUPS_KEY_FILE."
-        )
-    return path
+def _of_the_server(path: Path) -> Path:
+    """What belongs to the server's user: the database, or before there is one, the folder."""
+    beside = local.paths()
+    return beside.database if beside and beside.database.exists() else path.parent
 
 
 def __getattr__(name: str) -> Any:

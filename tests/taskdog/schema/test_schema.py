@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from backups import parameters
 from backups import views as backup_views
+from taskdog.schema import views
 from taskdog.schema.site import add_plain_views
 from tests.site import Server
 
@@ -256,6 +259,62 @@ def test_it_is_open_to_everybody(query: str) -> None:
     response = Client().get(f"/api/v1/schema{query}")
     assert response.status_code == 200
     assert b"/api/v1/tasks" in response.content
+
+
+@pytest.mark.parametrize("media_type", ["application/vnd.oai.openapi", "application/json"])
+def test_it_is_made_once_whatever_is_asked_for_and_by_whomever(
+    media_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a processor a second, and anybody may ask."""
+    made: list[object] = []
+    make: Any = SchemaGenerator.get_schema
+
+    def count(generator: SchemaGenerator, *arguments: Any, **options: Any) -> Any:
+        made.append(generator)
+        return make(generator, *arguments, **options)
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", count)
+    monkeypatch.setattr(views, "description", views.Description())
+    first = Client(headers={"Accept": media_type}).get("/api/v1/schema")
+    asked = [
+        f"/api/v1/schema?version={n}&lang=de&page={n}{more}"
+        for n in range(3)
+        for more in ("", "&x")
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(Client(headers={"Accept": f"{media_type};indent=8"}).get, asked))
+    assert {answer.content for answer in answers} == {first.content}
+    assert len(made) == 1
+    assert first["Content-Type"].startswith(media_type)
+    assert "Accept" in first["Vary"]
+
+
+def test_those_who_ask_at_the_same_time_wait_for_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+
+    def count(*_: object, **__: object) -> dict[str, Any]:
+        made.append(1)
+        return {}
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", count)
+    description = views.Description()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: description.rendered_by(OpenApiJsonRenderer()), range(16)))
+    assert len(made) == 1
+
+
+def test_failure_to_make_it_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no file today")
+
+    description = views.Description()
+    with monkeypatch.context() as patched:
+        patched.setattr(SchemaGenerator, "get_schema", fail)
+        with pytest.raises(OSError, match="no file today"):
+            description.rendered_by(OpenApiJsonRenderer())
+    assert "/api/v1/tasks" in str(description.rendered_by(OpenApiJsonRenderer()))
 
 
 def test_the_page_takes_nothing_from_elsewhere_and_all_that_it_takes_is_there(

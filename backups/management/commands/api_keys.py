@@ -1,0 +1,129 @@
+"""``manage.py api_keys``: the keys that there are, without the keys; to end one, or replace it."""
+
+import json
+from argparse import SUPPRESS, ArgumentParser
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backups.api_keys import ApiKey, read_keys, revoke_key, rotate_key
+from backups.exceptions import ApiKeyError
+from backups.key_entries import last_day, moment
+from backups.key_usage import last_used
+from backups.management.key_options import add_expiry, chosen_key_file, expiry
+from backups.precedence import unless_taken
+
+HEADINGS = ("NAME", "SCOPES", "CREATED", "LAST USED (UTC)", "EXPIRES")
+SOON = timedelta(days=14)  # long enough before the end to give a new key to everybody
+
+
+class ApiKeys(BaseCommand):
+    """List, revoke, rotate. A running server knows of each change at its next request."""
+
+    help = "List the API keys of this site, revoke one, or put a new key in place of one."
+    # As create_api_key: a key can be revoked whatever is wrong with the site.
+    requires_system_checks = []  # noqa: RUF012  as Django spells it
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what can be done."""
+        _add_json(parser, default=False)
+        actions = parser.add_subparsers(dest="action", metavar="{list,revoke,rotate}")
+        # Its default would undo what stands before the word.
+        _add_json(actions.add_parser("list", help="list them (also without a word)"))
+        revoke = actions.add_parser("revoke", help="end a key at once")
+        revoke.add_argument("name", help="of the key, as the list has it")
+        rotate = actions.add_parser("rotate", help="print a new key and end the old one at once")
+        rotate.add_argument("name", help="of the key; the new one has it too, and the scopes")
+        add_expiry(rotate, default="as long as the old one had in all, or never")
+
+    def handle(self, *, action: str, as_json: bool, name: str = "", **options: Any) -> None:
+        """Do it."""
+        path = chosen_key_file()
+        try:
+            if action == "revoke":
+                self._revoke(path, name)
+            elif action == "rotate":
+                self._rotate(path, name, expires_at=expiry(options))
+            else:
+                self._list(path, as_json=as_json)
+        except ApiKeyError as error:
+            raise CommandError(f"{error} {error.hint}".strip()) from error
+        except OSError as error:
+            raise CommandError(f"{error}.") from error
+
+    def _list(self, path: Path, *, as_json: bool) -> None:
+        keys = read_keys(path)
+        if as_json:
+            self.stdout.write(json.dumps([_described(path, key) for key in keys], indent=2))
+        elif keys:
+            self.stdout.write(_table([HEADINGS, *(_row(path, key) for key in keys)]))
+        else:
+            self.stderr.write(
+                f"There are no API keys in {path}. Make one with: manage.py create_api_key NAME"
+            )
+
+    def _revoke(self, path: Path, name: str) -> None:
+        revoke_key(path, name=name)
+        self.stdout.write(f"The key {name!r} is revoked: it opens nothing from now on.")
+
+    def _rotate(self, path: Path, name: str, *, expires_at: datetime | None) -> None:
+        key, kept = rotate_key(path, name=name, expires_at=expires_at)
+        self.stdout.write(key)
+        ends = "" if kept.expires_at is None else f" It works until {last_day(kept.expires_at)}."
+        self.stderr.write(
+            f"This is the new key {name!r}, which cannot be shown again. The old one opens nothing"
+            f" from now on.{ends}"
+        )
+
+
+def _add_json(parser: ArgumentParser, *, default: Any = SUPPRESS) -> None:
+    parser.add_argument(
+        "--json", dest="as_json", action="store_true", default=default, help="for programs"
+    )
+
+
+def _row(path: Path, key: ApiKey) -> tuple[str, ...]:
+    used = last_used(path, key.sha256)
+    return (
+        key.name if key.name.isprintable() else repr(key.name),  # from a file edited by hand
+        ", ".join(key.scopes) or "none",
+        f"{moment(key.created_at):%Y-%m-%d}",
+        "never" if used is None else f"{used:%Y-%m-%d %H:%M}",
+        _expiry(key),
+    )
+
+
+def _expiry(key: ApiKey) -> str:
+    if key.expires_at is None:
+        return "never"
+    if key.is_expired():
+        return f"EXPIRED {last_day(key.expires_at)}"
+    left = moment(key.expires_at) - datetime.now(UTC)
+    return last_day(key.expires_at) + (f" (in {left.days} days)" if left < SOON else "")
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def _described(path: Path, key: ApiKey) -> dict[str, Any]:
+    used = last_used(path, key.sha256)
+    return {
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "created_at": key.created_at,
+        "last_used_at": None if used is None else used.isoformat(timespec="seconds"),
+        "expires_at": key.expires_at,
+        "is_expired": key.is_expired(),
+    }
+
+
+def __getattr__(name: str) -> Any:
+    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    if name == "Command":
+        return unless_taken("api_keys", ApiKeys)
+    raise AttributeError(name)

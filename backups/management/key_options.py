@@ -1,0 +1,66 @@
+"""What the commands about API keys share: where the keys are, and when one ends."""
+
+import argparse
+from argparse import ArgumentTypeError
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from backups.key_entries import end_of_day
+from backups.key_ring import key_file
+
+MOST_DAYS = 36_500  # a hundred years: more is a mistake
+
+
+def chosen_key_file() -> Path:
+    """Where the API keys are. :raises CommandError: if there is no place for them."""
+    if (path := key_file()) is None:
+        raise CommandError(
+            "There is no place for API keys: the database has no file to keep them beside."
+            " Set BACKUPS_KEY_FILE."
+        )
+    return path
+
+
+def add_expiry(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """Declare ``--expires`` and ``--days``, of which one may be given."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--expires",
+        type=_day,
+        metavar="YYYY-MM-DD",
+        help=f"the last day on which the key works, in UTC (default: {default})",
+    )
+    either.add_argument("--days", type=_days, metavar="N", help="the same: so many days from today")
+
+
+def expiry(options: dict[str, Any]) -> datetime | None:
+    """When the key ends by these options; None if they do not say."""
+    if options.get("expires") is not None:
+        return end_of_day(options["expires"])
+    if options.get("days") is not None:
+        return end_of_day(_today() + timedelta(days=options["days"]))
+    return None
+
+
+def _day(given: str) -> date:
+    try:
+        day = date.fromisoformat(given)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{given!r} is not a day such as 2027-01-31") from error
+    if not _today() <= day <= _today() + timedelta(days=MOST_DAYS):
+        raise ArgumentTypeError(f"{given} is past, or more than {MOST_DAYS} days ahead")
+    return day
+
+
+def _days(given: str) -> int:
+    is_number = given.isascii() and given.isdigit() and len(given) < 10
+    if not is_number or not 0 < int(given) <= MOST_DAYS:
+        raise ArgumentTypeError(f"{given!r} is not a number of days from 1 to {MOST_DAYS}")
+    return int(given)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
