@@ -31,6 +31,12 @@ Progress = Callable[[int], None]  # called with the number of bytes of each step
 Json = dict[str, Any]
 
 
+NAMED_HERE = (
+    "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after its"
+    " host and the time (UTC)."
+)
+
+
 class NamedSnapshot(NamedTuple):
     """A snapshot that is on its way."""
 
@@ -39,6 +45,8 @@ class NamedSnapshot(NamedTuple):
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # what the store has noticed, for a person to read
+    is_named_by_server: bool = False
+    note: str = ""  # what to say if this name is used
 
 
 class Target(Protocol):
@@ -142,7 +150,15 @@ class RemoteTarget:
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
             defects = f"{snapshot.defects:,} in all" if snapshot.defects else ""
-            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot, defects)
+            yield NamedSnapshot(
+                snapshot.name,
+                snapshot.method,
+                snapshot.size,
+                snapshot,
+                defects,
+                is_named_by_server=not snapshot.is_named_here,
+                note=NAMED_HERE if snapshot.is_named_here else "",
+            )
 
     def stage_restore(
         self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
@@ -164,10 +180,15 @@ class RemoteTarget:
 
 
 @contextmanager
-def open_target(url: str | None, *, local: bool, database: str | None = None) -> Iterator[Target]:
+def open_target(
+    url: str | None, *, local: bool, database: str | None = None, insecure: bool = False
+) -> Iterator[Target]:
     """
     The store that the options and the settings name.
 
+    :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
+        server in BACKUPS_REMOTE_URL alone.
+    :raises InsecureServerError: it would, and may not.
     :raises ClientError: a remote server is named, but no key for it is set.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
@@ -185,7 +206,8 @@ def open_target(url: str | None, *, local: bool, database: str | None = None) ->
             f"There is no API key for {url}.",
             hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
-    with BackupClient(url, conf.remote_key, header=conf.remote_header) as client:
+    insecure = insecure or (conf.remote_insecure and url == conf.remote_url)
+    with BackupClient(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
         yield RemoteTarget(client)
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from backups.remote_snapshot import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
-from tests.backups.wire import Request, standing_in
+from tests.backups.wire import Request, as_database, standing_in
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
@@ -202,7 +201,7 @@ def test_backup_never_writes_onto_the_live_database_or_what_belongs_to_it(
 
 def test_remote_server_cannot_choose_the_live_database_s_name(local: Site) -> None:
     before = local.files()
-    database = MAGIC + bytes(4080)
+    database = as_database(bytes(4096))
 
     def choose(request: Request) -> None:
         headers = {
@@ -311,7 +310,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
 
 def test_closed_terminal_does_not_stop_what_nohup_started(local: Site, folder: Path) -> None:
     path, goes_on = folder / "mine.db", threading.Event()
-    database = MAGIC + bytes(1_000_000)
+    database = as_database(bytes(1024 * 1024))
 
     def stall(request: Request) -> None:
         request.reply(200, {"Content-Length": str(len(database))}, database[:-1])
@@ -337,7 +336,7 @@ def test_interrupted_in_mid_download_leaves_nothing(local: Site, folder: Path) -
     interrupted = threading.Event()
 
     def stall(request: Request) -> None:
-        request.reply(200, {"Content-Length": "9000000"}, MAGIC + bytes(1_000_000))
+        request.reply(200, {"Content-Length": "9003008"}, as_database(bytes(9003008))[: 1024**2])
         interrupted.wait(20)
 
     with standing_in(stall) as slow:

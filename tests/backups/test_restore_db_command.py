@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.remote_snapshot import MAGIC
+from backups.sqlite.header import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in

@@ -8,7 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from backups.sqlite.header import MAGIC
+
 SECONDS = 30.0
+
+
+def as_database(content: bytes, page_size: int = 4096) -> bytes:
+    """The content with the header of a database of its length, which is some whole pages."""
+    pages, rest = divmod(len(content), page_size)
+    assert (pages > 0, rest) == (True, 0)
+    counter = (7).to_bytes(4, "big")
+    header = MAGIC + (page_size % 65535).to_bytes(2, "big") + bytes((1, 1, 0, 64, 32, 32)) + counter
+    header += pages.to_bytes(4, "big") + bytes(60) + counter + bytes(4)
+    return header + content[len(header) :]
 
 
 def start_request(

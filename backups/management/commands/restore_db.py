@@ -78,6 +78,7 @@ class Command(StoreCommand):
         database: str | None,
         url: str | None,
         local: bool,
+        insecure: bool,
         **options: Any,
     ) -> None:
         """Do the one thing that was asked for."""
@@ -87,7 +88,7 @@ class Command(StoreCommand):
             self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
         if not (path or undo or status or kept or discard or now):
             self._refuse_usage("PATH or one of the options is required")
-        with open_target(url, local=local, database=database) as target:
+        with open_target(url, local=local, database=database, insecure=insecure) as target:
             if status:
                 self._show(target)
             elif kept:
