@@ -153,7 +153,7 @@ class BackupClient:
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
         limit = self.get_restore_status().get("max_upload_bytes")
-        if limit is not None and size > limit:
+        if isinstance(limit, int) and size > limit:
             raise ServerRefusedError(
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,

@@ -14,7 +14,7 @@ from backups.sqlite.paths import TIMESTAMP, timestamp
 MOST_CHARACTERS = 128  # what is added while it is written must fit into 255 too
 # With the underscore, which the name of a project may have.
 OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})\.db")
-FILENAME = re.compile(r';\s*filename\s*=\s*"?([^";\s]*)"?\s*(?:;|$)', re.IGNORECASE)
+FILENAME = re.compile(r';[ \t]*filename[ \t]*=[ \t]*"?([^";\s]*)"?[ \t]*(?:;|\Z)', re.IGNORECASE)
 
 
 def offered_name(disposition: str) -> str | None:

@@ -6,6 +6,7 @@ place where that project includes ``backups.urls``.
 """
 
 import base64
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
 from backups.exceptions import ClientError, InsecureServerError
+from backups.server_words import shown
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
@@ -102,12 +104,26 @@ def open_session(server: RemoteServer) -> requests.Session:
 
     From the environment it takes the proxies and the file of certificates (REQUESTS_CA_BUNDLE).
     """
-    session = requests.Session()
+    logging.getLogger("urllib3.connection").addFilter(_in_one_line)
+    session = _Session()
     session.trust_env = False
     session.proxies = dict(server.proxies())
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     session.verify = bundle or True
     return session
+
+
+class _Session(requests.Session):
+    """Requests looks where a redirect leads, and reads its whole body, even if told not to go."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """urllib3 quotes headers that it can't read, however long they are, with a traceback."""
+    record.msg, record.args, record.exc_info = shown(record.getMessage()), (), None
+    return True
 
 
 def authorize(

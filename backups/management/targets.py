@@ -211,6 +211,24 @@ def open_target(
         yield RemoteTarget(client)
 
 
+@contextmanager
+def in_our_form(target: Target) -> Iterator[None]:
+    """
+    For what reads the answers of a target.
+
+    :raises ClientError: a server's lack something, or have another kind of thing in its place.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(target, LocalTarget):
+            raise
+        raise ClientError(
+            f"{target.where} answered in a form that is not known here, so the answer can't be shown.",
+            hint="Check the URL, and which release that server runs.",
+        ) from error
+
+
 def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
     while chunk := read_chunk(snapshot):
         progress(len(chunk))
