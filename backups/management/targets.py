@@ -224,7 +224,7 @@ def in_our_form(target: Target) -> Iterator[None]:
         if isinstance(target, LocalTarget):
             raise
         raise ClientError(
-            f"{target.where} answered in a form that is not known here, so the answer can't be shown.",
+            f"{target.where} answered in a form that is not known here.",
             hint="Check the URL, and which release that server runs.",
         ) from error
 

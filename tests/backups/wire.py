@@ -1,5 +1,7 @@
 """HTTP by hand: requests that stop in the middle, and servers that answer badly."""
 
+import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -60,7 +62,7 @@ class Request(BaseHTTPRequestHandler):
         self.server.asked.append((self.command, self.path, dict(self.headers)))
         self.server.answer(self)
 
-    do_GET = do_POST = do_DELETE = handle_any  # noqa: N815  # as http.server calls them
+    do_GET = do_POST = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # as http.server calls them
 
     def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         """Send exactly this, and nothing after it."""
@@ -81,18 +83,32 @@ class StandIn(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[Request], None]) -> None:
-        """Listen on a free port."""
+    def __init__(
+        self, answer: Callable[[Request], None], context: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen on a free port; with a context, for https."""
         super().__init__(("127.0.0.1", 0), Request)
+        if context is not None:
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.answer = answer
         self.asked: list[tuple[str, str, dict[str, str]]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        scheme = "http" if context is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that trusts no certificate of ours."""
+        if not isinstance(sys.exception(), ssl.SSLError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
-def standing_in(answer: Callable[[Request], None]) -> Iterator[StandIn]:
+def standing_in(
+    answer: Callable[[Request], None], context: ssl.SSLContext | None = None
+) -> Iterator[StandIn]:
     """Serve ``answer`` to every request, in the background."""
-    with StandIn(answer) as server:
+    with StandIn(answer, context) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
