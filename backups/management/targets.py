@@ -45,7 +45,7 @@ class NamedSnapshot(NamedTuple):
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # what the store has noticed, for a person to read
-    is_named_by_server: bool = False
+    is_from_server: bool = False  # so its name and its size are another's word
     note: str = ""  # what to say if this name is used
 
 
@@ -156,7 +156,7 @@ class RemoteTarget:
                 snapshot.size,
                 snapshot,
                 defects,
-                is_named_by_server=not snapshot.is_named_here,
+                is_from_server=True,
                 note=NAMED_HERE if snapshot.is_named_here else "",
             )
 

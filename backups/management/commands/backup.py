@@ -124,9 +124,11 @@ class BackupCommand(StoreCommand):
         is_named_here = output.is_dir()
         path = output / snapshot.name if is_named_here else output
         services.check_not_own(path)  # the name may be the choice of a remote server
-        chunks = destination.within_room(snapshot.chunks, path.parent, snapshot.size)
+        chunks = snapshot.chunks
+        if snapshot.is_from_server:
+            chunks = destination.within_room(chunks, path.parent, snapshot.size)
         # Two snapshots of one second are both wanted. And no server chooses what --force replaces.
-        if is_named_here and (not force or snapshot.is_named_by_server):
+        if is_named_here and (not force or snapshot.is_from_server):
             path = destination.save_as_new(chunks, path)
         else:
             destination.save(chunks, path, overwrite=force)
