@@ -483,7 +483,11 @@ def said_by(answer: Callable[[Request], None], saved: Path) -> list[str]:
 
 def raw(head: str, body: str = "") -> Callable[[Request], None]:
     """A server that answers with these very bytes."""
-    return lambda request: request.wfile.write((head + "\r\n\r\n" + body).encode("latin-1"))
+
+    def answer(request: Request) -> None:
+        request.wfile.write((head + "\r\n\r\n" + body).encode("latin-1"))
+
+    return answer
 
 
 LATIN = TERMINAL.replace("\u202e", "")
