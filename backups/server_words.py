@@ -14,7 +14,7 @@ MOST_TEXTS = 100  # in a list of them, such as warnings
 def shown(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text in one line, of at most so many characters."""
     # Cut before and after: no work for what nobody will see, and writing out makes it longer.
-    line = printable(" ".join(text[: 2 * most].split()))
+    line = printable(" ".join(text[: 2 * most].splitlines()).replace("\t", " ").strip())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
@@ -25,8 +25,11 @@ def shown_answer(answer: Any) -> Any:
     if isinstance(answer, dict):
         return {shown(name): shown_answer(value) for name, value in answer.items()}
     if isinstance(answer, list):
-        is_text = all(isinstance(item, str) for item in answer)
-        return [shown_answer(item) for item in (answer[:MOST_TEXTS] if is_text else answer)]
+        items = [shown_answer(item) for item in answer]
+        is_text = all(isinstance(item, str) for item in items)
+        if is_text and (more := len(items) - MOST_TEXTS) > 0:
+            return [*items[:MOST_TEXTS], f"… and {more:,} more"]
+        return items
     return answer
 
 

@@ -25,6 +25,7 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
+from backups.server_words import shown_answer
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
@@ -220,12 +221,13 @@ def in_our_form(target: Target) -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         if isinstance(target, LocalTarget):
             raise
         raise ClientError(
             f"{target.where} answered in a form that is not known here.",
-            hint="Check the URL, and which release that server runs.",
+            hint="Check the URL, and which release that server runs. restore_db --status shows what"
+            " is pending there.",
         ) from error
 
 
@@ -236,7 +238,8 @@ def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
 
 
 def _as_json(answer: Json) -> Json:
-    decoded: Json = json.loads(json.dumps(answer, cls=DjangoJSONEncoder))
+    """As a client gets it: what a process calls itself can be as odd as what a server says."""
+    decoded: Json = shown_answer(json.loads(json.dumps(answer, cls=DjangoJSONEncoder)))
     return decoded
 
 
