@@ -58,8 +58,8 @@ def remote_server(url: str) -> RemoteServer:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:  # e.g. half of an IPv6 address
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # e.g. half of an IPv6 address, or port 99999
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ClientError(

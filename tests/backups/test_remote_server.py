@@ -124,6 +124,8 @@ def test_what_is_no_header_is_refused_before_anything_is_sent(header: str) -> No
         "ftp://example.org",
         "https://",
         "http://[::1",
+        "http://127.0.0.1:99999",
+        "https://example.org:port",
         "https://a/?b",
         "https://a/#b",
     ],
