@@ -1,6 +1,7 @@
 """Each way to install or to set this app wrong is a numbered check with a hint."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import django
@@ -24,6 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_numbers(),
         *_permissions(),
         *_switches(),
+        *_own_files(),
         *_functions(),
         *_python(),
     ]
@@ -179,8 +181,25 @@ def _switches() -> list[CheckMessage]:
         for number, name in (
             ("E009", "BACKUPS_CLEAR_SESSIONS"),
             ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
+            ("E045", "BACKUPS_REMOTE_INSECURE"),
         )
         if not isinstance(getattr(settings, name, True), bool)
+    ]
+
+
+def _own_files() -> list[CheckMessage]:
+    given = getattr(settings, "BACKUPS_OWN_FILES", ())
+    if isinstance(given, list | tuple) and all(
+        isinstance(path, str | Path) and Path(path).is_absolute() for path in given
+    ):
+        return []
+    return [
+        Error(
+            f"BACKUPS_OWN_FILES is {given!r}, which is not a list of full paths.",
+            hint="List the files and folders of this site that no snapshot may be written onto,"
+            " e.g. ['/srv/site/secret_key'].",
+            id="backups.E046",
+        )
     ]
 
 

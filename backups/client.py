@@ -18,9 +18,11 @@ from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from backups import destination
 from backups.exceptions import (
+    BackupError,
     ClientError,
     OutcomeUnknownError,
     ServerRefusedError,
@@ -28,17 +30,19 @@ from backups.exceptions import (
     TransferInterruptedError,
     codes,
 )
-from backups.remote_server import KEY_HEADER, authorize, remote_server
+from backups.remote_body import read_answer
+from backups.remote_server import KEY_HEADER, authorize, open_session, remote_server
 from backups.remote_snapshot import RemoteSnapshot
 from backups.request_body import Progress, RequestBody
+from backups.server_words import as_cause, shown
 
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
 WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
-# What requests can decode here: without a zstd library it has gzip only.
-CODINGS = "zstd, gzip" if "zstd" in requests.utils.DEFAULT_ACCEPT_ENCODING else "gzip"
+CODINGS = "zstd, gzip"
+MOST_REASON = 200  # characters of the server's own words for a status
 
 
 class BackupClient:
@@ -50,6 +54,7 @@ class BackupClient:
         api_key: str,
         *,
         header: str = KEY_HEADER,
+        insecure: bool = False,
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
@@ -60,14 +65,18 @@ class BackupClient:
             with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
         :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
             ``Authorization: Basic`` the key is ``name:password``.
+        :param insecure: let the key travel in plain http to another machine, where whoever is on
+            the way can read it.
+        :raises InsecureServerError: it would, and may not.
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)
         self.base_url, self._api_url = server.url, server.api_url
         self._timeout = (connect_seconds, read_seconds)
-        self._session = requests.Session()
+        self._options = "" if server.is_encrypted or server.is_here else " --insecure"
+        self._session = open_session(server)
         self._session.headers["Accept-Encoding"] = "identity"
-        authorize(self._session, server, header, api_key)
+        authorize(self._session, server, header, api_key, insecure=insecure)
 
     def create_snapshot(
         self, *, compact: bool | None = None, compress: bool = False
@@ -82,13 +91,14 @@ class BackupClient:
         """
 
         def ask(more: dict[str, str]) -> requests.Response:
-            return self._request(
+            response, _ = self._request(
                 "GET",
                 "backup",
+                is_read=False,
                 params={} if compact is None else {"compact": str(int(compact))},
                 headers=({"Accept-Encoding": CODINGS} if compress else {}) | more,
-                stream=True,
             )
+            return response
 
         snapshot = RemoteSnapshot(ask({}), ask_again=ask)
         if snapshot.size is None and not snapshot.is_chunked:
@@ -113,7 +123,8 @@ class BackupClient:
         :raises ClientError: the server could not be used; no file is left then.
         """
         with self.create_snapshot(compact=compact, compress=compress) as snapshot:
-            destination.save(snapshot, path, overwrite=overwrite)
+            chunks = destination.within_room(snapshot, path.parent, snapshot.size)
+            destination.save(chunks, path, overwrite=overwrite)
 
     def stage_restore(
         self,
@@ -142,7 +153,7 @@ class BackupClient:
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
         limit = self.get_restore_status().get("max_upload_bytes")
-        if limit is not None and size > limit:
+        if isinstance(limit, int) and size > limit:
             raise ServerRefusedError(
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
@@ -205,15 +216,21 @@ class BackupClient:
         self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
     ) -> dict[str, Any]:
         """``is_ours``: whether an answer is one of this API; another may come from a proxy."""
-        response = self._request(method, name, **arguments)
-        answer = _answer(response)
+        response, answer = self._request(method, name, **arguments)
         if not is_ours(answer):
             raise self._not_the_site(response, method)
         return answer
 
     def _request(
-        self, method: str, name: str, *, headers: dict[str, str] | None = None, **arguments: Any
-    ) -> requests.Response:
+        self,
+        method: str,
+        name: str,
+        *,
+        is_read: bool = True,
+        headers: dict[str, str] | None = None,
+        **arguments: Any,
+    ) -> tuple[requests.Response, dict[str, Any]]:
+        """The response, and the answer in its body. Unless ``is_read``, a good one is unread."""
         url = f"{self._api_url}/{name}"
         try:
             response = self._session.request(
@@ -222,29 +239,39 @@ class BackupClient:
                 timeout=self._timeout,
                 allow_redirects=False,
                 headers={"Accept": "application/json"} | (headers or {}),
+                stream=True,  # a body that is read has a limit
                 **arguments,
             )
+            is_good = response.status_code in (200, 206)
+            if is_good and not is_read:
+                return response, {}
+            with response:
+                answer = _answer(response)
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
-        except OSError as error:  # all of requests' own are, too
+            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
+                error
+            )
+        except (OSError, HTTPError) as error:  # all of requests' own are OSErrors, too
             if method != "GET":
                 what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
                     f"The {what} to {url} broke off: {_cause(error)}.",
                     hint=self._ask_first(),
-                ) from error
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from error
-        if response.status_code not in (200, 206):
-            with response:
-                raise _refused(response) or self._not_the_site(response, method)
-        return response
+                ) from as_cause(error)
+            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
+                error
+            )
+        if not is_good:
+            raise _refused(response, answer) or self._not_the_site(response, method)
+        return response, answer
 
     def _not_the_site(self, response: requests.Response, method: str) -> ClientError:
         """An answer that is not from the site. A read can simply be repeated."""
-        said = f"{response.url} answered {response.status_code} {response.reason}".rstrip()
+        status = _status(response)
+        said = f"{response.url} answered {status}"
         if method == "GET" and 400 <= response.status_code < 500:
             return ServerRefusedError(
-                f"{response.url} refused: {response.status_code} {response.reason}.",
+                f"{response.url} refused: {status}.",
                 status=response.status_code,
                 hint=WRONG_PLACE,
             )
@@ -261,7 +288,7 @@ class BackupClient:
 
     def _ask_first(self) -> str:
         url = shlex.quote(self.base_url)
-        return f"Ask before you try again: manage.py restore_db --status --url {url}"
+        return f"Ask before you try again: manage.py restore_db --status --url {url}{self._options}"
 
 
 def _apply(now: bool) -> dict[str, str]:
@@ -276,7 +303,7 @@ def _has_lists(answer: dict[str, Any]) -> bool:
     return all(isinstance(answer.get(name), list) for name in ("restores", "kept"))
 
 
-def _refused(response: requests.Response) -> ServerRefusedError | None:
+def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefusedError | None:
     """
     The verdict of an answer other than 200.
 
@@ -284,14 +311,13 @@ def _refused(response: requests.Response) -> ServerRefusedError | None:
     where the site itself has failed. None for anything else, which may come from a proxy: that
     gives up while the site goes on.
     """
-    answer = _answer(response)
     detail, code = answer.get("detail"), answer.get("code")
     if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
         words, hint = detail, str(answer.get("hint") or "")
         if response.status_code == 404 and not code:  # what a site says of any unknown URL
             hint = WRONG_PLACE
     elif 300 <= response.status_code < 400:
-        words = f"{response.status_code} {response.reason}."
+        words = f"{_status(response)}."
         hint = _other_place(response.url, response.headers.get("Location", ""))
     elif response.status_code == requests.codes.request_entity_too_large:
         words = "a proxy in front of the site says that the upload is too large (413)."
@@ -312,21 +338,29 @@ def _accept(words: Iterable[str]) -> dict[str, str]:
 
 def _answer(response: requests.Response) -> dict[str, Any]:
     try:
-        answer = response.json()
-    except (requests.RequestException, ValueError):
+        return read_answer(response)
+    except BackupError:  # in a coding that nobody asked for, or can undo
         return {}
-    return answer if isinstance(answer, dict) else {}
+
+
+def _status(response: requests.Response) -> str:
+    """``503 Service Unavailable``: the words are the server's choice."""
+    return f"{response.status_code} {shown(response.reason or '', MOST_REASON)}".rstrip()
 
 
 def _other_place(url: str, location: str) -> str:
     """What to do about a redirect: to another server, or of a site that wants a login first."""
-    if urlsplit(urljoin(url, location))[:2] != urlsplit(url)[:2]:
-        return f"It redirects to {location}: use that server's URL."
-    return f"It redirects to {location}: exempt this URL from the login requirement."
+    try:
+        is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
+    except ValueError:  # not even the URL of anything
+        is_here = False
+    if not is_here:
+        return f"It redirects to {shown(location)}: use that server's URL."
+    return f"It redirects to {shown(location)}: exempt this URL from the login requirement."
 
 
 def _cause(error: BaseException) -> str:
     """The innermost words of a nested network error."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return getattr(error, "strerror", None) or str(error)
+    return shown(getattr(error, "strerror", None) or str(error))

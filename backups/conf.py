@@ -131,6 +131,16 @@ class Settings:
         """Which header of a request carries that key; with its scheme, if there is one."""
         return str(self._get("BACKUPS_REMOTE_HEADER", "X-Api-Key"))
 
+    @property
+    def remote_insecure(self) -> bool:
+        """Whether the key may be sent to BACKUPS_REMOTE_URL in plain http."""
+        return self._get("BACKUPS_REMOTE_INSECURE", False) is True  # "0" is not a yes
+
+    @property
+    def own_files(self) -> tuple[Path, ...]:
+        """More files, and folders, of this site that no snapshot is written onto."""
+        return tuple(map(Path, self._get("BACKUPS_OWN_FILES", ()) or ()))
+
     def _get(self, name: str, default: object) -> Any:
         return getattr(settings, name, default)
 

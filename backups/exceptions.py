@@ -40,6 +40,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── KeyFileError             the file of keys can't be trusted
     │   └── KeyNameError             the name is taken, or can't be the name of a key
     └── ClientError                  a remote server could not be used
+        ├── InsecureServerError      the key would travel in plain http
         ├── ServerUnreachableError   no answer at all
         ├── ServerRefusedError       an answer that says no, and why
         ├── OutcomeUnknownError      an answer that is not from the site: the outcome is unknown
@@ -47,6 +48,16 @@ Every error of this app. Each says what happened to which file; its hint says wh
 
 This module imports nothing, so that every other may import it.
 """
+
+# What a terminal obeys or hides, and does not show: control characters, separators of lines, marks
+# that turn the direction of the text, invisible ones. Line feed and tab stay, and the two joiners
+# (U+200C, U+200D): some scripts and emoji can't be written without them.
+UNSHOWN = (
+    *(*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0xAD),
+    *(0x61C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070)),
+    *(0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080)),
+)
+WRITTEN_OUT = {code: chr(code).encode("unicode_escape").decode() for code in UNSHOWN}
 
 
 class BackupError(Exception):
@@ -64,8 +75,11 @@ class BackupError(Exception):
 
 
 def printable(text: str) -> str:
-    """The same text; of a file's name that is not UTF-8, the odd bytes are written out."""
-    return text.encode(errors="backslashreplace").decode()
+    """
+    The same text, safe to show: what a terminal would obey or hide is written out (``\\x1b``), and
+    so are the odd bytes of a file's name that is not UTF-8.
+    """
+    return text.encode(errors="backslashreplace").decode().translate(WRITTEN_OUT)
 
 
 class BackupNotSupportedError(BackupError):
@@ -350,6 +364,16 @@ class ClientError(BackupError):
     """A remote server could not be used."""
 
     code = "client"
+
+
+class InsecureServerError(ClientError):
+    """The key would be sent in plain http to another machine. Nothing was sent."""
+
+    code = "insecure"
+    hint = (
+        "Use https. On a network that you trust, e.g. a VPN, pass --insecure, or set"
+        " BACKUPS_REMOTE_INSECURE = True beside BACKUPS_REMOTE_URL."
+    )
 
 
 class ServerUnreachableError(ClientError):

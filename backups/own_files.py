@@ -1,9 +1,19 @@
-"""Paths that a person names, compared with the database's own files."""
+"""Paths that a person names, compared with the site's own files."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
 from backups import local
+from backups.conf import conf
 from backups.exceptions import OwnFileError
+from backups.key_ring import key_file
+
+SESSION_FILES = "django.contrib.sessions.backends.file"
 
 
 def check_not_live(source: Path) -> None:
@@ -25,15 +35,67 @@ def check_not_live(source: Path) -> None:
 
 def check_not_own(destination: Path) -> None:
     """
-    Refuse to write where the live database, or a file that belongs to it, has its name.
+    Refuse to write onto a file of this site: the live database, what belongs to it, the API keys,
+    login sessions that are files, and what BACKUPS_OWN_FILES names.
 
-    :raises OwnFileError: the name begins with the database's own, in its folder.
+    By the name, which may be free yet, and by the file itself, whatever it is called here.
+    Opens nothing.
+
+    :raises OwnFileError: it is one of them, or in a folder that is.
     """
     for own in local.own_names():
-        if not destination.name.startswith(own.name) or not destination.parent.exists():
-            continue
-        if own.parent.exists() and destination.parent.samefile(own.parent):
-            raise OwnFileError(
-                f"{destination} is reserved for files of the live database.",
-                hint="Choose another name, or another folder.",
-            )
+        if _begins_as(destination, own):
+            raise _reserved(destination, "files of the live database")
+    for own in _other_names():
+        if _begins_as(destination, own):
+            raise _reserved(destination, "this site's own files")
+    folder = Path(os.path.realpath(destination.parent))
+    for own in conf.own_files:
+        if _is_at(destination, own) or any(
+            _is_same(each, own) for each in (folder, *folder.parents)
+        ):
+            raise _reserved(destination, "this site's own files")
+    for own in _files():
+        if _is_same(destination, own):
+            raise _reserved(destination, f"this site: it is the same file as {own}")
+
+
+def _reserved(destination: Path, whom: str) -> OwnFileError:
+    return OwnFileError(
+        f"{destination} is reserved for {whom}.", hint="Choose another name, or another folder."
+    )
+
+
+def _other_names() -> Iterator[Path]:
+    """With what the names of this site's other files begin."""
+    if keys := key_file():
+        yield keys
+    if getattr(settings, "SESSION_ENGINE", "") == SESSION_FILES:
+        folder = settings.SESSION_FILE_PATH or tempfile.gettempdir()
+        yield Path(folder) / settings.SESSION_COOKIE_NAME
+
+
+def _files() -> Iterator[Path]:
+    """Every file of this site that is there."""
+    for start in (*local.own_names(), *_other_names()):
+        with suppress(OSError):
+            yield from (each for each in start.parent.iterdir() if each.name.startswith(start.name))
+    for own in conf.own_files:
+        yield own
+        with suppress(OSError):  # it is not a folder
+            yield from own.iterdir()
+
+
+def _begins_as(destination: Path, own: Path) -> bool:
+    return destination.name.startswith(own.name) and _is_same(destination.parent, own.parent)
+
+
+def _is_at(destination: Path, own: Path) -> bool:
+    return destination.name == own.name and _is_same(destination.parent, own.parent)
+
+
+def _is_same(path: Path, own: Path) -> bool:
+    """Whether both lead to one file or folder, by hard or symbolic links too."""
+    with suppress(OSError):  # one of them is not there
+        return path.samefile(own)
+    return False

@@ -6,14 +6,19 @@ place where that project includes ``backups.urls``.
 """
 
 import base64
+import logging
+import os
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_environ_proxies
 
-from backups.exceptions import ClientError
+from backups.exceptions import ClientError, InsecureServerError
+from backups.server_words import shown
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
@@ -28,6 +33,21 @@ class RemoteServer:
     url: str  # as it was given, without a password
     api_url: str  # an endpoint is a name below it
     auth: AuthBase | None  # the name and password that were in the URL
+    is_encrypted: bool  # https
+    is_here: bool  # this machine itself, by its loopback address
+
+    def proxies(self) -> dict[str, str]:
+        """
+        Those that the environment names for it (HTTPS_PROXY, NO_PROXY …).
+
+        To this machine itself none leads that is on another: the key would go there, and back.
+        """
+        named = get_environ_proxies(self.api_url)
+        return {
+            scheme: proxy
+            for scheme, proxy in named.items()
+            if not self.is_here or is_this_machine(_host(proxy))
+        }
 
 
 def remote_server(url: str) -> RemoteServer:
@@ -38,8 +58,8 @@ def remote_server(url: str) -> RemoteServer:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:  # e.g. half of an IPv6 address
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # e.g. half of an IPv6 address, or port 99999
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise ClientError(
@@ -50,48 +70,96 @@ def remote_server(url: str) -> RemoteServer:
     _, _, place = parts.netloc.rpartition("@")
     shown = parts._replace(netloc=place).geturl().rstrip("/")
     api_url = shown if parts.path.strip("/") else f"{shown}{DEFAULT_PATH}"
-    return RemoteServer(shown, api_url, _password(parts.username, parts.password))
+    return RemoteServer(
+        shown,
+        api_url,
+        _password(parts.username, parts.password),
+        is_encrypted=parts.scheme == "https",
+        is_here=is_this_machine(host),
+    )
 
 
-def authorize(session: requests.Session, server: RemoteServer, header: str, key: str) -> None:
+def is_this_machine(host: str | None) -> bool:
+    """Whether a host is a loopback address, or ``localhost``. Asks nobody, and knows no others."""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host or "")
+    except ValueError:
+        return False
+    mapped: IPv4Address | None = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _host(proxy: str) -> str | None:
+    try:
+        return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname
+    except ValueError:
+        return None
+
+
+def open_session(server: RemoteServer) -> requests.Session:
+    """
+    A session that sends what it is told to, and no password that it finds in ``~/.netrc``.
+
+    From the environment it takes the proxies and the file of certificates (REQUESTS_CA_BUNDLE).
+    """
+    logging.getLogger("urllib3.connection").addFilter(_in_one_line)
+    session = _Session()
+    session.trust_env = False
+    session.proxies = dict(server.proxies())
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    session.verify = bundle or True
+    return session
+
+
+class _Session(requests.Session):
+    """Requests looks where a redirect leads, and reads its whole body, even if told not to go."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """urllib3 quotes headers that it can't read, however long they are, with a traceback."""
+    record.msg, record.args, record.exc_info = shown(record.getMessage()), (), None
+    return True
+
+
+def authorize(
+    session: requests.Session, server: RemoteServer, header: str, key: str, *, insecure: bool
+) -> None:
     """
     Let every request of the session carry the key, and what was in the URL.
 
     :param header: ``X-Api-Key``, or with a scheme ``Authorization: Token``; of
         ``Authorization: Basic`` the key is ``name:password``.
     :param key: empty if the name and password in the URL are all that the server wants.
+    :param insecure: whether they may be sent in plain http to another machine.
+    :raises InsecureServerError: they would be, and may not.
     :raises ClientError: it is not a header, or the key can't be in one.
     """
+    if not (server.is_encrypted or server.is_here or insecure) and (key or server.auth):
+        raise InsecureServerError(
+            f"{server.url} is plain http: whoever is on the way to it could read the key and use"
+            " it. Nothing was sent."
+        )
     session.auth = server.auth
     if not key:
         return
     name, value = _header(header, key)
-    if name.lower() != "authorization":
-        session.headers[name] = value
-    elif server.auth is None:
-        session.auth = _Authorization(value)
-    else:
+    if name == "Authorization" and server.auth is not None:
         raise ClientError(
             "The password in the URL can't be used together with a key in Authorization.",
             hint="Leave one of them out.",
         )
+    session.headers[name] = value
 
 
 def header_parts(header: str) -> tuple[str, str] | None:
     """The name of a header, and the scheme or nothing; None if that is not what it is."""
     name, _, scheme = (part.strip() for part in header.partition(":"))
     return (name, scheme) if name and set(name + scheme) <= TOKEN else None
-
-
-class _Authorization(AuthBase):
-    """Not merely a header of the session: a password in ``~/.netrc`` would take its place."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
 
 
 def _header(header: str, key: str) -> tuple[str, str]:
@@ -101,6 +169,8 @@ def _header(header: str, key: str) -> tuple[str, str]:
             hint="Give one such as 'X-Api-Key' or 'Authorization: Token' (BACKUPS_REMOTE_HEADER).",
         )
     name, scheme = parts
+    if name.lower() == "authorization":
+        name = "Authorization"
     if scheme.lower() == "basic":
         key = base64.b64encode(key.encode()).decode()
     if not key.isascii() or not key.isprintable() or key != key.strip():

@@ -2,18 +2,26 @@
 
 import base64
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 
 import requests
+from urllib3.exceptions import HTTPError
 
-from backups.exceptions import ClientError, ServerRefusedError, TransferInterruptedError
+from backups.arrival import NOT_ASKED, checked
+from backups.exceptions import (
+    ClientError,
+    InvalidSnapshotError,
+    ServerRefusedError,
+    TransferInterruptedError,
+)
+from backups.remote_body import coding_of, plain_chunks
+from backups.remote_name import offered_name, own_name
+from backups.server_words import shown
 
-CHUNK_BYTES = 1024 * 1024  # 1 MiB
 TRIES = 5  # one after the other without a byte in between
 BUSY = (502, 503, 504)  # the server, or a proxy in front of it, may answer later
-MAGIC = b"SQLite format 3\x00"
+MOST_DIGITS = 18  # of a number in a header: none of ours has more
 
 
 class RemoteSnapshot:
@@ -21,6 +29,8 @@ class RemoteSnapshot:
     A snapshot that arrives, to iterate over once.
 
     ``size`` is in bytes, if the server says; ``method`` is how it took it, empty if it doesn't.
+    ``name`` is what to call it: the server's choice if that has the form of ours, else
+    ``is_named_here`` is true.
     A connection that ends early is made again for the rest, if the server still has the same
     snapshot.
     ``defects`` is how many old ones the server has found; None if it has not looked.
@@ -35,56 +45,73 @@ class RemoteSnapshot:
         self._response = response
         self._ask_again = ask_again
         self._sha256 = hashlib.sha256()
-        self.name = _filename(response)
         self.url = response.url
-        self.is_chunked = "Transfer-Encoding" in response.headers
-        self.method = response.headers.get("Snapshot-Method", "")
-        defects = response.headers.get("Snapshot-Defects", "")
-        self.defects = int(defects) if defects.isdecimal() else None
-        is_as_it_is = "Content-Encoding" not in response.headers
-        length = response.headers.get("Content-Length" if is_as_it_is else "Snapshot-Size", "")
-        self.size = int(length) if length.isdecimal() else None
+        headers = response.headers
+        offered = offered_name(headers.get("Content-Disposition", ""))
+        self.name = offered or own_name(self.url)
+        self.is_named_here = offered is None
+        self.is_chunked = headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
+        self.method = shown(headers.get("Snapshot-Method", ""), 20)
+        self.defects = _number(headers.get("Snapshot-Defects"))
+        # In a coding, the length is that of what is on the wire.
+        length = None if coding_of(response) else _number(headers.get("Content-Length"))
+        self.size = _number(headers.get("Snapshot-Size")) if length is None else length
 
     def __iter__(self) -> Iterator[bytes]:
         """
-        The bytes, decompressed, and an error in their place if the connection ends early.
+        The bytes of a whole database, decompressed, or an error in place of their rest.
 
         :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
-        :raises ClientError: what arrives is not a database, e.g. the page of a proxy.
+        :raises ClientError: what arrives is not a database, e.g. the page of a proxy, or is more
+            than was announced.
         """
+        return checked(self._arriving(), self.url)
+
+    def _arriving(self) -> Iterator[bytes]:
+        """Until its end, over as many connections as that takes."""
         received, failed = 0, 0
         while True:
             try:
-                for chunk in self._response.iter_content(CHUNK_BYTES):
-                    if not received and not MAGIC.startswith(chunk[: len(MAGIC)]):
-                        raise ClientError(f"{self._response.url} did not answer with a database.")
+                for chunk in plain_chunks(self._response):
                     received, failed = received + len(chunk), 0
+                    self._check_is_announced(received)
                     self._hash(chunk)
                     yield chunk
                 break
-            except (requests.RequestException, OSError) as error:
+            except InvalidSnapshotError as error:
+                raise TransferInterruptedError(
+                    f"The download from {self.url} can't be unpacked: its"
+                    f" {coding_of(self._response)} stream is damaged or cut off."
+                ) from error
+            except (HTTPError, OSError) as error:
                 failed += 1
                 if not self._resume(received, failed):
                     raise TransferInterruptedError(
-                        f"The download from {self._response.url} broke off after"
-                        f" {received:,} bytes."
+                        f"The download from {self.url} broke off after {received:,} bytes."
                     ) from error
         self._check(received)
+
+    def _check_is_announced(self, received: int) -> None:
+        """A few KB can unpack to more than the disk holds."""
+        if self.size is not None and received > self.size:
+            raise ClientError(
+                f"{self.url} sends more than the {self.size:,} bytes that it has announced.",
+                hint=NOT_ASKED,
+            )
 
     def _check(self, received: int) -> None:
         """Whether it is whole and, where the server has said its SHA-256, the same."""
         if not received:
-            raise ClientError(f"{self._response.url} answered with nothing.")
+            raise ClientError(f"{self.url} answered with nothing.")
         if self.size is not None and received != self.size:
             raise TransferInterruptedError(
-                f"The download from {self._response.url} ended after {received:,} of"
-                f" {self.size:,} bytes."
+                f"The download from {self.url} ended after {received:,} of {self.size:,} bytes."
             )
 
         digest = _digest(self._response)
         if digest is not None and digest != self._sha256.digest():
             raise TransferInterruptedError(
-                f"What arrived from {self._response.url} is not what was sent: its SHA-256 differs."
+                f"What arrived from {self.url} is not what was sent: its SHA-256 differs."
             )
 
     def _hash(self, chunk: bytes) -> None:
@@ -112,8 +139,10 @@ class RemoteSnapshot:
                 failed += 1
                 continue
             beginning = f"bytes {received}-"
-            if response.headers.get("Content-Range", "").startswith(beginning) and (
-                response.headers.get("ETag") == etag
+            if (
+                response.headers.get("Content-Range", "").startswith(beginning)
+                and response.headers.get("ETag") == etag
+                and not coding_of(response)
             ):
                 self._response.close()
                 self._response = response
@@ -148,7 +177,8 @@ def _digest(response: requests.Response) -> bytes | None:
     return None
 
 
-def _filename(response: requests.Response) -> str:
-    """The name that the server gives the file, without any folder that it may smuggle in."""
-    _, _, name = response.headers.get("Content-Disposition", "").partition('filename="')
-    return os.path.basename(name.partition('"')[0]) or "backup.db"
+def _number(given: str | None) -> int | None:
+    """A header that is a whole number; None if it is not there, or is something else."""
+    if given and given.isascii() and given.isdecimal() and len(given) <= MOST_DIGITS:
+        return int(given)
+    return None

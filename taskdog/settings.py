@@ -187,12 +187,14 @@ LOGGING = logs.logging_config(
 
 BACKUPS_NAME = "taskdog"
 BACKUPS_KEY_FILE = TASKDOG_DATA_DIR / "api_keys.json"
+BACKUPS_OWN_FILES = [TASKDOG_DATA_DIR / "secret_key"]
 BACKUPS_EXTRA_SCOPES = ["tasks"]
 BACKUPS_BACKUP_PERMISSION = "taskdog.permissions.MayBackUp"
 BACKUPS_RESTORE_PERMISSION = "taskdog.permissions.MayRestore"
 BACKUPS_RECOGNISER = "taskdog.imports.revisions.recognise"
 BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
 BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
+BACKUPS_REMOTE_INSECURE = environment.flag("TASKDOG_API_INSECURE", default=False)
 BACKUPS_KEPT_COPIES = environment.whole_number("TASKDOG_KEPT_COPIES", default=3)
 BACKUPS_LIVE_SECONDS = environment.whole_number("TASKDOG_LIVE_SECONDS", default=30, minimum=1)
 BACKUPS_COMPACT_UP_TO = environment.whole_number("TASKDOG_COMPACT_UP_TO", default=256 * 1024**2)

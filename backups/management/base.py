@@ -12,8 +12,9 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, InsecureServerError
 
+WRONG_USAGE = 2  # what argparse ends with
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
 STOPPING = (signal.SIGTERM, signal.SIGHUP)  # kill, and a terminal that is closed
 
@@ -29,7 +30,7 @@ class StoreCommand(BaseCommand):
     is_quiet = False
 
     def add_store_arguments(self, parser: CommandParser) -> None:
-        """``--database``, ``--url`` and ``--local``."""
+        """``--database``, ``--url`` or ``--local``, and ``--insecure``."""
         parser.add_argument(
             "--database",
             metavar="ALIAS",
@@ -47,6 +48,12 @@ class StoreCommand(BaseCommand):
             "--local",
             action="store_true",
             help="work on this machine's store, whatever the environment says",
+        )
+        parser.add_argument(
+            "--insecure",
+            action="store_true",
+            help="send the API key in plain http to another machine, where whoever is on the way"
+            " can read it",
         )
 
     def say(self, words: str, *, ending: str | None = None) -> None:
@@ -79,6 +86,8 @@ class StoreCommand(BaseCommand):
         try:
             with _terminated_as_interrupted(), _quiet_logs(self.is_quiet):
                 return super().execute(*args, **options)
+        except InsecureServerError as error:
+            raise CommandError(f"{error} {error.hint}", returncode=WRONG_USAGE) from error
         except BackupError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
         except KeyboardInterrupt:

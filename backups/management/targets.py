@@ -25,10 +25,17 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
+from backups.server_words import shown_answer
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
 Json = dict[str, Any]
+
+
+NAMED_HERE = (
+    "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after its"
+    " host and the time (UTC)."
+)
 
 
 class NamedSnapshot(NamedTuple):
@@ -39,6 +46,8 @@ class NamedSnapshot(NamedTuple):
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # what the store has noticed, for a person to read
+    is_from_server: bool = False  # so its name and its size are another's word
+    note: str = ""  # what to say if this name is used
 
 
 class Target(Protocol):
@@ -142,7 +151,15 @@ class RemoteTarget:
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
             defects = f"{snapshot.defects:,} in all" if snapshot.defects else ""
-            yield NamedSnapshot(snapshot.name, snapshot.method, snapshot.size, snapshot, defects)
+            yield NamedSnapshot(
+                snapshot.name,
+                snapshot.method,
+                snapshot.size,
+                snapshot,
+                defects,
+                is_from_server=True,
+                note=NAMED_HERE if snapshot.is_named_here else "",
+            )
 
     def stage_restore(
         self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
@@ -164,10 +181,15 @@ class RemoteTarget:
 
 
 @contextmanager
-def open_target(url: str | None, *, local: bool, database: str | None = None) -> Iterator[Target]:
+def open_target(
+    url: str | None, *, local: bool, database: str | None = None, insecure: bool = False
+) -> Iterator[Target]:
     """
     The store that the options and the settings name.
 
+    :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
+        server in BACKUPS_REMOTE_URL alone.
+    :raises InsecureServerError: it would, and may not.
     :raises ClientError: a remote server is named, but no key for it is set.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
@@ -185,8 +207,28 @@ def open_target(url: str | None, *, local: bool, database: str | None = None) ->
             f"There is no API key for {url}.",
             hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
-    with BackupClient(url, conf.remote_key, header=conf.remote_header) as client:
+    insecure = insecure or (conf.remote_insecure and url == conf.remote_url)
+    with BackupClient(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
         yield RemoteTarget(client)
+
+
+@contextmanager
+def in_our_form(target: Target) -> Iterator[None]:
+    """
+    For what reads the answers of a target.
+
+    :raises ClientError: a server's lack something, or have another kind of thing in its place.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        if isinstance(target, LocalTarget):
+            raise
+        raise ClientError(
+            f"{target.where} answered in a form that is not known here.",
+            hint="Check the URL, and which release that server runs. restore_db --status shows what"
+            " is pending there.",
+        ) from error
 
 
 def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
@@ -196,7 +238,8 @@ def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
 
 
 def _as_json(answer: Json) -> Json:
-    decoded: Json = json.loads(json.dumps(answer, cls=DjangoJSONEncoder))
+    """As a client gets it: what a process calls itself can be as odd as what a server says."""
+    decoded: Json = shown_answer(json.loads(json.dumps(answer, cls=DjangoJSONEncoder)))
     return decoded
 
 

@@ -8,16 +8,15 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backups.remote_snapshot import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
-from tests.backups.wire import Request, standing_in
+from tests.backups.wire import Request, as_database, standing_in
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site, copy_site, task_names
 
@@ -54,6 +53,11 @@ def folder(tmp_path: Path) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether ``mine.db`` is on its way."""
+    return any(re.fullmatch(r"mine\.db\.backups-\w+\.part", name) for name in names(folder))
 
 
 # A file
@@ -200,23 +204,111 @@ def test_backup_never_writes_onto_the_live_database_or_what_belongs_to_it(
     assert local.files() == before
 
 
-def test_remote_server_cannot_choose_the_live_database_s_name(local: Site) -> None:
-    before = local.files()
-    database = MAGIC + bytes(4080)
+@pytest.mark.parametrize("name", ["api_keys.json", "secret_key", "hard.db", "soft.db"])
+def test_backup_never_writes_onto_the_keys_or_the_secret(
+    site: Site, folder: Path, name: str
+) -> None:
+    (folder / "hard.db").hardlink_to(site.data / "secret_key")
+    (folder / "soft.db").symlink_to(site.data / "api_keys.json")
+    before = site.files()
+    path = (folder if name.endswith(".db") else site.data) / name
+    ended = run(site, "backup", "-o", str(path), "--force")
+    assert (ended.out, ended.code) == ("", 1)
+    assert f"{path} is reserved for" in ended.err
+    assert site.files() == before
+    assert names(folder) == ["hard.db", "soft.db"]
+
+
+def naming(name: str) -> Callable[[Request], None]:
+    """A server that chooses this name."""
+    database = as_database(bytes(4096))
 
     def choose(request: Request) -> None:
         headers = {
             "Content-Length": str(len(database)),
-            "Content-Disposition": 'attachment; filename="tasks.db"',
+            "Content-Disposition": f'attachment; filename="{name}"',
         }
         request.reply(200, headers, database)
 
-    with standing_in(choose) as server:
-        arguments = ("backup", "--url", server.url, "-o", str(local.data), "--force")
-        ended = run(local, *arguments, variables={"TASKDOG_API_KEY": "key"})
-    assert (ended.out, ended.code) == ("", 1)
-    assert "reserved for files of the live database" in ended.err
-    assert local.files() == before
+    return choose
+
+
+@pytest.mark.parametrize("name", ["tasks.db", ".bash_profile", "Makefile", "secret_key"])
+def test_remote_server_chooses_no_name_but_in_our_form(
+    local: Site, folder: Path, name: str
+) -> None:
+    (folder / name).write_bytes(b"mine")
+    with standing_in(naming(name)) as server:
+        arguments = ("backup", "--url", server.url, "--force")
+        ended = run(local, *arguments, cwd=folder, variables={"TASKDOG_API_KEY": "key"})
+    assert ended.code == 0, ended.err
+    assert re.fullmatch(r"127-0-0-1-backup-\d{8}-\d{6}\.db\n", ended.out)
+    assert "the file is named here" in ended.err
+    assert names(folder) == sorted([ended.out.strip(), name])
+    assert (folder / name).read_bytes() == b"mine"
+
+
+def test_remote_server_does_not_choose_which_backup_force_replaces(
+    local: Site, folder: Path
+) -> None:
+    name = "taskdog-backup-20261123-024538.db"
+    (folder / name).write_bytes(b"an older backup")
+    with standing_in(naming(name)) as server:
+        arguments = ("backup", "--url", server.url, "--force")
+        ended = run(local, *arguments, cwd=folder, variables={"TASKDOG_API_KEY": "key"})
+    assert (ended.out, ended.code) == ("taskdog-backup-20261123-024538-2.db\n", 0), ended.err
+    assert (folder / name).read_bytes() == b"an older backup"
+
+
+def test_key_goes_to_another_machine_in_plain_http_only_when_asked_to(
+    local: Site, folder: Path
+) -> None:
+    with standing_in(naming("any.db")) as proxy:
+        variables = {"TASKDOG_API_KEY": "key", "HTTP_PROXY": proxy.url, "NO_PROXY": ""}
+        named = variables | {"TASKDOG_API_BASE_URL": "http://tasks.invalid"}
+        for arguments, given in (
+            (("backup", "--url", "http://tasks.invalid"), variables),
+            (("backup",), named),
+            (("restore_db", "--status"), named),
+        ):
+            ended = run(local, *arguments, cwd=folder, variables=given)
+            assert (ended.out, ended.code) == ("", 2)
+            assert "http://tasks.invalid is plain http" in ended.err
+            assert "--insecure" in ended.err
+            assert "https" in ended.err
+        assert proxy.asked == []
+        assert names(folder) == []
+
+        insecure = named | {"TASKDOG_API_INSECURE": "1"}
+        for arguments, given in ((("backup", "--insecure"), named), (("backup",), insecure)):
+            ended = run(local, *arguments, cwd=folder, variables=given)
+            assert ended.code == 0, ended.err
+    assert len(names(folder)) == len(proxy.asked) == 2
+
+
+def test_what_a_killed_download_left_is_gone_after_the_next_into_that_folder(
+    local: Site, folder: Path
+) -> None:
+    killed = threading.Event()
+
+    def stall(request: Request) -> None:
+        request.reply(200, {"Content-Length": "8192"}, as_database(bytes(8192))[:4096])
+        killed.wait(20)
+
+    with standing_in(stall) as slow:
+        variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": slow.url}
+        process = start(local, "backup", "-o", str(folder / "mine.db"), variables=variables)
+        until(lambda: is_begun(folder))
+        ended = run(local, "backup", "-o", str(folder / "other.db"))
+        assert ended.code == 0, ended.err
+        assert is_begun(folder)  # while it lives, it is left alone
+        process.kill()
+        end(process)
+        killed.set()
+    assert is_begun(folder)
+    ended = run(local, "backup", "-o", str(folder / "third.db"))
+    assert ended.code == 0, ended.err
+    assert names(folder) == ["other.db", "third.db"]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +392,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
         process = start(large, "backup", "-o", str(folder / "mine.db"))
     finally:
         signal.signal(number, inherited)
-    until(lambda: names(folder) == ["mine.db.part"])
+    until(lambda: is_begun(folder))
     process.send_signal(number)
     ended = end(process)
     assert (ended.out, ended.code) == ("", 130), ended.err
@@ -311,7 +403,7 @@ def test_interrupted_in_the_middle_leaves_nothing(
 
 def test_closed_terminal_does_not_stop_what_nohup_started(local: Site, folder: Path) -> None:
     path, goes_on = folder / "mine.db", threading.Event()
-    database = MAGIC + bytes(1_000_000)
+    database = as_database(bytes(1024 * 1024))
 
     def stall(request: Request) -> None:
         request.reply(200, {"Content-Length": str(len(database))}, database[:-1])
@@ -323,7 +415,7 @@ def test_closed_terminal_does_not_stop_what_nohup_started(local: Site, folder: P
         with standing_in(stall) as slow:
             variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": slow.url}
             process = start(local, "backup", "-o", str(path), variables=variables)
-            until(lambda: names(folder) == ["mine.db.part"])
+            until(lambda: is_begun(folder))
             process.send_signal(signal.SIGHUP)
             goes_on.set()
             ended = end(process)
@@ -337,13 +429,13 @@ def test_interrupted_in_mid_download_leaves_nothing(local: Site, folder: Path) -
     interrupted = threading.Event()
 
     def stall(request: Request) -> None:
-        request.reply(200, {"Content-Length": "9000000"}, MAGIC + bytes(1_000_000))
+        request.reply(200, {"Content-Length": "9003008"}, as_database(bytes(9003008))[: 1024**2])
         interrupted.wait(20)
 
     with standing_in(stall) as slow:
         variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": slow.url}
         process = start(local, "backup", "-o", str(folder / "mine.db"), variables=variables)
-        until(lambda: names(folder) == ["mine.db.part"])
+        until(lambda: is_begun(folder))
         process.send_signal(signal.SIGINT)
         ended = end(process)
         interrupted.set()
@@ -415,7 +507,7 @@ def test_wrong_key_is_told_and_leaves_nothing(
     ("url", "words"),
     [
         ("http://127.0.0.1:1", "did not answer: Connection refused. Check the URL"),
-        ("http://no.such.host.invalid", "did not answer"),
+        ("https://no.such.host.invalid", "did not answer"),
         ("tasks.example.org", "is not the URL of a server"),
         ("http://[", "is not the URL of a server"),
     ],

@@ -48,13 +48,21 @@ WRONG: list[tuple[str, Any, str]] = [
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 0, "E014"),
     *(
         (f"BACKUPS_{name}", value, number)
-        for name, number in (("CLEAR_SESSIONS", "E009"), ("ALLOW_UNKNOWN_SCHEMA", "E010"))
+        for name, number in (
+            ("CLEAR_SESSIONS", "E009"),
+            ("ALLOW_UNKNOWN_SCHEMA", "E010"),
+            ("REMOTE_INSECURE", "E045"),
+        )
         for value in (0, 1, "no", None)
     ),
     *(
         (name, value, number)
         for name, number in (("BACKUPS_RECOGNISER", "E015"), ("BACKUPS_CONNECTION_SETUP", "E016"))
         for value in ("no.such.function", "nodots", ".x", "os.sep", len)
+    ),
+    *(
+        ("BACKUPS_OWN_FILES", value, "E046")
+        for value in ("/srv/secret_key", ["secret_key"], [None], None, 1)
     ),
     *(("BACKUPS_PYTHON", value, "E017") for value in ("/nowhere/python3", "/", "/bin/echo")),
     *(

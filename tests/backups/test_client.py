@@ -1,20 +1,19 @@
 """The client against a real server, and against stand-ins that fail as no healthy one does."""
 
 import inspect
-import io
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-import requests
 
 from backups import client as client_module
 from backups.api_keys import create_key
@@ -27,14 +26,17 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
-from backups.remote_snapshot import MAGIC, RemoteSnapshot
+from backups.sqlite.header import MAGIC
 from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
-from tests.backups.wire import Request, standing_in
+from tests.backups.wire import Request, as_database, standing_in
 from tests.processes import CHECKOUT
 from tests.site import Server, Site, copy_site, task_names
 
 KEY = "the-key"
-DATABASE = MAGIC + bytes(500_000)
+DATABASE = as_database(bytes(500 * 1024))
+WORDS = json.dumps(
+    {"detail": "\x1b[2J\u202e\x9b" * 2000, "hint": "one\ntwo\x1b", "code": "\x1b"}
+).encode()
 LARGE = 50  # MB
 FLAT = 20 * 1024  # KiB that a client may take on top, whatever the database's size
 LIMIT = 200_000_000
@@ -356,7 +358,8 @@ def test_chunked_download_that_is_whole_is_saved(saved: Path, first: int) -> Non
 
     with standing_in(whole) as server, BackupClient(server.url, KEY) as client:
         with client.create_snapshot() as snapshot:
-            assert (snapshot.size, snapshot.name) == (None, "backup.db")
+            assert snapshot.size is None
+            assert snapshot.is_named_here
         client.download(saved)
     assert saved.read_bytes() == DATABASE
 
@@ -455,6 +458,111 @@ def test_redirect_is_told_and_not_followed_with_the_key(saved: Path, status: int
     assert thief.asked == []
     assert f"{thief.url}/x" in refused.value.hint
     assert not list(saved.parent.iterdir())
+
+
+TERMINAL = "\x1b]0;title\x07\x1b[31mred \u202eleft \x9b2J"
+UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def said_by(answer: Callable[[Request], None], saved: Path) -> list[str]:
+    """The message and the hint of the errors with which each question ends, as in a traceback."""
+    said = []
+    with standing_in(answer) as server, BackupClient(server.url, KEY) as client:
+        asks = (client.get_restore_status, lambda: client.download(saved), client.undo_restore)
+        for ask in asks:
+            with pytest.raises(ClientError) as error:
+                ask()
+            said += [str(error.value), error.value.hint, error.value.code]
+            said += traceback.format_exception_only(error.value)[-1:]
+            cause = error.value.__cause__
+            while cause is not None:
+                said.append(str(cause))
+                cause = cause.__cause__ or cause.__context__
+    return [words.rstrip("\n") for words in said]
+
+
+def raw(head: str, body: str = "") -> Callable[[Request], None]:
+    """A server that answers with these very bytes."""
+
+    def answer(request: Request) -> None:
+        request.wfile.write((head + "\r\n\r\n" + body).encode("latin-1"))
+
+    return answer
+
+
+LATIN = TERMINAL.replace("\u202e", "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            lambda request, status=status: request.reply(
+                status, {"Content-Length": str(len(WORDS))}, WORDS
+            )
+            for status in (400, 403, 404, 409, 500, 503)
+        ),
+        raw(f"HTTP/1.1 503 {LATIN}\r\nContent-Length: 0"),
+        raw(f"HTTP/1.1 418 {LATIN * 1000}\r\nContent-Length: 0"),
+        raw(f"{LATIN} is not HTTP{'A' * 60000}"),
+        raw(f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://a/{LATIN * 1000}"),
+        raw(f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[{LATIN}"),
+        raw(f"HTTP/1.1 200 OK\r\nContent-Length: 1, {LATIN}\r\nX: y", "{"),
+        raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y", f"{LATIN}\r\n"),
+        raw(f"HTTP/1.1 200 OK\r\n{LATIN} is no header\r\nContent-Length: 0"),
+        raw(f"HTTP/1.1 200 OK\r\nContent-Encoding: {LATIN}\r\nContent-Length: 0"),
+    ],
+)
+def test_no_error_shows_what_a_terminal_obeys_or_is_without_end(
+    answer: Callable[[Request], None], saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = [*said_by(answer, saved), *caplog.text.splitlines()]
+    for words in said:
+        assert not UNSHOWN.search(words), words
+        assert len(words) < 5000
+
+
+def test_answer_shows_nothing_that_a_terminal_obeys() -> None:
+    body = json.dumps({"status": "pending", "staged_by": TERMINAL, "last": {"reason": TERMINAL}})
+
+    def answer(request: Request) -> None:
+        request.reply(200, {"Content-Length": str(len(body))}, body.encode())
+
+    with standing_in(answer) as server, BackupClient(server.url, KEY) as client:
+        status = client.get_restore_status()
+    assert status["staged_by"] == status["last"]["reason"]
+    assert status["staged_by"].startswith("\\x1b]0;title\\x07")
+
+
+def test_number_in_a_header_that_nobody_can_count_is_left_out(saved: Path) -> None:
+    def answer(request: Request) -> None:
+        many = "9" * 5000
+        headers = {"Snapshot-Size": many, "Snapshot-Defects": many, "Snapshot-Method": LATIN}
+        request.reply(200, {"Content-Length": str(len(DATABASE))} | headers, DATABASE)
+
+    with standing_in(answer) as server, BackupClient(server.url, KEY) as client:
+        with client.create_snapshot() as snapshot:
+            assert (snapshot.size, snapshot.defects) == (len(DATABASE), None)
+            assert not UNSHOWN.search(snapshot.method)
+        client.download(saved)
+    assert saved.read_bytes() == DATABASE
+
+
+def test_snapshot_is_named_by_the_server_only_in_our_form() -> None:
+    def answer(request: Request) -> None:
+        name = request.path.partition("?")[0].split("/")[-2]
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        request.reply(200, {"Content-Length": str(len(DATABASE))} | disposition, DATABASE)
+
+    ours = "other-backup-20261123-024538.db"
+    for name, is_named_here in ((ours, False), (".bash_profile", True)):
+        with (
+            standing_in(answer) as server,
+            BackupClient(f"{server.url}/{name}", KEY) as client,
+            client.create_snapshot() as snapshot,
+        ):
+            assert snapshot.is_named_here == is_named_here
+            assert re.fullmatch(r"[a-z0-9-]+-backup-\d{8}-\d{6}\.db", snapshot.name)
 
 
 def answering(status: int, body: bytes) -> Callable[[Request], None]:
@@ -696,21 +804,3 @@ def test_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) ->
     with pytest.raises(ClientError, match="characters that a key can't have") as refused:
         BackupClient("http://127.0.0.1", key)
     assert key.strip() not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("disposition", "name"),
-    [
-        ('attachment; filename="a.db"', "a.db"),
-        ('attachment; filename="../../etc/cron.d/a.db"', "a.db"),
-        ('attachment; filename="/etc/passwd"', "passwd"),
-        ('attachment; filename="folder/"', "backup.db"),
-        ("attachment", "backup.db"),
-        ("", "backup.db"),
-    ],
-)
-def test_name_from_the_server_leads_to_no_other_folder(disposition: str, name: str) -> None:
-    with closing(requests.Response()) as response:
-        response.raw = io.BytesIO()
-        response.headers["Content-Disposition"] = disposition
-        assert RemoteSnapshot(response).name == name

@@ -1,10 +1,15 @@
 import errno
 import fcntl
 import os
+import re
+import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 import pytest
@@ -21,6 +26,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def path(folder: Path) -> Path:
     return folder / "saved.db"
+
+
+def left(name: str = "saved.db") -> str:
+    """What a run that was killed while it wrote a file of this name leaves beside it."""
+    return f"{name}.backups-0123456789abcdef.part"
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -41,8 +51,10 @@ def test_file_appears_whole_and_for_its_owner_alone(folder: Path, path: Path) ->
 def test_file_has_not_its_name_before_it_is_whole(folder: Path, path: Path) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"one"
-        assert content_of(folder) == {"saved.db.part": b"one"}
-        assert stat.S_IMODE((folder / "saved.db.part").stat().st_mode) == 0o600
+        (part,) = folder.iterdir()
+        assert re.fullmatch(r"saved\.db\.backups-[0-9a-f]{16}\.part", part.name)
+        assert part.read_bytes() == b"one"
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
         yield b"two"
 
     destination.save(chunks(), path)
@@ -123,38 +135,21 @@ def test_name_that_is_taken_makes_way_for_the_next(folder: Path, path: Path) -> 
 def test_name_that_another_process_is_writing_makes_way_for_the_next(
     folder: Path, path: Path
 ) -> None:
-    with (folder / "saved.db.part").open("wb") as part:
+    with (folder / left()).open("wb") as part:
         fcntl.flock(part, fcntl.LOCK_EX)
         assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
     assert (folder / "saved-2.db").read_bytes() == b"mine"
 
 
-def test_name_that_was_published_before_the_part_was_ours_makes_way(
-    folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the look at the name and the lock another process may come to its end."""
-    original = destination._create_locked
+def test_name_that_is_taken_at_the_last_moment_makes_way_too(folder: Path, path: Path) -> None:
+    """Between the look at the name and the end another program may take it."""
 
-    def late(part: Path) -> int:
-        if part.name == "saved.db.part":
-            path.write_bytes(b"theirs")
-        return original(part)
-
-    monkeypatch.setattr(destination, "_create_locked", late)
-    assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
-    assert content_of(folder) == {"saved.db": b"theirs", "saved-2.db": b"mine"}
-
-
-def test_name_that_is_taken_at_the_last_moment_is_an_error_and_no_empty_file(
-    folder: Path, path: Path
-) -> None:
     def take() -> Iterator[bytes]:
         yield b"mine"
         path.write_bytes(b"theirs")
 
-    with pytest.raises(DestinationError, match="already exists"):
-        destination.save_as_new(take(), path)
-    assert content_of(folder) == {"saved.db": b"theirs"}
+    assert destination.save_as_new(take(), path) == folder / "saved-2.db"
+    assert content_of(folder) == {"saved.db": b"theirs", "saved-2.db": b"mine"}
 
 
 def test_many_at_once_each_have_a_name(folder: Path, path: Path) -> None:
@@ -201,19 +196,19 @@ def test_file_system_without_links_will_do(
 
 
 def test_part_of_a_killed_process_is_used_again(folder: Path, path: Path) -> None:
-    (folder / "saved.db.part").write_bytes(b"left by a killed process")
+    (folder / left()).write_bytes(b"left by a killed process")
     destination.save([b"new"], path)
     assert content_of(folder) == {"saved.db": b"new"}
 
 
 def test_part_that_another_process_writes_is_left_alone(folder: Path, path: Path) -> None:
-    with (folder / "saved.db.part").open("wb") as other:
+    with (folder / left()).open("wb") as other:
         other.write(b"theirs")
         other.flush()
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DestinationError, match="Another process is writing"):
             destination.save([b"ours"], path)
-    assert content_of(folder) == {"saved.db.part": b"theirs"}
+    assert content_of(folder) == {left(): b"theirs"}
 
 
 def test_of_two_at_once_one_wins_and_the_other_is_refused(folder: Path, path: Path) -> None:
@@ -237,66 +232,154 @@ def test_of_two_at_once_one_wins_and_the_other_is_refused(folder: Path, path: Pa
     assert content_of(folder) == {"saved.db": b"first whole"}
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_file_that_another_process_publishes_at_the_last_moment_is_not_emptied(
-    folder: Path, path: Path, overwrite: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other has the ``.part`` under its lock, and renames it just before we get the lock."""
-    part = folder / "saved.db.part"
-    part.write_bytes(b"theirs, whole")
-    real = fcntl.flock
-
-    def publish_then_lock(descriptor: int, operation: int) -> None:
-        if part.exists() and part.read_bytes() == b"theirs, whole":
-            os.rename(part, path)
-        real(descriptor, operation)
-
-    def chunks() -> Iterator[bytes]:
-        assert path.read_bytes() == b"theirs, whole"
-        yield b"ours"
-
-    monkeypatch.setattr(fcntl, "flock", publish_then_lock)
-    if overwrite:
-        destination.save(chunks(), path, overwrite=True)
-        assert content_of(folder) == {"saved.db": b"ours"}
-    else:
-        with pytest.raises(DestinationError, match="already exists"):
-            destination.save(chunks(), path)
-        assert content_of(folder) == {"saved.db": b"theirs, whole"}
-
-
 def test_crash_between_the_two_names_of_a_whole_file_does_not_cost_it(
     folder: Path, path: Path
 ) -> None:
     path.write_bytes(b"whole")
-    os.link(path, folder / "saved.db.part")
+    os.link(path, folder / left())
     with pytest.raises(ValueError, match="broke"):
         destination.save(broken(b"new", error=ValueError("broke")), path, overwrite=True)
     assert content_of(folder) == {"saved.db": b"whole"}
 
 
-def test_part_of_another_process_is_not_removed_after_ours_was_renamed(
+@pytest.mark.parametrize("name", ["other.db", "taskdog-backup-20261123-024538.db", "a\nb"])
+def test_part_that_a_killed_process_left_of_another_name_is_removed(
+    folder: Path, path: Path, name: str
+) -> None:
+    (folder / left(name)).write_bytes(b"left")
+    destination.save([b"ours"], path)
+    assert content_of(folder) == {"saved.db": b"ours"}
+
+
+@pytest.mark.parametrize(
+    "name", ["saved.db.part", "saved.db.backups-0123456789ABCDEF.part", "x.backups-1.part"]
+)
+def test_file_of_another_form_is_nobody_s_part(folder: Path, path: Path, name: str) -> None:
+    (folder / name).write_bytes(b"somebody's")
+    destination.save([b"ours"], path)
+    assert content_of(folder) == {"saved.db": b"ours", name: b"somebody's"}
+
+
+def test_link_under_the_name_of_a_part_is_neither_followed_nor_removed(
+    folder: Path, path: Path
+) -> None:
+    precious = folder / "precious"
+    precious.write_bytes(b"precious")
+    (folder / left()).symlink_to(precious)
+    (folder / left("hard")).hardlink_to(precious)
+    destination.save([b"ours"], path)
+    assert content_of(folder) == {
+        "precious": b"precious",
+        left(): b"precious",
+        left("hard"): b"precious",
+        "saved.db": b"ours",
+    }
+
+
+def test_database_that_is_linked_as_a_part_keeps_its_locks(folder: Path, path: Path) -> None:
+    """To close any descriptor of it would drop them."""
+    live = folder / "live.db"
+    with closing(sqlite3.connect(live, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE t (n)")
+        (folder / left()).hardlink_to(live)
+        writer.execute("BEGIN IMMEDIATE")
+        destination.save([b"ours"], path)
+        ask = (
+            f"import sqlite3; sqlite3.connect({str(live)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+        )
+        other = run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+
+
+def test_pipe_under_the_name_of_a_part_holds_nobody_up(folder: Path, path: Path) -> None:
+    os.mkfifo(folder / left())
+    destination.save([b"ours"], path)
+    assert path.read_bytes() == b"ours"
+
+
+def test_part_of_another_user_is_left_alone(
     folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = folder / "saved.db.part"
-    real = files.sync_folder
-
-    def another_begins(where: Path) -> None:
-        real(where)
-        part.write_bytes(b"the next one's")
-
-    monkeypatch.setattr(files, "sync_folder", another_begins)
-    destination.save([b"ours"], path, overwrite=True)
-    assert content_of(folder) == {"saved.db": b"ours", "saved.db.part": b"the next one's"}
-
-
-def test_link_under_the_name_of_the_part_is_not_followed(folder: Path, path: Path) -> None:
-    (folder / "precious").write_bytes(b"precious")
-    (folder / "saved.db.part").symlink_to(folder / "precious")
-    with pytest.raises(DestinationError, match="could not be written"):
+    (folder / left()).write_bytes(b"theirs")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with (folder / left()).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # nor can they keep us from writing
         destination.save([b"ours"], path)
-    assert (folder / "precious").read_bytes() == b"precious"
-    assert not path.exists()
+    assert content_of(folder) == {left(): b"theirs", "saved.db": b"ours"}
+
+
+def test_link_that_is_put_under_the_name_meanwhile_is_not_followed(
+    folder: Path, path: Path
+) -> None:
+    (folder / "precious").write_bytes(b"precious")
+
+    def chunks() -> Iterator[bytes]:
+        yield b"ours"
+        path.symlink_to(folder / "precious")
+
+    with pytest.raises(DestinationError, match="already exists"):
+        destination.save(chunks(), path)
+    path.unlink()
+    destination.save(chunks(), path, overwrite=True)
+    assert not path.is_symlink()
+    assert content_of(folder) == {"precious": b"precious", "saved.db": b"ours"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_file_that_a_stranger_puts_in_the_place_of_ours_is_not_called_ours(
+    folder: Path, path: Path, overwrite: bool
+) -> None:
+    """In a folder without the sticky bit they may rename what they don't own."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"ours"
+        (part,) = folder.glob("*.part")
+        part.unlink()
+        part.write_bytes(b"theirs")
+
+    if overwrite:
+        path.write_bytes(b"old")
+    before = content_of(folder)
+    with pytest.raises(DestinationError, match="is not the file that was written") as error:
+        destination.save(chunks(), path, overwrite=overwrite)
+    assert "only you can write" in error.value.hint
+    assert {name: content_of(folder)[name] for name in before} == before
+    assert path.exists() == overwrite
+
+
+def test_folder_that_shows_no_names_can_be_written(folder: Path, path: Path) -> None:
+    folder.chmod(0o300)
+    try:
+        destination.save([b"ours"], path)
+    finally:
+        folder.chmod(0o700)
+    assert path.read_bytes() == b"ours"
+
+
+# Room
+
+
+def test_what_has_no_room_is_refused_before_it_is_asked_for(folder: Path, path: Path) -> None:
+    asked = broken(error=AssertionError("nothing should be asked for"))
+    chunks = destination.within_room(asked, folder, 2**60)
+    with pytest.raises(DestinationError, match=r"has 1,152,921,504,606,846,976 bytes, and .* free"):
+        destination.save(chunks, path)
+    assert not list(folder.iterdir())
+
+
+def test_what_nobody_has_said_the_length_of_may_take_half_of_what_is_free(
+    folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
+    destination.save(destination.within_room([bytes(500)], folder, None), path)
+    asked = iter([bytes(500), b"1", b"not asked for"])
+    with pytest.raises(DestinationError, match="stopped after 500 bytes, half of what was free"):
+        destination.save(destination.within_room(asked, folder, None), path, overwrite=True)
+    assert list(asked) == [b"not asked for"]
+    assert content_of(folder) == {"saved.db": bytes(500)}
+
+
+# Names
 
 
 def test_folder_that_is_missing_is_named(folder: Path) -> None:

@@ -9,11 +9,9 @@ import pytest
 from backups import remote_snapshot
 from backups.client import BackupClient
 from backups.exceptions import TransferInterruptedError
-from tests.backups.wire import Request, StandIn, standing_in
+from tests.backups.wire import Request, StandIn, as_database, standing_in
 
-DATABASE = (
-    b"SQLite format 3\x00" + bytes(range(256)) * 12288
-)  # 3 MiB: our client takes 1 MiB at a time
+DATABASE = as_database(bytes(range(256)) * 12288)  # 3 MiB: our client takes 1 MiB at a time
 HALF = len(DATABASE) // 2
 ETAG = '"' + "a" * 32 + '"'
 WHOLE = {"Content-Length": str(len(DATABASE)), "Accept-Ranges": "bytes", "ETag": ETAG}
@@ -66,16 +64,16 @@ def test_rest_of_the_same_snapshot_is_fetched(tmp_path: Path, without_pauses: li
         (_, _, first), (_, _, second) = server.asked
     assert "Range" not in first
     assert second["If-Match"] == ETAG
-    assert second["Range"] == f"bytes={1024**2}-"
+    assert second["Range"] == f"bytes={HALF}-"
     assert without_pauses == [0]
 
 
-def test_download_that_breaks_off_at_once_is_begun_again(tmp_path: Path) -> None:
+def test_download_that_breaks_off_at_once_goes_on(tmp_path: Path) -> None:
     answer = Breaking()
     answer.cut = 5
     with standing_in(answer) as server:
         assert download(server, tmp_path) == DATABASE
-    assert server.asked[1][2]["Range"] == "bytes=0-"
+    assert server.asked[1][2]["Range"] == "bytes=5-"
 
 
 def test_server_that_is_busy_is_asked_again(tmp_path: Path, without_pauses: list[float]) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.remote_snapshot import MAGIC
+from backups.sqlite.header import MAGIC
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in
@@ -659,6 +660,51 @@ def test_interrupted_while_the_server_checks_does_not_say_that_nothing_is_staged
         interrupted.set()
     assert (ended.out, ended.code) == ("", 130)
     assert "Interrupted. See what is pending with --status." in ended.err
+
+
+@pytest.mark.parametrize("option", ["--status", "--list", "--undo", "--discard"])
+def test_what_a_server_says_is_shown_without_what_a_terminal_obeys(site: Site, option: str) -> None:
+    bad = "\x1b]0;title\x07\x1b[2J\u202e\x9b\nCommandError: forged"
+    said = dict.fromkeys(("sha256", "staged_by", "staged_at", "next_start", "kept"), bad)
+    last = dict.fromkeys(("outcome", "at", "reason", "kept"), bad)
+    copy = {"name": bad, "size": 1, "kept_at": bad, "is_database": True}
+    answers = {
+        "/restore": said | {"status": "pending", "size": 1, "last": last, "in_use_by": [bad] * 999},
+        "/restores": {"restores": [last | {"outcome": "applied"}], "kept": [copy]},
+        "/undo": said | {"status": "pending", "size": 1, "warnings": [bad] * 999},
+        "DELETE": said | {"status": "discarded"},
+    }
+
+    def answer(request: Request) -> None:
+        name = request.command if request.command == "DELETE" else request.path[-20:]
+        found = next(given for end, given in answers.items() if name.endswith(end))
+        body = json.dumps(found).encode()
+        request.reply(200, {"Content-Length": str(len(body))}, body)
+
+    with standing_in(answer) as server:
+        variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": server.url}
+        ended = run(site, "restore_db", option, "--yes", variables=variables)
+    assert ended.code == 0, ended.err
+    shown = ended.out + ended.err
+    assert "\\x1b[2J" in shown
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+    assert not re.search("^CommandError", shown, re.MULTILINE)
+    assert len(shown.splitlines()) < 250
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"status": "pending"}', b'{"status": "nothing", "last": "x", "in_use_by": 1}']
+)
+def test_answer_of_another_form_is_an_error_in_a_sentence(site: Site, body: bytes) -> None:
+    def answer(request: Request) -> None:
+        request.reply(200, {"Content-Length": str(len(body))}, body)
+
+    with standing_in(answer) as server:
+        variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": server.url}
+        ended = run(site, "restore_db", "--status", variables=variables)
+    assert (ended.out, ended.code) == ("", 1)
+    assert "answered in a form that is not known here" in ended.err
+    assert "Traceback" not in ended.err
 
 
 # Other ways to bring a snapshot

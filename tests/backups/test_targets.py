@@ -12,11 +12,17 @@ from backups.client import BackupClient
 from backups.exceptions import (
     BadParameterError,
     ClientError,
+    InsecureServerError,
     NoPendingRestoreError,
     NotEnoughSpaceError,
 )
 from backups.management.incoming import Incoming
-from backups.management.targets import LocalTarget, RemoteTarget, open_target
+from backups.management.targets import (
+    LocalTarget,
+    RemoteTarget,
+    in_our_form,
+    open_target,
+)
 from tests.backups.uploads import snapshot_of
 from tests.site import Site
 
@@ -145,3 +151,42 @@ def test_user_without_a_name_is_still_told_apart_from_the_api(
 def test_discarding_nothing_raises(live: Site) -> None:
     with pytest.raises(NoPendingRestoreError):
         LocalTarget().discard_pending_restore()
+
+
+PLAIN = "http://tasks.lan"
+
+
+@pytest.mark.parametrize(
+    ("url", "setting", "option", "may"),
+    [
+        (None, False, False, False),
+        (None, True, False, True),
+        (None, False, True, True),
+        (None, "1", False, False),
+        (PLAIN, True, False, True),
+        ("http://other.lan", True, False, False),
+        ("http://other.lan", False, True, True),
+    ],
+)
+def test_setting_lets_the_key_travel_in_plain_http_to_its_own_server_alone(
+    url: str | None, setting: object, option: bool, may: bool, settings: Settings
+) -> None:
+    settings.BACKUPS_REMOTE_URL, settings.BACKUPS_REMOTE_KEY = PLAIN, "key"
+    settings.BACKUPS_REMOTE_INSECURE = setting
+    opened = open_target(url, local=False, insecure=option)
+    if may:
+        with opened as target:
+            assert target.where == url or PLAIN
+    else:
+        with pytest.raises(InsecureServerError), opened:
+            raise AssertionError("it was opened")
+
+
+def test_answer_of_another_form_is_told_of_a_server_and_raised_here(settings: Settings) -> None:
+    settings.BACKUPS_REMOTE_KEY = "key"
+    with open_target(URL, local=False) as target:
+        for error in (KeyError("size"), TypeError("str"), AttributeError("get")):
+            with pytest.raises(ClientError, match=f"{URL} answered in a form"), in_our_form(target):
+                raise error
+    with pytest.raises(KeyError), in_our_form(LocalTarget()):
+        raise KeyError("size")

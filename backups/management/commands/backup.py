@@ -70,6 +70,7 @@ class BackupCommand(StoreCommand):
         check: bool,
         url: str | None,
         local: bool,
+        insecure: bool,
         **options: Any,
     ) -> None:
         """Let the store take it, then save it."""
@@ -83,7 +84,7 @@ class BackupCommand(StoreCommand):
             self._check(Path(output), force)
         path = None
         with (
-            open_target(url, local=local, database=database) as target,
+            open_target(url, local=local, database=database, insecure=insecure) as target,
             target.create_snapshot(compact=compact, compress=compress) as snapshot,
             progress_bar("Saving", snapshot.size, is_quiet=self.is_quiet) as progress,
         ):
@@ -123,9 +124,16 @@ class BackupCommand(StoreCommand):
         is_named_here = output.is_dir()
         path = output / snapshot.name if is_named_here else output
         services.check_not_own(path)  # the name may be the choice of a remote server
-        if is_named_here and not force:  # two snapshots of one second are both wanted
-            return destination.save_as_new(snapshot.chunks, path)
-        destination.save(snapshot.chunks, path, overwrite=force)
+        chunks = snapshot.chunks
+        if snapshot.is_from_server:
+            chunks = destination.within_room(chunks, path.parent, snapshot.size)
+        # Two snapshots of one second are both wanted. And no server chooses what --force replaces.
+        if is_named_here and (not force or snapshot.is_from_server):
+            path = destination.save_as_new(chunks, path)
+        else:
+            destination.save(chunks, path, overwrite=force)
+        if is_named_here and snapshot.note:
+            self.inform(snapshot.note)
         return path
 
     def _print(self, snapshot: NamedSnapshot) -> None:

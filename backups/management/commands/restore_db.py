@@ -10,7 +10,7 @@ from backups.management import wording
 from backups.management.base import StoreCommand, megabytes
 from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
-from backups.management.targets import Json, LocalTarget, Target, open_target
+from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target
 from backups.store import DEFECTS, FOREIGN
 
 
@@ -78,6 +78,7 @@ class Command(StoreCommand):
         database: str | None,
         url: str | None,
         local: bool,
+        insecure: bool,
         **options: Any,
     ) -> None:
         """Do the one thing that was asked for."""
@@ -87,7 +88,10 @@ class Command(StoreCommand):
             self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
         if not (path or undo or status or kept or discard or now):
             self._refuse_usage("PATH or one of the options is required")
-        with open_target(url, local=local, database=database) as target:
+        with (
+            open_target(url, local=local, database=database, insecure=insecure) as target,
+            in_our_form(target),
+        ):
             if status:
                 self._show(target)
             elif kept:
