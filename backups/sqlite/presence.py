@@ -12,17 +12,13 @@ Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_databa
 """
 
 import os
-import re
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
+from backups.process_name import name_of
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
-
-LONGEST_COMMAND = 120  # characters: enough to tell what it is; the argument of -c is a program
-PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
-CREDENTIALS = re.compile(r"://[^/\s]*@")  # a password in a URL is for no page and no log
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,9 @@ class Holder:
     """Another process that has the database open."""
 
     pid: int
-    command: str  # empty when the system does not tell, e.g. in another container
+    command: (
+        str  # the program's name; empty when the system does not tell, e.g. in another container
+    )
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.command})" if self.command else f"pid {self.pid}"
@@ -127,13 +125,13 @@ class Presence:
         pids = locks.holders(self._descriptor)
         if self._is_inherited:
             pids.add(self._taken_by)  # the system does not list a lock to who has it
-        return [Holder(pid, _command(pid)) for pid in sorted(pids)]
+        return [Holder(pid, name_of(pid)) for pid in sorted(pids)]
 
     def everybody(self) -> list[Holder]:
         """Who is present, this process included if it is. Reads only."""
         if self._descriptor is None:
             return []
-        return [Holder(os.getpid(), _command(os.getpid())), *self.others()]
+        return [Holder(os.getpid(), name_of(os.getpid())), *self.others()]
 
     @property
     def _is_inherited(self) -> bool:
@@ -167,28 +165,3 @@ def _rejoin_all_after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_rejoin_all_after_fork)
-
-
-def _command(pid: int) -> str:
-    """The command line of a process of our own namespace, on one line that is not too long."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-            words = cmdline.read().decode("utf-8", "replace").split("\0")
-    except OSError:
-        return ""
-    command = " ".join(" ".join(_telling(words)).split())
-    return _shorten(CREDENTIALS.sub("://…@", command))
-
-
-def _telling(words: list[str]) -> list[str]:
-    """What tells processes apart: the same Python runs them all."""
-    is_python = len(words) > 1 and PYTHON.fullmatch(os.path.basename(words[0]))
-    return words[1:] if is_python else words
-
-
-def _shorten(command: str) -> str:
-    """The beginning and the end: two daemons of one program often differ in their last words."""
-    if len(command) <= LONGEST_COMMAND:
-        return command
-    head = LONGEST_COMMAND // 2
-    return f"{command[:head]}…{command[head + 1 - LONGEST_COMMAND :]}"

@@ -1,12 +1,9 @@
 """Presence between real processes. Whole sites and servers: tests/test_workers.py."""
 
-import contextlib
 import ctypes
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +14,9 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.presence import LONGEST_COMMAND, Holder, Presence
+from backups.sqlite.presence import Holder, Presence
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store
-from tests.processes import CHECKOUT
 
 
 def present(lock: Path) -> Callable[[IO[str], IO[str]], None]:
@@ -224,46 +220,6 @@ def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
         presence.join()
         assert [holder.pid for holder in presence.others()] == [pid]
         assert lock.read_bytes() == b""
-
-
-URL = "https://operator:secret@example.org"
-
-
-def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_different(
-    presence: Presence,
-) -> None:
-    """Two daemons of one program often differ in their last words only."""
-    program = (
-        f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
-        f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n"
-        "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
-    )
-    with contextlib.ExitStack() as stack:
-        daemons = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", program, URL, f"--queue={queue}"],
-                    cwd=CHECKOUT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for queue in ("mail", "images")
-        ]
-        for daemon in daemons:
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline() == "present\n"
-        presence.join()
-        others = {other.pid: other.command for other in presence.others()}
-        for daemon, queue in zip(daemons, ("mail", "images"), strict=True):
-            command = others[daemon.pid]
-            assert command.startswith("-c from backups.")  # not by which Python
-            assert command.endswith(f" https://…@example.org --queue={queue}")
-            assert "…" in command
-            assert "\n" not in command
-            assert len(command) == LONGEST_COMMAND
-            daemon.communicate("end\n")
 
 
 def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
