@@ -11,14 +11,22 @@ by kill -9, so there are no stale ones; the lock file itself stays.
 Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
 """
 
+import logging
 import os
+import time
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
+from backups.lock_holders import describe_holders
 from backups.process_name import name_of
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries
+TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 5.0, 60.0  # most appliers need less than a second
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class Presence:
 
     def join(self) -> None:
         """
-        Become present. Waits while an applier is at work, however long that takes.
+        Become present. Waits while an applier is at work, however long that takes: to go on
+        would be to write into a file that is about to be replaced. The log says what it waits for.
 
         Does nothing if this process is present already.
 
@@ -72,7 +81,7 @@ class Presence:
         """
         if self._descriptor is None:
             descriptor = open_lock(self._lock, self._owner_of)
-            locks.share(descriptor)
+            _share(descriptor, self._lock)
             self._descriptor, self._taken_by = descriptor, os.getpid()
 
     def try_alone(self) -> bool:
@@ -149,11 +158,27 @@ class Presence:
         inherited = self._descriptor
         try:
             descriptor = open_lock(self._lock, self._owner_of)
-            locks.share(descriptor)
+            _share(descriptor, self._lock)
         except OSError:
             return  # the parent's hold, rather than none
         self._descriptor, self._taken_by = descriptor, os.getpid()
         os.close(inherited)
+
+
+def _share(descriptor: int, lock: Path) -> None:
+    """Take the shared lock. While another process has it alone, say so from time to time."""
+    began, pause, told = time.monotonic(), SHORTEST_PAUSE, TELL_AFTER_SECONDS
+    while not locks.try_share(descriptor):
+        if time.monotonic() - began >= told:
+            logger.warning(
+                "waiting for %s, which has %s locked to apply a restore. If it hangs, end it: what"
+                " it was doing is finished or undone by the next start.",
+                describe_holders(lock, but=os.getpid()),
+                lock,
+            )
+            told += TELL_EVERY_SECONDS
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 _presences: "weakref.WeakSet[Presence]" = weakref.WeakSet()

@@ -65,7 +65,9 @@ def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterato
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        files.lock(descriptor, name.parent)
+        # Who else has a lock on it, e.g. a stranger who may read it, keeps the sweep away as well.
+        with contextlib.suppress(BlockingIOError):
+            files.lock(descriptor, name.parent, wait=False)
         give(file, name)
         yield
     finally:

@@ -10,8 +10,10 @@ import os
 from collections.abc import Iterator
 
 from backups.exceptions import StoreFolderError, TooManySnapshotsError
+from backups.lock_holders import describe_holders
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
+from backups.sqlite.ownership import may_write
 from backups.sqlite.paths import StorePaths
 from backups.store import PassedOn, Snapshot
 
@@ -23,17 +25,27 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
     :param at_once: how many there are.
     :returns: a descriptor; closing it gives the turn back.
     :raises TooManySnapshotsError: none is free.
-    :raises StoreFolderError: the lock file can't be opened.
+    :raises StoreFolderError: the lock file can't be opened, or a stranger has a lock on it.
     """
     try:
         descriptor = open_lock(paths.lock, owner_of=paths.database)
     except OSError as error:
+        if paths.lock.exists() and not may_write(paths):
+            # It is closed to who may only read here, and so has no locks to take, and no turns.
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         raise StoreFolderError(
             f"The lock file {paths.lock} can't be used: {error.strerror}."
         ) from error
     if any(locks.try_turn(descriptor, number) for number in range(at_once)):
         return descriptor
+    is_of_a_stranger = locks.is_read_locked(descriptor)
     os.close(descriptor)
+    if is_of_a_stranger:
+        raise StoreFolderError(
+            f"{paths.lock} is locked by {describe_holders(paths.lock, but=os.getpid())}, which"
+            " keeps every snapshot waiting.",
+            hint="End that process, then try again.",
+        )
     raise TooManySnapshotsError(
         f"{at_once} snapshots of {paths.database.name} are under way, which is the limit."
     )

@@ -222,13 +222,38 @@ def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
         assert lock.read_bytes() == b""
 
 
-def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("database", "lock"),
+    [
+        (0o600, 0o600),
+        (0o644, 0o600),
+        (0o750, 0o600),
+        (0o660, 0o660),
+        (0o664, 0o660),
+        (0o666, 0o666),
+    ],
+)
+def test_lock_file_is_for_those_who_may_write_the_database(
+    database: int, lock: int, tmp_path: Path
+) -> None:
     (tmp_path / "tasks.db").touch()
-    (tmp_path / "tasks.db").chmod(0o750)
-    presence = Presence(tmp_path / "lock", owner_of=tmp_path / "tasks.db")
-    presence.join()
-    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o640
-    presence.leave()
+    (tmp_path / "tasks.db").chmod(database)
+    for left in (None, 0o644, 0o666):  # by an earlier release
+        if left is not None:
+            (tmp_path / "lock").chmod(left)
+        presence = Presence(tmp_path / "lock", owner_of=tmp_path / "tasks.db")
+        presence.join()
+        now = (tmp_path / "lock").stat().st_mode & 0o777
+        assert now == (lock if left is None else lock & left)
+        presence.leave()
+
+
+def test_lock_file_is_not_opened_through_a_symbolic_link(tmp_path: Path) -> None:
+    """In a folder where others write, it would lead root's command to any file."""
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        Presence(tmp_path / "lock").join()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_lock_file_that_was_replaced_meanwhile_is_opened_again(
