@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from backups import limits
+from backups.attributes import copy_acl as copy_acl
 from backups.attributes import copy_attributes as copy_attributes
 from backups.attributes import give_to_owner_of
 from backups.exceptions import printable
@@ -52,14 +53,21 @@ def create_private(path: Path, *, owner_of: Path | None = None) -> int:
     return descriptor
 
 
-def create_private_folder(path: Path) -> int:
-    """Create a folder for its owner alone (0700) and return its descriptor."""
+def create_private_folder(path: Path, *, owner_of: Path | None = None) -> int:
+    """
+    Create a folder for its owner alone (0700) and return its descriptor.
+
+    :param owner_of: as for ``create_private``.
+    """
     os.mkdir(path, 0o700)
     try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if owner_of is not None:
+            give_to_owner_of(owner_of, descriptor)
     except OSError:
         os.rmdir(path)
         raise
+    return descriptor
 
 
 def write_all(descriptor: int, content: bytes) -> None:

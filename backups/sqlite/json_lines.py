@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backups import files
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.sharing import close_to_readers, share_with_writers
+from backups.sqlite.sharing import share_with_writers
 
 
 @contextlib.contextmanager
@@ -51,11 +51,9 @@ def append(descriptor: int, line: bytes) -> None:
 
 def _open(paths: StorePaths, path: Path) -> int:
     owner = paths.database if files.exists(paths.database) else paths.folder
-    with contextlib.suppress(FileExistsError):
+    try:
         descriptor = files.create_private(path, owner_of=owner)
-        with contextlib.suppress(OSError):
-            share_with_writers(descriptor, os.stat(owner))
-        return descriptor
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    close_to_readers(descriptor, os.stat(owner))
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    share_with_writers(descriptor, owner)
     return descriptor

@@ -11,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from backups.sqlite.sharing import close_to_readers, share_with_writers
+from backups.sqlite.sharing import share_with_writers
 
 LAST_STREAM = 2  # standard error; 0 and 1 are the other two
 
@@ -20,8 +20,8 @@ def open_lock(path: Path, owner_of: Path | None) -> int:
     """
     Open the lock file, creating it if need be, and make sure that the name is still its own.
 
-    :param owner_of: whose owner and group a new lock file gets, and whose writers may open it. One
-        that is there is closed to all others.
+    :param owner_of: whose owner a new lock file gets, and whose writers may open it, and nobody
+        else; for its owner alone if that is a folder.
     :returns: a descriptor above the standard streams; for reading only where the file or its
         folder can't be written, which is enough to be present.
     :raises OSError: it can't be opened, e.g. in a folder that is missing.
@@ -30,7 +30,8 @@ def open_lock(path: Path, owner_of: Path | None) -> int:
         descriptor = _open_or_create(path, owner_of)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                _close_to_readers(descriptor, owner_of)
+                if owner_of is not None:
+                    share_with_writers(descriptor, owner_of)
                 return descriptor
         os.close(descriptor)
 
@@ -48,19 +49,11 @@ def _open_or_create(path: Path, owner_of: Path | None) -> int:
 
 def _create(path: Path, owner_of: Path | None) -> int:
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    if owner_of is not None:
+    if owner_of is not None and os.geteuid() == 0:
         with contextlib.suppress(OSError):  # not ours to give away: others then see their own error
-            like = os.stat(owner_of)
-            if os.geteuid() == 0:  # or the server could not open what root's command made
-                os.fchown(descriptor, like.st_uid, like.st_gid)
-            share_with_writers(descriptor, like)
+            like = os.stat(owner_of)  # or the server could not open what root's command made
+            os.fchown(descriptor, like.st_uid, like.st_gid)
     return descriptor
-
-
-def _close_to_readers(descriptor: int, owner_of: Path | None) -> None:
-    if owner_of is not None:
-        with contextlib.suppress(OSError):  # what it is like is gone, or we may not look at it
-            close_to_readers(descriptor, os.stat(owner_of))
 
 
 def _open(path: Path, flags: int) -> int:

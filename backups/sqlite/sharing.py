@@ -11,7 +11,9 @@ Source: findCreateFileMode and robustFchown in os_unix.c.
 """
 
 import os
+import stat
 from contextlib import suppress
+from pathlib import Path
 
 OTHERS_WRITE, OTHERS_USE = 0o022, 0o066
 MADE_BY_SQLITE = ("-wal", "-shm", "-journal")
@@ -43,28 +45,28 @@ def share(file: str | int, like: os.stat_result) -> None:
         os.chmod(file, mode)
 
 
-def share_with_writers(descriptor: int, like: os.stat_result) -> None:
+def share_with_writers(descriptor: int, like: Path) -> None:
     """
-    Let those who may write another file do so with a new file of ours, and nobody else open it.
+    Let those who may write another file open one of ours, and nobody else: not one who may only
+    read the other, although an earlier release let him.
 
-    :raises OSError: this user is not in the group of the other file; then it is for this user.
+    Nothing changes if that file is missing, or only a folder stands for it, if ours is another
+    user's, or as far as the system refuses, e.g. since we are not in the group of the other.
     """
-    os.fchmod(descriptor, 0o600)
-    if like.st_mode & OTHERS_WRITE:
-        if os.fstat(descriptor).st_gid != like.st_gid:
-            os.fchown(descriptor, -1, like.st_gid)
-        os.fchmod(descriptor, _of_writers(like))
+    from backups.files import copy_acl
 
-
-def close_to_readers(descriptor: int, like: os.stat_result) -> None:
-    """
-    Close a file that is there to those who may only read the other one, e.g. one that an earlier
-    release has left with the mode of the database. Of a file that is not ours nothing changes.
-    """
-    mode = os.fstat(descriptor).st_mode & 0o777
-    if mode & ~_of_writers(like):
-        with suppress(OSError):
-            os.fchmod(descriptor, mode & _of_writers(like))
+    found = os.fstat(descriptor)
+    with suppress(OSError):
+        other = os.stat(like)
+        wanted, mode = _of_writers(other), found.st_mode & 0o777
+        if os.geteuid() not in (0, found.st_uid) or not stat.S_ISREG(other.st_mode):
+            return
+        if mode & ~wanted:
+            os.fchmod(descriptor, mode & wanted)
+        if wanted & OTHERS_USE & ~mode:
+            os.fchown(descriptor, -1, other.st_gid)
+            copy_acl(like, descriptor)
+            os.fchmod(descriptor, wanted)
 
 
 def _of_writers(like: os.stat_result) -> int:

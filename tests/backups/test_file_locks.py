@@ -82,7 +82,7 @@ def test_start_that_migrates_is_not_kept_waiting_by_a_stranger(folder: Path) -> 
 def test_process_of_ours_that_keeps_the_folder_is_named_in_the_end(store: Store) -> None:
     with flocked(store.paths.folder, is_us=True) as pid:
         with (
-            mock.patch.object(file_locks, "_user", lambda _: os.geteuid()),
+            mock.patch.object(file_locks, "_user", return_value=os.geteuid()),
             pytest.raises(
                 StoreFolderError, match=rf"locked for more than 0\.2 seconds by pid {pid}"
             ),
