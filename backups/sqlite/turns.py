@@ -6,6 +6,7 @@ process, so a turn can't be left behind. Where the system has no locks on ranges
 descriptions (any but Linux) there is no limit.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -17,6 +18,8 @@ from backups.sqlite.ownership import may_write
 from backups.sqlite.paths import StorePaths
 from backups.store import PassedOn, Snapshot
 
+logger = logging.getLogger(__name__)
+
 
 def take_turn(paths: StorePaths, *, at_once: int) -> int:
     """
@@ -25,7 +28,7 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
     :param at_once: how many there are.
     :returns: a descriptor; closing it gives the turn back.
     :raises TooManySnapshotsError: none is free.
-    :raises StoreFolderError: the lock file can't be opened, or a stranger has a lock on it.
+    :raises StoreFolderError: the lock file can't be opened.
     """
     try:
         descriptor = open_lock(paths.lock, owner_of=paths.database)
@@ -38,14 +41,15 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
         ) from error
     if any(locks.try_turn(descriptor, number) for number in range(at_once)):
         return descriptor
-    is_of_a_stranger = locks.is_read_locked(descriptor)
-    os.close(descriptor)
-    if is_of_a_stranger:
-        raise StoreFolderError(
-            f"{paths.lock} is locked by {describe_holders(paths.lock, but=os.getpid())}, which"
-            " keeps every snapshot waiting.",
-            hint="End that process, then try again.",
+    if locks.is_read_locked(descriptor):
+        # By a stranger: the limit is lost rather than every backup.
+        logger.warning(
+            "%s is locked by %s, so that no limit holds on snapshots at once. End that process.",
+            paths.lock,
+            describe_holders(paths.lock, but=os.getpid(), at=locks.FIRST_TURN),
         )
+        return descriptor
+    os.close(descriptor)
     raise TooManySnapshotsError(
         f"{at_once} snapshots of {paths.database.name} are under way, which is the limit."
     )
