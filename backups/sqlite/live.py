@@ -86,6 +86,12 @@ def who_uses(database: Path) -> str:
     return describe_holders(database, shm, but=os.getpid())
 
 
+def describe_error(error: sqlite3.Error, database: Path) -> str:
+    """What SQLite says, and if the database is locked also by whom."""
+    is_busy = _code(error) == sqlite3.SQLITE_BUSY
+    return f"{error} by {who_uses(database)}" if is_busy else str(error)
+
+
 def _code(error: sqlite3.Error) -> int:
     """The primary code, which is the low byte. 0 if there is none."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
@@ -206,12 +212,8 @@ def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
 def _explain(error: sqlite3.Error, database: Path) -> RestoreBlockedError | RuinedError:
     if _code(error) in RUINED:
         return RuinedError(str(error))
-    if _code(error) == sqlite3.SQLITE_BUSY:
-        return RestoreBlockedError(
-            f"SQLite could not settle {database} before it is replaced: {error} by"
-            f" {who_uses(database)}.",
-            hint=CLOSE_IT,
-        )
     return RestoreBlockedError(
-        f"SQLite could not settle {database} before it is replaced: {error}."
+        f"SQLite could not settle {database} before it is replaced:"
+        f" {describe_error(error, database)}.",
+        hint=CLOSE_IT if _code(error) == sqlite3.SQLITE_BUSY else None,
     )
