@@ -170,7 +170,7 @@ def _tries(descriptor: int, folder: Path) -> Iterator[None]:
             raise TimeoutError(
                 errno.ETIMEDOUT,
                 f"locked for more than {LOCK_SECONDS:g} seconds by {describe_holders(path)}."
-                " End that process, and try again",
+                " Try again when it is done, or end it if it hangs",
                 str(path),
             )
         time.sleep(pause)

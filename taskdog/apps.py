@@ -22,7 +22,7 @@ class TaskdogConfig(AppConfig):
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         """Close the database's files: now, since the first app to be ready opens them."""
         super().__init__(app_name, app_module)
-        database = Path(settings.DATABASES["default"]["NAME"])
+        database = Path(str(settings.DATABASES["default"]["NAME"]))
         data_folder.close_files(database.parent, database.name)
 
     def ready(self) -> None:

@@ -134,8 +134,10 @@ def test_missing_database_and_symbolic_link_are_no_matter(database: Path) -> Non
 
 
 def test_readers_are_told_of_before_a_deployment_only() -> None:
-    always = checks.registry.registry.get_checks()
-    deploying = checks.registry.registry.get_checks(include_deployment_checks=True)
+    always: set[object] = set(checks.registry.registry.get_checks())
+    deploying: set[object] = set(
+        checks.registry.registry.get_checks(include_deployment_checks=True)
+    )
     assert check_writers in always
     assert check_readers not in always
     assert check_readers in deploying
