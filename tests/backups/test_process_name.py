@@ -103,7 +103,7 @@ def test_command_behind_another_program_is_not_looked_for(script: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "title", [f"worker: redis://:{SECRET}@host/{SECRET}", f"redis://host/{SECRET}", "", "a\nb"]
+    "title", [f"worker: redis://:{SECRET}@host/{SECRET}", f"redis://host/{SECRET}", " ", "a\nb"]
 )
 def test_title_that_a_process_has_given_itself_is_not_shown(title: str) -> None:
     with running(title, "-c", "echo runs; read line", program="/bin/sh") as pid:
