@@ -20,15 +20,19 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups import late_databases, local, remembered, startup
+        from backups import command_line, late_databases, local, process_name, remembered, startup
         from backups.checks import check_installation, check_settings
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
+        from backups.mode_checks import check_readers, check_writers
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
         register(check_journal_mode, Tags.database)
+        register(check_writers, Tags.security)
+        register(check_readers, Tags.security, deploy=True)
+        process_name.is_command = command_line.is_known
         startup.start()
         if startup.is_wanted:
             late_databases.watch()

@@ -14,6 +14,7 @@ from backups.refusals import is_refusal, warn
 
 READ_AND_WRITE = 0o666
 DECIDES_WHO_MAY_OPEN = "system."  # ACLs; not the labels (security.*), nor what users note (user.*)
+ACL = "system.posix_acl_access"
 
 
 def copy_attributes(source: Path, destination: Path) -> None:
@@ -25,9 +26,24 @@ def copy_attributes(source: Path, destination: Path) -> None:
     """
     wanted = os.stat(source)
     _copy_owner(wanted, destination)
+    copy_acl(source, destination)  # before the mode, which lets in whom the ACL names
     _copy_mode(wanted, destination)
     for name in _names(source):
-        _copy_extended(name, source, destination)
+        if name != ACL:
+            _copy_extended(name, source, destination)
+
+
+def copy_acl(source: Path, destination: Path | int) -> None:
+    """
+    Let the ACL of ``destination`` be that of ``source``, or none if that has none: a new file may
+    have one of its folder, which lets in other users as soon as the group gets a right.
+
+    :raises OSError: that is refused, and users could open the one and not the other.
+    """
+    if ACL in _names(source):
+        _copy_extended(ACL, source, destination)
+    elif ACL in _names(destination):
+        os.removexattr(destination, ACL)
 
 
 def give_to_owner_of(path: Path, descriptor: int) -> None:
@@ -101,7 +117,7 @@ def _copy_mode(wanted: os.stat_result, destination: Path) -> None:
         )
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: Path | int) -> list[str]:
     """Of its extended attributes; none where there is no such thing, or where we may not ask."""
     if not hasattr(os, "listxattr"):
         return []
@@ -110,12 +126,12 @@ def _names(path: Path) -> list[str]:
     except OSError as error:
         if not is_refusal(error):
             raise
-        if error.errno != errno.EOPNOTSUPP:
+        if error.errno != errno.EOPNOTSUPP and isinstance(path, Path):
             warn(path.parent, "extended attributes can't be listed. A restore does not copy them.")
         return []
 
 
-def _copy_extended(name: str, source: Path, destination: Path) -> None:
+def _copy_extended(name: str, source: Path, destination: Path | int) -> None:
     try:
         wanted = _extended(name, source)
         if wanted is not None and wanted != _extended(name, destination):
@@ -124,13 +140,13 @@ def _copy_extended(name: str, source: Path, destination: Path) -> None:
         if not is_refusal(error) or name.startswith(DECIDES_WHO_MAY_OPEN):
             raise
         warn(
-            destination.parent,
+            source.parent,
             f"the extended attribute {name} can't be copied ({error.strerror}). The database has"
             " the system's default for a new file.",
         )
 
 
-def _extended(name: str, path: Path) -> bytes | None:
+def _extended(name: str, path: Path | int) -> bytes | None:
     try:
         return os.getxattr(path, name)
     except OSError as error:

@@ -47,6 +47,11 @@ def current() -> CommandLine:
     return _parse_words_of_the_system(sys.argv[1:])
 
 
+def is_known(name: str) -> bool:
+    """Whether this site has a management command of that name."""
+    return name in get_commands()
+
+
 def _utilities_at_work() -> Iterator[ManagementUtility]:
     """Each ``ManagementUtility`` above this frame."""
     frame = inspect.currentframe()

@@ -15,18 +15,19 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from backups import limits
+from backups.attributes import copy_acl as copy_acl
 from backups.attributes import copy_attributes as copy_attributes
 from backups.attributes import give_to_owner_of
 from backups.exceptions import printable
+from backups.file_locks import NO_LOCKS as NO_LOCKS
+from backups.file_locks import exclusive_folder as exclusive_folder
+from backups.file_locks import lock as lock
 from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 
 NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
-# As NFS says of a descriptor that is open for reading only, or where no server of locks runs.
-NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 # As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual
 # machine may have to come from its host first. Writes of 1 MiB took several times as long.
 CHUNK_BYTES = 128 * 1024
@@ -52,14 +53,21 @@ def create_private(path: Path, *, owner_of: Path | None = None) -> int:
     return descriptor
 
 
-def create_private_folder(path: Path) -> int:
-    """Create a folder for its owner alone (0700) and return its descriptor."""
+def create_private_folder(path: Path, *, owner_of: Path | None = None) -> int:
+    """
+    Create a folder for its owner alone (0700) and return its descriptor.
+
+    :param owner_of: as for ``create_private``.
+    """
     os.mkdir(path, 0o700)
     try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if owner_of is not None:
+            give_to_owner_of(owner_of, descriptor)
     except OSError:
         os.rmdir(path)
         raise
+    return descriptor
 
 
 def write_all(descriptor: int, content: bytes) -> None:
@@ -216,40 +224,3 @@ def words(error: OSError) -> str:
     if error.errno == errno.EFBIG and (most := limits.file_bytes()) is not None:
         said += f" (this process may write {most:,} bytes to a file: ulimit -f)"
     return said
-
-
-def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:
-    """
-    Lock an open file of a folder, or the folder itself, until it is closed. Only who calls this
-    sees the lock.
-
-    Where there are no locks it does nothing, with a warning.
-
-    :raises BlockingIOError: another has it, and we are not to wait.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        warn(
-            folder,
-            f"files can't be locked ({error.strerror}). Run one backup or restore at a time."
-            " Temporary files that a killed process leaves there are not removed.",
-        )
-
-
-@contextlib.contextmanager
-def exclusive_folder(folder: Path) -> Iterator[int]:
-    """
-    Let one thread of one process at a time change the names in ``folder``.
-
-    The lock is on the folder itself, so it leaves no file, and ends with its process. Yields
-    its descriptor: a child that inherits it has the lock too, until both have ended.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        lock(descriptor, folder)
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -1,18 +1,29 @@
 """The site as a Django app."""
 
+from pathlib import Path
+from types import ModuleType
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
 from backups import api_keys
 from backups.conf import conf
 from backups.exceptions import KeyFileError
+from taskdog import data_folder
 
 
 class TaskdogConfig(AppConfig):
     """Refuses to start on a key file that it cannot trust."""
 
     name = "taskdog"
+
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        """Close the database's files: now, since the first app to be ready opens them."""
+        super().__init__(app_name, app_module)
+        database = Path(str(settings.DATABASES["default"]["NAME"]))
+        data_folder.close_files(database.parent, database.name)
 
     def ready(self) -> None:
         """Read the keys once, and register the system checks."""
@@ -21,6 +32,7 @@ class TaskdogConfig(AppConfig):
         register(checks.check_transactions, Tags.database)
         register(checks.check_local_times)
         register(checks.check_authentication, Tags.security, deploy=True)
+        register(checks.check_data_folder, Tags.security)
         try:
             assert conf.key_file is not None  # the settings name it
             api_keys.read_keys(conf.key_file)

@@ -1,5 +1,7 @@
 """Settings that the site relies on; each way to get one wrong has a number and a hint."""
 
+import os
+import shlex
 from typing import Any
 
 from django.conf import settings
@@ -42,5 +44,21 @@ def check_authentication(**kwargs: Any) -> list[CheckMessage]:
             "TASKDOG_AUTH_ENABLED is off: anybody who reaches the server can change its tasks.",
             hint="Remove it from the environment, and make keys with manage.py create_api_key.",
             id="taskdog.W001",
+        )
+    ]
+
+
+def check_data_folder(**kwargs: Any) -> list[CheckMessage]:
+    """Other users could see what is there, and lock the folder or put files into it."""
+    folder = settings.TASKDOG_DATA_DIR
+    mode = os.stat(folder).st_mode & 0o777
+    if not mode & 0o007:
+        return []
+    return [
+        Warning(
+            f"The data folder {folder} is open to every user of this machine (mode {mode:04o}).",
+            hint=f"Close it with: chmod o-rwx {shlex.quote(str(folder))} (in a unit of systemd:"
+            " StateDirectoryMode=0700).",
+            id="taskdog.W060",
         )
     ]

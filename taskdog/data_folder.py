@@ -1,13 +1,63 @@
-"""The one folder that holds the site's state: database, secret key, API keys."""
+"""
+The one folder that holds the site's state: database, secret key, API keys.
 
+What is in it is for the site's own user. The database holds password hashes, and whoever may read
+it can also keep locks on it.
+"""
+
+import logging
 import os
+import stat
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 from backups import private_files
 
+OTHERS, GROUP, GROUP_WRITES = 0o007, 0o070, 0o020
+
 SECRET_KEY_BYTES = 32  # 64 hex digits: 256 bits, and Django asks for 50 characters or more
+
+logger = logging.getLogger(__name__)
+
+
+def close_new_files() -> None:
+    """
+    Let all that this process makes from now on be for its own user alone, SQLite's files included.
+
+    Gunicorn still makes its socket as its own ``umask`` says, or a proxy could not connect to it.
+    """
+    os.umask(os.umask(OTHERS | GROUP) | OTHERS | GROUP)
+
+
+def close_files(folder: Path, name: str) -> None:
+    """
+    Close the files whose names begin with ``name``, such as a database and all that lies beside it,
+    to users who are not of their group; and to their group, unless that is meant to write them.
+
+    Another user's files are left alone, and files that only the group may open: that is the
+    operator's decision. Nothing is done in a folder where others may put a link in a file's place.
+    """
+    if os.stat(folder).st_mode & OTHERS & stat.S_IWOTH:
+        return
+    for path in sorted(folder.glob(f"{name}*")):
+        try:
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+                _close(path, stat.S_IMODE(status.st_mode))
+        except OSError as error:
+            logger.warning("%s may be open to other users: %s", path, error.strerror)
+
+
+def _close(path: Path, mode: int) -> None:
+    if mode & OTHERS:
+        closed = mode & (0o770 if mode & GROUP_WRITES else 0o700)
+        os.chmod(path, closed)
+        logger.warning(
+            "%s was open to other users: its mode was %04o, now %04o", path, mode, closed
+        )
+    elif mode & GROUP:
+        logger.info("%s can be opened by its group (mode %04o), and is left so", path, mode)
 
 
 def prepare(folder: Path) -> Path:

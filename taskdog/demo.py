@@ -19,6 +19,7 @@ from pathlib import Path
 import requests
 
 from backups.client import BackupClient
+from taskdog import data_folder
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = CHECKOUT / "data" / "demo"
@@ -71,6 +72,7 @@ def set_up() -> str:
     """Empty data/demo/ and set it up. Returns an API key."""
     say(f"Set up a new site in {DATA.relative_to(CHECKOUT)}/")
     shutil.rmtree(DATA, ignore_errors=True)
+    data_folder.close_new_files()
     DATA.mkdir(parents=True)
     manage("migrate", "--verbosity", "0")
     key = manage("create_api_key", "demo").strip()

@@ -14,6 +14,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Where the state is ---------------------------------------------------------------------------
 
+data_folder.close_new_files()  # here, since every process of the site loads its settings first
 TASKDOG_DATA_DIR = data_folder.prepare(
     # A relative one is meant from the checkout: a command and the server may start elsewhere.
     BASE_DIR / Path(environment.text("TASKDOG_DATA_DIR", "data")).expanduser()

@@ -41,6 +41,7 @@ from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.header import is_wal
 from backups.sqlite.kept import free_name, retired
+from backups.sqlite.live import describe_error
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
@@ -261,5 +262,5 @@ def _explain(error: Exception, paths: StorePaths) -> str:
     if isinstance(error, OSError):
         return files.explain(error, paths.folder)
     if isinstance(error, sqlite3.Error):
-        return f"SQLite failed in {paths.folder}: {error}."
+        return f"SQLite failed in {paths.folder}: {describe_error(error, paths.database)}."
     return str(error).rstrip(".") + "."

@@ -30,6 +30,7 @@ from backups.exceptions import (
     RestoreRefusedError,
 )
 from backups.sqlite.kept import free_name
+from backups.sqlite.live import describe_error
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
@@ -203,7 +204,8 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
     except BackupError as error:
         return {"error": str(error)}
     except sqlite3.Error as error:
-        return {"error": f"The content of {paths.database} could not be replaced: {error}."}
+        reason = describe_error(error, paths.database)
+        return {"error": f"The content of {paths.database} could not be replaced: {reason}."}
     except OSError as error:
         reason = files.explain(error, paths.folder)
         return {"error": f"The content of {paths.database} could not be replaced: {reason}"}

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from backups import files
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.sharing import share
+from backups.sqlite.sharing import share_with_writers
 
 
 @contextlib.contextmanager
 def locked(paths: StorePaths, path: Path) -> Iterator[int]:
     """
-    Open the file, which nobody else writes until the block ends. One that is new is for the
-    users that the database is for.
+    Open the file, which nobody else writes until the block ends. It is for those who may write
+    the database: who may only read it could keep its lock.
 
     :raises OSError: the system refuses, or the name is a symbolic link.
+    :raises TimeoutError: another process does not release its lock; the words say which.
     """
     descriptor = _open(paths, path)
     try:
@@ -49,9 +50,10 @@ def append(descriptor: int, line: bytes) -> None:
 
 
 def _open(paths: StorePaths, path: Path) -> int:
-    with contextlib.suppress(FileExistsError):
-        descriptor = files.create_private(path, owner_of=paths.folder)
-        with contextlib.suppress(OSError):
-            share(descriptor, os.stat(paths.database))
-        return descriptor
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    owner = paths.database if files.exists(paths.database) else paths.folder
+    try:
+        descriptor = files.create_private(path, owner_of=owner)
+    except FileExistsError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    share_with_writers(descriptor, owner)
+    return descriptor

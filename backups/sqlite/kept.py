@@ -214,7 +214,7 @@ def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) 
     _refuse_taken(destination)
     with temporary_folder(paths, "keeping") as folder:
         for path, original in originals.items():
-            copy = files.create_private(folder.path / path.name, owner_of=paths.folder)
+            copy = files.create_private(folder.path / path.name, owner_of=folder.path)
             try:
                 files.copy(original, copy)
             finally:

@@ -18,12 +18,14 @@ from pathlib import Path
 
 from backups import files
 from backups.exceptions import RestoreBlockedError
+from backups.lock_holders import describe_holders
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.paths import StorePaths
 
 RUINED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover what is hot
 BUSY_SECONDS = 2.0  # how long to wait for another program's lock before giving up for this start
+CLOSE_IT = "Close the program that has the database open, then restart the server."
 
 
 class RuinedError(Exception):
@@ -76,6 +78,18 @@ def is_live(database: Path, descriptor: int) -> bool:
     with contextlib.suppress(OSError):
         return files.is_named(database, descriptor)
     return files.is_named(database, descriptor)
+
+
+def who_uses(database: Path) -> str:
+    """Which other processes have a lock of SQLite's on it, by pid and program."""
+    shm = database.with_name(f"{database.name}-shm")
+    return describe_holders(database, shm, but=os.getpid())
+
+
+def describe_error(error: sqlite3.Error, database: Path) -> str:
+    """What SQLite says, and if the database is locked also by whom."""
+    is_busy = _code(error) == sqlite3.SQLITE_BUSY
+    return f"{error} by {who_uses(database)}" if is_busy else str(error)
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -148,7 +162,10 @@ def leave_wal_mode(connection: sqlite3.Connection, database: Path) -> None:
     """
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
-        raise RestoreBlockedError(f"Another program reads {database}: it is locked.")
+        raise RestoreBlockedError(
+            f"Another program reads {database}: it is locked by {who_uses(database)}.",
+            hint=CLOSE_IT,
+        )
     (now,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     if now != "delete":
         raise RestoreBlockedError(f"{database} stays in journal mode {now}.")
@@ -195,9 +212,8 @@ def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
 def _explain(error: sqlite3.Error, database: Path) -> RestoreBlockedError | RuinedError:
     if _code(error) in RUINED:
         return RuinedError(str(error))
-    hint = None
-    if _code(error) == sqlite3.SQLITE_BUSY:
-        hint = "Close the program that has the database open, then restart the server."
     return RestoreBlockedError(
-        f"SQLite could not settle {database} before it is replaced: {error}.", hint=hint
+        f"SQLite could not settle {database} before it is replaced:"
+        f" {describe_error(error, database)}.",
+        hint=CLOSE_IT if _code(error) == sqlite3.SQLITE_BUSY else None,
     )

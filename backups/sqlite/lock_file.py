@@ -1,5 +1,8 @@
 """
 The lock file beside the database: always empty, created by the first process, never unlinked.
+
+It is for those who may write the database: who may only read it could lock it for ever, and keep
+every snapshot and every restore waiting.
 """
 
 import contextlib
@@ -8,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from backups.sqlite.sharing import share
+from backups.sqlite.sharing import share_with_writers
 
 LAST_STREAM = 2  # standard error; 0 and 1 are the other two
 
@@ -17,7 +20,8 @@ def open_lock(path: Path, owner_of: Path | None) -> int:
     """
     Open the lock file, creating it if need be, and make sure that the name is still its own.
 
-    :param owner_of: whose owner and mode a new lock file gets.
+    :param owner_of: whose owner a new lock file gets, and whose writers may open it, and nobody
+        else; for its owner alone if that is a folder.
     :returns: a descriptor above the standard streams; for reading only where the file or its
         folder can't be written, which is enough to be present.
     :raises OSError: it can't be opened, e.g. in a folder that is missing.
@@ -26,6 +30,8 @@ def open_lock(path: Path, owner_of: Path | None) -> int:
         descriptor = _open_or_create(path, owner_of)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                if owner_of is not None:
+                    share_with_writers(descriptor, owner_of)
                 return descriptor
         os.close(descriptor)
 
@@ -43,14 +49,10 @@ def _open_or_create(path: Path, owner_of: Path | None) -> int:
 
 def _create(path: Path, owner_of: Path | None) -> int:
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    if owner_of is not None:
+    if owner_of is not None and os.geteuid() == 0:
         with contextlib.suppress(OSError):  # not ours to give away: others then see their own error
-            like = os.stat(owner_of)
-            os.fchmod(descriptor, like.st_mode & 0o666)
-            if os.geteuid() == 0:  # or the server could not open what root's command made
-                os.fchown(descriptor, like.st_uid, like.st_gid)
-            else:
-                share(descriptor, like)
+            like = os.stat(owner_of)  # or the server could not open what root's command made
+            os.fchown(descriptor, like.st_uid, like.st_gid)
     return descriptor
 
 
@@ -62,7 +64,7 @@ def _open(path: Path, flags: int) -> int:
     a process that prints to it, or puts /dev/null there as daemons do, would write to our
     file or close it.
     """
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if descriptor > LAST_STREAM:
         return descriptor
     try:

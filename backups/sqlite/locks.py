@@ -24,9 +24,9 @@ _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid, padded to 
 
 if sys.platform == "linux":
 
-    def share(descriptor: int) -> None:
-        """Take the shared lock; waits while another has the exclusive one."""
-        _set(descriptor, fcntl.F_RDLCK, _own_slot(), 1, wait=True)
+    def try_share(descriptor: int) -> bool:
+        """Take the shared lock, unless another has the exclusive one; never waits."""
+        return _try(descriptor, fcntl.F_RDLCK, _own_slot(), 1)
 
     def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
         """
@@ -36,14 +36,11 @@ if sys.platform == "linux":
         :raises PermissionError: the file was opened for reading only, as it may not be written.
         """
         try:
-            _set(descriptor, fcntl.F_WRLCK, 0, TO_THE_END)
+            return _try(descriptor, fcntl.F_WRLCK, 0, TO_THE_END)
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
             if error.errno == errno.EBADF:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
             raise
-        return True
 
     def try_turn(descriptor: int, number: int) -> bool:
         """
@@ -52,13 +49,19 @@ if sys.platform == "linux":
         A file that was opened for reading only has no turns, and refuses nobody.
         """
         try:
-            _set(descriptor, fcntl.F_WRLCK, FIRST_TURN + number, 1)
+            return _try(descriptor, fcntl.F_WRLCK, FIRST_TURN + number, 1)
         except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
             if error.errno != errno.EBADF:
                 raise
         return True
+
+    def is_read_locked(descriptor: int) -> bool:
+        """
+        Whether somebody has a shared lock on a turn. None of ours has: it is a process that keeps
+        all snapshots waiting, and not a snapshot.
+        """
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, FIRST_TURN, 1, 0)
+        return _answer(descriptor, asked)[0] == fcntl.F_RDLCK
 
     def step_down(descriptor: int) -> None:
         """From exclusive to shared, with never a moment of neither."""
@@ -85,15 +88,29 @@ if sys.platform == "linux":
                 ranges += [(a, b) for a, b in ((start, first), (after, end)) if a < b]
         return found
 
-    def _set(descriptor: int, kind: int, start: int, length: int, *, wait: bool = False) -> None:
-        command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-        fcntl.fcntl(descriptor, command, struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0))
+    def _set(descriptor: int, kind: int, start: int, length: int) -> None:
+        asked = struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, asked)
+
+    def _try(descriptor: int, kind: int, start: int, length: int) -> bool:
+        try:
+            _set(descriptor, kind, start, length)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def _answer(descriptor: int, asked: bytes) -> tuple[int, int, int, int, int]:
+        """The first lock that is in the way, as a struct flock."""
+        found: tuple[int, int, int, int, int] = struct.unpack(
+            _FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+        )
+        return found
 
     def _conflict(descriptor: int, start: int, end: int) -> tuple[int, int] | None:
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
-        kind, _, first, length, _ = struct.unpack(
-            _FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
-        )
+        kind, _, first, length, _ = _answer(descriptor, asked)
         if kind == fcntl.F_UNLCK:
             return None
         return first, (end if length == TO_THE_END else first + length)
@@ -108,9 +125,13 @@ if sys.platform == "linux":
 
 else:
 
-    def share(descriptor: int) -> None:
-        """Take the shared lock; waits while another has the exclusive one."""
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    def try_share(descriptor: int) -> bool:
+        """Take the shared lock, unless another has the exclusive one; never waits."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
         """Take the exclusive lock if nobody else has any; ``keep_shared`` as on Linux."""
@@ -125,6 +146,10 @@ else:
     def try_turn(descriptor: int, number: int) -> bool:
         """There are no turns: flock(2) knows the whole file only."""
         return True
+
+    def is_read_locked(descriptor: int) -> bool:
+        """That is not known: flock(2) does not tell."""
+        return False
 
     def step_down(descriptor: int) -> None:
         """From exclusive to shared."""

@@ -11,18 +11,22 @@ by kill -9, so there are no stale ones; the lock file itself stays.
 Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
 """
 
+import logging
 import os
-import re
+import time
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
+from backups.lock_holders import describe_holders
+from backups.process_name import name_of
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 
-LONGEST_COMMAND = 120  # characters: enough to tell what it is; the argument of -c is a program
-PYTHON = re.compile(r"python[\d.]*|pypy[\d.]*")
-CREDENTIALS = re.compile(r"://[^/\s]*@")  # a password in a URL is for no page and no log
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries
+TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 5.0, 60.0  # most appliers need less than a second
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class Holder:
     """Another process that has the database open."""
 
     pid: int
-    command: str  # empty when the system does not tell, e.g. in another container
+    command: (
+        str  # the program's name; empty when the system does not tell, e.g. in another container
+    )
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.command})" if self.command else f"pid {self.pid}"
@@ -66,7 +72,8 @@ class Presence:
 
     def join(self) -> None:
         """
-        Become present. Waits while an applier is at work, however long that takes.
+        Become present. Waits while an applier is at work, however long that takes: to go on
+        would be to write into a file that is about to be replaced. The log says what it waits for.
 
         Does nothing if this process is present already.
 
@@ -74,7 +81,7 @@ class Presence:
         """
         if self._descriptor is None:
             descriptor = open_lock(self._lock, self._owner_of)
-            locks.share(descriptor)
+            _share(descriptor, self._lock)
             self._descriptor, self._taken_by = descriptor, os.getpid()
 
     def try_alone(self) -> bool:
@@ -127,13 +134,13 @@ class Presence:
         pids = locks.holders(self._descriptor)
         if self._is_inherited:
             pids.add(self._taken_by)  # the system does not list a lock to who has it
-        return [Holder(pid, _command(pid)) for pid in sorted(pids)]
+        return [Holder(pid, name_of(pid)) for pid in sorted(pids)]
 
     def everybody(self) -> list[Holder]:
         """Who is present, this process included if it is. Reads only."""
         if self._descriptor is None:
             return []
-        return [Holder(os.getpid(), _command(os.getpid())), *self.others()]
+        return [Holder(os.getpid(), name_of(os.getpid())), *self.others()]
 
     @property
     def _is_inherited(self) -> bool:
@@ -151,11 +158,27 @@ class Presence:
         inherited = self._descriptor
         try:
             descriptor = open_lock(self._lock, self._owner_of)
-            locks.share(descriptor)
+            _share(descriptor, self._lock)
         except OSError:
             return  # the parent's hold, rather than none
         self._descriptor, self._taken_by = descriptor, os.getpid()
         os.close(inherited)
+
+
+def _share(descriptor: int, lock: Path) -> None:
+    """Take the shared lock. While another process has it alone, say so from time to time."""
+    began, pause, told = time.monotonic(), SHORTEST_PAUSE, TELL_AFTER_SECONDS
+    while not locks.try_share(descriptor):
+        if time.monotonic() - began >= told:
+            logger.warning(
+                "waiting for %s, which has %s locked to apply a restore. If it hangs, end it: what"
+                " it was doing is finished or undone by the next start.",
+                describe_holders(lock, but=os.getpid()),
+                lock,
+            )
+            told += TELL_EVERY_SECONDS
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 _presences: "weakref.WeakSet[Presence]" = weakref.WeakSet()
@@ -167,28 +190,3 @@ def _rejoin_all_after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_rejoin_all_after_fork)
-
-
-def _command(pid: int) -> str:
-    """The command line of a process of our own namespace, on one line that is not too long."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-            words = cmdline.read().decode("utf-8", "replace").split("\0")
-    except OSError:
-        return ""
-    command = " ".join(" ".join(_telling(words)).split())
-    return _shorten(CREDENTIALS.sub("://…@", command))
-
-
-def _telling(words: list[str]) -> list[str]:
-    """What tells processes apart: the same Python runs them all."""
-    is_python = len(words) > 1 and PYTHON.fullmatch(os.path.basename(words[0]))
-    return words[1:] if is_python else words
-
-
-def _shorten(command: str) -> str:
-    """The beginning and the end: two daemons of one program often differ in their last words."""
-    if len(command) <= LONGEST_COMMAND:
-        return command
-    head = LONGEST_COMMAND // 2
-    return f"{command[:head]}…{command[head + 1 - LONGEST_COMMAND :]}"

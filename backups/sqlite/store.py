@@ -17,6 +17,7 @@ from backups.exceptions import (
     StoreFolderError,
     WrongUserError,
 )
+from backups.lock_holders import describe_holders
 from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content
@@ -34,6 +35,8 @@ from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
 from backups.sqlite.validation import check_file
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+
+TRIES = 10  # to look at what is pending while others stage
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
 
@@ -298,7 +301,9 @@ class SqliteBackupStore(BackupStore):
     def _blocked_by_others(self) -> Receipt | None:
         if not files.exists(self._paths.pending):
             return None  # the one that was alone has applied it
-        others = ", ".join(map(str, self._presence.others())) or "another process"
+        others = ", ".join(map(str, self._presence.others())) or describe_holders(
+            self._paths.lock, but=os.getpid()
+        )
         return self._blocked(f"{self._paths.database} is in use by {others}.")
 
     def _blocked(self, reason: str) -> Receipt:
@@ -317,10 +322,17 @@ class SqliteBackupStore(BackupStore):
         )
 
     def _pending(self) -> PendingRestore | None:
+        """
+        The file and its manifest, of one moment: looked at again if another file was put in place
+        meanwhile. Without a lock: who asks must not wait for who has one.
+        """
         try:
-            with files.exclusive_folder(self._paths.folder):  # the file and its manifest at once
+            for _ in range(TRIES):
+                before = os.stat(self._paths.pending)
                 manifest = find_manifest(self._paths)
-                return self._describe(manifest) if manifest else self._describe_unknown()
+                if os.path.samestat(before, os.stat(self._paths.pending)):
+                    break
+            return self._describe(manifest) if manifest else self._describe_unknown()
         except FileNotFoundError:
             return None
 

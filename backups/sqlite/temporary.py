@@ -42,7 +42,7 @@ def temporary_file(paths: StorePaths, kind: str) -> Iterator[Temporary]:
 
     :raises OSError: if the folder can't be written; then there is no file.
     """
-    owner = paths.database if files.exists(paths.database) else paths.folder
+    owner = _owner(paths)
     with _owned(paths, kind, lambda path: files.create_private(path, owner_of=owner)) as file:
         yield file
 
@@ -50,8 +50,16 @@ def temporary_file(paths: StorePaths, kind: str) -> Iterator[Temporary]:
 @contextlib.contextmanager
 def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
     """Own a new empty folder, as ``temporary_file`` does a file."""
-    with _owned(paths, kind, files.create_private_folder) as folder:
+    owner = _owner(paths)
+    with _owned(
+        paths, kind, lambda path: files.create_private_folder(path, owner_of=owner)
+    ) as folder:
         yield folder
+
+
+def _owner(paths: StorePaths) -> Path:
+    """Whose owner gets what root makes."""
+    return paths.database if files.exists(paths.database) else paths.folder
 
 
 @contextlib.contextmanager
@@ -65,7 +73,9 @@ def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterato
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        files.lock(descriptor, name.parent)
+        # Who else has a lock on it, e.g. a stranger who may read it, keeps the sweep away as well.
+        with contextlib.suppress(BlockingIOError):
+            files.lock(descriptor, name.parent, wait=False)
         give(file, name)
         yield
     finally:

@@ -16,7 +16,7 @@ from backups import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import keep_copy
-from backups.sqlite.live import leave_wal_mode
+from backups.sqlite.live import leave_wal_mode, who_uses
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 
@@ -186,7 +186,7 @@ class Overwriting:
         if time.monotonic() < self._deadline:
             return
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            what = "another process did not release its lock"
+            what = f"{who_uses(self._paths.database)} did not release its lock"
         else:
             what = "it did not finish"
         raise NeedsRestartError(

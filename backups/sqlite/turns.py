@@ -6,14 +6,19 @@ process, so a turn can't be left behind. Where the system has no locks on ranges
 descriptions (any but Linux) there is no limit.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 
 from backups.exceptions import StoreFolderError, TooManySnapshotsError
+from backups.lock_holders import describe_holders
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
+from backups.sqlite.ownership import may_write
 from backups.sqlite.paths import StorePaths
 from backups.store import PassedOn, Snapshot
+
+logger = logging.getLogger(__name__)
 
 
 def take_turn(paths: StorePaths, *, at_once: int) -> int:
@@ -28,10 +33,21 @@ def take_turn(paths: StorePaths, *, at_once: int) -> int:
     try:
         descriptor = open_lock(paths.lock, owner_of=paths.database)
     except OSError as error:
+        if paths.lock.exists() and not may_write(paths):
+            # It is closed to who may only read here, and so has no locks to take, and no turns.
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         raise StoreFolderError(
             f"The lock file {paths.lock} can't be used: {error.strerror}."
         ) from error
     if any(locks.try_turn(descriptor, number) for number in range(at_once)):
+        return descriptor
+    if locks.is_read_locked(descriptor):
+        # By a stranger: the limit is lost rather than every backup.
+        logger.warning(
+            "%s is locked by %s, so that no limit holds on snapshots at once. End that process.",
+            paths.lock,
+            describe_holders(paths.lock, but=os.getpid(), at=locks.FIRST_TURN),
+        )
         return descriptor
     os.close(descriptor)
     raise TooManySnapshotsError(

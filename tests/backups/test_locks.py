@@ -26,7 +26,7 @@ def sharing(path: Path) -> Callable[[IO[str], IO[str]], None]:
 
     def work(requests: IO[str], answers: IO[str]) -> None:
         descriptor = os.open(path, os.O_RDWR)
-        locks.share(descriptor)
+        assert locks.try_share(descriptor)
         print("shared", file=answers)
         for request in requests:
             if request == "try\n":
@@ -75,7 +75,7 @@ def test_equal_pids_of_two_containers_are_two_holders(descriptor: int, tmp_path:
     other = os.open(tmp_path / "lock", os.O_RDWR)
     slot = locks.FIRST_SLOT + 77 * locks.PIDS + os.getpid()
     locks._set(other, 0, slot, 1)  # F_RDLCK
-    locks.share(descriptor)
+    assert locks.try_share(descriptor)
     assert locks.holders(descriptor) == {os.getpid()}
     assert not locks.try_exclusive(descriptor, keep_shared=True)
     os.close(other)
@@ -93,7 +93,7 @@ def test_one_that_steps_down_lets_others_in_but_nobody_be_alone(
         assert ask(requests, answers, "step down") == "shared"
         assert locks.holders(descriptor) == {pid}
         assert not locks.try_exclusive(descriptor, keep_shared=False)
-        locks.share(descriptor)
+        assert locks.try_share(descriptor)
 
 
 def test_closing_another_descriptor_of_the_file_drops_nothing(
@@ -102,7 +102,7 @@ def test_closing_another_descriptor_of_the_file_drops_nothing(
     """As it would with POSIX locks."""
     with builders.forked(sharing(tmp_path / "lock")) as (_, requests, answers):
         assert answers.readline() == "shared\n"
-        locks.share(descriptor)
+        assert locks.try_share(descriptor)
         os.close(os.open(tmp_path / "lock", os.O_RDWR))
         assert ask(requests, answers, "try") == "refused"
 
@@ -111,7 +111,7 @@ def test_file_that_may_only_be_read_can_be_shared_but_not_locked_alone(
     descriptor: int, tmp_path: Path
 ) -> None:
     reader = os.open(tmp_path / "lock", os.O_RDONLY)
-    locks.share(reader)
+    assert locks.try_share(reader)
     assert locks.holders(descriptor) == {os.getpid()}
     with pytest.raises(PermissionError, match="Permission denied") as caught:
         locks.try_exclusive(reader, keep_shared=True)

@@ -19,6 +19,7 @@ from backups.sqlite.connection import connect, uri
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.pages import Pages
 from backups.sqlite.sent import record_sent
+from backups.sqlite.turns import take_turn
 from tests.backups import builders
 from tests.backups.stores import LIMITS, Store
 
@@ -126,6 +127,15 @@ def test_reader_gets_the_pages_while_the_site_has_the_database_open(store: Store
         assert magic == "SQLite format 3"
         assert not is_compact
         assert builders.folder(store.paths.folder).keys() == before.keys()
+
+
+def test_reader_takes_no_turn_from_the_site(store: Store) -> None:
+    """He may not open the lock file, or he could keep the lock."""
+    os.close(open_lock(store.paths.lock, owner_of=store.database))
+    assert store.paths.lock.stat().st_mode & 0o777 == 0o600
+    store.paths.folder.chmod(0o555)
+    for _ in range(2):
+        assert as_another(lambda: os.close(take_turn(store.paths, at_once=1))) is None
 
 
 def test_failure_of_a_reader_says_who_could(store: Store) -> None:

@@ -1,12 +1,9 @@
 """Presence between real processes. Whole sites and servers: tests/test_workers.py."""
 
-import contextlib
 import ctypes
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +14,9 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.presence import LONGEST_COMMAND, Holder, Presence
+from backups.sqlite.presence import Holder, Presence
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store
-from tests.processes import CHECKOUT
 
 
 def present(lock: Path) -> Callable[[IO[str], IO[str]], None]:
@@ -226,53 +222,38 @@ def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
         assert lock.read_bytes() == b""
 
 
-URL = "https://operator:secret@example.org"
-
-
-def test_commands_are_told_on_a_line_each_and_two_that_end_differently_look_different(
-    presence: Presence,
+@pytest.mark.parametrize(
+    ("database", "lock"),
+    [
+        (0o600, 0o600),
+        (0o644, 0o600),
+        (0o750, 0o600),
+        (0o660, 0o660),
+        (0o664, 0o660),
+        (0o666, 0o666),
+    ],
+)
+def test_lock_file_is_for_those_who_may_write_the_database(
+    database: int, lock: int, tmp_path: Path
 ) -> None:
-    """Two daemons of one program often differ in their last words only."""
-    program = (
-        f"from backups.sqlite.presence import Presence; from pathlib import Path\n"
-        f"presence = Presence(Path({str(presence._lock)!r})); presence.join()\n"
-        "print('present', flush=True)\ninput()\n" + "# a long program\n" * 100
-    )
-    with contextlib.ExitStack() as stack:
-        daemons = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", program, URL, f"--queue={queue}"],
-                    cwd=CHECKOUT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for queue in ("mail", "images")
-        ]
-        for daemon in daemons:
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline() == "present\n"
-        presence.join()
-        others = {other.pid: other.command for other in presence.others()}
-        for daemon, queue in zip(daemons, ("mail", "images"), strict=True):
-            command = others[daemon.pid]
-            assert command.startswith("-c from backups.")  # not by which Python
-            assert command.endswith(f" https://…@example.org --queue={queue}")
-            assert "…" in command
-            assert "\n" not in command
-            assert len(command) == LONGEST_COMMAND
-            daemon.communicate("end\n")
-
-
-def test_lock_file_has_the_mode_of_the_database_without_execution(tmp_path: Path) -> None:
     (tmp_path / "tasks.db").touch()
-    (tmp_path / "tasks.db").chmod(0o750)
-    presence = Presence(tmp_path / "lock", owner_of=tmp_path / "tasks.db")
-    presence.join()
-    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o640
-    presence.leave()
+    (tmp_path / "tasks.db").chmod(database)
+    for left in (None, 0o644, 0o666):  # by an earlier release
+        if left is not None:
+            (tmp_path / "lock").chmod(left)
+        presence = Presence(tmp_path / "lock", owner_of=tmp_path / "tasks.db")
+        presence.join()
+        now = (tmp_path / "lock").stat().st_mode & 0o777
+        assert now == lock
+        presence.leave()
+
+
+def test_lock_file_is_not_opened_through_a_symbolic_link(tmp_path: Path) -> None:
+    """In a folder where others write, it would lead root's command to any file."""
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        Presence(tmp_path / "lock").join()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_lock_file_that_was_replaced_meanwhile_is_opened_again(

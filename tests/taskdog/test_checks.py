@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
@@ -34,3 +36,14 @@ def test_times_with_an_offset_are_an_error(settings: Settings) -> None:
 def test_authentication_switched_off_is_a_warning(settings: Settings) -> None:
     settings.TASKDOG_AUTH_ENABLED = False
     assert ids(own_issues()) == ["taskdog.W001"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"), [(0o770, []), (0o755, ["taskdog.W060"]), (0o701, ["taskdog.W060"])]
+)
+def test_open_data_folder_is_a_warning(
+    mode: int, wanted: list[str], settings: Settings, tmp_path: Path
+) -> None:
+    settings.TASKDOG_DATA_DIR = tmp_path
+    tmp_path.chmod(mode)
+    assert ids(own_issues()) == wanted

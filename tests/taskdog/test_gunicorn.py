@@ -136,3 +136,25 @@ def test_server_that_is_stopped_while_it_starts_ends_at_once(site: Site) -> None
         with site.serving() as server:
             server.wait_for_log("Booting worker with pid")
             server.stop()  # an error after as many seconds as graceful_timeout
+
+
+def test_server_started_with_an_open_umask_keeps_all_its_files_to_its_user(site: Site) -> None:
+    """Also those that SQLite makes, and those that an earlier release has left."""
+    for path in site.data.glob("tasks.db*"):
+        path.chmod(0o644)
+    site.data.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        with site.serving() as server:
+            server.add_task("Write")
+            snapshot = server.api("GET", "backup").content
+            restored = server.api("POST", "restore?apply=now", files={"file": snapshot})
+            assert restored.status_code == 200, restored.text
+            found = {path.name: path.stat().st_mode & 0o777 for path in site.data.iterdir()}
+            workers = [Path(f"/proc/{pid}/status").read_text() for pid in server.worker_pids()]
+    finally:
+        os.umask(before)
+    assert {"tasks.db-wal", "tasks.db-shm", "tasks.db.lock"} < set(found)
+    assert set(found.values()) == {0o600}, found
+    assert all("Umask:\t0077" in status for status in workers)
+    assert "tasks.db was open to other users: its mode was 0644, now 0600" in "".join(server.log)
