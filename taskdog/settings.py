@@ -20,6 +20,10 @@ TASKDOG_DATA_DIR = data_folder.prepare(
 )
 SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
 
+# Not in the database: a snapshot of it would let whoever has it be whoever is logged in.
+SESSION_ENGINE = "django.contrib.sessions.backends.file"
+SESSION_FILE_PATH = data_folder.sessions(TASKDOG_DATA_DIR / "sessions")
+
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -82,7 +86,7 @@ INSTALLED_APPS = [
     "backups",  # first: it puts a pending restore in place before anybody opens the database
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
+    "django.contrib.sessions",  # its table stays empty: snapshots of earlier releases have it
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
