@@ -24,10 +24,12 @@ class BackupsConfig(AppConfig):
         from backups.checks import check_installation, check_settings
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
+        from backups.session_checks import check_sessions
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_sessions)
         register(check_journal_mode, Tags.database)
         startup.start()
         if startup.is_wanted:

@@ -11,7 +11,6 @@ import os
 import time
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
