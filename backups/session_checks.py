@@ -25,9 +25,9 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
     """Warn of each database that has the site's logins and that a snapshot can be taken of."""
     return [
         CheckWarning(
-            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: login sessions are in the table {table}"
-            f" of the database {alias!r}, and so in its snapshots. Whoever gets one can be whoever"
-            " is logged in.",
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: its login sessions are in the table"
+            f" {table} of the database {alias!r}, and so in its snapshots. Whoever gets one can be"
+            " whoever is logged in.",
             hint=ELSEWHERE + (LEFT_OUT if conf.clear_sessions else NOT_LEFT_OUT),
             id="backups.W055",
         )

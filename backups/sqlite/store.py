@@ -238,6 +238,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
+                clear=self._release.session_tables(),
             )
         except BaseException:
             os.close(turn)
