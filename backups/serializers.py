@@ -75,6 +75,7 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "seconds": receipt.seconds,
         "by": receipt.by,
         "undoes": receipt.undoes,
+        "removed": receipt.removed,
     }
 
 
@@ -103,6 +104,7 @@ def describe_kept(kept: KeptCopy) -> dict[str, Any]:
         "size": kept.size,
         "kept_at": kept.kept_at,
         "is_database": kept.is_database,
+        "stays_until": kept.stays_until,
     }
 
 

@@ -452,6 +452,11 @@ def _log(receipt: Receipt) -> None:
             else "there was no old database",
             f"; {receipt.reason}" if receipt.reason else "",
         )
+        if receipt.removed:
+            logger.warning(
+                "the restore made another kept copy, so older ones were removed: %s",
+                ", ".join(receipt.removed),
+            )
     elif receipt.outcome == "refused":
         logger.error(
             "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",

@@ -109,6 +109,7 @@ class Receipt:
     seconds: float  # how long it took
     by: str | None = None  # the key or the user; None for a process that was starting
     undoes: str | None = None  # the kept copy that this is, when a restore is undone
+    removed: tuple[str, ...] = ()  # the kept copies that had to go for the one it made
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class KeptCopy:
     size: int  # bytes
     kept_at: datetime  # UTC
     is_database: bool  # False: SQLite could not read it, so it is a folder of raw copies
+    stays_until: datetime | None = None  # UTC; no restore removes it before; None: none ever does
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ BACKUPS_RECOGNISER = "taskdog.imports.revisions.recognise"
 BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
 BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
 BACKUPS_KEPT_COPIES = environment.whole_number("TASKDOG_KEPT_COPIES", default=3)
+BACKUPS_KEPT_DAYS = environment.whole_number("TASKDOG_KEPT_DAYS", default=7)
 BACKUPS_LIVE_SECONDS = environment.whole_number("TASKDOG_LIVE_SECONDS", default=30, minimum=1)
 BACKUPS_COMPACT_UP_TO = environment.whole_number("TASKDOG_COMPACT_UP_TO", default=256 * 1024**2)
 BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(

@@ -43,6 +43,7 @@ from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
+from backups.sqlite.pruning import room_hint
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import Temporary, temporary_file
@@ -261,6 +262,7 @@ def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
         f" and {free:,} are free.",
         needed_bytes=needed,
         free_bytes=free,
+        hint=room_hint(paths),
     )
 
 

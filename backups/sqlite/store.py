@@ -27,6 +27,7 @@ from backups.sqlite.ownership import check_user, tell_reader
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
@@ -48,7 +49,7 @@ class SqliteBackupStore(BackupStore):
     :param release: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
-    :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param keeping: which kept copies stay after an apply.
     :param snapshot_limits: what a snapshot may take.
     """
 
@@ -60,7 +61,7 @@ class SqliteBackupStore(BackupStore):
         release: Release,
         check_seconds: float,
         live_seconds: float,
-        kept_copies: int,
+        keeping: Keeping,
         snapshot_limits: SnapshotLimits,
     ) -> None:
         self._paths = StorePaths.of(database)
@@ -68,7 +69,7 @@ class SqliteBackupStore(BackupStore):
         self._release = release
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
-        self._kept_copies = kept_copies
+        self._keeping = keeping
         self._snapshot_limits = snapshot_limits
 
     # Snapshot
@@ -180,7 +181,7 @@ class SqliteBackupStore(BackupStore):
         return read_receipts(self._paths)[::-1]
 
     def list_kept_copies(self) -> list[KeptCopy]:
-        return undoing.list_kept(self._paths)
+        return undoing.list_kept(self._paths, self._keeping)
 
     # Apply while others go on
 
@@ -193,7 +194,7 @@ class SqliteBackupStore(BackupStore):
                 seconds=self._live_seconds,
                 applied_by=applied_by,
                 sha256=sha256,
-                kept_copies=self._kept_copies,
+                keeping=self._keeping,
                 presence=self._presence.descriptor,
             )
         except OSError as error:
@@ -284,7 +285,7 @@ class SqliteBackupStore(BackupStore):
             self._paths,
             release=self._release,
             check_seconds=self._check_seconds,
-            kept_copies=self._kept_copies,
+            keeping=self._keeping,
         )
 
     def _repair(self) -> Receipt | None:

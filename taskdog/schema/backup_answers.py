@@ -48,6 +48,9 @@ class ReceiptSerializer(StagedSerializer):
     seconds = serializers.FloatField()
     by = serializers.CharField(allow_null=True)
     undoes = serializers.CharField(allow_null=True)
+    removed = serializers.ListField(
+        child=serializers.CharField(), help_text="Kept copies that had to go for this one."
+    )
 
 
 class AppliedRestoreSerializer(ReceiptSerializer):
@@ -91,6 +94,9 @@ class KeptCopySerializer(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes.")
     kept_at = serializers.DateTimeField()
     is_database = serializers.BooleanField()
+    stays_until = serializers.DateTimeField(
+        allow_null=True, help_text="No restore removes it before; null: none ever does."
+    )
 
 
 class RestoresSerializer(serializers.Serializer[Any]):
