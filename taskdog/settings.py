@@ -160,6 +160,8 @@ SPECTACULAR_SETTINGS = {
         "PendingState": ["pending"],
         "AppliedState": ["applied"],
         "DiscardedState": ["discarded"],
+        "OutcomeEnum": ["staged", "discarded", "applied", "refused", "blocked"],
+        "DownloadOutcome": ["begun", "whole", "broken off"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -80,6 +80,24 @@ def kept_copies(kept: list[Json]) -> str:
     return "\n".join(lines)
 
 
+def downloads(taken: list[Json]) -> str:
+    """A line for each, the newest first: when, who, from where, what, and how it ended."""
+    return "\n".join(map(_download, taken))
+
+
+def _download(taken: Json) -> str:
+    whole = f"{megabytes(taken['size'])} of {taken['method']}"
+    if taken["first"]:
+        whole += f" from byte {taken['first']:,} on"
+    end = {"begun": "under way, or its process was killed"}.get(taken["outcome"], taken["outcome"])
+    if taken["outcome"] == "broken off":
+        end += f" after {taken['sent']:,} bytes"
+    at = f"{taken['at'][:19]}Z"  # to the second: UTC
+    words = [at, taken["by"] or "this process", taken["address"] or "this machine", whole]
+    line = ", ".join([*words, end, *([f"SHA-256 {taken['sha256']}"] if taken["sha256"] else [])])
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def _stays(copy: Json) -> str:
     if "stays_until" not in copy:  # an older server does not tell
         return ""

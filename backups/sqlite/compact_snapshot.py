@@ -85,7 +85,8 @@ class CompactSnapshot(Snapshot):
         while chunk := self._file.read(files.CHUNK_BYTES):
             sent.update(chunk)
             yield chunk
-        record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
+        self.sha256 = sent.hexdigest()
+        record_sent(self._paths, sha256=self.sha256, size=self.size)
 
     def close(self) -> None:
         self._file.close()

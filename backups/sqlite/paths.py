@@ -95,6 +95,16 @@ class StorePaths:
         return self.beside(".sent-snapshots.jsonl")
 
     @property
+    def downloads(self) -> Path:
+        """Two lines for each snapshot that somebody has taken, newest last."""
+        return self.beside(".download-receipts.jsonl")
+
+    @property
+    def earlier_downloads(self) -> Path:
+        """The same, once that file was full."""
+        return self.beside(".download-receipts.jsonl.1")
+
+    @property
     def keys(self) -> Path:
         """The site's API keys: not in the database, so that no restore changes them."""
         return self.beside(".api-keys.json")

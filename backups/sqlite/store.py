@@ -21,6 +21,7 @@ from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.downloads import read_downloads, record_download
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.ownership import check_user, tell_reader
@@ -34,7 +35,15 @@ from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
 from backups.sqlite.validation import check_file
-from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.store import (
+    BackupStore,
+    Download,
+    KeptCopy,
+    PendingRestore,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+)
 
 _presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
 
@@ -179,6 +188,12 @@ class SqliteBackupStore(BackupStore):
 
     def list_receipts(self) -> list[Receipt]:
         return read_receipts(self._paths)[::-1]
+
+    def record_download(self, download: Download) -> None:
+        record_download(self._paths, download)
+
+    def list_downloads(self) -> list[Download]:
+        return read_downloads(self._paths)
 
     def list_kept_copies(self) -> list[KeptCopy]:
         return undoing.list_kept(self._paths, self._keeping)
