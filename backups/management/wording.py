@@ -86,16 +86,25 @@ def downloads(taken: list[Json]) -> str:
 
 
 def _download(taken: Json) -> str:
-    whole = f"{megabytes(taken['size'])} of {taken['method']}"
+    what = f"{megabytes(taken['size'])} of {taken['method']}"
     if taken["first"]:
-        whole += f" from byte {taken['first']:,} on"
-    end = {"begun": "under way, or its process was killed"}.get(taken["outcome"], taken["outcome"])
+        what += f" from byte {taken['first']:,} on"
+    words = [
+        f"{taken['at'][:19]}Z",  # to the second: UTC
+        taken["by"] or "this process",
+        taken["address"] or "this machine",
+        what,
+        _end(taken),
+    ]
+    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(words))
+
+
+def _end(taken: Json) -> str:
+    if taken["outcome"] == "begun":
+        return "under way, or its process was killed"
     if taken["outcome"] == "broken off":
-        end += f" after {taken['sent']:,} bytes"
-    at = f"{taken['at'][:19]}Z"  # to the second: UTC
-    words = [at, taken["by"] or "this process", taken["address"] or "this machine", whole]
-    line = ", ".join([*words, end, *([f"SHA-256 {taken['sha256']}"] if taken["sha256"] else [])])
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+        return f"broken off after {taken['sent']:,} bytes"
+    return f"whole, SHA-256 {taken['sha256']}" if taken["sha256"] else "whole"
 
 
 def _stays(copy: Json) -> str:

@@ -102,8 +102,8 @@ def room_hint(paths: StorePaths) -> str:
     """What to do on a full disk: names the kept copies that could be removed by hand."""
     hint = "Free some space on that disk, then try again."
     with suppress(OSError):
-        *older, _ = kept_copies(paths, read_receipts(paths)) or [None]
-        named = [f"{kept.name} ({size_of(kept) / 1e6:,.1f} MB)" for kept in older if kept]
+        older = kept_copies(paths, read_receipts(paths))[:-1]
+        named = [f"{kept.name} ({size_of(kept) / 1e6:,.1f} MB)" for kept in older]
         if named:
             more = f" and {len(named) - MOST_NAMED} more" * (len(named) > MOST_NAMED)
             hint += (

@@ -38,7 +38,7 @@ def going(
     store: Store, *, copies: int = 3, days: int = 7, but: Path | None = None, now: datetime = NOW
 ) -> list[Path]:
     return Keeping(copies, days).choose(
-        store.paths, read_receipts(store.paths), but=but and but.name, now=now
+        store.paths, read_receipts(store.paths), but=but.name if but else None, now=now
     )
 
 
