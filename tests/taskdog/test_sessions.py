@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import requests
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.file import SessionStore
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 from pytest_django import Settings
 
 from backups import services
@@ -25,10 +28,12 @@ AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, settings: Settings) -> Path:
+def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of logins, which the site of this process uses."""
-    settings.SESSION_FILE_PATH = data_folder.sessions(tmp_path / "sessions")
-    return tmp_path / "sessions"
+    folder = data_folder.sessions(tmp_path / "sessions")
+    settings.SESSION_FILE_PATH = folder
+    monkeypatch.setattr(SessionStore, "_storage_path", folder, raising=False)  # it is remembered
+    return folder
 
 
 def login(folder: Path, name: str, at: float) -> Path:
@@ -149,3 +154,19 @@ def test_stolen_snapshot_has_no_login_and_a_restore_ends_them_all(
         for _ in range(4):
             assert requests.get(page, headers=cookie, timeout=60).status_code == 401
     assert list((site.data / "sessions").iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_only_a_login_makes_a_file_and_a_logout_removes_it(folder: Path, client: Client) -> None:
+    User.objects.create_user("ann", password=NEW)
+    page = "/api-auth/login/"
+    client.cookies["sessionid"] = "0123456789abcdefghijklmnopqrstuv"
+    assert client.get(page).status_code == 200
+    assert client.post(page, {"username": "ann", "password": "wrong"}).status_code == 200
+    assert list(folder.iterdir()) == []
+    assert client.post(page, {"username": "ann", "password": NEW}).status_code == 302
+    (login,) = folder.iterdir()
+    assert login.name == f"sessionid{client.cookies['sessionid'].value}"
+    assert login.stat().st_mode & 0o777 == 0o600
+    client.post("/api-auth/logout/")
+    assert list(folder.iterdir()) == []
