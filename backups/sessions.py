@@ -59,11 +59,13 @@ def _store() -> Any:
 def _models_of(store: Any) -> list[type[Model]]:
     """
     The models that an engine keeps sessions in, if their apps are installed: the one that it says,
-    as Django's own and their subclasses do, and those in its module, as django-user-sessions has.
+    as Django's own and their subclasses do, and those in its module, or in that of what it is made
+    of, as django-user-sessions has.
     """
     if store is None:
         return []
-    found = [each for each in vars(import_module(store.__module__)).values() if _is_model(each)]
+    modules = [import_module(each.__module__) for each in store.__mro__]
+    found = [each for module in modules for each in vars(module).values() if _is_model(each)]
     try:
         if hasattr(store, "get_model_class"):
             found.insert(0, store.get_model_class())

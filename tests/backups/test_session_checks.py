@@ -69,13 +69,17 @@ def test_engine_is_known_by_the_model_in_its_module(
             class Meta:
                 app_label = "tests"
 
-    engine: Any = ModuleType("user_engine")
-    engine.Session = UserSession
-    engine.SessionStore = type("SessionStore", (), {"__module__": "user_engine"})
-    monkeypatch.setitem(sys.modules, "user_engine", engine)
-    settings.SESSION_ENGINE = "user_engine"
-    (message,) = check_sessions()
-    assert "table tests_usersession of" in message.msg
+    bases: tuple[type, ...] = ()
+    for name in ("user_engine", "made_of_it"):
+        engine: Any = ModuleType(name)
+        engine.SessionStore = type("SessionStore", bases, {"__module__": name})
+        if not bases:
+            engine.Session = UserSession
+        bases = (engine.SessionStore,)
+        monkeypatch.setitem(sys.modules, name, engine)
+        settings.SESSION_ENGINE = name
+        (message,) = check_sessions()
+        assert "table tests_usersession of" in message.msg
 
 
 def nothing() -> list[CheckMessage]:
