@@ -1,6 +1,7 @@
 """Who keeps logins in the database is told, and nobody else."""
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage
-from django.db import models
+from django.db import connections, models
 from django.test import override_settings
 from django.test.utils import isolate_apps
 from pytest_django import Settings
@@ -20,6 +21,12 @@ BACKENDS = "django.contrib.sessions.backends"
 TABLE = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "seen"},
 }
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of the settings, in a file: other tests may have one in memory."""
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", tmp_path / "tasks.db")
 
 
 class SessionStore(db.SessionStore):
