@@ -25,10 +25,12 @@ class BackupsConfig(AppConfig):
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
         from backups.mode_checks import check_readers, check_writers
+        from backups.session_checks import check_sessions
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_sessions)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)

@@ -11,6 +11,8 @@ import logging
 from django.contrib.auth import get_user_model
 from rest_framework.request import Request
 
+MOST_LETTERS = 200  # of what a client says of its address
+
 logger = logging.getLogger(__name__)
 
 
@@ -19,6 +21,21 @@ def account(request: Request) -> str | None:
     user = request.user
     is_row = getattr(user, "pk", None) is not None and isinstance(user, get_user_model())
     return user.get_username() if is_row else None
+
+
+def address(request: Request) -> str | None:
+    """
+    Where a request came from, for records: its other end, which may be a proxy, and what that, or
+    the client itself, says in ``X-Forwarded-For``. None if neither is known.
+    """
+    end = str(request.META.get("REMOTE_ADDR") or "")
+    claimed = _clean(request.headers.get("X-Forwarded-For", ""))
+    return " ".join(filter(None, (end, claimed and f"(X-Forwarded-For: {claimed})"))) or None
+
+
+def _clean(text: str) -> str:
+    """What a client sends, short and on one line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:MOST_LETTERS])
 
 
 def renew(request: Request) -> None:

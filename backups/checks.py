@@ -139,6 +139,7 @@ def _whole_numbers() -> list[CheckMessage]:
     for number, name, lowest, meaning in (
         ("E025", "BACKUPS_RESUME_SECONDS", 0, "of seconds, 0 for none"),
         ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
+        ("E055", "BACKUPS_KEPT_DAYS", 0, "of days, 0 to go by their number alone"),
         ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
         ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
     ):

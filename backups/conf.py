@@ -91,6 +91,11 @@ class Settings:
         return int(self._get("BACKUPS_KEPT_COPIES", 3))
 
     @property
+    def kept_days(self) -> int:
+        """How many days a kept copy stays at least, however many newer ones there are."""
+        return int(self._get("BACKUPS_KEPT_DAYS", 7))
+
+    @property
     def live_seconds(self) -> float:
         """How long a restore without a restart may keep writers waiting before it gives up."""
         return float(self._get("BACKUPS_LIVE_SECONDS", 30))

@@ -16,6 +16,7 @@ from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.ownership import check_user
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
@@ -35,7 +36,7 @@ def get_store(database: str | None = None) -> BackupStore:
         release=InstalledRelease(alias),
         check_seconds=conf.check_seconds,
         live_seconds=conf.live_seconds,
-        kept_copies=conf.kept_copies,
+        keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
         snapshot_limits=SnapshotLimits(
             compact_up_to=conf.compact_up_to,
             at_once=conf.snapshots_at_once,

@@ -1,10 +1,14 @@
-"""A snapshot on its way out: its signal is sent after its first bytes, not before."""
+"""A snapshot on its way out: who takes it is recorded, after its first bytes and at its end."""
 
 import logging
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from backups import signals
-from backups.store import PassedOn, Snapshot
+from backups.store import Download, PassedOn, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -13,16 +17,30 @@ FIRST_BYTES = 4096  # at most: nobody has a whole snapshot before its receivers 
 
 class OutgoingSnapshot(PassedOn):
     """
-    Hands out another snapshot, and tells ``snapshot_taken`` of it after the first bytes.
+    Hands out another snapshot, and tells ``snapshot_taken`` of it after the first bytes. Before
+    that it records that a download has begun, and when it is closed, how it has ended.
 
     A receiver may have to wait for a writer, e.g. to add a row to an audit log. The client has
     its first byte by then; the last one comes after every receiver has run.
     """
 
-    def __init__(self, snapshot: Snapshot, *, taken_by: str | None) -> None:
-        """Takes over the snapshot."""
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        taken_by: str | None,
+        address: str | None = None,
+        record: Callable[[Download], None] = lambda _: None,
+    ) -> None:
+        """
+        Takes over the snapshot.
+
+        :param address: where the request came from; None for this machine.
+        :param record: writes down what is known of the download.
+        """
         super().__init__(snapshot)
-        self._taken_by = taken_by
+        self._taken_by, self._address, self._record = taken_by, address, record
+        self._download: Download | None = None  # once it has begun
         self._left = self._all = _length(snapshot)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -32,6 +50,7 @@ class OutgoingSnapshot(PassedOn):
         first = next(chunks)
         some = min(FIRST_BYTES, len(first) // 2)
         yield first[:some]
+        self._begin()
         self._tell()
         self._left -= len(first)
         yield first[some:]
@@ -47,8 +66,37 @@ class OutgoingSnapshot(PassedOn):
                 self._left,
                 self._all,
             )
-            self._left = 0  # told once
-        self._snapshot.close()
+        try:
+            self._end()
+        finally:
+            self._snapshot.close()
+
+    def _begin(self) -> None:
+        self._began = time.monotonic()
+        self._download = Download(
+            id=str(uuid.uuid4()),
+            at=datetime.now(UTC),
+            outcome="begun",
+            by=self._taken_by,
+            address=self._address,
+            method=self.method,
+            size=self.size,
+            first=self.first,
+        )
+        self._record(self._download)
+
+    def _end(self) -> None:
+        """Recorded once. Of a part, its SHA-256 is that of the whole."""
+        if self._download is not None:
+            ended = replace(
+                self._download,
+                outcome="broken off" if self._left else "whole",
+                sent=self._all - self._left,
+                sha256=self.sha256,
+                seconds=round(time.monotonic() - self._began, 3),
+            )
+            self._download, self._left = None, 0
+            self._record(ended)
 
     def _tell(self) -> None:
         signals.snapshot_taken.send_robust(

@@ -1,12 +1,13 @@
 """What the API answers: one JSON shape for a thing, wherever it shows."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
 
 from backups import services
 from backups.exceptions import BackupError, NotEnoughSpaceError
-from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus
+from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus
 
 RESTART_REQUIRED = "restart required"
 
@@ -75,6 +76,7 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "seconds": receipt.seconds,
         "by": receipt.by,
         "undoes": receipt.undoes,
+        "removed": receipt.removed,
     }
 
 
@@ -88,11 +90,14 @@ def describe_applied(receipt: Receipt, warnings: tuple[str, ...] = ()) -> dict[s
     }
 
 
-def describe_restores(receipts: list[Receipt], kept: list[KeptCopy]) -> dict[str, Any]:
-    """What happened to restores, and what could be gone back to."""
+def describe_restores(
+    receipts: list[Receipt], kept: list[KeptCopy], downloads: list[Download]
+) -> dict[str, Any]:
+    """What happened to restores, what could be gone back to, and who has taken snapshots."""
     return {
         "restores": [describe_receipt(receipt) for receipt in receipts],
         "kept": [describe_kept(copy) for copy in kept],
+        "downloads": [asdict(download) for download in downloads],
     }
 
 
@@ -103,6 +108,7 @@ def describe_kept(kept: KeptCopy) -> dict[str, Any]:
         "size": kept.size,
         "kept_at": kept.kept_at,
         "is_database": kept.is_database,
+        "stays_until": kept.stays_until,
     }
 
 

@@ -37,7 +37,7 @@ from backups.sqlite.defects import describe
 from backups.sqlite.header import has_wal_mark
 from backups.sqlite.paths import timestamp
 from backups.sqlite.staging import WAL_MARK
-from backups.store import KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "hold_presence",
     "hold_presence_of",
     "is_readable",
+    "list_downloads",
     "list_kept_copies",
     "list_receipts",
     "release_presence",
@@ -77,6 +78,7 @@ def create_snapshot(
     taken_by: str | None = None,
     compact: bool | None = None,
     resumable: bool = False,
+    address: str | None = None,
     database: str | None = None,
 ) -> Snapshot:
     """
@@ -91,6 +93,7 @@ def create_snapshot(
         pages can't be taken, it is compact all the same: ``method`` of the result says so.
     :param resumable: keep a compact one beside the database for BACKUPS_RESUME_SECONDS, so that
         ``taken_by`` can ask for its rest by its ``id``.
+    :param address: where the request came from, for the record; None for this machine.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
     :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
     :raises BackupNotSupportedError: the database has no file behind it.
@@ -98,9 +101,8 @@ def create_snapshot(
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the database's folder can't be written.
     """
-    snapshot = get_store(database).create_snapshot(
-        compact=compact, caller=taken_by if resumable else None
-    )
+    store = get_store(database)
+    snapshot = store.create_snapshot(compact=compact, caller=taken_by if resumable else None)
     logger.info(
         "snapshot taken by %s: %d bytes, %s",
         taken_by or "this process",
@@ -109,25 +111,36 @@ def create_snapshot(
     )
     if snapshot.defects:
         logger.warning("the database has old defects: %s", describe_defects(snapshot.defects))
-    return OutgoingSnapshot(snapshot, taken_by=taken_by)
+    return OutgoingSnapshot(
+        snapshot, taken_by=taken_by, address=address, record=store.record_download
+    )
 
 
 def resume_snapshot(
-    snapshot_id: str, *, taken_by: str, first: int, last: int | None = None
+    snapshot_id: str,
+    *,
+    taken_by: str,
+    first: int,
+    last: int | None = None,
+    address: str | None = None,
 ) -> Snapshot | None:
     """
     Hand out a part of a snapshot that was taken before, by its ``id``.
 
     :param first: the first byte that is wanted, counted from 0.
     :param last: the last one; None for all that follow.
+    :param address: as for ``create_snapshot``.
     :returns: None if it is gone, or another caller took it.
     :raises TooManySnapshotsError: as for ``create_snapshot``.
     """
-    snapshot = get_store().resume_snapshot(snapshot_id, caller=taken_by, first=first, last=last)
+    store = get_store()
+    snapshot = store.resume_snapshot(snapshot_id, caller=taken_by, first=first, last=last)
     if snapshot is None:
         return None
     logger.info("download resumed by %s: from byte %d of %d", taken_by, first, snapshot.size)
-    return OutgoingSnapshot(snapshot, taken_by=taken_by)
+    return OutgoingSnapshot(
+        snapshot, taken_by=taken_by, address=address, record=store.record_download
+    )
 
 
 def check_snapshot(
@@ -324,6 +337,11 @@ def list_kept_copies(*, database: str | None = None) -> list[KeptCopy]:
     return get_store(database).list_kept_copies()
 
 
+def list_downloads(*, database: str | None = None) -> list[Download]:
+    """Who has taken snapshots, newest first, as far as it is remembered. Reads only."""
+    return get_store(database).list_downloads()
+
+
 def is_readable() -> bool:
     """
     Whether there is a live database that SQLite can read. Creates nothing and changes nothing.
@@ -452,6 +470,11 @@ def _log(receipt: Receipt) -> None:
             else "there was no old database",
             f"; {receipt.reason}" if receipt.reason else "",
         )
+        if receipt.removed:
+            logger.warning(
+                "the restore made another kept copy, so older ones were removed: %s",
+                ", ".join(receipt.removed),
+            )
     elif receipt.outcome == "refused":
         logger.error(
             "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",

@@ -34,7 +34,7 @@ class Snapshot(ABC):
     # nobody has looked.
     defects: Mapping[str, int] | None = None
     id: str | None = None  # by which its rest can be asked for during some minutes
-    sha256: str | None = None  # of all its bytes, where that is known before they are read
+    sha256: str | None = None  # of all its bytes, once that is known
     first: int = 0  # the byte that iterating begins with
     last: int | None = None  # the byte that it ends with; None for the last one
 
@@ -72,8 +72,13 @@ class PassedOn(Snapshot):
         self._snapshot = snapshot
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
-        self.id, self.sha256 = snapshot.id, snapshot.sha256
+        self.id = snapshot.id
         self.first, self.last = snapshot.first, snapshot.last
+
+    @property
+    def sha256(self) -> str | None:  # type: ignore[override]
+        """That of the other one, which may know it only when all was read."""
+        return self._snapshot.sha256
 
     def abandon(self) -> None:
         self._snapshot.abandon()
@@ -109,6 +114,7 @@ class Receipt:
     seconds: float  # how long it took
     by: str | None = None  # the key or the user; None for a process that was starting
     undoes: str | None = None  # the kept copy that this is, when a restore is undone
+    removed: tuple[str, ...] = ()  # the kept copies that had to go for the one it made
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,24 @@ class KeptCopy:
     size: int  # bytes
     kept_at: datetime  # UTC
     is_database: bool  # False: SQLite could not read it, so it is a folder of raw copies
+    stays_until: datetime | None = None  # UTC; no restore removes it before; None: none ever does
+
+
+@dataclass(frozen=True)
+class Download:
+    """A snapshot that somebody has taken, or a part of it."""
+
+    id: str
+    at: datetime  # UTC, when it began
+    outcome: str  # "begun", "whole" or "broken off"
+    by: str | None  # the key or the user; None for this process
+    address: str | None  # where the request came from; None for a command
+    method: str  # "compact" or "pages"
+    size: int  # bytes, of the whole snapshot
+    first: int = 0  # the byte that it began with
+    sent: int | None = None  # bytes, as far as they were handed out; None while it is under way
+    sha256: str | None = None  # of the whole snapshot, where it is known
+    seconds: float | None = None  # how long it took
 
 
 @dataclass(frozen=True)
@@ -239,6 +263,14 @@ class BackupStore(ABC):
     @abstractmethod
     def list_receipts(self) -> list[Receipt]:
         """Everything that happened to restores, newest first. Reads only."""
+
+    @abstractmethod
+    def record_download(self, download: Download) -> None:
+        """Remember who has taken a snapshot. Never raises for what the system refuses."""
+
+    @abstractmethod
+    def list_downloads(self) -> list[Download]:
+        """Who has taken snapshots, newest first, as far as it is remembered. Reads only."""
 
     @abstractmethod
     def list_kept_copies(self) -> list[KeptCopy]:

@@ -135,12 +135,12 @@ class BackupView(BackupErrorsMixin, APIView):
         wanted = ranges.wanted(request.headers, parameters.snapshot(request))
         drop_when_stalled(request.META, seconds=conf.stall_seconds)
         stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
-        taken_by = caller_name(request)
-        if (part := _rest(wanted, taken_by)) is not None:
+        taken_by, address = caller_name(request), caller.address(request)
+        if (part := _rest(wanted, taken_by, address)) is not None:
             return PartResponse(part, is_part=wanted.is_part, stall_seconds=stall_seconds)
         coding = choose_coding(request.headers.get("Accept-Encoding", ""))
         snapshot = services.create_snapshot(
-            taken_by=taken_by, compact=compact, resumable=coding is None
+            taken_by=taken_by, compact=compact, resumable=coding is None, address=address
         )
         return DownloadResponse(snapshot, coding, stall_seconds=stall_seconds)
 
@@ -212,7 +212,7 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
 
 
 class RestoresView(BackupErrorsMixin, APIView):
-    """Everything that happened to restores, newest first, and the kept copies."""
+    """Everything that happened to restores, newest first, the kept copies, and who downloaded."""
 
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
 
@@ -221,9 +221,12 @@ class RestoresView(BackupErrorsMixin, APIView):
         return restore_permissions()
 
     def get(self, request: Request) -> Response:
-        """As many receipts as are asked for, and every kept copy."""
-        receipts = services.list_receipts()[: parameters.limit(request)]
-        return Response(describe_restores(receipts, services.list_kept_copies()))
+        """As many receipts as are asked for of both kinds, and every kept copy."""
+        limit = parameters.limit(request)
+        receipts, downloads = services.list_receipts(), services.list_downloads()
+        return Response(
+            describe_restores(receipts[:limit], services.list_kept_copies(), downloads[:limit])
+        )
 
 
 def status_of(error: exceptions.BackupError) -> int:
@@ -231,12 +234,12 @@ def status_of(error: exceptions.BackupError) -> int:
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
-def _rest(wanted: ranges.Wanted, taken_by: str) -> Snapshot | None:
+def _rest(wanted: ranges.Wanted, taken_by: str, address: str | None) -> Snapshot | None:
     """The snapshot that was taken before, if one is asked for; None to take a new one."""
     if wanted.id is None:
         return None
     snapshot = services.resume_snapshot(
-        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last
+        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last, address=address
     )
     if snapshot is None and wanted.is_strict:
         raise ranges.cannot_resume("Its snapshot is not kept any more.")

@@ -26,9 +26,11 @@ class TaskdogConfig(AppConfig):
         data_folder.close_files(database.parent, database.name)
 
     def ready(self) -> None:
-        """Read the keys once, and register the system checks."""
-        from taskdog import checks
+        """Read the keys once, register the system checks, and let a restore end all logins."""
+        from backups.signals import content_replaced
+        from taskdog import checks, sessions
 
+        content_replaced.connect(sessions.end_at_restore, dispatch_uid="taskdog.sessions")
         register(checks.check_transactions, Tags.database)
         register(checks.check_local_times)
         register(checks.check_authentication, Tags.security, deploy=True)

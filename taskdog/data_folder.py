@@ -1,5 +1,5 @@
 """
-The one folder that holds the site's state: database, secret key, API keys.
+The one folder that holds the site's state: database, secret key, API keys, logins.
 
 What is in it is for the site's own user. The database holds password hashes, and whoever may read
 it can also keep locks on it.
@@ -8,11 +8,13 @@ it can also keep locks on it.
 import logging
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 from backups import private_files
+from backups.attributes import give_to_owner_of
 
 OTHERS, GROUP, GROUP_WRITES = 0o007, 0o070, 0o020
 
@@ -108,6 +110,37 @@ def secret_key(path: Path) -> str:
             f"sessions end with the old key."
         )
     return key
+
+
+def sessions(folder: Path) -> Path:
+    """
+    Create the folder of logins with mode 0700 if it is missing; close one that is open to others:
+    the name of each file in it is what is in a cookie.
+
+    :raises ImproperlyConfigured: if that can't be done, or it can't be written.
+    """
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            give_to_owner_of(folder.parent, descriptor)
+            if os.fstat(descriptor).st_mode & private_files.OTHERS:
+                os.fchmod(descriptor, 0o700)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _sessions_unusable(folder, f"can't be used: {error.strerror}") from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise _sessions_unusable(folder, "can't be written by this user")
+    return folder
+
+
+def _sessions_unusable(folder: Path, reason: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"The folder of logins {folder} {reason}. Remove it, or give it to this user with mode"
+        " 0700: its files only keep people logged in."
+    )
 
 
 def _unusable(folder: Path, reason: str) -> ImproperlyConfigured:

@@ -21,6 +21,10 @@ TASKDOG_DATA_DIR = data_folder.prepare(
 )
 SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
 
+# Not in the database: a snapshot of it would let whoever has it be whoever is logged in.
+SESSION_ENGINE = "django.contrib.sessions.backends.file"
+SESSION_FILE_PATH = data_folder.sessions(TASKDOG_DATA_DIR / "sessions")
+
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -88,7 +92,7 @@ INSTALLED_APPS = [
     "backups",  # first: it puts a pending restore in place before anybody opens the database
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
+    "django.contrib.sessions",  # its table stays empty: snapshots of earlier releases have it
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
@@ -163,6 +167,8 @@ SPECTACULAR_SETTINGS = {
         "PendingState": ["pending"],
         "AppliedState": ["applied"],
         "DiscardedState": ["discarded"],
+        "OutcomeEnum": ["staged", "discarded", "applied", "refused", "blocked"],
+        "DownloadOutcome": ["begun", "whole", "broken off"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -197,6 +203,7 @@ BACKUPS_REMOTE_URL = environment.text("TASKDOG_API_BASE_URL")
 BACKUPS_REMOTE_KEY = environment.text("TASKDOG_API_KEY")
 BACKUPS_REMOTE_INSECURE = environment.flag("TASKDOG_API_INSECURE", default=False)
 BACKUPS_KEPT_COPIES = environment.whole_number("TASKDOG_KEPT_COPIES", default=3)
+BACKUPS_KEPT_DAYS = environment.whole_number("TASKDOG_KEPT_DAYS", default=7)
 BACKUPS_LIVE_SECONDS = environment.whole_number("TASKDOG_LIVE_SECONDS", default=30, minimum=1)
 BACKUPS_COMPACT_UP_TO = environment.whole_number("TASKDOG_COMPACT_UP_TO", default=256 * 1024**2)
 BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(

@@ -24,5 +24,14 @@ def load_views() -> None:
     _ = get_resolver().url_patterns
 
 
+def sweep_sessions() -> None:
+    """End the logins that are over, before anybody can use one."""
+    from taskdog import sessions
+
+    sessions.sweep()
+    connections.close_all()
+
+
 load_views()
 record_restores()
+sweep_sessions()

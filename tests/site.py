@@ -139,9 +139,8 @@ class Site:
 
     def files(self) -> dict[str, bytes]:
         """Every file of the folder with its bytes, to compare before and after."""
-        return {
-            path.name: path.read_bytes() for path in sorted(self.data.iterdir()) if path.is_file()
-        }
+        found = sorted(path for path in self.data.iterdir() if path.is_file())
+        return {path.name: path.read_bytes() for path in found}
 
     def names(self) -> set[str]:
         """The names in the folder, but for those of what a request alone can leave."""

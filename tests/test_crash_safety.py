@@ -91,6 +91,28 @@ def test_kill_at_each_step_of_setting_aside_a_damaged_restore(tmp_path: Path) ->
     assert _kill_at_each_step(template, Store.start, check) >= 8
 
 
+def test_kill_at_each_step_of_an_apply_that_removes_kept_copies(tmp_path: Path) -> None:
+    template = _template(tmp_path, "clean", builders.healthy)
+    old = [template.paths.pre_restore(datetime(2020, 1, day, tzinfo=UTC)) for day in (1, 2, 3)]
+    for number, kept in enumerate(old):
+        builders.healthy(kept, str(number))
+
+    def apply(store: Store) -> None:
+        store.kept_copies, store.kept_days = 2, 7
+        store.start()
+
+    def check(store: Store, before: dict[str, bytes]) -> None:
+        named = [name for receipt in store.receipts() for name in receipt.get("removed", ())]
+        gone = [kept.name for kept in old if not (store.paths.folder / kept.name).exists()]
+        assert set(gone) <= set(named) <= {old[0].name, old[1].name}
+        _next_start(store)
+        assert store.items() == NEW
+        assert [builders.names(kept) for kept in store.kept()][-2:] == [["2"], OLD]
+        assert not store.temporaries()
+
+    assert _kill_at_each_step(template, apply, check) >= 20
+
+
 @pytest.mark.parametrize(
     ("years", "after"), [((2050, 2001, 2030), False), ((2001, 2050, 2000), True)]
 )

@@ -203,7 +203,7 @@ def test_undo_goes_back_and_to_undo_that_restores_again(site: Site, good: Path) 
 
 
 def test_the_newest_kept_copies_stay(site: Site, good: Path, tmp_path: Path) -> None:
-    with site.serving(TASKDOG_KEPT_COPIES="3") as server:
+    with site.serving(TASKDOG_KEPT_COPIES="3", TASKDOG_KEPT_DAYS="0") as server:
         for number in range(5):
             snapshot = Path(shutil.copy(good, tmp_path / f"{number}.db"))
             add_tasks(snapshot, f"restore {number}")

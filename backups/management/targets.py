@@ -129,7 +129,8 @@ class LocalTarget:
     def list_restores(self) -> Json:
         receipts = services.list_receipts(database=self._database)
         kept = services.list_kept_copies(database=self._database)
-        return _as_json(describe_restores(receipts, kept))
+        downloads = services.list_downloads(database=self._database)
+        return _as_json(describe_restores(receipts, kept, downloads))
 
     def _conclude(self, pending: PendingRestore, now: bool) -> Json:
         if not now:

@@ -1,5 +1,7 @@
 """What ``restore_db`` says: the API's JSON, in sentences for a person to read."""
 
+from datetime import UTC, datetime
+
 from backups.management.base import megabytes
 from backups.management.targets import Json
 
@@ -68,11 +70,49 @@ def last(receipt: Json | None) -> str:
 
 
 def kept_copies(kept: list[Json]) -> str:
-    """One aligned line for each: its name, its size, when it was kept."""
+    """One aligned line for each: its name, its size, when it was kept, when it may go."""
     names, sizes = [copy["name"] for copy in kept], [megabytes(copy["size"]) for copy in kept]
     wide, broad = max(map(len, names)), max(map(len, sizes))
     lines = []
     for copy, name, size in zip(kept, names, sizes, strict=True):
         raw = "" if copy["is_database"] else "  a folder of what SQLite could not read"
-        lines.append(f"{name:<{wide}}  {size:>{broad}}  {copy['kept_at']}{raw}")
+        lines.append(f"{name:<{wide}}  {size:>{broad}}  {copy['kept_at']}{_stays(copy)}{raw}")
     return "\n".join(lines)
+
+
+def downloads(taken: list[Json]) -> str:
+    """A line for each, the newest first: when, who, from where, what, and how it ended."""
+    return "\n".join(map(_download, taken))
+
+
+def _download(taken: Json) -> str:
+    what = f"{megabytes(taken['size'])} of {taken['method']}"
+    if taken["first"]:
+        what += f" from byte {taken['first']:,} on"
+    words = [
+        f"{taken['at'][:19]}Z",  # to the second: UTC
+        taken["by"] or "this process",
+        taken["address"] or "this machine",
+        what,
+        _end(taken),
+    ]
+    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(words))
+
+
+def _end(taken: Json) -> str:
+    if taken["outcome"] == "begun":
+        return "under way, or its process was killed"
+    if taken["outcome"] == "broken off":
+        return f"broken off after {taken['sent']:,} bytes"
+    return f"whole, SHA-256 {taken['sha256']}" if taken["sha256"] else "whole"
+
+
+def _stays(copy: Json) -> str:
+    if "stays_until" not in copy:  # an older server does not tell
+        return ""
+    until = copy["stays_until"]
+    if until is None:
+        return "  stays until you remove it"
+    if datetime.fromisoformat(until) > datetime.now(UTC):
+        return f"  stays until {until}"
+    return "  goes when a restore needs its place"

@@ -46,6 +46,7 @@ from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import make_receipt
 from backups.sqlite.release import Live, Release
 from backups.sqlite.repair import kept_by
@@ -60,7 +61,7 @@ NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is itself a mount point
 
 
 def apply_pending(
-    paths: StorePaths, *, release: Release, check_seconds: float, kept_copies: int
+    paths: StorePaths, *, release: Release, check_seconds: float, keeping: Keeping
 ) -> Receipt:
     """
     Apply the pending restore, or set it aside, or leave it for the next start; never raises
@@ -94,8 +95,7 @@ def apply_pending(
         outcome, reason = "blocked", _explain(error, paths)
     receipt = make_receipt(moment, outcome, reason, manifest, kept, time.monotonic() - started)
     was_wal = manifest is not None and manifest.was_wal
-    conclude(paths, receipt, kept_copies=kept_copies, was_wal=was_wal)
-    return receipt
+    return conclude(paths, receipt, keeping=keeping, was_wal=was_wal)
 
 
 def _is_in_wal_mode(paths: StorePaths) -> bool:

@@ -35,6 +35,7 @@ from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import last_conclusion, make_receipt, parse_receipt
 from backups.sqlite.release import Release
 from backups.sqlite.repair import conclude_overwritten, is_overwritten
@@ -50,7 +51,7 @@ def apply_pending_now(
     seconds: float,
     applied_by: str,
     sha256: str | None,
-    kept_copies: int,
+    keeping: Keeping,
     presence: int | None,
 ) -> Receipt:
     """
@@ -58,7 +59,7 @@ def apply_pending_now(
 
     :param seconds: how long writers may be kept waiting.
     :param sha256: of the snapshot that is meant; None for whichever is pending.
-    :param kept_copies: how many kept copies stay; 0 for all.
+    :param keeping: which kept copies stay.
     :param presence: the descriptor that holds presence, if this process does.
 
     Errors are those of ``BackupStore.apply_now``.
@@ -68,7 +69,7 @@ def apply_pending_now(
     with files.exclusive_folder(paths.folder) as folder:
         if not files.exists(paths.pending):
             raise NoPendingRestoreError("No restore is pending.")
-        manifest = _verify(paths, applied_by, kept_copies)
+        manifest = _verify(paths, applied_by, keeping)
         if sha256 not in (None, manifest.snapshot_sha256):
             raise RestoreBlockedError(
                 "Another restore was staged before this one could be applied.",
@@ -81,14 +82,14 @@ def apply_pending_now(
                 "sha256": manifest.sha256,
                 "seconds": seconds,
                 "applied_by": applied_by,
-                "kept_copies": kept_copies,
+                "keeping": asdict(keeping),
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
             receipt = make_receipt(
                 datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
             )
-            conclude(paths, receipt, kept_copies=kept_copies)
+            conclude(paths, receipt, keeping=keeping)
             raise
 
 
@@ -98,14 +99,14 @@ def _unmark(paths: StorePaths) -> None:
             manifest.unmark(paths)
 
 
-def _verify(paths: StorePaths, applied_by: str, kept_copies: int) -> Manifest:
+def _verify(paths: StorePaths, applied_by: str, keeping: Keeping) -> Manifest:
     try:
         return verify_pending(paths)
     except RestoreRefusedError as error:
         moment = datetime.now(UTC)
         aside = set_aside(paths, moment)
         receipt = make_receipt(moment, "refused", str(error), kept=aside, by=applied_by)
-        conclude(paths, receipt, kept_copies=kept_copies)
+        conclude(paths, receipt, keeping=keeping)
         raise
 
 
@@ -171,7 +172,8 @@ def _read(verdict: dict[str, Any]) -> Receipt:
             verdict["error"],
             needed_bytes=verdict["needed_bytes"],
             free_bytes=verdict["free_bytes"],
-            hint="It stays pending: restart the server, which needs no such room, or free some.",
+            hint="It stays pending: restart the server, which needs no such room, or try again."
+            f" {verdict['hint']}",
         )
     raise NeedsRestartError(verdict["error"])
 
@@ -200,6 +202,7 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
             "error": str(error),
             "needed_bytes": error.needed_bytes,
             "free_bytes": error.free_bytes,
+            "hint": error.hint,
         }
     except BackupError as error:
         return {"error": str(error)}
@@ -218,5 +221,5 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
         time.monotonic() - started,
         by=request["applied_by"],
     )
-    conclude(paths, receipt, kept_copies=request["kept_copies"])
+    receipt = conclude(paths, receipt, keeping=Keeping(**request["keeping"]))
     return {"receipt": asdict(receipt)}

@@ -8,12 +8,16 @@ no name any more by the time its first byte is handed out, so nothing can be lef
 A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So the pages
 of a large one are copied first (``rollback_pages.py``), and the copy is compacted.
 
+Login sessions are left out (``leaving_out.py``): if there are any, a first copy is compacted
+again without them. If the disk has no room for two, they are overwritten in the only one.
+
 Not promised: that it takes no space. It needs the database's own size on the same disk, or twice
-that for a large one that is not in WAL mode.
+that for a large one that is not in WAL mode, or one with login sessions.
 
 Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -21,7 +25,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -35,12 +39,14 @@ from backups.exceptions import (
 )
 from backups.sqlite.connection import name_in_sql, uri
 from backups.sqlite.defects import Defects, look_over
+from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_out
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
+from backups.sqlite.pruning import room_hint
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
-from backups.sqlite.temporary import temporary_file
+from backups.sqlite.temporary import Temporary, temporary_file
 from backups.store import Snapshot
 
 COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most
@@ -79,7 +85,8 @@ class CompactSnapshot(Snapshot):
         while chunk := self._file.read(files.CHUNK_BYTES):
             sent.update(chunk)
             yield chunk
-        record_sent(self._paths, sha256=sent.hexdigest(), size=self.size)
+        self.sha256 = sent.hexdigest()
+        record_sent(self._paths, sha256=self.sha256, size=self.size)
 
     def close(self) -> None:
         self._file.close()
@@ -99,19 +106,21 @@ def create_compact_snapshot(
     paths: StorePaths,
     connect: Callable[[], sqlite3.Connection],
     *,
+    clear: Collection[str] = (),
     presence: int | None = None,
     pinning: Pinning | None = None,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
 
-    Touches ``<db>.snapshot-<random>`` and, for a large one that is not in WAL mode,
-    ``<db>.copy-<random>`` (0600), which have lost these names again when this returns; the first
-    has another one if it is pinned. This
-    process reads the live file through a SQLite connection only: closing any other descriptor of
+    Touches ``<db>.snapshot-<random>`` and perhaps ``<db>.copy-<random>`` (0600), which have lost
+    these names again when this returns; the first has another one if it is pinned. This process
+    reads the live file through a SQLite connection only: closing any other descriptor of
     it would drop the locks of this whole process.
 
     :param connect: opens a separate connection to the live database.
+    :param clear: the tables of login sessions, whose rows are left out. If that can't be done
+        they are in it, and the log says why.
     :param presence: the descriptor that holds this process's presence.
     :param pinning: for whom and how long its rest can be asked for; None for nobody.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
@@ -125,7 +134,7 @@ def create_compact_snapshot(
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
-                locked = _compact(paths, connection, name_in_sql(file.path), presence)
+                locked = _compact_cleared(paths, connection, file, presence, clear)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 pin = None
@@ -141,23 +150,58 @@ def create_compact_snapshot(
         ) from error
 
 
-def _compact(
-    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+def _compact_cleared(
+    paths: StorePaths,
+    connection: sqlite3.Connection,
+    into: Temporary,
+    presence: int | None,
+    clear: Collection[str],
 ) -> float:
     """Write the compact file. Returns for how many seconds writers had to wait."""
+    try:
+        locked = _compact(paths, connection, into, presence, clear)
+        if clear:  # what is left: there was no room for a copy, or somebody has just logged in
+            with attached(connection, into.path, "compacted"):
+                leave_out(connection, clear, of="compacted", overwrite=True)
+        return locked
+    except RowsStayError as reason:
+        logger.warning("login sessions stay in the snapshot: %s", reason)
+        os.ftruncate(into.descriptor, 0)  # half changed
+        return _compact(paths, connection, into, presence, ())
+
+
+def _compact(
+    paths: StorePaths,
+    connection: sqlite3.Connection,
+    into: Temporary,
+    presence: int | None,
+    clear: Collection[str],
+) -> float:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal" and paths.database.stat().st_size >= COPIED_FROM:
         try:
-            return _compact_copy(paths, connection, into, presence)
+            return _compact_copy(paths, connection, into, presence, clear)
         except PagesNotPossibleError as reason:
             logger.info("writers have to wait while SQLite itself copies the database: %s", reason)
-    began = time.monotonic()
-    connection.execute("VACUUM INTO ?", (into,))
-    return 0.0 if mode == "wal" else time.monotonic() - began
+    with contextlib.ExitStack() as stack:
+        first = into
+        needs_two = clear and has_rows(connection, clear)
+        if needs_two and files.has_room(paths.folder, 2 * _used_bytes(connection)):
+            first = stack.enter_context(temporary_file(paths, "copy"))
+        began = time.monotonic()
+        connection.execute("VACUUM INTO ?", (name_in_sql(first.path),))
+        locked = 0.0 if mode == "wal" else time.monotonic() - began
+        if first is not into:
+            _compact_again(connection, first, into, clear)
+    return locked
 
 
 def _compact_copy(
-    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+    paths: StorePaths,
+    connection: sqlite3.Connection,
+    into: Temporary,
+    presence: int | None,
+    clear: Collection[str],
 ) -> float:
     check_possible(paths)
     needed = paths.database.stat().st_size + _used_bytes(connection)
@@ -165,11 +209,17 @@ def _compact_copy(
         raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
     with temporary_file(paths, "copy") as copy:
         seconds = _copy_pages(paths, copy.descriptor, presence)
-        # The connection is the site's kind: it has the SQL functions that the schema may need.
-        connection.execute("ATTACH ? AS copied", (name_in_sql(copy.path),))
-        connection.execute("VACUUM copied INTO ?", (into,))
-        connection.execute("DETACH copied")
+        _compact_again(connection, copy, into, clear)
     return seconds
+
+
+def _compact_again(
+    connection: sqlite3.Connection, copy: Temporary, into: Temporary, clear: Collection[str]
+) -> None:
+    """The connection is the site's kind: it has the SQL functions that the schema may need."""
+    with attached(connection, copy.path, "copied"):
+        leave_out(connection, clear, of="copied", overwrite=False)
+        connection.execute("VACUUM copied INTO ?", (name_in_sql(into.path),))
 
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
@@ -213,6 +263,7 @@ def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
         f" and {free:,} are free.",
         needed_bytes=needed,
         free_bytes=free,
+        hint=room_hint(paths),
     )
 
 

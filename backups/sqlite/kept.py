@@ -20,8 +20,7 @@ from pathlib import Path
 from backups import files
 from backups.sqlite.connection import has_content
 from backups.sqlite.live import is_live, is_readable, settled
-from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import load_receipts
+from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import temporary_file, temporary_folder
 from backups.store import Receipt
 
@@ -155,26 +154,6 @@ def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
     return order
 
 
-def prune_kept(paths: StorePaths, *, keep: int, but: str | None) -> None:
-    """
-    Remove the oldest kept copies, so that this many stay.
-
-    :param keep: how many; 0 for all.
-    :param but: the name of one that stays.
-    :raises OSError: one can't be removed; the others stay.
-    """
-    others = [kept for kept in kept_copies(paths, load_receipts(paths)) if kept.name != but]
-    stay = max(keep - (but is not None), 0)
-    too_many = max(len(others) - stay, 0) if keep else 0
-    for kept in others[:too_many]:
-        if kept.is_dir():
-            _remove_folder(paths, kept)
-        else:
-            files.unlink(kept)
-            for suffix in SIDECARS:  # of somebody who looked into it
-                files.unlink(kept.with_name(kept.name + suffix))
-
-
 @contextlib.contextmanager
 def _kept_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Iterator[Path | None]:
     """
@@ -227,10 +206,10 @@ def _put_back(paths: StorePaths, kept: Path, sidecars: list[Path]) -> None:
     for sidecar in sidecars:
         files.replace(kept / sidecar.name, sidecar)
     files.sync_folder(paths.folder)  # before the copies go: a power cut could undo the renames
-    _remove_folder(paths, kept)
+    remove_folder(paths, kept)
 
 
-def _remove_folder(paths: StorePaths, kept: Path) -> None:
+def remove_folder(paths: StorePaths, kept: Path) -> None:
     """In one step under a name that a start sweeps: never half a kept copy."""
     temporary = paths.temporary("keeping")
     files.replace(kept, temporary)

@@ -26,6 +26,7 @@ from backups.sqlite.kept import keep_raw
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pruning import room_hint
 from backups.sqlite.transaction import Overwriting
 
 ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever
@@ -99,4 +100,5 @@ def _check_space(paths: StorePaths) -> None:
             f" bytes in {paths.folder}, and {free:,} are free.",
             needed_bytes=needed,
             free_bytes=free,
+            hint=room_hint(paths),
         )

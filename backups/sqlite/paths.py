@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +95,16 @@ class StorePaths:
         return self.beside(".sent-snapshots.jsonl")
 
     @property
+    def downloads(self) -> Path:
+        """Two lines for each snapshot that somebody has taken, newest last."""
+        return self.beside(".download-receipts.jsonl")
+
+    @property
+    def earlier_downloads(self) -> Path:
+        """The same, once that file was full."""
+        return self.beside(".download-receipts.jsonl.1")
+
+    @property
     def keys(self) -> Path:
         """The site's API keys: not in the database, so that no restore changes them."""
         return self.beside(".api-keys.json")
@@ -110,7 +121,7 @@ class StorePaths:
     def kept_at(self, kept: Path) -> datetime:
         """When one of ``pre_restores()`` was kept, by its name: UTC, to the second."""
         moment, _ = _kept(kept)
-        return datetime.strptime(moment, TIMESTAMP).replace(tzinfo=UTC)
+        return _moment(moment)
 
     def attempt_of(self, kept: Path) -> int:
         """Which of its second one of ``pre_restores()`` is, by its name: 1, 2 …"""
@@ -152,8 +163,15 @@ class StorePaths:
 
 def _kept(path: Path) -> tuple[str, int]:
     """``….pre-restore-20261123-024538-2`` as time and attempt; no time for the names of others."""
-    match = re.search(r"\.pre-restore-(\d{8}-\d{6})(?:-(\d+))?$", path.name)
-    return (match[1], int(match[2] or 1)) if match else ("", 0)
+    match = re.search(r"\.pre-restore-(\d{8}-\d{6})(?:-(\d+))?$", path.name, re.ASCII)
+    with suppress(ValueError):  # it is not a time
+        if match and _moment(match[1]):
+            return match[1], int(match[2] or 1)
+    return "", 0
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, TIMESTAMP).replace(tzinfo=UTC)
 
 
 def _nth(attempt: int) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from backups import files
 from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
-from backups.sqlite.kept import has_something, prune_kept
+from backups.sqlite.kept import has_something
 from backups.sqlite.live import enter_wal_mode
 from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.paths import SIDECARS, StorePaths
-from backups.sqlite.receipts import append_receipt, last_conclusion
+from backups.sqlite.pruning import Keeping, remove
+from backups.sqlite.receipts import append_receipt, last_conclusion, load_receipts
 from backups.sqlite.release import Release
 from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt
@@ -95,17 +96,36 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
 
 
 def conclude(
-    paths: StorePaths, receipt: Receipt, *, kept_copies: int, was_wal: bool = False
-) -> None:
+    paths: StorePaths, receipt: Receipt, *, keeping: Keeping, was_wal: bool = False
+) -> Receipt:
     """
     Record the outcome, and sweep what belonged to the pending file unless it stays pending.
 
-    If the record can't be written, the outcome is the same.
+    If the record can't be written, the outcome is the same, and no kept copy goes: none does
+    before a receipt names it.
 
-    :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param keeping: which kept copies stay after an apply.
     :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
+    :returns: the receipt as it was recorded, with the kept copies that go.
     """
-    is_recorded = _record(paths, receipt)
+    going = _choose(paths, receipt, keeping) if receipt.outcome == "applied" else []
+    recorded = replace(receipt, removed=tuple(kept.name for kept in going))
+    is_recorded = _record(paths, recorded)
+    _sweep(paths, receipt, going, is_recorded=is_recorded, was_wal=was_wal)
+    return recorded if is_recorded else receipt
+
+
+def _choose(paths: StorePaths, receipt: Receipt, keeping: Keeping) -> list[Path]:
+    """None if that is not known now: the next restore chooses again."""
+    with contextlib.suppress(OSError):
+        receipts = [*load_receipts(paths), receipt]
+        return keeping.choose(paths, receipts, but=receipt.kept, now=receipt.at)
+    return []
+
+
+def _sweep(
+    paths: StorePaths, receipt: Receipt, going: list[Path], *, is_recorded: bool, was_wal: bool
+) -> None:
     if receipt.outcome == "blocked":
         return
     with contextlib.suppress(OSError):  # the next start sweeps what stays
@@ -117,8 +137,7 @@ def conclude(
         if receipt.outcome == "applied" and was_wal:
             enter_wal_mode(paths)
         sweep_manifests(paths, but=None)
-        if receipt.outcome == "applied":
-            prune_kept(paths, keep=kept_copies, but=receipt.kept)
+        remove(paths, going)
 
 
 def _record(paths: StorePaths, receipt: Receipt) -> bool:

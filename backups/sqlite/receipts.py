@@ -6,7 +6,7 @@ Outside of the database on purpose: what a restore did must survive the restore.
 
 import json
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
 
+_FIELDS = [field.name for field in fields(Receipt)]
 CONCLUSIONS = ("applied", "refused", "blocked")  # what can come of a try to apply
 
 
@@ -61,7 +62,10 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     :raises OSError: if it can't be written; the receipts before it are unharmed.
     """
     is_new = not files.exists(paths.receipts)
-    line = json.dumps(asdict(receipt), default=datetime.isoformat)
+    words = asdict(receipt)
+    if not receipt.removed:
+        del words["removed"]  # a release that does not know it could not read the line
+    line = json.dumps(words, default=datetime.isoformat)
     with json_lines.locked(paths, paths.receipts) as descriptor:
         json_lines.append(descriptor, line.encode())
         files.sync(descriptor)
@@ -118,15 +122,17 @@ def is_recorded(
 def parse_receipt(line: bytes) -> Receipt | None:
     """Read one line; None if it is not a receipt of ours."""
     try:
-        fields: dict[str, Any] = json.loads(line)
-        staged_at = fields["staged_at"]
+        words: dict[str, Any] = json.loads(line)
+        staged_at = words["staged_at"]
+        known = {name: words[name] for name in _FIELDS if name in words}  # a later one has more
         return Receipt(
-            **fields
+            **known
             | {
-                "at": datetime.fromisoformat(fields["at"]),
+                "at": datetime.fromisoformat(words["at"]),
                 "staged_at": datetime.fromisoformat(staged_at) if staged_at else None,
-                "migrations": tuple(fields["migrations"]),
+                "migrations": tuple(words["migrations"]),
+                "removed": tuple(words.get("removed", ())),
             }
         )
-    except (ValueError, TypeError, KeyError):  # torn, or of another release
+    except (ValueError, TypeError, KeyError):  # torn, or not a receipt
         return None

@@ -1,10 +1,11 @@
 """
 A snapshot of a live database, in one of two ways.
 
-    compact  ``VACUUM INTO``: rewritten without gaps and without the remains of deleted rows, in
-             a separate file that is whole before the first byte is handed out
+    compact  ``VACUUM INTO``: rewritten without gaps, without the remains of deleted rows and
+             without login sessions, in a separate file that is whole before the first byte is
+             handed out
     pages    the database's own pages, read while they are handed out: at once, at the speed of the
-             disk, without using space
+             disk, without using space. Login sessions are in them, if they are in the database
 
 If the pages can't be taken safely, a compact one is taken. In WAL mode no writer waits. In
 another mode writers wait while the copy is completed, and the log says for how long.
@@ -13,7 +14,7 @@ another mode writers wait while the copy is completed, and the log says for how 
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,7 @@ def create_snapshot(
     limits: SnapshotLimits,
     presence: int | None,
     caller: str | None = None,
+    clear: Collection[str] = (),
 ) -> Snapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
@@ -64,6 +66,7 @@ def create_snapshot(
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may ask for the rest of a compact one later; None for nobody.
+    :param clear: the tables of login sessions, whose rows a compact one leaves out.
     :raises NotEnoughSpaceError: a compact one has no room on the disk.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
@@ -87,7 +90,12 @@ def create_snapshot(
         if caller is not None and limits.resume_seconds > 0:
             pinning = Pinning(caller, limits.resume_seconds, limits.at_once)
         take_compact = partial(
-            create_compact_snapshot, paths, connect, presence=presence, pinning=pinning
+            create_compact_snapshot,
+            paths,
+            connect,
+            clear=clear,
+            presence=presence,
+            pinning=pinning,
         )
         snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
     if snapshot.locked_seconds >= LONG_WAIT:

@@ -33,6 +33,7 @@ from backups.sqlite.digest import Digest
 from backups.sqlite.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.pruning import room_hint
 from backups.sqlite.receipts import append_receipt, make_receipt
 from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
@@ -339,6 +340,7 @@ def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
         f"The upload needs at least {needed:,} bytes in {paths.folder}, and {free:,} are free.",
         needed_bytes=needed,
         free_bytes=free,
+        hint=room_hint(paths),
     )
 
 

@@ -22,19 +22,29 @@ from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.downloads import read_downloads, record_download
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.ownership import check_user, tell_reader
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, take_turn
 from backups.sqlite.validation import check_file
-from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.store import (
+    BackupStore,
+    Download,
+    KeptCopy,
+    PendingRestore,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+)
 
 TRIES = 10  # to look at what is pending while others stage
 
@@ -51,7 +61,7 @@ class SqliteBackupStore(BackupStore):
     :param release: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
-    :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param keeping: which kept copies stay after an apply.
     :param snapshot_limits: what a snapshot may take.
     """
 
@@ -63,7 +73,7 @@ class SqliteBackupStore(BackupStore):
         release: Release,
         check_seconds: float,
         live_seconds: float,
-        kept_copies: int,
+        keeping: Keeping,
         snapshot_limits: SnapshotLimits,
     ) -> None:
         self._paths = StorePaths.of(database)
@@ -71,7 +81,7 @@ class SqliteBackupStore(BackupStore):
         self._release = release
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
-        self._kept_copies = kept_copies
+        self._keeping = keeping
         self._snapshot_limits = snapshot_limits
 
     # Snapshot
@@ -182,8 +192,14 @@ class SqliteBackupStore(BackupStore):
     def list_receipts(self) -> list[Receipt]:
         return read_receipts(self._paths)[::-1]
 
+    def record_download(self, download: Download) -> None:
+        record_download(self._paths, download)
+
+    def list_downloads(self) -> list[Download]:
+        return read_downloads(self._paths)
+
     def list_kept_copies(self) -> list[KeptCopy]:
-        return undoing.list_kept(self._paths)
+        return undoing.list_kept(self._paths, self._keeping)
 
     # Apply while others go on
 
@@ -196,7 +212,7 @@ class SqliteBackupStore(BackupStore):
                 seconds=self._live_seconds,
                 applied_by=applied_by,
                 sha256=sha256,
-                kept_copies=self._kept_copies,
+                keeping=self._keeping,
                 presence=self._presence.descriptor,
             )
         except OSError as error:
@@ -241,6 +257,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
+                clear=self._release.session_tables(),
             )
         except BaseException:
             os.close(turn)
@@ -286,7 +303,7 @@ class SqliteBackupStore(BackupStore):
             self._paths,
             release=self._release,
             check_seconds=self._check_seconds,
-            kept_copies=self._kept_copies,
+            keeping=self._keeping,
         )
 
     def _repair(self) -> Receipt | None:

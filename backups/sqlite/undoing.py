@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import files
@@ -10,16 +11,19 @@ from backups.sqlite.connection import has_content
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.manifest import find_unrecorded
 from backups.sqlite.paths import SIDECARS, StorePaths
+from backups.sqlite.pruning import Keeping, size_of
 from backups.sqlite.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy
 
 
-def list_kept(paths: StorePaths) -> list[KeptCopy]:
+def list_kept(paths: StorePaths, keeping: Keeping) -> list[KeptCopy]:
     """Every kept copy, the one that was made last first. Reads only."""
     copies = []
-    for kept in reversed(kept_copies(paths, read_receipts(paths))):
+    receipts = read_receipts(paths)
+    until = keeping.stay_until(paths, receipts, now=datetime.now(UTC))
+    for kept in reversed(kept_copies(paths, receipts)):
         with suppress(FileNotFoundError):  # a restore prunes it at this moment
-            copies.append(_describe(paths, kept))
+            copies.append(_describe(paths, kept, until.get(kept)))
     return copies
 
 
@@ -68,9 +72,11 @@ def _named_by_last(paths: StorePaths) -> Path:
     return paths.folder / kept
 
 
-def _describe(paths: StorePaths, kept: Path) -> KeptCopy:
-    if kept.is_dir():
-        size = sum(file.stat().st_size for file in kept.iterdir())
-    else:
-        size = kept.stat().st_size
-    return KeptCopy(kept.name, size, paths.kept_at(kept), is_database=not kept.is_dir())
+def _describe(paths: StorePaths, kept: Path, until: datetime | None) -> KeptCopy:
+    return KeptCopy(
+        kept.name,
+        size_of(kept),
+        paths.kept_at(kept),
+        is_database=not kept.is_dir(),
+        stays_until=until,
+    )

@@ -81,6 +81,7 @@ def _row(receipt: Receipt) -> AuditLog:
         "migrations": list(receipt.migrations),
         "kept": receipt.kept,
         "undoes": receipt.undoes,
+        "removed": list(receipt.removed),
     }
     return AuditLog(
         timestamp=_local(receipt.at),

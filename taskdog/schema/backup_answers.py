@@ -48,6 +48,9 @@ class ReceiptSerializer(StagedSerializer):
     seconds = serializers.FloatField()
     by = serializers.CharField(allow_null=True)
     undoes = serializers.CharField(allow_null=True)
+    removed = serializers.ListField(
+        child=serializers.CharField(), help_text="Kept copies that had to go for this one."
+    )
 
 
 class AppliedRestoreSerializer(ReceiptSerializer):
@@ -91,10 +94,30 @@ class KeptCopySerializer(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes.")
     kept_at = serializers.DateTimeField()
     is_database = serializers.BooleanField()
+    stays_until = serializers.DateTimeField(
+        allow_null=True, help_text="No restore removes it before; null: none ever does."
+    )
+
+
+class DownloadSerializer(serializers.Serializer[Any]):
+    """A snapshot that somebody has taken, or a part of it."""
+
+    id = serializers.CharField()
+    at = serializers.DateTimeField()
+    outcome = serializers.ChoiceField(["begun", "whole", "broken off"])
+    by = serializers.CharField(allow_null=True)
+    address = serializers.CharField(allow_null=True)
+    method = serializers.ChoiceField(["compact", "pages"])
+    size = serializers.IntegerField(help_text="Bytes, of the whole snapshot.")
+    first = serializers.IntegerField(help_text="The byte that it began with.")
+    sent = serializers.IntegerField(allow_null=True, help_text="Bytes that were handed out.")
+    sha256 = serializers.CharField(allow_null=True, help_text="Of the whole, where it is known.")
+    seconds = serializers.FloatField(allow_null=True)
 
 
 class RestoresSerializer(serializers.Serializer[Any]):
-    """What happened to restores, and what could be gone back to."""
+    """What happened to restores, what could be gone back to, and who has taken snapshots."""
 
     restores = ReceiptSerializer(many=True)
     kept = KeptCopySerializer(many=True)
+    downloads = DownloadSerializer(many=True)

@@ -61,7 +61,7 @@ SNAPSHOT_ID = OpenApiParameter(
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
-    description="How many receipts.",
+    description="How many receipts of restores, and how many of downloads.",
 )
 MEANINGS = {
     400: "A parameter has an invalid value, or the upload is not a whole snapshot of this site.",
@@ -197,6 +197,6 @@ class RestoresExtension(OpenApiViewExtension):
                 operation_id="restores",
             )
             def get(self, request: Any) -> Any:
-                """List all that happened to restores, newest first, and the kept copies."""
+                """List all that happened to restores, the kept copies, and who downloaded."""
 
         return Described

@@ -11,6 +11,7 @@ from typing import Any
 
 from backups import files
 from backups.sqlite.paths import TEMPORARY, StorePaths
+from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import PendingRestore, Receipt
@@ -38,6 +39,7 @@ class Store:
     check_seconds: float = 60.0
     live_seconds: float = 10.0
     kept_copies: int = 3
+    kept_days: int = 0  # by their number alone
     snapshot_limits: SnapshotLimits = LIMITS
 
     @property
@@ -54,7 +56,7 @@ class Store:
             release=self.release,
             check_seconds=self.check_seconds,
             live_seconds=self.live_seconds,
-            kept_copies=self.kept_copies,
+            keeping=Keeping(copies=self.kept_copies, days=self.kept_days),
             snapshot_limits=self.snapshot_limits,
         )
 

@@ -39,6 +39,7 @@ WRONG: list[tuple[str, Any, str]] = [
         (f"BACKUPS_{name}", value, number)
         for name, number in (
             ("KEPT_COPIES", "E007"),
+            ("KEPT_DAYS", "E055"),
             ("COMPACT_UP_TO", "E013"),
             ("SNAPSHOTS_AT_ONCE", "E014"),
             ("RESUME_SECONDS", "E025"),
@@ -78,6 +79,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_CLEAR_SESSIONS", False),
     ("BACKUPS_ALLOW_UNKNOWN_SCHEMA", True),
     ("BACKUPS_KEPT_COPIES", 0),
+    ("BACKUPS_KEPT_DAYS", 0),
     ("BACKUPS_COMPACT_UP_TO", 0),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 1),
     ("BACKUPS_SPOOL_SECONDS", 0.5),

@@ -11,6 +11,7 @@ DEFAULTS = {
     "BACKUPS_MAX_UPLOAD_BYTES": ("max_upload_bytes", 10 * 1024**3),
     "BACKUPS_CHECK_SECONDS": ("check_seconds", 300.0),
     "BACKUPS_KEPT_COPIES": ("kept_copies", 3),
+    "BACKUPS_KEPT_DAYS": ("kept_days", 7),
     "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),
     "BACKUPS_COMPACT_UP_TO": ("compact_up_to", 256 * 1024**2),
     "BACKUPS_SNAPSHOTS_AT_ONCE": ("snapshots_at_once", 4),

@@ -46,7 +46,7 @@ def request_for(store: Store) -> dict[str, Any]:
         "sha256": files.sha256(store.paths.pending),
         "seconds": 5,
         "applied_by": "alice",
-        "kept_copies": 3,
+        "keeping": {"copies": 3, "days": 7},
     }
 
 
@@ -327,7 +327,7 @@ def test_kill_after_the_commit_is_concluded_by_the_next_start(
 ) -> None:
     """The whole tree is killed. What was written after the commit must not be replaced again."""
     store = store_with(tmp_path, "old", journal_mode=journal_mode)
-    with mock.patch.object(applying_now, "conclude"):
+    with mock.patch.object(applying_now, "conclude", lambda paths, receipt, **_: receipt):
         applying_now.apply(request_for(store))
     assert store.paths.pending.exists()
     insert(store.database, "written after the commit")

@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.apps import apps
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connections, models
@@ -307,12 +308,14 @@ def test_name_of_a_program_is_shown_on_one_short_line() -> None:
     [
         ("django.contrib.sessions.backends.db", ("django_session",)),
         ("django.contrib.sessions.backends.cached_db", ("django_session",)),
-        ("django.contrib.sessions.backends.cache", ()),
-        ("django.contrib.sessions.backends.file", ()),
-        ("django.contrib.sessions.backends.signed_cookies", ()),
+        # A snapshot that was taken before the site changed its engine has rows all the same.
+        ("django.contrib.sessions.backends.cache", ("django_session",)),
+        ("django.contrib.sessions.backends.file", ("django_session",)),
+        ("django.contrib.sessions.backends.signed_cookies", ("django_session",)),
+        ("an.engine.that.is.gone", ("django_session",)),
     ],
 )
-def test_sessions_are_where_the_engine_keeps_them(
+def test_sessions_are_where_the_engine_keeps_them_or_another_one_did(
     engine: str, tables: tuple[str, ...], settings: Settings
 ) -> None:
     settings.SESSION_ENGINE = engine
@@ -320,7 +323,8 @@ def test_sessions_are_where_the_engine_keeps_them(
 
 
 @pytest.mark.parametrize(
-    ("engine", "tables"), [("cached_db", ("django_session", "seen")), ("cache", ("seen",))]
+    ("engine", "tables"),
+    [("cached_db", ("django_session", "seen")), ("cache", ("django_session", "seen"))],
 )
 def test_sessions_in_a_cache_that_is_a_table_are_there_too(
     engine: str, tables: tuple[str, ...]
@@ -344,7 +348,10 @@ def test_sessions_are_kept_where_the_setting_says_so(settings: Settings) -> None
 
 def test_site_without_the_app_has_no_sessions() -> None:
     gone = RuntimeError("Model class Session doesn't declare an explicit app_label")
-    with mock.patch.object(SessionStore, "get_model_class", side_effect=gone):
+    with (
+        mock.patch.object(SessionStore, "get_model_class", side_effect=gone),
+        mock.patch.object(apps, "get_models", return_value=[]),
+    ):
         assert RELEASE.session_tables() == ()
 
 

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -338,17 +339,28 @@ def test_kept_copies_are_listed_newest_first_with_size_and_time(site: Site, good
     assert (nothing.out, nothing.code) == ("", 0)
     assert nothing.err == "Nothing is kept on this machine's store.\n"
 
-    for name, size in (("20261123-024538", 1_234_567_890), ("20261123-024538-2", 400_000)):
+    now = datetime.now(UTC).replace(microsecond=0)
+    today, until = (each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in (now, now + timedelta(days=7)))
+    for name, size in (
+        ("20091123-024538", 1_234_567_890),
+        ("20091123-024538-2", 400_000),
+        (f"{now:%Y%m%d-%H%M%S}", 0),
+        ("29991123-024538", 0),
+    ):
         with (site.data / f"tasks.db.pre-restore-{name}").open("wb") as copy:
             copy.truncate(size)
-    (site.data / "tasks.db.pre-restore-20261124-000000").mkdir()
+    (site.data / "tasks.db.pre-restore-20101124-000000").mkdir()
     listed = restore(site, "--list")
     assert (listed.err, listed.code) == ("", 0)
+    goes = "goes when a restore needs its place"
     assert listed.out == (
-        "tasks.db.pre-restore-20261124-000000        0.0 MB  2026-11-24T00:00:00Z"
+        "tasks.db.pre-restore-29991123-024538        0.0 MB  2999-11-23T02:45:38Z"
+        "  stays until you remove it\n"
+        f"tasks.db.pre-restore-{now:%Y%m%d-%H%M%S}        0.0 MB  {today}  stays until {until}\n"
+        f"tasks.db.pre-restore-20101124-000000        0.0 MB  2010-11-24T00:00:00Z  {goes}"
         "  a folder of what SQLite could not read\n"
-        "tasks.db.pre-restore-20261123-024538-2      0.4 MB  2026-11-23T02:45:38Z\n"
-        "tasks.db.pre-restore-20261123-024538    1,234.6 MB  2026-11-23T02:45:38Z\n"
+        f"tasks.db.pre-restore-20091123-024538-2      0.4 MB  2009-11-23T02:45:38Z  {goes}\n"
+        f"tasks.db.pre-restore-20091123-024538    1,234.6 MB  2009-11-23T02:45:38Z  {goes}\n"
     )
 
 

@@ -10,7 +10,6 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import NoKeptCopyError, StoreFolderError
-from backups.sqlite.kept import prune_kept
 from tests.backups import builders
 from tests.backups.stores import Store, insert, new_snapshot, new_store
 
@@ -165,20 +164,6 @@ def test_newest_copies_are_kept(keep: int, stay: int, tmp_path: Path) -> None:
         [str(number)] for number in range(5 - stay, 5)
     ]
     assert store.temporaries() == []
-
-
-@pytest.mark.parametrize("but", [None, "the one just made"])
-@pytest.mark.parametrize("keep", range(8))
-def test_never_more_are_pruned_than_are_too_many(
-    keep: int, but: str | None, tmp_path: Path
-) -> None:
-    store = new_store(tmp_path)
-    for day in range(1, 5):
-        builders.healthy(store.paths.beside(f".pre-restore-2020010{day}-000000"), str(day))
-    just_made = store.kept()[-1].name if but else None
-    prune_kept(store.paths, keep=keep, but=just_made)
-    assert len(store.kept()) == (min(keep, 4) or 4)
-    assert builders.names(store.kept()[-1]) == ["4"]
 
 
 def test_copy_just_made_stays_although_the_clock_went_back(store: Store, tmp_path: Path) -> None:

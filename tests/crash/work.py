@@ -81,7 +81,7 @@ def _overwrite(store: Store, sha256: str) -> Outcome:
             "sha256": sha256,
             "seconds": store.live_seconds,
             "applied_by": "tester",
-            "kept_copies": store.kept_copies,
+            "keeping": {"copies": store.kept_copies, "days": store.kept_days},
         }
     )
     reason = verdict.get("error", "")

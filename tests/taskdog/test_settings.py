@@ -66,6 +66,7 @@ def test_migrations_are_complete(tmp_path: Path) -> None:
         ("TASKDOG_LOG_FORMAT", "xml"),
         ("TASKDOG_LOG_LEVEL", "LOUD"),
         ("TASKDOG_KEPT_COPIES", "-1"),
+        ("TASKDOG_KEPT_DAYS", "a week"),
         ("TASKDOG_LIVE_SECONDS", "0"),
         ("TASKDOG_MAX_UPLOAD_BYTES", "10GB"),
         ("TASKDOG_TIME_ZONE", "Mars/Olympus"),

@@ -38,6 +38,9 @@ class Command(StoreCommand):
         what.add_argument(
             "--list", action="store_true", dest="kept", help="show the kept copies, and stop"
         )
+        what.add_argument(
+            "--downloads", action="store_true", help="show who has taken snapshots, and stop"
+        )
         what.add_argument("--discard", action="store_true", help="discard what is pending")
         parser.add_argument(
             "--now",
@@ -71,6 +74,7 @@ class Command(StoreCommand):
         undo: bool,
         status: bool,
         kept: bool,
+        downloads: bool,
         discard: bool,
         now: bool,
         accept: Collection[str],
@@ -82,11 +86,11 @@ class Command(StoreCommand):
         **options: Any,
     ) -> None:
         """Do the one thing that was asked for."""
-        if now and (status or kept or discard):
+        if now and (status or kept or downloads or discard):
             self._refuse_usage("argument --now: only with PATH or --undo, or alone")
         if accept and not path:
             self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
-        if not (path or undo or status or kept or discard or now):
+        if not (path or undo or status or kept or downloads or discard or now):
             self._refuse_usage("PATH or one of the options is required")
         with (
             open_target(url, local=local, database=database, insecure=insecure) as target,
@@ -96,6 +100,8 @@ class Command(StoreCommand):
                 self._show(target)
             elif kept:
                 self._list(target)
+            elif downloads:
+                self._tell_downloads(target)
             elif discard:
                 self._discard(target, yes=yes)
             elif undo:
@@ -184,6 +190,15 @@ class Command(StoreCommand):
             self.tell(wording.kept_copies(kept))
         else:
             self.say(f"Nothing is kept on {target.where}.")
+
+    def _tell_downloads(self, target: Target) -> None:
+        downloads = target.list_restores().get("downloads")
+        if downloads is None:
+            self.say(f"{target.where} is of an older release, which does not record downloads.")
+        elif downloads:
+            self.tell(wording.downloads(downloads))
+        else:
+            self.say(f"No download is recorded on {target.where}.")
 
     def _discard(self, target: Target, *, yes: bool) -> None:
         self._confirm(f"Discard what is pending on {target.where}?", yes=yes)
