@@ -128,7 +128,7 @@ def manage(data: Path, *arguments: str, umask: int = 0o022) -> str:
 
 
 def modes(data: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mode & 0o777 for path in data.iterdir()}
+    return {path.name: path.stat().st_mode & 0o777 for path in data.iterdir() if path.is_file()}
 
 
 def test_all_that_a_site_makes_in_an_open_folder_is_for_its_user_alone(tmp_path: Path) -> None:
@@ -148,6 +148,7 @@ def test_all_that_a_site_makes_in_an_open_folder_is_for_its_user_alone(tmp_path:
     assert any(name.startswith("tasks.db.pre-restore-") for name in found), found
     assert {"tasks.db", "tasks.db.lock", "api_keys.json", "secret_key", "tasks.json"} < set(found)
     assert set(found.values()) == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in data.iterdir() if path.is_dir()} == {0o700}
 
 
 @pytest.mark.parametrize(
