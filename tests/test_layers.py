@@ -16,6 +16,7 @@ APP = CHECKOUT / "backups"
 CORE = {
     "backups": (),
     "backups.exceptions": (),
+    "backups.landlock": (),
     "backups.limits": (),
     "backups.started": (),
     "backups.interpreter": ("backups.exceptions",),
@@ -50,6 +51,7 @@ CORE = {
         "backups.exceptions",
         "backups.file_system",
         "backups.files",
+        "backups.landlock",
         "backups.limits",
         "backups.sqlite",
         "backups.sqlite.*",

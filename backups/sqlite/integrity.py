@@ -18,9 +18,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_dis
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
 from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
@@ -41,7 +42,7 @@ COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
 MIGRATION_COLUMNS = ("id", "app", "name")
 
 
-def inspect(question: Question) -> Verdict:
+def inspect(question: Question, *, enter: Callable[[], None] = lambda: None) -> Verdict:
     """
     Check a database, tell what is in it, and clear what is to be cleared.
 
@@ -49,12 +50,15 @@ def inspect(question: Question) -> Verdict:
     for a damaged one, and a disk can fail for a moment. The second look is undivided, so that it
     counts each defect once.
 
+    :param enter: called once before the file is opened by SQLite, when no process is to be
+        started any more.
     :raises sqlite3.Error: if SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
     deadline = time.monotonic() + question.seconds
     changed = use_rollback_journal(Path(question.path))
     with closing(Partner(question)) as partner:
+        enter()
         verdict = _look(question, question.seconds, changed=changed, partner=partner)
     is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
     if (verdict.damage or verdict.defects) and is_of_the_file:
@@ -197,7 +201,10 @@ def _is_missing(
 def _answer(question: Question) -> str:
     try:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
-        answer = json.dumps(asdict(inspect(question)))
+        enter = partial(
+            confine, question.path, functions=question.functions, with_site=bool(question.setup)
+        )
+        answer = json.dumps(asdict(inspect(question, enter=enter)))
     except MemoryError:
         return _out_of_memory()
     except (sqlite3.Error, OSError, ValueError) as error:
