@@ -210,8 +210,10 @@ def _own_files(functions: str) -> Iterator[str]:
         yield os.path.join(prefix, "lib")
         yield os.path.join(prefix, sys.platlibdir)
     package = functions.partition(".")[0]
-    if package and (found := importlib.machinery.PathFinder.find_spec(package)):
-        yield os.path.dirname(os.path.dirname(found.origin or ""))
+    found = importlib.machinery.PathFinder.find_spec(package) if package else None
+    if found and found.origin:
+        is_package = found.submodule_search_locations is not None  # what it imports is beside it
+        yield os.path.dirname(os.path.dirname(found.origin)) if is_package else found.origin
 
 
 def processor_seconds(seconds: float) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from backups.child import answering, command, has_started, leave
+from backups.child import answering, command, environment, has_started, leave
 from backups.exceptions import ChildNotStartedError
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
@@ -86,6 +86,7 @@ class Partner:
         words = json.dumps(asdict(question))
         return subprocess.Popen(
             command("backups.sqlite.shares", words, with_site=bool(question.setup)),
+            env=environment(with_site=bool(question.setup)),
             stdin=self._parts,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -105,6 +105,19 @@ def test_python_home_of_the_environment_is_for_others(
     assert run_module(module(folder, "answer.write('found')")).stdout == b"found"
 
 
+def test_only_the_site_s_own_code_gets_the_secrets_of_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_KEY", "s3cret")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/odd/lib")  # where an unusual Python has its own
+    name = module(folder, "import os; answer.write(' '.join(map('='.join, os.environ.items())))")
+    said = run_module(name).stdout.decode()
+    assert "s3cret" not in said
+    assert {"TZ=Europe/Berlin", "LD_LIBRARY_PATH=/opt/odd/lib"} < set(said.split(" "))
+    assert "DJANGO_SECRET_KEY=s3cret" in run_module(name, with_site=True).stdout.decode()
+
+
 @pytest.mark.parametrize(
     ("program", "how"),
     [
