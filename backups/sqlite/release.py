@@ -105,4 +105,7 @@ class Release(Protocol):
         """
 
     def migrate(self, database: Path) -> None:
-        """Run them on a database file; raises RestoreRefusedError if one fails."""
+        """
+        Run them on a database file; raises RestoreRefusedError if one fails, and
+        MigrationStoppedError if they take more time or memory than they may.
+        """

@@ -49,6 +49,7 @@ class SqliteBackupStore(BackupStore):
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
+    :param migrate_tries: how many starts may run the migrations of one snapshot in vain.
     :param snapshot_limits: what a snapshot may take.
     """
 
@@ -61,6 +62,7 @@ class SqliteBackupStore(BackupStore):
         check_seconds: float,
         live_seconds: float,
         kept_copies: int,
+        migrate_tries: int,
         snapshot_limits: SnapshotLimits,
     ) -> None:
         self._paths = StorePaths.of(database)
@@ -69,6 +71,7 @@ class SqliteBackupStore(BackupStore):
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
         self._kept_copies = kept_copies
+        self._migrate_tries = migrate_tries
         self._snapshot_limits = snapshot_limits
 
     # Snapshot
@@ -284,6 +287,7 @@ class SqliteBackupStore(BackupStore):
             release=self._release,
             check_seconds=self._check_seconds,
             kept_copies=self._kept_copies,
+            migrate_tries=self._migrate_tries,
         )
 
     def _repair(self) -> Receipt | None:

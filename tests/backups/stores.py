@@ -38,6 +38,7 @@ class Store:
     check_seconds: float = 60.0
     live_seconds: float = 10.0
     kept_copies: int = 3
+    migrate_tries: int = 3
     snapshot_limits: SnapshotLimits = LIMITS
 
     @property
@@ -55,6 +56,7 @@ class Store:
             check_seconds=self.check_seconds,
             live_seconds=self.live_seconds,
             kept_copies=self.kept_copies,
+            migrate_tries=self.migrate_tries,
             snapshot_limits=self.snapshot_limits,
         )
 

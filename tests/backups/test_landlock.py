@@ -1,4 +1,4 @@
-"""What a process that works on a hostile file can't reach any more, where the kernel has Landlock."""
+"""What a process that works on a hostile file can not reach any more, if there is Landlock."""
 
 import errno
 import json
