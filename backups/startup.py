@@ -10,7 +10,7 @@ import os
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import command_line, services
+from backups import command_line, other_apps, services
 from backups.command_line import CommandLine
 from backups.exceptions import BackupError
 
@@ -31,6 +31,8 @@ def start() -> None:
     try:
         command = command_line.current()
         # Ours look at, stage or discard a restore: to apply it first would come too early.
+        if command.is_ours:
+            other_apps.limit_ready()
         if command.is_ours or command.only_tells:
             services.repair()
             return
