@@ -7,12 +7,13 @@ command, and twice under ``runserver``, whose autoreloader is a parent that neve
 
 import logging
 import os
+from contextlib import suppress
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import command_line, other_apps, services
+from backups import command_line, other_apps, services, slow_start
 from backups.command_line import CommandLine
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, BackupNotSupportedError
 
 is_wanted = True  # False in a child that works on a file which is not the live database
 
@@ -37,6 +38,8 @@ def start() -> None:
             services.repair()
             return
         services.apply_pending_restore()
+        with suppress(BackupNotSupportedError):
+            slow_start.watch(services.list_receipts())
         if _is_autoreload_parent(command):
             services.release_presence()  # or no reload of the child would ever be alone
     except BackupError as error:

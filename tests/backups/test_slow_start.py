@@ -1,0 +1,58 @@
+"""What is said when the site's apps do not get ready after a restore."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+
+import pytest
+from django.apps import apps
+
+from backups import slow_start
+from backups.sqlite.receipts import make_receipt
+
+APPLIED = make_receipt(datetime.now(UTC), "applied")
+STAGED = replace(APPLIED, outcome="staged")
+LONG_AGO = replace(APPLIED, at=datetime.now(UTC) - timedelta(days=8))
+
+
+def watch(*receipts: object) -> None:
+    """Returns when the thread, if there is one, has ended."""
+    before = set(threading.enumerate())
+    slow_start.watch(list(receipts))  # type: ignore[arg-type]
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "ready_event", threading.Event())
+    monkeypatch.setattr(slow_start, "SECONDS", 0.01)
+
+
+def test_start_that_is_not_ready_after_a_restore_says_how_to_go_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch(STAGED, APPLIED)
+    (message,) = caplog.messages
+    assert "not ready after 0.01 seconds" in message
+    assert f"applied at {APPLIED.at:%Y-%m-%d}" in message
+    assert "manage.py restore_db --undo" in message
+
+
+def test_start_that_is_ready_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    apps.ready_event.set()
+    watch(APPLIED)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("receipts", [(), (STAGED,), (LONG_AGO,)])
+def test_without_a_restore_of_late_nobody_waits(receipts: tuple[object, ...]) -> None:
+    with mock.patch.object(threading, "Thread") as thread:
+        slow_start.watch(list(receipts))  # type: ignore[arg-type]
+    thread.assert_not_called()
+
+
+def test_thread_that_the_system_refuses_stops_no_start() -> None:
+    with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start")):
+        slow_start.watch([APPLIED])
