@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import command_line, other_apps, services, slow_start
+from backups import command_line, services, slow_start
 from backups.command_line import CommandLine
 from backups.exceptions import BackupError, BackupNotSupportedError
 
@@ -32,14 +32,12 @@ def start() -> None:
     try:
         command = command_line.current()
         # Ours look at, stage or discard a restore: to apply it first would come too early.
-        if command.is_ours:
-            other_apps.limit_ready()
         if command.is_ours or command.only_tells:
             services.repair()
+            _watch(command)
             return
         services.apply_pending_restore()
-        with suppress(BackupNotSupportedError):
-            slow_start.watch(services.list_receipts())
+        _watch(command)
         if _is_autoreload_parent(command):
             services.release_presence()  # or no reload of the child would ever be alone
     except BackupError as error:
@@ -48,6 +46,11 @@ def start() -> None:
         # The database is whole between any two steps, so the site can start whatever this was.
         logger.exception("no restore could be applied")
         _hold_presence_anyway()
+
+
+def _watch(command: CommandLine) -> None:
+    with suppress(BackupNotSupportedError):
+        slow_start.watch(services.list_receipts(), is_command=command.is_ours)
 
 
 def _hold_presence_anyway() -> None:
