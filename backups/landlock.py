@@ -12,6 +12,7 @@ Source: https://docs.kernel.org/userspace-api/landlock.html
 
 import ctypes
 import os
+import struct
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -25,22 +26,8 @@ _WRITE, _READ, _LIST, _CUT = 1 << 1, 1 << 2, 1 << 3, 1 << 14
 _RIGHTS = (0, 13, 14, 15, 15, 16)  # how many rights on files each version knows, the last and later
 _TCP_FROM, _TCP = 4, 0b11  # to bind and to connect
 _SCOPES_FROM, _SCOPES = 6, 0b11  # abstract sockets and signals, to processes outside
-
-
-class _Rules(ctypes.Structure):
-    """What is given up, but for what a rule lets through."""
-
-    _fields_ = (
-        ("files", ctypes.c_uint64),
-        ("network", ctypes.c_uint64),
-        ("scopes", ctypes.c_uint64),
-    )
-
-
-class _Beneath(ctypes.Structure):
-    _pack_ = 1
-    _layout_ = "ms"  # which Python wants to be told from 3.14 on
-    _fields_ = (("rights", ctypes.c_uint64), ("path", ctypes.c_int32))
+_RULES = struct.Struct("=QQQ")  # what is given up of files, TCP and scopes
+_EXCEPTION = struct.Struct("=Qi")  # the rights on what a descriptor names
 
 
 def version() -> int:
@@ -66,7 +53,7 @@ def give_up_others() -> bool:
     known = version()
     network = _TCP if known >= _TCP_FROM else 0
     scopes = _SCOPES if known >= _SCOPES_FROM else 0
-    return bool(network or scopes) and _restrict(_Rules(0, network, scopes), [])
+    return bool(network or scopes) and _restrict(_RULES.pack(0, network, scopes), [])
 
 
 def give_up_files(*, writable: Iterable[str], readable: Iterable[str]) -> bool:
@@ -84,12 +71,12 @@ def give_up_files(*, writable: Iterable[str], readable: Iterable[str]) -> bool:
     for path in readable:
         if os.path.exists(path):
             rules.append((path, _READ | _LIST if os.path.isdir(path) else _READ))
-    return _restrict(_Rules(every, 0, 0), rules)
+    return _restrict(_RULES.pack(every, 0, 0), rules)
 
 
-def _restrict(rules: _Rules, exceptions: Iterable[tuple[str, int]]) -> bool:
+def _restrict(rules: bytes, exceptions: Iterable[tuple[str, int]]) -> bool:
     try:
-        ruleset = _call(_CREATE, ctypes.byref(rules), ctypes.sizeof(rules), 0)
+        ruleset = _call(_CREATE, rules, len(rules), 0)
     except (OSError, AttributeError):
         return False
     try:
@@ -107,7 +94,7 @@ def _restrict(rules: _Rules, exceptions: Iterable[tuple[str, int]]) -> bool:
 def _let_through(ruleset: int, path: str, rights: int) -> None:
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        _call(_ADD, ruleset, _BENEATH, ctypes.byref(_Beneath(rights, descriptor)), 0)
+        _call(_ADD, ruleset, _BENEATH, _EXCEPTION.pack(rights, descriptor), 0)
     finally:
         os.close(descriptor)
 

@@ -34,7 +34,7 @@ from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
-from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
+from backups.sqlite.verdict import Question, Verdict, find_unknown, lacks_wanted, load_setup
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
@@ -237,6 +237,9 @@ def main(question: str) -> None:
             failed = sentence(f"{type(error).__name__}: {error}")
             answer.write(json.dumps(asdict(Verdict(setup_failed=failed))))
         else:
-            answer.write(_answer(asked))
+            if lacks_wanted(asked):
+                answer.write(json.dumps(asdict(Verdict(is_in_vain=True))))
+            else:
+                answer.write(_answer(asked))
     if asked.setup:
         leave()

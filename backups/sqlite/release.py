@@ -87,8 +87,8 @@ class Release(Protocol):
     def connection_setup(self) -> tuple[str, ...]:
         """
         A module whose ``load(*words)`` loads what the connections of this site have, for a schema
-        that needs more than ``functions()``, and whose ``register(connection)`` gives it; then
-        those words. Empty if there is none.
+        that needs more than ``functions()``, whose ``knows(name)`` says whether that is in it, and
+        whose ``register(connection)`` gives it; then those words. Empty if there is none.
         """
 
     def disconnect(self) -> None:

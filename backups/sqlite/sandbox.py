@@ -172,7 +172,7 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     if sys.platform == "linux":  # elsewhere the limit on address space is not kept
         rows = COPIES_OF_A_VALUE * min(file_bytes, LONGEST_VALUE)
         limits.lower(resource.RLIMIT_AS, limits.used_address_space() + MEMORY_BYTES + rows)
-        with suppress(ImportError, MemoryError):  # a Python without ctypes
+        with suppress(ImportError, OSError, MemoryError):  # a Python without ctypes
             from backups import landlock
 
             landlock.give_up_privileges()
@@ -190,7 +190,7 @@ def confine(path: str, *, functions: str, with_site: bool) -> None:
     """
     limits.lower(resource.RLIMIT_NOFILE, _lowest_free_descriptor() + SPARE_FILES)
     if sys.platform == "linux":
-        with suppress(ImportError, MemoryError):
+        with suppress(ImportError, OSError, MemoryError):
             from backups import landlock
 
             landlock.give_up_files(

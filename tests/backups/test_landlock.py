@@ -74,7 +74,9 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def attempts(tmp_path: Path, port: int, *, first: str = "", site: bool = False) -> dict[str, str]:
+def attempts(
+    tmp_path: Path, port: int, *, first: str = "", site: bool = False
+) -> dict[str, object]:
     """What a process that has given up what it can is told of each attempt."""
     path = builders.healthy(tmp_path / "x.db")
     (tmp_path / "secret_key").write_text("s3cret")
@@ -88,7 +90,7 @@ def attempts(tmp_path: Path, port: int, *, first: str = "", site: bool = False) 
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    said: dict[str, str] = json.loads(ended.stdout)
+    said: dict[str, object] = json.loads(ended.stdout)
     return said
 
 

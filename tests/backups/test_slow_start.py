@@ -75,10 +75,11 @@ def test_command_that_has_begun_again_leaves_the_other_apps_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other, ours = apps.get_app_config("contenttypes"), apps.get_app_config("backups")
-    monkeypatch.setattr(other, "ready", mock.Mock())
+    hanging = mock.Mock()
+    monkeypatch.setattr(other, "ready", hanging)
     monkeypatch.setattr(apps, "get_app_configs", lambda: [other, ours])
     monkeypatch.setenv(slow_start.AGAIN, "1")
-    before, hanging = ours.ready, other.ready
+    before = ours.ready
     watch(APPLIED, is_command=True)
     other.ready()
     assert not hanging.called
