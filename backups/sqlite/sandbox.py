@@ -193,9 +193,9 @@ def confine(path: str, *, functions: str, with_site: bool) -> None:
         with suppress(ImportError, OSError, MemoryError):
             from backups import landlock
 
-            landlock.give_up_files(
-                writable=[path], readable=["/"] if with_site else _own_files(functions)
-            )
+            readable = ["/"] if with_site else _own_files(functions)
+            journal = f"{path}-journal"  # an old one, which SQLite looks at to see that it is old
+            landlock.give_up_files(writable=[path], readable=[journal, *readable])
 
 
 def _own_files(functions: str) -> Iterator[str]:

@@ -144,6 +144,16 @@ def test_python_without_ctypes_leaves_everything_as_it_is(
     assert (said["read another"], said["connect"]) == ("done", "done")
 
 
+def test_old_journal_beside_the_file_does_not_keep_it_from_being_checked(tmp_path: Path) -> None:
+    path = builders.healthy(tmp_path / "x.db")
+    for content in (b"", bytes(512)):  # as TRUNCATE and PERSIST leave it
+        (tmp_path / "x.db-journal").write_bytes(content)
+        question = json.dumps({"path": str(path), "seconds": 30.0})
+        verdict = json.loads(run_module("backups.sqlite.integrity", question).stdout)
+        assert (verdict["damage"], verdict["unread"]) == ([], "")
+        assert (tmp_path / "x.db-journal").read_bytes() == content
+
+
 SPY = """
 import os, sys
 def register(connection):
