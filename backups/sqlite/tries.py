@@ -43,7 +43,8 @@ def begin_try(
     begun = replace(manifest, tries=manifest.tries + 1)
     begun.write(paths)
     logger.warning(
-        "this start runs the migrations of the pending restore first (%d: %s): try %d of %d (%s)",
+        "this start runs the migrations of the pending restore first (%d: %s), for no longer than"
+        " BACKUPS_MIGRATE_SECONDS: try %d of %d (%s)",
         len(missing),
         ", ".join(missing[:5]) + " …" * (len(missing) > 5),
         begun.tries,
