@@ -33,8 +33,8 @@ def start() -> None:
         command = command_line.current()
         # Ours look at, stage or discard a restore: to apply it first would come too early.
         if command.is_ours or command.only_tells:
-            services.repair()
             _watch(command)
+            services.repair()
             return
         services.apply_pending_restore()
         _watch(command)

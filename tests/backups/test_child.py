@@ -1,5 +1,6 @@
 """Processes of our own: what they import, what they say, and what they are not confused by."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -116,6 +117,19 @@ def test_only_the_site_s_own_code_gets_the_secrets_of_the_environment(
     assert "s3cret" not in said
     assert {"TZ=Europe/Berlin", "LD_LIBRARY_PATH=/opt/odd/lib"} < set(said.split(" "))
     assert "DJANGO_SECRET_KEY=s3cret" in run_module(name, with_site=True).stdout.decode()
+
+
+def test_nothing_is_started_that_just_inherits_the_environment() -> None:
+    starts = [
+        (path.name, call.keywords)
+        for path in Path(child.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ("subprocess.Popen", "subprocess.run")
+    ]
+    assert {name for name, _ in starts} >= {"child.py", "shares.py", "page_snapshot.py"}
+    for name, keywords in starts:
+        assert "env" in {keyword.arg for keyword in keywords}, name
 
 
 @pytest.mark.parametrize(
