@@ -120,6 +120,9 @@ def _numbers() -> list[CheckMessage]:
         ("E008", "BACKUPS_LIVE_SECONDS", "seconds"),
         ("E011", "BACKUPS_SPOOL_SECONDS", "seconds"),
         ("E012", "BACKUPS_STALL_SECONDS", "seconds"),
+        ("E030", "BACKUPS_MIGRATE_SECONDS", "seconds"),
+        ("E031", "BACKUPS_MIGRATE_PROCESSOR_SECONDS", "seconds"),
+        ("E032", "BACKUPS_MIGRATE_MEMORY_BYTES", "bytes"),
     ):
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -142,6 +145,7 @@ def _whole_numbers() -> list[CheckMessage]:
         ("E055", "BACKUPS_KEPT_DAYS", 0, "of days, 0 to go by their number alone"),
         ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
         ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
+        ("E033", "BACKUPS_MIGRATE_TRIES", 1, "of starts, at least 1"),
     ):
         value = getattr(settings, name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:

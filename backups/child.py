@@ -4,6 +4,7 @@ Start our modules in separate Python processes: every child of this app is start
 A child is isolated: neither the current folder nor the environment says where it
 imports from. What it needs is handed over as arguments, and for most children stands behind the
 standard library, so that no file of another user or of the site takes the place of a module.
+Those children get no variable of the environment that can hold a secret either.
 
 A child reports that it runs once it has imported what it needs, before any work. If it ends
 without that report it never ran: that is the machine's fault, never the file's.
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from backups import limits
+from backups.environment import without_secrets
 from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.interpreter import find_python
 from backups.started import STARTED
@@ -60,6 +62,11 @@ def command(module: str, *arguments: str, with_site: bool = False) -> list[str]:
     return [find_python(), *options, "-c", PROGRAM, *words]
 
 
+def environment(*, with_site: bool = False) -> dict[str, str] | None:
+    """For ``Popen``: all variables for code of the site, whose settings read them; else few."""
+    return None if with_site else without_secrets()
+
+
 def run_module(
     module: str,
     *arguments: str,
@@ -88,6 +95,7 @@ def run_module(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=inherit,
+            env=environment(with_site=with_site),
         )
     except OSError as error:
         raise _not_started("process", f"{words[0]}: {error.strerror}") from error

@@ -55,6 +55,26 @@ class Settings:
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))
 
     @property
+    def migrate_seconds(self) -> float:
+        """How long the migrations of an older snapshot may keep a start waiting."""
+        return float(self._get("BACKUPS_MIGRATE_SECONDS", 900))  # 15 minutes
+
+    @property
+    def migrate_processor_seconds(self) -> float:
+        """How much processor time they may take; what they may take by the clock, by default."""
+        return float(self._get("BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
+
+    @property
+    def migrate_memory_bytes(self) -> int:
+        """How much address space they may take, on top of what the site's own imports take."""
+        return int(self._get("BACKUPS_MIGRATE_MEMORY_BYTES", 4 * 1024**3))  # 4 GiB
+
+    @property
+    def migrate_tries(self) -> int:
+        """How many starts may run the migrations of one snapshot and not come to their end."""
+        return int(self._get("BACKUPS_MIGRATE_TRIES", 3))
+
+    @property
     def clear_sessions(self) -> bool:
         """Whether the login sessions that come with a snapshot are removed while it is staged."""
         return bool(self._get("BACKUPS_CLEAR_SESSIONS", True))

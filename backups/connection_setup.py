@@ -41,6 +41,20 @@ def load(alias: str, setup: str) -> None:
         connections.create_connection(alias).connect()
 
 
+def knows(wanted: str) -> bool:
+    """
+    Whether any of it can be the ``function NAME``, ``collation NAME`` or ``module NAME`` that a
+    schema asks for. What a loaded extension brings is not known, so that can be anything.
+    """
+    kind, _, name = wanted.partition(" ")
+    for method, arguments, options in _registered:
+        called = str(arguments[0] if arguments else options.get("name"))
+        is_kind = (method == "create_collation") == (kind == "collation")
+        if method == "load_extension" or (is_kind and called.lower() == name.lower()):
+            return True
+    return False
+
+
 def register(connection: sqlite3.Connection) -> None:
     """Register all of it on another connection."""
     for name, arguments, options in _registered:

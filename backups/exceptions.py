@@ -28,7 +28,8 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── NoPendingRestoreError        there is nothing to discard, or to apply
     ├── NoKeptCopyError              there is nothing to go back to
     ├── RestoreBlockedError          can't be applied now; it stays pending
-    │   └── NeedsRestartError        can't be applied while the site runs; a start can
+    │   ├── NeedsRestartError        can't be applied while the site runs; a start can
+    │   └── MigrationStoppedError    its migrations took too much time or memory
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── ChildFailedError             a process of ours was stopped from outside
     │   └── ChildNotStartedError     it did not even start
@@ -293,6 +294,12 @@ class NeedsRestartError(RestoreBlockedError):
 
     code = "needs_restart"
     hint = "It stays pending: restart the server to apply it, or discard it."
+
+
+class MigrationStoppedError(RestoreBlockedError):
+    """The migrations of the pending restore took more time or memory than they may have."""
+
+    code = "migration_stopped"
 
 
 class RestoreRefusedError(BackupError):

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from backups.environment import without_secrets
 from backups.exceptions import ChildNotStartedError
 
 named = ""  # BACKUPS_PYTHON
@@ -48,6 +49,7 @@ def explain_unfit(python: str) -> str:
             capture_output=True,
             timeout=PROBE_SECONDS,
             check=False,
+            env=without_secrets(),  # as our children are started
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"could not be run: {error}"

@@ -37,6 +37,7 @@ def get_store(database: str | None = None) -> BackupStore:
         check_seconds=conf.check_seconds,
         live_seconds=conf.live_seconds,
         keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
+        migrate_tries=conf.migrate_tries,
         snapshot_limits=SnapshotLimits(
             compact_up_to=conf.compact_up_to,
             at_once=conf.snapshots_at_once,

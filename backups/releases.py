@@ -23,6 +23,7 @@ from backups.exceptions import (
 from backups.history import SnapshotLoader, key_of, name_of, own_apps, words_of
 from backups.migrate import migrate_file
 from backups.promises import Promises, made_elsewhere, promised_generated, promised_tables
+from backups.query_limit import query_limit
 from backups.sessions import session_tables
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
@@ -65,12 +66,13 @@ class InstalledRelease:
         try:
             if not is_readable(database):
                 return Live()
-            applied = MigrationRecorder(connection).applied_migrations()
-            with connection.cursor() as cursor:
-                schema = sort_out(cursor.execute(QUERY))
-                tables = _columns(
-                    cursor, [*schema.tables, *(each.name for each in schema.programs)]
-                )
+            with query_limit():  # it may be what somebody wants to get rid of
+                applied = MigrationRecorder(connection).applied_migrations()
+                with connection.cursor() as cursor:
+                    schema = sort_out(cursor.execute(QUERY))
+                    tables = _columns(
+                        cursor, [*schema.tables, *(each.name for each in schema.programs)]
+                    )
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
         return Live(

@@ -31,6 +31,7 @@ from backups.exceptions import (
 from backups.local import get_store
 from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
+from backups.query_limit import query_limit
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.defects import describe
@@ -300,7 +301,7 @@ def apply_now(
         logger.warning("restore not applied while the site runs: %s", error)
         _announce(database)
         raise
-    _log(receipt)
+    _log(receipt, database)
     remembered.forget()
     _announce(database)
     return receipt
@@ -432,7 +433,7 @@ def _apply_pending(alias: str) -> Receipt | None:
             )
         receipt = store.apply_pending_restore()
         if receipt is not None:
-            _log(receipt)
+            _log(receipt, alias)
         return receipt
     return None
 
@@ -441,7 +442,7 @@ def _repair(alias: str) -> None:
     with suppress(BackupNotSupportedError):
         receipt = get_store(alias).repair()
         if receipt is not None and receipt.outcome == "applied":
-            _log(receipt)
+            _log(receipt, alias)
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:
@@ -456,16 +457,20 @@ def _for_the_others(step: Callable[[str], object]) -> None:
 def _announce(database: str | None) -> None:
     """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
     for receipt in get_store(database).list_receipts()[:1]:  # none if none could be written
-        signals.restore_recorded.send_robust(sender=None, receipt=receipt)
+        with query_limit():  # the live database may be one that gives no answer
+            signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 
-def _log(receipt: Receipt) -> None:
+def _log(receipt: Receipt, database: str | None) -> None:
     if receipt.outcome == "applied":
+        which = f" --database {database}" if database not in (None, conf.database) else ""
         logger.warning(
             "restore applied (staged by %s, SHA-256 %s); %s%s",
             receipt.staged_by,
             receipt.sha256,
-            f"the old database is kept as {receipt.kept}"
+            f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
+            f" one, take that back with: manage.py restore_db --undo{which}, then start the server"
+            " again"
             if receipt.kept
             else "there was no old database",
             f"; {receipt.reason}" if receipt.reason else "",

@@ -7,12 +7,13 @@ command, and twice under ``runserver``, whose autoreloader is a parent that neve
 
 import logging
 import os
+from contextlib import suppress
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import command_line, services
+from backups import command_line, services, slow_start
 from backups.command_line import CommandLine
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, BackupNotSupportedError
 
 is_wanted = True  # False in a child that works on a file which is not the live database
 
@@ -32,9 +33,11 @@ def start() -> None:
         command = command_line.current()
         # Ours look at, stage or discard a restore: to apply it first would come too early.
         if command.is_ours or command.only_tells:
+            _watch(command)
             services.repair()
             return
         services.apply_pending_restore()
+        _watch(command)
         if _is_autoreload_parent(command):
             services.release_presence()  # or no reload of the child would ever be alone
     except BackupError as error:
@@ -43,6 +46,11 @@ def start() -> None:
         # The database is whole between any two steps, so the site can start whatever this was.
         logger.exception("no restore could be applied")
         _hold_presence_anyway()
+
+
+def _watch(command: CommandLine) -> None:
+    with suppress(BackupNotSupportedError):
+        slow_start.watch(services.list_receipts(), is_command=command.is_ours)
 
 
 def _hold_presence_anyway() -> None:

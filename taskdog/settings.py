@@ -212,6 +212,13 @@ BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
 BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
 BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)
+BACKUPS_MIGRATE_SECONDS = environment.whole_number(
+    "TASKDOG_MIGRATE_SECONDS", default=900, minimum=1
+)
+BACKUPS_MIGRATE_MEMORY_BYTES = environment.whole_number(
+    "TASKDOG_MIGRATE_MEMORY_BYTES", default=4 * 1024**3, minimum=1
+)
+BACKUPS_MIGRATE_TRIES = environment.whole_number("TASKDOG_MIGRATE_TRIES", default=3, minimum=1)
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

@@ -15,12 +15,15 @@ APP = CHECKOUT / "backups"
 # rest of the world the standard library.
 CORE = {
     "backups": (),
+    "backups.environment": (),
     "backups.exceptions": (),
+    "backups.landlock": (),
     "backups.limits": (),
     "backups.started": (),
-    "backups.interpreter": ("backups.exceptions",),
+    "backups.interpreter": ("backups.environment", "backups.exceptions"),
     "backups.child": (
         "backups",
+        "backups.environment",
         "backups.exceptions",
         "backups.interpreter",
         "backups.limits",
@@ -54,6 +57,7 @@ CORE = {
         "backups.exceptions",
         "backups.file_system",
         "backups.files",
+        "backups.landlock",
         "backups.limits",
         "backups.lock_holders",
         "backups.process_name",

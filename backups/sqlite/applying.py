@@ -20,7 +20,7 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from backups.exceptions import (
     CheckTimedOutError,
     DamagedSnapshotError,
     InvalidSnapshotError,
+    MigrationStoppedError,
     RestoreBlockedError,
     RestoreRefusedError,
     UnknownFunctionError,
@@ -53,15 +54,22 @@ from backups.sqlite.repair import kept_by
 from backups.sqlite.schema import Program
 from backups.sqlite.staging import make_pending
 from backups.sqlite.temporary import Temporary, temporary_file
+from backups.sqlite.tries import begin_try, conclude_try
 from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
+CHECK_ADVICE = "If that is because of its size, raise BACKUPS_CHECK_SECONDS."
 NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is itself a mount point
 
 
 def apply_pending(
-    paths: StorePaths, *, release: Release, check_seconds: float, keeping: Keeping
+    paths: StorePaths,
+    *,
+    release: Release,
+    check_seconds: float,
+    keeping: Keeping,
+    migrate_tries: int,
 ) -> Receipt:
     """
     Apply the pending restore, or set it aside, or leave it for the next start; never raises
@@ -82,7 +90,9 @@ def apply_pending(
     manifest, kept, outcome, reason = None, None, "applied", ""
     try:
         manifest = verify_pending(paths)
-        manifest, doubt = _bring_to_this_release(paths, manifest, release, check_seconds)
+        manifest, doubt = _bring_to_this_release(
+            paths, manifest, release, check_seconds, migrate_tries
+        )
         release.disconnect()  # from here on no connection of this process has the old file
         name = free_name(paths, moment)
         manifest = announce(paths, manifest, name, is_wal=_is_in_wal_mode(paths))
@@ -107,14 +117,14 @@ def _is_in_wal_mode(paths: StorePaths) -> bool:
 
 
 def _bring_to_this_release(
-    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
+    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float, tries: int
 ) -> tuple[Manifest, str]:
     """
     As below. What was live once is put back as it was, if its migrations fail: then the second
     word says why.
     """
     try:
-        return _migrate(paths, manifest, release, check_seconds), ""
+        return _migrate(paths, manifest, release, check_seconds, tries), ""
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         if manifest.undoes is None:
             raise
@@ -122,17 +132,40 @@ def _bring_to_this_release(
 
 
 def _migrate(
-    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float
+    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float, tries: int
 ) -> Manifest:
     """
     Run the migrations that are missing, on a copy, which then becomes the pending file.
 
     A kill in the middle starts afresh from the pending file as it was. Nothing to do, and no
     copy, if the snapshot is of this release.
+
+    Each start that begins is counted before it does, and no longer if it fails of something else
+    than time or memory: so a start that is always killed in the middle comes to an end as well.
     """
     missing = missing_migrations(manifest, release)
     if not missing:
         return manifest
+    begun = begin_try(paths, manifest, missing, tries)
+    try:
+        return _migrate_copy(paths, begun, missing, release, check_seconds)
+    except MigrationStoppedError as error:
+        raise conclude_try(error, begun, tries) from error
+    except (RestoreRefusedError, InvalidSnapshotError):
+        raise
+    except (BackupError, OSError, sqlite3.Error):  # e.g. a full disk, which may have room again
+        with suppress(OSError):
+            manifest.write(paths)
+        raise
+
+
+def _migrate_copy(
+    paths: StorePaths,
+    manifest: Manifest,
+    missing: tuple[str, ...],
+    release: Release,
+    check_seconds: float,
+) -> Manifest:
     with temporary_file(paths, "migrating") as copy:
         _copy_pending(paths, copy.descriptor)
         release.migrate(copy.path)
@@ -147,6 +180,7 @@ def _migrate(
             migrations=contents.migrations,
             migrated=manifest.migrated + missing,
             changing=(),
+            tries=0,
         )
         make_pending(paths, copy.path, migrated)
     return migrated
@@ -182,7 +216,9 @@ def _check_migrated(
         if not isinstance(error, NOT_CHECKED):
             raise
         # it is as good as it was when it was staged
-        raise RestoreBlockedError(str(error)) from error
+        if isinstance(error, UnknownFunctionError):
+            raise RestoreBlockedError(str(error)) from error
+        raise MigrationStoppedError(f"After the migrations: {error} {CHECK_ADVICE}") from error
 
 
 def _check_changed(contents: Contents, manifest: Manifest) -> None:

@@ -18,9 +18,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from backups.sqlite.damage import (
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.schema import (
     Columns,
     Schema,
@@ -48,7 +49,7 @@ from backups.sqlite.schema import (
     read_schema,
 )
 from backups.sqlite.shares import Partner
-from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
+from backups.sqlite.verdict import Question, Verdict, find_unknown, lacks_wanted, load_setup
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
@@ -56,7 +57,7 @@ COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
 MIGRATION_COLUMNS = ("id", "app", "name")
 
 
-def inspect(question: Question) -> Verdict:
+def inspect(question: Question, *, enter: Callable[[], None] = lambda: None) -> Verdict:
     """
     Check a database, tell what is in it, and clear what is to be cleared.
 
@@ -64,12 +65,15 @@ def inspect(question: Question) -> Verdict:
     for a damaged one, and a disk can fail for a moment. The second look is undivided, so that it
     counts each defect once.
 
+    :param enter: called once before the file is opened by SQLite, when no process is to be
+        started any more.
     :raises sqlite3.Error: if SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
     deadline = time.monotonic() + question.seconds
     changed = use_rollback_journal(Path(question.path))
     with closing(Partner(question)) as partner:
+        enter()
         verdict = _look(question, question.seconds, changed=changed, partner=partner)
     is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
     if (verdict.damage or verdict.defects) and is_of_the_file:
@@ -242,7 +246,10 @@ def _is_missing(
 def _answer(question: Question) -> str:
     try:
         limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
-        answer = json.dumps(asdict(inspect(question)))
+        enter = partial(
+            confine, question.path, functions=question.functions, with_site=bool(question.setup)
+        )
+        answer = json.dumps(asdict(inspect(question, enter=enter)))
     except MemoryError:
         return _out_of_memory()
     except (sqlite3.Error, OSError, ValueError) as error:
@@ -275,6 +282,9 @@ def main(question: str) -> None:
             failed = sentence(f"{type(error).__name__}: {error}")
             answer.write(json.dumps(asdict(Verdict(setup_failed=failed))))
         else:
-            answer.write(_answer(asked))
+            if lacks_wanted(asked):
+                answer.write(json.dumps(asdict(Verdict(is_in_vain=True))))
+            else:
+                answer.write(_answer(asked))
     if asked.setup:
         leave()

@@ -40,6 +40,7 @@ class Manifest:
     overwrites: int | None = None  # the live schema_version once this has been written into it
     keeps: str | None = None  # the kept copy that the last try to apply it was to make
     was_wal: bool = False  # whether the live database was in WAL mode before that try
+    tries: int = 0  # how many starts have begun its migrations; none came to their end
     inode: int | None = None  # of the pending file in that try: a rename to the live name keeps it
 
     def write(self, paths: StorePaths) -> None:

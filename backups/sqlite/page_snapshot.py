@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from backups.child import command, has_started, last_line
+from backups.child import command, environment, has_started, last_line
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.file_system import is_local, kind_of
 from backups.sqlite.connection import uri
@@ -144,6 +144,7 @@ def _start(
     try:
         process = subprocess.Popen(
             command("backups.sqlite.sending", *arguments),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

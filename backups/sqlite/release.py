@@ -91,8 +91,8 @@ class Release(Protocol):
     def connection_setup(self) -> tuple[str, ...]:
         """
         A module whose ``load(*words)`` loads what the connections of this site have, for a schema
-        that needs more than ``functions()``, and whose ``register(connection)`` gives it; then
-        those words. Empty if there is none.
+        that needs more than ``functions()``, whose ``knows(name)`` says whether that is in it, and
+        whose ``register(connection)`` gives it; then those words. Empty if there is none.
         """
 
     def disconnect(self) -> None:
@@ -109,4 +109,7 @@ class Release(Protocol):
         """
 
     def migrate(self, database: Path) -> None:
-        """Run them on a database file; raises RestoreRefusedError if one fails."""
+        """
+        Run them on a database file; raises RestoreRefusedError if one fails, and
+        MigrationStoppedError if they take more time or memory than they may.
+        """

@@ -7,9 +7,13 @@ most of it limits the whole process, and can't be undone.
 - Its files: once the database is open, no other can be opened, and none can grow beyond the
   length that the database has. No journal: a file that fails is thrown away.
 - Its memory, its processor time, and the time by the clock.
+- Should a file make SQLite run code of its own all the same, then on Linux with Landlock: that
+  code can open the file itself and what Python is made of, and not the live database, a key or
+  any other; it can start no program, use no TCP and signal no process of the site.
 
 Where the system lets nobody set limits on a process (a seccomp filter can forbid it), the limits
-on statements and the time by the clock are what there is.
+on statements and the time by the clock are what there is. Without Landlock this is a limit on
+resources, and no fence around code: that has the rights of the site's user.
 
 The schema's own expressions (CHECK, indexes, generated columns) do run. They can call what this
 connection has, and it has no function that reads or writes anything. ``trusted_schema=OFF``
@@ -20,13 +24,14 @@ Source: https://www.sqlite.org/security.html
 """
 
 import importlib
+import importlib.machinery
 import math
 import os
 import resource
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +43,7 @@ LONGEST_VALUE = 1_000_000_000  # bytes; SQLite's own limit
 COPIES_OF_A_VALUE = 4  # an index needs two of a row that long, an expression some more
 NICENESS = 5  # of one core, a busy process gets three times as much as a check
 SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
+SPARE_FILES = 16  # at once: the file itself, and what an import opens
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 
 LIMITS = {
@@ -78,6 +84,8 @@ ALLOWED_PRAGMAS = {
 }
 ALLOWED_FUNCTIONS = {"count", "length"}
 R_TREE_TABLES = ("_node", "_rowid", "_parent")
+# What a module of Python's own library may be linked with, on the usual systems.
+LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 
 
 class Sandbox:
@@ -126,7 +134,8 @@ class Sandbox:
         no_files = _limit_files(self._files)
         self.connection.set_authorizer(None)
         try:
-            self._functions = importlib.import_module(module).register
+            with suppress(ImportError, OSError):  # then it is not known, which the schema shows
+                self._functions = importlib.import_module(module).register
             self._functions(self.connection)
         finally:
             self.connection.set_authorizer(self._authorize)
@@ -162,6 +171,8 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     :param file_bytes: the length of the file that it works on, which none may exceed. A row can be
         as long as the file, so that is what its memory goes by.
     :param seconds: of processor time; a fence behind the clock, should nobody wait for us.
+
+    With Landlock it also reaches no other process but its own children, and no TCP.
     """
     limits.be_nice(NICENESS)
     limits.lower(resource.RLIMIT_CORE, 0)
@@ -170,6 +181,48 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     if sys.platform == "linux":  # elsewhere the limit on address space is not kept
         rows = COPIES_OF_A_VALUE * min(file_bytes, LONGEST_VALUE)
         limits.lower(resource.RLIMIT_AS, limits.used_address_space() + MEMORY_BYTES + rows)
+        with suppress(ImportError, OSError, MemoryError):  # a Python without ctypes
+            from backups import landlock
+
+            landlock.give_up_privileges()
+            landlock.give_up_others()
+
+
+def confine(path: str, *, functions: str, with_site: bool) -> None:
+    """
+    Let this process have few open files for the rest of its life, and, where the system has
+    Landlock, open only the one that it works on, and start no program.
+
+    :param functions: the module that ``bring_functions`` may be asked for.
+    :param with_site: code of the site is loaded, which may read what it wants to: this process
+        knows the site's secrets already, and can't write to any other file all the same.
+    """
+    limits.lower(resource.RLIMIT_NOFILE, _lowest_free_descriptor() + SPARE_FILES)
+    if sys.platform == "linux":
+        with suppress(ImportError, OSError, MemoryError):
+            from backups import landlock
+
+            readable = ["/"] if with_site else _own_files(functions)
+            journal = f"{path}-journal"  # an old one, which SQLite looks at to see that it is old
+            landlock.give_up_files(writable=[path], readable=[journal, *readable])
+
+
+def _own_files(functions: str) -> Iterator[str]:
+    """
+    Python, this app and Django, of which modules are imported when they are wanted. Not the
+    folders of the import path as such: the site's settings and its data may be in one of them.
+    """
+    yield os.path.dirname(os.__file__)
+    yield os.path.dirname(limits.__file__)
+    yield from LIBRARIES
+    for prefix in (sys.prefix, sys.base_prefix):
+        yield os.path.join(prefix, "lib")
+        yield os.path.join(prefix, sys.platlibdir)
+    package = functions.partition(".")[0]
+    found = importlib.machinery.PathFinder.find_spec(package) if package else None
+    if found and found.origin:
+        is_package = found.submodule_search_locations is not None  # what it imports is beside it
+        yield os.path.dirname(os.path.dirname(found.origin)) if is_package else found.origin
 
 
 def processor_seconds(seconds: float) -> int:

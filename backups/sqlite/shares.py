@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from backups.child import answering, command, has_started, leave
+from backups.child import answering, command, environment, has_started, leave
 from backups.exceptions import ChildNotStartedError
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
-from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.verdict import Question, load_setup, tell_settled
 
 SHARED_FROM = 64 * 1024**2  # 64 MiB: below, a second process costs more than it saves
@@ -86,6 +86,7 @@ class Partner:
         words = json.dumps(asdict(question))
         return subprocess.Popen(
             command("backups.sqlite.shares", words, with_site=bool(question.setup)),
+            env=environment(with_site=bool(question.setup)),
             stdin=self._parts,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -150,6 +151,7 @@ def _check_share(asked: Question) -> Findings:
     limit_process(file_bytes=os.stat(asked.path).st_size, seconds=asked.seconds)
     handed_out = sys.stdin.fileno()
     select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
+    confine(asked.path, functions=asked.functions, with_site=bool(asked.setup))
     sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)
     if asked.setup:
         sandbox.bring_functions(asked.functions)

@@ -15,6 +15,7 @@ without one. See manifest.py for why a crash between the two can't mix them.
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ from backups.sqlite.validation import Contents, check_snapshot, look_into
 # Beyond what was announced, an upload grows only while the disk keeps this much: unpacked, a few
 # bytes can become more than any disk has, and the site writes on the same one.
 ROOM_BYTES = 64 * 1024**2
+LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
 LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this comes between two looks at the disk
 
 # A snapshot of ours is never in WAL mode; the live database of most sites is.
@@ -85,7 +87,7 @@ def stage(
             size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least)
             is_ours = was_sent(paths, sha256=sha256, size=size)
             is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
-            live = release.read_live()
+            live = release.read_live() if undoes is None else _read_live_in_time(release)
             acceptance = Acceptance(
                 words=accept,
                 is_ours=is_ours,
@@ -260,6 +262,26 @@ def unlink_pending_sidecars(paths: StorePaths) -> None:
     """Remove what SQLite leaves beside a pending file that some program has opened."""
     for sidecar in paths.pending_sidecars:
         files.unlink(sidecar)
+
+
+def _read_live_in_time(release: Release) -> Live:
+    """
+    What is live may be what somebody wants to get rid of, and may never answer. An undo, which
+    compares the two for its warnings only, does without it then.
+    """
+    found: list[Live] = []
+
+    def read() -> None:
+        found.append(release.read_live())
+        release.disconnect()  # this thread's connections
+
+    thread = threading.Thread(target=read, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the system refuses one
+        return Live()
+    thread.join(LIVE_SECONDS)
+    return found[0] if found else Live()
 
 
 def _receive(

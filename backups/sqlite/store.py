@@ -62,6 +62,7 @@ class SqliteBackupStore(BackupStore):
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param keeping: which kept copies stay after an apply.
+    :param migrate_tries: how many starts may run the migrations of one snapshot in vain.
     :param snapshot_limits: what a snapshot may take.
     """
 
@@ -74,6 +75,7 @@ class SqliteBackupStore(BackupStore):
         check_seconds: float,
         live_seconds: float,
         keeping: Keeping,
+        migrate_tries: int,
         snapshot_limits: SnapshotLimits,
     ) -> None:
         self._paths = StorePaths.of(database)
@@ -82,6 +84,7 @@ class SqliteBackupStore(BackupStore):
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
         self._keeping = keeping
+        self._migrate_tries = migrate_tries
         self._snapshot_limits = snapshot_limits
 
     # Snapshot
@@ -304,6 +307,7 @@ class SqliteBackupStore(BackupStore):
             release=self._release,
             check_seconds=self._check_seconds,
             keeping=self._keeping,
+            migrate_tries=self._migrate_tries,
         )
 
     def _repair(self) -> Receipt | None:

@@ -208,7 +208,9 @@ def _ask_with_the_site(question: Question, first: Verdict, release: Release) -> 
     """Once more, in a child that knows what this site's connections know. It takes longer."""
     if not (setup := release.connection_setup()):
         return first
-    verdict = _ask_child(replace(question, setup=setup))
+    verdict = _ask_child(replace(question, setup=setup, wanted=first.unknown))
+    if verdict.is_in_vain:
+        return first
     verdict.changed = verdict.changed or first.changed
     verdict.cleared += first.cleared
     verdict.unknown = verdict.unknown or (first.unknown if verdict.setup_failed else "")

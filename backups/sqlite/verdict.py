@@ -23,6 +23,7 @@ class Question:
     # A module outside the core, and what its load() takes. It loads the site's code before the
     # file is opened; its register(connection) then gives all that the site's connections have.
     setup: tuple[str, ...] = ()
+    wanted: str = ""  # what the schema needs of that, as ``Verdict.unknown`` has it
     is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
     as_it_was: bool = False  # only look what is in it, and neither check nor clear anything
     settled: int = -1  # a pipe on which to say that the file is as it will stay
@@ -41,6 +42,7 @@ class Verdict:
     is_out_of_memory: bool = False  # it wanted more than this process may have
     memory_bytes: int | None = None  # which is so much; None if there is no limit
     unknown: str = ""  # a collation, function or module that the schema uses and nobody has
+    is_in_vain: bool = False  # the site's own do not have that either: the file was not opened
     setup_failed: str = ""  # why the site's own could not be loaded
     intruder: str = ""  # a trigger that would have run when rows were removed
     tables: dict[str, list[str]] = field(default_factory=dict)  # of each real one its columns
@@ -73,6 +75,14 @@ def load_setup(question: Question) -> Question:
     module, *words = question.setup
     import_module(module).load(*words)
     return replace(question, functions=module)
+
+
+def lacks_wanted(question: Question) -> bool:
+    """
+    Whether the site's code that was loaded lacks what the schema needs. Then there is no reason
+    to open the file in a process that knows the site's secrets.
+    """
+    return bool(question.wanted) and not import_module(question.functions).knows(question.wanted)
 
 
 def tell_settled(pipe: int, *, changed: bool) -> None:

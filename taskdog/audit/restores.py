@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from backups import services
+from backups.query_limit import query_limit
 from backups.store import Receipt
 from taskdog.audit.models import AuditLog
 
@@ -112,7 +113,8 @@ def _impatient() -> Iterator[None]:
         (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         try:
-            yield
+            with query_limit():  # this runs at each start, also on what was just restored
+                yield
         finally:
             cursor.execute(f"PRAGMA busy_timeout={before}")
 

@@ -12,7 +12,8 @@ NUMBERS = {
     "x86_64": {"setpriority": 141, "setrlimit": 160, "sched_getaffinity": 204, "prlimit64": 302},
     "aarch64": {"setpriority": 140, "setrlimit": 164, "sched_getaffinity": 123, "prlimit64": 261},
 }
-ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
+EVERYWHERE = {"landlock_create_ruleset": 444}
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 LOAD_NUMBER, RETURN, JUMP_IF_EQUAL = 0x20, 0x06, 0x15
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, FILTER = 38, 22, 2
 
@@ -21,18 +22,18 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def deny(*names: str) -> None:
+def deny(*names: str, error: int = errno.EPERM) -> None:
     """
-    From now on these calls fail with EPERM, in this process and all that it starts.
+    From now on these calls fail with this error, in this process and all that it starts.
 
     Source: https://www.kernel.org/doc/html/latest/userspace-api/seccomp_filter.html
     """
-    numbers = [NUMBERS[platform.machine()][name] for name in names]
+    numbers = [(NUMBERS[platform.machine()] | EVERYWHERE)[name] for name in names]
     code = [
         (LOAD_NUMBER, 0, 0, 0),
         *((JUMP_IF_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)),
         (RETURN, 0, 0, ALLOW),
-        (RETURN, 0, 0, REFUSE),
+        (RETURN, 0, 0, REFUSE | error),
     ]
     raw = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
     program = _Program(len(code), ctypes.addressof(raw))

@@ -40,6 +40,7 @@ class Store:
     live_seconds: float = 10.0
     kept_copies: int = 3
     kept_days: int = 0  # by their number alone
+    migrate_tries: int = 3
     snapshot_limits: SnapshotLimits = LIMITS
 
     @property
@@ -57,6 +58,7 @@ class Store:
             check_seconds=self.check_seconds,
             live_seconds=self.live_seconds,
             keeping=Keeping(copies=self.kept_copies, days=self.kept_days),
+            migrate_tries=self.migrate_tries,
             snapshot_limits=self.snapshot_limits,
         )
 

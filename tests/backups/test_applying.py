@@ -343,13 +343,25 @@ def test_damage_that_is_gone_at_the_second_look_was_of_the_disk(tmp_path: Path) 
     assert store.items() == ["new"]
 
 
-def test_check_that_runs_out_of_time_leaves_it_pending(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        CheckTimedOutError("The check was stopped."),
+        CheckOutOfMemoryError("The check needs more memory."),
+    ],
+    ids=lambda error: error.code,
+)
+def test_check_that_runs_out_of_time_or_memory_leaves_it_pending(
+    error: BackupError, tmp_path: Path
+) -> None:
     store = new_store(tmp_path)
     builders.healthy(store.database, "old")
     store.stage(builders.older(tmp_path / "older.db", "new"))
-    late = CheckTimedOutError("The check was stopped.")
-    with mock.patch("backups.sqlite.applying.check_snapshot", side_effect=late):
-        assert start(store).outcome == "blocked"
+    with mock.patch("backups.sqlite.applying.check_snapshot", side_effect=error):
+        receipt = start(store)
+    assert (receipt.outcome, store.items()) == ("blocked", ["old"])
+    assert str(error) in receipt.reason
+    assert "try 1 of 3" in receipt.reason, "the migrations ran for nothing, and will again"
     assert store.items() == ["old"]
     assert start(store).outcome == "applied"
 
@@ -452,7 +464,6 @@ def test_failing_migration_refuses_and_sets_the_uploaded_file_aside(tmp_path: Pa
     [
         ChildNotStartedError("No Python was found."),
         ChildFailedError("The check did not come to its end."),
-        CheckOutOfMemoryError("The check needs more memory."),
         UnknownFunctionError("The schema uses the collation swedish."),
     ],
     ids=lambda error: error.code,

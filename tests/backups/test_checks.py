@@ -32,6 +32,9 @@ WRONG: list[tuple[str, Any, str]] = [
             ("LIVE_SECONDS", "E008"),
             ("SPOOL_SECONDS", "E011"),
             ("STALL_SECONDS", "E012"),
+            ("MIGRATE_SECONDS", "E030"),
+            ("MIGRATE_PROCESSOR_SECONDS", "E031"),
+            ("MIGRATE_MEMORY_BYTES", "E032"),
         )
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
     ),
@@ -43,10 +46,12 @@ WRONG: list[tuple[str, Any, str]] = [
             ("COMPACT_UP_TO", "E013"),
             ("SNAPSHOTS_AT_ONCE", "E014"),
             ("RESUME_SECONDS", "E025"),
+            ("MIGRATE_TRIES", "E033"),
         )
         for value in (-1, 1.5, "3", None, True)
     ),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 0, "E014"),
+    ("BACKUPS_MIGRATE_TRIES", 0, "E033"),
     *(
         (f"BACKUPS_{name}", value, number)
         for name, number in (
@@ -84,6 +89,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 1),
     ("BACKUPS_SPOOL_SECONDS", 0.5),
     ("BACKUPS_STALL_SECONDS", 0.5),
+    ("BACKUPS_MIGRATE_SECONDS", 0.5),
+    ("BACKUPS_MIGRATE_TRIES", 1),
     ("BACKUPS_LIVE_SECONDS", 0.5),
     ("BACKUPS_RECOGNISER", ""),
     ("BACKUPS_RECOGNISER", "os.path.join"),

@@ -1,5 +1,6 @@
 """Processes of our own: what they import, what they say, and what they are not confused by."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -103,6 +104,32 @@ def test_python_home_of_the_environment_is_for_others(
 ) -> None:
     monkeypatch.setenv("PYTHONHOME", home)
     assert run_module(module(folder, "answer.write('found')")).stdout == b"found"
+
+
+def test_only_the_site_s_own_code_gets_the_secrets_of_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_KEY", "s3cret")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/odd/lib")  # where an unusual Python has its own
+    name = module(folder, "import os; answer.write(' '.join(map('='.join, os.environ.items())))")
+    said = run_module(name).stdout.decode()
+    assert "s3cret" not in said
+    assert {"TZ=Europe/Berlin", "LD_LIBRARY_PATH=/opt/odd/lib"} < set(said.split(" "))
+    assert "DJANGO_SECRET_KEY=s3cret" in run_module(name, with_site=True).stdout.decode()
+
+
+def test_nothing_is_started_that_just_inherits_the_environment() -> None:
+    starts = [
+        (path.name, call.keywords)
+        for path in Path(child.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ("subprocess.Popen", "subprocess.run")
+    ]
+    assert {name for name, _ in starts} >= {"child.py", "shares.py", "page_snapshot.py"}
+    for name, keywords in starts:
+        assert "env" in {keyword.arg for keyword in keywords}, name
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,10 @@ DEFAULTS = {
     "BACKUPS_NAME": ("name", "taskdog"),  # the package of ROOT_URLCONF
     "BACKUPS_MAX_UPLOAD_BYTES": ("max_upload_bytes", 10 * 1024**3),
     "BACKUPS_CHECK_SECONDS": ("check_seconds", 300.0),
+    "BACKUPS_MIGRATE_SECONDS": ("migrate_seconds", 900.0),
+    "BACKUPS_MIGRATE_PROCESSOR_SECONDS": ("migrate_processor_seconds", 900.0),
+    "BACKUPS_MIGRATE_MEMORY_BYTES": ("migrate_memory_bytes", 4 * 1024**3),
+    "BACKUPS_MIGRATE_TRIES": ("migrate_tries", 3),
     "BACKUPS_KEPT_COPIES": ("kept_copies", 3),
     "BACKUPS_KEPT_DAYS": ("kept_days", 7),
     "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),

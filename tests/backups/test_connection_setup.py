@@ -1,5 +1,6 @@
 """A schema that needs what the site registers on its connections is checked with it."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -8,6 +9,8 @@ from unittest import mock
 
 import pytest
 
+from backups import connection_setup
+from backups.child import run_module
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.sqlite import shares
 from backups.sqlite.parts import Findings
@@ -175,6 +178,46 @@ def test_what_nobody_registers_is_named_with_the_setting(live: Path, tmp_path: P
         "The snapshot's schema uses the function other, which the check does not know."
     )
     assert "BACKUPS_CONNECTION_SETUP" in caught.value.hint
+
+
+@pytest.mark.parametrize("statement", [COLLATION, OTHER])
+def test_process_that_knows_the_site_s_secrets_opens_no_file_for_what_nobody_registers(
+    statement: str, live: Path, tmp_path: Path
+) -> None:
+    """Whoever made the file chooses the names in it."""
+    path = strange(tmp_path / "x.db", statement)
+    wanted = "collation by_length" if statement == COLLATION else "function other"
+    setup = list(StrangeRelease().connection_setup())
+    question = {"path": str(path), "seconds": 60.0, "setup": setup, "wanted": wanted}
+    answer = json.loads(
+        run_module("backups.sqlite.integrity", json.dumps(question), with_site=True).stdout
+    )
+    assert answer["is_in_vain"] is (statement == OTHER)
+    assert bool(answer["tables"]) is (statement == COLLATION)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_known"),
+    [
+        ("function slug", True),
+        ("function SLUG", True),
+        ("collation by_length", True),
+        ("collation slug", False),
+        ("function other", False),
+        ("module fts9", False),
+    ],
+)
+def test_names_that_are_registered_are_known_in_any_case(
+    wanted: str, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    registered: list[tuple[str, tuple[object, ...], dict[str, object]]] = [
+        ("create_function", (), {"name": "Slug", "narg": 1, "func": str.lower}),
+        ("create_collation", ("by_length", by_length), {}),
+    ]
+    monkeypatch.setattr(connection_setup, "_registered", registered)
+    assert connection_setup.knows(wanted) is is_known
+    registered.append(("load_extension", ("icu.so",), {}))
+    assert connection_setup.knows(wanted), "an extension can bring anything"
 
 
 @pytest.mark.parametrize(

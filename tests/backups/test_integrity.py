@@ -26,7 +26,7 @@ def answer_on(path: Path) -> Verdict:
 @pytest.fixture(autouse=True)
 def unlimited() -> object:
     """The limits are for the life of a process, and this one has other tests to run."""
-    with mock.patch.object(integrity, "limit_process"):
+    with mock.patch.multiple(integrity, limit_process=mock.DEFAULT, confine=mock.DEFAULT):
         yield
 
 

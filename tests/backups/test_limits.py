@@ -65,7 +65,12 @@ def test_hard_limit_below_ours_stays_and_the_file_is_good(
 
 @pytest.mark.parametrize(
     "calls",
-    ["setpriority", "setrlimit", "prlimit64", "setpriority,setrlimit,prlimit64,sched_getaffinity"],
+    [
+        "setpriority",
+        "setrlimit",
+        "prlimit64",
+        "setpriority,setrlimit,prlimit64,sched_getaffinity,landlock_create_ruleset",
+    ],
 )
 def test_filter_that_forbids_limits_leaves_a_good_file_good(calls: str, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,8 +13,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from pytest_django import Settings
 
-from backups.exceptions import RestoreBlockedError, RestoreRefusedError
+from backups import limits
+from backups.child import command
+from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
 from backups.migrate import is_of_the_machine, migrate_file
 from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
@@ -65,7 +69,7 @@ def child_that(does: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_migration_that_was_ended_from_outside_is_tried_again(number: int, older: Path) -> None:
     """A service manager that stops the site sends its signal to every process of it."""
     with (
@@ -75,6 +79,95 @@ def test_migration_that_was_ended_from_outside_is_tried_again(number: int, older
         pytest.raises(RestoreBlockedError, match=f"ended with {-number}"),
     ):
         migrate_file("default", older)
+
+
+ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+LARGE = "SELECT length(zeroblob(300000000) || 'x')"
+
+
+def hide(path: Path, query: str) -> None:
+    """Let the next migration run a query when it has come to its end."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            f"CREATE TRIGGER hidden AFTER INSERT ON django_migrations BEGIN {query}; END"
+        )
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("query", "setting", "value", "how"),
+    [
+        (ENDLESS, "SECONDS", 2, "did not come to their end within 2 seconds"),
+        (ENDLESS, "PROCESSOR_SECONDS", 1, "took more than 1 seconds of processor time"),
+        (LARGE, "MEMORY_BYTES", 100_000_000, "need more than 100,000,000 bytes of memory"),
+    ],
+    ids=["clock", "processor", "memory"],
+)
+def test_migration_that_runs_out_of_something_names_what_and_the_setting(
+    query: str, setting: str, value: int, how: str, older: Path, settings: Settings
+) -> None:
+    hide(older, query)
+    setattr(settings, f"BACKUPS_MIGRATE_{setting}", value)
+    with pytest.raises(MigrationStoppedError, match=how) as stopped:
+        migrate_file("default", older)
+    assert str(stopped.value).endswith(f"If they need more, raise BACKUPS_MIGRATE_{setting}.")
+
+
+def test_migration_that_was_running_is_named(older: Path, settings: Settings) -> None:
+    settings.BACKUPS_MIGRATE_SECONDS = 0.5
+    said = "print('  Applying tasks.0002_it...', end='', file=sys.stderr, flush=True)"
+    with (
+        child_that(f"{said}; import time; time.sleep(60)"),
+        pytest.raises(MigrationStoppedError, match=r"0\.5 seconds, in tasks\.0002_it\. If"),
+    ):
+        migrate_file("default", older)
+
+
+def test_memory_within_the_limit_is_there(older: Path) -> None:
+    hide(older, LARGE)
+    migrate_file("default", older)
+    assert "django_session" in tables(older)
+
+
+@pytest.mark.parametrize(
+    ("does", "what"),
+    [
+        ("os.kill(os.getpid(), 9)", "raise the memory of this machine"),
+        ("os.kill(os.getpid(), 24)", "raise BACKUPS_MIGRATE_PROCESSOR_SECONDS"),
+        ("os.write(2, b'terminate: std::bad_alloc'); os.abort()", "BACKUPS_MIGRATE_MEMORY_BYTES"),
+    ],
+)
+def test_what_looks_like_a_shortage_is_not_put_down_to_the_snapshot(
+    does: str, what: str, older: Path
+) -> None:
+    with child_that(does), pytest.raises(MigrationStoppedError, match=what):
+        migrate_file("default", older)
+
+
+@pytest.mark.parametrize(
+    ("kind", "does", "limit"),
+    [
+        ("RLIMIT_CPU", "os.kill(os.getpid(), 24)", r"took 100 seconds .*ulimit -t"),
+        ("RLIMIT_AS", "os.write(1, b'out of memory')", r"more memory than 1,000,000,000 .*-v"),
+    ],
+)
+def test_lower_limit_of_the_service_is_named(
+    kind: str, does: str, limit: str, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = {"RLIMIT_CPU": 100, "RLIMIT_AS": 10**9}[kind]
+    monkeypatch.setattr(limits, "_soft", {kind: most}.get)
+    with child_that(does), pytest.raises(MigrationStoppedError, match=limit):
+        migrate_file("default", older)
+
+
+def test_child_whose_parent_was_killed_ends_by_itself(older: Path) -> None:
+    hide(older, ENDLESS)
+    words = command(
+        "backups.migrate", "default", str(older), "-7", "60", "9999999999", with_site=True
+    )
+    ended = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert b"Timeout (0:00:03)!" in ended.stderr
 
 
 def test_migration_that_crashes_is_refused(older: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,10 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import NoKeptCopyError, StoreFolderError
+from backups.sqlite import staging
+from backups.sqlite.release import Live
 from tests.backups import builders
+from tests.backups.stand_ins import FakeRelease
 from tests.backups.stores import Store, insert, new_snapshot, new_store
 
 
@@ -58,6 +62,25 @@ def test_view_of_the_database_that_was_replaced_does_not_keep_it_from_coming_bac
     store.start()
     undo(store)
     assert store.items() == ["old"]
+
+
+def test_live_database_that_never_answers_does_not_keep_it_from_coming_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(staging, "LIVE_SECONDS", 0.1)
+    monkeypatch.setattr(FakeRelease, "read_live", lambda _: answer.wait() and Live())
+    kept = store.kept()[0]
+    pending = store.real.stage_kept_copy(staged_by="alice")
+    answer.set()
+    assert (pending.undoes, pending.warnings) == (kept.name, ())
+    assert store.paths.pending.read_bytes() == kept.read_bytes()
+
+
+def test_undo_needs_no_thread_where_the_system_refuses_one(store: Store) -> None:
+    with mock.patch.object(staging, "threading") as refusing:
+        refusing.Thread.return_value.start.side_effect = RuntimeError("can't start new thread")
+        assert store.real.stage_kept_copy(staged_by="alice").undoes == store.kept()[0].name
 
 
 def test_undo_twice_is_redo(store: Store) -> None:

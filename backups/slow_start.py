@@ -1,0 +1,78 @@
+"""
+A start that does not come to its end after a restore.
+
+Django makes every app ready before it serves, and before any command. An app that asks the database
+then may ask one that was just put in place, and get no answer for ever. So a start says what to
+do if the apps are not ready in time. A command of ours, which is what there is to do, begins again
+and leaves the other apps as they are: the query can't be ended from outside, however it hangs.
+"""
+
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from django.apps import apps
+
+from backups.store import Receipt
+
+SECONDS = 30.0  # most sites are ready in one or two
+NEWS = timedelta(days=7)  # what was applied longer ago is hardly why
+AGAIN = "_BACKUPS_BEGUN_AGAIN"  # in the environment of a command that has waited once
+OURS = "backups"
+
+logger = logging.getLogger(__name__)
+
+
+def watch(receipts: list[Receipt], *, is_command: bool) -> None:
+    """
+    Wait in a thread until all apps are ready; if that takes too long, log what to do. Does nothing
+    unless the last restore was applied lately.
+
+    To be called from our own ``ready``: the apps in front of ours are ready by then.
+
+    :param receipts: the newest first.
+    :param is_command: this process runs a command of ours, and begins again without the others.
+    """
+    applied = next((each for each in receipts if each.outcome == "applied"), None)
+    if applied is None or datetime.now(UTC) - applied.at > NEWS:
+        return
+    if is_command and AGAIN in os.environ:
+        _leave_others()
+        return
+    with suppress(RuntimeError):  # the system refuses a thread
+        threading.Thread(target=_wait, args=(applied, is_command), daemon=True).start()
+
+
+def _wait(applied: Receipt, is_command: bool) -> None:
+    if apps.ready_event.wait(SECONDS):
+        return
+    when = f"{applied.at:%Y-%m-%d %H:%M:%S} UTC"
+    if is_command:
+        logger.warning(
+            "the site's apps are not ready after %g seconds, perhaps for a query on the database"
+            " that was restored at %s: this command begins again without them",
+            SECONDS,
+            when,
+        )
+        words = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, words, os.environ | {AGAIN: "1"})  # noqa: S606
+    logger.warning(
+        "the site's apps are not ready after %g seconds. A restore was applied at %s: if they hang"
+        " on that database, take it back with: manage.py restore_db --undo, then start the server"
+        " again",
+        SECONDS,
+        when,
+    )
+
+
+def _leave_others() -> None:
+    for config in apps.get_app_configs():
+        if config.name != OURS:
+            config.ready = _do_nothing  # type: ignore[method-assign]
+
+
+def _do_nothing() -> None:
+    pass
