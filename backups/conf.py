@@ -50,6 +50,11 @@ class Settings:
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
 
     @property
+    def uploads_at_once(self) -> int:
+        """How many uploads and checks may be under way, over all processes of the site."""
+        return int(self._get("BACKUPS_UPLOADS_AT_ONCE", 2))  # each can keep two cores busy
+
+    @property
     def check_seconds(self) -> float:
         """How long SQLite's checks of an upload may take; about 2 s a GB on a common disk."""
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))

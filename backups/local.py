@@ -43,6 +43,7 @@ def get_store(database: str | None = None) -> BackupStore:
             stall_seconds=conf.stall_seconds,
             resume_seconds=conf.resume_seconds,
         ),
+        uploads_at_once=conf.uploads_at_once,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
@@ -77,6 +77,14 @@ class PassedOn(Snapshot):
 
     def abandon(self) -> None:
         self._snapshot.abandon()
+
+
+class Turn(Protocol):
+    """One of the turns for uploads and checks, until its ``with`` block ends."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,19 @@ class BackupStore(ABC):
 
         :returns: None unless it is still there and ``caller`` took it.
         :raises TooManySnapshotsError: as many are under way as may be at once.
+        """
+
+    @abstractmethod
+    def take_upload_turn(self) -> Turn:
+        """
+        Take one of the turns for uploads and checks. Never waits.
+
+        Whoever calls ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` has one, and
+        takes it before the first byte of an upload is read.
+
+        :returns: the turn, which ends with its block and with its process.
+        :raises TooManyUploadsError: as many are under way as may be at once.
+        :raises StoreFolderError: the lock file can't be opened.
         """
 
     @abstractmethod

@@ -193,6 +193,7 @@ BACKUPS_COMPACT_UP_TO = environment.whole_number("TASKDOG_COMPACT_UP_TO", defaul
 BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
     "TASKDOG_SNAPSHOTS_AT_ONCE", default=4, minimum=1
 )
+BACKUPS_UPLOADS_AT_ONCE = environment.whole_number("TASKDOG_UPLOADS_AT_ONCE", default=2, minimum=1)
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
 BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
 BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)

@@ -31,7 +31,7 @@ from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
-from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.validation import check_file
 from backups.store import BackupStore, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
 
@@ -50,6 +50,7 @@ class SqliteBackupStore(BackupStore):
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
     :param snapshot_limits: what a snapshot may take.
+    :param uploads_at_once: how many uploads and checks may be under way, over all processes.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SqliteBackupStore(BackupStore):
         live_seconds: float,
         kept_copies: int,
         snapshot_limits: SnapshotLimits,
+        uploads_at_once: int,
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
@@ -70,6 +72,7 @@ class SqliteBackupStore(BackupStore):
         self._live_seconds = live_seconds
         self._kept_copies = kept_copies
         self._snapshot_limits = snapshot_limits
+        self._uploads_at_once = uploads_at_once
 
     # Snapshot
 
@@ -98,6 +101,10 @@ class SqliteBackupStore(BackupStore):
         return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
+
+    def take_upload_turn(self) -> UploadTurn:
+        check_user(self._paths)
+        return UploadTurn(self._paths, at_once=self._uploads_at_once)
 
     def stage_restore(
         self,

@@ -75,7 +75,7 @@ MEANINGS = {
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
-    503: "Too many snapshots are under way; `Retry-After` says when to ask again.",
+    503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again.",
     507: "The disk is too full.",
 }
 
@@ -139,7 +139,7 @@ class RestoreExtension(OpenApiViewExtension):
 
             @_described(
                 answers={200: _staged_or_applied()},
-                errors=(400, 409, 411, 413, 415, 507),
+                errors=(400, 409, 411, 413, 415, 503, 507),
                 request=UPLOADS,
                 parameters=[APPLY, ACCEPT],
                 operation_id="restore",
@@ -169,7 +169,7 @@ class UndoExtension(OpenApiViewExtension):
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(
                 answers={200: _staged_or_applied()},
-                errors=(400, 404, 409, 507),
+                errors=(400, 404, 409, 503, 507),
                 request=None,
                 parameters=[APPLY],
                 operation_id="restore_undo",

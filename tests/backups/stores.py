@@ -39,6 +39,7 @@ class Store:
     live_seconds: float = 10.0
     kept_copies: int = 3
     snapshot_limits: SnapshotLimits = LIMITS
+    uploads_at_once: int = 2
 
     @property
     def paths(self) -> StorePaths:
@@ -56,6 +57,7 @@ class Store:
             live_seconds=self.live_seconds,
             kept_copies=self.kept_copies,
             snapshot_limits=self.snapshot_limits,
+            uploads_at_once=self.uploads_at_once,
         )
 
     # What processes do

@@ -42,10 +42,12 @@ WRONG: list[tuple[str, Any, str]] = [
             ("COMPACT_UP_TO", "E013"),
             ("SNAPSHOTS_AT_ONCE", "E014"),
             ("RESUME_SECONDS", "E025"),
+            ("UPLOADS_AT_ONCE", "E040"),
         )
         for value in (-1, 1.5, "3", None, True)
     ),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 0, "E014"),
+    ("BACKUPS_UPLOADS_AT_ONCE", 0, "E040"),
     *(
         (f"BACKUPS_{name}", value, number)
         for name, number in (("CLEAR_SESSIONS", "E009"), ("ALLOW_UNKNOWN_SCHEMA", "E010"))
@@ -72,6 +74,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_KEPT_COPIES", 0),
     ("BACKUPS_COMPACT_UP_TO", 0),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 1),
+    ("BACKUPS_UPLOADS_AT_ONCE", 1),
     ("BACKUPS_SPOOL_SECONDS", 0.5),
     ("BACKUPS_STALL_SECONDS", 0.5),
     ("BACKUPS_LIVE_SECONDS", 0.5),

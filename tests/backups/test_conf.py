@@ -14,6 +14,7 @@ DEFAULTS = {
     "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),
     "BACKUPS_COMPACT_UP_TO": ("compact_up_to", 256 * 1024**2),
     "BACKUPS_SNAPSHOTS_AT_ONCE": ("snapshots_at_once", 4),
+    "BACKUPS_UPLOADS_AT_ONCE": ("uploads_at_once", 2),
     "BACKUPS_SPOOL_SECONDS": ("spool_seconds", 10.0),
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 60.0),
     "BACKUPS_RESUME_SECONDS": ("resume_seconds", 300.0),

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,8 @@ from rest_framework.test import APIClient
 
 from backups import exceptions, files, services
 from backups.api_keys import create_key
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.turns import UploadTurn
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until
 from tests.backups.wire import answer_to_head, start_request
@@ -601,6 +604,44 @@ def test_upload_is_refused_as_soon_as_it_passes_the_limit(api: Server, shared_si
     assert status == 413, answer
     assert b'"code":"too_large"' in answer
     assert unchanging(shared_site) == before
+
+
+@pytest.mark.parametrize("path", ["restore", "restore?apply=now", "restore/undo"])
+def test_upload_without_a_turn_is_refused_before_any_of_it_is_read(
+    path: str, api: Server, shared_site: Site
+) -> None:
+    """Its answer comes while the client still has everything to send."""
+    before = unchanging(shared_site)
+    taken = StorePaths.of(shared_site.database)
+    form = "multipart/form-data; boundary=b"
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        for kind in (OCTETS, form):
+            headers = head(api, Content_Type=kind, Content_Length="500000")
+            with closing(start_request(api.url, "POST", f"/api/v1/{path}", headers)) as connection:
+                answer = connection.getresponse()
+                body = json.loads(answer.read())
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+            assert body["code"] == "too_many_uploads"
+            assert body["detail"].startswith("2 uploads or checks for tasks.db are under way")
+            assert "BACKUPS_UPLOADS_AT_ONCE" in body["hint"]
+        assert api.api("GET", "restore").json()["status"] == "nothing"
+        assert unchanging(shared_site) == before
+        assert api.api("GET", "backup").status_code == 200
+
+
+def test_refused_upload_gives_its_turn_back(api: Server, good: Path) -> None:
+    for _ in range(3):
+        bad = api.api("POST", "restore", data=b"nonsense", headers={"Content-Type": OCTETS})
+        assert bad.status_code == 400
+    sent = api.api("POST", "restore", data=good.read_bytes(), headers={"Content-Type": OCTETS})
+    assert sent.status_code == 200
+
+
+def test_wrong_key_is_told_so_though_there_is_no_turn(shared: Server, shared_site: Site) -> None:
+    taken = StorePaths.of(shared_site.database)
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        headers = head(shared, X_Api_Key="wrong", Content_Length="500000")
+        assert answer_to_head(shared.url, "POST", "/api/v1/restore", headers)[0] == 401
 
 
 def test_anonymous_gets_401_before_the_body_is_read(shared: Server) -> None:
