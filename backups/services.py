@@ -27,6 +27,7 @@ from backups.exceptions import (
     NotEnoughSpaceError,
     RestoreBlockedError,
     RestoreRefusedError,
+    UploadAbandonedError,
 )
 from backups.local import get_store
 from backups.outgoing import OutgoingSnapshot
@@ -187,6 +188,7 @@ def stage_restore(
     database: str | None = None,
     accept: Collection[str] = (),
     turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -213,6 +215,8 @@ def stage_restore(
     :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
         "foreign" database that has nothing of this project's own apps.
     :param turn: what ``take_upload_turn`` returned; it stays the caller's. None to take one.
+    :param watch: called now and then while the upload is checked; whatever it raises ends the
+        check.
     :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
@@ -233,11 +237,15 @@ def stage_restore(
                 at_least=at_least,
                 account=account,
                 accept=accept,
+                watch=watch,
             )
     except NotADatabaseError as error:  # what is in it is wrapped once more
         if unwrapped.wrapping:
             first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
             error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
+        raise
+    except UploadAbandonedError as error:
+        logger.warning("restore by %s not staged: %s", staged_by, error)
         raise
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
@@ -271,7 +279,11 @@ def _unpacked(wrapping: str) -> str:
 
 
 def undo_restore(
-    *, staged_by: str, database: str | None = None, turn: Turn | None = None
+    *,
+    staged_by: str,
+    database: str | None = None,
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
@@ -279,12 +291,16 @@ def undo_restore(
     It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
     kept copy stays where it is.
 
-    :param turn: as for ``stage_restore``.
+    :param turn: and ``watch``: as for ``stage_restore``.
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
     :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
     """
-    with _in_turn(turn, database):
-        pending = get_store(database).stage_kept_copy(staged_by=staged_by)
+    try:
+        with _in_turn(turn, database):
+            pending = get_store(database).stage_kept_copy(staged_by=staged_by, watch=watch)
+    except UploadAbandonedError as error:
+        logger.warning("undo by %s not staged: %s", staged_by, error)
+        raise
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
     _announce(database)
     return pending

@@ -6,7 +6,7 @@ SQLite stands behind it, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -203,6 +203,7 @@ class BackupStore(ABC):
         at_least: int = 0,
         account: str | None = None,
         accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -216,6 +217,7 @@ class BackupStore(ABC):
         :param account: the account that stages, if it is one of the store's own: the result
             warns if the snapshot does not have it.
         :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
+        :param watch: called now and then while it is checked; what it raises ends the check.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.
@@ -234,7 +236,9 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+    def stage_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> PendingRestore:
         """
         Stage what the last restore replaced, so that the next start undoes that restore.
 

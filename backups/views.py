@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import caller, exceptions, parameters, ranges, services
+from backups import caller, exceptions, hang_up, parameters, ranges, services
 from backups.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
@@ -187,6 +187,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
                 account=caller.account(request),
                 accept=accept,
                 turn=turn,
+                watch=hang_up.watch(request._request),
             )
             return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
@@ -216,7 +217,9 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
         """Stage the kept copy; apply it at once if that is asked for."""
         is_now = parameters.is_now(request)
         with services.take_upload_turn() as turn:
-            pending = services.undo_restore(staged_by=caller_name(request), turn=turn)
+            pending = services.undo_restore(
+                staged_by=caller_name(request), turn=turn, watch=hang_up.watch(request._request)
+            )
             return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
 

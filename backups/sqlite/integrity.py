@@ -29,6 +29,7 @@ from backups.child import answering, leave
 from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_disk, sentence
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
@@ -223,6 +224,7 @@ def main(question: str) -> None:
     """Answer with the verdict: both it and the ``Question`` are one JSON object."""
     words: dict[str, Any] = json.loads(question)
     asked = Question(**words)
+    end_with_parent()
     with answering() as answer:
         try:
             asked = load_setup(asked)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backups.child import answering, command, has_started, leave
 from backups.exceptions import ChildNotStartedError
+from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, limit_process
 from backups.sqlite.verdict import Question, load_setup, tell_settled
@@ -139,6 +140,7 @@ def _cores() -> int:
 
 def main(question: str) -> None:
     """Check what is handed out on standard input; answer with what was done, one JSON object."""
+    end_with_parent()
     with answering() as answer:
         asked = load_setup(Question(**json.loads(question)))
         answer.write(json.dumps(asdict(_check_share(asked))))

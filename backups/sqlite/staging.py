@@ -67,6 +67,7 @@ def stage(
     live_defects: Callable[[], Defects] = dict,
     undoes: str | None = None,
     fails: str | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
@@ -76,6 +77,7 @@ def stage(
     :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
     :param fails: why the kept copy fails the checks, to stage it as it was anyway.
+    :param watch: called now and then while it is checked; if it raises, nothing is staged.
     """
     started = time.monotonic()
     try:
@@ -93,7 +95,11 @@ def stage(
             )
             if fails is not None:
                 contents = look_into(
-                    incoming.descriptor, incoming.path, seconds=check_seconds, release=release
+                    incoming.descriptor,
+                    incoming.path,
+                    seconds=check_seconds,
+                    release=release,
+                    watch=watch,
                 )
             else:
                 contents = check_snapshot(
@@ -106,6 +112,7 @@ def stage(
                     clear=release.session_tables(),
                     account=account,
                     acceptance=acceptance,
+                    watch=watch,
                 )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings, changing = (

@@ -115,6 +115,7 @@ class SqliteBackupStore(BackupStore):
         at_least: int = 0,
         account: str | None = None,
         accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         check_user(self._paths)
         manifest = staging.stage(
@@ -128,6 +129,7 @@ class SqliteBackupStore(BackupStore):
             account=account,
             accept=accept,
             live_defects=self._find_live_defects,
+            watch=watch,
         )
         return self._describe(manifest)
 
@@ -147,7 +149,9 @@ class SqliteBackupStore(BackupStore):
         finally:
             os.close(descriptor)
 
-    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+    def stage_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> PendingRestore:
         check_user(self._paths)
         try:
             kept = undoing.kept_by_last(self._paths)
@@ -165,6 +169,7 @@ class SqliteBackupStore(BackupStore):
             check_seconds=self._check_seconds,
             release=self._release,
             undoes=kept.name,
+            watch=watch,
         )
         try:
             return self._describe(stage(undoing.read(kept)))

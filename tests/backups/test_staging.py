@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions, files
+from backups import child, exceptions, files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import staging
 from backups.sqlite.manifest import Manifest, find_manifest
@@ -23,7 +23,7 @@ from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
-from tests.backups.stores import Store, chunks, new_snapshot, new_store
+from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
 from tests.backups.test_validation import BAD
 
 
@@ -573,3 +573,41 @@ def test_live_database_in_wal_mode_is_looked_through_to_the_end_though_its_wal_i
     with mock.patch("backups.sqlite.store.find_defects", return_value={}) as find:
         store.real._find_live_defects()
     assert find.call_args.kwargs["seconds"] == seconds
+
+
+def test_upload_whose_client_left_is_not_staged_and_its_check_ends(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    hostile = builders.endless_to_check(tmp_path / "endless.db")
+    store.stage(new_snapshot(tmp_path))
+    before = store.folder()
+    at_work: list[str] = []
+
+    def leave() -> None:
+        at_work.extend(store.temporaries())
+        raise exceptions.UploadAbandonedError("The client hung up.")
+
+    with pytest.raises(exceptions.UploadAbandonedError):
+        store.real.stage_restore(
+            chunks(hostile.read_bytes()), staged_by="x", max_bytes=MAX_BYTES, watch=leave
+        )
+    assert [name.partition("-")[0] for name in at_work] == ["tasks.db.incoming"]
+    assert store.folder() == before
+
+
+def test_undo_whose_client_left_is_not_staged(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    builders.endless_to_check(store.database)
+    store.stage(new_snapshot(tmp_path))
+    assert store.start()
+    before = store.folder()
+
+    def leave() -> None:
+        raise exceptions.UploadAbandonedError("The client hung up.")
+
+    with pytest.raises(exceptions.UploadAbandonedError):
+        store.real.stage_kept_copy(staged_by="x", watch=leave)
+    assert store.folder() == before
