@@ -267,8 +267,8 @@ class CheckOutOfMemoryError(InvalidSnapshotError):
 
     code = "check_out_of_memory"
     hint = (
-        "Nothing was staged. The limit is several times the size of the file: a value or an"
-        " expression in it wants more than that."
+        "Nothing was staged. A value or an expression in the file wants more than that. If"
+        " snapshots may have values of hundreds of megabytes, raise BACKUPS_CHECK_MEMORY_BYTES."
     )
 
 

@@ -17,6 +17,7 @@ CORE = {
     "backups": (),
     "backups.exceptions": (),
     "backups.limits": (),
+    "backups.memory": (),
     "backups.started": (),
     "backups.interpreter": ("backups.exceptions",),
     "backups.child": (
@@ -51,6 +52,8 @@ CORE = {
         "backups.file_system",
         "backups.files",
         "backups.limits",
+        "backups.memory",
+        "backups.refusals",
         "backups.sqlite",
         "backups.sqlite.*",
         "backups.started",

@@ -38,6 +38,7 @@ from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
+from backups.sqlite.room import check_room, leaving, no_room
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import temporary_file
@@ -101,6 +102,7 @@ def create_compact_snapshot(
     *,
     presence: int | None = None,
     pinning: Pinning | None = None,
+    floor: int = 0,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
@@ -114,18 +116,19 @@ def create_compact_snapshot(
     :param connect: opens a separate connection to the live database.
     :param presence: the descriptor that holds this process's presence.
     :param pinning: for whom and how long its rest can be asked for; None for nobody.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
     """
     try:
         with closing(connect()) as connection:
-            _check_space(paths, connection)
+            check_room(paths.folder, _needs(paths), _used_bytes(connection), floor=floor)
             share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
-                locked = _compact(paths, connection, name_in_sql(file.path), presence)
+                locked = _compact(paths, connection, name_in_sql(file.path), presence, floor)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 pin = None
@@ -134,7 +137,7 @@ def create_compact_snapshot(
                 descriptor = os.dup(file.descriptor)
                 return CompactSnapshot(paths, descriptor, taken_at, defects, locked, pin)
     except sqlite3.Error as error:
-        raise _explain(error, paths) from error
+        raise _explain(error, paths, floor) from error
     except OSError as error:
         raise StoreFolderError(
             f"No snapshot could be written in {paths.folder}: {files.words(error)}."
@@ -142,32 +145,34 @@ def create_compact_snapshot(
 
 
 def _compact(
-    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None, floor: int
 ) -> float:
     """Write the compact file. Returns for how many seconds writers had to wait."""
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal" and paths.database.stat().st_size >= COPIED_FROM:
         try:
-            return _compact_copy(paths, connection, into, presence)
+            return _compact_copy(paths, connection, into, presence, floor)
         except PagesNotPossibleError as reason:
             logger.info("writers have to wait while SQLite itself copies the database: %s", reason)
     began = time.monotonic()
-    connection.execute("VACUUM INTO ?", (into,))
+    with leaving(paths.folder, connection, floor=floor):
+        connection.execute("VACUUM INTO ?", (into,))
     return 0.0 if mode == "wal" else time.monotonic() - began
 
 
 def _compact_copy(
-    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None
+    paths: StorePaths, connection: sqlite3.Connection, into: str, presence: int | None, floor: int
 ) -> float:
     check_possible(paths)
     needed = paths.database.stat().st_size + _used_bytes(connection)
-    if not files.has_room(paths.folder, needed):
+    if not files.has_room(paths.folder, needed + floor):
         raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
     with temporary_file(paths, "copy") as copy:
         seconds = _copy_pages(paths, copy.descriptor, presence)
         # The connection is the site's kind: it has the SQL functions that the schema may need.
         connection.execute("ATTACH ? AS copied", (name_in_sql(copy.path),))
-        connection.execute("VACUUM copied INTO ?", (into,))
+        with leaving(paths.folder, connection, floor=floor):
+            connection.execute("VACUUM copied INTO ?", (into,))
         connection.execute("DETACH copied")
     return seconds
 
@@ -193,12 +198,6 @@ def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> flo
         raise PagesNotPossibleError(f"its process failed: {last_line(child.stderr)}") from None
 
 
-def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:
-    needed = _used_bytes(connection)
-    if not files.has_room(paths.folder, needed):
-        raise _no_space(paths, needed, files.free_bytes(paths.folder))
-
-
 def _used_bytes(connection: sqlite3.Connection) -> int:
     """What the copy will take at most: every page but the free ones."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -207,17 +206,14 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free_pages) * page_size)
 
 
-def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
-    return NotEnoughSpaceError(
-        f"A snapshot of {paths.database.name} needs {needed:,} bytes in {paths.folder},"
-        f" and {free:,} are free.",
-        needed_bytes=needed,
-        free_bytes=free,
-    )
+def _needs(paths: StorePaths) -> str:
+    return f"A snapshot of {paths.database.name} needs"
 
 
-def _explain(error: sqlite3.Error, paths: StorePaths) -> NotEnoughSpaceError | SnapshotFailedError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+def _explain(
+    error: sqlite3.Error, paths: StorePaths, floor: int
+) -> NotEnoughSpaceError | SnapshotFailedError:
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_INTERRUPT):
         size = paths.database.stat().st_size
-        return _no_space(paths, size, files.free_bytes(paths.folder))
+        return no_room(paths.folder, _needs(paths), size, floor=floor)
     return SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {error}.")

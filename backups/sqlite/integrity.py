@@ -197,7 +197,11 @@ def _is_missing(
 
 def _answer(question: Question) -> str:
     try:
-        limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
+        limit_process(
+            file_bytes=os.stat(question.path).st_size,
+            seconds=question.seconds,
+            memory_bytes=question.memory_bytes,
+        )
         answer = json.dumps(asdict(inspect(question)))
     except MemoryError:
         return _out_of_memory()

@@ -20,18 +20,21 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import NeedsRestartError, NotEnoughSpaceError
+from backups.exceptions import NeedsRestartError
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.kept import keep_raw
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.room import check_room
 from backups.sqlite.transaction import Overwriting
 
 ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever
 
 
-def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float) -> None:
+def overwrite_shared(
+    paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float, floor: int = 0
+) -> None:
     """
     Overwrite the live database while other processes use it.
 
@@ -39,12 +42,13 @@ def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, secon
 
     :param kept: what its old content is kept as, announced in the manifest.
     :param seconds: how long writers may be kept waiting, and the write lock be waited for.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NeedsRestartError: it can't be done; the live database is unchanged.
     :raises NotEnoughSpaceError: the disk is too full; the live database is unchanged.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
         raise NeedsRestartError(f"{paths.database} can't be read: only a restart can replace it.")
-    _check_space(paths)
+    _check_space(paths, floor)
     with Overwriting(paths, manifest, kept, seconds) as overwriting:
         overwriting.check_same_format()
         overwriting.run()
@@ -89,14 +93,8 @@ def _give_back(paths: StorePaths, journal_mode: str) -> None:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
 
 
-def _check_space(paths: StorePaths) -> None:
+def _check_space(paths: StorePaths, floor: int) -> None:
     """Room for the kept copy, and for the pages in the WAL or the journal."""
     needed = paths.database.stat().st_size + paths.pending.stat().st_size
-    if not files.has_room(paths.folder, needed):
-        free = files.free_bytes(paths.folder)
-        raise NotEnoughSpaceError(
-            f"To replace the content of {paths.database} while it is in use needs {needed:,}"
-            f" bytes in {paths.folder}, and {free:,} are free.",
-            needed_bytes=needed,
-            free_bytes=free,
-        )
+    what = f"To replace the content of {paths.database} while it is in use needs"
+    check_room(paths.folder, what, needed, floor=floor)

@@ -133,6 +133,10 @@ class StorePaths:
         """Every snapshot that has such a name."""
         return self._named(self.beside(".pinned-").name)
 
+    def incoming(self) -> list[Path]:
+        """Every upload that is being written or checked, of this process or another."""
+        return self._named(self.beside(".incoming-").name)
+
     def temporaries(self) -> list[Path]:
         """Every file made under such a name, sidecars included, of this process or another."""
         return sorted(

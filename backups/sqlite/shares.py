@@ -149,7 +149,11 @@ def main(question: str) -> None:
 
 
 def _check_share(asked: Question) -> Findings:
-    limit_process(file_bytes=os.stat(asked.path).st_size, seconds=asked.seconds)
+    limit_process(
+        file_bytes=os.stat(asked.path).st_size,
+        seconds=asked.seconds,
+        memory_bytes=asked.memory_bytes,
+    )
     handed_out = sys.stdin.fileno()
     select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
     sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)

@@ -56,6 +56,7 @@ def create_snapshot(
     limits: SnapshotLimits,
     presence: int | None,
     caller: str | None = None,
+    floor: int = 0,
 ) -> Snapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
@@ -64,6 +65,7 @@ def create_snapshot(
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may ask for the rest of a compact one later; None for nobody.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NotEnoughSpaceError: a compact one has no room on the disk.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
@@ -76,6 +78,7 @@ def create_snapshot(
         spool_after=limits.spool_seconds,
         stall_seconds=limits.stall_seconds,
         presence=presence,
+        floor=floor,
     )
     if compact is None:
         compact = _suits_compact(paths, limits)
@@ -85,9 +88,14 @@ def create_snapshot(
     if snapshot is None:
         pinning = None
         if caller is not None and limits.resume_seconds > 0:
-            pinning = Pinning(caller, limits.resume_seconds, limits.at_once)
+            pinning = Pinning(caller, limits.resume_seconds, limits.at_once, floor)
         take_compact = partial(
-            create_compact_snapshot, paths, connect, presence=presence, pinning=pinning
+            create_compact_snapshot,
+            paths,
+            connect,
+            presence=presence,
+            pinning=pinning,
+            floor=floor,
         )
         snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
     if snapshot.locked_seconds >= LONG_WAIT:

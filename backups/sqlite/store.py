@@ -29,6 +29,7 @@ from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
+from backups.sqlite.room import floor_of
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
@@ -50,6 +51,7 @@ class SqliteBackupStore(BackupStore):
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param kept_copies: how many kept copies stay after an apply; 0 for all.
     :param snapshot_limits: what a snapshot may take.
+    :param keep_free: how many bytes of the disk are left to the site; None for the default.
     :param uploads_at_once: how many uploads and checks may be under way, over all processes.
     """
 
@@ -64,6 +66,7 @@ class SqliteBackupStore(BackupStore):
         kept_copies: int,
         snapshot_limits: SnapshotLimits,
         uploads_at_once: int,
+        keep_free: int | None,
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
@@ -73,6 +76,7 @@ class SqliteBackupStore(BackupStore):
         self._kept_copies = kept_copies
         self._snapshot_limits = snapshot_limits
         self._uploads_at_once = uploads_at_once
+        self._keep_free = keep_free
 
     # Snapshot
 
@@ -124,6 +128,7 @@ class SqliteBackupStore(BackupStore):
             staged_by=staged_by,
             max_bytes=max_bytes,
             at_least=at_least,
+            floor=self._floor,
             check_seconds=self._check_seconds,
             release=self._release,
             account=account,
@@ -166,6 +171,7 @@ class SqliteBackupStore(BackupStore):
             staged_by=staged_by,
             max_bytes=size,
             at_least=size,
+            floor=self._floor,
             check_seconds=self._check_seconds,
             release=self._release,
             undoes=kept.name,
@@ -207,6 +213,7 @@ class SqliteBackupStore(BackupStore):
                 sha256=sha256,
                 kept_copies=self._kept_copies,
                 presence=self._presence.descriptor,
+                floor=self._floor,
             )
         except OSError as error:
             raise StoreFolderError(
@@ -250,6 +257,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
+                floor=self._floor,
             )
         except BaseException:
             os.close(turn)
@@ -384,6 +392,10 @@ class SqliteBackupStore(BackupStore):
             return pending.missing_migrations(manifest, self._release)
         except BackupError:
             return ()
+
+    @property
+    def _floor(self) -> int:
+        return floor_of(self._paths.folder, self._keep_free)
 
     @property
     def _presence(self) -> Presence:

@@ -40,6 +40,7 @@ class Store:
     kept_copies: int = 3
     snapshot_limits: SnapshotLimits = LIMITS
     uploads_at_once: int = 2
+    keep_free: int | None = 0
 
     @property
     def paths(self) -> StorePaths:
@@ -58,6 +59,7 @@ class Store:
             kept_copies=self.kept_copies,
             snapshot_limits=self.snapshot_limits,
             uploads_at_once=self.uploads_at_once,
+            keep_free=self.keep_free,
         )
 
     # What processes do

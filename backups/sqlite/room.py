@@ -1,0 +1,145 @@
+"""
+The room on the disk of a store: who may take how much of it, and what is left to the site.
+
+- A floor of free bytes is the site's own: nothing here that takes room goes below it. A start is
+  the exception. Nobody writes then, and a restore that waits is worth more than the floor.
+- An upload is promised the length that it announced. Its file has that length at once, as a hole,
+  so what is promised and not yet written is the length less what the file takes of the disk:
+  other uploads can see it, and it ends with the file. Snapshots don't look at promises: a
+  client that announces much and sends nothing must not keep anybody from a backup.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from backups import files
+from backups.exceptions import NotEnoughSpaceError
+from backups.refusals import is_refusal
+from backups.sqlite import locks
+from backups.sqlite.lock_file import open_lock
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.temporary import sweep
+
+FLOOR_BYTES = 64 * 1024**2  # what a WAL of a busy site grows by between two checkpoints, and more
+SHARE = 20  # of a disk that is small, the twentieth part
+LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
+STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
+ADMISSION = 1 << 21  # the number of the turn to look at the promises and to make one's own
+ADMISSION_SECONDS = 2.0  # it takes a millisecond; who holds it longer must not stop uploads
+BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
+
+
+def floor_of(folder: Path, asked: int | None) -> int:
+    """
+    How many bytes stay free for the site on the disk of this folder. Reads only.
+
+    :param asked: what the settings say; None for the default.
+    """
+    if asked is not None:
+        return asked
+    with contextlib.suppress(OSError):  # whoever needs the folder finds out what is wrong
+        if total := files.disk_bytes(folder):
+            return min(FLOOR_BYTES, total // SHARE)
+    return FLOOR_BYTES
+
+
+def check_room(folder: Path, what: str, needed: int, *, floor: int, promised: int = 0) -> None:
+    """
+    Refuse to take so many bytes if that would leave less than the floor.
+
+    :param what: the beginning of a sentence: ``The upload needs``.
+    :param promised: bytes that others will take.
+    :raises NotEnoughSpaceError: it would.
+    """
+    if not files.has_room(folder, needed + floor + promised):
+        raise no_room(folder, what, needed, floor=floor, promised=promised)
+
+
+def no_room(
+    folder: Path, what: str, needed: int, *, floor: int = 0, promised: int = 0
+) -> NotEnoughSpaceError:
+    """The error that says how much is missing, and why."""
+    free = files.free_bytes(folder)
+    reasons = []
+    if floor:
+        reasons.append(f"{floor:,} stay free for the site (BACKUPS_KEEP_FREE_BYTES)")
+    if promised:
+        reasons.append(f"{promised:,} are promised to other uploads")
+    missing = needed + floor + promised - free
+    why = f": {' and '.join(reasons)}, so {missing:,} are missing" if reasons else ""
+    return NotEnoughSpaceError(
+        f"{what} {needed:,} bytes in {folder}, and {free:,} are free{why}.",
+        needed_bytes=needed,
+        free_bytes=free,
+    )
+
+
+def reserve(paths: StorePaths, incoming: int, size: int, *, floor: int) -> None:
+    """
+    Promise an upload so many bytes, or refuse it, if others were promised what is free.
+
+    One at a time looks and promises, so that two can't be promised the same bytes.
+
+    :param incoming: the open, empty file that the upload is written to.
+    :raises NotEnoughSpaceError: it has no room.
+    :raises OSError: the file can't have that length.
+    """
+    with contextlib.suppress(OSError):
+        sweep(paths)  # what killed processes left takes room too
+    with _one_at_a_time(paths):
+        check_room(
+            paths.folder,
+            "The upload needs at least",
+            size,
+            floor=floor,
+            promised=promised(paths, but=incoming),
+        )
+        try:
+            os.ftruncate(incoming, size)
+        except OSError as error:
+            if not is_refusal(error):
+                raise
+
+
+def promised(paths: StorePaths, *, but: int) -> int:
+    """How many bytes other uploads were promised and have not written yet. Reads only."""
+    own, total = os.fstat(but), 0
+    for path in paths.incoming():
+        with contextlib.suppress(OSError):  # it was just renamed or removed
+            other = path.stat()
+            if not os.path.samestat(own, other):
+                total += max(0, other.st_size - other.st_blocks * BLOCK_BYTES)
+    return total
+
+
+@contextlib.contextmanager
+def leaving(folder: Path, connection: sqlite3.Connection, *, floor: int) -> Iterator[None]:
+    """
+    Interrupt what this connection does in the block (``sqlite3.OperationalError``, with the code
+    SQLITE_INTERRUPT) as soon as the disk has less free than the floor.
+    """
+    if not floor:
+        yield
+        return
+    connection.set_progress_handler(lambda: not files.has_room(folder, floor), STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(paths: StorePaths) -> Iterator[None]:
+    """Best effort: where there are no such locks, or somebody keeps this one, it goes on."""
+    descriptor = open_lock(paths.lock, owner_of=paths.database)
+    try:
+        end = time.monotonic() + ADMISSION_SECONDS
+        while not locks.try_turn(descriptor, ADMISSION) and time.monotonic() < end:
+            time.sleep(0.001)
+        yield
+    finally:
+        os.close(descriptor)
