@@ -55,7 +55,7 @@ def watch(request: HttpRequest) -> Callable[[], None] | None:
 
 
 def _asynchronous(request: ASGIRequest) -> Callable[[], bool]:
-    body: Any = request._stream  # type: ignore[attr-defined]
+    body: Any = request._stream
     return lambda: bool(getattr(body, "closed", False))
 
 

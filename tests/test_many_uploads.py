@@ -66,10 +66,10 @@ def test_site_serves_while_hostile_uploads_come_and_their_checks_end_with_their_
         (tmp_path / "taken.db").write_bytes(server.api("GET", "backup").content)
         assert checks_of(site) == AT_ONCE
         assert answers == [503] * (UPLOADS - AT_ONCE)
-        for each in clients:
+        for client in clients:
             with suppress(OSError, AttributeError):  # the refused ones are closed already
-                each.sock.shutdown(socket.SHUT_RDWR)
-            each.close()
+                client.sock.shutdown(socket.SHUT_RDWR)
+            client.close()
         for each in waiting:
             each.join()
         until(lambda: checks_of(site) == 0)

@@ -38,7 +38,7 @@ from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
-from backups.sqlite.room import check_room, leaving, no_room
+from backups.sqlite.room import RESTORES, check_room, leaving, no_room, promised
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import temporary_file
@@ -123,7 +123,13 @@ def create_compact_snapshot(
     """
     try:
         with closing(connect()) as connection:
-            check_room(paths.folder, _needs(paths), _used_bytes(connection), floor=floor)
+            check_room(
+                paths.folder,
+                _needs(paths),
+                _used_bytes(connection),
+                floor=floor,
+                promised=promised(paths, to=(RESTORES,)),
+            )
             share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:

@@ -17,6 +17,7 @@ TEMPORARY = (
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
     "keeping",  # the old database, where it can't be kept by a link
+    "reserved",  # a hole as long as what a restore without a restart will take of the disk
 )
 
 TIMESTAMP = "%Y%m%d-%H%M%S"
@@ -133,9 +134,9 @@ class StorePaths:
         """Every snapshot that has such a name."""
         return self._named(self.beside(".pinned-").name)
 
-    def incoming(self) -> list[Path]:
-        """Every upload that is being written or checked, of this process or another."""
-        return self._named(self.beside(".incoming-").name)
+    def promising(self, *kinds: str) -> list[Path]:
+        """Every temporary file of these kinds, of this process or another."""
+        return [path for kind in kinds for path in self._named(self.beside(f".{kind}-").name)]
 
     def temporaries(self) -> list[Path]:
         """Every file made under such a name, sidecars included, of this process or another."""

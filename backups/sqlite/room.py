@@ -5,8 +5,10 @@ The room on the disk of a store: who may take how much of it, and what is left t
   the exception. Nobody writes then, and a restore that waits is worth more than the floor.
 - An upload is promised the length that it announced. Its file has that length at once, as a hole,
   so what is promised and not yet written is the length less what the file takes of the disk:
-  other uploads can see it, and it ends with the file. Snapshots don't look at promises: a
-  client that announces much and sends nothing must not keep anybody from a backup.
+  others can see it, and it ends with the file. A restore without a restart reserves what it needs
+  in a file that is nothing but a hole.
+- Snapshots don't look at what uploads were promised: a client that announces much and sends
+  nothing must not keep anybody from a backup.
 """
 
 import contextlib
@@ -22,12 +24,13 @@ from backups.refusals import is_refusal
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.temporary import sweep
+from backups.sqlite.temporary import sweep, temporary_file
 
 FLOOR_BYTES = 64 * 1024**2  # what a WAL of a busy site grows by between two checkpoints, and more
 SHARE = 20  # of a disk that is small, the twentieth part
 LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
+UPLOADS, RESTORES = "incoming", "reserved"  # the kinds of files that promise room
 ADMISSION = 1 << 21  # the number of the turn to look at the promises and to make one's own
 ADMISSION_SECONDS = 2.0  # it takes a millisecond; who holds it longer must not stop uploads
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
@@ -68,7 +71,7 @@ def no_room(
     if floor:
         reasons.append(f"{floor:,} stay free for the site (BACKUPS_KEEP_FREE_BYTES)")
     if promised:
-        reasons.append(f"{promised:,} are promised to other uploads")
+        reasons.append(f"{promised:,} are promised to other uploads and restores")
     missing = needed + floor + promised - free
     why = f": {' and '.join(reasons)}, so {missing:,} are missing" if reasons else ""
     return NotEnoughSpaceError(
@@ -78,14 +81,23 @@ def no_room(
     )
 
 
-def reserve(paths: StorePaths, incoming: int, size: int, *, floor: int) -> None:
+def reserve(
+    paths: StorePaths,
+    file: int,
+    size: int,
+    *,
+    floor: int,
+    what: str = "The upload needs at least",
+) -> None:
     """
-    Promise an upload so many bytes, or refuse it, if others were promised what is free.
+    Promise an upload or a restore so many bytes, or refuse it, if there is not that much which
+    is neither the site's nor promised to others.
 
     One at a time looks and promises, so that two can't be promised the same bytes.
 
-    :param incoming: the open, empty file that the upload is written to.
-    :raises NotEnoughSpaceError: it has no room.
+    :param file: the open, empty file that promises them: the upload's own.
+    :param what: the beginning of a sentence.
+    :raises NotEnoughSpaceError: there is no room.
     :raises OSError: the file can't have that length.
     """
     with contextlib.suppress(OSError):
@@ -93,25 +105,44 @@ def reserve(paths: StorePaths, incoming: int, size: int, *, floor: int) -> None:
     with _one_at_a_time(paths):
         check_room(
             paths.folder,
-            "The upload needs at least",
+            what,
             size,
             floor=floor,
-            promised=promised(paths, but=incoming),
+            promised=promised(paths, but=file),
         )
         try:
-            os.ftruncate(incoming, size)
+            os.ftruncate(file, size)
         except OSError as error:
             if not is_refusal(error):
                 raise
 
 
-def promised(paths: StorePaths, *, but: int) -> int:
-    """How many bytes other uploads were promised and have not written yet. Reads only."""
-    own, total = os.fstat(but), 0
-    for path in paths.incoming():
+@contextlib.contextmanager
+def reserved(paths: StorePaths, what: str, size: int, *, floor: int) -> Iterator[None]:
+    """
+    Keep so many bytes from being promised to uploads, for the block.
+
+    :raises NotEnoughSpaceError: as above.
+    :raises OSError: the folder can't be written.
+    """
+    with temporary_file(paths, RESTORES) as hole:
+        reserve(paths, hole.descriptor, size, floor=floor, what=what)
+        yield
+
+
+def promised(
+    paths: StorePaths, *, but: int | None = None, to: tuple[str, ...] = (UPLOADS, RESTORES)
+) -> int:
+    """
+    How many bytes uploads and restores were promised and have not written yet. Reads only.
+
+    :param but: the open file of one that does not count.
+    """
+    total = 0
+    for path in paths.promising(*to):
         with contextlib.suppress(OSError):  # it was just renamed or removed
             other = path.stat()
-            if not os.path.samestat(own, other):
+            if but is None or not os.path.samestat(os.fstat(but), other):
                 total += max(0, other.st_size - other.st_blocks * BLOCK_BYTES)
     return total
 

@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.handlers.asgi import ASGIRequest
@@ -80,7 +81,7 @@ def test_client_that_can_not_be_asked_has_left_when_it_ends_what_it_sends(pair: 
         client.recv(1)
 
 
-def request(**environ: object) -> HttpRequest:
+def request(**environ: Any) -> HttpRequest:
     return RequestFactory(**environ).post("/")
 
 

@@ -15,9 +15,11 @@ import pytest
 from backups import files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import room
+from backups.sqlite.manifest import find_manifest
 from backups.sqlite.room import floor_of
 from backups.sqlite.spool import LOOK_EVERY_BYTES, Spool
 from backups.sqlite.temporary import temporary_file
+from backups.sqlite.transaction import Overwriting
 from tests.backups import builders
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
 
@@ -131,12 +133,48 @@ def test_restore_without_a_restart_leaves_the_floor_and_stays_pending(
     store: Store, tmp_path: Path
 ) -> None:
     store.stage(new_snapshot(tmp_path))
-    needed = store.database.stat().st_size + store.paths.pending.stat().st_size
-    room_for_both = files.free_bytes(tmp_path) - needed
+    before = store.folder()
     with pytest.raises(NotEnoughSpaceError, match="BACKUPS_KEEP_FREE_BYTES"):
-        replace(store, keep_free=room_for_both + 100 * MEGABYTE).apply_now()
+        replace(store, keep_free=10**15).apply_now()
     assert store.items() == ["live"]
     assert store.paths.pending.exists()
+    assert set(store.folder()) - set(before) <= {store.paths.receipts.name}
+
+
+def test_restore_without_a_restart_is_not_given_what_an_upload_was_promised(
+    store: Store, tmp_path: Path
+) -> None:
+    """Nor an upload what it was: the bytes that both need are free for one of them."""
+    store.stage(new_snapshot(tmp_path))
+    free = files.free_bytes(tmp_path)
+    with temporary_file(store.paths, "incoming") as upload:
+        room.reserve(store.paths, upload.descriptor, free // 2, floor=0)
+        with pytest.raises(NotEnoughSpaceError, match="are promised to other uploads and restores"):
+            replace(store, keep_free=free * 3 // 4).apply_now()
+    with (
+        room.reserved(store.paths, "It needs", free // 2, floor=0),
+        temporary_file(store.paths, "incoming") as upload,
+        pytest.raises(NotEnoughSpaceError, match="are promised to other uploads and restores"),
+    ):
+        room.reserve(store.paths, upload.descriptor, free // 2, floor=free // 2)
+    assert replace(store, keep_free=0).apply_now().outcome == "applied"
+    assert store.temporaries() == []
+
+
+def test_restore_without_a_restart_stops_at_the_floor_and_changes_nothing(tmp_path: Path) -> None:
+    store = replace(new_store(tmp_path), keep_free=MEGABYTE)
+    builders.large(store.database, "live")
+    store.stage(builders.large(tmp_path / "new.db", "new"))
+    manifest = find_manifest(store.paths)
+    assert manifest is not None
+    with (
+        Overwriting(store.paths, manifest, tmp_path / "kept", 60.0, floor=MEGABYTE) as overwriting,
+        mock.patch.object(files, "free_bytes", return_value=1000),
+        pytest.raises(NotEnoughSpaceError, match="To go on replacing the content"),
+    ):
+        overwriting.run()
+    assert store.items() == ["live"]
+    assert not (tmp_path / "kept").exists()
 
 
 def test_start_applies_though_the_floor_can_not_be_left(store: Store, tmp_path: Path) -> None:
@@ -202,7 +240,8 @@ def test_two_uploads_are_not_promised_the_same_bytes(
     assert "staged" in outcomes
     assert "2,097,152 stay free for the site" in refused
     assert re.search(
-        r"and 6,291,456 are promised to other uploads, so 2,097,152 are missing", refused
+        r"and 6,291,456 are promised to other uploads and restores, so 2,097,152 are missing",
+        refused,
     )
     assert store.paths.pending.read_bytes() == snapshot
     assert store.temporaries() == []
