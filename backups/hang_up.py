@@ -13,7 +13,9 @@ client that is gone looks like this:
   speaks that to us), nor does TLS know half-closed connections: there it has left.
 - Nothing, if its machine or its line failed: the check goes on to its end.
 
-Under ASGI Django itself listens, and closes the request's body when the client has left.
+Under ASGI, and under servers that keep the socket to themselves, this is not known: the check goes
+on to its end or its time limit, and BACKUPS_UPLOADS_AT_ONCE limits how many there are. (Django
+hears of the hang-up under ASGI, but can't tell a view that runs in a thread.)
 
 Sources: RFC 9110, 15.2 and 15.2.1; tcp(7); poll(2), POLLRDHUP.
 """
@@ -23,9 +25,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
 from backups.exceptions import UploadAbandonedError
@@ -41,12 +41,11 @@ def watch(request: HttpRequest) -> Callable[[], None] | None:
 
     It raises ``UploadAbandonedError`` once the client has left. None where that can't be known.
     """
-    has_left = _asynchronous(request) if isinstance(request, ASGIRequest) else _gunicorn(request)
-    if has_left is None:
+    if (line := _line(request)) is None:
         return None
 
     def check() -> None:
-        if has_left():
+        if line.has_left():
             raise UploadAbandonedError(
                 "The client hung up while the file was being checked, so the check was stopped."
             )
@@ -54,17 +53,12 @@ def watch(request: HttpRequest) -> Callable[[], None] | None:
     return check
 
 
-def _asynchronous(request: ASGIRequest) -> Callable[[], bool]:
-    body: Any = request._stream
-    return lambda: bool(getattr(body, "closed", False))
-
-
-def _gunicorn(request: HttpRequest) -> Callable[[], bool] | None:
+def _line(request: HttpRequest) -> "Line | None":
     connection = request.META.get("gunicorn.socket")
     if not isinstance(connection, socket.socket) or not ENDED:
         return None
     may_ask = request.META.get("SERVER_PROTOCOL") == "HTTP/1.1"
-    return Line(connection, may_ask=may_ask and not isinstance(connection, ssl.SSLSocket)).has_left
+    return Line(connection, may_ask=may_ask and not isinstance(connection, ssl.SSLSocket))
 
 
 class Line:

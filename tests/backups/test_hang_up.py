@@ -1,14 +1,11 @@
 """Whether a client is still there, over real connections."""
 
-import io
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 from django.test import RequestFactory
 
@@ -106,14 +103,3 @@ def test_request_of_gunicorn_is_watched_by_its_socket(pair: Pair) -> None:
 def test_request_of_another_server_is_not_watched(connection: object) -> None:
     assert watch(request(**{"gunicorn.socket": connection})) is None
     assert watch(request()) is None
-
-
-def test_asynchronous_request_is_over_when_django_closes_its_body(tmp_path: Path) -> None:
-    body = io.BytesIO()
-    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
-    check = watch(ASGIRequest(scope, body))
-    assert check is not None
-    check()
-    body.close()
-    with pytest.raises(UploadAbandonedError):
-        check()
