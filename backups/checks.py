@@ -14,6 +14,7 @@ from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
 from backups.interpreter import explain_unfit
+from backups.memory import LEAST as LEAST_MEMORY
 from backups.precedence import OTHER_NAMES, is_ours, others_with
 
 
@@ -146,8 +147,11 @@ def _whole_numbers() -> list[CheckMessage]:
         ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
         ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
         ("E033", "BACKUPS_MIGRATE_TRIES", 1, "of starts, at least 1"),
+        ("E040", "BACKUPS_UPLOADS_AT_ONCE", 1, "of uploads, at least 1"),
+        ("E041", "BACKUPS_KEEP_FREE_BYTES", 0, "of bytes, 0 for none"),
+        ("E042", "BACKUPS_CHECK_MEMORY_BYTES", LEAST_MEMORY, "of bytes, at least 128 MiB"),
     ):
-        value = getattr(settings, name, 1)
+        value = getattr(settings, name, lowest)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
             wrong.append(
                 Error(

@@ -11,13 +11,14 @@ without that report it never ran: that is the machine's fault, never the file's.
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.interpreter import find_python
 from backups.started import STARTED
 
+LOOK_SECONDS = 0.5  # between two looks whether the outcome is still wanted
 START_SECONDS = 60.0  # a start takes a tenth of a second, or as long as the site's imports
 
 # What a process's own work can end it with. Every other signal comes from outside.
@@ -73,6 +75,7 @@ def run_module(
     seconds: float | None = None,
     inherit: tuple[int, ...] = (),
     with_site: bool = False,
+    watch: Callable[[], None] | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
     """
     Run ``module.main(*arguments)`` in a child and wait for its end. Its answer is returned as its
@@ -84,6 +87,7 @@ def run_module(
     :param seconds: wall clock limit; the child is killed at it.
     :param inherit: descriptors whose locks the child is to hold too, while it lives.
     :param with_site: it imports the site's own code; see ``command``.
+    :param watch: called now and then meanwhile; if it raises, the child is killed.
     :raises subprocess.TimeoutExpired: at the limit.
     :raises ChildNotStartedError: it did not start its work.
     """
@@ -101,7 +105,7 @@ def run_module(
         raise _not_started("process", f"{words[0]}: {error.strerror}") from error
     with process:
         try:
-            out, err = _communicate(process, seconds)
+            out, err = _communicate(process, seconds, watch)
         except BaseException:
             process.kill()
             raise
@@ -133,20 +137,36 @@ def has_started(process: "subprocess.Popen[bytes]") -> bool:
     return True
 
 
-def _communicate(process: "subprocess.Popen[bytes]", seconds: float | None) -> tuple[bytes, bytes]:
+def _communicate(
+    process: "subprocess.Popen[bytes]", seconds: float | None, watch: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
     """
     Wait for the end, but not for one that has not said in time that it runs. ``has_started``
     would not do here: a site's imports can fill standard error, which has to be read as well.
     """
     if seconds is not None and seconds <= START_SECONDS:
-        return process.communicate(timeout=seconds)
+        return _wait(process, seconds, watch)
     try:
-        return process.communicate(timeout=START_SECONDS)
+        return _wait(process, START_SECONDS, watch)
     except subprocess.TimeoutExpired as late:
         if STARTED not in (late.output or b""):
             how = f"it did not begin within {START_SECONDS:.0f} seconds"
             raise _not_started("process", how) from late
-    return process.communicate(timeout=None if seconds is None else seconds - START_SECONDS)
+    return _wait(process, None if seconds is None else seconds - START_SECONDS, watch)
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", seconds: float | None, watch: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    if watch is None:
+        return process.communicate(timeout=seconds)
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    while (left := end - time.monotonic()) > LOOK_SECONDS:
+        try:
+            return process.communicate(timeout=LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            watch()
+    return process.communicate(timeout=max(0.0, left))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
+from backups import memory
+
 
 class Settings:
     """Shadow Django's settings with this app's defaults."""
@@ -50,9 +52,28 @@ class Settings:
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
 
     @property
+    def uploads_at_once(self) -> int:
+        """How many uploads and checks may be under way, over all processes of the site."""
+        return int(self._get("BACKUPS_UPLOADS_AT_ONCE", 2))  # each can keep two cores busy
+
+    @property
+    def keep_free_bytes(self) -> int | None:
+        """
+        How much of the disk uploads and snapshots leave to the site; None for 64 MiB, or the
+        twentieth part of a disk that is small.
+        """
+        asked = self._get("BACKUPS_KEEP_FREE_BYTES", None)
+        return None if asked is None else int(asked)
+
+    @property
     def check_seconds(self) -> float:
         """How long SQLite's checks of an upload may take; about 2 s a GB on a common disk."""
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))
+
+    @property
+    def check_memory_bytes(self) -> int:
+        """How much memory each of the two processes of a check may take."""
+        return int(self._get("BACKUPS_CHECK_MEMORY_BYTES", memory.DEFAULT))
 
     @property
     def migrate_seconds(self) -> float:

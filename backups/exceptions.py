@@ -5,6 +5,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── BackupNotSupportedError      the store has no file behind it
     ├── SnapshotFailedError          SQLite could not write a snapshot
     ├── TooManySnapshotsError        as many are under way as may be at once
+    ├── TooManyUploadsError          as many uploads and checks are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
     ├── NotResumableError            the rest of an unnamed snapshot, or of one that is gone
@@ -12,6 +13,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── LengthRequiredError          the upload does not say how long it is
     ├── UnsupportedUploadError       the upload is of a type that is not accepted
     ├── UploadInterruptedError       the upload ended early, or can't be read
+    │   └── UploadAbandonedError     its client hung up while it was being checked
     ├── InvalidSnapshotError         the upload is not a whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
     │   ├── WrongLengthError         cut off, or something was appended
@@ -105,6 +107,17 @@ class TooManySnapshotsError(BackupError):
     hint = f"Try again in {retry_seconds} seconds, or raise BACKUPS_SNAPSHOTS_AT_ONCE."
 
 
+class TooManyUploadsError(BackupError):
+    """As many uploads and checks are under way as BACKUPS_UPLOADS_AT_ONCE allows."""
+
+    code = "too_many_uploads"
+    retry_seconds = 10  # a check of a gigabyte takes about two
+    hint = (
+        f"Nothing was staged. Try again in {retry_seconds} seconds, or raise"
+        " BACKUPS_UPLOADS_AT_ONCE."
+    )
+
+
 class NotEnoughSpaceError(BackupError):
     """The disk has less room than the snapshot or the upload needs. Sizes are in bytes."""
 
@@ -167,6 +180,12 @@ class UploadInterruptedError(BackupError):
 
     code = "upload_interrupted"
     hint = "Nothing was staged. Send the snapshot again."
+
+
+class UploadAbandonedError(UploadInterruptedError):
+    """The client hung up while its upload was being checked, so the check was stopped."""
+
+    code = "upload_abandoned"
 
 
 class InvalidSnapshotError(BackupError):
@@ -263,8 +282,8 @@ class CheckOutOfMemoryError(InvalidSnapshotError):
 
     code = "check_out_of_memory"
     hint = (
-        "Nothing was staged. The limit is several times the size of the file: a value or an"
-        " expression in it wants more than that."
+        "Nothing was staged. A value or an expression in the file wants more than that. If"
+        " snapshots may have values of hundreds of megabytes, raise BACKUPS_CHECK_MEMORY_BYTES."
     )
 
 

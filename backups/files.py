@@ -193,6 +193,12 @@ def free_bytes(folder: Path) -> int:
     return usage[2] if usage else 0
 
 
+def disk_bytes(folder: Path) -> int:
+    """How large the disk of this folder is; 0 if unknown."""
+    usage = _usage(folder)
+    return usage[0] if usage else 0
+
+
 def has_room(folder: Path, size: int) -> bool:
     """Whether so many bytes fit, as far as the system tells: some FUSE file systems do not."""
     return size <= free_bytes(folder) or _usage(folder) is None

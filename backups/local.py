@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
-from backups import interpreter
+from backups import interpreter, memory
 from backups.conf import conf
 from backups.exceptions import BackupNotSupportedError, SnapshotFailedError, WrongUserError
 from backups.file_system import is_local, kind_of
@@ -29,6 +29,7 @@ def get_store(database: str | None = None) -> BackupStore:
     :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
     """
     interpreter.named = conf.python
+    memory.most = conf.check_memory_bytes
     alias = database or conf.database
     return SqliteBackupStore(
         database_path(alias),
@@ -45,6 +46,8 @@ def get_store(database: str | None = None) -> BackupStore:
             stall_seconds=conf.stall_seconds,
             resume_seconds=conf.resume_seconds,
         ),
+        uploads_at_once=conf.uploads_at_once,
+        keep_free=conf.keep_free_bytes,
     )
 
 

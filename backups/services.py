@@ -11,7 +11,7 @@ docs/how-restore-works.md.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from backups.exceptions import (
     NotEnoughSpaceError,
     RestoreBlockedError,
     RestoreRefusedError,
+    UploadAbandonedError,
 )
 from backups.local import get_store
 from backups.outgoing import OutgoingSnapshot
@@ -38,7 +39,7 @@ from backups.sqlite.defects import describe
 from backups.sqlite.header import has_wal_mark
 from backups.sqlite.paths import timestamp
 from backups.sqlite.staging import WAL_MARK
-from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot
+from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "resume_snapshot",
     "snapshot_name",
     "stage_restore",
+    "take_upload_turn",
     "undo_restore",
 ]
 
@@ -152,10 +154,12 @@ def check_snapshot(
 
     :param is_own: whether it is of this site, and not of another.
     :returns: a sentence for each thing that is wrong with it, though it could be restored.
+    :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
     :raises InvalidSnapshotError: a restore would refuse it.
     :raises StoreFolderError: the file can't be read and written.
     """
-    return get_store(database).check_snapshot(path, is_own=is_own)
+    with take_upload_turn(database=database):
+        return get_store(database).check_snapshot(path, is_own=is_own)
 
 
 def describe_defects(defects: Mapping[str, int]) -> str:
@@ -177,6 +181,18 @@ def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
 # Stage, discard, status
 
 
+def take_upload_turn(*, database: str | None = None) -> Turn:
+    """
+    Take one of the BACKUPS_UPLOADS_AT_ONCE turns, before an upload's first byte is read.
+
+    :returns: the turn, which ends with its ``with`` block and with its process.
+    :raises TooManyUploadsError: none is free.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises StoreFolderError: the lock file can't be opened.
+    """
+    return get_store(database).take_upload_turn()
+
+
 def stage_restore(
     chunks: Iterable[bytes],
     *,
@@ -185,6 +201,8 @@ def stage_restore(
     account: str | None = None,
     database: str | None = None,
     accept: Collection[str] = (),
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -210,6 +228,10 @@ def stage_restore(
         warns if the snapshot has no such user.
     :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
         "foreign" database that has nothing of this project's own apps.
+    :param turn: what ``take_upload_turn`` returned; it stays the caller's. None to take one.
+    :param watch: called now and then while the upload is checked; whatever it raises ends the
+        check.
+    :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
     :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with its own sentence. Defects
@@ -221,18 +243,23 @@ def stage_restore(
     """
     unwrapped = Unwrapped(chunks)
     try:
-        pending = get_store(database).stage_restore(
-            unwrapped,
-            staged_by=staged_by,
-            max_bytes=conf.max_upload_bytes,
-            at_least=at_least,
-            account=account,
-            accept=accept,
-        )
+        with _in_turn(turn, database):
+            pending = get_store(database).stage_restore(
+                unwrapped,
+                staged_by=staged_by,
+                max_bytes=conf.max_upload_bytes,
+                at_least=at_least,
+                account=account,
+                accept=accept,
+                watch=watch,
+            )
     except NotADatabaseError as error:  # what is in it is wrapped once more
         if unwrapped.wrapping:
             first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
             error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
+        raise
+    except UploadAbandonedError as error:
+        logger.warning("restore by %s not staged: %s", staged_by, error)
         raise
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
@@ -241,6 +268,11 @@ def stage_restore(
     if unwrapped.wrapping:
         return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
     return pending
+
+
+def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[object]:
+    """The caller's turn, which stays open, or a new one."""
+    return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
 def foresee_warnings(head: bytes) -> tuple[str, ...]:
@@ -260,17 +292,29 @@ def _unpacked(wrapping: str) -> str:
     )
 
 
-def undo_restore(*, staged_by: str, database: str | None = None) -> PendingRestore:
+def undo_restore(
+    *,
+    staged_by: str,
+    database: str | None = None,
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
 
     It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
     kept copy stays where it is.
 
+    :param turn: and ``watch``: as for ``stage_restore``.
     :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
     :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
     """
-    pending = get_store(database).stage_kept_copy(staged_by=staged_by)
+    try:
+        with _in_turn(turn, database):
+            pending = get_store(database).stage_kept_copy(staged_by=staged_by, watch=watch)
+    except UploadAbandonedError as error:
+        logger.warning("undo by %s not staged: %s", staged_by, error)
+        raise
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
     _announce(database)
     return pending

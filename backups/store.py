@@ -6,11 +6,11 @@ SQLite stands behind it, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
@@ -82,6 +82,14 @@ class PassedOn(Snapshot):
 
     def abandon(self) -> None:
         self._snapshot.abandon()
+
+
+class Turn(Protocol):
+    """One of the turns for uploads and checks, until its ``with`` block ends."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,19 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def take_upload_turn(self) -> Turn:
+        """
+        Take one of the turns for uploads and checks. Never waits.
+
+        Whoever calls ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` has one, and
+        takes it before the first byte of an upload is read.
+
+        :returns: the turn, which ends with its block and with its process.
+        :raises TooManyUploadsError: as many are under way as may be at once.
+        :raises StoreFolderError: the lock file can't be opened.
+        """
+
+    @abstractmethod
     def stage_restore(
         self,
         chunks: Iterable[bytes],
@@ -206,6 +227,7 @@ class BackupStore(ABC):
         at_least: int = 0,
         account: str | None = None,
         accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
@@ -219,6 +241,7 @@ class BackupStore(ABC):
         :param account: the account that stages, if it is one of the store's own: the result
             warns if the snapshot does not have it.
         :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
+        :param watch: called now and then while it is checked; what it raises ends the check.
         :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.
@@ -237,7 +260,9 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+    def stage_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> PendingRestore:
         """
         Stage what the last restore replaced, so that the next start undoes that restore.
 

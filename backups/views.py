@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import caller, exceptions, parameters, ranges, services
+from backups import caller, exceptions, hang_up, parameters, ranges, services
 from backups.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
@@ -56,6 +56,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.StoreFolderError: 500,
     exceptions.BackupNotSupportedError: 501,
     exceptions.TooManySnapshotsError: 503,
+    exceptions.TooManyUploadsError: 503,
     exceptions.NotEnoughSpaceError: 507,
     exceptions.BackupError: 500,
 }
@@ -101,7 +102,7 @@ class BackupErrorsMixin(ApiKeysMixin):
         if status >= 500:
             logger.error("%s: %s", exc.code, exc)
         response = Response(describe_error(exc), status=status)
-        if isinstance(exc, exceptions.TooManySnapshotsError):
+        if isinstance(exc, exceptions.TooManySnapshotsError | exceptions.TooManyUploadsError):
             response["Retry-After"] = str(exc.retry_seconds)
         return response
 
@@ -170,17 +171,25 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
         return Response(_status())
 
     def post(self, request: Request) -> Response:
-        """Check the upload and stage it; apply it at once if that is asked for."""
+        """
+        Check the upload and stage it; apply it at once if that is asked for.
+
+        Nothing of the body is read without a turn, which lasts as long as the request: a
+        restore that is applied waits for others, and would hold a thread for each of them.
+        """
         is_now, accept = parameters.is_now(request), parameters.accept(request)
-        upload = _upload(request)
-        pending = services.stage_restore(
-            upload,
-            staged_by=caller_name(request),
-            at_least=upload.at_least,
-            account=caller.account(request),
-            accept=accept,
-        )
-        return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
+        with services.take_upload_turn() as turn:
+            upload = _upload(request)
+            pending = services.stage_restore(
+                upload,
+                staged_by=caller_name(request),
+                at_least=upload.at_least,
+                account=caller.account(request),
+                accept=accept,
+                turn=turn,
+                watch=hang_up.watch(request._request),
+            )
+            return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
     def delete(self, request: Request) -> Response:
         """Discard what is pending."""
@@ -207,8 +216,11 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         """Stage the kept copy; apply it at once if that is asked for."""
         is_now = parameters.is_now(request)
-        pending = services.undo_restore(staged_by=caller_name(request))
-        return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
+        with services.take_upload_turn() as turn:
+            pending = services.undo_restore(
+                staged_by=caller_name(request), turn=turn, watch=hang_up.watch(request._request)
+            )
+            return _apply_now(request, pending) if is_now else Response(describe_pending(pending))
 
 
 class RestoresView(BackupErrorsMixin, APIView):

@@ -209,6 +209,7 @@ BACKUPS_COMPACT_UP_TO = environment.whole_number("TASKDOG_COMPACT_UP_TO", defaul
 BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
     "TASKDOG_SNAPSHOTS_AT_ONCE", default=4, minimum=1
 )
+BACKUPS_UPLOADS_AT_ONCE = environment.whole_number("TASKDOG_UPLOADS_AT_ONCE", default=2, minimum=1)
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
 BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
 BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)
@@ -219,6 +220,12 @@ BACKUPS_MIGRATE_MEMORY_BYTES = environment.whole_number(
     "TASKDOG_MIGRATE_MEMORY_BYTES", default=4 * 1024**3, minimum=1
 )
 BACKUPS_MIGRATE_TRIES = environment.whole_number("TASKDOG_MIGRATE_TRIES", default=3, minimum=1)
+if environment.text("TASKDOG_KEEP_FREE_BYTES"):
+    BACKUPS_KEEP_FREE_BYTES = environment.whole_number("TASKDOG_KEEP_FREE_BYTES", default=0)
+if environment.text("TASKDOG_CHECK_MEMORY_BYTES"):
+    BACKUPS_CHECK_MEMORY_BYTES = environment.whole_number(
+        "TASKDOG_CHECK_MEMORY_BYTES", default=0, minimum=128 * 1024**2
+    )
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

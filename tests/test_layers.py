@@ -19,6 +19,7 @@ CORE = {
     "backups.exceptions": (),
     "backups.landlock": (),
     "backups.limits": (),
+    "backups.memory": (),
     "backups.started": (),
     "backups.interpreter": ("backups.environment", "backups.exceptions"),
     "backups.child": (
@@ -60,7 +61,9 @@ CORE = {
         "backups.landlock",
         "backups.limits",
         "backups.lock_holders",
+        "backups.memory",
         "backups.process_name",
+        "backups.refusals",
         "backups.sqlite",
         "backups.sqlite.*",
         "backups.started",

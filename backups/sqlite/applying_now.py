@@ -53,6 +53,7 @@ def apply_pending_now(
     sha256: str | None,
     keeping: Keeping,
     presence: int | None,
+    floor: int = 0,
 ) -> Receipt:
     """
     Apply the pending restore in one transaction, and return its receipt.
@@ -61,6 +62,7 @@ def apply_pending_now(
     :param sha256: of the snapshot that is meant; None for whichever is pending.
     :param keeping: which kept copies stay.
     :param presence: the descriptor that holds presence, if this process does.
+    :param floor: how many bytes of the disk are left to the site.
 
     Errors are those of ``BackupStore.apply_now``.
     """
@@ -83,6 +85,7 @@ def apply_pending_now(
                 "seconds": seconds,
                 "applied_by": applied_by,
                 "keeping": asdict(keeping),
+                "floor": floor,
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
@@ -196,7 +199,9 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
         assert manifest is not None  # our parent has verified it, and we hold its lock
         kept = free_name(paths, moment)
         manifest = announce(paths, manifest, kept, is_wal=False)  # it stays in the mode it is in
-        overwrite_shared(paths, manifest, kept, seconds=request["seconds"])
+        overwrite_shared(
+            paths, manifest, kept, seconds=request["seconds"], floor=request.get("floor", 0)
+        )
     except NotEnoughSpaceError as error:
         return {
             "error": str(error),

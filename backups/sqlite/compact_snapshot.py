@@ -43,7 +43,7 @@ from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning
-from backups.sqlite.pruning import room_hint
+from backups.sqlite.room import RESTORES, check_room, leaving, no_room, promised
 from backups.sqlite.sent import record_sent
 from backups.sqlite.sharing import share_sidecars
 from backups.sqlite.temporary import Temporary, temporary_file
@@ -109,6 +109,7 @@ def create_compact_snapshot(
     clear: Collection[str] = (),
     presence: int | None = None,
     pinning: Pinning | None = None,
+    floor: int = 0,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
@@ -123,18 +124,25 @@ def create_compact_snapshot(
         they are in it, and the log says why.
     :param presence: the descriptor that holds this process's presence.
     :param pinning: for whom and how long its rest can be asked for; None for nobody.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
     """
     try:
         with closing(connect()) as connection:
-            _check_space(paths, connection)
+            check_room(
+                paths,
+                _needs(paths),
+                _used_bytes(connection),
+                floor=floor,
+                promised=promised(paths, to=(RESTORES,)),
+            )
             share_sidecars(str(paths.database))
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
-                locked = _compact_cleared(paths, connection, file, presence, clear)
+                locked = _compact_cleared(paths, connection, file, presence, clear, floor)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 pin = None
@@ -143,7 +151,7 @@ def create_compact_snapshot(
                 descriptor = os.dup(file.descriptor)
                 return CompactSnapshot(paths, descriptor, taken_at, defects, locked, pin)
     except sqlite3.Error as error:
-        raise _explain(error, paths) from error
+        raise _explain(error, paths, floor) from error
     except OSError as error:
         raise StoreFolderError(
             f"No snapshot could be written in {paths.folder}: {files.words(error)}."
@@ -156,10 +164,11 @@ def _compact_cleared(
     into: Temporary,
     presence: int | None,
     clear: Collection[str],
+    floor: int,
 ) -> float:
     """Write the compact file. Returns for how many seconds writers had to wait."""
     try:
-        locked = _compact(paths, connection, into, presence, clear)
+        locked = _compact(paths, connection, into, presence, clear, floor)
         if clear:  # what is left: there was no room for a copy, or somebody has just logged in
             with attached(connection, into.path, "compacted"):
                 leave_out(connection, clear, of="compacted", overwrite=True)
@@ -167,7 +176,7 @@ def _compact_cleared(
     except RowsStayError as reason:
         logger.warning("login sessions stay in the snapshot: %s", reason)
         os.ftruncate(into.descriptor, 0)  # half changed
-        return _compact(paths, connection, into, presence, ())
+        return _compact(paths, connection, into, presence, (), floor)
 
 
 def _compact(
@@ -176,23 +185,25 @@ def _compact(
     into: Temporary,
     presence: int | None,
     clear: Collection[str],
+    floor: int,
 ) -> float:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal" and paths.database.stat().st_size >= COPIED_FROM:
         try:
-            return _compact_copy(paths, connection, into, presence, clear)
+            return _compact_copy(paths, connection, into, presence, clear, floor)
         except PagesNotPossibleError as reason:
             logger.info("writers have to wait while SQLite itself copies the database: %s", reason)
     with contextlib.ExitStack() as stack:
         first = into
         needs_two = clear and has_rows(connection, clear)
-        if needs_two and files.has_room(paths.folder, 2 * _used_bytes(connection)):
+        if needs_two and files.has_room(paths.folder, 2 * _used_bytes(connection) + floor):
             first = stack.enter_context(temporary_file(paths, "copy"))
         began = time.monotonic()
-        connection.execute("VACUUM INTO ?", (name_in_sql(first.path),))
+        with leaving(paths.folder, connection, floor=floor):
+            connection.execute("VACUUM INTO ?", (name_in_sql(first.path),))
         locked = 0.0 if mode == "wal" else time.monotonic() - began
         if first is not into:
-            _compact_again(connection, first, into, clear)
+            _compact_again(paths, connection, first, into, clear, floor)
     return locked
 
 
@@ -202,24 +213,31 @@ def _compact_copy(
     into: Temporary,
     presence: int | None,
     clear: Collection[str],
+    floor: int,
 ) -> float:
     check_possible(paths)
     needed = paths.database.stat().st_size + _used_bytes(connection)
-    if not files.has_room(paths.folder, needed):
+    if not files.has_room(paths.folder, needed + floor):
         raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
     with temporary_file(paths, "copy") as copy:
         seconds = _copy_pages(paths, copy.descriptor, presence)
-        _compact_again(connection, copy, into, clear)
+        _compact_again(paths, connection, copy, into, clear, floor)
     return seconds
 
 
 def _compact_again(
-    connection: sqlite3.Connection, copy: Temporary, into: Temporary, clear: Collection[str]
+    paths: StorePaths,
+    connection: sqlite3.Connection,
+    copy: Temporary,
+    into: Temporary,
+    clear: Collection[str],
+    floor: int,
 ) -> None:
     """The connection is the site's kind: it has the SQL functions that the schema may need."""
     with attached(connection, copy.path, "copied"):
         leave_out(connection, clear, of="copied", overwrite=False)
-        connection.execute("VACUUM copied INTO ?", (name_in_sql(into.path),))
+        with leaving(paths.folder, connection, floor=floor):
+            connection.execute("VACUUM copied INTO ?", (name_in_sql(into.path),))
 
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
@@ -243,12 +261,6 @@ def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> flo
         raise PagesNotPossibleError(f"its process failed: {last_line(child.stderr)}") from None
 
 
-def _check_space(paths: StorePaths, connection: sqlite3.Connection) -> None:
-    needed = _used_bytes(connection)
-    if not files.has_room(paths.folder, needed):
-        raise _no_space(paths, needed, files.free_bytes(paths.folder))
-
-
 def _used_bytes(connection: sqlite3.Connection) -> int:
     """What the copy will take at most: every page but the free ones."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -257,18 +269,14 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
     return int((pages - free_pages) * page_size)
 
 
-def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
-    return NotEnoughSpaceError(
-        f"A snapshot of {paths.database.name} needs {needed:,} bytes in {paths.folder},"
-        f" and {free:,} are free.",
-        needed_bytes=needed,
-        free_bytes=free,
-        hint=room_hint(paths),
-    )
+def _needs(paths: StorePaths) -> str:
+    return f"A snapshot of {paths.database.name} needs"
 
 
-def _explain(error: sqlite3.Error, paths: StorePaths) -> NotEnoughSpaceError | SnapshotFailedError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+def _explain(
+    error: sqlite3.Error, paths: StorePaths, floor: int
+) -> NotEnoughSpaceError | SnapshotFailedError:
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_INTERRUPT):
         size = paths.database.stat().st_size
-        return _no_space(paths, size, files.free_bytes(paths.folder))
+        return no_room(paths, _needs(paths), size, floor=floor)
     return SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {error}.")

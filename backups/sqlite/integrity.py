@@ -37,6 +37,7 @@ from backups.sqlite.damage import (
 )
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
+from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.schema import (
@@ -245,7 +246,11 @@ def _is_missing(
 
 def _answer(question: Question) -> str:
     try:
-        limit_process(file_bytes=os.stat(question.path).st_size, seconds=question.seconds)
+        limit_process(
+            file_bytes=os.stat(question.path).st_size,
+            seconds=question.seconds,
+            memory_bytes=question.memory_bytes,
+        )
         enter = partial(
             confine, question.path, functions=question.functions, with_site=bool(question.setup)
         )
@@ -275,6 +280,7 @@ def main(question: str) -> None:
     """Answer with the verdict: both it and the ``Question`` are one JSON object."""
     words: dict[str, Any] = json.loads(question)
     asked = Question(**words)
+    end_with_parent()
     with answering() as answer:
         try:
             asked = load_setup(asked)

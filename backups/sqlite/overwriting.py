@@ -20,19 +20,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from backups import files
-from backups.exceptions import NeedsRestartError, NotEnoughSpaceError
+from backups.exceptions import NeedsRestartError
 from backups.sqlite.connection import connect, has_content
+from backups.sqlite.header import is_wal
 from backups.sqlite.kept import keep_raw
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pruning import room_hint
+from backups.sqlite.room import reserved
 from backups.sqlite.transaction import Overwriting
 
+WAL_HEADERS = 20  # of a WAL, at most: 24 bytes for each page of 512
 ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever
 
 
-def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float) -> None:
+def overwrite_shared(
+    paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float, floor: int = 0
+) -> None:
     """
     Overwrite the live database while other processes use it.
 
@@ -40,15 +44,31 @@ def overwrite_shared(paths: StorePaths, manifest: Manifest, kept: Path, *, secon
 
     :param kept: what its old content is kept as, announced in the manifest.
     :param seconds: how long writers may be kept waiting, and the write lock be waited for.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NeedsRestartError: it can't be done; the live database is unchanged.
     :raises NotEnoughSpaceError: the disk is too full; the live database is unchanged.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
         raise NeedsRestartError(f"{paths.database} can't be read: only a restart can replace it.")
-    _check_space(paths)
-    with Overwriting(paths, manifest, kept, seconds) as overwriting:
+    needed = _needed_bytes(paths)
+    what = f"To replace the content of {paths.database} while it is in use needs"
+    with (
+        reserved(paths, what, needed, floor=floor),
+        Overwriting(paths, manifest, kept, seconds, floor) as overwriting,
+    ):
         overwriting.check_same_format()
         overwriting.run()
+
+
+def _needed_bytes(paths: StorePaths) -> int:
+    """
+    For the kept copy; for the pages in the WAL, with a header for each, and once more where the
+    checkpoint makes the file longer; or for the old pages in a journal, and what is longer.
+    """
+    old, new = paths.database.stat().st_size, paths.pending.stat().st_size
+    if is_wal(paths.database):
+        return old + new + new // WAL_HEADERS + max(new - old, 0)
+    return old + max(old, new)
 
 
 def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path | None:
@@ -88,17 +108,3 @@ def _give_back(paths: StorePaths, journal_mode: str) -> None:
     with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
         if journal_mode == "wal":
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
-
-
-def _check_space(paths: StorePaths) -> None:
-    """Room for the kept copy, and for the pages in the WAL or the journal."""
-    needed = paths.database.stat().st_size + paths.pending.stat().st_size
-    if not files.has_room(paths.folder, needed):
-        free = files.free_bytes(paths.folder)
-        raise NotEnoughSpaceError(
-            f"To replace the content of {paths.database} while it is in use needs {needed:,}"
-            f" bytes in {paths.folder}, and {free:,} are free.",
-            needed_bytes=needed,
-            free_bytes=free,
-            hint=room_hint(paths),
-        )

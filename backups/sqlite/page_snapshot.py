@@ -95,7 +95,12 @@ class PageSnapshot(Snapshot):
 
 
 def create_page_snapshot(
-    paths: StorePaths, *, spool_after: float, stall_seconds: float, presence: int | None
+    paths: StorePaths,
+    *,
+    spool_after: float,
+    stall_seconds: float,
+    presence: int | None,
+    floor: int = 0,
 ) -> PageSnapshot:
     """
     Take the database as it is between two commits; writers go on, and do not wait.
@@ -110,12 +115,13 @@ def create_page_snapshot(
     :param spool_after: how many seconds the reader has to take all of it from the database.
     :param stall_seconds: a reader that takes nothing for so long is hung up on.
     :param presence: the descriptor that holds the presence lock, which the process holds too.
+    :param floor: how many bytes of the disk are left to the site.
     :raises PagesNotPossibleError: not for this database, or not now; nothing has happened.
     :raises SnapshotFailedError: the database is damaged, or none.
     """
     check_possible(paths)
     taken_at = datetime.now(UTC)
-    process = _start(paths, spool_after, stall_seconds, presence)
+    process = _start(paths, spool_after, stall_seconds, presence, floor)
     try:
         size, locked_seconds = _read_answer(process, paths)
     except BaseException:
@@ -137,10 +143,10 @@ def check_possible(paths: StorePaths) -> None:
 
 
 def _start(
-    paths: StorePaths, spool_after: float, stall_seconds: float, presence: int | None
+    paths: StorePaths, spool_after: float, stall_seconds: float, presence: int | None, floor: int
 ) -> "subprocess.Popen[bytes]":
     database = str(paths.database)
-    arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds)]
+    arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds), str(floor)]
     try:
         process = subprocess.Popen(
             command("backups.sqlite.sending", *arguments),

@@ -18,6 +18,7 @@ TEMPORARY = (
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
     "keeping",  # the old database, where it can't be kept by a link
+    "reserved",  # a hole as long as what a restore without a restart will take of the disk
 )
 
 TIMESTAMP = "%Y%m%d-%H%M%S"
@@ -143,6 +144,10 @@ class StorePaths:
     def all_pinned(self) -> list[Path]:
         """Every snapshot that has such a name."""
         return self._named(self.beside(".pinned-").name)
+
+    def promising(self, *kinds: str) -> list[Path]:
+        """Every temporary file of these kinds, of this process or another."""
+        return [path for kind in kinds for path in self._named(self.beside(f".{kind}-").name)]
 
     def temporaries(self) -> list[Path]:
         """Every file made under such a name, sidecars included, of this process or another."""

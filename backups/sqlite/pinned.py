@@ -11,8 +11,9 @@ the name when nobody has read it for so long. Killed before that, it leaves the 
 sweep. Other processes find the file by its name, and go on reading once the name is gone.
 
 What it costs is bounded: as many pinned snapshots as may be under way at once, the newest, and
-none that would leave less free disk space than its own size. If another process removes the
-name, the file stays on the disk until its own process takes a snapshot, or its time is over.
+none that would leave less free disk space than its own size, or than what is the site's. If another
+process removes the name, the file stays on the disk until its own process takes a snapshot, or its
+time is over.
 """
 
 import contextlib
@@ -39,8 +40,11 @@ HASH_UP_TO = 256 * 1024**2  # bytes: one second on a slow machine, before the fi
 class Pin:
     """The name of one snapshot, and the file. Its owner's."""
 
-    def __init__(self, path: Path, descriptor: int, snapshot_id: str, seconds: float) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, snapshot_id: str, seconds: float, floor: int = 0
+    ) -> None:
         """Takes over the descriptor, whose lock makes the file ours."""
+        self._floor = floor
         self.id = snapshot_id
         self._path, self._descriptor, self._seconds = path, descriptor, seconds
         self._is_released = threading.Event()
@@ -48,7 +52,8 @@ class Pin:
     def release_later(self) -> None:
         """Remove the name once nobody has read it for long; at once if the disk needs the room."""
         try:
-            if files.has_room(self._path.parent, os.fstat(self._descriptor).st_size):
+            size = os.fstat(self._descriptor).st_size
+            if files.has_room(self._path.parent, max(size, self._floor)):
                 _touch(self._descriptor)
                 threading.Thread(target=self._release_when_unread, daemon=True).start()
                 with _lock:
@@ -110,6 +115,7 @@ class Pinning:
     caller: str
     seconds: float
     most: int
+    floor: int = 0  # bytes of the disk that are left to the site
 
     def pin(self, paths: StorePaths, file: Path, descriptor: int, taken_at: datetime) -> Pin | None:
         """
@@ -128,7 +134,7 @@ class Pinning:
             files.link(file, name)
         except OSError:
             return None
-        return Pin(name, os.dup(descriptor), snapshot_id, self.seconds)
+        return Pin(name, os.dup(descriptor), snapshot_id, self.seconds, self.floor)
 
 
 class PinnedSnapshot(Snapshot):

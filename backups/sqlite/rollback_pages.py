@@ -36,17 +36,18 @@ class CopiedPages:
     wal_growth = 0  # there is none
     is_copied = True
 
-    def __init__(self, uri: str, path: str) -> None:
+    def __init__(self, uri: str, path: str, floor: int = 0) -> None:
         """
         Copy it beside the database. Writers wait for ``locked_seconds``.
 
         :param uri: of the database, for SQLite.
         :param path: of its real file.
+        :param floor: how many bytes of the disk are left to the site.
         :raises ImpossibleError: it is in WAL mode now, or the disk has no room for a copy.
         :raises sqlite3.Error: SQLite can't read it now, or it is damaged.
         :raises OSError: a file can't be opened or read.
         """
-        spool = Spool.create(path, 0, os.stat(path).st_size)
+        spool = Spool.create(path, 0, os.stat(path).st_size, floor)
         if spool is None:
             raise ImpossibleError("no copy of it could be written beside it")
         self.locked_seconds, self.size = copy_pages(uri, path, spool.descriptor)

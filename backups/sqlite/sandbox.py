@@ -35,12 +35,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from backups import limits
+from backups import limits, memory
 from backups.sqlite.connection import connect
 
-MEMORY_BYTES = 1024**3  # 1 GiB of address space: a check of a large store stays far below
-LONGEST_VALUE = 1_000_000_000  # bytes; SQLite's own limit
-COPIES_OF_A_VALUE = 4  # an index needs two of a row that long, an expression some more
+FIRST_TO_GO = 1000  # proc(5), oom_score_adj: if the machine has no memory left, this goes first
 NICENESS = 5  # of one core, a busy process gets three times as much as a check
 SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
 SPARE_FILES = 16  # at once: the file itself, and what an import opens
@@ -161,16 +159,16 @@ class Sandbox:
         return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
 
 
-def limit_process(*, file_bytes: int, seconds: float) -> None:
+def limit_process(*, file_bytes: int, seconds: float, memory_bytes: int = memory.DEFAULT) -> None:
     """
     Limit what this process may use, for the rest of its life. Runs at low priority, so the
     site's requests come first.
 
     A lower hard limit that it was started with stays, and what the system refuses is left out.
 
-    :param file_bytes: the length of the file that it works on, which none may exceed. A row can be
-        as long as the file, so that is what its memory goes by.
+    :param file_bytes: the length of the file that it works on, which none may exceed.
     :param seconds: of processor time; a fence behind the clock, should nobody wait for us.
+    :param memory_bytes: of address space, beyond what it has now.
 
     With Landlock it also reaches no other process but its own children, and no TCP.
     """
@@ -179,8 +177,9 @@ def limit_process(*, file_bytes: int, seconds: float) -> None:
     limits.lower(resource.RLIMIT_FSIZE, file_bytes)
     limits.lower_processor_time(processor_seconds(seconds))
     if sys.platform == "linux":  # elsewhere the limit on address space is not kept
-        rows = COPIES_OF_A_VALUE * min(file_bytes, LONGEST_VALUE)
-        limits.lower(resource.RLIMIT_AS, limits.used_address_space() + MEMORY_BYTES + rows)
+        limits.lower(resource.RLIMIT_AS, limits.used_address_space() + memory_bytes)
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write(str(FIRST_TO_GO))  # and not a worker of the site
         with suppress(ImportError, OSError, MemoryError):  # a Python without ctypes
             from backups import landlock
 

@@ -49,10 +49,19 @@ class Sending:
     """One snapshot on its way."""
 
     def __init__(
-        self, pages: "Pages | CopiedPages", outlet: Outlet, *, database: str, spool_after: float
+        self,
+        pages: "Pages | CopiedPages",
+        outlet: Outlet,
+        *,
+        database: str,
+        spool_after: float,
+        floor: int = 0,
     ) -> None:
-        """Nothing is sent yet. ``spool_after``: seconds from now."""
-        self._pages, self._outlet = pages, outlet
+        """
+        Nothing is sent yet. ``spool_after``: seconds from now; ``floor``: bytes of the disk that
+        are left to the site.
+        """
+        self._pages, self._outlet, self._floor = pages, outlet, floor
         self._database = database
         self._size = pages.size
         self._spool_at = time.monotonic() + spool_after
@@ -102,7 +111,7 @@ class Sending:
         """Keep the rest in a file without a name, and release the pages."""
         from backups.sqlite.spool import Spool
 
-        spool = Spool.create(self._database, self._outlet.sent, self._size)
+        spool = Spool.create(self._database, self._outlet.sent, self._size, self._floor)
         if spool is None:
             return
         while spool.written < self._size:
@@ -136,18 +145,21 @@ class Sending:
         self._pages.close()
 
 
-def main(uri: str, database: str, spool_after: str, stall_seconds: str) -> None:
+def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: str = "0") -> None:
     """
     Send a snapshot of this database; see above for what is said on which channel.
 
     :param uri: the database for SQLite.
     :param database: the path of its real file.
     :param spool_after: and ``stall_seconds``: seconds, as arguments of a process are.
+    :param floor: bytes of the disk that are left to the site, likewise.
     """
     os.write(sys.stdout.fileno(), STARTED)
-    pages = _open(uri, database)
+    pages = _open(uri, database, int(floor))
     outlet = Outlet(sys.stdout.fileno(), sys.stdin.fileno(), stall_seconds=float(stall_seconds))
-    sending = Sending(pages, outlet, database=database, spool_after=float(spool_after))
+    sending = Sending(
+        pages, outlet, database=database, spool_after=float(spool_after), floor=int(floor)
+    )
     try:
         sha256 = sending.send()
     except (ReaderGoneError, ReaderStalledError, GivenUpError, OSError) as error:
@@ -157,9 +169,9 @@ def main(uri: str, database: str, spool_after: str, stall_seconds: str) -> None:
     _record(database, sha256, pages.size)
 
 
-def _open(uri: str, database: str) -> "Pages | CopiedPages":
+def _open(uri: str, database: str, floor: int) -> "Pages | CopiedPages":
     try:
-        pages = _take(uri, database)
+        pages = _take(uri, database, floor)
     except (ImpossibleError, UnknownIndexError, sqlite3.OperationalError, OSError) as error:
         _answer("impossible", str(error))
         raise SystemExit(1) from error
@@ -170,13 +182,13 @@ def _open(uri: str, database: str) -> "Pages | CopiedPages":
     return pages
 
 
-def _take(uri: str, database: str) -> "Pages | CopiedPages":
+def _take(uri: str, database: str, floor: int) -> "Pages | CopiedPages":
     try:
         return Pages(uri, database)
     except RollbackModeError:
         from backups.sqlite.rollback_pages import CopiedPages
 
-        return CopiedPages(uri, database)
+        return CopiedPages(uri, database, floor)
 
 
 def _answer(verdict: str, text: str) -> None:

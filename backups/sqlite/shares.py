@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backups.child import answering, command, environment, has_started, leave
 from backups.exceptions import ChildNotStartedError
+from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.verdict import Question, load_setup, tell_settled
@@ -140,6 +141,7 @@ def _cores() -> int:
 
 def main(question: str) -> None:
     """Check what is handed out on standard input; answer with what was done, one JSON object."""
+    end_with_parent()
     with answering() as answer:
         asked = load_setup(Question(**json.loads(question)))
         answer.write(json.dumps(asdict(_check_share(asked))))
@@ -148,7 +150,11 @@ def main(question: str) -> None:
 
 
 def _check_share(asked: Question) -> Findings:
-    limit_process(file_bytes=os.stat(asked.path).st_size, seconds=asked.seconds)
+    limit_process(
+        file_bytes=os.stat(asked.path).st_size,
+        seconds=asked.seconds,
+        memory_bytes=asked.memory_bytes,
+    )
     handed_out = sys.stdin.fileno()
     select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
     confine(asked.path, functions=asked.functions, with_site=bool(asked.setup))

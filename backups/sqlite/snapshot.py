@@ -58,6 +58,7 @@ def create_snapshot(
     presence: int | None,
     caller: str | None = None,
     clear: Collection[str] = (),
+    floor: int = 0,
 ) -> Snapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers go on.
@@ -67,6 +68,7 @@ def create_snapshot(
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may ask for the rest of a compact one later; None for nobody.
     :param clear: the tables of login sessions, whose rows a compact one leaves out.
+    :param floor: how many bytes of the disk are left to the site.
     :raises NotEnoughSpaceError: a compact one has no room on the disk.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
@@ -79,6 +81,7 @@ def create_snapshot(
         spool_after=limits.spool_seconds,
         stall_seconds=limits.stall_seconds,
         presence=presence,
+        floor=floor,
     )
     if compact is None:
         compact = _suits_compact(paths, limits)
@@ -88,7 +91,7 @@ def create_snapshot(
     if snapshot is None:
         pinning = None
         if caller is not None and limits.resume_seconds > 0:
-            pinning = Pinning(caller, limits.resume_seconds, limits.at_once)
+            pinning = Pinning(caller, limits.resume_seconds, limits.at_once, floor)
         take_compact = partial(
             create_compact_snapshot,
             paths,
@@ -96,6 +99,7 @@ def create_snapshot(
             clear=clear,
             presence=presence,
             pinning=pinning,
+            floor=floor,
         )
         snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
     if snapshot.locked_seconds >= LONG_WAIT:

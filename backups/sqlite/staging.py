@@ -28,24 +28,20 @@ from backups.exceptions import (
     SnapshotTooLargeError,
     StoreFolderError,
 )
+from backups.sqlite import room
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
 from backups.sqlite.digest import Digest
 from backups.sqlite.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.pruning import room_hint
 from backups.sqlite.receipts import append_receipt, make_receipt
 from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
 from backups.sqlite.temporary import Temporary, owned, temporary_file
 from backups.sqlite.validation import Contents, check_snapshot, look_into
 
-# Beyond what was announced, an upload grows only while the disk keeps this much: unpacked, a few
-# bytes can become more than any disk has, and the site writes on the same one.
-ROOM_BYTES = 64 * 1024**2
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
-LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this comes between two looks at the disk
 
 # A snapshot of ours is never in WAL mode; the live database of most sites is.
 WAL_MARK = (
@@ -63,6 +59,7 @@ def stage(
     staged_by: str,
     max_bytes: int,
     at_least: int,
+    floor: int,
     check_seconds: float,
     release: Release,
     account: str | None = None,
@@ -70,21 +67,26 @@ def stage(
     live_defects: Callable[[], Defects] = dict,
     undoes: str | None = None,
     fails: str | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> Manifest:
     """
     Write the upload beside the database, check it, and let it become the pending restore.
 
     Errors are those of ``BackupStore.stage_restore``.
 
+    :param floor: how many bytes of the disk are left to the site.
     :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
     :param fails: why the kept copy fails the checks, to stage it as it was anyway.
+    :param watch: called now and then while it is checked; if it raises, nothing is staged.
     """
     started = time.monotonic()
     try:
-        check_room(paths, at_least, max_bytes=max_bytes)
+        if at_least > max_bytes:
+            raise _too_large(at_least, max_bytes)
         with temporary_file(paths, "incoming") as incoming:
-            size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least)
+            room.reserve(paths, incoming.descriptor, at_least, floor=floor)
+            size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least, floor)
             is_ours = was_sent(paths, sha256=sha256, size=size)
             is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
             live = release.read_live() if undoes is None else _read_live_in_time(release)
@@ -96,7 +98,11 @@ def stage(
             )
             if fails is not None:
                 contents = look_into(
-                    incoming.descriptor, incoming.path, seconds=check_seconds, release=release
+                    incoming.descriptor,
+                    incoming.path,
+                    seconds=check_seconds,
+                    release=release,
+                    watch=watch,
                 )
             else:
                 contents = check_snapshot(
@@ -109,6 +115,7 @@ def stage(
                     clear=release.session_tables(),
                     account=account,
                     acceptance=acceptance,
+                    watch=watch,
                 )
             # What a kept copy has was this site's own, whatever a restore has put in its place.
             warnings, changing = (
@@ -140,7 +147,7 @@ def stage(
             files.sync(incoming.descriptor)
             make_pending(paths, incoming.path, manifest)
     except OSError as error:
-        raise _explain(error, paths, at_least) from error
+        raise _explain(error, paths, at_least, floor) from error
     record_staged(paths, manifest, time.monotonic() - started)
     return manifest
 
@@ -152,19 +159,6 @@ def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -
     )
     with contextlib.suppress(OSError):
         append_receipt(paths, receipt)
-
-
-def check_room(paths: StorePaths, size: int, *, max_bytes: int) -> None:
-    """
-    Refuse an upload of this many bytes before any of them is read. Reads only.
-
-    :raises SnapshotTooLargeError: past the limit.
-    :raises NotEnoughSpaceError: past what the disk has free.
-    """
-    if size > max_bytes:
-        raise _too_large(size, max_bytes)
-    if not files.has_room(paths.folder, size):
-        raise _no_space(paths, size, files.free_bytes(paths.folder))
 
 
 def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
@@ -285,29 +279,38 @@ def _read_live_in_time(release: Release) -> Live:
 
 
 def _receive(
-    incoming: Temporary, chunks: Iterable[bytes], paths: StorePaths, max_bytes: int, at_least: int
+    incoming: Temporary,
+    chunks: Iterable[bytes],
+    paths: StorePaths,
+    max_bytes: int,
+    at_least: int,
+    floor: int,
 ) -> tuple[int, str]:
-    """Write the chunks, hashing them as they pass. Returns their length and SHA-256."""
-    size, looked_at = 0, at_least
+    """
+    Write the chunks, hashing them as they pass. Returns their length and SHA-256.
+
+    The floor is looked at again and again: the site and its snapshots take room meanwhile, and
+    unpacked, a few bytes can become more than any disk has. Beyond what was announced, the
+    promises to others count too.
+    """
+    size, looked_at = 0, 0
     with Digest() as digest:
         for chunk in chunks:
             size += len(chunk)
             if size > max_bytes:
                 raise _too_large(None, max_bytes)
-            if size - looked_at >= LOOK_EVERY_BYTES:
-                _check_grows(paths, size, len(chunk))
+            if size - looked_at >= room.LOOK_EVERY_BYTES:
+                others = room.promised(paths, but=incoming.descriptor) if size > at_least else 0
+                if not files.has_room(paths.folder, floor + others + len(chunk)):
+                    raise _no_room(paths, max(size, at_least), floor, others)
                 looked_at = size
             digest.update(chunk)
             try:
                 files.write_all(incoming.descriptor, chunk)
             except OSError as error:
-                raise _explain(error, paths, size) from error
+                raise _explain(error, paths, size, floor) from error
+        os.ftruncate(incoming.descriptor, size)  # what was promised can be more: a hole
         return size, digest.hexdigest()
-
-
-def _check_grows(paths: StorePaths, size: int, step: int) -> None:
-    if not files.has_room(paths.folder, ROOM_BYTES + step):
-        raise _no_space(paths, size + ROOM_BYTES, files.free_bytes(paths.folder))
 
 
 def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:
@@ -348,22 +351,18 @@ def _warn_of_migrations(contents: Contents, release: Release) -> tuple[str, ...]
 
 
 def _explain(
-    error: OSError, paths: StorePaths, size: int
+    error: OSError, paths: StorePaths, size: int, floor: int
 ) -> NotEnoughSpaceError | StoreFolderError:
     if files.is_full(error):
-        return _no_space(paths, size, files.free_bytes(paths.folder))
+        return _no_room(paths, size, floor)
     return StoreFolderError(
         f"The snapshot could not be staged in {paths.folder}: {files.words(error)}."
     )
 
 
-def _no_space(paths: StorePaths, needed: int, free: int) -> NotEnoughSpaceError:
-    return NotEnoughSpaceError(
-        f"The upload needs at least {needed:,} bytes in {paths.folder}, and {free:,} are free.",
-        needed_bytes=needed,
-        free_bytes=free,
-        hint=room_hint(paths),
-    )
+def _no_room(paths: StorePaths, needed: int, floor: int, promised: int = 0) -> NotEnoughSpaceError:
+    what = "The upload needs at least"
+    return room.no_room(paths, what, needed, floor=floor, promised=promised)
 
 
 def _too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:

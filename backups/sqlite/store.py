@@ -32,9 +32,10 @@ from backups.sqlite.presence import Presence
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import last_conclusion, read_receipts
 from backups.sqlite.release import Release
+from backups.sqlite.room import floor_of
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.temporary import sweep
-from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.validation import check_file
 from backups.store import (
     BackupStore,
@@ -64,6 +65,8 @@ class SqliteBackupStore(BackupStore):
     :param keeping: which kept copies stay after an apply.
     :param migrate_tries: how many starts may run the migrations of one snapshot in vain.
     :param snapshot_limits: what a snapshot may take.
+    :param keep_free: how many bytes of the disk are left to the site; None for the default.
+    :param uploads_at_once: how many uploads and checks may be under way, over all processes.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class SqliteBackupStore(BackupStore):
         keeping: Keeping,
         migrate_tries: int,
         snapshot_limits: SnapshotLimits,
+        uploads_at_once: int,
+        keep_free: int | None,
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
@@ -86,6 +91,8 @@ class SqliteBackupStore(BackupStore):
         self._keeping = keeping
         self._migrate_tries = migrate_tries
         self._snapshot_limits = snapshot_limits
+        self._uploads_at_once = uploads_at_once
+        self._keep_free = keep_free
 
     # Snapshot
 
@@ -115,6 +122,10 @@ class SqliteBackupStore(BackupStore):
 
     # Stage, discard, status
 
+    def take_upload_turn(self) -> UploadTurn:
+        check_user(self._paths)
+        return UploadTurn(self._paths, at_once=self._uploads_at_once)
+
     def stage_restore(
         self,
         chunks: Iterable[bytes],
@@ -124,6 +135,7 @@ class SqliteBackupStore(BackupStore):
         at_least: int = 0,
         account: str | None = None,
         accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         check_user(self._paths)
         manifest = staging.stage(
@@ -132,11 +144,13 @@ class SqliteBackupStore(BackupStore):
             staged_by=staged_by,
             max_bytes=max_bytes,
             at_least=at_least,
+            floor=self._floor,
             check_seconds=self._check_seconds,
             release=self._release,
             account=account,
             accept=accept,
             live_defects=self._find_live_defects,
+            watch=watch,
         )
         return self._describe(manifest)
 
@@ -156,7 +170,9 @@ class SqliteBackupStore(BackupStore):
         finally:
             os.close(descriptor)
 
-    def stage_kept_copy(self, *, staged_by: str) -> PendingRestore:
+    def stage_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> PendingRestore:
         check_user(self._paths)
         try:
             kept = undoing.kept_by_last(self._paths)
@@ -171,9 +187,11 @@ class SqliteBackupStore(BackupStore):
             staged_by=staged_by,
             max_bytes=size,
             at_least=size,
+            floor=self._floor,
             check_seconds=self._check_seconds,
             release=self._release,
             undoes=kept.name,
+            watch=watch,
         )
         try:
             return self._describe(stage(undoing.read(kept)))
@@ -217,6 +235,7 @@ class SqliteBackupStore(BackupStore):
                 sha256=sha256,
                 keeping=self._keeping,
                 presence=self._presence.descriptor,
+                floor=self._floor,
             )
         except OSError as error:
             raise StoreFolderError(
@@ -261,6 +280,7 @@ class SqliteBackupStore(BackupStore):
                 presence=self._presence.descriptor,
                 caller=caller,
                 clear=self._release.session_tables(),
+                floor=self._floor,
             )
         except BaseException:
             os.close(turn)
@@ -405,6 +425,10 @@ class SqliteBackupStore(BackupStore):
             return pending.missing_migrations(manifest, self._release)
         except BackupError:
             return ()
+
+    @property
+    def _floor(self) -> int:
+        return floor_of(self._paths.folder, self._keep_free)
 
     @property
     def _presence(self) -> Presence:

@@ -19,9 +19,11 @@ from backups.sqlite.kept import keep_copy
 from backups.sqlite.live import leave_wal_mode, who_uses
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths
+from backups.sqlite.room import no_room
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock
-PAGES = 1000  # of the kept copy, between two looks at the clock
+PAGES = 1000  # of the kept copy between two looks at the clock, of all between two at the disk
+PAGE_BYTES = 4096  # as most databases have
 SCHEMA_COOKIE = slice(40, 44)  # https://www.sqlite.org/fileformat2.html#schema_cookie
 RESERVED_BYTES = 20
 FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember these
@@ -30,8 +32,14 @@ FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember t
 class Overwriting:
     """The two connections, the descriptor and the clock of one transaction."""
 
-    def __init__(self, paths: StorePaths, manifest: Manifest, kept: Path, seconds: float) -> None:
-        """``kept`` is a free name for the old content."""
+    def __init__(
+        self, paths: StorePaths, manifest: Manifest, kept: Path, seconds: float, floor: int = 0
+    ) -> None:
+        """
+        ``kept`` is a free name for the old content; ``floor``: bytes of the disk that are left to
+        the site.
+        """
+        self._floor, self._looks = floor, 0
         self._paths, self._manifest, self._kept = paths, manifest, kept
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
         self._stack = ExitStack()
@@ -183,6 +191,7 @@ class Overwriting:
         return os.pread(self._descriptor, 2, 18) == b"\x02\x02"
 
     def _check_time(self, status: int) -> None:
+        self._check_room()
         if time.monotonic() < self._deadline:
             return
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -193,6 +202,13 @@ class Overwriting:
             f"The content of {self._paths.database} could not be replaced: {what} within"
             f" {self._seconds:g} seconds."
         )
+
+    def _check_room(self) -> None:
+        """Give up while there is something left for the site, and not when nothing is."""
+        self._looks += 1
+        if self._looks % PAGES == 0 and not files.has_room(self._paths.folder, self._floor):
+            what = f"To go on replacing the content of {self._paths.database} needs"
+            raise no_room(self._paths, what, PAGES * PAGE_BYTES, floor=self._floor)
 
     def _empty_wal(self) -> None:
         """The WAL has grown by a whole database; others may still read, then it stays."""

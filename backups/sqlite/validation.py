@@ -3,7 +3,7 @@
 import json
 import signal
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -61,6 +61,7 @@ def check_snapshot(
     clear: Collection[str] = (),
     account: str | None = None,
     acceptance: Acceptance | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> Contents:
     """
     Check an untrusted file of our own, and say what is in it.
@@ -86,6 +87,7 @@ def check_snapshot(
     :param acceptance: what speaks for taking it although it has defects. Of a snapshot that this
         site has sent, ``quick_check`` takes the place of ``integrity_check``, and does not compare
         the indexes with their tables.
+    :param watch: called now and then while SQLite checks; if it raises, the check ends.
     :raises InvalidSnapshotError: a subclass for each check, with its own sentence.
     :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
     :raises OSError: it can't be synced or hashed.
@@ -99,7 +101,7 @@ def check_snapshot(
         functions=release.functions(),
         is_ours=acceptance.is_ours,
     )
-    contents = _read_whole(descriptor, question, release, acceptance, sha256)
+    contents = _read_whole(descriptor, question, release, acceptance, sha256, watch)
     try:
         warnings = _compare(contents, release, live, judged, acceptance)
     except InvalidSnapshotError as error:
@@ -154,7 +156,14 @@ def check_file(
     return (*contents.warnings, *warnings)
 
 
-def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) -> Contents:
+def look_into(
+    descriptor: int,
+    path: Path,
+    *,
+    seconds: float,
+    release: Release,
+    watch: Callable[[], None] | None = None,
+) -> Contents:
     """
     Say what is in a file that this site has run with, whatever is wrong with it.
 
@@ -173,14 +182,19 @@ def look_into(descriptor: int, path: Path, *, seconds: float, release: Release) 
         synced_and_hashed(descriptor, path, is_known=False) as (settled, hashed),
         suppress(InvalidSnapshotError),
     ):
-        verdict = _ask_child(replace(question, settled=settled))
+        verdict = _ask_child(replace(question, settled=settled), watch)
     if not is_readable(path):
         raise DamagedSnapshotError("SQLite can't read the file: it was damaged after it was live.")
     return _describe(verdict, hashed.result() or files.sha256(path), ())
 
 
 def _read_whole(
-    descriptor: int, question: Question, release: Release, acceptance: Acceptance, known: str | None
+    descriptor: int,
+    question: Question,
+    release: Release,
+    acceptance: Acceptance,
+    known: str | None,
+    watch: Callable[[], None] | None,
 ) -> Contents:
     warnings: tuple[str, ...] = ()
     if acceptance.takes_any and (cut := cut_trailing_bytes(descriptor)):
@@ -192,9 +206,9 @@ def _read_whole(
         hashed,
     ):
         question = replace(question, settled=settled)
-        verdict = _ask_child(question)
+        verdict = _ask_child(question, watch)
         if verdict.unknown:
-            verdict = _ask_with_the_site(question, verdict, release)
+            verdict = _ask_with_the_site(question, verdict, release, watch)
     _raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # once more, for what was changed
     warnings += acceptance.judge(verdict)
@@ -204,11 +218,13 @@ def _read_whole(
     return _describe(verdict, sha256 or files.sha256(Path(question.path)), warnings)
 
 
-def _ask_with_the_site(question: Question, first: Verdict, release: Release) -> Verdict:
+def _ask_with_the_site(
+    question: Question, first: Verdict, release: Release, watch: Callable[[], None] | None
+) -> Verdict:
     """Once more, in a child that knows what this site's connections know. It takes longer."""
     if not (setup := release.connection_setup()):
         return first
-    verdict = _ask_child(replace(question, setup=setup, wanted=first.unknown))
+    verdict = _ask_child(replace(question, setup=setup, wanted=first.unknown), watch)
     if verdict.is_in_vain:
         return first
     verdict.changed = verdict.changed or first.changed
@@ -271,7 +287,7 @@ def _foreign(reason: str, verdict: Verdict, release: Release) -> ForeignDatabase
     return ForeignDatabaseError(message)
 
 
-def _ask_child(question: Question) -> Verdict:
+def _ask_child(question: Question, watch: Callable[[], None] | None) -> Verdict:
     """Run the checks in a child, whose word on stdout counts and not its exit code."""
     try:
         child = run_module(
@@ -280,6 +296,7 @@ def _ask_child(question: Question) -> Verdict:
             seconds=question.seconds,
             inherit=(question.settled,),
             with_site=bool(question.setup),
+            watch=watch,
         )
     except subprocess.TimeoutExpired:
         raise _too_late(question.seconds) from None

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
+from backups import memory
+
 # What the child says once the file is as it will stay and there is a core for the hash, and what
 # the caller says to itself when there is nothing to wait for any more.
 UNCHANGED, CHANGED, OVER = b"0", b"1", b"2"
@@ -26,6 +28,7 @@ class Question:
     wanted: str = ""  # what the schema needs of that, as ``Verdict.unknown`` has it
     is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
     as_it_was: bool = False  # only look what is in it, and neither check nor clear anything
+    memory_bytes: int = field(default_factory=lambda: memory.most)  # for each of the two processes
     settled: int = -1  # a pipe on which to say that the file is as it will stay
 
 

@@ -76,7 +76,7 @@ MEANINGS = {
     429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
-    503: "Too many snapshots are under way; `Retry-After` says when to ask again.",
+    503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again.",
     507: "The disk is too full.",
 }
 
@@ -140,7 +140,7 @@ class RestoreExtension(OpenApiViewExtension):
 
             @_described(
                 answers={200: _staged_or_applied()},
-                errors=(400, 409, 411, 413, 415, 507),
+                errors=(400, 409, 411, 413, 415, 503, 507),
                 request=UPLOADS,
                 parameters=[APPLY, ACCEPT],
                 operation_id="restore",
@@ -170,7 +170,7 @@ class UndoExtension(OpenApiViewExtension):
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(
                 answers={200: _staged_or_applied()},
-                errors=(400, 404, 409, 507),
+                errors=(400, 404, 409, 503, 507),
                 request=None,
                 parameters=[APPLY],
                 operation_id="restore_undo",

@@ -444,6 +444,17 @@ def slow_to_check(path: Path) -> Path:
     return large(path, rows=200_000)
 
 
+def endless_to_check(path: Path, *, tables: int = 1) -> Path:
+    """Tiny and whole, with CHECKs that SQLite computes for hours, in which it looks at no clock."""
+    script = "PRAGMA ignore_check_constraints=ON;"
+    for number in range(tables):
+        script += (
+            f" CREATE TABLE endless{number} (a CHECK (NOT instr(hex(zeroblob(a)),"
+            f" hex(zeroblob(a / 2)) || 'x'))); INSERT INTO endless{number} VALUES (10000000);"
+        )
+    return _changed(path if path.exists() else healthy(path), script)
+
+
 def _changed(path: Path, script: str) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(script)

@@ -42,6 +42,8 @@ class Store:
     kept_days: int = 0  # by their number alone
     migrate_tries: int = 3
     snapshot_limits: SnapshotLimits = LIMITS
+    uploads_at_once: int = 2
+    keep_free: int | None = 0
 
     @property
     def paths(self) -> StorePaths:
@@ -60,6 +62,8 @@ class Store:
             keeping=Keeping(copies=self.kept_copies, days=self.kept_days),
             migrate_tries=self.migrate_tries,
             snapshot_limits=self.snapshot_limits,
+            uploads_at_once=self.uploads_at_once,
+            keep_free=self.keep_free,
         )
 
     # What processes do

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.turns import UploadTurn
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
@@ -72,6 +74,16 @@ def test_backup_writes_the_file_and_prints_its_path(local: Site, folder: Path) -
     assert task_names(path) == ["local"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "is whole and on the disk" in ended.err
+
+
+def test_backup_that_finds_no_turn_for_its_check_is_kept_and_says_so(
+    site: Site, folder: Path
+) -> None:
+    taken, path = StorePaths.of(site.database), folder / "unchecked.db"
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        ended = run(site, "backup", "--check", "-o", str(path))
+    assert (ended.out, ended.code) == (f"{path}\n", 1)
+    assert f"CommandError: {path} is kept, but it was not checked: 2 uploads" in ended.err
 
 
 def test_backup_with_defects_is_kept_and_the_exit_code_tells_if_it_is_checked(

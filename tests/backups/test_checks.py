@@ -47,11 +47,16 @@ WRONG: list[tuple[str, Any, str]] = [
             ("SNAPSHOTS_AT_ONCE", "E014"),
             ("RESUME_SECONDS", "E025"),
             ("MIGRATE_TRIES", "E033"),
+            ("UPLOADS_AT_ONCE", "E040"),
+            ("KEEP_FREE_BYTES", "E041"),
+            ("CHECK_MEMORY_BYTES", "E042"),
         )
         for value in (-1, 1.5, "3", None, True)
     ),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 0, "E014"),
     ("BACKUPS_MIGRATE_TRIES", 0, "E033"),
+    ("BACKUPS_UPLOADS_AT_ONCE", 0, "E040"),
+    ("BACKUPS_CHECK_MEMORY_BYTES", 128 * 1024**2 - 1, "E042"),
     *(
         (f"BACKUPS_{name}", value, number)
         for name, number in (
@@ -87,6 +92,9 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_KEPT_DAYS", 0),
     ("BACKUPS_COMPACT_UP_TO", 0),
     ("BACKUPS_SNAPSHOTS_AT_ONCE", 1),
+    ("BACKUPS_UPLOADS_AT_ONCE", 1),
+    ("BACKUPS_KEEP_FREE_BYTES", 0),
+    ("BACKUPS_CHECK_MEMORY_BYTES", 128 * 1024**2),
     ("BACKUPS_SPOOL_SECONDS", 0.5),
     ("BACKUPS_STALL_SECONDS", 0.5),
     ("BACKUPS_MIGRATE_SECONDS", 0.5),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from unittest import mock
 
@@ -228,3 +229,41 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
     assert ended.stdout.endswith(
         " This one is limited to 10 MiB of address space (ulimit -v).\n"
     ), ended
+
+
+def test_child_that_nobody_waits_for_any_more_is_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    name = module(folder, "import time; answer.flush(); time.sleep(3600)")
+    started = []
+
+    def leave() -> None:
+        started.extend(children())
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        run_module(name, watch=leave)
+    assert len(started) == 1
+    assert not children()
+
+
+def test_child_that_is_waited_for_answers_as_without_a_watch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    looks = []
+    name = module(folder, "import sys; answer.write('x' * 10**6); answer.write(sys.stdin.read())")
+    ended = run_module(name, seconds=60, watch=lambda: looks.append(1))
+    assert len(ended.stdout) == 10**6
+    assert looks
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_module(
+            module(folder, "import time; time.sleep(60)", "slow"), seconds=0.3, watch=lambda: None
+        )
+    assert not children()
+
+
+def children() -> list[str]:
+    """The pids of this process's children."""
+    return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()

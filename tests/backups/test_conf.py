@@ -19,6 +19,9 @@ DEFAULTS = {
     "BACKUPS_LIVE_SECONDS": ("live_seconds", 30.0),
     "BACKUPS_COMPACT_UP_TO": ("compact_up_to", 256 * 1024**2),
     "BACKUPS_SNAPSHOTS_AT_ONCE": ("snapshots_at_once", 4),
+    "BACKUPS_UPLOADS_AT_ONCE": ("uploads_at_once", 2),
+    "BACKUPS_KEEP_FREE_BYTES": ("keep_free_bytes", None),
+    "BACKUPS_CHECK_MEMORY_BYTES": ("check_memory_bytes", 1024**3),
     "BACKUPS_SPOOL_SECONDS": ("spool_seconds", 10.0),
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 60.0),
     "BACKUPS_RESUME_SECONDS": ("resume_seconds", 300.0),
@@ -56,7 +59,7 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     other: object = f"{default}-other" if isinstance(default, str) else 7
     if isinstance(default, bool):
         other = not default
-    elif default is None:
+    elif name == "key_file":
         other = Path("/keys.json")
     elif isinstance(default, tuple):
         other = ("reports",)

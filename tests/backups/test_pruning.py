@@ -198,7 +198,7 @@ def test_what_goes_is_in_the_receipt(
     assert read_receipts(store.paths)[-1] == receipt
     assert not any(kept.exists() for kept in old)
     with caplog.at_level(logging.WARNING):
-        services._log(receipt)
+        services._log(receipt, None)
     assert all(kept.name in caplog.text for kept in old)
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from backups.sqlite.header import MAGIC
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.turns import UploadTurn
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in
@@ -54,6 +56,23 @@ def remote(remote_server: Server, remote_site: Site) -> Iterator[Server]:
     yield remote_server
     for path in remote_site.data.glob("tasks.db.pending-restore*"):
         path.unlink()
+
+
+@pytest.mark.parametrize("words", [["{good}"], ["--undo"]])
+def test_command_without_a_turn_says_what_is_under_way_and_stages_nothing(
+    words: list[str], site: Site, good: Path
+) -> None:
+    if words == ["--undo"]:
+        site.stage(good)
+        assert site.manage("check").code == 0  # which applies it
+    before = site.names()
+    taken = StorePaths.of(site.database)
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        refused = restore(site, *(word.format(good=good) for word in words), "--yes")
+    assert refused.code == 1
+    assert "CommandError: 2 uploads or checks for tasks.db are under way" in refused.err
+    assert "Nothing was staged. Try again in 10 seconds" in refused.err
+    assert site.names() - {"tasks.db.lock"} == before - {"tasks.db.lock"}
 
 
 def restore(

@@ -133,16 +133,20 @@ def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> N
     assert ending in how
 
 
-def test_memory_follows_the_length_of_the_file_up_to_sqlite_s_longest_row() -> None:
-    script = """
-        import resource
+@pytest.mark.parametrize("file_bytes", [4096, 2_000_000_000])
+def test_memory_is_what_is_asked_for_however_long_the_file_is(file_bytes: int) -> None:
+    script = f"""
+        from pathlib import Path
         from backups import limits
         from backups.sqlite import sandbox
         before = limits.used_address_space()
-        sandbox.limit_process(file_bytes=2_000_000_000, seconds=1)
-        print(limits.address_space() - before - sandbox.MEMORY_BYTES)
+        sandbox.limit_process(file_bytes={file_bytes}, seconds=1, memory_bytes=300_000_000)
+        print(limits.address_space() - before)
+        print(Path("/proc/self/oom_score_adj").read_text())
     """
-    assert int(run_script(script).stdout) == 4_000_000_000
+    memory_bytes, first_to_go = map(int, run_script(script).stdout.split())
+    assert memory_bytes == 300_000_000
+    assert first_to_go == 1000
 
 
 @pytest.mark.parametrize("nicer", [0, 3, 10])

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -15,15 +16,15 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions, files
+from backups import child, exceptions, files
 from backups.exceptions import NotEnoughSpaceError
-from backups.sqlite import staging
+from backups.sqlite import room
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
-from tests.backups.stores import Store, chunks, new_snapshot, new_store
+from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
 from tests.backups.test_validation import BAD
 
 
@@ -367,7 +368,9 @@ def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few bytes can be unpacked to more than any disk has, and the site writes there too."""
-    free = staging.ROOM_BYTES + 3 * staging.LOOK_EVERY_BYTES
+    floor = 50 * 1024**2
+    leaving = replace(store, keep_free=floor)
+    free = floor + 3 * room.LOOK_EVERY_BYTES
     taken = []
 
     def growing() -> Iterator[bytes]:
@@ -376,9 +379,9 @@ def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
             yield bytes(taken[-1])
 
     monkeypatch.setattr(files, "free_bytes", lambda folder: free - sum(taken))
-    with pytest.raises(NotEnoughSpaceError):
-        store.stage_chunks(growing(), max_bytes=1024**4)
-    assert sum(taken) < free - staging.ROOM_BYTES + staging.LOOK_EVERY_BYTES
+    with pytest.raises(NotEnoughSpaceError, match=r"52,428,800 stay free for the site \(BACKUPS_"):
+        leaving.stage_chunks(growing(), max_bytes=1024**4)
+    assert sum(taken) < free - floor + room.LOOK_EVERY_BYTES
     assert store.temporaries() == []
     assert store.outcomes() == []
 
@@ -556,7 +559,7 @@ def test_staging_does_not_open_the_live_database(tmp_path: Path, snapshot: Path)
 def test_upload_passes_where_the_system_does_not_tell_what_is_free(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(staging, "LOOK_EVERY_BYTES", 1)
+    monkeypatch.setattr(room, "LOOK_EVERY_BYTES", 1)
     snapshot = new_snapshot(tmp_path)
     with mock.patch("shutil.disk_usage", side_effect=OSError(errno.ENOSYS, "not implemented")):
         store.stage(snapshot)
@@ -573,3 +576,41 @@ def test_live_database_in_wal_mode_is_looked_through_to_the_end_though_its_wal_i
     with mock.patch("backups.sqlite.store.find_defects", return_value={}) as find:
         store.real._find_live_defects()
     assert find.call_args.kwargs["seconds"] == seconds
+
+
+def test_upload_whose_client_left_is_not_staged_and_its_check_ends(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    hostile = builders.endless_to_check(tmp_path / "endless.db")
+    store.stage(new_snapshot(tmp_path))
+    before = store.folder()
+    at_work: list[str] = []
+
+    def leave() -> None:
+        at_work.extend(store.temporaries())
+        raise exceptions.UploadAbandonedError("The client hung up.")
+
+    with pytest.raises(exceptions.UploadAbandonedError):
+        store.real.stage_restore(
+            chunks(hostile.read_bytes()), staged_by="x", max_bytes=MAX_BYTES, watch=leave
+        )
+    assert [name.partition("-")[0] for name in at_work] == ["tasks.db.incoming"]
+    assert store.folder() == before
+
+
+def test_undo_whose_client_left_is_not_staged(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    builders.endless_to_check(store.database)
+    store.stage(new_snapshot(tmp_path))
+    assert store.start()
+    before = store.folder()
+
+    def leave() -> None:
+        raise exceptions.UploadAbandonedError("The client hung up.")
+
+    with pytest.raises(exceptions.UploadAbandonedError):
+        store.real.stage_kept_copy(staged_by="x", watch=leave)
+    assert store.folder() == before

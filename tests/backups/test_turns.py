@@ -1,4 +1,4 @@
-"""The limit on snapshots at once, over threads and processes."""
+"""The limits on snapshots, and on uploads, at once, over threads and processes."""
 
 import gc
 import os
@@ -12,9 +12,14 @@ from unittest import mock
 
 import pytest
 
-from backups.exceptions import SnapshotFailedError, StoreFolderError, TooManySnapshotsError
+from backups.exceptions import (
+    SnapshotFailedError,
+    StoreFolderError,
+    TooManySnapshotsError,
+    TooManyUploadsError,
+)
 from backups.sqlite import locks, pinned
-from backups.sqlite.turns import SnapshotInTurn, take_turn
+from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
 from tests.processes import CHECKOUT
@@ -23,8 +28,9 @@ TAKE_ONE = """
 import sys
 from pathlib import Path
 from backups.sqlite.paths import StorePaths
-from backups.sqlite.turns import take_turn
-take_turn(StorePaths.of(Path(sys.argv[1])), at_once=int(sys.argv[2]))
+from backups.sqlite.turns import UploadTurn, take_turn
+take = UploadTurn if sys.argv[3] == "upload" else take_turn
+held = take(StorePaths.of(Path(sys.argv[1])), at_once=int(sys.argv[2]))
 print("taken", flush=True)
 sys.stdin.read()
 """
@@ -107,10 +113,10 @@ def test_lock_file_that_cannot_be_opened_is_named(store: Store) -> None:
         store.real.create_snapshot()
 
 
-def take_in_a_process(store: Store) -> "subprocess.Popen[str]":
+def take_in_a_process(store: Store, what: str = "snapshot") -> "subprocess.Popen[str]":
     """A process that has a turn and keeps it until it ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", TAKE_ONE, str(store.database), "2"],
+        [sys.executable, "-c", TAKE_ONE, str(store.database), "2", what],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -164,3 +170,59 @@ def test_snapshot_is_collected_while_a_lock_is_held_that_threads_need(
         for _ in range(store.snapshot_limits.at_once):
             all_turns.enter_context(store.real.create_snapshot())
     assert store.paths.all_pinned() == []
+
+
+# Uploads and checks
+
+
+def test_as_many_uploads_as_are_allowed_and_not_one_more(store: Store) -> None:
+    with store.real.take_upload_turn(), store.real.take_upload_turn():
+        with pytest.raises(
+            TooManyUploadsError, match=r"2 uploads or checks for tasks\.db are under way"
+        ) as refused:
+            store.real.take_upload_turn()
+        assert "BACKUPS_UPLOADS_AT_ONCE" in refused.value.hint
+    with store.real.take_upload_turn() as turn:
+        turn.__exit__(None, None, None)  # a second time gives back nothing of somebody else's
+        with store.real.take_upload_turn(), store.real.take_upload_turn():
+            pass
+
+
+def test_uploads_and_snapshots_take_no_turns_from_each_other(store: Store) -> None:
+    with store.real.take_upload_turn(), store.real.take_upload_turn():
+        taken = [store.real.create_snapshot() for _ in range(2)]
+    with store.real.take_upload_turn(), pytest.raises(TooManySnapshotsError):
+        store.real.create_snapshot()
+    for each in taken:
+        each.close()
+
+
+def test_turn_of_an_upload_ends_with_its_process(store: Store) -> None:
+    with (
+        take_in_a_process(store, "upload") as first,
+        take_in_a_process(store, "upload") as second,
+    ):
+        with pytest.raises(TooManyUploadsError):
+            store.real.take_upload_turn()
+        second.kill()
+        second.wait()
+        with store.real.take_upload_turn():
+            pass
+        first.kill()
+
+
+def test_turn_that_nobody_gave_back_ends_with_the_request(store: Store) -> None:
+    for _ in range(3):
+        store.real.take_upload_turn()  # nobody has it when the next one is taken
+
+
+def test_turn_that_is_taken_keeps_no_start_from_being_alone_once_it_is_over(store: Store) -> None:
+    with UploadTurn(store.paths, at_once=1):
+        pass
+    assert store.start() is None
+
+
+def test_no_lock_file_for_an_upload_is_an_error_of_ours(store: Store) -> None:
+    store.paths.lock.mkdir()
+    with pytest.raises(StoreFolderError, match=rf"The lock file {store.paths.lock}"):
+        store.real.take_upload_turn()

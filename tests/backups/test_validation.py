@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions, files
+from backups import exceptions, files, memory
 from backups.sqlite import validation
 from backups.sqlite.release import Live
 from backups.sqlite.validation import Contents, check_snapshot, look_into
@@ -417,6 +417,52 @@ def test_memory_limit_ends_what_would_take_all_of_it(tmp_path: Path) -> None:
         pytest.raises(exceptions.ChildFailedError, match=r"1,0\d\d MiB .*\(ulimit -v\)"),
     ):
         check(path)
+
+
+LARGE_KEY = """
+    CREATE TABLE keyed (a, PRIMARY KEY (a)) WITHOUT ROWID;
+    INSERT INTO keyed VALUES (zeroblob(90000000)), (zeroblob(90000001));
+"""
+LARGE_EXPRESSION = """
+    CREATE TABLE t (a); INSERT INTO t VALUES (1);
+    PRAGMA writable_schema=ON;
+    CREATE INDEX i ON t (a);
+    UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (length(zeroblob(900000000) || a))'
+        WHERE name = 'i';
+"""
+GENERATED = """
+    CREATE TABLE t (a, b AS (zeroblob(a)) CHECK (length(b || b) > 0));
+    PRAGMA ignore_check_constraints=ON; INSERT INTO t (a) VALUES (400000000);
+"""
+
+
+CHECKED = ", ".join(f"column_{number} CHECK (column_{number} > 0)" for number in range(900))
+LARGE_SCHEMA = "; ".join(f"CREATE TABLE t{number} ({CHECKED})" for number in range(500))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(LARGE_KEY, marks=pytest.mark.proof),
+        LARGE_EXPRESSION,
+        GENERATED,
+        pytest.param(LARGE_SCHEMA, marks=pytest.mark.proof),
+    ],
+    ids=["key", "expression", "generated", "schema"],
+)
+def test_whatever_wants_memory_ends_with_a_sentence(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "most", memory.LEAST)
+    path = changed(tmp_path / "x.db", f"PRAGMA synchronous=OFF; {script}")
+    with pytest.raises(exceptions.CheckOutOfMemoryError, match=r"more than 1\d\d MiB") as refused:
+        check(path)
+    assert "BACKUPS_CHECK_MEMORY_BYTES" in refused.value.hint
+
+
+@pytest.mark.proof
+def test_long_row_passes_with_the_memory_that_there_is_by_default(tmp_path: Path) -> None:
+    assert check(builders.long_row(tmp_path / "x.db", 100_000_000))
 
 
 def test_long_list_of_names_is_refused_before_the_caller_holds_it(tmp_path: Path) -> None:

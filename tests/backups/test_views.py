@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,9 @@ from rest_framework.test import APIClient
 
 from backups import exceptions, files, services
 from backups.api_keys import create_key
+from backups.sqlite.paths import StorePaths
+from backups.sqlite.turns import UploadTurn
+from tests.backups import builders
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until
 from tests.backups.wire import answer_to_head, start_request
@@ -603,6 +607,44 @@ def test_upload_is_refused_as_soon_as_it_passes_the_limit(api: Server, shared_si
     assert unchanging(shared_site) == before
 
 
+@pytest.mark.parametrize("path", ["restore", "restore?apply=now", "restore/undo"])
+def test_upload_without_a_turn_is_refused_before_any_of_it_is_read(
+    path: str, api: Server, shared_site: Site
+) -> None:
+    """Its answer comes while the client still has everything to send."""
+    before = shared_site.names()
+    taken = StorePaths.of(shared_site.database)
+    form = "multipart/form-data; boundary=b"
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        for kind in (OCTETS, form):
+            headers = head(api, Content_Type=kind, Content_Length="500000")
+            with closing(start_request(api.url, "POST", f"/api/v1/{path}", headers)) as connection:
+                answer = connection.getresponse()
+                body = json.loads(answer.read())
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+            assert body["code"] == "too_many_uploads"
+            assert body["detail"].startswith("2 uploads or checks for tasks.db are under way")
+            assert "BACKUPS_UPLOADS_AT_ONCE" in body["hint"]
+        assert api.api("GET", "restore").json()["status"] == "nothing"
+        assert shared_site.names() == before
+        assert api.api("GET", "backup").status_code == 200
+
+
+def test_refused_upload_gives_its_turn_back(api: Server, good: Path) -> None:
+    for _ in range(3):
+        bad = api.api("POST", "restore", data=b"nonsense", headers={"Content-Type": OCTETS})
+        assert bad.status_code == 400
+    sent = api.api("POST", "restore", data=good.read_bytes(), headers={"Content-Type": OCTETS})
+    assert sent.status_code == 200
+
+
+def test_wrong_key_is_told_so_though_there_is_no_turn(shared: Server, shared_site: Site) -> None:
+    taken = StorePaths.of(shared_site.database)
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        headers = head(shared, X_Api_Key="wrong", Content_Length="500000")
+        assert answer_to_head(shared.url, "POST", "/api/v1/restore", headers)[0] == 401
+
+
 def test_anonymous_gets_401_before_the_body_is_read(shared: Server) -> None:
     headers = head(shared, X_Api_Key="wrong", Content_Length="500000")
     assert answer_to_head(shared.url, "POST", "/api/v1/restore", headers)[0] == 401
@@ -613,6 +655,55 @@ def test_key_without_the_scope_gets_403_before_the_body_is_read(
 ) -> None:
     headers = head(shared, X_Api_Key=tasks_key, Content_Length="500000")
     assert answer_to_head(shared.url, "POST", "/api/v1/restore", headers)[0] == 403
+
+
+@pytest.mark.parametrize("is_half_closed", [False, True])
+def test_check_ends_when_its_client_leaves_and_not_when_it_only_has_nothing_more_to_send(
+    api: Server, shared_site: Site, good: Path, tmp_path: Path, *, is_half_closed: bool
+) -> None:
+    hostile = tmp_path / "endless.db"
+    shutil.copyfile(good, hostile)
+    content = builders.endless_to_check(hostile).read_bytes()
+    before = shared_site.names()
+    headers = head(api, Content_Length=str(len(content)))
+    with closing(start_request(api.url, "POST", "/api/v1/restore", headers)) as connection:
+        connection.send(content)
+        until(lambda: at_check(shared_site))
+        if is_half_closed:
+            assert connection.sock is not None
+            connection.sock.shutdown(socket.SHUT_WR)
+            assert connection.sock.recv(8).startswith(
+                b"HTTP/1.1"
+            )  # it was asked whether it is there
+            assert at_check(shared_site)
+    until(lambda: not at_check(shared_site))
+    log = api.wait_for_log(r"restore by .* not staged: (.*)")
+    assert log[1].startswith("The client hung up while the file was being checked")
+    until(lambda: shared_site.names() == before)
+    taken = StorePaths.of(shared_site.database)
+    until(lambda: has_a_turn(taken))
+
+
+def at_check(site: Site) -> list[str]:
+    """The arguments of the processes that check an upload of this site."""
+    found = []
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = cmdline.read_bytes().decode(errors="replace")
+            if "backups.sqlite.integrity" in words and str(site.data) in words:
+                found.append(words)
+    return found
+
+
+def has_a_turn(paths: StorePaths) -> bool:
+    """Whether both of them are free."""
+    with (
+        suppress(exceptions.TooManyUploadsError),
+        UploadTurn(paths, at_once=2),
+        UploadTurn(paths, at_once=2),
+    ):
+        return True
+    return False
 
 
 def test_client_that_goes_away_in_mid_upload_leaves_no_file(

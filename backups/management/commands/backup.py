@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from backups import destination, services
-from backups.exceptions import InvalidSnapshotError
+from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import count, progress_bar
 from backups.management.targets import LocalTarget, NamedSnapshot, open_target
@@ -109,6 +109,8 @@ class BackupCommand(StoreCommand):
             wrong = services.check_snapshot(path, is_own=is_own, database=database)
         except InvalidSnapshotError as error:
             raise CommandError(f"{path} is kept, but a restore would refuse it: {error}") from error
+        except TooManyUploadsError as error:
+            raise CommandError(f"{path} is kept, but it was not checked: {error}") from error
         if wrong:
             raise CommandError(f"{path} is kept. {' '.join(wrong)} {KEPT}")
         self.inform("It was checked as a restore would: nothing is wrong with it.")

@@ -1,0 +1,23 @@
+"""A check ends with the process that waits for it, also if that is killed."""
+
+import signal
+import sys
+from contextlib import suppress
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """
+    Let the system kill this process when the thread that started it ends.
+
+    To be called before anything is written to that thread: if it has ended by then, the write
+    fails. Where the system does not know this, the limits of time end the process.
+
+    Source: prctl(2).
+    """
+    if sys.platform == "linux":
+        with suppress(ImportError, OSError, AttributeError):  # some Pythons are built without
+            import ctypes
+
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
