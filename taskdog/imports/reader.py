@@ -10,7 +10,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
-from backups.child import command, has_started
+from backups.child import command, environment, has_started
 from backups.exceptions import ChildNotStartedError
 from taskdog.imports.exceptions import UnusableSourceError
 
@@ -38,6 +38,7 @@ class Reader:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=environment(),
         )
 
     def __enter__(self) -> Self:

@@ -24,7 +24,7 @@ from backups.child import answering
 from backups.sqlite.connection import connect
 from backups.sqlite.damage import sentence
 from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.schema import find_contradiction, fold, quote, read_schema
 from backups.sqlite.verdict import Question
 
@@ -76,6 +76,7 @@ def _prepare(path: Path, seconds: float) -> None:
     limit_process(file_bytes=size + SPARE_BYTES, seconds=seconds)
     with closing(connect(path)) as connection:  # takes in the WAL, or takes back what was begun
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+    confine(str(path), functions="", with_site=False)
     sandbox = Sandbox(path, seconds=seconds)
     try:
         _check(sandbox, Question(str(path), seconds))
