@@ -14,7 +14,7 @@ RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
-SQLITE_TESTS := applying defects integrity live overwriting page_snapshot pages rebuilding \
+SQLITE_TESTS := applying defects integrity leaving_out live overwriting page_snapshot pages rebuilding \
 	shares snapshot staging undoing validation wal_index
 
 .PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint clean

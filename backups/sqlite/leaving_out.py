@@ -54,22 +54,29 @@ def leave_out(
             for pragma in ("journal_mode=OFF", "synchronous=OFF", f"secure_delete={overwrite:d}"):
                 connection.execute(f"PRAGMA {of}.{pragma}").fetchall()
             connection.execute("PRAGMA foreign_keys=OFF")
-            _delete(connection, full, of)
+            _delete(connection, full, of, overwrite=overwrite)
     except sqlite3.Error as error:
         raise RowsStayError(str(error)) from error
 
 
-def _delete(connection: sqlite3.Connection, full: list[str], of: str) -> None:
-    statements = [
-        *_forget_references(connection, full, of),
-        *(f"DELETE FROM {of}.{quote(table)}" for table in full),  # noqa: S608
-    ]
+def _delete(connection: sqlite3.Connection, full: list[str], of: str, *, overwrite: bool) -> None:
+    """
+    SQLite overwrites all of a table that is emptied. Where only some bytes of a page go, it may
+    have left copies of them in its gaps, when it moved rows: the file has to be rebuilt then.
+    """
+    references = list(_forget_references(connection, full, of))
+    statements = [*references, *(f"DELETE FROM {of}.{quote(table)}" for table in full)]  # noqa: S608
     _refuse_triggers(connection, statements)
     for statement in statements:
         connection.execute(statement)
     marks = ", ".join("?" * len(full))
     for table in set(STATISTICS).intersection(_tables(connection, of)):
-        connection.execute(f"DELETE FROM {of}.{table} WHERE tbl IN ({marks})", full)  # noqa: S608
+        if overwrite:  # the next ANALYZE makes them again
+            connection.execute(f"DELETE FROM {of}.{table}")  # noqa: S608
+        else:
+            connection.execute(f"DELETE FROM {of}.{table} WHERE tbl IN ({marks})", full)  # noqa: S608
+    if overwrite and references:
+        connection.execute(f"VACUUM {of}")
 
 
 def _with_rows(connection: sqlite3.Connection, tables: Collection[str], of: str) -> list[str]:
