@@ -3,9 +3,24 @@
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from backups.exceptions import BackupNotSupportedError
+
+# Python's own module asks for extended result codes by itself. pysqlite3 has to be told, by flags
+# that it has names for, but for the last.
+EXTENDED_CODES = 0x02000000  # https://www.sqlite.org/c3ref/open.html: SQLITE_OPEN_EXRESCODE
+FLAGS: dict[str, Any] = (
+    {
+        "flags": sqlite3.SQLITE_OPEN_READWRITE
+        | sqlite3.SQLITE_OPEN_CREATE
+        | sqlite3.SQLITE_OPEN_URI
+        | EXTENDED_CODES
+    }
+    if hasattr(sqlite3, "SQLITE_OPEN_URI")
+    else {}
+)
 
 
 def database_file(name: str | Path) -> Path:
@@ -43,7 +58,8 @@ def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Co
     :param timeout: seconds to wait for another connection's lock.
     :raises sqlite3.OperationalError: if the file is missing or can't be opened.
     """
-    return sqlite3.connect(uri(path, mode=mode), uri=True, timeout=timeout, isolation_level=None)
+    name = uri(path, mode=mode)
+    return sqlite3.connect(name, uri=True, timeout=timeout, isolation_level=None, **FLAGS)
 
 
 def uri(path: Path, *, mode: str = "rw") -> str:

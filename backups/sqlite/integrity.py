@@ -30,7 +30,7 @@ from backups.sqlite.damage import clip, find_unread, is_of_memory, is_of_the_dis
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, limit_process
+from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, limit_process
 from backups.sqlite.schema import Schema, fold, quote, read_schema
 from backups.sqlite.shares import Partner
 from backups.sqlite.verdict import Question, Verdict, find_unknown, load_setup
@@ -150,6 +150,10 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is not UTF-8")]
+    for name, sql in schema.tables.items():
+        longest = max((sql, *schema.indexes.get(name, ())), key=len)
+        if len(longest.encode("utf-8", "replace")) > LONGEST_STATEMENT:
+            return [sentence(f"a statement that makes the table {name} is too big")]
     counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
