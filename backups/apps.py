@@ -22,12 +22,14 @@ class BackupsConfig(AppConfig):
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
         from backups import late_databases, local, remembered, startup
         from backups.checks import check_installation, check_settings
+        from backups.connection_checks import check_connections
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_connections)
         register(check_journal_mode, Tags.database)
         startup.start()
         if startup.is_wanted:

@@ -26,6 +26,7 @@ from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
 
+PATIENCE_SECONDS = 0.777  # of a question; and a number that nobody else sets
 # What a database that can't be opened, or settings that are wrong, end in.
 UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
 
@@ -149,16 +150,18 @@ def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
     """
     What these pragmas say on a connection that is set up as the site's own. It is a separate one,
     and closed at once: this process may be one that forks. Empty if nobody can be asked, e.g.
-    there is no database yet. Never waits long for a lock.
+    there is no database yet. Never waits long for a lock, so ``busy_timeout`` is left out unless
+    something besides the option ``timeout`` has set it.
     """
     answers = {}
     with suppress(*UNASKABLE):
         if _may_be_asked(alias):
-            with closing(_connect(alias)) as connection:
+            with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
                 for pragma in pragmas:
                     row = connection.execute(f"PRAGMA {pragma}").fetchone()
                     answers[pragma] = "" if row is None else str(row[0]).lower()
-                    connection.execute("PRAGMA busy_timeout=500")  # the site's own was the first
+    if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
+        del answers["busy_timeout"]  # which is ours
     return answers
 
 
@@ -197,12 +200,19 @@ def own_names() -> tuple[Path, ...]:
     return tuple(names)
 
 
-def _connect(alias: str) -> sqlite3.Connection:
-    """A separate connection, set up as the site's are: with Django's functions, its pragmas."""
+def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
+    """
+    A separate connection, set up as the site's are: with Django's functions, its pragmas.
+
+    :param seconds: to wait for locks; None for as long as the site waits.
+    """
     path = database_path(alias)
     if not has_content(path):  # to connect would create it
         raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
     wrapper = connections.create_connection(alias)
+    if seconds is not None:
+        options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
+        wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
     wrapper.connect()
     connection = wrapper.connection
     assert isinstance(connection, sqlite3.Connection)
