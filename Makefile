@@ -14,8 +14,8 @@ RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
 STRACE := $(shell command -v strace)
-SQLITE_TESTS := applying defects integrity live overwriting page_snapshot pages rebuilding \
-	shares snapshot staging undoing validation wal_index
+SQLITE_TESTS := applying connection_checks connection_setup defects integrity live overwriting \
+	page_snapshot pages rebuilding sandbox shares snapshot staging undoing validation wal_index
 
 .PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint clean
 
@@ -43,9 +43,8 @@ endif
 
 test-all: test proofs  ## both
 
-sqlite-test: $(VENV)/.development  ## what depends on SQLite, on the newest one that PyPI has
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/newest-sqlite pysqlite3==0.6.1
-	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py)
+sqlite-test: $(VENV)/.development  ## what depends on SQLite, on Python's own (every other test is on the newest)
+	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash
