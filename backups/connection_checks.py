@@ -42,7 +42,8 @@ class Setup:
     @classmethod
     def of(cls, alias: str) -> "Setup":
         """Ask a connection; what it can't tell is as the settings say."""
-        options = dict(settings.DATABASES[alias].get("OPTIONS") or {})
+        database: dict[str, Any] = settings.DATABASES[alias]
+        options = database.get("OPTIONS") or {}
         told = _written(str(options.get("init_command") or "")) | local.ask(alias, PRAGMAS)
         return cls(alias, local.has_database(alias), options, told)
 

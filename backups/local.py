@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -73,9 +74,9 @@ def database_path(alias: str | None = None) -> Path:
         raise BackupNotSupportedError(
             f"The database {name!r} is {connection.display_name}, not SQLite in a file."
         )
-    if connection.Database.Connection is not sqlite3.Connection:
+    if _module(connection).Connection is not sqlite3.Connection:
         raise BackupNotSupportedError(
-            f"The database {name!r} is opened with {connection.Database.__name__}, and this app"
+            f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
             f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
             " other's locks.",
             hint="Let sys.modules['sqlite3'] be the one of them before anything imports sqlite3.",
@@ -167,7 +168,7 @@ def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
 
 def sqlite_version(alias: str) -> tuple[int, ...]:
     """Of the library that Django opens this database with, which must be SQLite."""
-    version: tuple[int, ...] = connections[alias].Database.sqlite_version_info
+    version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
     return version
 
 
@@ -176,6 +177,11 @@ def has_database(alias: str) -> bool:
     with suppress(BackupNotSupportedError, OSError):
         return has_content(database_path(alias))
     return False
+
+
+def _module(wrapper: Any) -> Any:
+    """What Django opens a database with: ``sqlite3.dbapi2``, or what stands for it."""
+    return wrapper.Database
 
 
 def _may_be_asked(alias: str) -> bool:

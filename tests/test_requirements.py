@@ -29,7 +29,7 @@ Lock = dict[str, tuple[Requirement, str]]
 
 def written(name: str) -> dict[str, Requirement]:
     """What a file that is written by hand asks for, by the name of each."""
-    found = {}
+    found: dict[str, Requirement] = {}
     for line in (CHECKOUT / name).read_text().splitlines():
         words = line.partition("#")[0].strip()
         if words.startswith("-r "):
@@ -43,7 +43,7 @@ def written(name: str) -> dict[str, Requirement]:
 def locked(name: str) -> Lock:
     """What a file that `make lock` has made installs, by the name of each, and the lines of it."""
     text = (CHECKOUT / name).read_text()
-    found = {}
+    found: Lock = {}
     for block in re.split(r"\n(?=[a-z0-9])", text):
         if block[0] != "#":
             requirement = Requirement(block.partition(" \\\n")[0])

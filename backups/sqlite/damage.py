@@ -50,7 +50,7 @@ def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main")
     """
     try:
         return _broken_references(sandbox, functions, f"{of}.foreign_key_check")
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         if MISMATCH not in str(error):
             raise
     return _references_one_by_one(sandbox, functions, of)
@@ -63,7 +63,7 @@ def _references_one_by_one(sandbox: Opened, functions: str, of: str) -> list[str
         try:
             check = f"{of}.foreign_key_check({quote(table)})"
             found += _broken_references(sandbox, functions, check)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if MISMATCH not in str(error):
                 raise
             found.append(sentence(error))
@@ -121,7 +121,7 @@ def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:
     """A schema may use SQL functions of the site: they are loaded only where they are needed."""
     try:
         return _rows(sandbox.connection, pragma)
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         if not functions or not find_unknown(str(error)):
             raise
         with contextlib.suppress(ImportError):

@@ -90,7 +90,7 @@ class Sandbox:
         self.intruder = ""  # the trigger or view that wanted to act
         self._deadline = time.monotonic() + seconds
         self._functions: Callable[[sqlite3.Connection], None] = lambda _: None
-        self.connection = connect(path)
+        self.connection = connect(path, extended_codes=True)
         try:
             self.prepare(self.connection)
             for pragma in PRAGMAS:

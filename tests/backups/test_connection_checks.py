@@ -33,7 +33,7 @@ def database(
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "db.sqlite3"
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", path)
-    monkeypatch.setattr(connections["default"].Database, "sqlite_version_info", (3, 53, 4))
+    has_version(monkeypatch, 3, 53, 4)
     set_options(monkeypatch, {})
     with django_db_blocker.unblock():
         yield path
@@ -49,6 +49,12 @@ def set_options(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> Non
     """The good ones, but for these; None takes one away."""
     merged = {name: value for name, value in (GOOD | options).items() if value is not None}
     monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", merged)
+
+
+def has_version(monkeypatch: pytest.MonkeyPatch, *version: int) -> None:
+    """Let SQLite be of this version."""
+    wrapper: Any = connections["default"]
+    monkeypatch.setattr(wrapper.Database, "sqlite_version_info", version)
 
 
 def messages(**arguments: Any) -> list[CheckMessage]:
@@ -75,7 +81,8 @@ def without_wal_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plain_check_asks() -> None:
-    assert check_connections in django_checks.registry.registry.get_checks()
+    plain: list[Any] = [*django_checks.registry.registry.get_checks()]
+    assert check_connections in plain
     assert Tags.database not in getattr(check_connections, "tags", ())
 
 
@@ -228,10 +235,6 @@ def test_short_timeout_is_told(
 
 
 # Which SQLite
-
-
-def has_version(monkeypatch: pytest.MonkeyPatch, *version: int) -> None:
-    monkeypatch.setattr(connections["default"].Database, "sqlite_version_info", version)
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -176,9 +176,9 @@ def test_extended_code_of_an_error_is_known_whichever_sqlite_it_is(tmp_path: Pat
 
     path = tmp_path / "x.db"
     path.touch()
-    with closing(connect(path)) as connection:
+    with closing(connect(path, extended_codes=True)) as connection:
         connection.execute("CREATE TABLE names (name UNIQUE)")
         connection.execute("INSERT INTO names VALUES ('one')")
-        with pytest.raises(sqlite3.IntegrityError) as caught:
+        with pytest.raises(sqlite3.DatabaseError) as caught:
             connection.execute("INSERT INTO names VALUES ('one')")
     assert caught.value.sqlite_errorcode == 2067  # SQLITE_CONSTRAINT_UNIQUE
