@@ -90,7 +90,7 @@ def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
     if setup.journal_mode in ("wal", "") and has_wal_reset_bug(version):
         number = ".".join(map(str, version))
         yield CheckWarning(
-            f"SQLite {number}, which this Python has, has the WAL-reset bug: where several"
+            f"SQLite {number}, which this site runs on, has the WAL-reset bug: where several"
             f" processes or threads write to the database {setup.alias!r} in WAL mode, a commit can"
             " be lost, and the database damaged.",
             hint="Use a Python, or an image, with SQLite 3.51.3 or newer (or 3.50.7, 3.44.6):\n"
