@@ -13,11 +13,18 @@ ROUNDS ?= 5
 RESULTS ?= benchmarks/results.md
 
 BIN := $(VENV)/bin
+# Nothing without its hash, so only wheels: what builds a package would come without one. Where
+# there is no wheel of something, e.g. on FreeBSD: make PIP_OPTIONS=
+PIP_OPTIONS ?= --only-binary :all:
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes $(PIP_OPTIONS) -r
+LOCK = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-build \
+	--custom-compile-command "make lock"
 STRACE := $(shell command -v strace)
-SQLITE_TESTS := applying defects integrity leaving_out live overwriting page_snapshot pages rebuilding \
-	shares snapshot staging undoing validation wal_index
+SQLITE_TESTS := applying connection_checks connection_setup defects integrity leaving_out live \
+	overwriting page_snapshot pages rebuilding sandbox schema shares snapshot staging undoing \
+	validation wal_index
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint lock clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,9 +50,8 @@ endif
 
 test-all: test proofs  ## both
 
-sqlite-test: $(VENV)/.development  ## what depends on SQLite, on the newest one that PyPI has
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/newest-sqlite pysqlite3==0.6.1
-	@LD_PRELOAD=$(CURDIR)/$$(ls $(VENV)/newest-sqlite/pysqlite3/_sqlite3*.so) $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py)
+sqlite-test: $(VENV)/.development  ## what depends on SQLite, on Python's own (every other test is on the newest)
+	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash
@@ -64,26 +70,39 @@ lint: $(VENV)/.development  ## style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requirements*.in (LOCK_OPTIONS=--upgrade)
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements.in -o requirements.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-bench.in -o requirements-bench.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
+
+.venv-lock/.installed: requirements-lock.txt
+	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python $(INSTALL) requirements-lock.txt
+	@touch $@
+
 .venv-cli/.installed: requirements-cli.txt
 	@$(CLI_PYTHON) -m venv .venv-cli
-	@.venv-cli/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cli.txt
+	@.venv-cli/bin/python $(INSTALL) requirements-cli.txt
 	@touch $@
 
 clean:  ## remove what the targets above made, but never data/
-	rm -rf $(VENV) $(VENV)-bench .venv-cli .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench .venv-cli .venv-lock .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements.txt
 	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python $(INSTALL) requirements.txt
 	@touch $@
 
 $(VENV)-bench/.bench: requirements-bench.txt
 	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
-	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@$(VENV)-bench/bin/python $(INSTALL) requirements-bench.txt
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python $(INSTALL) requirements-dev.txt
 	@touch $@

@@ -22,6 +22,7 @@ class BackupsConfig(AppConfig):
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
         from backups import command_line, late_databases, local, process_name, remembered, startup
         from backups.checks import check_installation, check_settings
+        from backups.connection_checks import check_connections
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
         from backups.mode_checks import check_readers, check_writers
@@ -31,6 +32,7 @@ class BackupsConfig(AppConfig):
         register(check_installation)
         register(check_keys)
         register(check_sessions)
+        register(check_connections)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)

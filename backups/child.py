@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from backups import limits
+from backups import limits, which_sqlite
 from backups.environment import without_secrets
 from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.interpreter import find_python
@@ -34,12 +34,17 @@ START_SECONDS = 60.0  # a start takes a tenth of a second, or as long as the sit
 # What a process's own work can end it with. Every other signal comes from outside.
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
 
-# Paths are counted and not joined: a path can have a colon in it.
+# Paths are counted and not joined: a path can have a colon in it. What stands for sqlite3 in this
+# process does so in the child too, before anything there imports it.
 PROGRAM = """
 import sys
-place, count, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-paths, arguments = sys.argv[4 : 4 + count], sys.argv[4 + count :]
+place, count, sqlite, module = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+paths, arguments = sys.argv[5 : 5 + count], sys.argv[5 + count :]
 sys.path[:] = paths + sys.path if place == "first" else sys.path + paths
+if sqlite != "sqlite3":
+    from importlib import import_module
+    sys.modules["sqlite3"] = import_module(sqlite)
+    sys.modules["sqlite3.dbapi2"] = import_module(sqlite + ".dbapi2")
 __import__(module, fromlist=["main"]).main(*arguments)
 """
 
@@ -60,7 +65,7 @@ def command(module: str, *arguments: str, with_site: bool = False) -> list[str]:
     if sys.dont_write_bytecode:
         options += ["-B"]
     place = "first" if with_site else "last"
-    words = [place, str(len(paths)), module, *paths, *arguments]
+    words = [place, str(len(paths)), which_sqlite.module_name(), module, *paths, *arguments]
     return [find_python(), *options, "-c", PROGRAM, *words]
 
 

@@ -24,6 +24,33 @@ LOCAL = (
     "xfs",
     "zfs",
 )
+# Several machines can have these open: their locks and their memory are not shared in time.
+NETWORK = (
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "gfs2",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "orangefs",
+    "smb3",
+    "smbfs",
+    "vboxsf",
+    "virtiofs",
+    "vmhgfs",
+)
+# A program serves these, mostly what is elsewhere (sshfs, s3fs, rclone …); but these are not.
+FUSE, FUSE_HERE = "fuse.", ("bindfs", "encfs", "fuse-overlayfs", "gocryptfs", "mergerfs", "zfs")
+LAYERS = ("aufs", "overlay", "fuse.fuse-overlayfs")  # of which a container's own files are made
 MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -32,20 +59,40 @@ def is_local(folder: Path) -> bool:
     return kind_of(folder) in LOCAL
 
 
+def is_on_network(folder: Path) -> bool:
+    """Whether this is known to be shared with other machines."""
+    kind = kind_of(folder) or ""
+    if kind.startswith(FUSE):
+        return kind.removeprefix(FUSE) not in FUSE_HERE
+    return kind in NETWORK
+
+
+def is_container_layer(folder: Path) -> bool:
+    """Whether this belongs to a container alone: nothing is mounted there but its root."""
+    mount = _mount_of(folder)
+    return mount is not None and mount[0] == "/" and mount[1] in LAYERS
+
+
 def kind_of(folder: Path) -> str | None:
     """The kind, as ``mount`` calls it, e.g. ``ext4``; None if the system does not tell."""
+    mount = _mount_of(folder)
+    return mount[1] if mount else None
+
+
+def _mount_of(folder: Path) -> tuple[str, str] | None:
+    """Where what this folder is on is mounted, and its kind."""
     try:
         lines = MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return None
-    real, deepest, kind = os.path.realpath(folder), "", None
+    real, deepest = os.path.realpath(folder), ("", "")
     for line in lines:
         fields, _, rest = line.partition(" - ")
         point = _unescape(fields.split(" ")[4])
         # What is mounted later hides what was mounted at the same place before.
-        if _holds(point, real) and len(point) >= len(deepest):
-            deepest, kind = point, rest.partition(" ")[0]
-    return kind
+        if _holds(point, real) and len(point) >= len(deepest[0]):
+            deepest = point, rest.partition(" ")[0]
+    return deepest if deepest[0] else None
 
 
 def _holds(mount_point: str, path: str) -> bool:

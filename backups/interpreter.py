@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from backups import which_sqlite
 from backups.environment import without_secrets
 from backups.exceptions import ChildNotStartedError
 
@@ -23,10 +24,12 @@ named = ""  # BACKUPS_PYTHON
 PROBE_SECONDS = 20.0  # a start of Python takes a hundredth of one
 _NAME = re.compile(r"\.?(python|pypy|graalpy)[\d.]*[a-z]*(-wrapped)?(\.exe)?", re.IGNORECASE)
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-_PROBE = (
-    "import sqlite3, sys;"
-    "print('backups', sys.implementation.cache_tag, *sqlite3.sqlite_version_info)"
-)
+_PROBE = """
+import importlib, sys
+print('backups', sys.implementation.cache_tag)
+sys.path += sys.argv[2:]
+print(*importlib.import_module(sys.argv[1]).sqlite_version_info)
+"""
 
 
 def find_python() -> str:
@@ -42,9 +45,10 @@ def explain_unfit(python: str) -> str:
     """Why this program can't run our children, after starting it; empty if it can."""
     if not os.access(python, os.X_OK) or os.path.isdir(python):
         return "is not a program that this user may run"
+    module, paths = which_sqlite.module_name(), filter(os.path.isabs, sys.path)
     try:
         probe = subprocess.run(
-            [python, "-I", "-S", "-c", _PROBE],
+            [python, "-I", "-S", "-c", _PROBE, module, *paths],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PROBE_SECONDS,
@@ -54,10 +58,12 @@ def explain_unfit(python: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"could not be run: {error}"
     words = probe.stdout.decode("utf-8", "replace").split()
-    if words[:1] != ["backups"] or len(words) < 3:
+    if words[:1] != ["backups"] or len(words) < 2:
         return "did not answer as a Python does"
     if words[1] != sys.implementation.cache_tag:
         return f"is {words[1]}, but this process is {sys.implementation.cache_tag}"
+    if len(words) < 3:
+        return f"can't import {module}"
     if tuple(map(int, words[2:])) < sqlite3.sqlite_version_info:
         found = ".".join(words[2:])
         return f"has SQLite {found}, but this process has {sqlite3.sqlite_version}"

@@ -1,8 +1,10 @@
 """This machine's store: what it must know of Django and of the settings."""
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +12,12 @@ from django.db import DatabaseError, connections
 
 from backups import interpreter, memory
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError, SnapshotFailedError, WrongUserError
+from backups.exceptions import (
+    BackupError,
+    BackupNotSupportedError,
+    SnapshotFailedError,
+    WrongUserError,
+)
 from backups.file_system import is_local, kind_of
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
@@ -20,6 +27,10 @@ from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
+
+PATIENCE_SECONDS = 0.777  # of a question; and a number that nobody else sets
+# What a database that can't be opened, or settings that are wrong, end in.
+UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
 
 
 def get_store(database: str | None = None) -> BackupStore:
@@ -67,6 +78,13 @@ def database_path(alias: str | None = None) -> Path:
     if connection.vendor != "sqlite":
         raise BackupNotSupportedError(
             f"The database {name!r} is {connection.display_name}, not SQLite in a file."
+        )
+    if _module(connection).Connection is not sqlite3.Connection:
+        raise BackupNotSupportedError(
+            f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
+            f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
+            " other's locks.",
+            hint="Let sys.modules['sqlite3'] be the one of them before anything imports sqlite3.",
         )
     return database_file(connection.settings_dict["NAME"])
 
@@ -128,13 +146,60 @@ def journal_mode(alias: str) -> str:
     file system that it is on.
     """
     with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
-        around = StorePaths.of(database_path(alias))
-        check_user(around)
-        is_fit = is_local(around.folder) or kind_of(around.folder) is None
-        if is_fit and has_content(around.database):
+        if _may_be_asked(alias):
             with connections[alias].cursor() as cursor:
                 return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
     return ""
+
+
+def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
+    """
+    What these pragmas say on a connection that is set up as the site's own. It is a separate one,
+    and closed at once: this process may be one that forks. Empty if nobody can be asked, e.g.
+    there is no database yet. Never waits long for a lock, so ``busy_timeout`` is left out unless
+    something besides the option ``timeout`` has set it.
+    """
+    answers = {}
+    with suppress(*UNASKABLE):
+        if _may_be_asked(alias):
+            with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
+                for pragma in pragmas:
+                    row = connection.execute(f"PRAGMA {pragma}").fetchone()
+                    answers[pragma] = "" if row is None else str(row[0]).lower()
+    if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
+        del answers["busy_timeout"]  # which is ours
+    return answers
+
+
+def sqlite_version(alias: str) -> tuple[int, ...]:
+    """Of the library that Django opens this database with, which must be SQLite."""
+    version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
+    return version
+
+
+def has_database(alias: str) -> bool:
+    """Whether there is a database with something in it. Opens nothing."""
+    with suppress(BackupNotSupportedError, OSError):
+        return has_content(database_path(alias))
+    return False
+
+
+def _module(wrapper: Any) -> Any:
+    """What Django opens a database with: ``sqlite3.dbapi2``, or what stands for it."""
+    return wrapper.Database
+
+
+def _may_be_asked(alias: str) -> bool:
+    """
+    Not one that is not there yet, which would be made, nor one on a file system of which it is not
+    known whether its locks work.
+
+    :raises WrongUserError: this user would leave files that the site can't use.
+    """
+    around = StorePaths.of(database_path(alias))
+    check_user(around)
+    is_fit = is_local(around.folder) or kind_of(around.folder) is None
+    return is_fit and has_content(around.database)
 
 
 def own_names() -> tuple[Path, ...]:
@@ -146,12 +211,19 @@ def own_names() -> tuple[Path, ...]:
     return tuple(names)
 
 
-def _connect(alias: str) -> sqlite3.Connection:
-    """A separate connection, set up as the site's are: with Django's functions, its pragmas."""
+def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
+    """
+    A separate connection, set up as the site's are: with Django's functions, its pragmas.
+
+    :param seconds: to wait for locks; None for as long as the site waits.
+    """
     path = database_path(alias)
     if not has_content(path):  # to connect would create it
         raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
     wrapper = connections.create_connection(alias)
+    if seconds is not None:
+        options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
+        wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
     wrapper.connect()
     connection = wrapper.connection
     assert isinstance(connection, sqlite3.Connection)

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 def check_transactions(**kwargs: Any) -> list[CheckMessage]:
     """Services check a rule and then write; only IMMEDIATE keeps other writers out between."""
     options = settings.DATABASES["default"].get("OPTIONS")
-    if isinstance(options, dict) and options.get("transaction_mode") == "IMMEDIATE":
+    if isinstance(options, dict) and str(options.get("transaction_mode")).upper() == "IMMEDIATE":
         return []
     return [
         Error(

@@ -35,7 +35,8 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TASKDOG_", "DJANGO_")) and name != "PORT"
+        if name == "TASKDOG_SQLITE" or not name.startswith(("TASKDOG_", "DJANGO_"))
+        if name != "PORT"
     }
     return inherited | {"TASKDOG_DATA_DIR": str(data_dir)} | variables
 

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 for name in [name for name in os.environ if name.startswith("TASKDOG_")]:
-    del os.environ[name]  # what the developer's shell says must not steer a test
+    if name != "TASKDOG_SQLITE":  # which `make sqlite-test` chooses
+        del os.environ[name]  # what the developer's shell says must not steer a test
 os.environ["TASKDOG_DATA_DIR"] = str(Path(__file__).parent / ".data")
 
 from taskdog.settings import *  # noqa: E402, F403

@@ -22,6 +22,7 @@ from tests.corpus import Specimen, corpus, cut
 from tests.corpus.snapshots import fill, in_many_forms
 from tests.hostile_settings import BACKUPS_CHECK_SECONDS
 from tests.site import Server, Site, copy_site
+from tests.standard_sqlite import dump
 
 pytestmark = pytest.mark.proof
 
@@ -100,7 +101,7 @@ class Watch:
         """All that the database holds, but for the audit log, which tells of what is staged."""
         database = f"file:{self.site.database}?mode=ro"
         with closing(sqlite3.connect(database, uri=True)) as connection:
-            return [line for line in connection.iterdump() if "audit_logs" not in line]
+            return [line for line in dump(connection) if "audit_logs" not in line]
 
 
 def own_memory(pid: int) -> int:

@@ -3,9 +3,15 @@
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from backups.exceptions import BackupNotSupportedError
+
+# Python's own module asks for extended result codes by itself; pysqlite3 has to be told.
+# https://www.sqlite.org/c3ref/c_open_autoproxy.html: READWRITE, CREATE, URI, EXRESCODE
+EXTENDED_CODES = 0x2 | 0x4 | 0x40 | 0x02000000
+HAS_FLAGS = hasattr(sqlite3, "SQLITE_OPEN_URI")
 
 
 def database_file(name: str | Path) -> Path:
@@ -35,15 +41,23 @@ def has_content(path: Path) -> bool:
         return False
 
 
-def connect(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
+def connect(
+    path: Path, *, mode: str = "rw", timeout: float = 5.0, extended_codes: bool = False
+) -> sqlite3.Connection:
     """
     Open an existing database; never creates one. Transactions are the caller's own.
 
     :param mode: ``rw``, ``ro``, or ``immutable`` (read-only, without locks and sidecars).
     :param timeout: seconds to wait for another connection's lock.
+    :param extended_codes: an error's ``sqlite_errorcode`` has to be exact. pysqlite3 has no other
+        class than DatabaseError then for those that have an extended code.
     :raises sqlite3.OperationalError: if the file is missing or can't be opened.
     """
-    return sqlite3.connect(uri(path, mode=mode), uri=True, timeout=timeout, isolation_level=None)
+    options: dict[str, Any] = {"uri": True, "timeout": timeout, "isolation_level": None}
+    if extended_codes and HAS_FLAGS:
+        options["flags"] = EXTENDED_CODES
+    connection: sqlite3.Connection = sqlite3.connect(uri(path, mode=mode), **options)
+    return connection
 
 
 def uri(path: Path, *, mode: str = "rw") -> str:

@@ -10,10 +10,10 @@ from backups.sqlite.schema import quote, read_schema
 from backups.sqlite.verdict import find_unknown
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
-OF_THE_FILE = (  # although they are SQLITE_IOERR: our limit on length, and a cut-off
-    sqlite3.SQLITE_IOERR_WRITE,
-    sqlite3.SQLITE_IOERR_SHORT_READ,
-)
+# Extended codes, by number: pysqlite3 has no names for them.
+IOERR_SHORT_READ, IOERR_WRITE, IOERR_NOMEM = 522, 778, 3082
+# Although they are SQLITE_IOERR: our limit on length, and a cut-off.
+OF_THE_FILE = (IOERR_WRITE, IOERR_SHORT_READ)
 MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
 MOST_COUNTED = 10_000  # of what is only counted
 MOST_LETTERS = 300  # of one finding, which may quote the file
@@ -50,7 +50,7 @@ def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main")
     """
     try:
         return _broken_references(sandbox, functions, f"{of}.foreign_key_check")
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         if MISMATCH not in str(error):
             raise
     return _references_one_by_one(sandbox, functions, of)
@@ -63,7 +63,7 @@ def _references_one_by_one(sandbox: Opened, functions: str, of: str) -> list[str
         try:
             check = f"{of}.foreign_key_check({quote(table)})"
             found += _broken_references(sandbox, functions, check)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if MISMATCH not in str(error):
                 raise
             found.append(sentence(error))
@@ -99,7 +99,7 @@ def is_of_the_disk(code: int) -> bool:
 
 def is_of_memory(code: int) -> bool:
     """Whether an extended result code says that there is no memory left."""
-    return code & 0xFF == sqlite3.SQLITE_NOMEM or code == sqlite3.SQLITE_IOERR_NOMEM
+    return code & 0xFF == sqlite3.SQLITE_NOMEM or code == IOERR_NOMEM
 
 
 def sentence(finding: object) -> str:
@@ -121,7 +121,7 @@ def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:
     """A schema may use SQL functions of the site: they are loaded only where they are needed."""
     try:
         return _rows(sandbox.connection, pragma)
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         if not functions or not find_unknown(str(error)):
             raise
         with contextlib.suppress(ImportError):

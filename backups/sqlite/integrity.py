@@ -39,7 +39,7 @@ from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
 from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, confine, limit_process
+from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
 from backups.sqlite.schema import (
     Columns,
     Schema,
@@ -184,6 +184,10 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is not UTF-8")]
+    for name, sql in schema.tables.items():
+        longest = max((sql, *schema.indexes.get(name, ())), key=len)
+        if len(longest.encode("utf-8", "replace")) > LONGEST_STATEMENT:
+            return [sentence(f"a statement that makes the table {name} is too big")]
     counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
     counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
     if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):

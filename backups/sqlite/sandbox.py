@@ -20,7 +20,7 @@ connection has, and it has no function that reads or writes anything. ``trusted_
 would add nothing to that, and SQLite 3.40 takes its own JSON functions, which Django's CHECKs
 call, for unsafe then.
 
-Source: https://www.sqlite.org/security.html
+Sources: https://www.sqlite.org/security.html, https://www.sqlite.org/c3ref/c_limit_attached.html
 """
 
 import importlib
@@ -44,14 +44,17 @@ SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends bef
 SPARE_FILES = 16  # at once: the file itself, and what an import opens
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 
+LONGEST_STATEMENT = 1_000_000  # bytes; SQLite's own default
+# By number: pysqlite3 has neither names for them nor the call that sets them. What stands behind
+# them stands there too: the authorizer, the memory, the time, a look at the schema's texts.
 LIMITS = {
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,  # bytes; SQLite's own default
-    sqlite3.SQLITE_LIMIT_VDBE_OP: 5_000_000,  # a check of 10,000 tables needs a tenth
-    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 1_000,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
-    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+    7: 0,  # ATTACHED
+    1: LONGEST_STATEMENT,  # SQL_LENGTH
+    5: 5_000_000,  # VDBE_OP: a check of 10,000 tables needs a tenth
+    3: 1_000,  # EXPR_DEPTH
+    8: 1_000,  # LIKE_PATTERN_LENGTH
+    10: 1,  # TRIGGER_DEPTH
+    11: 0,  # WORKER_THREADS
 }
 PRAGMAS = (
     "journal_mode=OFF",
@@ -99,7 +102,7 @@ class Sandbox:
         self.intruder = ""  # the trigger or view that wanted to act
         self._deadline = time.monotonic() + seconds
         self._functions: Callable[[sqlite3.Connection], None] = lambda _: None
-        self.connection = connect(path)
+        self.connection = connect(path, extended_codes=True)
         try:
             self.prepare(self.connection)
             for pragma in PRAGMAS:
@@ -122,8 +125,9 @@ class Sandbox:
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Set the limits, the deadline and the functions of this sandbox on a connection."""
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        for category, limit in LIMITS.items():
-            connection.setlimit(category, limit)
+        if hasattr(connection, "setlimit"):
+            for category, limit in LIMITS.items():
+                connection.setlimit(category, limit)
         connection.set_progress_handler(lambda: self.is_late, STEPS_BETWEEN_LOOKS)
         self._functions(connection)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from backups.sqlite.manifest import Manifest
+from tests.standard_sqlite import dump
 
 MIGRATIONS = ("shop.0001_initial", "shop.0002_prices")
 PAGE_BYTES = 4096
@@ -73,7 +74,7 @@ def with_format(path: Path, pragma: str, *names: str) -> Path:
     plain = healthy(path.with_name(f"{path.name}.plain"), *names)
     with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(plain)) as source:
         connection.execute(pragma)
-        connection.executescript("\n".join(source.iterdump()))
+        connection.executescript("\n".join(dump(source)))
     plain.unlink()
     return path
 
@@ -123,10 +124,11 @@ def hot_wal(path: Path, *names: str, in_main: tuple[str, ...] = ()) -> Path:
     """In WAL mode; ``names`` were committed, and are in the WAL only."""
     healthy(path, *in_main, journal_mode="wal")
 
-    def write() -> None:
+    def write() -> sqlite3.Connection:
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA wal_autocheckpoint=0")
         add(connection, *names)
+        return connection
 
     in_killed_process(write)
     assert path.with_name(path.name + "-wal").stat().st_size > 0
@@ -137,13 +139,14 @@ def hot_journal(path: Path, *names: str) -> Path:
     """In DELETE mode; a transaction had written to the main file when its process was killed."""
     healthy(path, *names)
 
-    def write() -> None:
+    def write() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA cache_size=1")  # so that it writes before it commits
         connection.execute("BEGIN")
         connection.execute("UPDATE items SET name = 'never committed'")
         for number in range(300):
             connection.execute("INSERT INTO items (name) VALUES (?)", (f"{number:0500}",))
+        return connection
 
     in_killed_process(write)
     assert path.with_name(path.name + "-journal").stat().st_size > 0
@@ -178,12 +181,12 @@ def ruined(path: Path) -> Path:
     return path
 
 
-def in_killed_process(work: Callable[[], None]) -> None:
-    """Let a process do this, and kill it with ``kill -9`` while it has everything open."""
+def in_killed_process(work: Callable[[], object]) -> None:
+    """Let a process do this, and kill it with ``kill -9`` while what is returned is open."""
     pid = os.fork()
     if pid == 0:
         try:
-            work()
+            _open = work()
             os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)

@@ -416,10 +416,11 @@ def test_pending_file_that_a_program_wrote_to_is_refused_with_its_wal(tmp_path: 
     store = new_store(tmp_path)
     store.stage(builders.healthy(tmp_path / "snapshot.db", "new"))
 
-    def write() -> None:
+    def write() -> sqlite3.Connection:
         connection = sqlite3.connect(store.paths.pending)
         connection.execute("PRAGMA journal_mode=WAL")
         builders.add(connection, "by hand")
+        return connection
 
     builders.in_killed_process(write)
     builders.healthy(store.database, "old")
@@ -546,11 +547,12 @@ def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(
 
     class Careless(FakeRelease):
         def migrate(self, database: Path) -> None:
-            def work() -> None:
+            def work() -> sqlite3.Connection:
                 connection = sqlite3.connect(database)
                 connection.execute("PRAGMA journal_mode=WAL")
                 builders.add_prices(connection)
                 builders.add(connection, "in the WAL")
+                return connection
 
             builders.in_killed_process(work)
 

@@ -32,6 +32,7 @@ from backups.sqlite.sent import was_sent
 from backups.store import Snapshot
 from tests.backups import builders, logs
 from tests.backups.waiting import until
+from tests.standard_sqlite import serialize
 
 pytestmark = pytest.mark.proof
 
@@ -74,7 +75,7 @@ def read(snapshot: Snapshot) -> bytes:
 def expected(database: Path) -> bytes:
     """What SQLite itself reads, page by page, at this moment; as a file that stands alone."""
     with closing(sqlite3.connect(database)) as connection:
-        content = bytearray(connection.serialize())
+        content = bytearray(serialize(connection))
     content[VERSIONS] = b"\1\1"
     return bytes(content)
 

@@ -19,6 +19,7 @@ from backups.sqlite import pages, wal_index
 from backups.sqlite.connection import uri
 from backups.sqlite.pages import ImpossibleError, Pages
 from tests.backups import builders, logs
+from tests.standard_sqlite import serialize
 
 
 def alone(work: Callable[[], None]) -> None:
@@ -52,7 +53,7 @@ def content_of(taken: Pages) -> bytes:
 
 def serialized(connection: sqlite3.Connection) -> bytes:
     """What SQLite reads, but for the mark of WAL mode."""
-    content = bytearray(connection.serialize())
+    content = bytearray(serialize(connection))
     content[18:20] = b"\1\1"
     return bytes(content)
 

@@ -93,5 +93,5 @@ def test_pins_of_the_site_and_the_file_for_projects_say_the_same() -> None:
     assert {name: tuple(map(int, given.split("."))) for name, given in lowest.items()} == {
         package.name: package.oldest for package in PACKAGES
     } | ({} if sys.version_info < (3, 14) else {"backports.zstd": (1,)})
-    site = (CHECKOUT / "requirements.txt").read_text()
+    site = (CHECKOUT / "requirements.in").read_text()
     assert all(re.search(rf"^{re.escape(name)}==", site, re.MULTILINE) for name in lowest)

@@ -223,10 +223,11 @@ def test_sidecars_that_a_program_left_beside_the_pending_file_are_not_the_new_on
     """Somebody looked into the pending file with a program that was killed."""
     store.stage(builders.healthy(tmp_path / "looked at.db", "looked at"))
 
-    def edit() -> None:
+    def edit() -> sqlite3.Connection:
         connection = sqlite3.connect(store.paths.pending)
         connection.execute("PRAGMA journal_mode=WAL")
         builders.add(connection, "edited by hand")
+        return connection
 
     builders.in_killed_process(edit)
     assert store.paths.pending_sidecars[0].stat().st_size > 0

@@ -17,6 +17,7 @@ from backups.exceptions import NotADatabaseError
 from backups.sqlite.header import check_header
 from backups.sqlite.wrappings import recognise
 from tests.backups import builders
+from tests.standard_sqlite import dump
 
 
 def database(folder: Path) -> bytes:
@@ -39,10 +40,9 @@ def tarred(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def dumped(content: bytes) -> bytes:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(content)
-        return "\n".join(connection.iterdump()).encode()
+def dumped(path: Path) -> bytes:
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(dump(connection)).encode()
 
 
 def scrambled(content: bytes) -> bytes:
@@ -51,7 +51,7 @@ def scrambled(content: bytes) -> bytes:
 
 def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
     content = database(tmp_path)
-    sql = dumped(content)
+    sql = dumped(tmp_path / "original.db")
     cases = [
         (zipped(content), "a zip archive", "unzip FILE"),
         (lzma.compress(content), "compressed by xz", "unxz < FILE > restored.db"),

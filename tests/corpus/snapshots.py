@@ -9,6 +9,7 @@ from pathlib import Path
 import requests
 
 from tests.site import Server, Site
+from tests.standard_sqlite import dump
 
 PASSWORD = "correct horse"
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -65,7 +66,7 @@ def _rebuilt(snapshot: bytes, pragmas: str) -> bytes:
         old.write_bytes(snapshot)
         with closing(sqlite3.connect(old)) as source, closing(sqlite3.connect(new)) as target:
             target.executescript(f"PRAGMA synchronous=OFF; {pragmas}")
-            target.executescript("".join(source.iterdump()))
+            target.executescript("".join(dump(source)))
             target.commit()
         return new.read_bytes()
 

@@ -70,9 +70,10 @@ def _hot_wal(snapshot: Path, live: Path) -> None:
     with closing(sqlite3.connect(live)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
-    def rename() -> None:
+    def rename() -> sqlite3.Connection:
         connection = sqlite3.connect(live, isolation_level=None)
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("UPDATE tasks SET name = ?", (OLD,))
+        return connection
 
     builders.in_killed_process(rename)

@@ -28,6 +28,14 @@ def test_transactions_that_do_not_lock_at_once_are_an_error(
     assert ids(own_issues()) == ["taskdog.E001"]
 
 
+def test_transactions_may_be_set_in_any_case(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = settings.DATABASES["default"]["OPTIONS"]
+    monkeypatch.setitem(options, "transaction_mode", "immediate")
+    assert own_issues() == []
+
+
 def test_times_with_an_offset_are_an_error(settings: Settings) -> None:
     settings.USE_TZ = True
     assert ids(own_issues()) == ["taskdog.E002"]

@@ -7,7 +7,7 @@ from django.db import connection
 from tests.processes import run_manage, run_python
 
 SET_UP = """
-import django, os, sqlite3
+import taskdog, django, os, sqlite3
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskdog.settings"
 django.setup()
 from django.db import connection, transaction
