@@ -36,8 +36,13 @@ class Settings:
 
     @property
     def stall_seconds(self) -> float:
-        """How long a client may take nothing at all before its download is dropped."""
-        return float(self._get("BACKUPS_STALL_SECONDS", 60))
+        """How long a client may take or send nothing at all before its transfer is dropped."""
+        return float(self._get("BACKUPS_STALL_SECONDS", 30))
+
+    @property
+    def min_bytes_per_second(self) -> float:
+        """A client that is slower than that for long is dropped too."""
+        return float(self._get("BACKUPS_MIN_BYTES_PER_SECOND", 32 * 1024))  # a line of 256 kbit/s
 
     @property
     def resume_seconds(self) -> float:

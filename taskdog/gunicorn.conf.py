@@ -26,8 +26,12 @@ bind = environment.text(
 
 # Two processes at least, so that one busy with a large upload's checks leaves another to answer.
 workers = environment.whole_number("TASKDOG_WORKERS", default=2, minimum=2)
-worker_class = "gthread"
-threads = 8  # per process; a download or an upload occupies one for as long as it lasts
+worker_class = "taskdog.worker.Worker"
+# Per process, for backups and restores; the worker has others for the rest. A large download or
+# upload occupies one for as long as it lasts, and all that are let in may meet in one process.
+threads = 24
+worker_connections = 500  # per process; of more, the one that has done nothing longest is closed
+sendfile = False  # the system would wait for a slow client without an end
 
 # The application is loaded once, by the master, before the workers are forked. A restore that
 # waits for this start is applied while it loads: no worker timeout can kill the master halfway,

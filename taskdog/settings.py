@@ -195,7 +195,10 @@ BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
 )
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
 BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
-BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)
+BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=30, minimum=1)
+BACKUPS_MIN_BYTES_PER_SECOND = environment.whole_number(
+    "TASKDOG_MIN_BYTES_PER_SECOND", default=32 * 1024, minimum=1
+)
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1
