@@ -118,6 +118,7 @@ def _numbers() -> list[CheckMessage]:
         ("E008", "BACKUPS_LIVE_SECONDS", "seconds"),
         ("E011", "BACKUPS_SPOOL_SECONDS", "seconds"),
         ("E012", "BACKUPS_STALL_SECONDS", "seconds"),
+        ("E035", "BACKUPS_MIN_BYTES_PER_SECOND", "bytes a second"),
     ):
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -53,6 +53,12 @@ class Pace:
         self._waits_since = now
         return self.deadline
 
+    def __str__(self) -> str:
+        return (
+            f"less than {self.bytes_per_second:g} bytes a second went through,"
+            f" or nothing for {self.stall_seconds:g} seconds"
+        )
+
     def seconds_for(self, count: int) -> float:
         """How long the client may take for so many bytes, all in all."""
         return self._left + count / self.bytes_per_second

@@ -33,7 +33,6 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.stalling import drop_when_stalled
 from backups.store import PendingRestore, Snapshot
 from backups.time_limits import warn_of_time_limit
 
@@ -133,16 +132,15 @@ class BackupView(BackupErrorsMixin, APIView):
         """
         compact = parameters.compact(request)
         wanted = ranges.wanted(request.headers, parameters.snapshot(request))
-        drop_when_stalled(request.META, seconds=conf.stall_seconds)
-        stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
+        environ = None if _is_asynchronous(request) else request.META
         taken_by = caller_name(request)
         if (part := _rest(wanted, taken_by)) is not None:
-            return PartResponse(part, is_part=wanted.is_part, stall_seconds=stall_seconds)
+            return PartResponse(part, is_part=wanted.is_part, environ=environ)
         coding = choose_coding(request.headers.get("Accept-Encoding", ""))
         snapshot = services.create_snapshot(
             taken_by=taken_by, compact=compact, resumable=coding is None
         )
-        return DownloadResponse(snapshot, coding, stall_seconds=stall_seconds)
+        return DownloadResponse(snapshot, coding, environ=environ)
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):

@@ -106,12 +106,7 @@ class PacedSocket(socket.socket):
         if self.is_dropped:
             return
         self.is_dropped = True
-        logger.warning(
-            "%s was dropped: it sent or took less than %g bytes a second, or nothing for %g s",
-            self._peer(),
-            self.pace.bytes_per_second,
-            self.pace.stall_seconds,
-        )
+        logger.warning("%s was dropped: %s", self._peer(), self.pace)
 
     def _send_tail(self) -> None:
         """All that is left, at the client's pace."""
@@ -137,7 +132,7 @@ class PacedSocket(socket.socket):
         if own < deadline:
             raise TimeoutError("timed out")
         self.drop()
-        raise TooSlowError(f"{self._peer()} was too slow")
+        raise TooSlowError(str(self.pace))
 
     def _peer(self) -> str:
         try:

@@ -2,8 +2,8 @@
 Gunicorn's threaded worker, in which a client that is slow, or does nothing, costs no thread.
 
 A thread serves a request only when its head and, unless it is an upload, its body have come; until
-then the main loop collects them. When an answer is written the thread is free again, and the main loop
-sends what the client has not taken yet. So threads are held by work, and by large uploads and
+then the main loop collects them. When an answer is written the thread is free again, and the main
+loop sends what the client has not taken yet. So threads are held by work, and by large uploads and
 downloads, of which few are let in at once. Each kind of request has threads that no other takes:
 however many lists are being written, a task can be changed, and a probe gets its answer.
 

@@ -32,6 +32,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("LIVE_SECONDS", "E008"),
             ("SPOOL_SECONDS", "E011"),
             ("STALL_SECONDS", "E012"),
+            ("MIN_BYTES_PER_SECOND", "E035"),
         )
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
     ),
