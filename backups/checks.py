@@ -140,6 +140,7 @@ def _whole_numbers() -> list[CheckMessage]:
         ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
         ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
         ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
+        ("E036", "BACKUPS_MAX_BODY_BYTES", 1, "of bytes, at least 1"),
     ):
         value = getattr(settings, name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:

@@ -55,6 +55,11 @@ class Settings:
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
 
     @property
+    def max_body_bytes(self) -> int:
+        """The longest body of a request that is no upload: a form with a token needs little."""
+        return int(self._get("BACKUPS_MAX_BODY_BYTES", 1024**2))  # 1 MiB
+
+    @property
     def check_seconds(self) -> float:
         """How long SQLite's checks of an upload may take; about 2 s a GB on a common disk."""
         return float(self._get("BACKUPS_CHECK_SECONDS", 300))

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import caller, exceptions, parameters, ranges, services
+from backups import body_limit, caller, exceptions, parameters, ranges, services
 from backups.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
@@ -50,6 +50,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.RestoreRefusedError: 409,
     exceptions.LengthRequiredError: 411,
     exceptions.SnapshotTooLargeError: 413,
+    exceptions.BodyTooLargeError: 413,
     exceptions.UnsupportedUploadError: 415,
     exceptions.SnapshotFailedError: 500,
     exceptions.StoreFolderError: 500,
@@ -87,10 +88,25 @@ class BackupErrorsMixin(ApiKeysMixin):
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
 
+    def takes_upload(self, request: Request) -> bool:
+        """Whether the body of this request is read as it arrives. All others have to be short."""
+        return False
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Checks the caller first; then what may take long begins."""
+        """Checks the body's length and the caller first; then what may take long begins."""
+        if not self.takes_upload(request):
+            self._limit_body(request)
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         warn_of_time_limit()
+
+    def _limit_body(self, request: Request) -> None:
+        try:
+            body_limit.refuse_large_body(request._request)
+        except exceptions.BackupError:
+            request.accepted_renderer = JSONRenderer()  # a page would have the body read
+            request.accepted_media_type = JSONRenderer.media_type
+            raise
+        body_limit.keep_files_in_memory(request._request)
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""
@@ -162,6 +178,10 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_RESTORE_PERMISSION says."""
         return restore_permissions()
+
+    def takes_upload(self, request: Request) -> bool:
+        """A POST, of which only a form's first fields are read before the caller is known."""
+        return request.method == "POST"
 
     def get(self, request: Request) -> Response:
         """What is pending, and what the last restore did."""

@@ -93,6 +93,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "taskdog.body_limit.BodyLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -199,6 +200,14 @@ BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", defaul
 BACKUPS_MIN_BYTES_PER_SECOND = environment.whole_number(
     "TASKDOG_MIN_BYTES_PER_SECOND", default=32 * 1024, minimum=1
 )
+BACKUPS_MAX_BODY_BYTES = environment.whole_number(
+    "TASKDOG_MAX_BODY_BYTES", default=1024**2, minimum=1
+)
+# A form, such as that of the login: nothing of it is ever written to the disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = BACKUPS_MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

@@ -36,13 +36,14 @@ MEANINGS: Mapping[int, str] = {
     401: "There is no API key, or a wrong one.",
     403: "The key lacks the scope, or the user is not of the staff.",
     404: "There is none with that id or name.",
-    413: "The body is longer than 4 MiB.",
+    411: "The body comes in chunks, without its length.",
+    413: "The body is longer than the limit, 1 MiB unless the site sets another.",
     414: "The URL is longer than 8190 bytes. Not JSON: the web server says so.",
     415: "The body is not JSON by its type.",
     422: "The request is not understood: a field, a parameter, an id, or the JSON itself.",
 }
 ALWAYS = (401, 403)
-WITH_BODY = (413, 415, 422)
+WITH_BODY = (411, 413, 415, 422)
 WITH_QUERY = (414, 422)
 BODIES = {414: None, 422: ProblemListSerializer}
 

@@ -42,6 +42,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("KEPT_COPIES", "E007"),
             ("COMPACT_UP_TO", "E013"),
             ("SNAPSHOTS_AT_ONCE", "E014"),
+            ("MAX_BODY_BYTES", "E036"),
             ("RESUME_SECONDS", "E025"),
         )
         for value in (-1, 1.5, "3", None, True)

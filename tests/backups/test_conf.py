@@ -16,6 +16,7 @@ DEFAULTS = {
     "BACKUPS_SNAPSHOTS_AT_ONCE": ("snapshots_at_once", 4),
     "BACKUPS_SPOOL_SECONDS": ("spool_seconds", 10.0),
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 30.0),
+    "BACKUPS_MAX_BODY_BYTES": ("max_body_bytes", 1024**2),
     "BACKUPS_MIN_BYTES_PER_SECOND": ("min_bytes_per_second", 32768.0),
     "BACKUPS_RESUME_SECONDS": ("resume_seconds", 300.0),
     "BACKUPS_CLEAR_SESSIONS": ("clear_sessions", True),
