@@ -32,10 +32,7 @@ class Transfer:
     def __init__(self, environ: Mapping[str, Any]) -> None:
         """:param environ: of the request, by WSGI."""
         self._who = str(environ.get("REMOTE_ADDR") or "a client")
-        self._connection: socket.socket | int | None = _uwsgi_descriptor()
-        given = environ.get("gunicorn.socket", environ.get("werkzeug.socket"))
-        if isinstance(given, socket.socket):
-            self._connection = given
+        self._connection: socket.socket | int | None = _socket(environ) or _uwsgi_descriptor()
         self._pace = Pace(
             bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds
         )
@@ -170,6 +167,22 @@ class _Watcher:
 
 
 _watcher = _Watcher()
+
+
+def check_connected(environ: Mapping[str, Any]) -> None:
+    """
+    Before something is begun for a client: is it still there, as far as the system knows?
+
+    :raises OSError: it is not.
+    """
+    if (connection := _socket(environ)) is not None:
+        connection.getpeername()
+
+
+def _socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """The connection, from gunicorn, or from the server of werkzeug."""
+    given = environ.get("gunicorn.socket", environ.get("werkzeug.socket"))
+    return given if isinstance(given, socket.socket) else None
 
 
 def _uwsgi_descriptor() -> int | None:

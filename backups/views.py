@@ -33,10 +33,13 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
+from backups.stalling import check_connected
 from backups.store import PendingRestore, Snapshot
 from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
+
+ACCEPTED_CODINGS = ("gzip", "x-gzip", "zstd")
 
 # A subclass has the status of its nearest ancestor in this table.
 STATUS: dict[type[exceptions.BackupError], int] = {
@@ -108,6 +111,16 @@ class BackupErrorsMixin(ApiKeysMixin):
             raise
         body_limit.keep_files_in_memory(request._request)
 
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """No copy of an answer is kept on the way."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        finalized: HttpResponseBase = super().finalize_response(  # type: ignore[misc]
+            request, response, *args, **kwargs
+        )
+        return finalized
+
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""
         if not isinstance(exc, exceptions.BackupError):
@@ -149,6 +162,7 @@ class BackupView(BackupErrorsMixin, APIView):
         compact = parameters.compact(request)
         wanted = ranges.wanted(request.headers, parameters.snapshot(request))
         environ = None if _is_asynchronous(request) else request.META
+        check_connected(request.META)
         taken_by = caller_name(request)
         if (part := _rest(wanted, taken_by)) is not None:
             return PartResponse(part, is_part=wanted.is_part, environ=environ)
@@ -288,6 +302,7 @@ def _upload(request: Request) -> Upload:
         raise exceptions.LengthRequiredError(
             "The upload has no Content-Length, so a cut-off upload could not be noticed."
         )
+    _check_coding(request)
     try:
         upload = request.FILES.get("file")
     except UnsupportedMediaType as error:
@@ -297,3 +312,14 @@ def _upload(request: Request) -> Upload:
     if not isinstance(upload, Upload):  # without a body there was nothing to parse
         raise exceptions.NotADatabaseError("The upload is empty (0 bytes).")
     return upload
+
+
+def _check_coding(request: Request) -> None:
+    """A body in a coding that its own first bytes show is unpacked as it arrives; no other is."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    is_form = request.content_type.startswith(MultiPartParser.media_type)
+    if coding != "identity" and (is_form or coding not in ACCEPTED_CODINGS):
+        raise exceptions.UnsupportedUploadError(
+            f"An upload with the Content-Encoding {coding} is not accepted.",
+            hint="Send the file itself as the body, plain or packed by gzip or zstd.",
+        )

@@ -4,8 +4,7 @@ How gunicorn serves the site: ``gunicorn --config taskdog/gunicorn.conf.py``.
 
 It speaks HTTP on this machine only. To be reached from elsewhere it needs a proxy in front that
 ends TLS and sets ``X-Forwarded-Proto``, and TASKDOG_HTTPS=1. Gunicorn believes that header only
-from the addresses in ``forwarded_allow_ips``, by default this machine; for a proxy on another
-one set FORWARDED_ALLOW_IPS to its address, never to ``*``.
+from the addresses in TASKDOG_PROXY, by default this machine.
 """
 
 import os
@@ -23,6 +22,16 @@ wsgi_app = "taskdog.wsgi:application"
 bind = environment.text(
     "TASKDOG_BIND", f"127.0.0.1:{environment.whole_number('PORT', default=8000, minimum=1)}"
 )
+
+# Whose word counts that a request came by TLS, and by which header. Nobody's word counts for where
+# the site is (SCRIPT_NAME, PATH_INFO): its URLs begin at the top.
+forwarded_allow_ips = environment.networks(
+    "TASKDOG_PROXY", default=environment.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+)
+secure_scheme_headers = (
+    {"X-FORWARDED-PROTO": "https"} if environment.flag("TASKDOG_HTTPS", default=False) else {}
+)
+forwarder_headers = ""
 
 # Two processes at least, so that one busy with a large upload's checks leaves another to answer.
 workers = environment.whole_number("TASKDOG_WORKERS", default=2, minimum=2)

@@ -93,7 +93,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "taskdog.response_headers.ResponseHeadersMiddleware",
     "taskdog.body_limit.BodyLimitMiddleware",
+    "taskdog.cross_site.CrossSiteMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -4,7 +4,7 @@ The description over HTTP, open to everybody: it tells what the source tells.
 Importing this module is what makes the extensions beside it known to drf-spectacular.
 """
 
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from taskdog.schema import authentication, backups, fields
 
@@ -15,7 +15,7 @@ class SchemaView(SpectacularAPIView):
     """The description, as YAML or, with `?format=json`, as JSON."""
 
 
-class SwaggerView(SpectacularSwaggerView):
-    """The description to read and to try, in a browser."""
+class SwaggerView(SpectacularSwaggerSplitView):
+    """The description to read and to try, in a browser. Its script is an answer of its own."""
 
     url_name = "schema"
