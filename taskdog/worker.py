@@ -16,6 +16,7 @@ Each of these but the thread's ends by a deadline: see the table in the README, 
 
 import errno
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,6 +44,7 @@ RECEIVE_BYTES = 64 * 1024
 # a list at the same time: they share one interpreter, and more would only make each other slow.
 LANES = {"health": 1, "changes": 4, "pages": 8}
 TRANSFERS = ""
+SWITCH_SECONDS = 0.001  # a probe waits for its turn behind each thread that computes
 SAFE = (b"GET", b"HEAD", b"OPTIONS")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -87,6 +89,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """In the process of the worker; returns when that ends."""
         self.lanes = {name: ThreadPoolExecutor(threads) for name, threads in LANES.items()}
+        sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
 
     # A connection comes, and a request on it ---------------------------------------------------
