@@ -112,14 +112,13 @@ class BackupErrorsMixin(ApiKeysMixin):
         body_limit.keep_files_in_memory(request._request)
 
     def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         """No copy of an answer is kept on the way."""
         response.headers.setdefault("Cache-Control", "no-store")
-        finalized: HttpResponseBase = super().finalize_response(  # type: ignore[misc]
+        return super().finalize_response(  # type: ignore[misc, no-any-return]
             request, response, *args, **kwargs
         )
-        return finalized
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""

@@ -9,6 +9,7 @@ Sources: https://www.w3.org/TR/fetch-metadata/; RFC 6454 (section 7, Origin)
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -23,7 +24,7 @@ class CrossSiteMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         """As Django makes it, once."""
         self.get_response = get_response
-        self._csrf = CsrfViewMiddleware(lambda _: HttpResponse())
+        self._csrf: Any = CsrfViewMiddleware(lambda _: HttpResponse())
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Look at the headers only."""

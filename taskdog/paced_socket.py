@@ -2,7 +2,8 @@
 A connection whose client can't keep a thread waiting: too slow, and it is dropped.
 
 ``sendall`` returns as soon as the rest of an answer fits into memory, and the main loop sends that
-rest: a client that takes a large answer slowly occupies no thread.
+rest: a client that takes an answer slowly occupies no thread. A longer one, in several pieces, is
+written at the client's pace, when so much of it waits already.
 """
 
 import logging
@@ -10,12 +11,14 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from math import inf
 
 from backups.pace import Pace, TooSlowError
 
 PIECE_BYTES = 256 * 1024  # so much is offered to the system at once
+TAIL_BYTES = 4 * 1024**2  # of one answer in pieces: a file of our pages, a small snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +50,16 @@ class PacedSocket(socket.socket):
 
     pace: Pace
     room: Room
-    tail: memoryview  # what is still to be sent
+    tail: deque[memoryview]  # what is still to be sent
     is_dropped: bool
-    _kept_bytes: int  # how many of the room are ours
+    _kept: deque[int]  # how many bytes of the room each of these has
 
     @classmethod
     def take_over(cls, accepted: socket.socket, pace: Pace, room: Room) -> "PacedSocket":
         """The same connection. The given object is used up."""
         taken = cls(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         taken.pace, taken.room, taken.is_dropped = pace, room, False
-        taken.tail, taken._kept_bytes = memoryview(b""), 0
+        taken.tail, taken._kept = deque(), deque()
         return taken
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
@@ -76,30 +79,35 @@ class PacedSocket(socket.socket):
 
         :raises TooSlowError: the client has taken too little for too long.
         """
-        self._send_tail()
-        self.tail = memoryview(data)
+        self.tail.append(memoryview(data))
+        self._kept.append(0)
         self.send_some()
         if not self.tail:
             return
-        if self.room.take(len(data)):
-            self._kept_bytes = len(data)
+        is_short = len(self.tail) == 1 or sum(self._kept) + len(data) <= TAIL_BYTES
+        if is_short and self.room.take(len(data)):
+            self._kept[-1] = len(data)
         else:
             self._send_tail()
 
     def send_some(self) -> int:
         """Send of the tail what the system takes now, without waiting. :returns: how much."""
-        before = len(self.tail)
+        total = 0
         with suppress(BlockingIOError):
             while self.tail:
-                sent = super().send(self.tail[:PIECE_BYTES], socket.MSG_DONTWAIT)
-                self.tail = self.tail[sent:]
-        return before - len(self.tail)
+                sent = super().send(self.tail[0][:PIECE_BYTES], socket.MSG_DONTWAIT)
+                total += sent
+                self.tail[0] = self.tail[0][sent:]
+                if not self.tail[0]:
+                    self.tail.popleft()
+                    self.room.give(self._kept.popleft())
+        return total
 
     def forget_tail(self) -> None:
-        """It was sent, or never will be."""
-        self.tail = memoryview(b"")
-        self.room.give(self._kept_bytes)
-        self._kept_bytes = 0
+        """It never will be sent."""
+        self.tail.clear()
+        self.room.give(sum(self._kept))
+        self._kept.clear()
 
     def drop(self) -> None:
         """The client is too slow: say so in the log, once."""
@@ -115,7 +123,7 @@ class PacedSocket(socket.socket):
                 self._wait(select.POLLOUT)
                 self.pace.moved(self.send_some())
         finally:
-            self.forget_tail()
+            self.forget_tail()  # after an error
 
     def _wait(self, event: int) -> None:
         """Until the client moves. A socket's own time limit holds too, as ever."""

@@ -207,7 +207,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         connection.deadline = connection.sock.pace.moved(connection.sock.send_some())
         if not connection.sock.tail:
             self._unwatch(connection)
-            connection.sock.forget_tail()
             self._after_answer(connection, is_kept=is_kept)
 
     def _after_answer(self, connection: Connection, *, is_kept: bool) -> None:

@@ -57,7 +57,7 @@ def test_long_body_is_refused_before_it_is_read(
 ) -> None:
     request = asked(method, HTTP_ACCEPT=accepted)
     request.META["CONTENT_LENGTH"] = str(LIMIT + 1)
-    request._stream = Unread()  # type: ignore[attr-defined]
+    request._stream = Unread()
     answer = answered(view, request)
     assert (answer.status_code, answer.data["code"]) == (413, "body_too_large")
     assert b"The body has 1001 bytes; at most 1,000 are read here." in answer.content
@@ -68,7 +68,7 @@ def test_long_body_is_refused_before_it_is_read(
 def test_length_that_is_no_number_is_refused(length: str) -> None:
     request = asked("POST")
     request.META["CONTENT_LENGTH"] = length
-    request._stream = Unread()  # type: ignore[attr-defined]
+    request._stream = Unread()
     assert answered(UndoView, request).status_code == 413
 
 

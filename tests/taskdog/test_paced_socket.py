@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from backups.pace import Pace, TooSlowError
-from taskdog.paced_socket import PacedSocket, Room
+from taskdog.paced_socket import TAIL_BYTES, PacedSocket, Room
 
 LARGE = bytes(range(256)) * 64 * 1024  # 16 MiB: more than the system takes
 
@@ -67,6 +67,19 @@ def test_what_a_client_has_not_taken_yet_holds_nobody_if_there_is_room(
         assert not connection.room.take(1)
         connection.forget_tail()
         assert connection.room.take(len(LARGE))
+
+
+def test_answer_in_pieces_is_kept_up_to_a_limit(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A file of a page is less; a download is more, and is written as fast as it is taken."""
+    piece = LARGE[: 1024**2]
+    with closing(paced(ends[0], room=10 * TAIL_BYTES)) as connection:
+        for _ in range(TAIL_BYTES // len(piece)):
+            connection.sendall(piece)
+        assert connection.tail
+        with pytest.raises(TooSlowError):
+            connection.sendall(LARGE)
+        assert not connection.tail
+        assert connection.room.take(10 * TAIL_BYTES), "its room is free again"
 
 
 @pytest.mark.parametrize("room", [0, 2 * len(LARGE)], ids=["no room", "room"])
