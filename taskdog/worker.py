@@ -44,6 +44,7 @@ RECEIVE_BYTES = 64 * 1024
 # a list at the same time: they share one interpreter, and more would only make each other slow.
 LANES = {"health": 1, "changes": 4, "pages": 8}
 TRANSFERS = ""
+UPLOAD = (b"POST", b"/api/v1/restore")
 SWITCH_SECONDS = 0.001  # a probe waits for its turn behind each thread that computes
 SAFE = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -152,13 +153,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _has_room(self, connection: Connection) -> bool:
         """
-        Whether the body may be kept here until it is whole; else the thread receives it. That of a
-        restore never is: its caller is known, and its turn is taken, before it is received.
+        Whether the body may be kept here until it is whole; else the thread receives it. An upload
+        never is: its caller is known, and its turn is taken, before it is received.
         """
         size = connection.arrival.body_bytes
         if (
             not connection.room_bytes
-            and lane(*connection.arrival.target) != TRANSFERS
+            and connection.arrival.target != UPLOAD
             and size <= BODY_BYTES
             and self.room.take(size)
         ):

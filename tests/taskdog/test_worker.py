@@ -22,6 +22,7 @@ HALF_A_FORM = (
     b"POST /api-auth/login/ HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n\r\na="
 )
+HALF_AN_UNDO = HALF_A_FORM.replace(b"/api-auth/login/", b"/api/v1/restore/undo")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -65,7 +66,9 @@ def is_well(server: Server) -> bool:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("half", [HALF_A_HEAD, HALF_A_FORM], ids=["head", "form"])
+@pytest.mark.parametrize(
+    "half", [HALF_A_HEAD, HALF_A_FORM, HALF_AN_UNDO], ids=["head", "form", "undo"]
+)
 def test_half_a_request_holds_no_thread_and_has_an_end(server: Server, half: bytes) -> None:
     with ExitStack() as held:
         clients = [held.enter_context(connect(server, half)) for _ in range(MANY)]
