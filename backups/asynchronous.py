@@ -11,17 +11,21 @@ from contextlib import contextmanager
 
 from asgiref.sync import sync_to_async
 
-# A client that has taken a piece within the time limit is served on, however slow it is.
+from backups.conf import conf
+from backups.pace import Pace
+
 PIECE_BYTES = 64 * 1024
 
 
 class AsynchronousBody:
-    """Hands out the bytes of a body. A client that takes nothing is dropped, as it is by WSGI."""
+    """Hands out the bytes of a body. A client that is too slow is dropped, as it is by WSGI."""
 
-    def __init__(self, body: Iterable[bytes], *, stall_seconds: float) -> None:
+    def __init__(self, body: Iterable[bytes]) -> None:
         """Takes over the body."""
         self._body = body
-        self._stall_seconds = stall_seconds
+        self._pace = Pace(
+            bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds
+        )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         # Thread-sensitive: the thread of the view, whose connections end with the request.
@@ -30,21 +34,24 @@ class AsynchronousBody:
         try:
             while (chunk := await take()) is not None:
                 for piece in _pieces(chunk):
-                    with self._dropping():
+                    with self._dropping(len(piece)):
                         yield piece  # the server asks for the next one when it has room for it
         finally:
             await sync_to_async(self.close)()  # Django closes no response whose body has failed
 
     @contextmanager
-    def _dropping(self) -> Iterator[None]:
-        """Cancel the request once the server has been busy for too long with one piece."""
+    def _dropping(self, count: int) -> Iterator[None]:
+        """Cancel the request once its client has been too slow."""
         task = asyncio.current_task()
         assert task is not None
-        stalled = asyncio.get_running_loop().call_later(self._stall_seconds, task.cancel)
+        self._pace.begin()
+        seconds = self._pace.seconds_for(count)
+        stalled = asyncio.get_running_loop().call_later(seconds, task.cancel)
         try:
             yield
         finally:
             stalled.cancel()
+        self._pace.moved(count)
 
     def close(self) -> None:
         """Close the body, whether it was read or not."""

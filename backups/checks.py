@@ -124,6 +124,7 @@ def _numbers() -> list[CheckMessage]:
         ("E030", "BACKUPS_MIGRATE_SECONDS", "seconds"),
         ("E031", "BACKUPS_MIGRATE_PROCESSOR_SECONDS", "seconds"),
         ("E032", "BACKUPS_MIGRATE_MEMORY_BYTES", "bytes"),
+        ("E035", "BACKUPS_MIN_BYTES_PER_SECOND", "bytes a second"),
     ):
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -150,6 +151,7 @@ def _whole_numbers() -> list[CheckMessage]:
         ("E040", "BACKUPS_UPLOADS_AT_ONCE", 1, "of uploads, at least 1"),
         ("E041", "BACKUPS_KEEP_FREE_BYTES", 0, "of bytes, 0 for none"),
         ("E042", "BACKUPS_CHECK_MEMORY_BYTES", LEAST_MEMORY, "of bytes, at least 128 MiB"),
+        ("E036", "BACKUPS_MAX_BODY_BYTES", 1, "of bytes, at least 1"),
     ):
         value = getattr(settings, name, lowest)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:

@@ -38,8 +38,13 @@ class Settings:
 
     @property
     def stall_seconds(self) -> float:
-        """How long a client may take nothing at all before its download is dropped."""
-        return float(self._get("BACKUPS_STALL_SECONDS", 60))
+        """How long a client may take or send nothing at all before its transfer is dropped."""
+        return float(self._get("BACKUPS_STALL_SECONDS", 30))
+
+    @property
+    def min_bytes_per_second(self) -> float:
+        """A client that is slower than that for long is dropped too."""
+        return float(self._get("BACKUPS_MIN_BYTES_PER_SECOND", 32 * 1024))  # a line of 256 kbit/s
 
     @property
     def resume_seconds(self) -> float:
@@ -50,6 +55,11 @@ class Settings:
     def max_upload_bytes(self) -> int:
         """The largest snapshot that is accepted for a restore."""
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The longest body of a request that is no upload: a form with a token needs little."""
+        return int(self._get("BACKUPS_MAX_BODY_BYTES", 1024**2))  # 1 MiB
 
     @property
     def uploads_at_once(self) -> int:

@@ -1,13 +1,15 @@
 """The response that is a file: a snapshot with its headers, compressed if that was asked for."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.http import StreamingHttpResponse
 
 from backups import services
 from backups.asynchronous import AsynchronousBody
 from backups.compression import compress
+from backups.stalling import PacedBody
 from backups.store import Snapshot
 
 CONTENT_TYPE = "application/vnd.sqlite3"
@@ -23,18 +25,18 @@ class DownloadResponse(StreamingHttpResponse):
     """
 
     def __init__(
-        self, snapshot: Snapshot, coding: str | None, *, stall_seconds: float | None = None
+        self, snapshot: Snapshot, coding: str | None, *, environ: Mapping[str, Any] | None
     ) -> None:
         """
         Takes over the snapshot.
 
         :param coding: a content coding of ``compression``, or None.
-        :param stall_seconds: for an ASGI server, which asks for the body in its own way: how
-            long a client may take nothing. None for a WSGI server.
+        :param environ: of the request, by WSGI. None for an ASGI server, which asks for the body
+            in its own way.
         """
         body = snapshot if coding is None else _Compressed(snapshot, coding)
         super().__init__(
-            body if stall_seconds is None else AsynchronousBody(body, stall_seconds=stall_seconds),
+            AsynchronousBody(body) if environ is None else PacedBody(body, environ),
             content_type=CONTENT_TYPE,
         )
         name = services.snapshot_name(snapshot.taken_at)
@@ -62,9 +64,11 @@ class PartResponse(DownloadResponse):
     ``Repr-Digest`` (RFC 9530) has the SHA-256 of the whole, which proves what was joined.
     """
 
-    def __init__(self, snapshot: Snapshot, *, is_part: bool, stall_seconds: float | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, *, is_part: bool, environ: Mapping[str, Any] | None
+    ) -> None:
         """Takes over the snapshot."""
-        super().__init__(snapshot, None, stall_seconds=stall_seconds)
+        super().__init__(snapshot, None, environ=environ)
         if snapshot.sha256 is not None:
             digest = base64.b64encode(bytes.fromhex(snapshot.sha256)).decode()
             self["Repr-Digest"] = f"sha-256=:{digest}:"

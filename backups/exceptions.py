@@ -8,6 +8,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── TooManyUploadsError          as many uploads and checks are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
+    ├── BodyTooLargeError            past the size limit for any other request
     ├── NotResumableError            the rest of an unnamed snapshot, or of one that is gone
     ├── BadParameterError            the URL has an invalid parameter
     ├── LengthRequiredError          the upload does not say how long it is
@@ -137,6 +138,13 @@ class SnapshotTooLargeError(BackupError):
 
     code = "too_large"
     hint = "If snapshots may be this large, raise BACKUPS_MAX_UPLOAD_BYTES."
+
+
+class BodyTooLargeError(BackupError):
+    """The body of a request that is no upload is longer than BACKUPS_MAX_BODY_BYTES."""
+
+    code = "body_too_large"
+    hint = "Send less at once. If bodies may be this long, raise BACKUPS_MAX_BODY_BYTES."
 
 
 class NotResumableError(BackupError):

@@ -17,6 +17,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from rest_framework.parsers import BaseParser, DataAndFiles
 
 from backups.exceptions import UploadInterruptedError
+from backups.stalling import PacedStream
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB a read, as gunicorn reads: less, and it copies each byte twice
 FIELDS_BYTES = 64 * 1024  # room for a form's boundaries, headers and small fields
@@ -48,7 +49,9 @@ class RawUploadParser(BaseParser):
     ) -> "DataAndFiles[Any, Any]":
         """Reads nothing yet."""
         length = _content_length(parser_context)
-        return _parsed({}, Upload(_exactly(length, stream), at_least=length))
+        return _parsed(
+            {}, Upload(_exactly(length, _paced(stream, parser_context)), at_least=length)
+        )
 
 
 class SqliteUploadParser(RawUploadParser):
@@ -82,7 +85,7 @@ class MultiPartUploadParser(BaseParser):
     ) -> "DataAndFiles[Any, Any]":
         """Reads the form up to the beginning of the file."""
         at_least = max(0, _content_length(parser_context) - FIELDS_BYTES)
-        events = _events(stream, _boundary(parser_context))
+        events = _events(_paced(stream, parser_context), _boundary(parser_context))
         fields = _leading_fields(events)
         return _parsed(fields, Upload(_file_chunks(events), at_least=at_least))
 
@@ -115,7 +118,12 @@ def _boundary(parser_context: Mapping[str, Any] | None) -> str:
     return boundary
 
 
-def _exactly(length: int, stream: IO[bytes]) -> Iterator[bytes]:
+def _paced(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> PacedStream:
+    assert parser_context is not None
+    return PacedStream(stream, parser_context["request"].META)
+
+
+def _exactly(length: int, stream: PacedStream) -> Iterator[bytes]:
     """The body's bytes; an error if the client goes away before it is whole."""
     received = 0
     while received < length:
@@ -128,14 +136,14 @@ def _exactly(length: int, stream: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _read(stream: IO[bytes], size: int) -> bytes:
+def _read(stream: PacedStream, size: int) -> bytes:
     try:
         return stream.read(size)
     except OSError as error:
         raise UploadInterruptedError(f"The upload could not be read: {error}.") from error
 
 
-def _events(stream: IO[bytes], boundary: str) -> Iterator[MultipartSegment | bytes | None]:
+def _events(stream: PacedStream, boundary: str) -> Iterator[MultipartSegment | bytes | None]:
     """The form as it arrives: a segment, its bytes, None at its end, and so on."""
     try:
         # Latin-1 takes any byte: a file's name, which is not used, may be in any encoding.

@@ -1,32 +1,193 @@
 """
-A client that takes nothing any more must not hold a thread and a snapshot for ever.
+A client that stalls must not hold a thread, a snapshot or a file for ever, under any server.
 
-What waits for such a client is the server, in ``send(2)``, where no code of ours runs. So the
-limit is set on the socket, if the server lets its application have it, as gunicorn does. Other
-servers and proxies have their own setting for it (nginx: ``send_timeout``).
-
-Source: socket(7), SO_SNDTIMEO.
+What waits for a client is the server, in ``recv(2)`` or ``send(2)``, where no code of ours runs,
+and a byte now and then keeps it there. So each wait has a deadline, by the client's ``Pace``, and a
+thread of this process ends the connection when it passes. The connection must be known: gunicorn
+and uWSGI hand it over. Under other servers the pace is looked at when the server comes back for
+more, and what it waits for in between is limited by its own settings.
 """
 
-import math
+import logging
+import os
 import socket
-import struct
-from typing import Any
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import IO, Any
+
+from backups.conf import conf
+from backups.pace import Pace, TooSlowError
+
+LOOK_SECONDS = 0.5  # how late a deadline may be noticed
+
+logger = logging.getLogger(__name__)
 
 
-def drop_when_stalled(environ: dict[str, Any], *, seconds: float) -> bool:
+class Transfer:
+    """An upload or a download, and the connection that it goes over, if that is known."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        """:param environ: of the request, by WSGI."""
+        self._who = str(environ.get("REMOTE_ADDR") or "a client")
+        self._connection: socket.socket | int | None = _socket(environ) or _uwsgi_descriptor()
+        self._pace = Pace(
+            bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds
+        )
+        self.deadline = 0.0
+        self.is_dropped = False
+
+    def read(self, stream: IO[bytes], size: int) -> bytes:
+        """
+        Receive up to so many bytes.
+
+        :raises TooSlowError: they came too slowly. The client can still be answered.
+        """
+        with self._waiting(size, socket.SHUT_RD):
+            chunk = stream.read(size)
+        self._moved(len(chunk))
+        return chunk
+
+    def send(self, chunk: bytes) -> Iterator[bytes]:
+        """
+        Hand this to the server, and wait until that comes back for more.
+
+        :raises TooSlowError: it was taken too slowly.
+        """
+        with self._waiting(len(chunk), socket.SHUT_RDWR):
+            yield chunk
+        self._moved(len(chunk))
+
+    def end(self, how: int) -> None:
+        """The deadline has passed: what waits in the server is woken up, by an error or an end."""
+        self._drop()
+        with suppress(OSError):  # the client has gone
+            if isinstance(self._connection, socket.socket):
+                socket.socket.shutdown(self._connection, how)  # also if it is one of TLS
+            elif self._connection is not None:
+                with socket.socket(fileno=os.dup(self._connection)) as duplicate:
+                    duplicate.shutdown(how)
+
+    @contextmanager
+    def _waiting(self, count: int, how: int) -> Iterator[None]:
+        self._pace.begin()
+        self.deadline = time.monotonic() + self._pace.seconds_for(count)
+        with _watcher.watching(self, how):
+            yield
+
+    def _moved(self, count: int) -> None:
+        if self._pace.moved(count) <= time.monotonic():
+            self._drop()
+        if self.is_dropped:
+            raise TooSlowError(str(self._pace))
+
+    def _drop(self) -> None:
+        if not self.is_dropped:
+            self.is_dropped = True
+            logger.warning("%s was dropped: %s", self._who, self._pace)
+
+
+class PacedBody:
+    """The body of an answer, whose client is dropped if it takes it too slowly."""
+
+    def __init__(self, body: Iterable[bytes], environ: Mapping[str, Any]) -> None:
+        """Takes over the body."""
+        self._body = body
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        transfer = Transfer(self._environ)
+        for chunk in self._body:
+            yield from transfer.send(chunk)
+
+    def close(self) -> None:
+        """Close the body, whether it was read or not."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+
+class PacedStream:
+    """The body of a request, whose client is given up if it sends it too slowly."""
+
+    def __init__(self, stream: IO[bytes], environ: Mapping[str, Any]) -> None:
+        """Reads nothing yet."""
+        self._stream = stream
+        self._transfer = Transfer(environ)
+
+    def read(self, size: int) -> bytes:
+        """:raises TooSlowError: the bytes came too slowly."""
+        return self._transfer.read(self._stream, size)
+
+
+class _Watcher:
+    """Ends the transfers whose deadline has passed, from a thread that runs while there are any."""
+
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """A child has none of its parent's threads, and serves none of its clients."""
+        self._lock = threading.Lock()
+        self._watched: dict[Transfer, int] = {}
+        self._is_running = False
+
+    @contextmanager
+    def watching(self, transfer: Transfer, how: int) -> Iterator[None]:
+        """While the block runs. After it, nothing is done to the connection any more."""
+        with self._lock:
+            self._watched[transfer] = how
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="backups-stalling", daemon=True).start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watched.pop(transfer, None)
+
+    def _run(self) -> None:
+        idle_since = time.monotonic()
+        while True:
+            time.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            with self._lock:
+                if self._watched:
+                    idle_since = now
+                elif now - idle_since > 10 * LOOK_SECONDS:
+                    self._is_running = False
+                    return
+                over = [each for each in self._watched.items() if each[0].deadline <= now]
+                for transfer, how in over:
+                    del self._watched[transfer]
+                    transfer.end(how)
+
+
+_watcher = _Watcher()
+
+
+def check_connected(environ: Mapping[str, Any]) -> None:
     """
-    Let the connection of this request fail once its client has taken nothing for so long.
+    Before something is begun for a client: is it still there, as far as the system knows?
 
-    A client that is slow but takes something now and then is served to the end.
-
-    :param environ: of the request, by WSGI.
-    :returns: whether the server lets us.
+    :raises OSError: it is not.
     """
-    connection = environ.get("gunicorn.socket")
-    if not isinstance(connection, socket.socket):
-        return False
-    fraction, whole = math.modf(seconds)
-    timeval = struct.pack("ll", int(whole), int(fraction * 1_000_000))
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-    return True
+    if (connection := _socket(environ)) is not None:
+        connection.getpeername()
+
+
+def _socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """The connection, from gunicorn, or from the server of werkzeug."""
+    given = environ.get("gunicorn.socket", environ.get("werkzeug.socket"))
+    return given if isinstance(given, socket.socket) else None
+
+
+def _uwsgi_descriptor() -> int | None:
+    """The connection of the request that this thread serves, in a process of uWSGI only."""
+    try:
+        return int(import_module("uwsgi").connection_fd())
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return None

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import caller, exceptions, hang_up, parameters, ranges, services
+from backups import body_limit, caller, exceptions, hang_up, parameters, ranges, services
 from backups.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.compression import choose_coding
 from backups.conf import conf
@@ -33,11 +33,13 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.stalling import drop_when_stalled
+from backups.stalling import check_connected
 from backups.store import PendingRestore, Snapshot
 from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
+
+ACCEPTED_CODINGS = ("gzip", "x-gzip", "zstd")
 
 # A subclass has the status of its nearest ancestor in this table.
 STATUS: dict[type[exceptions.BackupError], int] = {
@@ -51,6 +53,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.RestoreRefusedError: 409,
     exceptions.LengthRequiredError: 411,
     exceptions.SnapshotTooLargeError: 413,
+    exceptions.BodyTooLargeError: 413,
     exceptions.UnsupportedUploadError: 415,
     exceptions.SnapshotFailedError: 500,
     exceptions.StoreFolderError: 500,
@@ -89,10 +92,34 @@ class BackupErrorsMixin(ApiKeysMixin):
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
 
+    def takes_upload(self, request: Request) -> bool:
+        """Whether the body of this request is read as it arrives. All others have to be short."""
+        return False
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Checks the caller first; then what may take long begins."""
+        """Checks the body's length and the caller first; then what may take long begins."""
+        if not self.takes_upload(request):
+            self._limit_body(request)
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         warn_of_time_limit()
+
+    def _limit_body(self, request: Request) -> None:
+        try:
+            body_limit.refuse_large_body(request._request)
+        except exceptions.BackupError:
+            request.accepted_renderer = JSONRenderer()  # a page would have the body read
+            request.accepted_media_type = JSONRenderer.media_type
+            raise
+        body_limit.keep_files_in_memory(request._request)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """No copy of an answer is kept on the way."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(  # type: ignore[misc, no-any-return]
+            request, response, *args, **kwargs
+        )
 
     def handle_exception(self, exc: Exception) -> Response:
         """A client gets the message, the code and the hint; the log gets what is our fault."""
@@ -134,16 +161,16 @@ class BackupView(BackupErrorsMixin, APIView):
         """
         compact = parameters.compact(request)
         wanted = ranges.wanted(request.headers, parameters.snapshot(request))
-        drop_when_stalled(request.META, seconds=conf.stall_seconds)
-        stall_seconds = conf.stall_seconds if _is_asynchronous(request) else None
+        environ = None if _is_asynchronous(request) else request.META
+        check_connected(request.META)
         taken_by, address = caller_name(request), caller.address(request)
         if (part := _rest(wanted, taken_by, address)) is not None:
-            return PartResponse(part, is_part=wanted.is_part, stall_seconds=stall_seconds)
+            return PartResponse(part, is_part=wanted.is_part, environ=environ)
         coding = choose_coding(request.headers.get("Accept-Encoding", ""))
         snapshot = services.create_snapshot(
             taken_by=taken_by, compact=compact, resumable=coding is None, address=address
         )
-        return DownloadResponse(snapshot, coding, stall_seconds=stall_seconds)
+        return DownloadResponse(snapshot, coding, environ=environ)
 
 
 class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
@@ -165,6 +192,10 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     def get_permissions(self) -> list[BasePermission]:
         """As BACKUPS_RESTORE_PERMISSION says."""
         return restore_permissions()
+
+    def takes_upload(self, request: Request) -> bool:
+        """A POST, of which only a form's first fields are read before the caller is known."""
+        return request.method == "POST"
 
     def get(self, request: Request) -> Response:
         """What is pending, and what the last restore did."""
@@ -285,6 +316,7 @@ def _upload(request: Request) -> Upload:
         raise exceptions.LengthRequiredError(
             "The upload has no Content-Length, so a cut-off upload could not be noticed."
         )
+    _check_coding(request)
     try:
         upload = request.FILES.get("file")
     except UnsupportedMediaType as error:
@@ -294,3 +326,14 @@ def _upload(request: Request) -> Upload:
     if not isinstance(upload, Upload):  # without a body there was nothing to parse
         raise exceptions.NotADatabaseError("The upload is empty (0 bytes).")
     return upload
+
+
+def _check_coding(request: Request) -> None:
+    """A body in a coding that its own first bytes show is unpacked as it arrives; no other is."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    is_form = request.content_type.startswith(MultiPartParser.media_type)
+    if coding != "identity" and (is_form or coding not in ACCEPTED_CODINGS):
+        raise exceptions.UnsupportedUploadError(
+            f"An upload with the Content-Encoding {coding} is not accepted.",
+            hint="Send the file itself as the body, plain or packed by gzip or zstd.",
+        )

@@ -5,6 +5,7 @@ A variable that is absent or blank takes its default. One that cannot be underst
 start with ``ImproperlyConfigured``, naming the variable: a guess could turn something off.
 """
 
+import ipaddress
 import os
 from collections.abc import Sequence
 
@@ -48,6 +49,19 @@ def whole_number(name: str, *, default: int, minimum: int = 0) -> int:
 def items(name: str) -> list[str]:
     """Read a list whose items are separated by commas; empty ones are left out."""
     return [item.strip() for item in text(name).split(",") if item.strip()]
+
+
+def networks(name: str, *, default: str) -> str:
+    """Read addresses and networks, separated by commas: ``10.0.0.7, 10.1.0.0/16``."""
+    given = items(name)
+    for item in given:
+        try:
+            ipaddress.ip_network(item)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} has {item!r}; it must be an IP address or a network: {error}."
+            ) from error
+    return ",".join(given) or default
 
 
 def choice(name: str, options: Sequence[str], *, default: str) -> str:

@@ -4,8 +4,7 @@ How gunicorn serves the site: ``gunicorn --config taskdog/gunicorn.conf.py``.
 
 It speaks HTTP on this machine only. To be reached from elsewhere it needs a proxy in front that
 ends TLS and sets ``X-Forwarded-Proto``, and TASKDOG_HTTPS=1. Gunicorn believes that header only
-from the addresses in ``forwarded_allow_ips``, by default this machine; for a proxy on another
-one set FORWARDED_ALLOW_IPS to its address, never to ``*``.
+from the addresses in TASKDOG_PROXY, by default this machine.
 """
 
 import os
@@ -24,10 +23,24 @@ bind = environment.text(
     "TASKDOG_BIND", f"127.0.0.1:{environment.whole_number('PORT', default=8000, minimum=1)}"
 )
 
+# Whose word counts that a request came by TLS, and by which header. Nobody's word counts for where
+# the site is (SCRIPT_NAME, PATH_INFO): its URLs begin at the top.
+forwarded_allow_ips = environment.networks(
+    "TASKDOG_PROXY", default=environment.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+)
+secure_scheme_headers = (
+    {"X-FORWARDED-PROTO": "https"} if environment.flag("TASKDOG_HTTPS", default=False) else {}
+)
+forwarder_headers = ""
+
 # Two processes at least, so that one busy with a large upload's checks leaves another to answer.
 workers = environment.whole_number("TASKDOG_WORKERS", default=2, minimum=2)
-worker_class = "gthread"
-threads = 8  # per process; a download or an upload occupies one for as long as it lasts
+worker_class = "taskdog.worker.Worker"
+# Per process, for backups and restores; the worker has others for the rest. A large download or
+# upload occupies one for as long as it lasts, and all that are let in may meet in one process.
+threads = 24
+worker_connections = 500  # per process; of more, the one that has done nothing longest is closed
+sendfile = False  # the system would wait for a slow client without an end
 
 # The application is loaded once, by the master, before the workers are forked. A restore that
 # waits for this start is applied while it loads: no worker timeout can kill the master halfway,

@@ -1,28 +1,18 @@
-"""Read a body: JSON, and no more of it than a task can need."""
+"""Read a body: JSON. How long it may be, ``body_limit`` has decided before."""
 
 import json
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
-from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 
-MAX_BODY_BYTES = 4 * 1024**2  # 4 MiB: a very long note, and little enough to hold in memory
 MAX_NESTING = 100  # levels; no request has more than three
 
 
 class MalformedJsonError(ParseError):
     """The body is not JSON. Distinguished from other apps' parse errors, which stay a 400."""
-
-
-class BodyTooLargeError(APIException):
-    """The body is longer than anything this API takes."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"The body is longer than {MAX_BODY_BYTES} bytes."
-    default_code = "body_too_large"
 
 
 class JsonParser(BaseParser):
@@ -41,13 +31,9 @@ class JsonParser(BaseParser):
         Parse the body.
 
         :raises MalformedJsonError: if it is not JSON, or JSON that could not be sent back.
-        :raises BodyTooLargeError: past ``MAX_BODY_BYTES``; the rest is left unread.
         """
-        body = stream.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError
         try:
-            document = json.loads(body.decode(), parse_constant=_refuse_constant)
+            document = json.loads(stream.read().decode(), parse_constant=_refuse_constant)
             _check_renderable(document)
         except (ValueError, RecursionError) as error:
             raise MalformedJsonError(f"JSON decode error: {error}") from error

@@ -103,6 +103,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "taskdog.response_headers.ResponseHeadersMiddleware",
+    "taskdog.body_limit.BodyLimitMiddleware",
+    "taskdog.cross_site.CrossSiteMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -212,7 +215,10 @@ BACKUPS_SNAPSHOTS_AT_ONCE = environment.whole_number(
 BACKUPS_UPLOADS_AT_ONCE = environment.whole_number("TASKDOG_UPLOADS_AT_ONCE", default=2, minimum=1)
 BACKUPS_SPOOL_SECONDS = environment.whole_number("TASKDOG_SPOOL_SECONDS", default=10, minimum=1)
 BACKUPS_RESUME_SECONDS = environment.whole_number("TASKDOG_RESUME_SECONDS", default=300)
-BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=60, minimum=1)
+BACKUPS_STALL_SECONDS = environment.whole_number("TASKDOG_STALL_SECONDS", default=30, minimum=1)
+BACKUPS_MIN_BYTES_PER_SECOND = environment.whole_number(
+    "TASKDOG_MIN_BYTES_PER_SECOND", default=32 * 1024, minimum=1
+)
 BACKUPS_MIGRATE_SECONDS = environment.whole_number(
     "TASKDOG_MIGRATE_SECONDS", default=900, minimum=1
 )
@@ -226,6 +232,13 @@ if environment.text("TASKDOG_CHECK_MEMORY_BYTES"):
     BACKUPS_CHECK_MEMORY_BYTES = environment.whole_number(
         "TASKDOG_CHECK_MEMORY_BYTES", default=0, minimum=128 * 1024**2
     )
+BACKUPS_MAX_BODY_BYTES = environment.whole_number(
+    "TASKDOG_MAX_BODY_BYTES", default=1024**2, minimum=1
+)
+# A form, such as that of the login: nothing of it is ever written to the disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = BACKUPS_MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

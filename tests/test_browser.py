@@ -210,6 +210,39 @@ def test_staff_apply_at_once_and_undo_with_the_button(
         assert server.task_names() == ["restored"]
 
 
+def test_description_is_shown_and_can_be_tried(browser: Chrome, site: Site) -> None:
+    """Under the policy that lets no inline script run."""
+    with site.serving() as server:
+        errors(browser)
+        browser.get(f"{server.url}/api/v1/docs")
+        find(browser, ".opblock")
+        assert errors(browser) == []
+
+
+def test_policy_lets_no_script_of_a_page_run(browser: Chrome, site: Site) -> None:
+    with site.serving() as server:
+        browser.get(f"{server.url}/api-auth/login/")
+        errors(browser)  # there is no favicon
+        browser.execute_script(
+            "const script = document.createElement('script');"
+            "script.textContent = 'document.isTaken = true';"
+            "document.body.append(script);"
+        )
+        assert not browser.execute_script("return Boolean(document.isTaken)")
+        assert [each for each in errors(browser) if "Content Security Policy" in each]
+
+
+def test_staff_log_out_from_the_page(browser: Chrome, site_with_staff: Site) -> None:
+    with site_with_staff.serving() as server:
+        log_in(browser, server)
+        find(browser, ".dropdown-toggle[href]").click()
+        out = browser.find_element(By.LINK_TEXT, "Log out")
+        WebDriverWait(browser, SECONDS).until(lambda _: out.is_displayed())
+        out.click()
+        find(browser, "a[href*='/api-auth/login/'], input[name=username]")
+        assert not [each for each in errors(browser) if "Content Security Policy" in each]
+
+
 def test_page_is_styled_and_reports_no_error(browser: Chrome, site_with_staff: Site) -> None:
     with site_with_staff.serving() as server:
         log_in(browser, server)

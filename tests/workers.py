@@ -24,7 +24,8 @@ PRELOAD = pytest.mark.parametrize("preload", [True, False], ids=["preload", "no 
 def serving(site: Site, *options: str, preload: bool) -> Iterator[Server]:
     """Three workers, with the site's own configuration but for ``preload_app``, all at work."""
     options = (*configured(site, preload=preload), *options)
-    with site.serving(*options, TASKDOG_WORKERS=str(WORKERS)) as server:
+    patient = {"TASKDOG_WORKERS": str(WORKERS), "TASKDOG_STALL_SECONDS": str(PATIENCE)}
+    with site.serving(*options, **patient) as server:
         wait_for_workers(site, server)
         yield server
         server.kill()  # faster than to stop it: a test that is about that has done so
@@ -61,8 +62,8 @@ def configured(site: Site, *, preload: bool) -> tuple[str, str]:
     """
     Gunicorn has no option that turns preloading off, so: a file that changes the site's own.
 
-    It kills no worker for being slow either: on a busy machine that would end a request which a
-    test has under way.
+    It kills no worker for being slow either, and drops no client: on a busy machine that would end
+    a request which a test has under way.
     """
     site_config = CHECKOUT / "taskdog" / "gunicorn.conf.py"
     config = site.data.with_name(f"preload-{preload}.conf.py")

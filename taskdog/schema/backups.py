@@ -69,9 +69,9 @@ MEANINGS = {
     403: "The key lacks the scope, or the user is not of the staff.",
     404: "Nothing is pending; the last restore has no kept copy to undo it with.",
     409: "It can't be applied without a restart, and stays pending.",
-    411: "The upload does not say its length.",
+    411: "The upload, or another body, does not say its length.",
     412: "The download can't be continued.",
-    413: "The upload is over the limit.",
+    413: "The upload, or another body, is over the limit.",
     415: "The upload is of another type.",
     429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
     500: "The store could not be read or written; the log has the reason.",
@@ -150,7 +150,7 @@ class RestoreExtension(OpenApiViewExtension):
 
             @_described(
                 answers={200: DiscardedRestoreSerializer},
-                errors=(404,),
+                errors=(404, 411, 413),
                 operation_id="restore_discard",
             )
             def delete(self, request: Any) -> Any:
@@ -170,7 +170,7 @@ class UndoExtension(OpenApiViewExtension):
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(
                 answers={200: _staged_or_applied()},
-                errors=(400, 404, 409, 503, 507),
+                errors=(400, 404, 409, 411, 413, 503, 507),
                 request=None,
                 parameters=[APPLY],
                 operation_id="restore_undo",

@@ -36,14 +36,15 @@ MEANINGS: Mapping[int, str] = {
     401: "There is no API key, a wrong one, or one that has expired.",
     403: "The key lacks the scope, or the user is not of the staff.",
     404: "There is none with that id or name.",
-    413: "The body is longer than 4 MiB.",
+    411: "The body comes in chunks, without its length.",
+    413: "The body is longer than the limit, 1 MiB unless the site sets another.",
     414: "The URL is longer than 8190 bytes. Not JSON: the web server says so.",
     415: "The body is not JSON by its type.",
     422: "The request is not understood: a field, a parameter, an id, or the JSON itself.",
     429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
 }
 ALWAYS = (401, 403, 429)
-WITH_BODY = (413, 415, 422)
+WITH_BODY = (411, 413, 415, 422)
 WITH_QUERY = (414, 422)
 BODIES = {414: None, 422: ProblemListSerializer}
 

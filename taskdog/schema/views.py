@@ -9,7 +9,7 @@ import threading
 from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -38,8 +38,8 @@ class SchemaView(SpectacularAPIView):
         )
 
 
-class SwaggerView(SpectacularSwaggerView):
-    """The description to read and to try, in a browser."""
+class SwaggerView(SpectacularSwaggerSplitView):
+    """The description to read and to try, in a browser. Its script is an answer of its own."""
 
     url_name = "schema"
 

@@ -46,7 +46,7 @@ codings: list[str | None] = []
 
 def download(request: HttpRequest) -> DownloadResponse:
     """Answer with the snapshot that the test has put there."""
-    return DownloadResponse(served[-1], codings[-1], stall_seconds=STALL_SECONDS)
+    return DownloadResponse(served[-1], codings[-1], environ=None)
 
 
 urlpatterns = [path("download", download)]
@@ -81,7 +81,8 @@ def ask(snapshot: Watched, send: Send, *, coding: str | None = None, gone: bool 
 
         await get_asgi_application()(scope, receive, send)
 
-    with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[]):
+    pace = {"BACKUPS_STALL_SECONDS": STALL_SECONDS, "BACKUPS_MIN_BYTES_PER_SECOND": 1_000_000}
+    with override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[], **pace):
         asyncio.run(run())
 
 
@@ -114,6 +115,18 @@ def test_client_that_takes_nothing_is_dropped() -> None:
     assert (snapshot.taken, bool(snapshot.closed)) == (1, True)
 
 
+def test_client_that_takes_too_little_is_dropped() -> None:
+    """A piece in almost the time of a stall, each time."""
+    snapshot = Watched()
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            await asyncio.sleep(STALL_SECONDS * 0.7)  # to be slow is what is tried here
+
+    ask(snapshot, send)
+    assert (snapshot.taken < CHUNKS, bool(snapshot.closed)) == (True, True)
+
+
 def test_client_that_is_slow_is_served_to_the_end() -> None:
     snapshot, received = Watched(), 0
 
@@ -121,8 +134,8 @@ def test_client_that_is_slow_is_served_to_the_end() -> None:
         nonlocal received
         if message.get("body"):
             received += len(message["body"])
-            if received <= 2 * PIECE_BYTES:
-                await asyncio.sleep(STALL_SECONDS * 0.7)  # to be slow is what is tried here
+            if len(message["body"]) == PIECE_BYTES and received <= 3 * PIECE_BYTES:
+                await asyncio.sleep(STALL_SECONDS * 0.5)  # to be slow is what is tried here
 
     ask(snapshot, send)
     assert received == snapshot.size
@@ -144,7 +157,7 @@ def test_snapshot_is_closed_when_its_rest_can_not_be_read() -> None:
     snapshot = Watched(fails=True)
 
     async def take() -> None:
-        async for _ in AsynchronousBody(snapshot, stall_seconds=STALL_SECONDS):
+        async for _ in AsynchronousBody(snapshot):
             pass
 
     with pytest.raises(OSError, match="the disk is broken"):

@@ -35,6 +35,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("MIGRATE_SECONDS", "E030"),
             ("MIGRATE_PROCESSOR_SECONDS", "E031"),
             ("MIGRATE_MEMORY_BYTES", "E032"),
+            ("MIN_BYTES_PER_SECOND", "E035"),
         )
         for value in (0, -1, "10", None, True, float("inf"), float("nan"))
     ),
@@ -45,6 +46,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("KEPT_DAYS", "E055"),
             ("COMPACT_UP_TO", "E013"),
             ("SNAPSHOTS_AT_ONCE", "E014"),
+            ("MAX_BODY_BYTES", "E036"),
             ("RESUME_SECONDS", "E025"),
             ("MIGRATE_TRIES", "E033"),
             ("UPLOADS_AT_ONCE", "E040"),

@@ -54,6 +54,7 @@ def test_each_error_has_a_status_and_a_body(kind: type[BackupError]) -> None:
         ("RestoreRefusedError", 409),
         ("LengthRequiredError", 411),
         ("SnapshotTooLargeError", 413),
+        ("BodyTooLargeError", 413),
         ("SnapshotFailedError", 500),
         ("StoreFolderError", 500),
         ("BackupNotSupportedError", 501),

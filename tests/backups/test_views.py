@@ -1,5 +1,6 @@
 """The HTTP entrance, on a real server; in-process only where a failure has to be injected."""
 
+import gzip
 import hashlib
 import http.client
 import json
@@ -569,6 +570,33 @@ def test_other_media_types_are_not_taken(
     assert "is not accepted" in answer.json()["detail"]
     assert "application/vnd.sqlite3" in answer.json()["hint"]
     assert unchanging(shared_site) == before
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "compress"])
+def test_coding_that_is_not_undone_is_refused(
+    api: Server, shared_site: Site, good: Path, coding: str
+) -> None:
+    before = unchanging(shared_site)
+    headers = {"Content-Type": OCTETS, "Content-Encoding": coding}
+    answer = api.api("POST", "restore", data=good.read_bytes(), headers=headers)
+    assert answer.status_code == 415
+    assert f"Content-Encoding {coding} is not accepted" in answer.json()["detail"]
+    assert "packed by gzip or zstd" in answer.json()["hint"]
+    assert unchanging(shared_site) == before
+
+
+def test_form_that_is_packed_as_a_whole_is_refused(api: Server, good: Path) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    answer = api.api("POST", "restore", files={"file": good.read_bytes()}, headers=headers)
+    assert answer.status_code == 415
+
+
+def test_upload_in_a_coding_is_unpacked(api: Server, good: Path) -> None:
+    headers = {"Content-Type": OCTETS, "Content-Encoding": "gzip"}
+    packed = gzip.compress(good.read_bytes())
+    answer = api.api("POST", "restore", data=packed, headers=headers)
+    assert (answer.status_code, answer.json()["size"]) == (200, good.stat().st_size)
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_upload_that_does_not_say_its_length_is_refused(api: Server, shared_site: Site) -> None:

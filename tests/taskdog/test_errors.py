@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import path
+from pytest_django import Settings
 from rest_framework.exceptions import ParseError, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from taskdog import parsers
 from taskdog.errors import STATUS
 from taskdog.exceptions import TaskdogError
 from taskdog.tasks.models import Task
@@ -91,10 +91,8 @@ def test_a_body_that_is_no_object_is_422(body: str, api: APIClient) -> None:
     assert not Task.objects.exists()
 
 
-def test_a_body_longer_than_any_task_is_413(
-    api: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parsers, "MAX_BODY_BYTES", 100)
+def test_a_body_longer_than_any_task_is_413(api: APIClient, settings: Settings) -> None:
+    settings.BACKUPS_MAX_BODY_BYTES = 100
     response = api.post(TASKS, {"name": "x" * 100})
     assert response.status_code == 413
     assert not Task.objects.exists()

@@ -93,8 +93,45 @@ def test_with_tls_requests_are_sent_to_it_but_probes_are_answered(
     )
 
 
+def test_no_client_says_where_the_site_is_or_that_it_came_by_tls(server: Server) -> None:
+    headers = {
+        "SCRIPT_NAME": "/api",
+        "Script-Name": "/api",
+        "PATH_INFO": "/api/v1/tasks",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Ssl": "on",
+        "X-Forwarded-Prefix": "/api",
+    }
+    answer = requests.get(f"{server.url}/health", headers=headers, timeout=10)
+    assert answer.json() == {"status": "ok"}
+    page = requests.get(
+        f"{server.url}/api/v1/docs", headers={**headers, "Accept": "text/html"}, timeout=10
+    )
+    assert "https://" not in page.text
+    assert "/api/api" not in page.text
+
+
+def test_only_the_proxy_s_word_counts_for_tls(data_dir: Path, tmp_path: Path) -> None:
+    with running_server(
+        data_dir, tmp_path / "log", TASKDOG_HTTPS="1", TASKDOG_PROXY="192.0.2.7, 10.1.0.0/16"
+    ) as running:
+        answer = requests.get(
+            f"{running.url}/",
+            headers={"X-Forwarded-Proto": "https"},
+            allow_redirects=False,
+            timeout=10,
+        )
+    assert answer.status_code == 301
+
+
 @pytest.mark.parametrize(
-    ("variable", "value"), [("TASKDOG_WORKERS", "1"), ("PORT", "http"), ("TASKDOG_WORKERS", "two")]
+    ("variable", "value"),
+    [
+        ("TASKDOG_WORKERS", "1"),
+        ("PORT", "http"),
+        ("TASKDOG_WORKERS", "two"),
+        ("TASKDOG_PROXY", "*"),
+    ],
 )
 def test_a_setting_of_the_server_that_is_wrong_is_named(
     variable: str, value: str, tmp_path: Path
@@ -109,7 +146,7 @@ def test_a_setting_of_the_server_that_is_wrong_is_named(
         check=False,
     )
     assert ended.returncode != 0
-    assert f"{variable} is '{value}'" in ended.stderr
+    assert re.search(rf"{variable} (is|has) '{re.escape(value)}'", ended.stderr)
 
 
 def test_a_malformed_key_file_stops_the_server(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""
+How long a body may be that is no snapshot.
+
+Only an upload is read as it arrives. The body of any other request is read whole, when a form's
+token is looked for, which Django does before it is known whether its user may do anything here. So
+one that is longer than such a form is refused by its length, before it is read.
+"""
+
+from django.core.files.uploadhandler import MemoryFileUploadHandler
+from django.http import HttpRequest
+
+from backups.conf import conf
+from backups.exceptions import BodyTooLargeError, LengthRequiredError
+
+BODILESS = ("GET", "HEAD", "OPTIONS")  # nobody reads what comes with them
+
+
+def refuse_large_body(request: HttpRequest) -> None:
+    """
+    Look at the headers only.
+
+    :raises BodyTooLargeError: the body is longer than BACKUPS_MAX_BODY_BYTES.
+    :raises LengthRequiredError: it comes in chunks, so that it may be of any length.
+    """
+    if "HTTP_TRANSFER_ENCODING" in request.META and request.method not in BODILESS:
+        raise LengthRequiredError(
+            "The request has a body, but no Content-Length.", hint="Send it with its length."
+        )
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdigit()) or int(length) > conf.max_body_bytes:
+        raise BodyTooLargeError(
+            f"The body has {length} bytes; at most {conf.max_body_bytes:,} are read here."
+        )
+
+
+def keep_files_in_memory(request: HttpRequest) -> None:
+    """A file in this form, which nobody asked for, is not written to the disk."""
+    if not hasattr(request, "_files"):  # else some middleware has had it parsed already
+        request.upload_handlers = [MemoryFileUploadHandler(request)]
