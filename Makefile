@@ -68,7 +68,7 @@ bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-d
 lint: $(VENV)/.development  ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@TASKDOG_SQLITE=system $(BIN)/mypy
 
 lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requirements*.in (LOCK_OPTIONS=--upgrade)
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements.in -o requirements.txt

@@ -1,6 +1,5 @@
 """The site as a Django app."""
 
-from pathlib import Path
 from types import ModuleType
 
 from django.apps import AppConfig
@@ -22,8 +21,7 @@ class TaskdogConfig(AppConfig):
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
         """Close the database's files: now, since the first app to be ready opens them."""
         super().__init__(app_name, app_module)
-        database = Path(str(settings.DATABASES["default"]["NAME"]))
-        data_folder.close_files(database.parent, database.name)
+        data_folder.close_files(settings.TASKDOG_DATA_DIR, data_folder.DATABASE)
 
     def ready(self) -> None:
         """Read the keys once, register the system checks, and let a restore end all logins."""

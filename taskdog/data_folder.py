@@ -18,6 +18,7 @@ from backups.attributes import give_to_owner_of
 
 OTHERS, GROUP, GROUP_WRITES = 0o007, 0o070, 0o020
 
+DATABASE = "tasks.db"  # what the database is called in the folder
 SECRET_KEY_BYTES = 32  # 64 hex digits: 256 bits, and Django asks for 50 characters or more
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ SESSION_FILE_PATH = data_folder.sessions(TASKDOG_DATA_DIR / "sessions")
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": TASKDOG_DATA_DIR / "tasks.db",
+        "NAME": TASKDOG_DATA_DIR / data_folder.DATABASE,
         # A connection lives as long as its thread. Closed after each request, the last one to
         # close would checkpoint the WAL and unlink it every time: a third of the writes per
         # second is lost to that.

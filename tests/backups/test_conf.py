@@ -39,6 +39,8 @@ DEFAULTS = {
     "BACKUPS_REMOTE_URL": ("remote_url", ""),
     "BACKUPS_REMOTE_KEY": ("remote_key", ""),
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
+    "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
+    "BACKUPS_OWN_FILES": ("own_files", ()),
 }
 
 
@@ -63,6 +65,8 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
         other = not default
     elif name == "key_file":
         other = Path("/keys.json")
+    elif name == "own_files":
+        other = (Path("/secret"),)
     elif isinstance(default, tuple):
         other = ("reports",)
     setattr(settings, setting, other)

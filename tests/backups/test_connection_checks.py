@@ -355,7 +355,8 @@ def test_locked_database_is_not_waited_for(database: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_open() -> Iterator[None]:
+def nothing_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No check leaves a connection behind, which a fork would take along."""
+    monkeypatch.setattr(connections["default"], "connection", None)  # another test's, put back
     yield
     assert connections["default"].connection is None

@@ -14,6 +14,7 @@ from backups import files
 from backups.sqlite import compact_snapshot
 from backups.sqlite.leaving_out import has_rows
 from backups.sqlite.sent import was_sent
+from tests import standard_sqlite
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
 from tests.site import Site
@@ -29,7 +30,7 @@ def changed(store: Store, script: str) -> None:
 
 def dump(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as connection:
-        return list(connection.iterdump())
+        return list(standard_sqlite.dump(connection))
 
 
 def taken(store: Store, tmp_path: Path) -> Path:

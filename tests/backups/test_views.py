@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -45,6 +46,9 @@ BALLAST = 40  # MB, far more than the sockets' buffers hold
 PASSWORD = "correct horse"
 
 
+ADDRESSES = (f"198.51.100.{number}" for number in count(1))
+
+
 @pytest.fixture(scope="module")
 def shared_site(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with one task, three keys and two people, served for the whole module."""
@@ -69,7 +73,7 @@ def tasks_key(shared_site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def shared(shared_site: Site, tasks_key: str) -> Iterator[Server]:
-    with shared_site.serving(TASKDOG_MAX_UPLOAD_BYTES=str(LIMIT)) as running:
+    with shared_site.serving(TASKDOG_MAX_UPLOAD_BYTES=str(LIMIT), TASKDOG_PROXIES="1") as running:
         running.http.headers["Connection"] = "close"  # else a stop waits for the next request
         yield running
 
@@ -220,7 +224,8 @@ def test_errors_of_a_download_are_json_whatever_is_accepted(shared: Server, acce
 def test_nobody_gets_in_without_the_right_key(
     shared: Server, method: str, path: str, key: str | bytes
 ) -> None:
-    answer = shared.api(method, path, headers={"X-Api-Key": key})
+    elsewhere = {"X-Forwarded-For": next(ADDRESSES)}  # or the many wrong ones would be too many
+    answer = shared.api(method, path, headers={"X-Api-Key": key, **elsewhere})
     assert answer.status_code == 401
     assert answer.json()["detail"] in ("API key required", "Invalid API key")
 
@@ -924,7 +929,7 @@ def test_everything_that_happened_is_listed_newest_first(
     api.api("POST", "restore", files={"file": good.read_bytes()})
     api.api("DELETE", "restore")
     listed = api.api("GET", "restores").json()
-    assert listed.keys() == {"restores", "kept"}
+    assert listed.keys() == {"restores", "kept", "downloads"}
     assert listed["kept"] == []
     assert [receipt["id"] for receipt in listed["restores"]] == [
         receipt["id"] for receipt in reversed(shared_site.receipts())
