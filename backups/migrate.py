@@ -25,7 +25,6 @@ from backups import limits
 from backups.child import answering, has_crashed, last_line, leave, run_module
 from backups.conf import conf
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
-from backups.sqlite.damage import IOERR_NOMEM
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -43,7 +42,7 @@ MACHINE_SQLITE = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
-NO_MEMORY_SQLITE = (sqlite3.SQLITE_NOMEM, IOERR_NOMEM)
+NO_MEMORY_SQLITE = (sqlite3.SQLITE_NOMEM, 3082)  # SQLITE_IOERR_NOMEM
 CRASHED_OF_MEMORY = (b"MemoryError", b"bad_alloc", b"annot allocate memory")
 MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 

@@ -640,7 +640,7 @@ def test_upload_is_refused_as_soon_as_it_passes_the_limit(api: Server, shared_si
     assert unchanging(shared_site) == before
 
 
-@pytest.mark.parametrize("path", ["restore", "restore?apply=now", "restore/undo"])
+@pytest.mark.parametrize("path", ["restore", "restore?apply=now"])
 def test_upload_without_a_turn_is_refused_before_any_of_it_is_read(
     path: str, api: Server, shared_site: Site
 ) -> None:
@@ -661,6 +661,14 @@ def test_upload_without_a_turn_is_refused_before_any_of_it_is_read(
         assert api.api("GET", "restore").json()["status"] == "nothing"
         assert shared_site.names() == before
         assert api.api("GET", "backup").status_code == 200
+
+
+def test_undo_without_a_turn_is_refused_too(api: Server, shared_site: Site) -> None:
+    taken = StorePaths.of(shared_site.database)
+    with UploadTurn(taken, at_once=2), UploadTurn(taken, at_once=2):
+        refused = api.api("POST", "restore/undo")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
+    assert refused.json()["code"] == "too_many_uploads"
 
 
 def test_refused_upload_gives_its_turn_back(api: Server, good: Path) -> None:
