@@ -113,9 +113,9 @@ refusals = Attempts(own_cache, most=1, seconds=WINDOW)  # so that they do not fi
 def _log_refusal(request: HttpRequest, name: str, address: str, seconds: int) -> None:
     if refusals.add(f"refused {address}"):
         return
-    by_a_proxy = "X-Forwarded-For" in request.headers and not settings.TASKDOG_PROXIES
+    by_a_proxy = "X-Forwarded-For" in request.headers and not settings.TASKDOG_NUM_PROXIES
     hint = (
-        " If that is the address of a proxy, so that others wait too, set TASKDOG_PROXIES=1."
+        " If that is the address of a proxy, so that others wait too, set TASKDOG_NUM_PROXIES=1."
         if by_a_proxy
         else ""
     )

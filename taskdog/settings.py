@@ -82,7 +82,7 @@ SECURE_HSTS_PRELOAD = TASKDOG_HTTPS
 X_FRAME_OPTIONS = "DENY"
 
 # How many proxies in front extend X-Forwarded-For: an address in it is believed only so far
-TASKDOG_PROXIES = environment.whole_number("TASKDOG_PROXIES", default=0)
+TASKDOG_NUM_PROXIES = environment.whole_number("TASKDOG_NUM_PROXIES", default=0)
 # Failed logins, which all workers count together; not in the database, which a restore replaces
 TASKDOG_FAILED_LOGINS = TASKDOG_DATA_DIR / "failed_logins"
 
@@ -146,7 +146,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "taskdog.schema.endpoints.EndpointSchema",
     "DEFAULT_METADATA_CLASS": "taskdog.metadata.EndpointMetadata",
-    "NUM_PROXIES": TASKDOG_PROXIES,
+    "NUM_PROXIES": TASKDOG_NUM_PROXIES,
     "EXCEPTION_HANDLER": "taskdog.errors.answer_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

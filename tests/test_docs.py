@@ -109,7 +109,15 @@ def test_every_target_in_the_readme_exists(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/how-restore-works.md", "docs/how-snapshots-work.md", "CHANGELOG.md"]
+    "page",
+    [
+        "README.md",
+        "docs/how-restore-works.md",
+        "docs/how-snapshots-work.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/security.md",
+    ],
 )
 def test_every_link_leads_to_a_file(page: str) -> None:
     path = CHECKOUT / page

@@ -73,7 +73,9 @@ def tasks_key(shared_site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def shared(shared_site: Site, tasks_key: str) -> Iterator[Server]:
-    with shared_site.serving(TASKDOG_MAX_UPLOAD_BYTES=str(LIMIT), TASKDOG_PROXIES="1") as running:
+    with shared_site.serving(
+        TASKDOG_MAX_UPLOAD_BYTES=str(LIMIT), TASKDOG_NUM_PROXIES="1"
+    ) as running:
         running.http.headers["Connection"] = "close"  # else a stop waits for the next request
         yield running
 

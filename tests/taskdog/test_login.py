@@ -153,7 +153,7 @@ def test_refusals_are_one_line_that_names_the_setting_if_it_may_be_a_proxy(
         assert Client(REMOTE_ADDR=HERE, headers=header).post(PAGE, sent).status_code == 429
     (line,) = [each.getMessage() for each in caplog.records if each.name == "taskdog.login"]
     assert "Too many logins from 192.0.2.1 failed, the last as 'ann'" in line
-    assert ("TASKDOG_PROXIES=1" in line) == bool(header)
+    assert ("TASKDOG_NUM_PROXIES=1" in line) == bool(header)
 
 
 def test_counts_are_beside_the_database_for_the_owner_alone(counts: Path) -> None:
