@@ -140,14 +140,24 @@ class _Watcher:
         """While the block runs. After it, nothing is done to the connection any more."""
         with self._lock:
             self._watched[transfer] = how
-            if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._run, name="backups-stalling", daemon=True).start()
+            is_first, self._is_running = not self._is_running, True
+        if is_first:
+            self._start()
         try:
             yield
         finally:
-            with self._lock:
-                self._watched.pop(transfer, None)
+            # Python may get here while it collects an answer that a server has dropped: in a thread
+            # that holds this lock, or that its holder waits for. So it is not waited for for long.
+            is_locked = self._lock.acquire(timeout=LOOK_SECONDS)
+            self._watched.pop(transfer, None)
+            if is_locked:
+                self._lock.release()
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="backups-stalling", daemon=True).start()
+        except RuntimeError:  # the system has no thread left: the next one tries again
+            self._is_running = False
 
     def _run(self) -> None:
         idle_since = time.monotonic()
@@ -160,10 +170,10 @@ class _Watcher:
                 elif now - idle_since > 10 * LOOK_SECONDS:
                     self._is_running = False
                     return
-                over = [each for each in self._watched.items() if each[0].deadline <= now]
-                for transfer, how in over:
-                    del self._watched[transfer]
-                    transfer.end(how)
+                for transfer, how in self._watched.copy().items():
+                    if transfer.deadline <= now:
+                        self._watched.pop(transfer, None)
+                        transfer.end(how)
 
 
 _watcher = _Watcher()

@@ -3,16 +3,19 @@
 import io
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
 from pytest_django import Settings
 
+from backups import stalling
 from backups.pace import TooSlowError
 from backups.stalling import PacedBody, PacedStream
 from tests.backups.uploads import add_ballast
@@ -105,6 +108,29 @@ def test_pace_is_looked_at_between_reads_where_the_connection_is_not_known() -> 
 
     with pytest.raises(TooSlowError):
         PacedStream(Slow(b"ab"), {}).read(1)
+
+
+def test_answer_that_is_dropped_by_who_holds_the_lock_is_given_up_all_the_same(
+    settings: Settings, ends: Ends
+) -> None:
+    """Python can collect it at any moment, also in the thread that looks at the deadlines."""
+    settings.BACKUPS_STALL_SECONDS = 60
+    answer = iter(PacedBody([b"first", b"second"], {"gunicorn.socket": ends[0]}))
+    assert next(answer) == b"first"
+    with stalling._watcher._lock:
+        del answer
+    assert not stalling._watcher._watched
+
+
+def test_transfer_goes_on_where_no_thread_can_be_started(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_STALL_SECONDS = 60
+    monkeypatch.setattr(stalling, "_watcher", stalling._Watcher())
+    monkeypatch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("none left")))
+    assert list(PacedBody([b"first", b"second"], {})) == [b"first", b"second"]
+    monkeypatch.undo()
+    assert PacedStream(io.BytesIO(b"body"), {}).read(4) == b"body"
 
 
 def test_body_is_closed_with_its_wrapper() -> None:
