@@ -96,6 +96,12 @@ class Server:
         self.http.close()
 
 
+LEFT_BY_REQUESTS = (
+    *("tasks.db-wal", "tasks.db-shm"),
+    *("tasks.db.download-receipts.jsonl", "api_keys.json.used"),
+)
+
+
 @dataclass
 class Site:
     """A data folder of its own, migrated, with one API key that may do everything."""
@@ -144,11 +150,7 @@ class Site:
 
     def names(self) -> set[str]:
         """The names in the folder, but for those of what a request alone can leave."""
-        return {
-            path.name
-            for path in self.data.iterdir()
-            if path.name not in ("tasks.db-wal", "tasks.db-shm", "api_keys.json.used")
-        }
+        return {path.name for path in self.data.iterdir() if path.name not in LEFT_BY_REQUESTS}
 
     def kept(self) -> list[Path]:
         """The kept copies of old databases, oldest first."""

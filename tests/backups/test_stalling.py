@@ -164,6 +164,7 @@ def server(plain: Site) -> Iterator[Server]:
         TASKDOG_STALL_SECONDS="1",
         TASKDOG_MIN_BYTES_PER_SECOND="1000000",
         TASKDOG_SNAPSHOTS_AT_ONCE="1",
+        TASKDOG_UPLOADS_AT_ONCE="20",
     ) as running:
         yield running
 

@@ -78,7 +78,7 @@ def test_a_file_is_written_whole_and_for_its_owner(filled: Site, tmp_path: Path)
     assert finished == (f"Exported 2 tasks to {path}\n", "", 0)
     assert path.read_bytes() == b"id\r\n1\r\n2\r\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
+    assert [each for each in tmp_path.iterdir() if each.is_file()] == [path]
 
 
 def test_a_file_that_exists_is_replaced_only_by_force(filled: Site, tmp_path: Path) -> None:
