@@ -67,7 +67,7 @@ class InstalledRelease:
             if not is_readable(database):
                 return Live()
             with query_limit():  # it may be what somebody wants to get rid of
-                applied = MigrationRecorder(connection).applied_migrations()
+                applied = _applied(connection)
                 with connection.cursor() as cursor:
                     schema = sort_out(cursor.execute(QUERY))
                     tables = _columns(
@@ -304,6 +304,12 @@ class InstalledRelease:
         :raises RestoreRefusedError: a migration failed; discard the file.
         """
         migrate_file(self._alias, database)
+
+
+def _applied(connection: Any) -> Collection[tuple[str, str]]:
+    """Without their dates, which a database can have in a form that Django fails to read."""
+    recorder = MigrationRecorder(connection)
+    return list(recorder.migration_qs.values_list("app", "name")) if recorder.has_table() else []
 
 
 def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, Columns]:

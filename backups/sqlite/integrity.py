@@ -230,7 +230,10 @@ def _read_migrations(connection: sqlite3.Connection, verdict: Verdict) -> None:
         return
     verdict.migrations_lack = [name for name in MIGRATION_COLUMNS if name not in columns]
     if not verdict.migrations_lack:
-        rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
+        rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
+        if any(not isinstance(word, str) or "\ufffd" in word for row in rows for word in row):
+            # Django could not read them: nothing of the live database would be known afterwards.
+            verdict.damage = ["a row of django_migrations has a name that is not text"]
         verdict.migrations = list(dict.fromkeys(clip(f"{app}.{name}") for app, name in rows))
 
 

@@ -51,7 +51,15 @@ _VIRTUAL, _KEPT = (
 )  # generated columns, by https://www.sqlite.org/pragma.html#pragma_table_xinfo
 _STORED = ("table", "index")  # these have a root page
 _SCHEMA_PAGE = 1  # where the schema itself is
-_OWN = re.compile(r"sqlite_(?:sequence|stat[1-4])", re.IGNORECASE)  # tables of SQLite itself
+# Tables of SQLite itself, in its own words. It reads the statistics when a connection looks at the
+# schema for the first time: a column that is computed there runs before any query, also of an undo.
+_OWN = {
+    "sqlite_sequence": "(name,seq)",
+    "sqlite_stat1": "(tbl,idx,stat)",
+    "sqlite_stat2": "(tbl,idx,sampleno,sample)",
+    "sqlite_stat3": "(tbl,idx,neq,nlt,ndlt,sample)",
+    "sqlite_stat4": "(tbl,idx,neq,nlt,ndlt,sample)",
+}
 _AUTOMATIC = "automatic index"  # of a PRIMARY KEY or UNIQUE: a row without SQL
 
 
@@ -163,9 +171,13 @@ def _kind(type_: object, name: object, table: object, rootpage: object, sql: obj
         return ""
     if sql is None:
         is_one = type_ == "index" and _is_automatic(name, table) and rootpage > _SCHEMA_PAGE
+        is_one = is_one and not _is_reserved(table)
         return _AUTOMATIC if is_one else ""
-    if not isinstance(sql, str) or "\0" in sql or _is_reserved(name):
+    if not isinstance(sql, str) or "\0" in sql:
         return ""
+    if _is_reserved(name) or _is_reserved(table):  # SQLite makes no index on its own tables
+        is_own = type_ == "table" and name == table and rootpage > _SCHEMA_PAGE
+        return "table" if is_own and sql == f"CREATE TABLE {name}{_OWN.get(name)}" else ""
     for kind, of_type, words in _FORMS:
         if type_ == of_type and (match := words.match(sql)):
             called = [fold(_unquote(each)) for each in match.groups()]
@@ -188,7 +200,7 @@ def _is_automatic(name: str, table: str) -> bool:
 
 
 def _is_reserved(name: str) -> bool:
-    return fold(name).startswith("sqlite_") and not _OWN.fullmatch(name)
+    return fold(name).startswith("sqlite_")
 
 
 def _unquote(name: str) -> str:

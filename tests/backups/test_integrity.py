@@ -54,6 +54,17 @@ def test_table_or_column_of_accounts_that_is_not_there_has_no_account(tmp_path: 
         assert inspect(Question(path, 60.0, account=account)).account_is_missing
 
 
+@pytest.mark.parametrize("word", ["x'7aff'", "cast(x'7aff' AS TEXT)", "NULL"])
+@pytest.mark.parametrize("column", ["app", "name"])
+def test_migration_whose_name_is_no_text_is_damage(column: str, word: str, tmp_path: Path) -> None:
+    """Django can't read it: then nothing is known of the live database, and triggers may come."""
+    path = builders.healthy(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE django_migrations SET {column} = {word} WHERE id = 1")
+        connection.commit()
+    assert "not text" in inspect(Question(str(path), 60.0)).damage[0]
+
+
 def test_much_is_sorted_without_a_file(tmp_path: Path) -> None:
     """A table of migrations without an order, and too long to be sorted in a page or two."""
     path = builders.healthy(tmp_path / "x.db")

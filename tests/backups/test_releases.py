@@ -148,7 +148,8 @@ def test_history_is_what_the_live_database_has_applied(
     (tmp_path / "live.db").write_bytes(template_site.database.read_bytes())
     with closing(sqlite3.connect(tmp_path / "live.db")) as connection:
         connection.execute(
-            "INSERT INTO django_migrations (app, name, applied) VALUES ('gone', '0001', 0)"
+            "INSERT INTO django_migrations (app, name, applied)"
+            " VALUES ('gone', '0001', '2020-13-01 00:00:00')"  # no date, and Django fails of it
         )
         connection.commit()
     with django_db_blocker.unblock():

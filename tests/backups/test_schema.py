@@ -147,6 +147,47 @@ def test_row_must_agree_with_its_sql_in_each_word(row: Row) -> None:
     assert [other for other in others if not sort_out([other]).strange] == []
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        (
+            "table",
+            "sqlite_stat1",
+            "sqlite_stat1",
+            3,
+            "CREATE TABLE sqlite_stat1(tbl,idx,x,stat AS (x))",
+        ),
+        (
+            "table",
+            "sqlite_stat1",
+            "sqlite_stat1",
+            3,
+            "CREATE TABLE sqlite_stat1(tbl,idx,stat CHECK (x))",
+        ),
+        ("table", "SQLITE_STAT4", "SQLITE_STAT4", 3, "CREATE TABLE SQLITE_STAT4(tbl)"),
+        (
+            "table",
+            "sqlite_sequence",
+            "sqlite_sequence",
+            3,
+            "CREATE TABLE sqlite_sequence(seq,name)",
+        ),
+        ("index", "i", "sqlite_stat1", 4, "CREATE INDEX i ON sqlite_stat1 (abs(tbl))"),
+        ("index", "sqlite_autoindex_sqlite_stat1_1", "sqlite_stat1", 4, None),
+        (
+            "trigger",
+            "t",
+            "sqlite_stat1",
+            0,
+            "CREATE TRIGGER t DELETE ON sqlite_stat1 BEGIN SELECT 1; END",
+        ),
+    ],
+)
+def test_table_of_sqlite_itself_is_just_as_it_makes_it(row: Row) -> None:
+    """It reads the statistics before the first query: a computed column would run in each one."""
+    assert sort_out([row]).strange != []
+
+
 def test_sql_of_comments_without_end_is_read_in_no_time() -> None:
     """A pattern that tries every way to part them would not come back."""
     for start in ("CREATE TABLE x ", "CREATE INDEX x ON ", 'CREATE VIEW "'):
