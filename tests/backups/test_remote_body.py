@@ -204,7 +204,7 @@ def test_answer_in_pieces_of_one_byte_costs_no_copy_for_each() -> None:
     response.raw.stream.return_value = chain(repeat(b" ", 600_000), [NOTHING])
     before = time.thread_time()
     assert read_answer(response) == {"status": "nothing"}
-    assert time.thread_time() - before < 3  # a tenth of a second; with the copies twice as much as this
+    assert time.thread_time() - before < 3  # with the copies it is twice that
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
