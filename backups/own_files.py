@@ -11,6 +11,7 @@ from django.conf import settings
 from backups import local
 from backups.conf import conf
 from backups.exceptions import OwnFileError
+from backups.file_locks import PRIVATE
 from backups.key_ring import key_file
 
 SESSION_FILES = "django.contrib.sessions.backends.file"
@@ -70,6 +71,9 @@ def _other_names() -> Iterator[Path]:
     """With what the names of this site's other files begin."""
     if keys := key_file():
         yield keys
+    # Whoever takes the folder's lock next would remove what has its name.
+    databases = (path.folder for path in local.all_paths())
+    yield from {folder / PRIVATE for folder in (*databases, *([keys.parent] if keys else ()))}
     if getattr(settings, "SESSION_ENGINE", "") == SESSION_FILES:
         folder = settings.SESSION_FILE_PATH or tempfile.gettempdir()
         yield Path(folder) / settings.SESSION_COOKIE_NAME

@@ -49,7 +49,7 @@ def read_answer(response: requests.Response) -> dict[str, Any]:
 
     :raises urllib3.exceptions.HTTPError: the connection ended early; OSError too.
     """
-    body = b""
+    body = bytearray()  # no copy of all that came for each piece, which may be a single byte
     for chunk in plain_chunks(response):
         body += chunk
         if len(body) > MOST_ANSWER_BYTES:

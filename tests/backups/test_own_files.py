@@ -29,6 +29,8 @@ OWN = [
     "keys/api_keys.json",
     "secrets/token",
     "data/secret_key",
+    "data/.backups.lock",
+    "keys/.backups.lock",
     "data/tasks.db.lock",
     "data/tasks.db.pending-restore",
     "data/tasks.db.pending-restore.0123456789abcdef.json",
