@@ -259,7 +259,7 @@ class MissingTablesError(InvalidSnapshotError):
 
 
 class UnknownSchemaError(InvalidSnapshotError):
-    """It has a trigger, view, virtual table or generated column that this site does not have."""
+    """It has a trigger, view, virtual table, clause or generated column that this site has not."""
 
     code = "unknown_schema"
     hint = (

@@ -71,7 +71,11 @@ class InstalledRelease:
                 with connection.cursor() as cursor:
                     schema = sort_out(cursor.execute(QUERY))
                     tables = _columns(
-                        cursor, [*schema.tables, *(each.name for each in schema.programs)]
+                        cursor,
+                        [
+                            *schema.tables,
+                            *(each.name for each in schema.programs if each.is_relation),
+                        ],
                     )
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
@@ -177,7 +181,7 @@ class InstalledRelease:
             _take_off(promised, made_elsewhere(loader, self._alias))
         else:
             _take_off(promised, self._broken_by(live))
-        programs = {fold(each.name) for each in found.programs if each.kind != "trigger"}
+        programs = {fold(each.name) for each in found.programs if each.is_relation}
         lacking = {
             name: columns for name, columns in promised.items() if fold(name) not in programs
         }
@@ -239,6 +243,7 @@ class InstalledRelease:
             each
             for each in programs
             if (each.kind == "view" and fold(each.name) in views)
+            or each.kind == "clause"  # Django writes one for DB_CASCADE (6.1), and changes it
             or words_of(each.sql) in statements
         ]
 

@@ -1,8 +1,8 @@
 """
 What a database's schema is made of, by the words of its SQL and not by what a row claims to be.
 
-A *program* is what acts when somebody else queries: a trigger, a view, a virtual table. Nothing
-here runs one: the schema is read as rows.
+A *program* is what acts when somebody else queries: a trigger, a view, a virtual table, and a
+clause of a table such as ON UPDATE CASCADE. Nothing here runs one: the schema is read as rows.
 
 SQLite writes the first words of each row itself, in one spelling. What begins otherwise was not
 written by SQLite, and its parser may take for a program what a pattern takes for nothing: it
@@ -17,6 +17,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from backups.sqlite.clauses import find_clauses
 
 QUERY = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before 3.33
 HAS_TABLE_LIST = (3, 37)  # https://www.sqlite.org/pragma.html#pragma_table_list
@@ -65,11 +67,16 @@ _AUTOMATIC = "automatic index"  # of a PRIMARY KEY or UNIQUE: a row without SQL
 
 @dataclass(frozen=True, order=True)
 class Program:
-    """A trigger, view or virtual table. Equal if kind, name and SQL are equal."""
+    """A trigger, view, virtual table or clause. Equal if kind, name and SQL are equal."""
 
-    kind: str  # "trigger", "view" or "virtual table"
+    kind: str  # "trigger", "view", "virtual table", or "clause": ON DELETE CASCADE of a table
     name: str
     sql: str
+
+    @property
+    def is_relation(self) -> bool:
+        """Whether it can be read like a table."""
+        return self.kind in ("view", "virtual table")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -105,6 +112,10 @@ def sort_out(rows: Iterable[tuple[object, object, object, object, object]]) -> S
             schema.strange.append(_describe(*row))
         elif kind == "table":
             schema.tables[str(name)] = str(sql)
+            schema.programs += [
+                Program("clause", f"{name}: {words}", definition)
+                for words, definition in find_clauses(str(sql))
+            ]
         elif kind == "index":
             schema.indexes.setdefault(str(table), []).append(str(sql))
         elif kind != _AUTOMATIC:
@@ -123,7 +134,7 @@ def find_contradiction(connection: sqlite3.Connection, schema: Schema) -> str:
     """
     if sqlite3.sqlite_version_info < HAS_TABLE_LIST:
         return ""
-    taken = {each.name: each.kind for each in schema.programs if each.kind != "trigger"}
+    taken = {each.name: each.kind for each in schema.programs if each.is_relation}
     taken |= dict.fromkeys(schema.tables, "table")
     made = {
         name: _LISTED.get(kind, kind)

@@ -144,6 +144,15 @@ SCRIPTS = {
         "DROP TABLE django_session;"
         " CREATE VIRTUAL TABLE django_session USING fts5 (session_key, session_data, expire_date)"
     ),
+    # Clauses that act
+    "update that cascades into the users": _forge(
+        "auth_user",
+        "replace(sql, '\"is_superuser\" bool NOT NULL',"
+        " '\"is_superuser\" bool NOT NULL REFERENCES tasks (priority) ON UPDATE CASCADE')",
+    ),
+    "insert that is ignored": _forge(
+        "tags", "replace(sql, 'NOT NULL', 'NOT NULL ON CONFLICT IGNORE')"
+    ),
     # Columns that compute
     "tasks that are generated": (
         "PRAGMA foreign_keys=OFF; ALTER TABLE tasks RENAME priority TO p;"

@@ -1,0 +1,63 @@
+"""
+The clauses of a table that act when somebody else writes: ON DELETE CASCADE, ON CONFLICT REPLACE …
+
+A foreign key that cascades an update writes into another table, as a trigger does. ON is a word
+that no unquoted name can be, and a table's SQL has it before such a clause only.
+
+Sources: https://www.sqlite.org/foreignkeys.html (4.3), https://www.sqlite.org/lang_conflict.html,
+https://www.sqlite.org/lang_keywords.html
+"""
+
+import re
+from collections.abc import Iterator
+
+_TOKENS = re.compile(
+    r"""
+      (?P<space>  [\t\n\f\r\x20\ufeff]++ | --[^\n]*+ | /\*.*?(?:\*/|\Z) )
+    | (?P<quoted> '(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\] )
+    | (?P<word>   [A-Za-z0-9_$\x80-\U0010ffff]++ )
+    | (?P<other>  . )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+# Without effect on other rows: what SQLite does without a clause, or no more than refuse.
+_HARMLESS = {("no", "action"), ("restrict",), ("abort",), ("fail",), ("rollback",)}
+_TWO_WORDS = ("no", "set")  # NO ACTION, SET NULL, SET DEFAULT
+
+
+def find_clauses(sql: str) -> Iterator[tuple[str, str]]:
+    """
+    Each of these clauses in the SQL of a table: its own words, and the same behind the definition
+    of the column or constraint that it is of, up to the first of its clauses. Both in one spelling,
+    whatever the case, spaces and quotes.
+    """
+    definition: list[str] = []
+    depth, before = 0, ""  # of parentheses; the definition, once it has come to a clause
+    tokens = list(_tokens(sql))
+    for number, (text, is_name) in enumerate(tokens):
+        is_mark = not is_name and text in ("(", ")", ",")
+        depth += {"(": 1, ")": -1}.get(text, 0) if is_mark else 0
+        if is_mark and depth == 1 and text != ")":
+            definition, before = [], ""
+        elif not is_name and text == "on":
+            before = before or " ".join(definition)
+            clause = _clause([word for word, _ in tokens[number : number + 4]])
+            if clause:
+                yield clause.upper(), f"{before} {clause}"
+        elif not before:
+            definition.append(text)
+
+
+def _clause(words: list[str]) -> str:
+    """The clause that begins with these words; empty if it does nothing to other rows."""
+    length = 4 if words[2:3] and words[2] in _TWO_WORDS else 3
+    return "" if tuple(words[2:length]) in _HARMLESS else " ".join(words[:length])
+
+
+def _tokens(sql: str) -> Iterator[tuple[str, bool]]:
+    """Each token but spaces and comments, and whether it is a quoted name or text."""
+    for match in _TOKENS.finditer(sql):
+        if match.lastgroup == "quoted":
+            yield match[0][1:-1].lower(), True
+        elif match.lastgroup != "space":
+            yield match[0].lower(), False
