@@ -35,7 +35,7 @@ from backups.sqlite.schema import Program, read_schema
         ("a UNIQUE ON CONFLICT ABORT", {}),
         ("a DEFAULT 'x ON DELETE CASCADE'", {}),
         (
-            '"on delete cascade" TEXT, [on] INT, `cascade` INT /* ON DELETE CASCADE */ --ON DELETE\n',
+            '"on delete cascade" TEXT, [on] INT, `a` INT /* ON DELETE CASCADE */ --ON DELETE\n',
             {},
         ),
         ("onset INT, a CHECK (a IN ('on', 'off'))", {}),
