@@ -98,7 +98,7 @@ class Server:
 
 LEFT_BY_REQUESTS = (
     *("tasks.db-wal", "tasks.db-shm"),
-    *("tasks.db.download-receipts.jsonl", "api_keys.json.used"),
+    *("tasks.db.download-receipts.jsonl", "api_keys.json.used", "failed_logins"),
 )
 
 
