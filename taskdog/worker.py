@@ -37,7 +37,7 @@ HEAD_SECONDS = 10.0  # from the first byte, or from the connection, to the end o
 CLOSING_SECONDS = 2.0  # for a client to see the answer before what it still sends is refused
 DRAIN_SECONDS = 0.1  # for the rest of a body that nobody has read
 BODY_BYTES = 1024 * 1024  # a larger body is read by the thread, when it is wanted
-ROOM_BYTES = 64 * 1024**2  # of bodies and of answers, in each process
+ROOM_BYTES = 64 * 1024**2  # of bodies, and as many of answers, in each process
 RECEIVE_BYTES = 64 * 1024
 
 # The threads of a process, besides gunicorn's own (``threads``) for backups and restores. Few make
@@ -53,6 +53,10 @@ TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length:
 TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"Connection: close\r\nContent-Length: 0\r\n\r\n"
+)
+NO_ROOM = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"Connection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 )
 FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 NOBODY_THERE = (errno.EAGAIN, errno.ECONNABORTED)
@@ -84,6 +88,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # Those that no thread has, the longest in their state first.
         self.waiting: dict[Connection, None] = {}
         self.room = Room(ROOM_BYTES)
+        self.body_room = Room(ROOM_BYTES)  # its own: slow readers must not keep small bodies out
         self.lanes: dict[str, ThreadPoolExecutor] = {}
         self._next_look = 0.0
 
@@ -144,27 +149,37 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         arrival = connection.arrival
         if arrival.is_too_long:
             self._refuse(connection, TOO_LONG)
-        elif arrival.has_head and (not arrival.missing_bytes or not self._has_room(connection)):
+        elif arrival.has_head and (not arrival.missing_bytes or not self._is_kept_here(connection)):
             self._serve(connection)
+        elif arrival.has_head and not connection.room_bytes and not self._find_room(connection):
+            self._refuse(connection, NO_ROOM)
         elif arrival.has_head and is_new:
             connection.deadline = connection.sock.pace.begin()
             if arrival.take_expectation():
                 connection.sock.send(CONTINUE)
 
-    def _has_room(self, connection: Connection) -> bool:
+    def _is_kept_here(self, connection: Connection) -> bool:
         """
-        Whether the body may be kept here until it is whole; else the thread receives it. An upload
+        Whether the body is kept here until it is whole; else the thread receives it. An upload
         never is: its caller is known, and its turn is taken, before it is received.
         """
+        arrival = connection.arrival
+        return arrival.target != UPLOAD and arrival.body_bytes <= BODY_BYTES
+
+    def _find_room(self, connection: Connection) -> bool:
+        """
+        Reserve room for the body, if need be that of the bodies that have been on their way the
+        longest: clients that stall must not make a thread wait for all who come after them.
+        """
         size = connection.arrival.body_bytes
-        if (
-            not connection.room_bytes
-            and connection.arrival.target != UPLOAD
-            and size <= BODY_BYTES
-            and self.room.take(size)
-        ):
-            connection.room_bytes = size
-        return connection.room_bytes > 0
+        while not self.body_room.take(size):
+            oldest = next((each for each in self.waiting if each.room_bytes), None)
+            if oldest is None:
+                return False
+            self.log.info("Too many bodies: closing %s", oldest.client)
+            self._close(oldest)
+        connection.room_bytes = size
+        return True
 
     def _serve(self, connection: Connection) -> None:
         self._unwatch(connection)
@@ -261,7 +276,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return False
 
     def _give_back(self, connection: Connection) -> None:
-        self.room.give(connection.room_bytes)
+        self.body_room.give(connection.room_bytes)
         connection.room_bytes = 0
 
     # Deadlines ---------------------------------------------------------------------------------

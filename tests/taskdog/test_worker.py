@@ -23,6 +23,7 @@ HALF_A_FORM = (
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n\r\na="
 )
 HALF_AN_UNDO = HALF_A_FORM.replace(b"/api-auth/login/", b"/api/v1/restore/undo")
+HALF_A_LONG_FORM = HALF_A_FORM.replace(b"5000", b"1048576")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -38,6 +39,7 @@ def server(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Ite
         f"exec(compile(open(__file__).read(), __file__, 'exec'))\n"
         f"from taskdog import worker\n"
         f"worker.HEAD_SECONDS = 2.0\n"
+        f"worker.ROOM_BYTES = 2 * worker.BODY_BYTES\n"
         f"worker_connections = {CONNECTIONS}\n"
     )
     with site.serving("--config", str(impatient), TASKDOG_STALL_SECONDS="2") as running:
@@ -89,6 +91,17 @@ def test_of_too_many_connections_the_oldest_idle_one_makes_room(server: Server) 
         clients = [held.enter_context(connect(server, b"")) for _ in range(3 * CONNECTIONS)]
         assert is_well(server)
         assert rest(clients[0]) == b""
+
+
+@pytest.mark.proof
+def test_of_too_many_bodies_the_oldest_makes_room_and_no_thread_waits_for_one(
+    server: Server,
+) -> None:
+    with ExitStack() as held:
+        clients = [held.enter_context(connect(server, HALF_A_LONG_FORM)) for _ in range(MANY)]
+        assert server.http.get(f"{server.url}/api/v1/tasks").ok
+        assert rest(clients[0]) == b""
+        assert rest(clients[-1]).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.proof
