@@ -8,12 +8,14 @@ Source: RFC 9112 (sections 2.2, 6), RFC 9110 (section 10.1.1, Expect)
 """
 
 import re
+from urllib.parse import unquote_to_bytes
 
 # Bytes of a request line and all headers: gunicorn alone would wait for up to 800 KB of them.
 MAX_HEAD_BYTES = 64 * 1024
 
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,18})[ \t]*(?=\r\n)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")  # RFC 9112, 3.2.2
 _CODING = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect[ \t]*:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
@@ -45,10 +47,11 @@ class Arrival:
 
     @property
     def target(self) -> tuple[bytes, bytes]:
-        """The method and the path, as they were sent."""
+        """The method and the path, which the site will know, however it was written."""
         line = bytes(self.data[: self._head_end]).lstrip(b"\r\n").partition(b"\r\n")[0]
         method, _, rest = line.partition(b" ")
-        return method, re.split(rb"[ ?]", rest, maxsplit=1)[0]
+        path = re.split(rb"[ ?#]", rest, maxsplit=1)[0]
+        return method, unquote_to_bytes(_ABSOLUTE.sub(b"", path))
 
     @property
     def is_too_long(self) -> bool:

@@ -79,3 +79,18 @@ def test_client_that_waits_to_be_asked_for_its_body_is_asked_once() -> None:
 def test_older_client_is_not_asked() -> None:
     head = HEAD.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\n\r\n"
     assert not Arrival(head).take_expectation()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"/api/v1/restore",
+        b"/api/v1/rest%6Fre",
+        b"/%61pi/v1/restore?apply=now",
+        b"http://localhost:8000/api/v1/restore",
+        b"HTTP://x/api/v1/restore#end",
+    ],
+)
+def test_path_is_the_one_that_the_site_will_know_however_it_was_written(written: bytes) -> None:
+    arrival = Arrival(b"POST " + written + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert arrival.target == (b"POST", b"/api/v1/restore")
