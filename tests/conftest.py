@@ -1,5 +1,6 @@
 """Sites and servers for every test that wants one."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 
 from backups import wrong_keys
 from tests.site import Server, Site, copy_site, make_site
+
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would every process that a test
+# starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -203,7 +203,7 @@ def test_ctrl_c_ends_it_at_once(theirs: Path) -> None:
     ) as reading:
         child = wait_for_child(reading.pid)
         reading.send_signal(signal.SIGINT)
-        _, err = reading.communicate()
+        _, err = reading.communicate(timeout=60)
     assert b"KeyboardInterrupt" in err
     assert not Path(f"/proc/{child}").exists()
 
