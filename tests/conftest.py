@@ -9,7 +9,6 @@ import pytest
 from backups import wrong_keys
 from tests.site import Server, Site, copy_site, make_site
 
-
 # A shell ignores Ctrl-C in what it runs in the background, and so would every process that a test
 # starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
