@@ -52,7 +52,7 @@ def _check_is_not_longer(header: Header, received: int, url: str) -> None:
     promised = header.promised_bytes(received)
     if received > promised:
         raise ClientError(
-            f"What {url} sends is longer than a database of its header: that says {promised:,}"
+            f"What {url} sends is longer than the database that its header announces: {promised:,}"
             " bytes.",
             hint=NOT_ASKED,
         )

@@ -102,7 +102,7 @@ class Settings:
 
     @property
     def migrate_tries(self) -> int:
-        """How many starts may run the migrations of one snapshot and not come to their end."""
+        """How many starts may begin the migrations of one snapshot without finishing."""
         return int(self._get("BACKUPS_MIGRATE_TRIES", 3))
 
     @property

@@ -98,7 +98,7 @@ def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
             "Or: pip install pysqlite3, and let the settings begin with\n"
             "    from backups.which_sqlite import use_pysqlite3\n"
             "    use_pysqlite3()\n"
-            "Until then let one process with one thread serve the site.",
+            "Until then serve the site with one process that has one thread.",
             id="backups.W070",
         )
 
@@ -112,8 +112,8 @@ def _rollback_journal(setup: Setup) -> Iterator[CheckMessage]:
         return  # where WAL mode does not work
     yield CheckWarning(
         f"The database {setup.alias!r} is not in WAL mode, but in journal mode"
-        f" {setup.journal_mode}: readers and writers wait for each other, and a write fails that"
-        " waits longer than its timeout, e.g. while a snapshot is completed.",
+        f" {setup.journal_mode}: readers and writers wait for each other, and a write that"
+        " waits longer than its timeout fails, e.g. while a snapshot is completed.",
         hint=f"For how to switch WAL mode on: manage.py check --database {setup.alias}",
         id="backups.W071",
     )
@@ -130,7 +130,7 @@ def _transactions(setup: Setup) -> Iterator[CheckMessage]:
     yield CheckWarning(
         f"The transactions on the database {setup.alias!r} do not begin as IMMEDIATE: one that"
         " reads, then writes, fails at once with 'database is locked' if another has written"
-        " meanwhile, whatever its timeout.",
+        " in between, whatever its timeout.",
         hint=option if django.VERSION >= (5, 1) else f"Upgrade to Django 5.1 or newer. {option}",
         id="backups.W072",
     )
@@ -155,9 +155,9 @@ def _pragmas(setup: Setup) -> Iterator[CheckMessage]:
     if setup.told.get("mmap_size", "0") not in ("0", ""):
         yield CheckWarning(
             f"The connections to the database {setup.alias!r} are set to"
-            f" mmap_size={setup.told['mmap_size']}: an error of the disk then ends the process"
-            " (SIGBUS) instead of the query, and a stray write of any library into memory goes"
-            " into the database.",
+            f" mmap_size={setup.told['mmap_size']}: a disk error then ends the process (SIGBUS)"
+            " instead of the query, and a stray write of any library into memory goes into the"
+            " database.",
             hint="Remove PRAGMA mmap_size.",
             id="backups.W075",
         )
@@ -170,8 +170,8 @@ def _place(setup: Setup) -> Iterator[CheckMessage]:
     if is_on_network(around.folder):
         yield CheckWarning(
             f"The database {setup.alias!r} is on a network file system ({kind_of(around.folder)}:"
-            f" {around.folder}): locks that do not hold there damage it as soon as two processes"
-            " write, and WAL mode does not work across machines.",
+            f" {around.folder}): if locks do not hold there, two processes that write damage it,"
+            " and WAL mode does not work across machines.",
             hint="Put it on a disk of the machine that the site runs on; keep snapshots elsewhere.",
             id="backups.W076",
         )

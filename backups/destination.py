@@ -135,8 +135,8 @@ def within_room(chunks: Iterable[bytes], folder: Path, size: int | None) -> Iter
         received += len(chunk)
         if size is None and most and received > most:
             raise _too_large(
-                f"It was not said how long the snapshot is: stopped after {most:,} bytes, half of"
-                f" what was free in {folder}."
+                f"Nobody said how long the snapshot is: the download stopped after {most:,} bytes,"
+                f" half of what was free in {folder}."
             )
         yield chunk
 

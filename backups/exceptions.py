@@ -290,7 +290,7 @@ class CheckOutOfMemoryError(InvalidSnapshotError):
 
     code = "check_out_of_memory"
     hint = (
-        "Nothing was staged. A value or an expression in the file wants more than that. If"
+        "Nothing was staged. A value or an expression in the file needs more than that. If"
         " snapshots may have values of hundreds of megabytes, raise BACKUPS_CHECK_MEMORY_BYTES."
     )
 

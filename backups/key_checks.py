@@ -88,7 +88,7 @@ def _folder(path: Path) -> list[CheckMessage]:
         CheckWarning(
             f"Every member of its group may remove or replace the API key file, since the folder"
             f" {folder} is open to them.",
-            hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a folder of their own:"
+            hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a separate folder:"
             " set BACKUPS_KEY_FILE.",
             id="backups.W050",
         )

@@ -84,7 +84,7 @@ def database_path(alias: str | None = None) -> Path:
             f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
             f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
             " other's locks.",
-            hint="Let sys.modules['sqlite3'] be the one of them before anything imports sqlite3.",
+            hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
         )
     return database_file(connection.settings_dict["NAME"])
 

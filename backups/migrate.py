@@ -75,7 +75,7 @@ def migrate_file(alias: str, database: Path) -> None:
             with_site=True,
         )
     except subprocess.TimeoutExpired as late:
-        how = f"did not come to their end within {seconds:g} seconds"
+        how = f"did not end within {seconds:g} seconds"
         raise _stopped(how, "BACKUPS_MIGRATE_SECONDS", late.stderr or b"") from late
     outcome = child.stdout.decode()
     if outcome == DONE:

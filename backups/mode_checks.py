@@ -23,11 +23,11 @@ from backups import local
 OTHERS_READ, OTHERS_WRITE, OTHERS_ENTER = 0o004, 0o002, 0o001
 MEANT_FOR_ALL = (
     "The folder is meant for everybody's files. Stop the site, and move the database and what lies"
-    " beside it into a folder of its own, with mode 0700."
+    " beside it into a separate folder with mode 0700."
 )
 MORE_IN_IT = (
     "If others need something else in it, as in a project's own folder, move the database into a"
-    " folder of its own instead."
+    " separate folder instead."
 )
 
 

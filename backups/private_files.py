@@ -67,7 +67,7 @@ class NotOursError(NotPrivateError):
         rightful = user if user != ROOT else os.stat(path.parent).st_uid
         super().__init__(
             f"{path} belongs to {_user(owner)}, and this process runs as {_user(user)}."
-            f" If you trust the file, give it away with: chown {rightful} '{path}'"
+            f" If you trust the file, change its owner with: chown {rightful} '{path}'"
         )
 
 

@@ -141,7 +141,7 @@ def authorize(
     """
     if not (server.is_encrypted or server.is_here or insecure) and (key or server.auth):
         raise InsecureServerError(
-            f"{server.url} is plain http: whoever is on the way to it could read the key and use"
+            f"{server.url} is plain http: anybody on the way to it could read the key and use"
             " it. Nothing was sent."
         )
     session.auth = server.auth

@@ -513,7 +513,7 @@ def _log(receipt: Receipt, database: str | None) -> None:
             receipt.staged_by,
             receipt.sha256,
             f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
-            f" one, take that back with: manage.py restore_db --undo{which}, then start the server"
+            f" one, undo this with: manage.py restore_db --undo{which}, then start the server"
             " again"
             if receipt.kept
             else "there was no old database",

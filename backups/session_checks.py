@@ -26,8 +26,8 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
     return [
         CheckWarning(
             f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: its login sessions are in the table"
-            f" {table} of the database {alias!r}, and so in its snapshots. Whoever gets one can be"
-            " whoever is logged in.",
+            f" {table} of the database {alias!r}, and so in its snapshots. Anybody who gets one can"
+            " act as anybody who is logged in.",
             hint=ELSEWHERE + (LEFT_OUT if conf.clear_sessions else NOT_LEFT_OUT),
             id="backups.W055",
         )

@@ -52,8 +52,8 @@ def _wait(applied: Receipt, is_command: bool) -> None:
     when = f"{applied.at:%Y-%m-%d %H:%M:%S} UTC"
     if is_command:
         logger.warning(
-            "the site's apps are not ready after %g seconds, perhaps for a query on the database"
-            " that was restored at %s: this command begins again without them",
+            "the site's apps are not ready after %g seconds, perhaps because of a query on the"
+            " database that was restored at %s: this command begins again without them",
             SECONDS,
             when,
         )
@@ -61,8 +61,7 @@ def _wait(applied: Receipt, is_command: bool) -> None:
         os.execve(sys.executable, words, os.environ | {AGAIN: "1"})  # noqa: S606
     logger.warning(
         "the site's apps are not ready after %g seconds. A restore was applied at %s: if they hang"
-        " on that database, take it back with: manage.py restore_db --undo, then start the server"
-        " again",
+        " on that database, undo it with: manage.py restore_db --undo, then start the server again",
         SECONDS,
         when,
     )

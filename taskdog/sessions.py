@@ -31,7 +31,7 @@ def sweep() -> None:
         end_at_restore()
         _empty_table()
     except Exception as error:  # a lock, a missing table, a full disk
-        logger.warning("logins that are over were not removed: %s", error)
+        logger.warning("expired logins were not removed: %s", error)
 
 
 def end_at_restore(**_: object) -> None:

@@ -52,7 +52,7 @@ class StoreCommand(BaseCommand):
         parser.add_argument(
             "--insecure",
             action="store_true",
-            help="send the API key in plain http to another machine, where whoever is on the way"
+            help="send the API key in plain http to another machine, where anybody on the way"
             " can read it",
         )
 

@@ -33,7 +33,9 @@ def add_expiry(parser: argparse.ArgumentParser, *, default: str) -> None:
         metavar="YYYY-MM-DD",
         help=f"the last day on which the key works, in UTC (default: {default})",
     )
-    either.add_argument("--days", type=_days, metavar="N", help="the same: so many days from today")
+    either.add_argument(
+        "--days", type=_days, metavar="N", help="the same, as a number of days from today"
+    )
 
 
 def expiry(options: dict[str, Any]) -> datetime | None:
@@ -49,7 +51,7 @@ def _day(given: str) -> date:
     try:
         day = date.fromisoformat(given)
     except ValueError as error:
-        raise ArgumentTypeError(f"{given!r} is not a day such as 2027-01-31") from error
+        raise ArgumentTypeError(f"{given!r} is not a date such as 2027-01-31") from error
     if not _today() <= day <= _today() + timedelta(days=MOST_DAYS):
         raise ArgumentTypeError(f"{given} is past, or more than {MOST_DAYS} days ahead")
     return day

@@ -226,7 +226,7 @@ def in_our_form(target: Target) -> Iterator[None]:
         if isinstance(target, LocalTarget):
             raise
         raise ClientError(
-            f"{target.where} answered in a form that is not known here.",
+            f"{target.where} answered in a form that this release does not know.",
             hint="Check the URL, and which release that server runs. restore_db --status shows what"
             " is pending there.",
         ) from error

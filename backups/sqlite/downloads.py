@@ -41,7 +41,7 @@ def record_download(paths: StorePaths, download: Download) -> None:
             _append(paths, line, most=None)  # into a new file
     except OSError as error:
         logger.warning(
-            "no receipt could be written of the snapshot that %s takes: %s",
+            "no receipt could be written for the snapshot that %s takes: %s",
             download.by or "this process",
             files.explain(error, paths.folder),
         )

@@ -89,7 +89,7 @@ class Schema:
     tables: dict[str, str] = field(default_factory=dict)  # real ones: name to SQL
     indexes: dict[str, list[str]] = field(default_factory=dict)  # table to the SQL of each
     programs: list[Program] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)  # rows that SQLite has not written so
+    strange: list[str] = field(default_factory=list)  # rows not written as SQLite writes them
 
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
@@ -223,4 +223,5 @@ def _unquote(name: str) -> str:
 
 def _describe(type_: object, name: object, _: object, __: object, sql: object) -> str:
     what = f"{type_} {name}" if isinstance(name, str) else f"{type_}"
-    return f"the schema has a {what} that SQLite has not written so: {sql!r:.{MOST_LETTERS}}"
+    words = f"{sql!r:.{MOST_LETTERS}}"
+    return f"the schema has a {what} that is not written as SQLite writes it: {words}"

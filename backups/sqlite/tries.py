@@ -1,5 +1,5 @@
 """
-How often a start may run the migrations of a pending restore and not come to their end.
+How often a start may begin the migrations of a pending restore without finishing them.
 
 A start waits for them. Time and memory are the machine's, so a snapshot whose migrations run out
 of them stays pending, and a few starts try again. Then it is set aside, or each start would cost
@@ -18,7 +18,7 @@ from backups.sqlite.paths import StorePaths
 
 SETTING = "BACKUPS_MIGRATE_TRIES"
 ADVICE = (
-    "Nothing is known to be wrong with the snapshot: to try again, see to the cause and stage the"
+    "Nothing is known to be wrong with the snapshot: to try again, fix the cause and stage the"
     " file that was set aside, with: manage.py restore_db FILE."
 )
 
@@ -38,7 +38,7 @@ def begin_try(
     if manifest.tries >= most:
         raise RestoreRefusedError(
             f"{manifest.tries} start{'s' * (manifest.tries > 1)} began its migrations, and none"
-            f" came to their end ({SETTING}). No other tries, so that the site can start. {ADVICE}"
+            f" finished them ({SETTING}). No more starts try, so that the site can start. {ADVICE}"
         )
     begun = replace(manifest, tries=manifest.tries + 1)
     begun.write(paths)

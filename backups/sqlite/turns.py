@@ -121,8 +121,8 @@ def _take(paths: StorePaths, numbers: range) -> int | None:
         if locks.is_read_locked(descriptor):
             # By a stranger: the limit is lost rather than every backup.
             logger.warning(
-                "%s is locked by %s, so that no limit holds on what is under way at once. End that"
-                " process.",
+                "%s is locked by %s, so the limit on what is under way at once does not hold."
+                " End that process.",
                 paths.lock,
                 describe_holders(paths.lock, but=os.getpid(), at=locks.FIRST_TURN),
             )

@@ -49,7 +49,7 @@ class ReceiptSerializer(StagedSerializer):
     by = serializers.CharField(allow_null=True)
     undoes = serializers.CharField(allow_null=True)
     removed = serializers.ListField(
-        child=serializers.CharField(), help_text="Kept copies that had to go for this one."
+        child=serializers.CharField(), help_text="Older kept copies, removed for this one."
     )
 
 
@@ -95,7 +95,7 @@ class KeptCopySerializer(serializers.Serializer[Any]):
     kept_at = serializers.DateTimeField()
     is_database = serializers.BooleanField()
     stays_until = serializers.DateTimeField(
-        allow_null=True, help_text="No restore removes it before; null: none ever does."
+        allow_null=True, help_text="No restore removes it before this time; null: none ever does."
     )
 
 

@@ -140,7 +140,7 @@ def test_rotated_key_has_the_scopes_and_the_old_one_ends(
     assert [key.name for key in keys] == ["first", "cron", "last"]
     assert (find_key(keys, new), find_key(keys, old)) == (keys[1], None)
     assert (keys[1].scopes, keys[1].expires_at) == (("backup",), None)
-    assert "The old one opens nothing" in err
+    assert "The old one no longer works." in err
     assert new not in err
 
 

@@ -102,7 +102,7 @@ def test_download_goes_on_if_its_receipt_can_not_be_written(
     store.paths.downloads.mkdir()
     with caplog.at_level(logging.WARNING), outgoing(store, compact=True) as snapshot:
         assert len(b"".join(snapshot)) == snapshot.size
-    assert "no receipt could be written of the snapshot that laptop takes" in caplog.text
+    assert "no receipt could be written for the snapshot that laptop takes" in caplog.text
     assert str(store.paths.downloads) in caplog.text
     assert store.real.list_downloads() == []
 

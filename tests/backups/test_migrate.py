@@ -97,7 +97,7 @@ def hide(path: Path, query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "setting", "value", "how"),
     [
-        (ENDLESS, "SECONDS", 2, "did not come to their end within 2 seconds"),
+        (ENDLESS, "SECONDS", 2, "did not end within 2 seconds"),
         (ENDLESS, "PROCESSOR_SECONDS", 1, "took more than 1 seconds of processor time"),
         (LARGE, "MEMORY_BYTES", 100_000_000, "need more than 100,000,000 bytes of memory"),
     ],

@@ -100,7 +100,7 @@ def test_what_unpacks_to_more_than_was_announced_is_stopped_there(
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_what_nobody_announced_ends_where_its_header_says(tmp_path: Path, coding: str) -> None:
-    with pytest.raises(ClientError, match="longer than a database of its header"):
+    with pytest.raises(ClientError, match="longer than the database that its header"):
         download(chunked(bomb(coding), coding), tmp_path)
 
 

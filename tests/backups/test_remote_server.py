@@ -178,7 +178,7 @@ def test_key_may_travel_in_plain_http_within_this_machine(host: str) -> None:
 def test_key_does_not_travel_in_plain_http_to_another_machine(
     host: str, before: str, key: str
 ) -> None:
-    with pytest.raises(InsecureServerError, match="is plain http: whoever is on the way") as error:
+    with pytest.raises(InsecureServerError, match="is plain http: anybody on the way") as error:
         BackupClient(f"http://{before}{host}", key)
     assert "https" in error.value.hint
     assert "--insecure" in error.value.hint

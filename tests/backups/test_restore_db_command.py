@@ -734,7 +734,7 @@ def test_answer_of_another_form_is_an_error_in_a_sentence(site: Site, body: byte
         variables = {"TASKDOG_API_KEY": "key", "TASKDOG_API_BASE_URL": server.url}
         ended = run(site, "restore_db", "--status", variables=variables)
     assert (ended.out, ended.code) == ("", 1)
-    assert "answered in a form that is not known here" in ended.err
+    assert "answered in a form that this release does not know" in ended.err
     assert "Traceback" not in ended.err
 
 

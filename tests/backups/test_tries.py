@@ -1,4 +1,4 @@
-"""How often a start runs migrations that do not come to their end, and what is said of it."""
+"""How often a start runs migrations that do not end, and what is said of it."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ class Killed(FakeRelease):
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A site with a snapshot pending whose migrations do not come to their end."""
+    """A site with a snapshot pending whose migrations do not end."""
     folder = tmp_path / "site"
     folder.mkdir()
     store = Store(folder / "tasks.db", release=Stopping())
@@ -103,7 +103,7 @@ def test_start_that_is_killed_while_they_run_counts(store: Store) -> None:
         assert tries(store) == number
     receipt = start(store)
     assert (receipt.outcome, store.release.migrated, store.items()) == ("refused", [], ["old"])
-    assert "3 starts began its migrations, and none came to their end" in receipt.reason
+    assert "3 starts began its migrations, and none finished them" in receipt.reason
 
 
 def test_other_failure_of_the_machine_costs_no_try(store: Store) -> None:

@@ -50,7 +50,7 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
     ),
     builders.odd_counter: (
         exceptions.DamagedSnapshotError,
-        "a table sqlite_sequence that SQLite has not written so",
+        "a table sqlite_sequence that is not written as SQLite writes it",
     ),
     builders.unknown_function: (
         exceptions.UnknownFunctionError,
@@ -519,7 +519,7 @@ def test_trigger_that_no_pattern_sees_is_refused(sql: str, tmp_path: Path) -> No
         connection.execute("INSERT INTO items (name) VALUES ('row')")
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (0,)
         connection.rollback()
-    with pytest.raises(exceptions.DamagedSnapshotError, match="a trigger evil that SQLite has not"):
+    with pytest.raises(exceptions.DamagedSnapshotError, match="a trigger evil that is not written"):
         check(path)
 
 

@@ -111,7 +111,7 @@ def test_start_goes_on_where_logins_cannot_be_removed(
 ) -> None:
     folder.rmdir()
     sessions.sweep()
-    assert "logins that are over were not removed" in caplog.text
+    assert "expired logins were not removed" in caplog.text
 
 
 def test_logins_that_an_earlier_release_had_in_the_database_go_to_the_last_byte(

@@ -22,7 +22,7 @@ SOON = timedelta(days=14)  # long enough before the end to give a new key to eve
 class ApiKeys(BaseCommand):
     """List, revoke, rotate. A running server knows of each change at its next request."""
 
-    help = "List the API keys of this site, revoke one, or put a new key in place of one."
+    help = "List the API keys of this site, revoke one, or replace one with a new key."
     # As create_api_key: a key can be revoked whatever is wrong with the site.
     requires_system_checks = []  # noqa: RUF012  as Django spells it
 
@@ -31,12 +31,12 @@ class ApiKeys(BaseCommand):
         _add_json(parser, default=False)
         actions = parser.add_subparsers(dest="action", metavar="{list,revoke,rotate}")
         # Its default would undo what stands before the word.
-        _add_json(actions.add_parser("list", help="list them (also without a word)"))
+        _add_json(actions.add_parser("list", help="list the keys (the default)"))
         revoke = actions.add_parser("revoke", help="end a key at once")
-        revoke.add_argument("name", help="of the key, as the list has it")
+        revoke.add_argument("name", help="of the key, as in the list")
         rotate = actions.add_parser("rotate", help="print a new key and end the old one at once")
-        rotate.add_argument("name", help="of the key; the new one has it too, and the scopes")
-        add_expiry(rotate, default="as long as the old one had in all, or never")
+        rotate.add_argument("name", help="of the key; the new key has the same name and scopes")
+        add_expiry(rotate, default="the same lifetime as the old key had")
 
     def handle(self, *, action: str, as_json: bool, name: str = "", **options: Any) -> None:
         """Do it."""
@@ -66,15 +66,16 @@ class ApiKeys(BaseCommand):
 
     def _revoke(self, path: Path, name: str) -> None:
         revoke_key(path, name=name)
-        self.stdout.write(f"The key {name!r} is revoked: it opens nothing from now on.")
+        self.stdout.write(f"The key {name!r} is revoked: it no longer works.")
 
     def _rotate(self, path: Path, name: str, *, expires_at: datetime | None) -> None:
         key, kept = rotate_key(path, name=name, expires_at=expires_at)
         self.stdout.write(key)
-        ends = "" if kept.expires_at is None else f" It works until {last_day(kept.expires_at)}."
+        end = kept.expires_at
+        ends = "" if end is None else f" The new one works until {last_day(end)}."
         self.stderr.write(
-            f"This is the new key {name!r}, which cannot be shown again. The old one opens nothing"
-            f" from now on.{ends}"
+            f"This is the new key {name!r}, which cannot be shown again. The old one no longer"
+            f" works.{ends}"
         )
 
 

@@ -88,7 +88,7 @@ def long_note(path: Path) -> None:
     [
         (slow_check, "was not read within 1 seconds"),
         (slow_view, "not a database of taskdog's own server"),
-        (hidden_trigger, "evil that SQLite has not written so"),
+        (hidden_trigger, "evil that is not written as SQLite writes it"),
         (eats_memory, "too much memory|not read within"),
         (
             long_note,
