@@ -34,8 +34,8 @@ class KeyUsage:
             except OSError as error:
                 warn(
                     key_file.parent,
-                    f"when API keys are used can't be noted there ({error.strerror})."
-                    " manage.py api_keys says what was noted last.",
+                    f"the last use of API keys can't be noted there ({error.strerror})."
+                    " manage.py api_keys shows what was noted before.",
                 )
 
     def _is_due(self, mark: Path) -> bool:

@@ -35,7 +35,7 @@ def describe_holders(*paths: Path, but: int | None = None, at: int | None = None
     statuses = [status for path in paths if (status := _stat(path)) is not None]
     pids = {pid for status in statuses for pid in holders(status, at)} - {but}
     if not pids:
-        return f"a process that this user can't see (as root, run: fuser -v {paths[0]})"
+        return f"an unknown process (to find it, run as root: fuser -v {paths[0]})"
     named = ((pid, name_of(pid)) for pid in sorted(pids))
     return ", ".join(f"pid {pid} ({name})" if name else f"pid {pid}" for pid, name in named)
 

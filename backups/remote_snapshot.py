@@ -95,7 +95,7 @@ class RemoteSnapshot:
         """A few KB can unpack to more than the disk holds."""
         if self.size is not None and received > self.size:
             raise ClientError(
-                f"{self.url} sends more than the {self.size:,} bytes that it has announced.",
+                f"{self.url} sends more than the {self.size:,} bytes that it announced.",
                 hint=NOT_ASKED,
             )
 

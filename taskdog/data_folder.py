@@ -60,7 +60,7 @@ def _close(path: Path, mode: int) -> None:
             "%s was open to other users: its mode was %04o, now %04o", path, mode, closed
         )
     elif mode & GROUP:
-        logger.info("%s can be opened by its group (mode %04o), and is left so", path, mode)
+        logger.info("%s can be opened by its group (mode %04o), which is left as it is", path, mode)
 
 
 def prepare(folder: Path) -> Path:

@@ -120,7 +120,7 @@ def _log_refusal(request: HttpRequest, name: str, address: str, seconds: int) ->
         else ""
     )
     logger.warning(
-        "Too many logins from %s failed, the last as %r. Some from there are refused for %s s.%s",
+        "Too many logins from %s failed, the last as %r. More tries are refused for %s s.%s",
         address,
         name,
         seconds,

@@ -33,8 +33,8 @@ Json = dict[str, Any]
 
 
 NAMED_HERE = (
-    "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after its"
-    " host and the time (UTC)."
+    "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after the"
+    " server's host and the time (UTC)."
 )
 
 

@@ -116,7 +116,7 @@ class DownloadSerializer(serializers.Serializer[Any]):
 
 
 class RestoresSerializer(serializers.Serializer[Any]):
-    """What happened to restores, what could be gone back to, and who has taken snapshots."""
+    """What happened to restores, the kept copies, and who has taken snapshots."""
 
     restores = ReceiptSerializer(many=True)
     kept = KeptCopySerializer(many=True)

@@ -55,8 +55,7 @@ COMPACT = OpenApiParameter(
 )
 SNAPSHOT_ID = OpenApiParameter(
     "snapshot",
-    description="What stands in the ETag of a download that broke off: its rest is asked for by "
-    "`Range`.",
+    description="The ETag of a download that broke off; `Range` asks for the rest of it.",
 )
 LIMIT = OpenApiParameter(
     "limit",
@@ -73,11 +72,11 @@ MEANINGS = {
     412: "The download can't be continued.",
     413: "The upload, or another body, is over the limit.",
     415: "The upload is of another type.",
-    429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
+    429: "Too many wrong keys came from this address; `Retry-After` says how long to wait.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
     503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again.",
-    507: "The disk is too full.",
+    507: "The disk is too full, or too little of it would stay free for the site.",
 }
 
 
@@ -120,7 +119,7 @@ class BackupExtension(OpenApiViewExtension):
                 operation_id="backup",
             )
             def get(self, request: Any) -> Any:
-                """Download a snapshot: whole before its first byte is sent."""
+                """Download a snapshot of the whole database."""
 
         return Described
 
@@ -136,7 +135,7 @@ class RestoreExtension(OpenApiViewExtension):
         class Described(self.target_class):  # type: ignore[name-defined, misc]
             @_described(answers={200: RestoreStatusSerializer}, operation_id="restore_status")
             def get(self, request: Any) -> Any:
-                """Tell what is pending, and what the last restore did."""
+                """Show what is pending, and what the last restore did."""
 
             @_described(
                 answers={200: _staged_or_applied()},

@@ -41,7 +41,7 @@ MEANINGS: Mapping[int, str] = {
     414: "The URL is longer than 8190 bytes. Not JSON: the web server says so.",
     415: "The body is not JSON by its type.",
     422: "The request is not understood: a field, a parameter, an id, or the JSON itself.",
-    429: "Too many wrong keys came from this address; `Retry-After` says for how long to wait.",
+    429: "Too many wrong keys came from this address; `Retry-After` says how long to wait.",
 }
 ALWAYS = (401, 403, 429)
 WITH_BODY = (411, 413, 415, 422)

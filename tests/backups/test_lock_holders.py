@@ -81,7 +81,7 @@ def test_program_that_reads_a_database_is_named(tmp_path: Path) -> None:
 
 def test_without_a_name_it_says_who_can_find_it(path: Path) -> None:
     assert describe_holders(path) == (
-        f"a process that this user can't see (as root, run: fuser -v {path})"
+        f"an unknown process (to find it, run as root: fuser -v {path})"
     )
 
 
