@@ -89,4 +89,4 @@ def test_own_lock_names_this_process_unless_another_is_meant(path: Path, tmp_pat
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert describe_holders(path).startswith(f"pid {os.getpid()} (")
-        assert "not known" in describe_holders(path, tmp_path / "missing", but=os.getpid())
+        assert "an unknown process" in describe_holders(path, tmp_path / "missing", but=os.getpid())
