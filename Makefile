@@ -12,6 +12,9 @@ SIZE ?= 500
 ROUNDS ?= 5
 RESULTS ?= benchmarks/results.md
 
+# Where Python writes no bytecode, each process that a test starts would compile the site anew.
+export PYTHONDONTWRITEBYTECODE =
+
 BIN := $(VENV)/bin
 # Nothing without its hash, so only wheels: what builds a package would come without one. Where
 # there is no wheel of something, e.g. on FreeBSD: make PIP_OPTIONS=

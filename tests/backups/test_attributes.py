@@ -48,6 +48,7 @@ def in_folder_of_another_group(store: Store) -> None:
         store.paths.folder.chmod(0o2777)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("prepare", "mode", "umask"),
     [

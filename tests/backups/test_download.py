@@ -135,9 +135,9 @@ def test_client_that_is_slow_is_served_to_the_end(server: Server) -> None:
         length = re.search(rb"Content-Length: (\d+)", head[0])
         assert length
         left = int(length[1]) - len(head[2])
-        for _ in range(4):
-            time.sleep(0.3 * STALL_SECONDS)  # to be slow is what is tried here
-            left -= len(client.recv(2_000_000, socket.MSG_WAITALL))
+        for _ in range(8):
+            time.sleep(0.2 * STALL_SECONDS)  # to be slow is what is tried here
+            left -= len(client.recv(1_000_000, socket.MSG_WAITALL))
         while left:
             arrived = client.recv(left)
             assert arrived, f"cut off with {left} bytes to go"

@@ -131,6 +131,7 @@ def modes(data: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in data.iterdir() if path.is_file()}
 
 
+@pytest.mark.proof
 def test_all_that_a_site_makes_in_an_open_folder_is_for_its_user_alone(tmp_path: Path) -> None:
     """As a unit of systemd with StateDirectory= makes that folder."""
     data = tmp_path / "data"
