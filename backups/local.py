@@ -33,6 +33,11 @@ PATIENCE_SECONDS = 0.777  # of a question; and a number that nobody else sets
 UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
 
 
+# A server may hold back so much of an answer for its client, and takes nothing more from us until
+# that has gone: as long as a client takes that is just fast enough, a snapshot must wait.
+HELD_BACK_BYTES = 8 * 1024**2
+
+
 def get_store(database: str | None = None) -> BackupStore:
     """
     The store behind an alias in DATABASES, by default BACKUPS_DATABASE. Opens nothing.
@@ -54,7 +59,7 @@ def get_store(database: str | None = None) -> BackupStore:
             compact_up_to=conf.compact_up_to,
             at_once=conf.snapshots_at_once,
             spool_seconds=conf.spool_seconds,
-            stall_seconds=conf.stall_seconds,
+            stall_seconds=conf.stall_seconds + HELD_BACK_BYTES / conf.min_bytes_per_second,
             resume_seconds=conf.resume_seconds,
         ),
         uploads_at_once=conf.uploads_at_once,

@@ -133,6 +133,22 @@ def test_transfer_goes_on_where_no_thread_can_be_started(
     assert PacedStream(io.BytesIO(b"body"), {}).read(4) == b"body"
 
 
+class PacedItself(socket.socket):
+    """As a server's own, which looks at the pace of its client."""
+
+    pace = None
+
+
+def test_connection_that_has_a_pace_of_its_own_is_left_to_its_server() -> None:
+    """It may hold back megabytes, which one chunk of a client that is fast enough waits for."""
+    with PacedItself() as connection:
+        environ = {"gunicorn.socket": connection}
+        taken = iter(PacedBody([b"x" * 1000, b"y"], environ))
+        assert next(taken) == b"x" * 1000
+        assert not stalling._watcher._watched
+        assert PacedStream(io.BytesIO(b"body"), environ).read(4) == b"body"
+
+
 def test_body_is_closed_with_its_wrapper() -> None:
     closed = []
     body = SimpleNamespace(close=lambda: closed.append(True))
