@@ -104,7 +104,7 @@ def _lock_private(path: Path, status: os.stat_result) -> int | None:
             return None
         try:
             lock(descriptor, path.parent)
-            if _is_named(path, descriptor):
+            if is_named(path, descriptor):
                 return descriptor
         except OSError:
             os.close(descriptor)
@@ -183,7 +183,8 @@ def _path_of(descriptor: int) -> Path | None:
     return None
 
 
-def _is_named(path: Path, descriptor: int) -> bool:
+def is_named(path: Path, descriptor: int) -> bool:
+    """Whether ``path`` itself, not a link's target, is still the name of this open file."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
     return False

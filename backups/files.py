@@ -24,6 +24,7 @@ from backups.attributes import give_to_owner_of
 from backups.exceptions import printable
 from backups.file_locks import NO_LOCKS as NO_LOCKS
 from backups.file_locks import exclusive_folder as exclusive_folder
+from backups.file_locks import is_named as is_named
 from backups.file_locks import lock as lock
 from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 
@@ -157,13 +158,6 @@ def exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
-
-
-def is_named(path: Path, descriptor: int) -> bool:
-    """Whether ``path`` itself, not a link's target, is still the name of this open file."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    return False
 
 
 def copy(source: int, destination: int) -> None:

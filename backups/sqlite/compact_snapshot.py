@@ -27,6 +27,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backups import files
@@ -142,7 +143,7 @@ def create_compact_snapshot(
             taken_at = datetime.now(UTC)
             with temporary_file(paths, "snapshot") as file:
                 started = time.monotonic()
-                locked = _compact_cleared(paths, connection, file, presence, clear, floor)
+                locked = _Compacting(paths, connection, file, presence, floor).run(clear)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
                 pin = None
@@ -158,86 +159,70 @@ def create_compact_snapshot(
         ) from error
 
 
-def _compact_cleared(
-    paths: StorePaths,
-    connection: sqlite3.Connection,
-    into: Temporary,
-    presence: int | None,
-    clear: Collection[str],
-    floor: int,
-) -> float:
-    """Write the compact file. Returns for how many seconds writers had to wait."""
-    try:
-        locked = _compact(paths, connection, into, presence, clear, floor)
-        if clear:  # what is left: there was no room for a copy, or somebody has just logged in
-            with attached(connection, into.path, "compacted"):
-                leave_out(connection, clear, of="compacted", overwrite=True)
-        return locked
-    except RowsStayError as reason:
-        logger.warning("login sessions stay in the snapshot: %s", reason)
-        os.ftruncate(into.descriptor, 0)  # half changed
-        return _compact(paths, connection, into, presence, (), floor)
+@dataclass(frozen=True)
+class _Compacting:
+    """The writing of one compact file."""
 
+    paths: StorePaths
+    connection: sqlite3.Connection  # of the site's kind: it has the functions a schema may need
+    into: Temporary
+    presence: int | None
+    floor: int
 
-def _compact(
-    paths: StorePaths,
-    connection: sqlite3.Connection,
-    into: Temporary,
-    presence: int | None,
-    clear: Collection[str],
-    floor: int,
-) -> float:
-    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    if mode != "wal" and paths.database.stat().st_size >= COPIED_FROM:
+    def run(self, clear: Collection[str]) -> float:
+        """Write it without the rows of these. Returns for how many seconds writers had to wait."""
         try:
-            return _compact_copy(paths, connection, into, presence, clear, floor)
-        except PagesNotPossibleError as reason:
-            logger.info("writers have to wait while SQLite itself copies the database: %s", reason)
-    with contextlib.ExitStack() as stack:
-        first = into
-        needs_two = clear and has_rows(connection, clear)
-        if needs_two and files.has_room(paths.folder, 2 * _used_bytes(connection) + floor):
-            first = stack.enter_context(temporary_file(paths, "copy"))
-        began = time.monotonic()
-        with leaving(paths.folder, connection, floor=floor):
-            connection.execute("VACUUM INTO ?", (name_in_sql(first.path),))
-        locked = 0.0 if mode == "wal" else time.monotonic() - began
-        if first is not into:
-            _compact_again(paths, connection, first, into, clear, floor)
-    return locked
+            locked = self._write(clear)
+            if clear:  # what is left: there was no room for a copy, or somebody has just logged in
+                with attached(self.connection, self.into.path, "compacted"):
+                    leave_out(self.connection, clear, of="compacted", overwrite=True)
+            return locked
+        except RowsStayError as reason:
+            logger.warning("login sessions stay in the snapshot: %s", reason)
+            os.ftruncate(self.into.descriptor, 0)  # half changed
+            return self._write(())
 
+    def _write(self, clear: Collection[str]) -> float:
+        (mode,) = self.connection.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal" and self.paths.database.stat().st_size >= COPIED_FROM:
+            try:
+                return self._write_from_copy(clear)
+            except PagesNotPossibleError as reason:
+                logger.info(
+                    "writers have to wait while SQLite itself copies the database: %s", reason
+                )
+        with contextlib.ExitStack() as stack:
+            first = self.into
+            needs_two = clear and has_rows(self.connection, clear)
+            if needs_two and self._has_room(2 * _used_bytes(self.connection)):
+                first = stack.enter_context(temporary_file(self.paths, "copy"))
+            began = time.monotonic()
+            self._vacuum("main", first)
+            locked = 0.0 if mode == "wal" else time.monotonic() - began
+            if first is not self.into:
+                self._compact(first, clear)
+        return locked
 
-def _compact_copy(
-    paths: StorePaths,
-    connection: sqlite3.Connection,
-    into: Temporary,
-    presence: int | None,
-    clear: Collection[str],
-    floor: int,
-) -> float:
-    check_possible(paths)
-    needed = paths.database.stat().st_size + _used_bytes(connection)
-    if not files.has_room(paths.folder, needed + floor):
-        raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
-    with temporary_file(paths, "copy") as copy:
-        seconds = _copy_pages(paths, copy.descriptor, presence)
-        _compact_again(paths, connection, copy, into, clear, floor)
-    return seconds
+    def _write_from_copy(self, clear: Collection[str]) -> float:
+        check_possible(self.paths)
+        if not self._has_room(self.paths.database.stat().st_size + _used_bytes(self.connection)):
+            raise PagesNotPossibleError("the disk has no room for a copy and for the snapshot")
+        with temporary_file(self.paths, "copy") as copy:
+            seconds = _copy_pages(self.paths, copy.descriptor, self.presence)
+            self._compact(copy, clear)
+        return seconds
 
+    def _compact(self, copy: Temporary, clear: Collection[str]) -> None:
+        with attached(self.connection, copy.path, "copied"):
+            leave_out(self.connection, clear, of="copied", overwrite=False)
+            self._vacuum("copied", self.into)
 
-def _compact_again(
-    paths: StorePaths,
-    connection: sqlite3.Connection,
-    copy: Temporary,
-    into: Temporary,
-    clear: Collection[str],
-    floor: int,
-) -> None:
-    """The connection is the site's kind: it has the SQL functions that the schema may need."""
-    with attached(connection, copy.path, "copied"):
-        leave_out(connection, clear, of="copied", overwrite=False)
-        with leaving(paths.folder, connection, floor=floor):
-            connection.execute("VACUUM copied INTO ?", (name_in_sql(into.path),))
+    def _vacuum(self, database: str, into: Temporary) -> None:
+        with leaving(self.paths.folder, self.connection, floor=self.floor):
+            self.connection.execute(f"VACUUM {database} INTO ?", (name_in_sql(into.path),))
+
+    def _has_room(self, needed: int) -> bool:
+        return files.has_room(self.paths.folder, needed + self.floor)
 
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:

@@ -18,7 +18,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -43,7 +43,7 @@ from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_pr
 from backups.sqlite.schema import (
     Columns,
     Schema,
-    find_contradiction,
+    find_strange,
     fold,
     quote,
     read_columns,
@@ -54,7 +54,7 @@ from backups.sqlite.verdict import Question, Verdict, find_unknown, lacks_wanted
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"
-COUNTERS, COUNTER_COLUMNS = "sqlite_sequence", ["name", "seq"]
+COUNTERS = "sqlite_sequence"
 MIGRATION_COLUMNS = ("id", "app", "name")
 
 
@@ -116,7 +116,9 @@ def _inspect(
     if question.as_it_was:
         _read_contents(connection, question, schema, verdict)
         return
-    if strange := schema.strange or _contradictions(sandbox, schema):
+    strange = find_strange(connection, schema)
+    sandbox.intruder = ""  # to list views, SQLite looks into them, and has done nothing
+    if strange:
         verdict.damage = [sentence(each) for each in strange[:MOST_FINDINGS]]
         return
     verdict.cleared = _clear(connection, question.clear, schema)
@@ -126,7 +128,7 @@ def _inspect(
         if partner is not None
         else check_whole(sandbox, question)
     )
-    verdict.damage = found.damage or _schema_damage(sandbox, schema)
+    verdict.damage = found.damage or _schema_damage(schema)
     if verdict.damage:
         verdict.unread = find_unread(verdict.damage)
         return
@@ -137,27 +139,27 @@ def _inspect(
         verdict.unknown = find_unknown(finding)
         verdict.broken_rules.append(finding)
         verdict.defects[finding] = 1
-    _read_contents(connection, question, schema, verdict)
+    columns = _read_contents(connection, question, schema, verdict)
     if not question.is_ours:
-        _compute(sandbox, schema)
+        _compute(sandbox, columns)
 
 
 def _read_contents(
     connection: sqlite3.Connection, question: Question, schema: Schema, verdict: Verdict
-) -> None:
-    columns = _columns(connection, schema)
-    verdict.tables = {table: each.names for table, each in columns.items()}
-    verdict.generated = {table: each.generated for table, each in columns.items() if each.generated}
+) -> dict[str, Columns]:
+    """Returns the columns of each real table, by its own name."""
+    columns = {
+        name: read_columns(connection.execute(f"PRAGMA table_xinfo({quote(name)})"))
+        for name in schema.tables
+    }
+    verdict.tables = {fold(table): each.names for table, each in columns.items()}
+    verdict.generated = {
+        fold(table): each.generated for table, each in columns.items() if each.generated
+    }
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
     verdict.account_is_missing = _is_missing(connection, question.account, verdict.tables)
-
-
-def _contradictions(sandbox: Sandbox, schema: Schema) -> list[str]:
-    """What SQLite takes for something else than we do."""
-    contradiction = find_contradiction(sandbox.connection, schema)
-    sandbox.intruder = ""  # to list views, SQLite looks into them, and has done nothing
-    return [contradiction] if contradiction else []
+    return columns
 
 
 def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Schema) -> int:
@@ -180,7 +182,7 @@ def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
     return findings
 
 
-def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
+def _schema_damage(schema: Schema) -> list[str]:
     """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is not UTF-8")]
@@ -189,13 +191,12 @@ def _schema_damage(sandbox: Sandbox, schema: Schema) -> list[str]:
         if len(longest.encode("utf-8", "replace")) > LONGEST_STATEMENT:
             return [sentence(f"a statement that makes the table {name} is too big")]
     counted = [name for name, sql in schema.tables.items() if "autoincrement" in fold(sql)]
-    counters = [row[1] for row in sandbox.connection.execute(_table_info(COUNTERS))]
-    if counted and (COUNTERS not in schema.tables or counters != COUNTER_COLUMNS):
+    if counted and COUNTERS not in schema.tables:
         return [sentence(f"there is no usable table {COUNTERS}, which {counted[0]} needs")]
     return []
 
 
-def _compute(sandbox: Sandbox, schema: Schema) -> None:
+def _compute(sandbox: Sandbox, columns: Mapping[str, Columns]) -> None:
     """
     Compute each generated column that is not stored. SQLite's check does not, and the first query
     of the site must not be what finds out that one has no end.
@@ -203,25 +204,14 @@ def _compute(sandbox: Sandbox, schema: Schema) -> None:
     :raises sqlite3.Error: the time is over, or there is no memory left. Other errors, of a row
         that an expression can't compute, are the site's own affair.
     """
-    for table in schema.tables:
-        for column in read_columns(sandbox.connection.execute(_table_info(table))).virtual:
+    for table, each in columns.items():
+        for column in each.virtual:
             query = f"SELECT count({quote(column)}) FROM {quote(table)} NOT INDEXED"  # noqa: S608
             try:
                 sandbox.connection.execute(query).fetchone()
             except sqlite3.Error as error:
                 if sandbox.is_late or is_of_memory(getattr(error, "sqlite_errorcode", 0)):
                     raise
-
-
-def _columns(connection: sqlite3.Connection, schema: Schema) -> dict[str, Columns]:
-    """The columns of each real table, by its folded name."""
-    return {
-        fold(name): read_columns(connection.execute(_table_info(name))) for name in schema.tables
-    }
-
-
-def _table_info(table: str) -> str:
-    return f"PRAGMA table_xinfo({quote(table)})"
 
 
 def _read_migrations(connection: sqlite3.Connection, verdict: Verdict) -> None:

@@ -123,6 +123,17 @@ def sort_out(rows: Iterable[tuple[object, object, object, object, object]]) -> S
     return schema
 
 
+def find_strange(connection: sqlite3.Connection, schema: Schema) -> list[str]:
+    """
+    Sentences about rows that SQLite has not written so; if there are none, about what it takes for
+    something else than the rows say. A file that has any is refused.
+
+    :raises sqlite3.Error: SQLite can't read the schema.
+    """
+    contradiction = "" if schema.strange else find_contradiction(connection, schema)
+    return [*schema.strange, *([contradiction] if contradiction else [])]
+
+
 def find_contradiction(connection: sqlite3.Connection, schema: Schema) -> str:
     """
     Compare what SQLite itself has made of the rows with what they were taken for here. It lists

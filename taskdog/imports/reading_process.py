@@ -25,7 +25,7 @@ from backups.sqlite.connection import connect
 from backups.sqlite.damage import sentence
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
-from backups.sqlite.schema import find_contradiction, fold, quote, read_schema
+from backups.sqlite.schema import find_strange, fold, quote, read_schema
 from backups.sqlite.verdict import Question
 
 SPARE_BYTES = 1024**2  # for SQLite's index of a WAL
@@ -90,8 +90,7 @@ def _prepare(path: Path, seconds: float) -> None:
 
 def _check(sandbox: Sandbox, question: Question) -> None:
     schema = read_schema(sandbox.connection)
-    damage = check_whole(sandbox, question).damage or schema.strange
-    damage = damage or list(filter(None, [find_contradiction(sandbox.connection, schema)]))
+    damage = check_whole(sandbox, question).damage or find_strange(sandbox.connection, schema)
     if damage:
         words = "; ".join(map(sentence, damage[:MOST_FINDINGS]))
         raise RefusalError(f"fails SQLite's integrity check: {words}")

@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-import threading
 from pathlib import Path
 from unittest import mock
 
@@ -127,30 +126,6 @@ def test_full_disk_is_told_from_a_broken_one(code: str, full: int) -> None:
 def test_sha256_is_the_one_that_the_shell_prints(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert files.sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
-
-
-def test_only_one_thread_at_a_time_holds_the_folder(tmp_path: Path) -> None:
-    inside, most = 0, 0
-    count = threading.Lock()
-
-    def visit() -> None:
-        nonlocal inside, most
-        for _ in range(20):
-            with files.exclusive_folder(tmp_path):
-                with count:
-                    inside += 1
-                    most = max(most, inside)
-                os.listdir(tmp_path)
-                with count:
-                    inside -= 1
-
-    threads = [threading.Thread(target=visit) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
-    assert os.listdir(tmp_path) == []
 
 
 def refuse(code: int) -> OSError:
