@@ -44,6 +44,8 @@ from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from strange import register
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 def receive(sender, connection, **_):
     print("the site is talkative")
     register(connection.connection)

@@ -18,6 +18,8 @@ from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site, task_names
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 BALLAST = 20  # MB, far more than the sockets' buffers hold
 AT_ONCE = 2
 STALL_SECONDS = 5  # a busy machine can keep a test from running for two or three

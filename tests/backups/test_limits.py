@@ -20,6 +20,8 @@ from backups.sqlite import shares
 from backups.sqlite.release import Live
 from backups.sqlite.validation import check_snapshot
 from tests.backups.stand_ins import FakeRelease
+
+pytestmark = pytest.mark.proof  # real processes, each under a limit of its own
 {first}
 path = Path(sys.argv[1])
 try:

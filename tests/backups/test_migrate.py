@@ -22,6 +22,8 @@ from backups.migrate import is_of_the_machine, migrate_file
 from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 CHANGE = """
 DROP TABLE django_session;
 DELETE FROM django_migrations WHERE app = 'sessions';

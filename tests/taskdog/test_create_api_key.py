@@ -2,8 +2,12 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from backups.api_keys import find_key, read_keys
 from tests.processes import run_manage
+
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 
 
 def test_the_key_is_alone_on_standard_output(tmp_path: Path) -> None:

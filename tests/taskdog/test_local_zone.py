@@ -13,6 +13,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "taskdog.settings"
 django.setup()
 from datetime import datetime
 from django.utils import timezone
+
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 print(timezone.now().tzinfo, datetime.fromtimestamp(0).hour)
 """
 

@@ -11,6 +11,8 @@ import taskdog, django, os, sqlite3
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskdog.settings"
 django.setup()
 from django.db import connection, transaction
+
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 """
 PRINT_PRAGMAS = (
     SET_UP
