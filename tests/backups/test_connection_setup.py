@@ -22,6 +22,8 @@ from backups.sqlite.verdict import Question
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 SETTINGS = """
 SECRET_KEY = "x"
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "{live}",
@@ -43,8 +45,6 @@ import threading, time
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from strange import register
-
-pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 
 def receive(sender, connection, **_):
     print("the site is talkative")

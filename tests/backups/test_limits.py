@@ -13,6 +13,8 @@ from backups.sqlite.paths import StorePaths
 from tests.backups import builders, denied
 from tests.backups.waiting import until
 
+pytestmark = pytest.mark.proof  # real processes, each under a limit of its own
+
 CHECK = """
 import os, resource, sys
 from pathlib import Path
@@ -20,8 +22,6 @@ from backups.sqlite import shares
 from backups.sqlite.release import Live
 from backups.sqlite.validation import check_snapshot
 from tests.backups.stand_ins import FakeRelease
-
-pytestmark = pytest.mark.proof  # real processes, each under a limit of its own
 {first}
 path = Path(sys.argv[1])
 try:

@@ -7,14 +7,14 @@ from taskdog import local_zone as module
 from taskdog.local_zone import local_zone
 from tests.processes import run_python
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 PRINT_HOUR = """
 import django, os
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskdog.settings"
 django.setup()
 from datetime import datetime
 from django.utils import timezone
-
-pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 print(timezone.now().tzinfo, datetime.fromtimestamp(0).hour)
 """
 

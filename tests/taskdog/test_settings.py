@@ -6,13 +6,13 @@ from django.db import connection
 
 from tests.processes import run_manage, run_python
 
+pytestmark = pytest.mark.proof  # each test starts processes of the whole site
+
 SET_UP = """
 import taskdog, django, os, sqlite3
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskdog.settings"
 django.setup()
 from django.db import connection, transaction
-
-pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 """
 PRINT_PRAGMAS = (
     SET_UP
