@@ -17,8 +17,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backups import files, key_format, key_usage, private_files
+from backups import key_format, key_usage
 from backups.conf import conf
+from backups.disk import files, private_files
+from backups.disk.private_files import NotPrivateError
 from backups.exceptions import KeyNameError
 from backups.key_entries import (
     BACKUP,
@@ -31,7 +33,6 @@ from backups.key_entries import (
     render,
     unusable,
 )
-from backups.private_files import NotPrivateError
 
 __all__ = [
     "BACKUP",

@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from backups import destination
+from backups.disk import atomic_file
 from backups.exceptions import (
     BackupError,
     ClientError,
@@ -123,8 +123,8 @@ class BackupClient:
         :raises ClientError: the server could not be used; no file is left then.
         """
         with self.create_snapshot(compact=compact, compress=compress) as snapshot:
-            chunks = destination.within_room(snapshot, path.parent, snapshot.size)
-            destination.save(chunks, path, overwrite=overwrite)
+            chunks = atomic_file.within_room(snapshot, path.parent, snapshot.size)
+            atomic_file.save(chunks, path, overwrite=overwrite)
 
     def stage_restore(
         self,

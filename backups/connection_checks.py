@@ -20,7 +20,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from backups import local
 from backups.conf import conf
-from backups.file_system import is_container_layer, is_on_network, kind_of
+from backups.disk.file_system import is_container_layer, is_on_network, kind_of
 from backups.which_sqlite import has_wal_reset_bug
 
 PRAGMAS = ("busy_timeout", "synchronous", "mmap_size", "journal_mode")

@@ -9,9 +9,9 @@ from django.core.checks import Warning as CheckWarning
 
 from backups.api_keys import BACKUP, RESTORE, read_keys
 from backups.conf import conf
+from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
 from backups.key_ring import key_file
-from backups.private_files import group_may_replace
 from backups.remote_server import header_parts
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from backups import api_keys, local
 from backups.api_keys import ApiKey
 from backups.conf import conf
+from backups.disk.private_files import FileState, file_state
 from backups.exceptions import KeyFileError
-from backups.private_files import FileState, file_state
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups.refusals import warn
+from backups.disk.refusals import warn
 
 EVERY = 60.0  # seconds: more exact than a person asks, and nothing for a disk
 

@@ -12,13 +12,13 @@ from django.db import DatabaseError, connections
 
 from backups import interpreter, memory
 from backups.conf import conf
+from backups.disk.file_system import is_local, kind_of
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
     SnapshotFailedError,
     WrongUserError,
 )
-from backups.file_system import is_local, kind_of
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.ownership import check_user

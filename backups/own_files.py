@@ -10,8 +10,8 @@ from django.conf import settings
 
 from backups import local
 from backups.conf import conf
+from backups.disk.file_locks import PRIVATE
 from backups.exceptions import OwnFileError
-from backups.file_locks import PRIVATE
 from backups.key_ring import key_file
 
 SESSION_FILES = "django.contrib.sessions.backends.file"

@@ -4,7 +4,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from benchmarks.samples import run_client

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from benchmarks.downloads import Result

@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.manifest import Manifest
 from tests.backups import builders
 from tests.backups.builders import READABLE, STATES

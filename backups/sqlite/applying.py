@@ -25,7 +25,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import (
     BackupError,
     CheckOutOfMemoryError,

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backups import files
 from backups.child import answering, ending, run_module
+from backups.disk import files
 from backups.exceptions import (
     BackupError,
     ChildNotStartedError,

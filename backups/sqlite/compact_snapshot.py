@@ -30,8 +30,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from backups import files
 from backups.child import last_line, run_module
+from backups.disk import files
 from backups.exceptions import (
     ChildNotStartedError,
     NotEnoughSpaceError,

@@ -16,7 +16,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.sqlite import json_lines
 from backups.sqlite.paths import StorePaths
 from backups.store import Download

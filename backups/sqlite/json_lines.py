@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sharing import share_with_writers
 

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.connection import has_content
 from backups.sqlite.live import is_live, is_readable, settled
 from backups.sqlite.paths import StorePaths

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
+from backups.disk.lock_holders import describe_holders
 from backups.exceptions import RestoreBlockedError
-from backups.lock_holders import describe_holders
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.paths import StorePaths
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import temporary_file
 

@@ -19,7 +19,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import NeedsRestartError
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.header import is_wal

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
 from backups.sqlite.kept import has_something
 from backups.sqlite.live import enter_wal_mode

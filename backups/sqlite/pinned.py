@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent

@@ -18,7 +18,7 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.lock_holders import describe_holders
+from backups.disk.lock_holders import describe_holders
 from backups.process_name import name_of
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.kept import kept_copies, remove_folder
 from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import read_receipts

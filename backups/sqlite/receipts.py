@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.sqlite import json_lines
 from backups.sqlite.manifest import Manifest
 from backups.sqlite.paths import StorePaths

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.live import enter_wal_mode, is_readable
 from backups.sqlite.manifest import Manifest, find_manifest, find_unrecorded, sweep_manifests

@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
+from backups.disk.refusals import is_refusal
 from backups.exceptions import NotEnoughSpaceError
-from backups.refusals import is_refusal
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.paths import StorePaths

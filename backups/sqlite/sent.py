@@ -11,7 +11,7 @@ import logging
 import os
 from datetime import UTC, datetime
 
-from backups import files
+from backups.disk import files
 from backups.sqlite import json_lines
 from backups.sqlite.paths import StorePaths
 

@@ -53,7 +53,7 @@ def share_with_writers(descriptor: int, like: Path) -> None:
     Nothing changes if that file is missing, or only a folder stands for it, if ours is another
     user's, or as far as the system refuses, e.g. since we are not in the group of the other.
     """
-    from backups.files import copy_acl
+    from backups.disk.files import copy_acl
 
     found = os.fstat(descriptor)
     with suppress(OSError):

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
 from backups.sqlite.connection import has_content

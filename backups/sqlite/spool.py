@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.pages import LONGEST_PIECE, Piece
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import temporary_file

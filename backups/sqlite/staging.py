@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import (
     NoPendingRestoreError,
     NotEnoughSpaceError,

@@ -8,7 +8,8 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
+from backups.disk.lock_holders import describe_holders
 from backups.exceptions import (
     BackupError,
     InvalidSnapshotError,
@@ -17,7 +18,6 @@ from backups.exceptions import (
     StoreFolderError,
     WrongUserError,
 )
-from backups.lock_holders import describe_holders
 from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import SIDECARS, StorePaths
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.connection import connect
 from backups.sqlite.kept import keep_copy

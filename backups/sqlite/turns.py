@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
 
+from backups.disk.lock_holders import describe_holders
 from backups.exceptions import StoreFolderError, TooManySnapshotsError, TooManyUploadsError
-from backups.lock_holders import describe_holders
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.ownership import may_write

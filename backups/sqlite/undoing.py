@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import NoKeptCopyError
 from backups.sqlite.connection import has_content
 from backups.sqlite.kept import kept_copies

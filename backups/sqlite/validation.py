@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from backups import files, limits
+from backups import limits
 from backups.child import ending, has_crashed, run_module
+from backups.disk import files
 from backups.exceptions import (
     CheckOutOfMemoryError,
     CheckTimedOutError,

@@ -1,8 +1,8 @@
 """
 The few things in these tests that are not real: a release without Django, and failure itself.
 
-Failure comes at a step: a call of a function of ``backups.files``, or of ``execute`` on a SQLite
-connection. Steps are counted from 1, so a loop over all of them ends when a run meets no failure.
+Failure comes at a step: a call of a function of ``backups.disk.files``, or of ``execute`` on a
+SQLite connection. Steps are counted from 1, so a loop over all of them ends when a run meets no failure.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import (
     MissingTablesError,
     NewerSnapshotError,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import TEMPORARY, StorePaths
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits

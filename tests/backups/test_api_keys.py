@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from backups import private_files
 from backups.api_keys import create_key, find_key, read_keys
+from backups.disk import private_files
 from backups.exceptions import KeyFileError, KeyNameError
 
 

@@ -17,8 +17,9 @@ from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-from backups import file_system, local
+from backups import local
 from backups.connection_checks import check_connections
+from backups.disk import file_system
 from backups.exceptions import BackupNotSupportedError
 from tests.backups import builders
 

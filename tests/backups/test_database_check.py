@@ -14,7 +14,8 @@ from django.core.checks import CheckMessage
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from backups import database_check, file_system
+from backups import database_check
+from backups.disk import file_system
 from tests.backups import builders
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.kept import free_name, retired
 from backups.sqlite.paths import StorePaths
 from tests.backups import builders

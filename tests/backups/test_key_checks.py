@@ -6,8 +6,8 @@ from unittest import mock
 import pytest
 from pytest_django import Settings
 
-from backups import private_files
 from backups.api_keys import create_key
+from backups.disk import private_files
 from backups.key_checks import check_keys
 
 WRONG: list[tuple[str, Any, str]] = [

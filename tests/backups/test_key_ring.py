@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from backups import api_keys, private_files
+from backups import api_keys
 from backups.api_keys import create_key
+from backups.disk import private_files
 from backups.key_ring import KeyRing
 
 

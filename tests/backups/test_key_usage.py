@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backups import key_usage, refusals
+from backups import key_usage
+from backups.disk import refusals
 from backups.key_usage import KeyUsage, forget, last_used
 
 ONE, OTHER = "1" * 64, "2" * 64

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite import compact_snapshot
 from backups.sqlite.leaving_out import has_rows
 from backups.sqlite.sent import was_sent

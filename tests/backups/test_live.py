@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import RestoreBlockedError
 from backups.sqlite import live
 from backups.sqlite.live import is_readable, settled

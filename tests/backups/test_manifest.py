@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.paths import StorePaths
 from tests.backups import builders

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.verdict import tell_settled
 

@@ -13,7 +13,8 @@ from unittest import mock
 
 import pytest
 
-from backups import child, files
+from backups import child
+from backups.disk import files
 from backups.exceptions import (
     NeedsRestartError,
     NoPendingRestoreError,

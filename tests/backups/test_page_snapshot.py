@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 
-from backups import file_system
+from backups.disk import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.sqlite import header, rollback_pages
 from backups.sqlite.connection import uri

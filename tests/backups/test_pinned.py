@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pin, Pinning, find_pinned

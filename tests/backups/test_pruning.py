@@ -8,7 +8,8 @@ from unittest import mock
 
 import pytest
 
-from backups import files, services
+from backups import services
+from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import pruning
 from backups.sqlite.pruning import Keeping, remove

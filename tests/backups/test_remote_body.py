@@ -90,7 +90,7 @@ def test_what_unpacks_to_more_than_was_announced_is_stopped_there(
     tmp_path: Path, coding: str, is_counted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    monkeypatch.setattr("backups.files.write_all", lambda _, chunk: written.append(len(chunk)))
+    monkeypatch.setattr("backups.disk.files.write_all", lambda _, chunk: written.append(len(chunk)))
     size = 3 * CHUNK_BYTES if not is_counted else 20_000
     answer = chunked(bomb(coding, is_counted=is_counted), coding, Snapshot_Size=str(size))
     with pytest.raises(ClientError, match=f"sends more than the {size:,} bytes"):
@@ -107,7 +107,7 @@ def test_what_nobody_announced_ends_where_its_header_says(tmp_path: Path, coding
 def test_what_nobody_announced_at_all_takes_half_of_the_disk_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backups.files.free_bytes", lambda folder: 8 * CHUNK_BYTES)
+    monkeypatch.setattr("backups.disk.files.free_bytes", lambda folder: 8 * CHUNK_BYTES)
     answer = chunked(bomb("gzip", is_counted=False), "gzip")
     with pytest.raises(DestinationError, match=r"stopped after 4,194,304 bytes, half of what"):
         download(answer, tmp_path)

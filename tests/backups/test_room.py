@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import room
 from backups.sqlite.manifest import find_manifest

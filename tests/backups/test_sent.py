@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite import sent
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.sent import record_sent, was_sent

@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
 from backups.sqlite import compact_snapshot
 from backups.sqlite import snapshot as snapshot_module

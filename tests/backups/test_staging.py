@@ -16,7 +16,8 @@ from unittest import mock
 
 import pytest
 
-from backups import child, exceptions, files
+from backups import child, exceptions
+from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import room
 from backups.sqlite.manifest import Manifest, find_manifest

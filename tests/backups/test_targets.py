@@ -7,8 +7,9 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from backups import files, services
+from backups import services
 from backups.client import BackupClient
+from backups.disk import files
 from backups.exceptions import (
     BadParameterError,
     ClientError,

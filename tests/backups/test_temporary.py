@@ -8,7 +8,7 @@ from typing import IO
 
 import pytest
 
-from backups import files
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.temporary import sweep, temporary_file, temporary_folder
 from tests.backups import builders

@@ -18,7 +18,8 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions, files, memory
+from backups import exceptions, memory
+from backups.disk import files
 from backups.sqlite import validation
 from backups.sqlite.release import Live
 from backups.sqlite.validation import Contents, check_snapshot, look_into

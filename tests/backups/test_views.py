@@ -28,8 +28,9 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from backups import exceptions, files, services
+from backups import exceptions, services
 from backups.api_keys import create_key
+from backups.disk import files
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.turns import UploadTurn
 from tests.backups import builders

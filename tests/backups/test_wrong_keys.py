@@ -14,9 +14,10 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from backups import api_keys, key_format, private_files, wrong_keys
+from backups import api_keys, key_format, wrong_keys
 from backups.api_keys import create_key
 from backups.authentication import ApiKeyAuthentication, caller_name
+from backups.disk import private_files
 from backups.key_entries import end_of_day
 from backups.key_usage import last_used
 from backups.views import RestoresView

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import BackupError
 from backups.sqlite import applying_now
 from backups.sqlite.manifest import Manifest

@@ -10,9 +10,9 @@ from unittest import mock
 
 import pytest
 
-from backups import file_locks, files
+from backups.disk import file_locks, files
+from backups.disk.file_locks import PRIVATE
 from backups.exceptions import StoreFolderError
-from backups.file_locks import PRIVATE
 from backups.sqlite import presence
 from backups.sqlite.presence import Presence
 from tests.backups import builders

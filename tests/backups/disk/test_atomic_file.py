@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backups import destination, files
+from backups.disk import atomic_file, files
 from backups.exceptions import DestinationError
 
 
@@ -43,7 +43,7 @@ def broken(*chunks: bytes, error: BaseException) -> Iterator[bytes]:
 
 
 def test_file_appears_whole_and_for_its_owner_alone(folder: Path, path: Path) -> None:
-    destination.save([b"one ", b"two"], path)
+    atomic_file.save([b"one ", b"two"], path)
     assert content_of(folder) == {"saved.db": b"one two"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -57,7 +57,7 @@ def test_file_has_not_its_name_before_it_is_whole(folder: Path, path: Path) -> N
         assert stat.S_IMODE(part.stat().st_mode) == 0o600
         yield b"two"
 
-    destination.save(chunks(), path)
+    atomic_file.save(chunks(), path)
     assert content_of(folder) == {"saved.db": b"onetwo"}
 
 
@@ -77,7 +77,7 @@ def test_file_and_folder_are_synced_before_and_after_it_gets_its_name(
 
     for name in ("sync", "link", "sync_folder"):
         monkeypatch.setattr(files, name, watched(name))
-    destination.save([b"x"], path)
+    atomic_file.save([b"x"], path)
     assert steps == [("sync", False), ("link", False), ("sync_folder", True)]
 
 
@@ -90,7 +90,7 @@ def test_failure_in_the_middle_leaves_what_was_there(
         path.write_bytes(there)
     before = content_of(folder)
     with pytest.raises(type(error)):
-        destination.save(broken(b"one", error=error), path, overwrite=True)
+        atomic_file.save(broken(b"one", error=error), path, overwrite=True)
     assert content_of(folder) == before
 
 
@@ -108,7 +108,7 @@ def test_step_that_the_system_refuses_leaves_what_was_there(
 
     monkeypatch.setattr(files, step, refuse)
     with pytest.raises(DestinationError, match=r"saved\.db could not be written: No space left"):
-        destination.save([b"one"], path, overwrite=overwrite)
+        atomic_file.save([b"one"], path, overwrite=overwrite)
     assert content_of(folder) == before
 
 
@@ -117,14 +117,14 @@ def test_file_that_exists_is_not_overwritten(folder: Path, path: Path) -> None:
 
     asked = broken(error=AssertionError("nothing should be asked for"))
     with pytest.raises(DestinationError, match="already exists") as refused:
-        destination.save(asked, path)
+        atomic_file.save(asked, path)
     assert "--force" in refused.value.hint
     assert content_of(folder) == {"saved.db": b"old"}
 
 
 def test_name_that_is_taken_makes_way_for_the_next(folder: Path, path: Path) -> None:
     for content in (b"one", b"two", b"three"):
-        destination.save_as_new([content], path)
+        atomic_file.save_as_new([content], path)
     assert content_of(folder) == {
         "saved.db": b"one",
         "saved-2.db": b"two",
@@ -137,7 +137,7 @@ def test_name_that_another_process_is_writing_makes_way_for_the_next(
 ) -> None:
     with (folder / left()).open("wb") as part:
         fcntl.flock(part, fcntl.LOCK_EX)
-        assert destination.save_as_new([b"mine"], path) == folder / "saved-2.db"
+        assert atomic_file.save_as_new([b"mine"], path) == folder / "saved-2.db"
     assert (folder / "saved-2.db").read_bytes() == b"mine"
 
 
@@ -148,14 +148,14 @@ def test_name_that_is_taken_at_the_last_moment_makes_way_too(folder: Path, path:
         yield b"mine"
         path.write_bytes(b"theirs")
 
-    assert destination.save_as_new(take(), path) == folder / "saved-2.db"
+    assert atomic_file.save_as_new(take(), path) == folder / "saved-2.db"
     assert content_of(folder) == {"saved.db": b"theirs", "saved-2.db": b"mine"}
 
 
 def test_many_at_once_each_have_a_name(folder: Path, path: Path) -> None:
     contents = [bytes([number]) * 5000 for number in range(8)]
     threads = [
-        threading.Thread(target=destination.save_as_new, args=([content], path))
+        threading.Thread(target=atomic_file.save_as_new, args=([content], path))
         for content in contents
     ]
     for thread in threads:
@@ -168,7 +168,7 @@ def test_many_at_once_each_have_a_name(folder: Path, path: Path) -> None:
 def test_file_that_exists_is_overwritten_when_asked(folder: Path, path: Path) -> None:
     path.write_bytes(b"old and longer")
     path.chmod(0o644)
-    destination.save([b"new"], path, overwrite=True)
+    atomic_file.save([b"new"], path, overwrite=True)
     assert content_of(folder) == {"saved.db": b"new"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -179,7 +179,7 @@ def test_file_that_came_meanwhile_is_not_overwritten(folder: Path, path: Path) -
         path.write_bytes(b"theirs")
 
     with pytest.raises(DestinationError, match="already exists"):
-        destination.save(chunks(), path)
+        atomic_file.save(chunks(), path)
     assert content_of(folder) == {"saved.db": b"theirs"}
 
 
@@ -191,13 +191,13 @@ def test_file_system_without_links_will_do(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(files, "link", refuse)
-    destination.save([b"one"], path)
+    atomic_file.save([b"one"], path)
     assert content_of(folder) == {"saved.db": b"one"}
 
 
 def test_part_of_a_killed_process_is_used_again(folder: Path, path: Path) -> None:
     (folder / left()).write_bytes(b"left by a killed process")
-    destination.save([b"new"], path)
+    atomic_file.save([b"new"], path)
     assert content_of(folder) == {"saved.db": b"new"}
 
 
@@ -207,7 +207,7 @@ def test_part_that_another_process_writes_is_left_alone(folder: Path, path: Path
         other.flush()
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DestinationError, match="Another process is writing"):
-            destination.save([b"ours"], path)
+            atomic_file.save([b"ours"], path)
     assert content_of(folder) == {left(): b"theirs"}
 
 
@@ -220,12 +220,12 @@ def test_of_two_at_once_one_wins_and_the_other_is_refused(folder: Path, path: Pa
         assert second_has_ended.wait(20)
         yield b"whole"
 
-    first = threading.Thread(target=destination.save, args=(slow(), path))
+    first = threading.Thread(target=atomic_file.save, args=(slow(), path))
     first.start()
     try:
         assert first_is_at_work.wait(20)
         with pytest.raises(DestinationError, match="Another process is writing"):
-            destination.save([b"second"], path)
+            atomic_file.save([b"second"], path)
     finally:
         second_has_ended.set()
         first.join()
@@ -238,7 +238,7 @@ def test_crash_between_the_two_names_of_a_whole_file_does_not_cost_it(
     path.write_bytes(b"whole")
     os.link(path, folder / left())
     with pytest.raises(ValueError, match="broke"):
-        destination.save(broken(b"new", error=ValueError("broke")), path, overwrite=True)
+        atomic_file.save(broken(b"new", error=ValueError("broke")), path, overwrite=True)
     assert content_of(folder) == {"saved.db": b"whole"}
 
 
@@ -247,7 +247,7 @@ def test_part_that_a_killed_process_left_of_another_name_is_removed(
     folder: Path, path: Path, name: str
 ) -> None:
     (folder / left(name)).write_bytes(b"left")
-    destination.save([b"ours"], path)
+    atomic_file.save([b"ours"], path)
     assert content_of(folder) == {"saved.db": b"ours"}
 
 
@@ -256,7 +256,7 @@ def test_part_that_a_killed_process_left_of_another_name_is_removed(
 )
 def test_file_of_another_form_is_nobody_s_part(folder: Path, path: Path, name: str) -> None:
     (folder / name).write_bytes(b"somebody's")
-    destination.save([b"ours"], path)
+    atomic_file.save([b"ours"], path)
     assert content_of(folder) == {"saved.db": b"ours", name: b"somebody's"}
 
 
@@ -267,7 +267,7 @@ def test_link_under_the_name_of_a_part_is_neither_followed_nor_removed(
     precious.write_bytes(b"precious")
     (folder / left()).symlink_to(precious)
     (folder / left("hard")).hardlink_to(precious)
-    destination.save([b"ours"], path)
+    atomic_file.save([b"ours"], path)
     assert content_of(folder) == {
         "precious": b"precious",
         left(): b"precious",
@@ -283,7 +283,7 @@ def test_database_that_is_linked_as_a_part_keeps_its_locks(folder: Path, path: P
         writer.execute("CREATE TABLE t (n)")
         (folder / left()).hardlink_to(live)
         writer.execute("BEGIN IMMEDIATE")
-        destination.save([b"ours"], path)
+        atomic_file.save([b"ours"], path)
         ask = (
             f"import sqlite3; sqlite3.connect({str(live)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
         )
@@ -293,7 +293,7 @@ def test_database_that_is_linked_as_a_part_keeps_its_locks(folder: Path, path: P
 
 def test_pipe_under_the_name_of_a_part_holds_nobody_up(folder: Path, path: Path) -> None:
     os.mkfifo(folder / left())
-    destination.save([b"ours"], path)
+    atomic_file.save([b"ours"], path)
     assert path.read_bytes() == b"ours"
 
 
@@ -304,7 +304,7 @@ def test_part_of_another_user_is_left_alone(
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with (folder / left()).open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # nor can they keep us from writing
-        destination.save([b"ours"], path)
+        atomic_file.save([b"ours"], path)
     assert content_of(folder) == {left(): b"theirs", "saved.db": b"ours"}
 
 
@@ -318,9 +318,9 @@ def test_link_that_is_put_under_the_name_meanwhile_is_not_followed(
         path.symlink_to(folder / "precious")
 
     with pytest.raises(DestinationError, match="already exists"):
-        destination.save(chunks(), path)
+        atomic_file.save(chunks(), path)
     path.unlink()
-    destination.save(chunks(), path, overwrite=True)
+    atomic_file.save(chunks(), path, overwrite=True)
     assert not path.is_symlink()
     assert content_of(folder) == {"precious": b"precious", "saved.db": b"ours"}
 
@@ -341,7 +341,7 @@ def test_file_that_a_stranger_puts_in_the_place_of_ours_is_not_called_ours(
         path.write_bytes(b"old")
     before = content_of(folder)
     with pytest.raises(DestinationError, match="is not the file that was written") as error:
-        destination.save(chunks(), path, overwrite=overwrite)
+        atomic_file.save(chunks(), path, overwrite=overwrite)
     assert "only you can write" in error.value.hint
     assert {name: content_of(folder)[name] for name in before} == before
     assert path.exists() == overwrite
@@ -350,7 +350,7 @@ def test_file_that_a_stranger_puts_in_the_place_of_ours_is_not_called_ours(
 def test_folder_that_shows_no_names_can_be_written(folder: Path, path: Path) -> None:
     folder.chmod(0o300)
     try:
-        destination.save([b"ours"], path)
+        atomic_file.save([b"ours"], path)
     finally:
         folder.chmod(0o700)
     assert path.read_bytes() == b"ours"
@@ -361,9 +361,9 @@ def test_folder_that_shows_no_names_can_be_written(folder: Path, path: Path) -> 
 
 def test_what_has_no_room_is_refused_before_it_is_asked_for(folder: Path, path: Path) -> None:
     asked = broken(error=AssertionError("nothing should be asked for"))
-    chunks = destination.within_room(asked, folder, 2**60)
+    chunks = atomic_file.within_room(asked, folder, 2**60)
     with pytest.raises(DestinationError, match=r"has 1,152,921,504,606,846,976 bytes, and .* free"):
-        destination.save(chunks, path)
+        atomic_file.save(chunks, path)
     assert not list(folder.iterdir())
 
 
@@ -371,10 +371,10 @@ def test_what_nobody_has_said_the_length_of_may_take_half_of_what_is_free(
     folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
-    destination.save(destination.within_room([bytes(500)], folder, None), path)
+    atomic_file.save(atomic_file.within_room([bytes(500)], folder, None), path)
     asked = iter([bytes(500), b"1", b"not asked for"])
     with pytest.raises(DestinationError, match="stopped after 500 bytes, half of what was free"):
-        destination.save(destination.within_room(asked, folder, None), path, overwrite=True)
+        atomic_file.save(atomic_file.within_room(asked, folder, None), path, overwrite=True)
     assert list(asked) == [b"not asked for"]
     assert content_of(folder) == {"saved.db": bytes(500)}
 
@@ -384,7 +384,7 @@ def test_what_nobody_has_said_the_length_of_may_take_half_of_what_is_free(
 
 def test_folder_that_is_missing_is_named(folder: Path) -> None:
     with pytest.raises(DestinationError, match=f"There is no folder {folder}/none"):
-        destination.check(folder / "none" / "saved.db", overwrite=False)
+        atomic_file.check(folder / "none" / "saved.db", overwrite=False)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -395,19 +395,19 @@ def test_what_is_not_a_file_is_never_replaced(
     make(path)
     kind = stat.S_IFMT(path.stat().st_mode)
     with pytest.raises(DestinationError, match="is not a file"):
-        destination.save([b"x"], path, overwrite=overwrite)
+        atomic_file.save([b"x"], path, overwrite=overwrite)
     assert stat.S_IFMT(path.stat().st_mode) == kind
     assert [each.name for each in folder.iterdir()] == ["saved.db"]
 
 
 def test_name_that_is_too_long_is_an_error_of_ours(folder: Path) -> None:
     with pytest.raises(DestinationError, match="File name too long"):
-        destination.save([b"x"], folder / ("x" * 254))
+        atomic_file.save([b"x"], folder / ("x" * 254))
     assert not list(folder.iterdir())
 
 
 def test_check_writes_nothing(folder: Path, path: Path) -> None:
-    destination.check(path, overwrite=False)
+    atomic_file.check(path, overwrite=False)
     assert not list(folder.iterdir())
 
 
@@ -417,7 +417,7 @@ def test_long_file_is_synced_some_at_a_time(path: Path, monkeypatch: pytest.Monk
     def sync(descriptor: int) -> None:
         synced.append(os.fstat(descriptor).st_size)
 
-    monkeypatch.setattr(destination, "SYNC_BYTES", 8)
+    monkeypatch.setattr(atomic_file, "SYNC_BYTES", 8)
     monkeypatch.setattr(files, "sync", sync)
-    destination.save([b"12345", b"67890", b"123", b"45678", b"9"], path)
+    atomic_file.save([b"12345", b"67890", b"123", b"45678", b"9"], path)
     assert synced == [10, 18, 19]

@@ -18,15 +18,15 @@ import sys
 from pathlib import Path
 
 from backups import limits
-from backups.attributes import copy_acl as copy_acl
-from backups.attributes import copy_attributes as copy_attributes
-from backups.attributes import give_to_owner_of
+from backups.disk.attributes import copy_acl as copy_acl
+from backups.disk.attributes import copy_attributes as copy_attributes
+from backups.disk.attributes import give_to_owner_of
+from backups.disk.file_locks import NO_LOCKS as NO_LOCKS
+from backups.disk.file_locks import exclusive_folder as exclusive_folder
+from backups.disk.file_locks import is_named as is_named
+from backups.disk.file_locks import lock as lock
+from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 from backups.exceptions import printable
-from backups.file_locks import NO_LOCKS as NO_LOCKS
-from backups.file_locks import exclusive_folder as exclusive_folder
-from backups.file_locks import is_named as is_named
-from backups.file_locks import lock as lock
-from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 
 NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
 # As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual

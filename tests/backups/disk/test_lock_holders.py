@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from backups.lock_holders import describe_holders
+from backups.disk.lock_holders import describe_holders
 from tests.backups import builders
 
 READ = struct.pack("hhqqi0q", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)

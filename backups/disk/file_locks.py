@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backups.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
+from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
 
 # As NFS says of a descriptor that is open for reading only, or where no server of locks runs.
 NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
@@ -137,7 +137,7 @@ def _lock_but_for_strangers(descriptor: int, folder: Path) -> None:
 
     :raises TimeoutError: a process of this user, of the folder's owner or of root has it.
     """
-    from backups.lock_holders import describe_holders, holders
+    from backups.disk.lock_holders import describe_holders, holders
 
     status = os.fstat(descriptor)
     ours = {0, os.geteuid(), status.st_uid}
@@ -164,7 +164,7 @@ def _tries(descriptor: int, folder: Path) -> Iterator[None]:
     while True:
         yield
         if time.monotonic() > end:
-            from backups.lock_holders import describe_holders
+            from backups.disk.lock_holders import describe_holders
 
             path = _path_of(descriptor) or folder
             raise TimeoutError(

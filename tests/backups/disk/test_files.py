@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from backups import files
+from backups.disk import files
 
 
 def test_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from backups import private_files
+from backups.disk import private_files
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from backups import attributes, files
+from backups.disk import attributes, files
 from backups.exceptions import DestinationError
 
 SYNC_BYTES = 16 * 1024**2  # 16 MiB: about 10 ms of a local disk

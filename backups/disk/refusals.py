@@ -8,7 +8,7 @@ import functools
 import logging
 from pathlib import Path
 
-from backups.file_system import kind_of
+from backups.disk.file_system import kind_of
 
 # There is no such thing here: exFAT, CIFS, NFS, FUSE, 9p and others lack one or another.
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)

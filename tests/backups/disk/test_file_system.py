@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from backups import file_system
+from backups.disk import file_system
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw

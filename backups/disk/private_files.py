@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from backups import files
+from backups.disk import files
 
 __all__ = [
     "FileState",

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from backups.refusals import is_refusal, warn
+from backups.disk.refusals import is_refusal, warn
 
 READ_AND_WRITE = 0o666
 DECIDES_WHO_MAY_OPEN = "system."  # ACLs; not the labels (security.*), nor what users note (user.*)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.attributes import ACL
+from backups.disk.attributes import ACL
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.backups.strangers import IS_ROOT, NOBODY, open_folder
