@@ -20,12 +20,13 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups import command_line, late_databases, local, process_name, remembered, startup
+        from backups import command_line, late_databases, local, remembered, startup
         from backups.checks import check_installation, check_settings
         from backups.connection_checks import check_connections
         from backups.database_check import check_journal_mode
         from backups.key_checks import check_keys
         from backups.mode_checks import check_readers, check_writers
+        from backups.processes import process_name
         from backups.session_checks import check_sessions
 
         register(check_settings)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import memory
+from backups.processes import memory
 
 
 class Settings:

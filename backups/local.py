@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 
-from backups import interpreter, memory
 from backups.conf import conf
 from backups.disk.file_system import is_local, kind_of
 from backups.exceptions import (
@@ -19,6 +18,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     WrongUserError,
 )
+from backups.processes import interpreter, memory
 from backups.releases import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.ownership import check_user

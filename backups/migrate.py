@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from backups import limits
-from backups.child import answering, has_crashed, last_line, leave, run_module
 from backups.conf import conf
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
+from backups.processes import limits
+from backups.processes.spawn import answering, has_crashed, last_line, leave, run_module
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper

@@ -17,7 +17,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from backups import limits
 from backups.disk.attributes import copy_acl as copy_acl
 from backups.disk.attributes import copy_attributes as copy_attributes
 from backups.disk.attributes import give_to_owner_of
@@ -27,6 +26,7 @@ from backups.disk.file_locks import is_named as is_named
 from backups.disk.file_locks import lock as lock
 from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, is_refusal, warn
 from backups.exceptions import printable
+from backups.processes import limits
 
 NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
 # As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual

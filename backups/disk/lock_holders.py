@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from backups.process_name import name_of
+from backups.processes.process_name import name_of
 
 PROC = Path("/proc")
 # Not the lines with an arrow, of those who wait.

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backups.child import answering, ending, run_module
 from backups.disk import files
 from backups.exceptions import (
     BackupError,
@@ -29,6 +28,7 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
 )
+from backups.processes.spawn import answering, ending, run_module
 from backups.sqlite.kept import free_name
 from backups.sqlite.live import describe_error
 from backups.sqlite.manifest import Manifest, find_manifest

@@ -30,7 +30,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from backups.child import last_line, run_module
 from backups.disk import files
 from backups.exceptions import (
     ChildNotStartedError,
@@ -38,6 +37,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     StoreFolderError,
 )
+from backups.processes.spawn import last_line, run_module
 from backups.sqlite.connection import name_in_sql, uri
 from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_out

@@ -7,7 +7,7 @@ Answers with one JSON object: for how many seconds writers had to wait, or why t
 import json
 import sqlite3
 
-from backups.child import answering
+from backups.processes.spawn import answering
 from backups.sqlite.pages import ImpossibleError
 from backups.sqlite.rollback_pages import copy_pages
 

@@ -25,8 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backups import limits
-from backups.child import answering, leave
+from backups.processes import limits
+from backups.processes.lifeline import end_with_parent
+from backups.processes.spawn import answering, leave
 from backups.sqlite.damage import (
     MOST_FINDINGS,
     clip,
@@ -37,7 +38,6 @@ from backups.sqlite.damage import (
 )
 from backups.sqlite.defects import find_unbuildable_tables
 from backups.sqlite.header import use_rollback_journal
-from backups.sqlite.lifeline import end_with_parent
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
 from backups.sqlite.schema import (

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from backups.child import starting_thread
 from backups.disk import files
+from backups.processes.spawn import starting_thread
 from backups.sqlite.verdict import CHANGED, OVER, UNCHANGED
 
 

@@ -19,9 +19,9 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from backups.child import command, environment, has_started, last_line
 from backups.disk.file_system import is_local, kind_of
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
+from backups.processes.spawn import command, environment, has_started, last_line
 from backups.sqlite.connection import uri
 from backups.sqlite.outlet import PIPE_BYTES
 from backups.sqlite.paths import StorePaths

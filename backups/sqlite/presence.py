@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.disk.lock_holders import describe_holders
-from backups.process_name import name_of
+from backups.processes.process_name import name_of
 from backups.sqlite import locks
 from backups.sqlite.lock_file import open_lock
 

@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from backups import limits, memory
+from backups.processes import limits, memory
 from backups.sqlite.connection import connect
 
 FIRST_TO_GO = 1000  # proc(5), oom_score_adj: if the machine has no memory left, this goes first
@@ -185,7 +185,7 @@ def limit_process(*, file_bytes: int, seconds: float, memory_bytes: int = memory
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
             score.write(str(FIRST_TO_GO))  # and not a worker of the site
         with suppress(ImportError, OSError, MemoryError):  # a Python without ctypes
-            from backups import landlock
+            from backups.processes import landlock
 
             landlock.give_up_privileges()
             landlock.give_up_others()
@@ -203,7 +203,7 @@ def confine(path: str, *, functions: str, with_site: bool) -> None:
     limits.lower(resource.RLIMIT_NOFILE, _lowest_free_descriptor() + SPARE_FILES)
     if sys.platform == "linux":
         with suppress(ImportError, OSError, MemoryError):
-            from backups import landlock
+            from backups.processes import landlock
 
             readable = ["/"] if with_site else _own_files(functions)
             journal = f"{path}-journal"  # an old one, which SQLite looks at to see that it is old

@@ -27,10 +27,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from backups.processes.started import STARTED
 from backups.sqlite.outlet import Outlet, ReaderGoneError, ReaderStalledError
 from backups.sqlite.pages import ImpossibleError, Pages, RollbackModeError
 from backups.sqlite.wal_index import UnknownIndexError
-from backups.started import STARTED
 
 if TYPE_CHECKING:
     from backups.sqlite.rollback_pages import CopiedPages

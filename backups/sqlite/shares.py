@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from backups.child import answering, command, environment, has_started, leave
 from backups.exceptions import ChildNotStartedError
-from backups.sqlite.lifeline import end_with_parent
+from backups.processes.lifeline import end_with_parent
+from backups.processes.spawn import answering, command, environment, has_started, leave
 from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
 from backups.sqlite.verdict import Question, load_setup, tell_settled

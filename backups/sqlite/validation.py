@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from backups import limits
-from backups.child import ending, has_crashed, run_module
 from backups.disk import files
 from backups.exceptions import (
     CheckOutOfMemoryError,
@@ -22,6 +20,8 @@ from backups.exceptions import (
     UnknownFunctionError,
     UnknownSchemaError,
 )
+from backups.processes import limits
+from backups.processes.spawn import ending, has_crashed, run_module
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
 from backups.sqlite.header import check_header, cut_trailing_bytes

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
-from backups import memory
+from backups.processes import memory
 
 # What the child says once the file is as it will stay and there is a core for the hash, and what
 # the caller says to itself when there is nothing to wait for any more.

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from backups.child import answering
+from backups.processes.spawn import answering
 from backups.sqlite.connection import connect
 from backups.sqlite.damage import sentence
 from backups.sqlite.parts import check_whole

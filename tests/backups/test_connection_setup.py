@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 
 from backups import connection_setup
-from backups.child import run_module
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
+from backups.processes.spawn import run_module
 from backups.sqlite import shares
 from backups.sqlite.parts import Findings
 from backups.sqlite.release import Live

@@ -15,10 +15,10 @@ from unittest import mock
 import pytest
 from pytest_django import Settings
 
-from backups import limits
-from backups.child import command
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
 from backups.migrate import is_of_the_machine, migrate_file
+from backups.processes import limits
+from backups.processes.spawn import command
 from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
 
@@ -67,7 +67,9 @@ def test_failing_migration_is_refused_with_its_error(older: Path) -> None:
 def child_that(does: str) -> Iterator[None]:
     """Let the child do this in place of its work."""
     program = f"import os, sys; os.write(1, b'started\\n'); {does}"
-    with mock.patch("backups.child.command", return_value=[sys.executable, "-c", program]):
+    with mock.patch(
+        "backups.processes.spawn.command", return_value=[sys.executable, "-c", program]
+    ):
         yield
 
 

@@ -13,7 +13,6 @@ from unittest import mock
 
 import pytest
 
-from backups import child
 from backups.disk import files
 from backups.exceptions import (
     NeedsRestartError,
@@ -21,6 +20,7 @@ from backups.exceptions import (
     NotEnoughSpaceError,
     RestoreRefusedError,
 )
+from backups.processes import spawn
 from backups.sqlite import applying_now
 from backups.sqlite.connection import connect
 from backups.sqlite.manifest import Manifest
@@ -457,7 +457,7 @@ def module_instead(program: str, folder: Path) -> Iterator[None]:
     (folder / "child_instead.py").write_text(
         f"import os\nfrom backups.sqlite import applying_now\n{program}\nmain = applying_now.main\n"
     )
-    real = child.run_module
+    real = spawn.run_module
 
     def run(_: str, request: str, *, seconds: float, inherit: tuple[int, ...]) -> Any:
         with mock.patch("sys.path", [str(folder), *sys.path]):

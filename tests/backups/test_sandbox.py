@@ -137,7 +137,7 @@ def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> N
 def test_memory_is_what_is_asked_for_however_long_the_file_is(file_bytes: int) -> None:
     script = f"""
         from pathlib import Path
-        from backups import limits
+        from backups.processes import limits
         from backups.sqlite import sandbox
         before = limits.used_address_space()
         sandbox.limit_process(file_bytes={file_bytes}, seconds=1, memory_bytes=300_000_000)

@@ -16,9 +16,10 @@ from unittest import mock
 
 import pytest
 
-from backups import child, exceptions
+from backups import exceptions
 from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
+from backups.processes import spawn
 from backups.sqlite import room
 from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.paths import StorePaths
@@ -581,7 +582,7 @@ def test_live_database_in_wal_mode_is_looked_through_to_the_end_though_its_wal_i
 def test_upload_whose_client_left_is_not_staged_and_its_check_ends(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(spawn, "LOOK_SECONDS", 0.01)
     hostile = builders.endless_to_check(tmp_path / "endless.db")
     store.stage(new_snapshot(tmp_path))
     before = store.folder()
@@ -602,7 +603,7 @@ def test_upload_whose_client_left_is_not_staged_and_its_check_ends(
 def test_undo_whose_client_left_is_not_staged(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(spawn, "LOOK_SECONDS", 0.01)
     builders.endless_to_check(store.database)
     store.stage(new_snapshot(tmp_path))
     assert store.start()

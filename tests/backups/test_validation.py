@@ -18,8 +18,9 @@ from unittest import mock
 
 import pytest
 
-from backups import exceptions, memory
+from backups import exceptions
 from backups.disk import files
+from backups.processes import memory
 from backups.sqlite import validation
 from backups.sqlite.release import Live
 from backups.sqlite.validation import Contents, check_snapshot, look_into
@@ -161,7 +162,9 @@ def test_check_is_stopped_at_its_time_limit(tmp_path: Path) -> None:
 def child_that(does: str) -> Iterator[None]:
     """Let the real child do this in place of its work."""
     program = f"import os, signal, sys; os.write(1, b'started\\n'); {does}"
-    with mock.patch("backups.child.command", return_value=[sys.executable, "-c", program]):
+    with mock.patch(
+        "backups.processes.spawn.command", return_value=[sys.executable, "-c", program]
+    ):
         yield
 
 
@@ -201,7 +204,7 @@ def test_processor_time_that_the_machine_limits_is_told_as_that(tmp_path: Path) 
         check(path)
     with (
         child_that(killed),
-        mock.patch("backups.limits.processor_seconds", return_value=20),
+        mock.patch("backups.processes.limits.processor_seconds", return_value=20),
         pytest.raises(exceptions.ChildFailedError, match=r"20 seconds of .*\(ulimit -t\)"),
     ):
         check(path)
@@ -212,7 +215,7 @@ def test_child_that_does_not_start_is_no_fault_of_the_file(tmp_path: Path) -> No
     before = builders.folder(tmp_path)
     program = [sys.executable, "-c", "import no_such_module"]
     with (
-        mock.patch("backups.child.command", return_value=program),
+        mock.patch("backups.processes.spawn.command", return_value=program),
         pytest.raises(exceptions.ChildNotStartedError, match="No module named 'no_such_module'"),
     ):
         check(path)
@@ -414,7 +417,7 @@ def test_memory_limit_ends_what_would_take_all_of_it(tmp_path: Path) -> None:
     with pytest.raises(exceptions.CheckOutOfMemoryError, match=r"more than 1,0\d\d MiB of address"):
         check(path)
     with (  # a machine that allows less than we do
-        mock.patch("backups.limits.address_space", return_value=1024**3),
+        mock.patch("backups.processes.limits.address_space", return_value=1024**3),
         pytest.raises(exceptions.ChildFailedError, match=r"1,0\d\d MiB .*\(ulimit -v\)"),
     ):
         check(path)

@@ -211,9 +211,9 @@ def test_folder_that_cannot_be_locked_is_the_one_that_is_named(
 
 def test_limit_on_the_length_of_files_is_told_where_it_is_met() -> None:
     error = OSError(errno.EFBIG, "File too large")
-    with mock.patch("backups.limits.file_bytes", return_value=100_000):
+    with mock.patch("backups.processes.limits.file_bytes", return_value=100_000):
         assert files.words(error) == (
             "File too large (this process may write 100,000 bytes to a file: ulimit -f)"
         )
-    with mock.patch("backups.limits.file_bytes", return_value=None):
+    with mock.patch("backups.processes.limits.file_bytes", return_value=None):
         assert files.words(error) == "File too large"  # the file system's own

@@ -11,12 +11,12 @@ from unittest import mock
 
 import pytest
 
-from backups import child
-from backups.child import run_module
 from backups.exceptions import ChildNotStartedError
+from backups.processes import spawn
+from backups.processes.spawn import run_module
 
 ANSWER = """
-from backups.child import answering
+from backups.processes.spawn import answering
 def main(*words):
     with answering() as answer:
         {work}
@@ -123,7 +123,7 @@ def test_only_the_site_s_own_code_gets_the_secrets_of_the_environment(
 def test_nothing_is_started_that_just_inherits_the_environment() -> None:
     starts = [
         (path.name, call.keywords)
-        for path in Path(child.__file__).parent.rglob("*.py")
+        for path in Path(spawn.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func) in ("subprocess.Popen", "subprocess.run")
@@ -143,7 +143,7 @@ def test_nothing_is_started_that_just_inherits_the_environment() -> None:
 )
 def test_child_that_did_not_come_to_its_work_never_started(program: str, how: str) -> None:
     with (
-        mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]),
+        mock.patch.object(spawn, "command", return_value=[sys.executable, "-c", program]),
         pytest.raises(ChildNotStartedError, match=f"could not be started: it ended with {how}"),
     ):
         run_module("any")
@@ -151,7 +151,7 @@ def test_child_that_did_not_come_to_its_work_never_started(program: str, how: st
 
 def test_system_that_starts_nothing_is_told(tmp_path: Path) -> None:
     with (
-        mock.patch.object(child, "command", return_value=[str(tmp_path / "gone")]),
+        mock.patch.object(spawn, "command", return_value=[str(tmp_path / "gone")]),
         pytest.raises(ChildNotStartedError, match="gone: No such file or directory"),
     ):
         run_module("any")
@@ -160,7 +160,7 @@ def test_system_that_starts_nothing_is_told(tmp_path: Path) -> None:
 def test_thread_that_the_system_refuses_is_told_as_a_process_is() -> None:
     with (
         pytest.raises(ChildNotStartedError, match=r"A thread .*: can't start new thread\."),
-        child.starting_thread(),
+        spawn.starting_thread(),
     ):
         raise RuntimeError("can't start new thread")
 
@@ -170,21 +170,21 @@ def test_child_that_never_comes_to_its_work_is_not_waited_for(
     seconds: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python itself goes round for ever where an import finds no memory."""
-    monkeypatch.setattr(child, "START_SECONDS", 0.2)
+    monkeypatch.setattr(spawn, "START_SECONDS", 0.2)
     program = "import time; time.sleep(60)"
     with (
-        mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]),
+        mock.patch.object(spawn, "command", return_value=[sys.executable, "-c", program]),
         pytest.raises(ChildNotStartedError, match=r"did not begin within 0 seconds"),
     ):
         run_module("any", seconds=seconds)
 
 
 def test_child_that_runs_may_take_longer_than_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "START_SECONDS", 1.0)
+    monkeypatch.setattr(spawn, "START_SECONDS", 1.0)
     program = (
         "import os, time; os.write(1, b'started\\nhalf '); time.sleep(1.2); os.write(1, b'done')"
     )
-    with mock.patch.object(child, "command", return_value=[sys.executable, "-c", program]):
+    with mock.patch.object(spawn, "command", return_value=[sys.executable, "-c", program]):
         assert run_module("any").stdout == b"half done"
 
 
@@ -199,10 +199,10 @@ def test_child_that_runs_may_take_longer_than_its_start(monkeypatch: pytest.Monk
 def test_start_of_a_child_is_waited_for_and_what_follows_it_is_not_read(
     program: str, is_there: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "START_SECONDS", 1.0)
+    monkeypatch.setattr(spawn, "START_SECONDS", 1.0)
     words = [sys.executable, "-S", "-c", f"import os, time; {program}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
-        assert child.has_started(process) is is_there
+        assert spawn.has_started(process) is is_there
         assert process.stdout is not None
         if is_there:
             assert process.stdout.read() == b"and more"
@@ -213,8 +213,8 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
     """An address space of 10 MiB: a service manager may set it a bit higher."""
     script = """
         import resource
-        from backups import child
-        from backups.child import run_module
+        from backups.processes import spawn
+        from backups.processes.spawn import run_module
         from backups.exceptions import ChildNotStartedError
         child.START_SECONDS = 5.0
         resource.setrlimit(resource.RLIMIT_AS, (10 * 1024**2, resource.RLIM_INFINITY))
@@ -234,7 +234,7 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
 def test_child_that_nobody_waits_for_any_more_is_killed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(spawn, "LOOK_SECONDS", 0.01)
     name = module(folder, "import time; answer.flush(); time.sleep(3600)")
     started = []
 
@@ -251,7 +251,7 @@ def test_child_that_nobody_waits_for_any_more_is_killed(
 def test_child_that_is_waited_for_answers_as_without_a_watch(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(spawn, "LOOK_SECONDS", 0.01)
     looks = []
     name = module(folder, "import sys; answer.write('x' * 10**6); answer.write(sys.stdin.read())")
     ended = run_module(name, seconds=60, watch=lambda: looks.append(1))

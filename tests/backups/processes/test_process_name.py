@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backups import process_name
-from backups.process_name import name_of
+from backups.processes import process_name
+from backups.processes.process_name import name_of
 
 PYTHON = os.path.basename(sys.executable)
 SECRET = "hunter2"

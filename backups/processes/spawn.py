@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from backups import limits, which_sqlite
-from backups.environment import without_secrets
+from backups import which_sqlite
 from backups.exceptions import ChildFailedError, ChildNotStartedError
-from backups.interpreter import find_python
-from backups.started import STARTED
+from backups.processes import limits
+from backups.processes.environment import without_secrets
+from backups.processes.interpreter import find_python
+from backups.processes.started import STARTED
 
 LOOK_SECONDS = 0.5  # between two looks whether the outcome is still wanted
 START_SECONDS = 60.0  # a start takes a tenth of a second, or as long as the site's imports

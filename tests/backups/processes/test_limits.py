@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import limits
+from backups.processes import limits
 from backups.sqlite.paths import StorePaths
 from tests.backups import builders, denied
 from tests.backups.waiting import until
@@ -109,7 +109,7 @@ def test_address_space_that_does_not_suffice_is_named_and_no_damage(tmp_path: Pa
 def test_file_system_like_limits_are_described_only_if_they_are_low() -> None:
     script = f"""
         import resource
-        from backups import limits
+        from backups.processes import limits
         {lowered("RLIMIT_AS", 3 * 1024**2, resource.RLIM_INFINITY)}
         {lowered("RLIMIT_CPU", 60)}
         {lowered("RLIMIT_NOFILE", 1024)}

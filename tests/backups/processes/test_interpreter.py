@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from backups import interpreter
 from backups.exceptions import ChildNotStartedError
-from backups.interpreter import explain_unfit, find_python
+from backups.processes import interpreter
+from backups.processes.interpreter import explain_unfit, find_python
 
 PYTHON = sys.executable
 

@@ -21,7 +21,7 @@ from tests.processes import CHECKOUT
 
 WAITS = """
 import sys
-from backups.child import run_module
+from backups.processes.spawn import run_module
 run_module("backups.sqlite.integrity", sys.argv[1])
 """
 

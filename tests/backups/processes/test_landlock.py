@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from backups import landlock
-from backups.child import run_module
+from backups.processes import landlock
+from backups.processes.spawn import run_module
 from tests.backups import builders
 
 HAS_LANDLOCK = landlock.version() > 0

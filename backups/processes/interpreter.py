@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator
 
 from backups import which_sqlite
-from backups.environment import without_secrets
 from backups.exceptions import ChildNotStartedError
+from backups.processes.environment import without_secrets
 
 named = ""  # BACKUPS_PYTHON
 
