@@ -5,6 +5,6 @@ Backups for Django on SQLite: take a snapshot while the site writes, put one bac
 applies it, and keeps the database that was live before. ``manage.py backup`` and
 ``manage.py restore_db`` do the same from a shell, here or on a remote server.
 
-This module imports nothing, so that ``backups.client`` works where Django is not installed.
+This module imports nothing, so that ``backups.client.client`` works where Django is not installed.
 How a restore works, and what survives a crash at each step: docs/how-restore-works.md.
 """

@@ -8,11 +8,11 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
 from backups.api_keys import BACKUP, RESTORE, read_keys
+from backups.client.server import header_parts
 from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
 from backups.key_ring import key_file
-from backups.remote_server import header_parts
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from django.core.serializers.json import DjangoJSONEncoder
 
 from backups import services
-from backups.client import BackupClient
+from backups.client.client import BackupClient
+from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
 from backups.management.incoming import Incoming, read_chunk
@@ -25,7 +26,6 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.server_words import shown_answer
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step

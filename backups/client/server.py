@@ -17,8 +17,8 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
+from backups.client.server_words import shown
 from backups.exceptions import ClientError, InsecureServerError
-from backups.server_words import shown
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"

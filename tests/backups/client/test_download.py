@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import remote_snapshot
-from backups.client import BackupClient
+from backups.client.client import BackupClient, download
 from backups.exceptions import TransferInterruptedError
 from tests.backups.wire import Request, StandIn, as_database, standing_in
 
@@ -21,7 +20,7 @@ WHOLE = {"Content-Length": str(len(DATABASE)), "Accept-Ranges": "bytes", "ETag":
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, in seconds."""
     pauses: list[float] = []
-    monkeypatch.setattr("backups.remote_snapshot.time.sleep", pauses.append)
+    monkeypatch.setattr("backups.client.download.time.sleep", pauses.append)
     return pauses
 
 
@@ -89,7 +88,7 @@ def test_server_that_stays_busy_is_given_up(tmp_path: Path) -> None:
     answer.refusals = [503] * 100
     with standing_in(answer) as server, pytest.raises(TransferInterruptedError, match="broke off"):
         download(server, tmp_path)
-    assert len(server.asked) == 1 + remote_snapshot.TRIES
+    assert len(server.asked) == 1 + download.TRIES
     assert not list(tmp_path.iterdir())
 
 

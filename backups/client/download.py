@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 import requests
 from urllib3.exceptions import HTTPError
 
-from backups.arrival import NOT_ASKED, checked
+from backups.client.arrival import NOT_ASKED, checked
+from backups.client.body import coding_of, plain_chunks
+from backups.client.server_words import shown
+from backups.client.snapshot_name import offered_name, own_name
 from backups.exceptions import (
     ClientError,
     InvalidSnapshotError,
     ServerRefusedError,
     TransferInterruptedError,
 )
-from backups.remote_body import coding_of, plain_chunks
-from backups.remote_name import offered_name, own_name
-from backups.server_words import shown
 
 TRIES = 5  # one after the other without a byte in between
 BUSY = (502, 503, 504)  # the server, or a proxy in front of it, may answer later

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.arrival import checked
+from backups.client.arrival import checked
 from backups.exceptions import ClientError, TransferInterruptedError
 from tests.backups import builders
 from tests.backups.wire import as_database

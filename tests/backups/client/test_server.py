@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from backups.client import BackupClient
+from backups.client.client import BackupClient
+from backups.client.server import is_this_machine, remote_server
 from backups.exceptions import (
     ClientError,
     InsecureServerError,
     ServerRefusedError,
     ServerUnreachableError,
 )
-from backups.remote_server import is_this_machine, remote_server
 from tests.backups.wire import Request, standing_in
 
 # Of 127.0.0.1, self-signed, for a hundred years; the key in it opens nothing.

@@ -1,7 +1,7 @@
 """
 The client of a remote server, over ``requests``. Knows no Django, so any script can use it:
 
-    from backups.client import BackupClient
+    from backups.client.client import BackupClient
 
     with BackupClient("https://tasks.example.org", api_key) as client:
         client.download(Path("taskdog.db"))
@@ -20,6 +20,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from backups.client.body import read_answer
+from backups.client.download import RemoteSnapshot
+from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
+from backups.client.server_words import as_cause, shown
+from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
 from backups.exceptions import (
     BackupError,
@@ -30,11 +35,6 @@ from backups.exceptions import (
     TransferInterruptedError,
     codes,
 )
-from backups.remote_body import read_answer
-from backups.remote_server import KEY_HEADER, authorize, open_session, remote_server
-from backups.remote_snapshot import RemoteSnapshot
-from backups.request_body import Progress, RequestBody
-from backups.server_words import as_cause, shown
 
 __all__ = ["BackupClient"]
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from backups.remote_name import MOST_CHARACTERS, offered_name, own_name
+from backups.client.snapshot_name import MOST_CHARACTERS, offered_name, own_name
 
 OURS = "taskdog-backup-20261123-024538.db"
 LONG = "a" * (MOST_CHARACTERS - len("-backup-20261123-024538.db"))

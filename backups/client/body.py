@@ -6,8 +6,8 @@ from typing import Any
 
 import requests
 
+from backups.client.server_words import shown, shown_answer
 from backups.exceptions import ClientError
-from backups.server_words import shown, shown_answer
 from backups.unwrapping import Unwrapped
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB

@@ -13,7 +13,8 @@ from unittest.mock import Mock
 import pytest
 from requests import Response
 
-from backups.client import BackupClient
+from backups.client.body import CHUNK_BYTES, MOST_ANSWER_BYTES, read_answer
+from backups.client.client import BackupClient
 from backups.compression import compress
 from backups.exceptions import (
     ClientError,
@@ -21,7 +22,6 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
-from backups.remote_body import CHUNK_BYTES, MOST_ANSWER_BYTES, read_answer
 from tests.backups.wire import Request, as_database, standing_in
 
 DATABASE = as_database(bytes(range(256)) * 4096)

@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
+from backups.client.server_words import MOST_CHARACTERS, MOST_TEXTS, as_cause, shown, shown_answer
 from backups.exceptions import printable
-from backups.server_words import MOST_CHARACTERS, MOST_TEXTS, as_cause, shown, shown_answer
 
 OBEYED = [
     *map(chr, (*range(0x20), *range(0x7F, 0xA0))),
