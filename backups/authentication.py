@@ -16,10 +16,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from backups import wrong_keys
-from backups.api_keys import ApiKey, find_key
-from backups.key_ring import Keys, key_file, key_ring
-from backups.key_usage import key_usage
+from backups.keys import wrong_keys
+from backups.keys.api_keys import ApiKey, find_key
+from backups.keys.key_ring import Keys, key_file, key_ring
+from backups.keys.key_usage import key_usage
 
 __all__ = [
     "HEADER",

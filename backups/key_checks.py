@@ -7,12 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from backups.api_keys import BACKUP, RESTORE, read_keys
 from backups.client.server import header_parts
 from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
-from backups.key_ring import key_file
+from backups.keys.api_keys import BACKUP, RESTORE, read_keys
+from backups.keys.key_ring import key_file
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:

@@ -12,7 +12,7 @@ from backups import local
 from backups.conf import conf
 from backups.disk.file_locks import PRIVATE
 from backups.exceptions import OwnFileError
-from backups.key_ring import key_file
+from backups.keys.key_ring import key_file
 
 SESSION_FILES = "django.contrib.sessions.backends.file"
 

@@ -14,9 +14,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from backups.api_keys import BACKUP, RESTORE, ApiKey
 from backups.authentication import HEADER, KEY_INVALID
 from backups.conf import conf
+from backups.keys.api_keys import BACKUP, RESTORE, ApiKey
 
 if TYPE_CHECKING:  # at run time that module may ask for this one, as the default permission
     from rest_framework.views import APIView

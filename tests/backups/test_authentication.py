@@ -17,9 +17,9 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 
 from backups import local
-from backups.api_keys import create_key
 from backups.authentication import ApiClient, caller_name
-from backups.key_ring import key_file
+from backups.keys.api_keys import create_key
+from backups.keys.key_ring import key_file
 from backups.sqlite.paths import StorePaths
 from backups.views import RestoresView
 

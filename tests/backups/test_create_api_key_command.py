@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from backups import local
-from backups.api_keys import create_key, find_key, read_keys
 from backups.disk import attributes
+from backups.keys.api_keys import create_key, find_key, read_keys
 from backups.management.commands.create_api_key import CreateApiKey
 from tests.site import Site
 

@@ -6,9 +6,9 @@ from unittest import mock
 import pytest
 from pytest_django import Settings
 
-from backups.api_keys import create_key
 from backups.disk import private_files
 from backups.key_checks import check_keys
+from backups.keys.api_keys import create_key
 
 WRONG: list[tuple[str, Any, str]] = [
     *(

@@ -9,8 +9,8 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
-from backups.api_keys import ApiKey
 from backups.authentication import ApiClient
+from backups.keys.api_keys import ApiKey
 from backups.permissions import MayBackUp, MayRestore, backup_permissions, restore_permissions
 from backups.views import BackupView, RestoreView
 

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from backups import ranges
-from backups.api_keys import create_key
 from backups.exceptions import NotResumableError
+from backups.keys.api_keys import create_key
 from tests.backups.uploads import add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site, task_names

@@ -29,8 +29,8 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from backups import exceptions, services
-from backups.api_keys import create_key
 from backups.disk import files
+from backups.keys.api_keys import create_key
 from backups.sqlite.paths import StorePaths
 from backups.sqlite.turns import UploadTurn
 from tests.backups import builders

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backups import local
-from backups.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.exceptions import ApiKeyError
+from backups.keys.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
 from backups.precedence import unless_taken
 

@@ -15,7 +15,6 @@ from typing import BinaryIO
 
 import pytest
 
-from backups.api_keys import create_key
 from backups.client.client import BackupClient
 from backups.client.client import client as client_module
 from backups.exceptions import (
@@ -26,6 +25,7 @@ from backups.exceptions import (
     ServerUnreachableError,
     TransferInterruptedError,
 )
+from backups.keys.api_keys import create_key
 from backups.sqlite.header import MAGIC
 from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
 from tests.backups.wire import Request, as_database, standing_in

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from backups import api_keys
-from backups.api_keys import create_key
 from backups.disk import private_files
-from backups.key_ring import KeyRing
+from backups.keys import api_keys
+from backups.keys.api_keys import create_key
+from backups.keys.key_ring import KeyRing
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from backups import api_keys, key_format, wrong_keys
-from backups.api_keys import create_key
 from backups.authentication import ApiKeyAuthentication, caller_name
 from backups.disk import private_files
-from backups.key_entries import end_of_day
-from backups.key_usage import last_used
+from backups.keys import api_keys, key_format, wrong_keys
+from backups.keys.api_keys import create_key
+from backups.keys.entries import end_of_day
+from backups.keys.key_usage import last_used
 from backups.views import RestoresView
 
 pytestmark = pytest.mark.django_db
@@ -218,5 +218,5 @@ def test_use_of_a_key_is_noted(key: str, keys_file: Path) -> None:
 def test_log_line_is_a_warning_of_this_app(caplog: pytest.LogCaptureFixture) -> None:
     ask(Mine, "wrong")
     assert [(each.name, each.levelno) for each in caplog.records] == [
-        ("backups.wrong_keys", logging.WARNING)
+        ("backups.keys.wrong_keys", logging.WARNING)
     ]

@@ -3,7 +3,7 @@ import zlib
 
 import pytest
 
-from backups import key_format
+from backups.keys import key_format
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backups import key_usage
 from backups.disk import refusals
-from backups.key_usage import KeyUsage, forget, last_used
+from backups.keys import key_usage
+from backups.keys.key_usage import KeyUsage, forget, last_used
 
 ONE, OTHER = "1" * 64, "2" * 64
 

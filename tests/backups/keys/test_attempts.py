@@ -8,7 +8,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
-from backups.attempts import Attempts
+from backups.keys.attempts import Attempts
 
 NAMES = count()
 

@@ -17,12 +17,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backups import key_format, key_usage
 from backups.conf import conf
 from backups.disk import files, private_files
 from backups.disk.private_files import NotPrivateError
 from backups.exceptions import KeyNameError
-from backups.key_entries import (
+from backups.keys import key_format, key_usage
+from backups.keys.entries import (
     BACKUP,
     RESTORE,
     ApiKey,

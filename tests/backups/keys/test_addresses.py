@@ -2,7 +2,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from backups.addresses import UNKNOWN, client_address, network
+from backups.keys.addresses import UNKNOWN, client_address, network
 
 
 def address(settings: Settings, proxies: int | None, remote: str, forwarded: str = "") -> str:

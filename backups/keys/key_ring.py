@@ -5,11 +5,12 @@ import os
 import threading
 from pathlib import Path
 
-from backups import api_keys, local
-from backups.api_keys import ApiKey
+from backups import local
 from backups.conf import conf
 from backups.disk.private_files import FileState, file_state
 from backups.exceptions import KeyFileError
+from backups.keys import api_keys
+from backups.keys.api_keys import ApiKey
 
 logger = logging.getLogger(__name__)
 

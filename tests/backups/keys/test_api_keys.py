@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backups.api_keys import create_key, find_key, read_keys
 from backups.disk import private_files
 from backups.exceptions import KeyFileError, KeyNameError
+from backups.keys.api_keys import create_key, find_key, read_keys
 
 
 def valid_entry(**changes: Any) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from django.utils.encoding import escape_uri_path
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from backups import key_format
-from backups.addresses import client_address, network
-from backups.attempts import Attempts
-from backups.key_entries import ApiKey, moment
+from backups.keys import key_format
+from backups.keys.addresses import client_address, network
+from backups.keys.attempts import Attempts
+from backups.keys.entries import ApiKey, moment
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}  # others
 TOO_MANY = "Too many wrong API keys came from this address."
 EXPIRED = "This API key expired at {}"
 
-cache = LocMemCache("backups.wrong_keys", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
+cache = LocMemCache("backups.keys.wrong_keys", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 attempts = Attempts(cache, most=MOST, seconds=SECONDS)
 
 
