@@ -154,12 +154,12 @@ class Settings:
     @property
     def backup_permission(self) -> str:
         """Who may take a snapshot: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.permissions.MayBackUp"))
+        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.api.permissions.MayBackUp"))
 
     @property
     def restore_permission(self) -> str:
         """Who may stage, see and discard a restore: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.permissions.MayRestore"))
+        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.api.permissions.MayRestore"))
 
     @property
     def key_file(self) -> Path | None:

@@ -80,10 +80,10 @@ CORE = {
 FRONT = [  # what stands before the services
     "backups.apps",
     "backups.management.*",
-    "backups.serializers",
+    "backups.api.serializers",
     "backups.startup",
     "backups.urls",
-    "backups.views",
+    "backups.api.views",
 ]
 
 
@@ -122,10 +122,12 @@ def is_standard(module: str) -> bool:
 
 
 def test_the_source_is_read_as_it_is() -> None:
-    assert {"backups.views", "backups.sqlite.store", "backups.management.commands.backup"} <= set(
-        MODULES
-    )
-    assert "backups.services" in set(imports("backups.views"))
+    assert {
+        "backups.api.views",
+        "backups.sqlite.store",
+        "backups.management.commands.backup",
+    } <= set(MODULES)
+    assert "backups.services" in set(imports("backups.api.views"))
     assert "backups.sqlite.store" in set(imports("backups.local"))
 
 

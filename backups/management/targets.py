@@ -14,18 +14,18 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from django.core.serializers.json import DjangoJSONEncoder
 
 from backups import services
-from backups.client.client import BackupClient
-from backups.client.server_words import shown_answer
-from backups.conf import conf
-from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, read_chunk
-from backups.serializers import (
+from backups.api.serializers import (
     describe_applied,
     describe_discarded,
     describe_pending,
     describe_restores,
     describe_status,
 )
+from backups.client.client import BackupClient
+from backups.client.server_words import shown_answer
+from backups.conf import conf
+from backups.exceptions import BadParameterError, ClientError
+from backups.management.incoming import Incoming, read_chunk
 from backups.store import PendingRestore
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step

@@ -15,7 +15,7 @@ import pytest
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from backups import caller
+from backups.api import caller
 from backups.disk import files
 from backups.management import wording
 from backups.outgoing import OutgoingSnapshot

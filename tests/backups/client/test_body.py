@@ -13,9 +13,9 @@ from unittest.mock import Mock
 import pytest
 from requests import Response
 
+from backups.api.compression import compress
 from backups.client.body import CHUNK_BYTES, MOST_ANSWER_BYTES, read_answer
 from backups.client.client import BackupClient
-from backups.compression import compress
 from backups.exceptions import (
     ClientError,
     DestinationError,

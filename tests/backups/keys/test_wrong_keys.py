@@ -14,13 +14,13 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from backups.authentication import ApiKeyAuthentication, caller_name
+from backups.api.authentication import ApiKeyAuthentication, caller_name
+from backups.api.views import RestoresView
 from backups.disk import private_files
 from backups.keys import api_keys, key_format, wrong_keys
 from backups.keys.api_keys import create_key
 from backups.keys.entries import end_of_day
 from backups.keys.key_usage import last_used
-from backups.views import RestoresView
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from django.utils.datastructures import MultiValueDict
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from rest_framework.parsers import BaseParser, DataAndFiles
 
+from backups.api.socket_timeout import PacedStream
 from backups.exceptions import UploadInterruptedError
-from backups.stalling import PacedStream
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB a read, as gunicorn reads: less, and it copies each byte twice
 FIELDS_BYTES = 64 * 1024  # room for a form's boundaries, headers and small fields

@@ -15,15 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backups import body_limit, caller, exceptions, hang_up, parameters, ranges, services
-from backups.authentication import ApiClient, ApiKeysMixin, caller_name
-from backups.compression import choose_coding
-from backups.conf import conf
-from backups.download import DownloadResponse, PartResponse
-from backups.negotiation import IgnoreAccept, JSONRenderer
-from backups.parsers import UPLOAD_PARSERS, Upload
-from backups.permissions import backup_permissions, restore_permissions
-from backups.serializers import (
+from backups import exceptions, services
+from backups.api import body_limit, caller, hang_up, query, ranges
+from backups.api.authentication import ApiClient, ApiKeysMixin, caller_name
+from backups.api.compression import choose_coding
+from backups.api.download import DownloadResponse, PartResponse
+from backups.api.negotiation import IgnoreAccept, JSONRenderer
+from backups.api.parsers import UPLOAD_PARSERS, Upload
+from backups.api.permissions import backup_permissions, restore_permissions
+from backups.api.serializers import (
     RestoreUploadSerializer,
     UndoSerializer,
     describe_applied,
@@ -33,9 +33,10 @@ from backups.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.stalling import check_connected
+from backups.api.socket_timeout import check_connected
+from backups.api.time_limits import warn_of_time_limit
+from backups.conf import conf
 from backups.store import PendingRestore, Snapshot
-from backups.time_limits import warn_of_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -159,8 +160,8 @@ class BackupView(BackupErrorsMixin, APIView):
 
         If its rest can't be read later, the connection ends before the promised length.
         """
-        compact = parameters.compact(request)
-        wanted = ranges.wanted(request.headers, parameters.snapshot(request))
+        compact = query.compact(request)
+        wanted = ranges.wanted(request.headers, query.snapshot(request))
         environ = None if _is_asynchronous(request) else request.META
         check_connected(request.META)
         taken_by, address = caller_name(request), caller.address(request)
@@ -208,7 +209,7 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
         Nothing of the body is read without a turn, which lasts as long as the request: a
         restore that is applied waits for others, and would hold a thread for each of them.
         """
-        is_now, accept = parameters.is_now(request), parameters.accept(request)
+        is_now, accept = query.is_now(request), query.accept(request)
         with services.take_upload_turn() as turn:
             upload = _upload(request)
             pending = services.stage_restore(
@@ -246,7 +247,7 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         """Stage the kept copy; apply it at once if that is asked for."""
-        is_now = parameters.is_now(request)
+        is_now = query.is_now(request)
         with services.take_upload_turn() as turn:
             pending = services.undo_restore(
                 staged_by=caller_name(request), turn=turn, watch=hang_up.watch(request._request)
@@ -265,7 +266,7 @@ class RestoresView(BackupErrorsMixin, APIView):
 
     def get(self, request: Request) -> Response:
         """As many receipts as are asked for of both kinds, and every kept copy."""
-        limit = parameters.limit(request)
+        limit = query.limit(request)
         receipts, downloads = services.list_receipts(), services.list_downloads()
         return Response(
             describe_restores(receipts[:limit], services.list_kept_copies(), downloads[:limit])

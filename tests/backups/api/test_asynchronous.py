@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.test import override_settings
 from django.urls import path
 
-from backups.asynchronous import PIECE_BYTES, AsynchronousBody
-from backups.download import DownloadResponse
+from backups.api.asynchronous import PIECE_BYTES, AsynchronousBody
+from backups.api.download import DownloadResponse
 from tests.backups.test_outgoing import Given
 
 CHUNK = bytes(PIECE_BYTES + 7)

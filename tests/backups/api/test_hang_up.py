@@ -9,8 +9,8 @@ import pytest
 from django.http import HttpRequest
 from django.test import RequestFactory
 
+from backups.api.hang_up import ARE_YOU_THERE, Line, watch
 from backups.exceptions import UploadAbandonedError
-from backups.hang_up import ARE_YOU_THERE, Line, watch
 from tests.backups.waiting import until
 
 Pair = tuple[socket.socket, socket.socket]  # the server's end and the client's

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import IO, Any
 
+from backups.api.pace import Pace, TooSlowError
 from backups.conf import conf
-from backups.pace import Pace, TooSlowError
 
 LOOK_SECONDS = 0.5  # how late a deadline may be noticed
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from asgiref.sync import sync_to_async
 
+from backups.api.pace import Pace
 from backups.conf import conf
-from backups.pace import Pace
 
 PIECE_BYTES = 64 * 1024
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from backups.compression import COMPRESSORS, choose_coding, compress
+from backups.api.compression import COMPRESSORS, choose_coding, compress
 from tests.backups.codings import CUT_OFF, DECODE
 
 

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from pytest_django import Settings
 from rest_framework.authentication import SessionAuthentication
 
-from backups.views import BackupView, RestoresView, RestoreView, UndoView
+from backups.api.views import BackupView, RestoresView, RestoreView, UndoView
 
 LIMIT = 1000
 FORM = "multipart/form-data; boundary=b"

@@ -9,10 +9,10 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
-from backups.authentication import ApiClient
+from backups.api.authentication import ApiClient
+from backups.api.permissions import MayBackUp, MayRestore, backup_permissions, restore_permissions
+from backups.api.views import BackupView, RestoreView
 from backups.keys.api_keys import ApiKey
-from backups.permissions import MayBackUp, MayRestore, backup_permissions, restore_permissions
-from backups.views import BackupView, RestoreView
 
 BOTH = pytest.mark.parametrize(
     ("permissions", "scope"), [(backup_permissions, "backup"), (restore_permissions, "restore")]

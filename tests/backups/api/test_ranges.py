@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from backups import ranges
+from backups.api import ranges
 from backups.exceptions import NotResumableError
 from backups.keys.api_keys import create_key
 from tests.backups.uploads import add_ballast, add_tasks

@@ -17,11 +17,11 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 
 from backups import local
-from backups.authentication import ApiClient, caller_name
+from backups.api.authentication import ApiClient, caller_name
+from backups.api.views import RestoresView
 from backups.keys.api_keys import create_key
 from backups.keys.key_ring import key_file
 from backups.sqlite.paths import StorePaths
-from backups.views import RestoresView
 
 pytestmark = pytest.mark.django_db
 

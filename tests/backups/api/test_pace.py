@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 
-from backups.pace import Pace, TooSlowError
+from backups.api.pace import Pace, TooSlowError
 
 
 @pytest.fixture

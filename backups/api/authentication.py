@@ -5,7 +5,7 @@ The body is not read, so a caller who is refused costs no upload. The views of t
 beside whatever authentication the project has; a project's own views can use them too:
 
     REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
-        "backups.authentication.ApiKeyAuthentication", …]}
+        "backups.api.authentication.ApiKeyAuthentication", …]}
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 Who may take snapshots, and who may restore: a key with the scope, and others that the settings
 admit.
 
-    BACKUPS_BACKUP_PERMISSION = "backups.permissions.MayBackUp"    # the default: a key, or staff
+    BACKUPS_BACKUP_PERMISSION = "backups.api.permissions.MayBackUp"    # the default: a key, or staff
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from backups.authentication import HEADER, KEY_INVALID
+from backups.api.authentication import HEADER, KEY_INVALID
 from backups.conf import conf
 from backups.keys.api_keys import BACKUP, RESTORE, ApiKey
 

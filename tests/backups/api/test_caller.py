@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.contrib.auth.hashers import make_password
 
-from tests.backups.test_views import Forms
+from tests.backups.api.test_views import Forms
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Server, Site, task_names
 from tests.workers import upload_under_way

@@ -7,9 +7,9 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from backups import services
-from backups.asynchronous import AsynchronousBody
-from backups.compression import compress
-from backups.stalling import PacedBody
+from backups.api.asynchronous import AsynchronousBody
+from backups.api.compression import compress
+from backups.api.socket_timeout import PacedBody
 from backups.store import Snapshot
 
 CONTENT_TYPE = "application/vnd.sqlite3"

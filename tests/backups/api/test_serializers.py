@@ -8,8 +8,8 @@ from django.db import connections
 from rest_framework.renderers import JSONRenderer
 
 from backups import exceptions
-from backups.parsers import FIELD
-from backups.serializers import (
+from backups.api.parsers import FIELD
+from backups.api.serializers import (
     RestoreUploadSerializer,
     describe_discarded,
     describe_error,

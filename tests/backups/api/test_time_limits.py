@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backups.time_limits import warn_of_time_limit
+from backups.api.time_limits import warn_of_time_limit
 from tests.site import Site
 
 

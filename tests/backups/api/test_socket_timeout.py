@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_django import Settings
 
-from backups import stalling
-from backups.pace import TooSlowError
-from backups.stalling import PacedBody, PacedStream
+from backups.api import socket_timeout
+from backups.api.pace import TooSlowError
+from backups.api.socket_timeout import PacedBody, PacedStream
 from tests.backups.uploads import add_ballast
 from tests.backups.waiting import until
 from tests.site import Server, Site, copy_site
@@ -117,16 +117,16 @@ def test_answer_that_is_dropped_by_who_holds_the_lock_is_given_up_all_the_same(
     settings.BACKUPS_STALL_SECONDS = 60
     answer = iter(PacedBody([b"first", b"second"], {"gunicorn.socket": ends[0]}))
     assert next(answer) == b"first"
-    with stalling._watcher._lock:
+    with socket_timeout._watcher._lock:
         del answer
-    assert not stalling._watcher._watched
+    assert not socket_timeout._watcher._watched
 
 
 def test_transfer_goes_on_where_no_thread_can_be_started(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BACKUPS_STALL_SECONDS = 60
-    monkeypatch.setattr(stalling, "_watcher", stalling._Watcher())
+    monkeypatch.setattr(socket_timeout, "_watcher", socket_timeout._Watcher())
     monkeypatch.setattr(threading.Thread, "start", mock.Mock(side_effect=RuntimeError("none left")))
     assert list(PacedBody([b"first", b"second"], {})) == [b"first", b"second"]
     monkeypatch.undo()
@@ -145,7 +145,7 @@ def test_connection_that_has_a_pace_of_its_own_is_left_to_its_server() -> None:
         environ = {"gunicorn.socket": connection}
         taken = iter(PacedBody([b"x" * 1000, b"y"], environ))
         assert next(taken) == b"x" * 1000
-        assert not stalling._watcher._watched
+        assert not socket_timeout._watcher._watched
         assert PacedStream(io.BytesIO(b"body"), environ).read(4) == b"body"
 
 

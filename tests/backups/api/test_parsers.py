@@ -6,13 +6,13 @@ import requests
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from backups.exceptions import UploadInterruptedError
-from backups.parsers import (
+from backups.api.parsers import (
     CHUNK_BYTES,
     FIELDS_BYTES,
     UPLOAD_PARSERS,
     Upload,
 )
+from backups.exceptions import UploadInterruptedError
 
 BOUNDARY = "frontier"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

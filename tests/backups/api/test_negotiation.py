@@ -7,8 +7,8 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from backups import negotiation
-from backups.negotiation import IgnoreAccept
+from backups.api import negotiation
+from backups.api.negotiation import IgnoreAccept
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/vnd.sqlite3", "nonsense", ""])
