@@ -18,7 +18,7 @@ from pathlib import Path
 
 import requests
 
-from backups.client.client import BackupClient
+from backups.client import BackupClient
 from taskdog import data_folder
 
 CHECKOUT = Path(__file__).resolve().parent.parent

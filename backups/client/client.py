@@ -1,7 +1,7 @@
 """
 The client of a remote server, over ``requests``. Knows no Django, so any script can use it:
 
-    from backups.client.client import BackupClient
+    from backups.client import BackupClient
 
     with BackupClient("https://tasks.example.org", api_key) as client:
         client.download(Path("taskdog.db"))

@@ -21,7 +21,7 @@ from backups.api.serializers import (
     describe_restores,
     describe_status,
 )
-from backups.client.client import BackupClient
+from backups.client import BackupClient
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError

@@ -2,7 +2,8 @@
 The few things in these tests that are not real: a release without Django, and failure itself.
 
 Failure comes at a step: a call of a function of ``backups.disk.files``, or of ``execute`` on a
-SQLite connection. Steps are counted from 1, so a loop over all of them ends when a run meets no failure.
+SQLite connection. Steps are counted from 1, so a loop over all of them ends when a run meets no
+failure.
 """
 
 import contextlib

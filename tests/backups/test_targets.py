@@ -8,7 +8,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from backups import services
-from backups.client.client import BackupClient
+from backups.client import BackupClient
 from backups.disk import files
 from backups.exceptions import (
     BadParameterError,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from backups.client.client import BackupClient
+from backups.client import BackupClient
 from tests.backups.codings import DECODE
 from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until

@@ -14,8 +14,8 @@ import pytest
 from requests import Response
 
 from backups.api.compression import compress
+from backups.client import BackupClient
 from backups.client.body import CHUNK_BYTES, MOST_ANSWER_BYTES, read_answer
-from backups.client.client import BackupClient
 from backups.exceptions import (
     ClientError,
     DestinationError,

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 import pytest
 
-from backups.client.client import BackupClient
-from backups.client.client import client as client_module
+from backups.client import BackupClient
+from backups.client import client as client_module
 from backups.exceptions import (
     ClientError,
     DestinationError,
@@ -271,7 +271,7 @@ def test_memory_stays_flat_both_ways_without_django(
         for name in ("django", "rest_framework", "multipart", "rich"):
             sys.modules[name] = None  # to import it is an error
 
-        from backups.client.client import BackupClient
+        from backups.client import BackupClient
 
         def peak():
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backups.client.client import BackupClient, download
+from backups.client import BackupClient
+from backups.client.download import TRIES
 from backups.exceptions import TransferInterruptedError
 from tests.backups.wire import Request, StandIn, as_database, standing_in
 
@@ -88,7 +89,7 @@ def test_server_that_stays_busy_is_given_up(tmp_path: Path) -> None:
     answer.refusals = [503] * 100
     with standing_in(answer) as server, pytest.raises(TransferInterruptedError, match="broke off"):
         download(server, tmp_path)
-    assert len(server.asked) == 1 + download.TRIES
+    assert len(server.asked) == 1 + TRIES
     assert not list(tmp_path.iterdir())
 
 

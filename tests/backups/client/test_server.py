@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.client.client import BackupClient
+from backups.client import BackupClient
 from backups.client.server import is_this_machine, remote_server
 from backups.exceptions import (
     ClientError,
