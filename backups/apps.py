@@ -20,7 +20,7 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups import command_line, late_databases, local, remembered, startup
+        from backups import command_line, late_databases, startup
         from backups.checks import check_installation, check_settings
         from backups.connection_checks import check_connections
         from backups.database_check import check_journal_mode
@@ -28,6 +28,7 @@ class BackupsConfig(AppConfig):
         from backups.mode_checks import check_readers, check_writers
         from backups.processes import process_name
         from backups.session_checks import check_sessions
+        from backups.site import caches, local_store
 
         register(check_settings)
         register(check_installation)
@@ -41,5 +42,5 @@ class BackupsConfig(AppConfig):
         startup.start()
         if startup.is_wanted:
             late_databases.watch()
-        for paths in local.all_paths():
-            remembered.watch(paths.receipts)
+        for paths in local_store.all_paths():
+            caches.watch(paths.receipts)

@@ -18,9 +18,9 @@ from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from backups import local
 from backups.conf import conf
 from backups.disk.file_system import is_container_layer, is_on_network, kind_of
+from backups.site import local_store
 from backups.which_sqlite import has_wal_reset_bug
 
 PRAGMAS = ("busy_timeout", "synchronous", "mmap_size", "journal_mode")
@@ -44,8 +44,8 @@ class Setup:
         """Ask a connection; what it can't tell is as the settings say."""
         database: dict[str, Any] = settings.DATABASES[alias]
         options = database.get("OPTIONS") or {}
-        told = _written(str(options.get("init_command") or "")) | local.ask(alias, PRAGMAS)
-        return cls(alias, local.has_database(alias), options, told)
+        told = _written(str(options.get("init_command") or "")) | local_store.ask(alias, PRAGMAS)
+        return cls(alias, local_store.has_database(alias), options, told)
 
     @property
     def journal_mode(self) -> str:
@@ -69,8 +69,8 @@ def check_connections(*, databases: Sequence[str] | None = None, **_: Any) -> li
     """
     return [
         message
-        for alias in dict.fromkeys((conf.database, *local.other_aliases()))
-        if local.paths(alias) is not None
+        for alias in dict.fromkeys((conf.database, *local_store.other_aliases()))
+        if local_store.paths(alias) is not None
         for message in _messages(alias, is_told=alias in (databases or ()))
     ]
 
@@ -86,7 +86,7 @@ def _messages(alias: str, *, is_told: bool) -> Iterator[CheckMessage]:
 
 
 def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
-    version = local.sqlite_version(setup.alias)
+    version = local_store.sqlite_version(setup.alias)
     if setup.journal_mode in ("wal", "") and has_wal_reset_bug(version):
         number = ".".join(map(str, version))
         yield CheckWarning(
@@ -104,7 +104,7 @@ def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
 
 
 def _rollback_journal(setup: Setup) -> Iterator[CheckMessage]:
-    around = local.paths(setup.alias)
+    around = local_store.paths(setup.alias)
     is_meant = setup.is_there or "journal_mode" in setup.told
     if around is None or not is_meant or setup.journal_mode in ("wal", ""):
         return
@@ -164,7 +164,7 @@ def _pragmas(setup: Setup) -> Iterator[CheckMessage]:
 
 
 def _place(setup: Setup) -> Iterator[CheckMessage]:
-    around = local.paths(setup.alias)
+    around = local_store.paths(setup.alias)
     if around is None:
         return
     if is_on_network(around.folder):

@@ -15,15 +15,16 @@ from typing import Any
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
 
-from backups import local, remembered, services
+from backups import services
 from backups.exceptions import BackupError
+from backups.site import caches, local_store
 
 logger = logging.getLogger(__name__)
 
 
 def watch() -> None:
     """Hold presence of what is not there yet as soon as this process connects to it."""
-    if absent := local.absent_databases():
+    if absent := local_store.absent_databases():
         connection_created.connect(
             _Late(absent).join, weak=False, dispatch_uid="backups late databases"
         )
@@ -38,7 +39,7 @@ class _Late:
     def join(self, connection: Any, **_: object) -> None:
         """A receiver of ``connection_created``."""
         alias = connection.alias
-        around = local.paths(alias)
+        around = local_store.paths(alias)
         if alias not in self._absent or around is None or around.database != self._absent[alias]:
             return  # present already, or a database of tests in its place
         before = _inode(around.database)
@@ -47,7 +48,7 @@ class _Late:
         except (BackupError, OSError) as error:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
         self._absent.pop(alias, None)
-        remembered.watch(around.receipts)
+        caches.watch(around.receipts)
         if _inode(around.database) != before:  # by an applier, for which it has waited
             connection.close()
             raise OperationalError(f"{around.database} was just replaced. Connect again.")

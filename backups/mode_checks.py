@@ -18,7 +18,7 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
-from backups import local
+from backups.site import local_store
 
 OTHERS_READ, OTHERS_WRITE, OTHERS_ENTER = 0o004, 0o002, 0o001
 MEANT_FOR_ALL = (
@@ -92,7 +92,7 @@ def _above_folders() -> Iterator[CheckMessage]:
 def _by_folder() -> dict[Path, list[Path]]:
     """Each folder with the databases in it."""
     folders: dict[Path, list[Path]] = {}
-    for paths in local.all_paths():
+    for paths in local_store.all_paths():
         if _mode(paths.folder):
             folders.setdefault(paths.folder, []).append(paths.database)
     return folders

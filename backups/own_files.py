@@ -8,11 +8,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from backups import local
 from backups.conf import conf
 from backups.disk.file_locks import PRIVATE
 from backups.exceptions import OwnFileError
 from backups.keys.key_ring import key_file
+from backups.site import local_store
 
 SESSION_FILES = "django.contrib.sessions.backends.file"
 
@@ -26,7 +26,9 @@ def check_not_live(source: Path) -> None:
 
     :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
     """
-    for own in (path for each in local.all_paths() for path in (each.database, *each.sidecars)):
+    for own in (
+        path for each in local_store.all_paths() for path in (each.database, *each.sidecars)
+    ):
         if own.exists() and source.exists() and own.samefile(source):
             raise OwnFileError(
                 f"{source} is the live database, not a snapshot.",
@@ -44,7 +46,7 @@ def check_not_own(destination: Path) -> None:
 
     :raises OwnFileError: it is one of them, or in a folder that is.
     """
-    for own in local.own_names():
+    for own in local_store.own_names():
         if _begins_as(destination, own):
             raise _reserved(destination, "files of the live database")
     for own in _other_names():
@@ -72,7 +74,7 @@ def _other_names() -> Iterator[Path]:
     if keys := key_file():
         yield keys
     # Whoever takes the folder's lock next would remove what has its name.
-    databases = (path.folder for path in local.all_paths())
+    databases = (path.folder for path in local_store.all_paths())
     yield from {folder / PRIVATE for folder in (*databases, *([keys.parent] if keys else ()))}
     if getattr(settings, "SESSION_ENGINE", "") == SESSION_FILES:
         folder = settings.SESSION_FILE_PATH or tempfile.gettempdir()
@@ -81,7 +83,7 @@ def _other_names() -> Iterator[Path]:
 
 def _files() -> Iterator[Path]:
     """Every file of this site that is there."""
-    for start in (*local.own_names(), *_other_names()):
+    for start in (*local_store.own_names(), *_other_names()):
         with suppress(OSError):
             yield from (each for each in start.parent.iterdir() if each.name.startswith(start.name))
     for own in conf.own_files:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from django.db import connections
 
-from backups import local, remembered, signals
+from backups import signals
 from backups.conf import conf
 from backups.exceptions import (
     BackupError,
@@ -29,10 +29,11 @@ from backups.exceptions import (
     RestoreRefusedError,
     UploadAbandonedError,
 )
-from backups.local import get_store
-from backups.outgoing import OutgoingSnapshot
 from backups.own_files import check_not_live, check_not_own
-from backups.query_limit import query_limit
+from backups.site import caches, local_store
+from backups.site.announced import OutgoingSnapshot
+from backups.site.local_store import get_store
+from backups.site.query_limit import query_limit
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.defects import describe
@@ -346,7 +347,7 @@ def apply_now(
         _announce(database)
         raise
     _log(receipt, database)
-    remembered.forget()
+    caches.forget()
     _announce(database)
     return receipt
 
@@ -396,13 +397,13 @@ def is_readable() -> bool:
     :raises RestoreBlockedError: it is not known now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
-    database = local.database_path()
+    database = local_store.database_path()
     return has_content(database) and live.is_readable(database)
 
 
 def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    path = local.database_path(database)
+    path = local_store.database_path(database)
     number = len(pending.migrations)
     steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
     if has_content(path):
@@ -461,7 +462,7 @@ def hold_presence_of(database: str) -> None:
 
 def release_presence() -> None:
     """Tell other processes that this one does not use the databases any more."""
-    for alias in (conf.database, *local.other_aliases()):
+    for alias in (conf.database, *local_store.other_aliases()):
         with suppress(BackupNotSupportedError):
             get_store(alias).release_presence()
 
@@ -491,7 +492,7 @@ def _repair(alias: str) -> None:
 
 def _for_the_others(step: Callable[[str], object]) -> None:
     """A second database may be one that this process only reads: that is not an error."""
-    for alias in local.other_aliases():
+    for alias in local_store.other_aliases():
         try:
             step(alias)
         except (BackupError, OSError) as error:

@@ -8,9 +8,9 @@ from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
-from backups import local
 from backups.conf import conf
-from backups.sessions import databases_with_sessions
+from backups.site import local_store
+from backups.site.sessions import databases_with_sessions
 
 ELSEWHERE = (
     "Let SESSION_ENGINE keep them elsewhere: in files (django.contrib.sessions.backends.file, and"
@@ -32,7 +32,7 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
             id="backups.W055",
         )
         for alias, table in databases_with_sessions().items()
-        if local.paths(alias) is not None and any(map(_has_sessions, settings.MIDDLEWARE))
+        if local_store.paths(alias) is not None and any(map(_has_sessions, settings.MIDDLEWARE))
     ]
 
 

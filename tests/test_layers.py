@@ -128,7 +128,7 @@ def test_the_source_is_read_as_it_is() -> None:
         "backups.management.commands.backup",
     } <= set(MODULES)
     assert "backups.services" in set(imports("backups.api.views"))
-    assert "backups.sqlite.store" in set(imports("backups.local"))
+    assert "backups.sqlite.store" in set(imports("backups.site.local_store"))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -189,8 +189,8 @@ def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
     }
     assert users == {
         "backups.services",
-        "backups.local",
-        "backups.releases",
+        "backups.site.local_store",
+        "backups.site.django_site",
         # The client looks at what arrives before it gets a name, and gives it one in our form.
         "backups.client.arrival",
         "backups.client.snapshot_name",
@@ -199,9 +199,9 @@ def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
 
 def test_what_the_services_stand_on_does_not_know_them() -> None:
     for name in (
-        "backups.releases",
-        "backups.migrate",
-        "backups.local",
+        "backups.site.django_site",
+        "backups.site.migrate",
+        "backups.site.local_store",
         "backups.conf",
         "backups.store",
     ):

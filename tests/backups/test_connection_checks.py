@@ -17,10 +17,10 @@ from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-from backups import local
 from backups.connection_checks import check_connections
 from backups.disk import file_system
 from backups.exceptions import BackupNotSupportedError
+from backups.site import local_store
 from tests.backups import builders
 
 GOOD = {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE"}
@@ -277,7 +277,7 @@ def test_two_libraries_in_one_process_are_refused(database: Path) -> None:
         mock.patch.object(connections["default"], "Database", other, create=True),
         pytest.raises(BackupNotSupportedError, match="with sqlcipher3, and this app opens it with"),
     ):
-        local.get_store()
+        local_store.get_store()
 
 
 # Where the database is

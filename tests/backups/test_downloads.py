@@ -18,7 +18,7 @@ from rest_framework.test import APIRequestFactory
 from backups.api import caller
 from backups.disk import files
 from backups.management import wording
-from backups.outgoing import OutgoingSnapshot
+from backups.site.announced import OutgoingSnapshot
 from backups.sqlite import downloads
 from backups.sqlite.downloads import read_downloads, record_download
 from backups.sqlite.paths import StorePaths

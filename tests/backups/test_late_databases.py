@@ -7,8 +7,9 @@ from unittest import mock
 import pytest
 from django.db import OperationalError
 
-from backups import late_databases, local, services
+from backups import late_databases, services
 from backups.exceptions import StoreFolderError
+from backups.site import local_store
 from backups.sqlite.paths import StorePaths
 
 
@@ -23,7 +24,7 @@ def connected(late: StorePaths, join: object) -> mock.Mock:
     """The process connects to a database that was not there, and joins in this way."""
     connection = mock.Mock(alias="late")
     with (
-        mock.patch.object(local, "paths", return_value=late),
+        mock.patch.object(local_store, "paths", return_value=late),
         mock.patch.object(services, "hold_presence_of", side_effect=join) as joined,
     ):
         watching = late_databases._Late({"late": late.database})

@@ -11,8 +11,8 @@ import pytest
 from django.core import checks
 from django.core.checks import CheckMessage
 
-from backups import local
 from backups.mode_checks import check_readers, check_writers
+from backups.site import local_store
 from backups.sqlite.paths import StorePaths
 from tests.backups.strangers import open_folder
 
@@ -27,7 +27,7 @@ def database() -> Iterator[Path]:
         database = folder / "tasks.db"
         database.touch()
         database.chmod(0o600)
-        with mock.patch.object(local, "all_paths", return_value=[StorePaths.of(database)]):
+        with mock.patch.object(local_store, "all_paths", return_value=[StorePaths.of(database)]):
             yield database
 
 

@@ -18,8 +18,8 @@ from backups.exceptions import (
     NewerSnapshotError,
     UnknownSchemaError,
 )
-from backups.history import _sqls, words_of
-from backups.releases import InstalledRelease
+from backups.site.django_site import InstalledRelease
+from backups.site.migrations import _sqls, words_of
 from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
 

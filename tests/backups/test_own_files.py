@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from backups import local, services
+from backups import services
 from backups.exceptions import OwnFileError
+from backups.site import local_store
 from tests.site import Site
 
 
@@ -116,4 +117,4 @@ def test_sessions_that_are_no_files_reserve_nothing(own: Path, settings: Setting
 def test_folder_that_cannot_be_looked_into_is_no_error(own: Path, settings: Settings) -> None:
     settings.BACKUPS_OWN_FILES = ["/nowhere/at/all", "/proc/1/fd"]
     services.check_not_own(own / "elsewhere" / "mine.db")
-    assert local.own_names()
+    assert local_store.own_names()

@@ -16,11 +16,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 
-from backups import local
 from backups.api.authentication import ApiClient, caller_name
 from backups.api.views import RestoresView
 from backups.keys.api_keys import create_key
 from backups.keys.key_ring import key_file
+from backups.site import local_store
 from backups.sqlite.paths import StorePaths
 
 pytestmark = pytest.mark.django_db
@@ -127,7 +127,7 @@ def test_keys_are_beside_the_database_unless_the_settings_say_where(
     assert key_file() == keys_file
     del settings.BACKUPS_KEY_FILE
     database = StorePaths.of(keys_file.parent / "shop.sqlite3")
-    monkeypatch.setattr(local, "paths", lambda: database)
+    monkeypatch.setattr(local_store, "paths", lambda: database)
     assert key_file() == keys_file.parent / "shop.sqlite3.api-keys.json"
 
 

@@ -8,7 +8,7 @@ from django.db.migrations.operations import AddField, CreateModel, SeparateDatab
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field
 
-from backups.history import SnapshotLoader, flat
+from backups.site.migrations import SnapshotLoader, flat
 
 Promises = dict[str, list[str]]  # of each table its columns
 

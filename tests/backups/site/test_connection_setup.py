@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from backups import connection_setup
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.processes.spawn import run_module
+from backups.site import connection_setup
 from backups.sqlite import shares
 from backups.sqlite.parts import Findings
 from backups.sqlite.release import Live
@@ -83,7 +83,7 @@ class StrangeRelease(FakeRelease):
         return "django.db.backends.sqlite3._functions"
 
     def connection_setup(self) -> tuple[str, ...]:
-        return "backups.connection_setup", "default", self.setup
+        return "backups.site.connection_setup", "default", self.setup
 
 
 def by_length(one: str, other: str) -> int:

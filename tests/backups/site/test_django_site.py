@@ -27,7 +27,7 @@ from backups.exceptions import (
     NewerSnapshotError,
     UnknownSchemaError,
 )
-from backups.releases import InstalledRelease
+from backups.site.django_site import InstalledRelease
 from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
 from tests.backups import builders

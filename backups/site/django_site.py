@@ -20,11 +20,11 @@ from backups.exceptions import (
     RestoreBlockedError,
     UnknownSchemaError,
 )
-from backups.history import SnapshotLoader, key_of, name_of, own_apps, words_of
-from backups.migrate import migrate_file
-from backups.promises import Promises, made_elsewhere, promised_generated, promised_tables
-from backups.query_limit import query_limit
-from backups.sessions import session_tables
+from backups.site.migrate import migrate_file
+from backups.site.migrations import SnapshotLoader, key_of, name_of, own_apps, words_of
+from backups.site.promises import Promises, made_elsewhere, promised_generated, promised_tables
+from backups.site.query_limit import query_limit
+from backups.site.sessions import session_tables
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
 from backups.sqlite.release import Found, Live
@@ -272,7 +272,7 @@ class InstalledRelease:
 
     def connection_setup(self) -> tuple[str, ...]:
         """Where what BACKUPS_CONNECTION_SETUP or the site's receivers register is found out."""
-        return "backups.connection_setup", self._alias, conf.connection_setup
+        return "backups.site.connection_setup", self._alias, conf.connection_setup
 
     def disconnect(self) -> None:
         """All of them: two aliases may be one file."""

@@ -16,9 +16,9 @@ import pytest
 from pytest_django import Settings
 
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
-from backups.migrate import is_of_the_machine, migrate_file
 from backups.processes import limits
 from backups.processes.spawn import command
+from backups.site.migrate import is_of_the_machine, migrate_file
 from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
 
@@ -167,7 +167,7 @@ def test_lower_limit_of_the_service_is_named(
 def test_child_whose_parent_was_killed_ends_by_itself(older: Path) -> None:
     hide(older, ENDLESS)
     words = command(
-        "backups.migrate", "default", str(older), "-7", "60", "9999999999", with_site=True
+        "backups.site.migrate", "default", str(older), "-7", "60", "9999999999", with_site=True
     )
     ended = subprocess.run(words, capture_output=True, timeout=60, check=False)
     assert ended.returncode == 1

@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import OperationalError, connection
 
-from backups.query_limit import query_limit
+from backups.site.query_limit import query_limit
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
 LONG = f"{ENDLESS[:-1]}(SELECT n FROM c LIMIT 1000000)"

@@ -68,7 +68,7 @@ def migrate_file(alias: str, database: Path) -> None:
     words = (alias, str(database), str(seconds), str(processor_seconds))
     try:
         child = run_module(
-            "backups.migrate",
+            "backups.site.migrate",
             *words,
             str(conf.migrate_memory_bytes),
             seconds=seconds,

@@ -19,7 +19,7 @@ from backups.exceptions import (
     WrongUserError,
 )
 from backups.processes import interpreter, memory
-from backups.releases import InstalledRelease
+from backups.site.django_site import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.ownership import check_user
 from backups.sqlite.paths import StorePaths

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.signals import request_started
 
-from backups import remembered
 from backups.signals import content_replaced
+from backups.site import caches
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def forgotten() -> Iterator[list[str]]:
 def test_request_after_a_new_receipt_forgets_once(tmp_path: Path, forgotten: list[str]) -> None:
     receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
     receipts.write_text("before this process started\n")
-    watch = remembered.Watch(receipts)
+    watch = caches.Watch(receipts)
     watch.look()
     assert forgotten == []
     with receipts.open("a") as file:
@@ -39,7 +39,7 @@ def test_request_after_a_new_receipt_forgets_once(tmp_path: Path, forgotten: lis
 
 def test_first_receipt_ever_is_noticed(tmp_path: Path, forgotten: list[str]) -> None:
     receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
-    watch = remembered.Watch(receipts)
+    watch = caches.Watch(receipts)
     watch.look()
     assert forgotten == []
     receipts.write_text("a restore\n")
@@ -53,9 +53,9 @@ def test_content_types_are_forgotten() -> None:
     assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
     ContentType.objects.filter(pk=before.pk).update(id=before.pk + 1000)
     assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
-    remembered.forget()
+    caches.forget()
     assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk + 1000
-    remembered.forget()  # or the next test remembers what is rolled back
+    caches.forget()  # or the next test remembers what is rolled back
 
 
 def test_error_in_the_site_s_own_receiver_fails_no_request(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_error_in_the_site_s_own_receiver_fails_no_request(tmp_path: Path) -> No
 
     content_replaced.connect(fails)
     try:
-        remembered.forget()
+        caches.forget()
     finally:
         content_replaced.disconnect(fails)
 
@@ -72,7 +72,7 @@ def test_error_in_the_site_s_own_receiver_fails_no_request(tmp_path: Path) -> No
 @pytest.mark.django_db
 def test_every_request_looks(tmp_path: Path, forgotten: list[str]) -> None:
     receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
-    remembered.watch(receipts)
+    caches.watch(receipts)
     try:
         receipts.write_text("a restore\n")
         request_started.send(sender=None)
@@ -90,4 +90,4 @@ def test_folder_that_may_not_be_entered_stops_no_process(
         raise PermissionError
 
     monkeypatch.setattr("os.stat", refuse)
-    remembered.Watch(tmp_path / "receipts").look()
+    caches.Watch(tmp_path / "receipts").look()
