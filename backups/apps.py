@@ -20,7 +20,6 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups import command_line, late_databases, startup
         from backups.checks import check_installation, check_settings
         from backups.connection_checks import check_connections
         from backups.database_check import check_journal_mode
@@ -29,6 +28,7 @@ class BackupsConfig(AppConfig):
         from backups.processes import process_name
         from backups.session_checks import check_sessions
         from backups.site import caches, local_store
+        from backups.startup import command_line, late_databases, start
 
         register(check_settings)
         register(check_installation)
@@ -39,8 +39,8 @@ class BackupsConfig(AppConfig):
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
         process_name.is_command = command_line.is_known
-        startup.start()
-        if startup.is_wanted:
+        start.start()
+        if start.is_wanted:
             late_databases.watch()
         for paths in local_store.all_paths():
             caches.watch(paths.receipts)

@@ -13,9 +13,9 @@ from django.utils.module_loading import import_string
 from rest_framework.permissions import OperandHolder
 
 from backups.conf import conf
-from backups.precedence import OTHER_NAMES, is_ours, others_with
 from backups.processes.interpreter import explain_unfit
 from backups.processes.memory import LEAST as LEAST_MEMORY
+from backups.startup.precedence import OTHER_NAMES, is_ours, others_with
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:

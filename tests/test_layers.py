@@ -81,7 +81,7 @@ FRONT = [  # what stands before the services
     "backups.apps",
     "backups.management.*",
     "backups.api.serializers",
-    "backups.startup",
+    "backups.startup.start",
     "backups.urls",
     "backups.api.views",
 ]

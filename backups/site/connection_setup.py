@@ -70,9 +70,9 @@ def _set_up(alias: str) -> None:
     import django
     from django.conf import settings
 
-    from backups import startup
+    from backups.startup import start
 
-    startup.is_wanted = False  # the live database is none of this process's business
+    start.is_wanted = False  # the live database is none of this process's business
     database: dict[str, Any] = settings.DATABASES[alias]
     options = database.get("OPTIONS", {})
     factory = _recording(options.get("factory", sqlite3.Connection))

@@ -13,7 +13,7 @@ from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import count, progress_bar
 from backups.management.targets import LocalTarget, NamedSnapshot, open_target
-from backups.precedence import unless_taken
+from backups.startup.precedence import unless_taken
 
 SEE = "See which with --check."
 KEPT = (

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backups.exceptions import ApiKeyError
 from backups.keys.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
-from backups.precedence import unless_taken
 from backups.site import local_store
+from backups.startup.precedence import unless_taken
 
 NEXT_STEPS = """\
 The key {name!r} may: {scopes}. It is kept, hashed, in {path}

@@ -7,10 +7,11 @@ from unittest import mock
 import pytest
 from django.db import OperationalError
 
-from backups import late_databases, services
+from backups import services
 from backups.exceptions import StoreFolderError
 from backups.site import local_store
 from backups.sqlite.paths import StorePaths
+from backups.startup import late_databases
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 from django.apps import apps
 
-from backups import slow_start
 from backups.sqlite.receipts import make_receipt
+from backups.startup import slow_start
 
 APPLIED = make_receipt(datetime.now(UTC), "applied")
 STAGED = replace(APPLIED, outcome="staged")

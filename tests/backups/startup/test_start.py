@@ -8,8 +8,9 @@ from unittest import mock
 
 import pytest
 
-from backups import services, startup
+from backups import services
 from backups.exceptions import StoreFolderError
+from backups.startup import start
 from tests.backups.uploads import add_tasks
 from tests.site import Site, copy_site, task_names
 
@@ -51,15 +52,15 @@ def test_each_kind_of_process_does_its_part(
     monkeypatch.setattr("sys.argv", arguments)
     if run_main:
         monkeypatch.setenv("RUN_MAIN", run_main)
-    startup.start()
+    start.start()
     assert calls == wanted
 
 
 def test_child_that_migrates_a_copy_takes_no_part(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "is_wanted", False)
-    startup.start()
+    monkeypatch.setattr(start, "is_wanted", False)
+    start.start()
     assert calls == []
 
 
@@ -68,7 +69,7 @@ def test_error_of_ours_is_told_in_a_line_and_stops_nothing(
 ) -> None:
     error = StoreFolderError("The folder is read-only.", hint="Look at its mode.")
     with mock.patch.object(services, "apply_pending_restore", side_effect=error):
-        startup.start()
+        start.start()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().endswith("The folder is read-only. Look at its mode.")
@@ -80,7 +81,7 @@ def test_whatever_fails_stops_nothing_and_presence_is_held(
 ) -> None:
     """A process that uses the database must be seen, or another would replace it under it."""
     with mock.patch.object(services, "apply_pending_restore", side_effect=ZeroDivisionError):
-        startup.start()
+        start.start()
     assert calls == ["hold_presence"]
     (record,) = caplog.records
     assert record.exc_info
@@ -94,7 +95,7 @@ def test_presence_that_cannot_be_held_either_stops_nothing(
         mock.patch.object(services, "apply_pending_restore", side_effect=ZeroDivisionError),
         mock.patch.object(services, "hold_presence", side_effect=OSError("no locks")),
     ):
-        startup.start()
+        start.start()
     assert len(caplog.records) == 2
 
 

@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from backups import command_line, services, slow_start
-from backups.command_line import CommandLine
+from backups import services
 from backups.exceptions import BackupError, BackupNotSupportedError
+from backups.startup import command_line, slow_start
+from backups.startup.command_line import CommandLine
 
 is_wanted = True  # False in a child that works on a file which is not the live database
 

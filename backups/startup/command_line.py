@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from django.core.management import ManagementUtility, get_commands
 
-from backups.precedence import OTHER_NAMES, others_with
+from backups.startup.precedence import OTHER_NAMES, others_with
 
 APP = "backups"
 COMMANDS = "backups.management"  # what a command imports that is made of one of ours

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand
 
-from backups import command_line
-from backups.command_line import CommandLine
+from backups.startup import command_line
+from backups.startup.command_line import CommandLine
 from tests.backups.commands import run
 from tests.processes import run_python
 from tests.site import Site
