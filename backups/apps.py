@@ -20,13 +20,13 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups.checks import check_installation, check_settings
-        from backups.connection_checks import check_connections
-        from backups.database_check import check_journal_mode
-        from backups.key_checks import check_keys
-        from backups.mode_checks import check_readers, check_writers
+        from backups.checks.connections import check_connections
+        from backups.checks.database import check_journal_mode
+        from backups.checks.keys import check_keys
+        from backups.checks.modes import check_readers, check_writers
+        from backups.checks.sessions import check_sessions
+        from backups.checks.settings import check_installation, check_settings
         from backups.processes import process_name
-        from backups.session_checks import check_sessions
         from backups.site import caches, local_store
         from backups.startup import command_line, late_databases, start
 

@@ -17,7 +17,7 @@ from django.db.backends.signals import connection_created
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from pytest_django import DjangoDbBlocker
 
-from backups.connection_checks import check_connections
+from backups.checks.connections import check_connections
 from backups.disk import file_system
 from backups.exceptions import BackupNotSupportedError
 from backups.site import local_store

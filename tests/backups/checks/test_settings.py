@@ -12,8 +12,8 @@ from django.core import checks as django_checks
 from pytest_django import Settings
 from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
-from backups import checks, key_checks
-from backups.checks import check_installation, check_settings
+from backups.checks import keys, settings
+from backups.checks.settings import check_installation, check_settings
 
 EITHER = IsAdminUser | IsAuthenticated
 
@@ -174,13 +174,13 @@ def test_django_that_the_tests_do_not_run_with_is_a_warning(
 
 def test_checks_are_registered() -> None:
     registered = set(django_checks.registry.registry.get_checks())
-    assert {check_settings, check_installation, key_checks.check_keys} <= registered
+    assert {check_settings, check_installation, keys.check_keys} <= registered
 
 
 def test_check_ids_are_unique() -> None:
     numbers = [
         node.value
-        for module in (checks, key_checks)
+        for module in (settings, keys)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)

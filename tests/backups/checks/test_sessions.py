@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 from pytest_django import Settings
 
-from backups.session_checks import check_sessions
+from backups.checks.sessions import check_sessions
 
 BACKENDS = "django.contrib.sessions.backends"
 TABLE = {

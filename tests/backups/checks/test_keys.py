@@ -6,8 +6,8 @@ from unittest import mock
 import pytest
 from pytest_django import Settings
 
+from backups.checks.keys import check_keys
 from backups.disk import private_files
-from backups.key_checks import check_keys
 from backups.keys.api_keys import create_key
 
 WRONG: list[tuple[str, Any, str]] = [

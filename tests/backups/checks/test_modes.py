@@ -11,7 +11,7 @@ import pytest
 from django.core import checks
 from django.core.checks import CheckMessage
 
-from backups.mode_checks import check_readers, check_writers
+from backups.checks.modes import check_readers, check_writers
 from backups.site import local_store
 from backups.sqlite.paths import StorePaths
 from tests.backups.strangers import open_folder
