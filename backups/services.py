@@ -37,8 +37,8 @@ from backups.site.query_limit import query_limit
 from backups.sqlite import live
 from backups.sqlite.connection import has_content
 from backups.sqlite.defects import describe
+from backups.sqlite.folder.paths import timestamp
 from backups.sqlite.header import has_wal_mark
-from backups.sqlite.paths import timestamp
 from backups.sqlite.staging import WAL_MARK
 from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
 from backups.unwrapping import UNPACK, Unwrapped, fill_in

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from backups.disk import files
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from benchmarks.samples import run_client
 from benchmarks.serving import serving

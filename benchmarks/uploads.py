@@ -10,7 +10,7 @@ from pathlib import Path
 import requests
 
 from backups.disk import files
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.sent import record_sent
 from benchmarks.downloads import Result
 from benchmarks.samples import (

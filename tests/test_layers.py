@@ -169,7 +169,7 @@ def test_client_needs_requests_and_no_django() -> None:
         "backups.disk.atomic_file",
         "backups.exceptions",
         "backups.sqlite.header",  # what arrives is checked as an upload is
-        "backups.sqlite.paths",  # how a time is written in a name
+        "backups.sqlite.folder.paths",  # how a time is written in a name
         "backups.sqlite.wrappings",
         "backups.unwrapping",
     }

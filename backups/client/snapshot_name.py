@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from backups.sqlite.paths import TIMESTAMP, timestamp
+from backups.sqlite.folder.paths import TIMESTAMP, timestamp
 
 MOST_CHARACTERS = 128  # what is added while it is written must fit into 255 too
 # With the underscore, which the name of a project may have.

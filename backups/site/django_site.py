@@ -27,7 +27,6 @@ from backups.site.query_limit import query_limit
 from backups.site.sessions import session_tables
 from backups.sqlite.connection import database_file, has_content
 from backups.sqlite.live import is_readable
-from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import (
     QUERY,
     Columns,
@@ -37,6 +36,7 @@ from backups.sqlite.schema import (
     read_columns,
     sort_out,
 )
+from backups.sqlite.site import Found, Live
 from backups.store import FOREIGN
 
 MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds

@@ -21,8 +21,8 @@ from backups.exceptions import (
 from backups.processes import interpreter, memory
 from backups.site.django_site import InstalledRelease
 from backups.sqlite.connection import database_file, has_content
-from backups.sqlite.ownership import check_user
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.ownership import check_user
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backups.disk import files
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.sharing import share_with_writers
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.sharing import share_with_writers
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.sqlite.connection import has_content
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import temporary_file, temporary_folder
 from backups.sqlite.live import is_live, is_readable, settled
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.temporary import temporary_file, temporary_folder
 from backups.store import Receipt
 
 

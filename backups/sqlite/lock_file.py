@@ -11,7 +11,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from backups.sqlite.sharing import share_with_writers
+from backups.sqlite.folder.sharing import share_with_writers
 
 LAST_STREAM = 2  # standard error; 0 and 1 are the other two
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from backups.disk import files
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.temporary import temporary_file
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import temporary_file
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from pathlib import Path
 from backups.disk import files
 from backups.exceptions import NeedsRestartError
 from backups.sqlite.connection import connect, has_content
+from backups.sqlite.disk_space import reserved
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.header import is_wal
 from backups.sqlite.kept import keep_raw
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.room import reserved
 from backups.sqlite.transaction import Overwriting
 
 WAL_HEADERS = 20  # of a WAL, at most: 24 bytes for each page of 512

@@ -28,7 +28,7 @@ import sqlite3
 import time
 
 from backups.sqlite import wal_index
-from backups.sqlite.sharing import share_sidecars
+from backups.sqlite.folder.sharing import share_sidecars
 from backups.sqlite.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close

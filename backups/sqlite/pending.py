@@ -8,13 +8,13 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
+from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept import has_something
 from backups.sqlite.live import enter_wal_mode
 from backups.sqlite.manifest import Manifest, sweep_manifests
-from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.pruning import Keeping, remove
 from backups.sqlite.receipts import append_receipt, last_conclusion, load_receipts
-from backups.sqlite.release import Release
+from backups.sqlite.site import Release
 from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt
 

@@ -29,9 +29,9 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import SnapshotFailedError
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.sent import record_sent
-from backups.sqlite.temporary import sweep
 from backups.store import Snapshot
 
 HASH_UP_TO = 256 * 1024**2  # bytes: one second on a slow machine, before the first byte

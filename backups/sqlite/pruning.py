@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backups.disk import files
+from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept import kept_copies, remove_folder
-from backups.sqlite.paths import SIDECARS, StorePaths
 from backups.sqlite.receipts import read_receipts
 from backups.store import Receipt
 

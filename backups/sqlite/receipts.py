@@ -13,8 +13,8 @@ from typing import Any
 
 from backups.disk import files
 from backups.sqlite import json_lines
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.manifest import Manifest
-from backups.sqlite.paths import StorePaths
 from backups.store import Receipt
 
 _FIELDS = [field.name for field in fields(Receipt)]

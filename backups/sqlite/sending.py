@@ -199,7 +199,7 @@ def _answer(verdict: str, text: str) -> None:
 def _record(database: str, sha256: str, size: int) -> None:
     from pathlib import Path
 
-    from backups.sqlite.paths import StorePaths
+    from backups.sqlite.folder.paths import StorePaths
     from backups.sqlite.sent import record_sent
 
     record_sent(StorePaths(Path(database)), sha256=sha256, size=size)

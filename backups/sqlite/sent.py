@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from backups.disk import files
 from backups.sqlite import json_lines
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 
 MOST = 1_000  # lines; the newest stay
 

@@ -23,12 +23,12 @@ from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
 from backups.sqlite.connection import has_content
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.page_snapshot import (
     PageSnapshot,
     PagesNotPossibleError,
     create_page_snapshot,
 )
-from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import Pinning
 from backups.store import Snapshot
 

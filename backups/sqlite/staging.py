@@ -28,17 +28,17 @@ from backups.exceptions import (
     SnapshotTooLargeError,
     StoreFolderError,
 )
-from backups.sqlite import room
+from backups.sqlite import disk_space
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
-from backups.sqlite.digest import Digest
+from backups.sqlite.folder.digest import Digest
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
 from backups.sqlite.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
-from backups.sqlite.paths import StorePaths
 from backups.sqlite.receipts import append_receipt, make_receipt
-from backups.sqlite.release import Live, Release
 from backups.sqlite.sent import was_sent
-from backups.sqlite.temporary import Temporary, owned, temporary_file
+from backups.sqlite.site import Live, Release
 from backups.sqlite.validation import Contents, check_snapshot, look_into
 
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
@@ -85,7 +85,7 @@ def stage(
         if at_least > max_bytes:
             raise _too_large(at_least, max_bytes)
         with temporary_file(paths, "incoming") as incoming:
-            room.reserve(paths, incoming.descriptor, at_least, floor=floor)
+            disk_space.reserve(paths, incoming.descriptor, at_least, floor=floor)
             size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least, floor)
             is_ours = was_sent(paths, sha256=sha256, size=size)
             is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
@@ -299,8 +299,10 @@ def _receive(
             size += len(chunk)
             if size > max_bytes:
                 raise _too_large(None, max_bytes)
-            if size - looked_at >= room.LOOK_EVERY_BYTES:
-                others = room.promised(paths, but=incoming.descriptor) if size > at_least else 0
+            if size - looked_at >= disk_space.LOOK_EVERY_BYTES:
+                others = (
+                    disk_space.promised(paths, but=incoming.descriptor) if size > at_least else 0
+                )
                 if not files.has_room(paths.folder, floor + others + len(chunk)):
                     raise _no_room(paths, max(size, at_least), floor, others)
                 looked_at = size
@@ -362,7 +364,7 @@ def _explain(
 
 def _no_room(paths: StorePaths, needed: int, floor: int, promised: int = 0) -> NotEnoughSpaceError:
     what = "The upload needs at least"
-    return room.no_room(paths, what, needed, floor=floor, promised=promised)
+    return disk_space.no_room(paths, what, needed, floor=floor, promised=promised)
 
 
 def _too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:

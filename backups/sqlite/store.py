@@ -22,19 +22,19 @@ from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.disk_space import floor_of
 from backups.sqlite.downloads import read_downloads, record_download
+from backups.sqlite.folder.ownership import check_user, tell_reader
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.live import is_readable
 from backups.sqlite.manifest import Manifest, find_manifest
-from backups.sqlite.ownership import check_user, tell_reader
-from backups.sqlite.paths import StorePaths
 from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.receipts import last_conclusion, read_receipts
-from backups.sqlite.release import Release
-from backups.sqlite.room import floor_of
+from backups.sqlite.site import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
-from backups.sqlite.temporary import sweep
 from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.validation import check_file
 from backups.store import (

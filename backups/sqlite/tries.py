@@ -13,8 +13,8 @@ import logging
 from dataclasses import replace
 
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.manifest import Manifest
-from backups.sqlite.paths import StorePaths
 
 SETTING = "BACKUPS_MIGRATE_TRIES"
 ADVICE = (

@@ -26,8 +26,8 @@ from backups.exceptions import (
     RestoreRefusedError,
     UnknownSchemaError,
 )
-from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
+from backups.sqlite.site import Found, Live
 from tests.backups import builders
 
 DURABLE_STEPS = (

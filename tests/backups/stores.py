@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.disk import files
-from backups.sqlite.paths import TEMPORARY, StorePaths
+from backups.sqlite.folder.paths import TEMPORARY, StorePaths
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.snapshot import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore

@@ -21,7 +21,7 @@ from backups.management import wording
 from backups.site.announced import OutgoingSnapshot
 from backups.sqlite import downloads
 from backups.sqlite.downloads import read_downloads, record_download
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.store import Download
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with

@@ -15,8 +15,8 @@ import pytest
 from backups.disk import files
 from backups.exceptions import RestoreBlockedError
 from backups.sqlite import live
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.live import is_readable, settled
-from backups.sqlite.paths import StorePaths
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 

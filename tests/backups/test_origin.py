@@ -20,8 +20,8 @@ from backups.exceptions import (
 )
 from backups.site.django_site import InstalledRelease
 from backups.site.migrations import _sqls, words_of
-from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
+from backups.sqlite.site import Found, Live
 
 RELEASE = InstalledRelease("default")
 DJANGO = ["contenttypes.0001_initial", "contenttypes.0002_remove_content_type_name"]

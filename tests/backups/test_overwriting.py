@@ -23,8 +23,8 @@ from backups.exceptions import (
 from backups.processes import spawn
 from backups.sqlite import applying_now
 from backups.sqlite.connection import connect
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.manifest import Manifest
-from backups.sqlite.paths import StorePaths
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store

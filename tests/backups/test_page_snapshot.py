@@ -20,13 +20,13 @@ from backups.disk import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.sqlite import header, rollback_pages
 from backups.sqlite.connection import uri
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
     PageSnapshot,
     PagesNotPossibleError,
     create_page_snapshot,
 )
-from backups.sqlite.paths import StorePaths
 from backups.sqlite.presence import Presence
 from backups.sqlite.sent import was_sent
 from backups.store import Snapshot

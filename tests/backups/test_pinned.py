@@ -10,9 +10,9 @@ import pytest
 
 from backups.disk import files
 from backups.exceptions import SnapshotFailedError
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import sweep, temporary_file
 from backups.sqlite.pinned import Pin, Pinning, find_pinned
-from backups.sqlite.temporary import sweep, temporary_file
 from tests.backups.waiting import until
 
 AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)

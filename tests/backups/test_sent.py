@@ -10,7 +10,7 @@ import pytest
 
 from backups.disk import files
 from backups.sqlite import sent
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.sent import record_sent, was_sent
 from tests.backups.stand_ins import Steps, counted, refuse_with
 

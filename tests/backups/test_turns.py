@@ -27,7 +27,7 @@ from tests.processes import CHECKOUT
 TAKE_ONE = """
 import sys
 from pathlib import Path
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.turns import UploadTurn, take_turn
 take = UploadTurn if sys.argv[3] == "upload" else take_turn
 held = take(StorePaths.of(Path(sys.argv[1])), at_once=int(sys.argv[2]))

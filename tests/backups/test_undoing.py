@@ -12,7 +12,7 @@ import pytest
 
 from backups.exceptions import NoKeptCopyError, StoreFolderError
 from backups.sqlite import staging
-from backups.sqlite.release import Live
+from backups.sqlite.site import Live
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 from tests.backups.stores import Store, insert, new_snapshot, new_store

@@ -22,7 +22,7 @@ from backups import exceptions
 from backups.disk import files
 from backups.processes import memory
 from backups.sqlite import validation
-from backups.sqlite.release import Live
+from backups.sqlite.site import Live
 from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.sqlite.verdict import Verdict
 from tests.backups import builders

@@ -21,7 +21,7 @@ from backups.api.views import RestoresView
 from backups.keys.api_keys import create_key
 from backups.keys.key_ring import key_file
 from backups.site import local_store
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 
 pytestmark = pytest.mark.django_db
 

@@ -31,7 +31,7 @@ from rest_framework.test import APIClient
 from backups import exceptions, services
 from backups.disk import files
 from backups.keys.api_keys import create_key
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.turns import UploadTurn
 from tests.backups import builders
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of

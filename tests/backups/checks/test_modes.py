@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage
 
 from backups.checks.modes import check_readers, check_writers
 from backups.site import local_store
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from tests.backups.strangers import open_folder
 
 

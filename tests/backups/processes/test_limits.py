@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backups.processes import limits
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from tests.backups import builders, denied
 from tests.backups.waiting import until
 
@@ -19,7 +19,7 @@ CHECK = """
 import os, resource, sys
 from pathlib import Path
 from backups.sqlite import shares
-from backups.sqlite.release import Live
+from backups.sqlite.site import Live
 from backups.sqlite.validation import check_snapshot
 from tests.backups.stand_ins import FakeRelease
 {first}
@@ -84,7 +84,7 @@ def test_filter_that_forbids_niceness_lets_a_snapshot_of_the_pages_be_sent(tmp_p
         import sys
         from pathlib import Path
         from backups.sqlite.page_snapshot import create_page_snapshot
-        from backups.sqlite.paths import StorePaths
+        from backups.sqlite.folder.paths import StorePaths
         paths = StorePaths.of(Path(sys.argv[1]))
         with create_page_snapshot(paths, spool_after=60, stall_seconds=60, presence=None) as sent:
             assert sum(map(len, sent)) == sent.size

@@ -14,9 +14,9 @@ from backups.processes.spawn import run_module
 from backups.site import connection_setup
 from backups.sqlite import shares
 from backups.sqlite.parts import Findings
-from backups.sqlite.release import Live
 from backups.sqlite.sandbox import Sandbox
 from backups.sqlite.shares import Partner
+from backups.sqlite.site import Live
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.sqlite.verdict import Question
 from tests.backups import builders

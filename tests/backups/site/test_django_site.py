@@ -28,8 +28,8 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.site.django_site import InstalledRelease
-from backups.sqlite.release import Found, Live
 from backups.sqlite.schema import Program
+from backups.sqlite.site import Found, Live
 from tests.backups import builders
 from tests.site import Site
 

@@ -10,7 +10,7 @@ from django.db import OperationalError
 from backups import services
 from backups.exceptions import StoreFolderError
 from backups.site import local_store
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 from backups.startup import late_databases
 
 

@@ -9,8 +9,8 @@ from typing import IO
 import pytest
 
 from backups.disk import files
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.temporary import sweep, temporary_file, temporary_folder
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import sweep, temporary_file, temporary_folder
 from tests.backups import builders
 from tests.backups.stores import new_snapshot, new_store
 

@@ -13,9 +13,9 @@ from typing import IO, Any
 import pytest
 
 from backups.exceptions import BackupError
-from backups.sqlite import ownership, sharing
 from backups.sqlite import snapshot as snapshot_module
 from backups.sqlite.connection import connect, uri
+from backups.sqlite.folder import ownership, sharing
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.pages import Pages
 from backups.sqlite.sent import record_sent

@@ -7,7 +7,7 @@ import pytest
 
 from backups.exceptions import BackupNotSupportedError
 from backups.sqlite.connection import database_file
-from backups.sqlite.paths import TEMPORARY, StorePaths, timestamp
+from backups.sqlite.folder.paths import TEMPORARY, StorePaths, timestamp
 
 MOMENT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ import pytest
 
 from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
-from backups.sqlite import room
+from backups.sqlite import disk_space
+from backups.sqlite.disk_space import floor_of
+from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.manifest import find_manifest
-from backups.sqlite.room import floor_of
 from backups.sqlite.spool import LOOK_EVERY_BYTES, Spool
-from backups.sqlite.temporary import temporary_file
 from backups.sqlite.transaction import Overwriting
 from tests.backups import builders
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
@@ -55,7 +55,7 @@ def test_floor_is_what_is_asked_for_or_small_beside_the_disk(
 
 
 def test_floor_of_a_folder_that_is_missing_is_no_error_of_its_own(tmp_path: Path) -> None:
-    assert floor_of(tmp_path / "nowhere", None) == room.FLOOR_BYTES
+    assert floor_of(tmp_path / "nowhere", None) == disk_space.FLOOR_BYTES
 
 
 def test_upload_that_leaves_less_than_the_floor_is_refused_before_it_is_read(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_upload_stops_at_the_floor_though_it_was_promised_more(
     """The site itself has taken what was free, and must be able to go on."""
     free = [10 * MEGABYTE]
     monkeypatch.setattr(files, "free_bytes", lambda folder: free[0])
-    monkeypatch.setattr(room, "LOOK_EVERY_BYTES", MEGABYTE)
+    monkeypatch.setattr(disk_space, "LOOK_EVERY_BYTES", MEGABYTE)
 
     def upload() -> Iterator[bytes]:
         yield bytes(MEGABYTE)
@@ -148,15 +148,15 @@ def test_restore_without_a_restart_is_not_given_what_an_upload_was_promised(
     store.stage(new_snapshot(tmp_path))
     free = files.free_bytes(tmp_path)
     with temporary_file(store.paths, "incoming") as upload:
-        room.reserve(store.paths, upload.descriptor, free // 2, floor=0)
+        disk_space.reserve(store.paths, upload.descriptor, free // 2, floor=0)
         with pytest.raises(NotEnoughSpaceError, match="are promised to other uploads and restores"):
             replace(store, keep_free=free * 3 // 4).apply_now()
     with (
-        room.reserved(store.paths, "It needs", free // 2, floor=0),
+        disk_space.reserved(store.paths, "It needs", free // 2, floor=0),
         temporary_file(store.paths, "incoming") as upload,
         pytest.raises(NotEnoughSpaceError, match="are promised to other uploads and restores"),
     ):
-        room.reserve(store.paths, upload.descriptor, free // 2, floor=free // 2)
+        disk_space.reserve(store.paths, upload.descriptor, free // 2, floor=free // 2)
     assert replace(store, keep_free=0).apply_now().outcome == "applied"
     assert store.temporaries() == []
 
@@ -252,15 +252,15 @@ def test_what_is_written_is_not_counted_as_promised_too(store: Store) -> None:
         temporary_file(store.paths, "incoming") as other,
         temporary_file(store.paths, "incoming") as own,
     ):
-        room.reserve(store.paths, other.descriptor, 8 * MEGABYTE, floor=0)
-        assert room.promised(store.paths, but=own.descriptor) == 8 * MEGABYTE
-        assert room.promised(store.paths, but=other.descriptor) == 0
+        disk_space.reserve(store.paths, other.descriptor, 8 * MEGABYTE, floor=0)
+        assert disk_space.promised(store.paths, but=own.descriptor) == 8 * MEGABYTE
+        assert disk_space.promised(store.paths, but=other.descriptor) == 0
         os.write(other.descriptor, bytes(3 * MEGABYTE))
         os.fsync(other.descriptor)
-        left = room.promised(store.paths, but=own.descriptor)
+        left = disk_space.promised(store.paths, but=own.descriptor)
         assert 4 * MEGABYTE < left <= 5 * MEGABYTE
     with temporary_file(store.paths, "incoming") as own:
-        assert room.promised(store.paths, but=own.descriptor) == 0
+        assert disk_space.promised(store.paths, but=own.descriptor) == 0
 
 
 def test_killed_upload_has_no_promise_and_its_room_is_free_again(store: Store) -> None:
@@ -268,14 +268,14 @@ def test_killed_upload_has_no_promise_and_its_room_is_free_again(store: Store) -
     abandoned.touch()
     os.truncate(abandoned, 10**12)
     with temporary_file(store.paths, "incoming") as own:
-        room.reserve(store.paths, own.descriptor, MEGABYTE, floor=0)
+        disk_space.reserve(store.paths, own.descriptor, MEGABYTE, floor=0)
     assert not abandoned.exists()
 
 
 def test_snapshot_is_not_refused_for_what_a_stalled_upload_was_promised(store: Store) -> None:
     """Or whoever announces much and sends nothing keeps everybody from a backup."""
     with temporary_file(store.paths, "incoming") as stalled:
-        room.reserve(
+        disk_space.reserve(
             store.paths, stalled.descriptor, files.free_bytes(store.paths.folder) // 2, floor=0
         )
         assert store.snapshot(compact=True)
@@ -314,8 +314,8 @@ def test_file_system_that_makes_no_holes_takes_uploads_all_the_same(
 def test_somebody_who_keeps_the_lock_of_the_promises_stops_no_upload(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "ADMISSION_SECONDS", 0.05)
-    with room._one_at_a_time(store.paths):
+    monkeypatch.setattr(disk_space, "ADMISSION_SECONDS", 0.05)
+    with disk_space._one_at_a_time(store.paths):
         store.stage(new_snapshot(tmp_path))
     assert store.paths.pending.exists()
 
@@ -325,7 +325,7 @@ def test_handler_of_a_connection_is_gone_after_the_block(tmp_path: Path) -> None
     count = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
     with mock.patch.object(files, "free_bytes", return_value=0):
         with (
-            room.leaving(tmp_path, connection, floor=1),
+            disk_space.leaving(tmp_path, connection, floor=1),
             pytest.raises(sqlite3.OperationalError, match="interrupted"),
         ):
             connection.execute(f"{count} SELECT sum(i) FROM n").fetchone()

@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 
 from backups.exceptions import BackupError, WrongUserError
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
 
 MAY_CHOWN = 1 << 0  # CAP_CHOWN, in capabilities(7)
 EFFECTIVE = os.access in os.supports_effective_ids

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.disk import files
-from backups.sqlite.paths import SIDECARS, StorePaths
+from backups.sqlite.folder.paths import SIDECARS, StorePaths
 
 
 @dataclass(frozen=True)

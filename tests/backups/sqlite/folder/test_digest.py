@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.digest import MOST_WAITING, Digest
+from backups.sqlite.folder.digest import MOST_WAITING, Digest
 from tests.backups.waiting import until
 
 CHUNKS = [bytes([number]) * (number * 1_000) for number in range(1, 100)]
