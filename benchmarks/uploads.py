@@ -11,7 +11,7 @@ import requests
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.sent_snapshots import record_sent
 from benchmarks.downloads import Result
 from benchmarks.samples import (
     LeftOutError,

@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 
 from backups.disk import files
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.builders import READABLE, STATES
 from tests.backups.stand_ins import Steps, counted, die, without_hard_links

@@ -45,11 +45,11 @@ from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.header import is_wal
 from backups.sqlite.kept import free_name, retired
 from backups.sqlite.live import describe_error
-from backups.sqlite.manifest import Manifest
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.pruning import Keeping
-from backups.sqlite.receipts import make_receipt
+from backups.sqlite.records.manifest import Manifest
+from backups.sqlite.records.receipts import make_receipt
 from backups.sqlite.repair import kept_by
 from backups.sqlite.schema import Program
 from backups.sqlite.site import Live, Release

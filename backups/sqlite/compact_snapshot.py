@@ -47,7 +47,7 @@ from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_out
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.pinned import Pin, Pinning
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.sent_snapshots import record_sent
 from backups.store import Snapshot
 
 COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most

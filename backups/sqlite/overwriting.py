@@ -27,7 +27,7 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.header import is_wal
 from backups.sqlite.kept import keep_raw
 from backups.sqlite.live import is_readable
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.transaction import Overwriting
 
 WAL_HEADERS = 20  # of a WAL, at most: 24 bytes for each page of 512

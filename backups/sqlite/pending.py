@@ -11,9 +11,9 @@ from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept import has_something
 from backups.sqlite.live import enter_wal_mode
-from backups.sqlite.manifest import Manifest, sweep_manifests
 from backups.sqlite.pruning import Keeping, remove
-from backups.sqlite.receipts import append_receipt, last_conclusion, load_receipts
+from backups.sqlite.records.manifest import Manifest, sweep_manifests
+from backups.sqlite.records.receipts import append_receipt, last_conclusion, load_receipts
 from backups.sqlite.site import Release
 from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt

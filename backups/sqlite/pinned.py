@@ -31,7 +31,7 @@ from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.sent_snapshots import record_sent
 from backups.store import Snapshot
 
 HASH_UP_TO = 256 * 1024**2  # bytes: one second on a slow machine, before the first byte

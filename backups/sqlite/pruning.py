@@ -15,7 +15,7 @@ from pathlib import Path
 from backups.disk import files
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept import kept_copies, remove_folder
-from backups.sqlite.receipts import read_receipts
+from backups.sqlite.records.receipts import read_receipts
 from backups.store import Receipt
 
 CLOCK_WAS_SET = datetime(2000, 1, 1, tzinfo=UTC)  # one that was never set tells 1970 or 1980

@@ -21,8 +21,13 @@ from backups.disk import files
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.live import enter_wal_mode, is_readable
-from backups.sqlite.manifest import Manifest, find_manifest, find_unrecorded, sweep_manifests
-from backups.sqlite.receipts import append_receipt, is_recorded, make_receipt
+from backups.sqlite.records.manifest import (
+    Manifest,
+    find_manifest,
+    find_unrecorded,
+    sweep_manifests,
+)
+from backups.sqlite.records.receipts import append_receipt, is_recorded, make_receipt
 from backups.sqlite.staging import record_staged, unlink_pending_sidecars
 from backups.store import Receipt
 

@@ -200,6 +200,6 @@ def _record(database: str, sha256: str, size: int) -> None:
     from pathlib import Path
 
     from backups.sqlite.folder.paths import StorePaths
-    from backups.sqlite.sent import record_sent
+    from backups.sqlite.records.sent_snapshots import record_sent
 
     record_sent(StorePaths(Path(database)), sha256=sha256, size=size)

@@ -35,9 +35,9 @@ from backups.sqlite.folder.digest import Digest
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
 from backups.sqlite.header import HEADER_BYTES, has_wal_mark
-from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
-from backups.sqlite.receipts import append_receipt, make_receipt
-from backups.sqlite.sent import was_sent
+from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
+from backups.sqlite.records.receipts import append_receipt, make_receipt
+from backups.sqlite.records.sent_snapshots import was_sent
 from backups.sqlite.site import Live, Release
 from backups.sqlite.validation import Contents, check_snapshot, look_into
 

@@ -23,16 +23,16 @@ from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
 from backups.sqlite.disk_space import floor_of
-from backups.sqlite.downloads import read_downloads, record_download
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.live import is_readable
-from backups.sqlite.manifest import Manifest, find_manifest
 from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.pruning import Keeping
-from backups.sqlite.receipts import last_conclusion, read_receipts
+from backups.sqlite.records.downloads import read_downloads, record_download
+from backups.sqlite.records.manifest import Manifest, find_manifest
+from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.site import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
 from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn

@@ -19,7 +19,7 @@ from backups.sqlite.disk_space import no_room
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.kept import keep_copy
 from backups.sqlite.live import leave_wal_mode, who_uses
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock
 PAGES = 1000  # of the kept copy between two looks at the clock, of all between two at the disk

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 
 SETTING = "BACKUPS_MIGRATE_TRIES"
 ADVICE = (

@@ -10,9 +10,9 @@ from backups.exceptions import NoKeptCopyError
 from backups.sqlite.connection import has_content
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept import kept_copies
-from backups.sqlite.manifest import find_unrecorded
 from backups.sqlite.pruning import Keeping, size_of
-from backups.sqlite.receipts import load_receipts, read_receipts
+from backups.sqlite.records.manifest import find_unrecorded
+from backups.sqlite.records.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy
 
 

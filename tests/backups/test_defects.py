@@ -25,8 +25,8 @@ from backups.sqlite.defects import (
     new_ones,
     place_of,
 )
-from backups.sqlite.manifest import find_manifest
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.manifest import find_manifest
+from backups.sqlite.records.sent_snapshots import record_sent
 from backups.store import DEFECTS
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store

@@ -13,7 +13,7 @@ import pytest
 from backups.disk import files
 from backups.sqlite import compact_snapshot
 from backups.sqlite.leaving_out import has_rows
-from backups.sqlite.sent import was_sent
+from backups.sqlite.records.sent_snapshots import was_sent
 from tests import standard_sqlite
 from tests.backups import builders
 from tests.backups.stores import Store, new_store

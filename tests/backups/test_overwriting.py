@@ -24,7 +24,7 @@ from backups.processes import spawn
 from backups.sqlite import applying_now
 from backups.sqlite.connection import connect
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store
@@ -295,7 +295,7 @@ def test_schema_that_changes_after_a_try_does_not_look_as_if_the_try_had_come_th
     """The child died with its manifest marked; the site goes on, and somebody migrates."""
     store = store_with(tmp_path, "old")
     die_at_the_mark = """
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 write = Manifest.write
 def write_and_die(manifest, paths):
     write(manifest, paths)

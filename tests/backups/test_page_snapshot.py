@@ -28,7 +28,7 @@ from backups.sqlite.page_snapshot import (
     create_page_snapshot,
 )
 from backups.sqlite.presence import Presence
-from backups.sqlite.sent import was_sent
+from backups.sqlite.records.sent_snapshots import was_sent
 from backups.store import Snapshot
 from tests.backups import builders, logs
 from tests.backups.waiting import until

@@ -13,7 +13,12 @@ from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import pruning
 from backups.sqlite.pruning import Keeping, remove
-from backups.sqlite.receipts import append_receipt, make_receipt, parse_receipt, read_receipts
+from backups.sqlite.records.receipts import (
+    append_receipt,
+    make_receipt,
+    parse_receipt,
+    read_receipts,
+)
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store
 

@@ -16,7 +16,7 @@ from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
 from backups.sqlite import compact_snapshot
 from backups.sqlite import snapshot as snapshot_module
-from backups.sqlite.sent import was_sent
+from backups.sqlite.records.sent_snapshots import was_sent
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 from tests.backups.stores import Store, insert, new_store

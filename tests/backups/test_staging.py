@@ -22,8 +22,8 @@ from backups.exceptions import NotEnoughSpaceError
 from backups.processes import spawn
 from backups.sqlite import disk_space
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.manifest import Manifest, find_manifest
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.manifest import Manifest, find_manifest
+from backups.sqlite.records.sent_snapshots import record_sent
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.strace import Fault

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backups.disk import files
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.cases import Case, Place

@@ -27,7 +27,7 @@ from typing import Any
 from backups.disk import files
 from backups.exceptions import BackupError
 from backups.sqlite import applying_now
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)

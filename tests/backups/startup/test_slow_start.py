@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 from django.apps import apps
 
-from backups.sqlite.receipts import make_receipt
+from backups.sqlite.records.receipts import make_receipt
 from backups.startup import slow_start
 
 APPLIED = make_receipt(datetime.now(UTC), "applied")

@@ -18,7 +18,7 @@ from backups.sqlite.connection import connect, uri
 from backups.sqlite.folder import ownership, sharing
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.pages import Pages
-from backups.sqlite.sent import record_sent
+from backups.sqlite.records.sent_snapshots import record_sent
 from backups.sqlite.turns import take_turn
 from tests.backups import builders
 from tests.backups.stores import LIMITS, Store

@@ -8,7 +8,7 @@ import pytest
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.manifest import Manifest, find_manifest, sweep_manifests
+from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
 from tests.backups import builders
 from tests.backups.stores import new_snapshot, new_store
 

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 
 from backups.disk import files
-from backups.sqlite import sent
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.sent import record_sent, was_sent
+from backups.sqlite.records import sent_snapshots
+from backups.sqlite.records.sent_snapshots import record_sent, was_sent
 from tests.backups.stand_ins import Steps, counted, refuse_with
 
 ONE, OTHER = "ab" * 32, "cd" * 32
@@ -41,7 +41,7 @@ def test_line_tells_when_it_was_sent_in_utc(paths: StorePaths) -> None:
 
 
 def test_newest_are_kept(paths: StorePaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sent, "MOST", 20)
+    monkeypatch.setattr(sent_snapshots, "MOST", 20)
     for number in range(23):
         record_sent(paths, sha256=f"{number:064x}", size=number)
     assert len(paths.sent.read_bytes().splitlines()) == 20

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backups.disk import files
-from backups.sqlite import json_lines
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records import json_lines
 from backups.store import Download
 
 MOST_BYTES = 4 * 1024**2  # 4 MiB: some 6,000 downloads, and as many again in the one before

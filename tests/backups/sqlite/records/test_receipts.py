@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.receipts import append_receipt, read_receipts
+from backups.sqlite.records.receipts import append_receipt, read_receipts
 from backups.store import Receipt
 from tests.backups.stand_ins import Steps, counted, refuse_with
 

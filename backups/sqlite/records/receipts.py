@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from backups.disk import files
-from backups.sqlite import json_lines
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records import json_lines
+from backups.sqlite.records.manifest import Manifest
 from backups.store import Receipt
 
 _FIELDS = [field.name for field in fields(Receipt)]

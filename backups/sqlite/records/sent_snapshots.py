@@ -12,8 +12,8 @@ import os
 from datetime import UTC, datetime
 
 from backups.disk import files
-from backups.sqlite import json_lines
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records import json_lines
 
 MOST = 1_000  # lines; the newest stay
 

@@ -19,9 +19,9 @@ from backups.api import caller
 from backups.disk import files
 from backups.management import wording
 from backups.site.announced import OutgoingSnapshot
-from backups.sqlite import downloads
-from backups.sqlite.downloads import read_downloads, record_download
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records import downloads
+from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.store import Download
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
