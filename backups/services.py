@@ -34,11 +34,11 @@ from backups.site import caches, local_store
 from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
 from backups.site.query_limit import query_limit
-from backups.sqlite import live
-from backups.sqlite.connection import has_content
 from backups.sqlite.defects import describe
 from backups.sqlite.folder.paths import timestamp
-from backups.sqlite.header import has_wal_mark
+from backups.sqlite.format import readable
+from backups.sqlite.format.connection import has_content
+from backups.sqlite.format.header import has_wal_mark
 from backups.sqlite.staging import WAL_MARK
 from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
@@ -398,7 +398,7 @@ def is_readable() -> bool:
     :raises BackupNotSupportedError: the database has no file behind it.
     """
     database = local_store.database_path()
-    return has_content(database) and live.is_readable(database)
+    return has_content(database) and readable.is_readable(database)
 
 
 def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:

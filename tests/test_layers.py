@@ -168,9 +168,9 @@ def test_client_needs_requests_and_no_django() -> None:
         "urllib3.exceptions",  # which requests needs
         "backups.disk.atomic_file",
         "backups.exceptions",
-        "backups.sqlite.header",  # what arrives is checked as an upload is
+        "backups.sqlite.format.header",  # what arrives is checked as an upload is
         "backups.sqlite.folder.paths",  # how a time is written in a name
-        "backups.sqlite.wrappings",
+        "backups.sqlite.format.wrappings",
         "backups.unwrapping",
     }
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from backups.exceptions import ClientError, NotADatabaseError, TransferInterruptedError
-from backups.sqlite.header import HEADER_BYTES, Header
-from backups.sqlite.wrappings import LOOK_BYTES, recognise
+from backups.sqlite.format.header import HEADER_BYTES, Header
+from backups.sqlite.format.wrappings import LOOK_BYTES, recognise
 
 NOT_ASKED = "Check the URL and its path, the proxy in front of the site, and the site."
 

@@ -25,9 +25,9 @@ from backups.site.migrations import SnapshotLoader, key_of, name_of, own_apps, w
 from backups.site.promises import Promises, made_elsewhere, promised_generated, promised_tables
 from backups.site.query_limit import query_limit
 from backups.site.sessions import session_tables
-from backups.sqlite.connection import database_file, has_content
-from backups.sqlite.live import is_readable
-from backups.sqlite.schema import (
+from backups.sqlite.format.connection import database_file, has_content
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.schema import (
     QUERY,
     Columns,
     Program,

@@ -39,19 +39,19 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.sqlite.acceptance import Acceptance
-from backups.sqlite.connection import connect, has_content
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, temporary_file
-from backups.sqlite.header import is_wal
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.header import is_wal
+from backups.sqlite.format.readable import describe_error
+from backups.sqlite.format.schema import Program
 from backups.sqlite.kept import free_name, retired
-from backups.sqlite.live import describe_error
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import make_receipt
 from backups.sqlite.repair import kept_by
-from backups.sqlite.schema import Program
 from backups.sqlite.site import Live, Release
 from backups.sqlite.staging import make_pending
 from backups.sqlite.tries import begin_try, conclude_try

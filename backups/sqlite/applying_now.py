@@ -30,8 +30,8 @@ from backups.exceptions import (
 )
 from backups.processes.spawn import answering, ending, run_module
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.readable import describe_error
 from backups.sqlite.kept import free_name
-from backups.sqlite.live import describe_error
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.pruning import Keeping

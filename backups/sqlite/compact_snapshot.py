@@ -38,12 +38,12 @@ from backups.exceptions import (
     StoreFolderError,
 )
 from backups.processes.spawn import last_line, run_module
-from backups.sqlite.connection import name_in_sql, uri
 from backups.sqlite.defects import Defects, look_over
 from backups.sqlite.disk_space import RESTORES, check_room, leaving, no_room, promised
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.sharing import share_sidecars
 from backups.sqlite.folder.temporary import Temporary, temporary_file
+from backups.sqlite.format.connection import name_in_sql, uri
 from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_out
 from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
 from backups.sqlite.pinned import Pin, Pinning

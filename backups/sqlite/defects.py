@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from backups.sqlite.connection import name_in_sql
 from backups.sqlite.damage import (
     MOST_COUNTED,
     MOST_FINDINGS,
@@ -27,9 +26,10 @@ from backups.sqlite.damage import (
     find_damage,
     sentence,
 )
+from backups.sqlite.format.connection import name_in_sql
+from backups.sqlite.format.schema import Schema, read_schema
 from backups.sqlite.rebuilding import find_unbuildable
 from backups.sqlite.sandbox import STEPS_BETWEEN_LOOKS
-from backups.sqlite.schema import Schema, read_schema
 
 Defects = Mapping[str, int]  # how many there are in each place
 

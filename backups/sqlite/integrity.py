@@ -37,10 +37,8 @@ from backups.sqlite.damage import (
     sentence,
 )
 from backups.sqlite.defects import find_unbuildable_tables
-from backups.sqlite.header import use_rollback_journal
-from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
-from backups.sqlite.schema import (
+from backups.sqlite.format.header import use_rollback_journal
+from backups.sqlite.format.schema import (
     Columns,
     Schema,
     find_strange,
@@ -49,6 +47,8 @@ from backups.sqlite.schema import (
     read_columns,
     read_schema,
 )
+from backups.sqlite.parts import check_whole
+from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
 from backups.sqlite.shares import Partner
 from backups.sqlite.verdict import Question, Verdict, find_unknown, lacks_wanted, load_setup
 

@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 
 from backups.disk import files
-from backups.sqlite.connection import has_content
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file, temporary_folder
-from backups.sqlite.live import is_live, is_readable, settled
+from backups.sqlite.format.connection import has_content
+from backups.sqlite.format.readable import is_live, is_readable, settled
 from backups.store import Receipt
 
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backups.sqlite.connection import name_in_sql
-from backups.sqlite.schema import fold, quote
+from backups.sqlite.format.connection import name_in_sql
+from backups.sqlite.format.schema import fold, quote
 
 STATISTICS = ("sqlite_stat3", "sqlite_stat4")  # ANALYZE copies some keys into these
 

@@ -21,12 +21,12 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import NeedsRestartError
-from backups.sqlite.connection import connect, has_content
 from backups.sqlite.disk_space import reserved
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.header import is_wal
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.header import is_wal
+from backups.sqlite.format.readable import is_readable
 from backups.sqlite.kept import keep_raw
-from backups.sqlite.live import is_readable
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.transaction import Overwriting
 

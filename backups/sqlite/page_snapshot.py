@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from backups.disk.file_system import is_local, kind_of
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.processes.spawn import command, environment, has_started, last_line
-from backups.sqlite.connection import uri
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import uri
 from backups.sqlite.outlet import PIPE_BYTES
 from backups.sqlite.sending import ANSWER_BYTES
 from backups.store import Snapshot

@@ -27,9 +27,9 @@ import os
 import sqlite3
 import time
 
-from backups.sqlite import wal_index
 from backups.sqlite.folder.sharing import share_sidecars
-from backups.sqlite.wal_index import WalIndexHeader
+from backups.sqlite.format import wal_index
+from backups.sqlite.format.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close
 TRIES = 50  # between two tries to keep writers out

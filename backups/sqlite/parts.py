@@ -20,8 +20,8 @@ from backups.sqlite.damage import (
     find_damage,
 )
 from backups.sqlite.defects import place_of
+from backups.sqlite.format.schema import quote
 from backups.sqlite.sandbox import Sandbox
-from backups.sqlite.schema import quote
 from backups.sqlite.verdict import Question
 
 MOST_PARTS = 1_000  # they all fit into the pipe at once

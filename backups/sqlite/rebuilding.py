@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from backups.sqlite.schema import Schema
+from backups.sqlite.format.schema import Schema
 
 ALLOWED = {
     sqlite3.SQLITE_TRANSACTION,

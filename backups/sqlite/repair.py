@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups.disk import files
-from backups.sqlite.connection import connect, has_content
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.live import enter_wal_mode, is_readable
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.readable import enter_wal_mode, is_readable
 from backups.sqlite.records.manifest import (
     Manifest,
     find_manifest,

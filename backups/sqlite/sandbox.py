@@ -36,7 +36,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from backups.processes import limits, memory
-from backups.sqlite.connection import connect
+from backups.sqlite.format.connection import connect
 
 FIRST_TO_GO = 1000  # proc(5), oom_score_adj: if the machine has no memory left, this goes first
 NICENESS = 5  # of one core, a busy process gets three times as much as a check

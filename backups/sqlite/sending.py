@@ -28,9 +28,9 @@ import time
 from typing import TYPE_CHECKING
 
 from backups.processes.started import STARTED
+from backups.sqlite.format.wal_index import UnknownIndexError
 from backups.sqlite.outlet import Outlet, ReaderGoneError, ReaderStalledError
 from backups.sqlite.pages import ImpossibleError, Pages, RollbackModeError
-from backups.sqlite.wal_index import UnknownIndexError
 
 if TYPE_CHECKING:
     from backups.sqlite.rollback_pages import CopiedPages

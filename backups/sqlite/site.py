@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from backups.sqlite.schema import Program
+from backups.sqlite.format.schema import Program
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from functools import partial
 from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
-from backups.sqlite.connection import has_content
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import has_content
 from backups.sqlite.page_snapshot import (
     PageSnapshot,
     PagesNotPossibleError,

@@ -34,7 +34,7 @@ from backups.sqlite.defects import Defects
 from backups.sqlite.folder.digest import Digest
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
-from backups.sqlite.header import HEADER_BYTES, has_wal_mark
+from backups.sqlite.format.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.records.receipts import append_receipt, make_receipt
 from backups.sqlite.records.sent_snapshots import was_sent

@@ -20,13 +20,13 @@ from backups.exceptions import (
 )
 from backups.sqlite import applying, pending, repair, staging, undoing
 from backups.sqlite.applying_now import apply_pending_now
-from backups.sqlite.connection import connect, has_content
 from backups.sqlite.defects import Defects, find_defects
 from backups.sqlite.disk_space import floor_of
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
-from backups.sqlite.live import is_readable
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.readable import is_readable
 from backups.sqlite.pinned import find_pinned
 from backups.sqlite.presence import Presence
 from backups.sqlite.pruning import Keeping

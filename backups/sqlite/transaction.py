@@ -14,11 +14,11 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
-from backups.sqlite.connection import connect
 from backups.sqlite.disk_space import no_room
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import connect
+from backups.sqlite.format.readable import leave_wal_mode, who_uses
 from backups.sqlite.kept import keep_copy
-from backups.sqlite.live import leave_wal_mode, who_uses
 from backups.sqlite.records.manifest import Manifest
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import NoKeptCopyError
-from backups.sqlite.connection import has_content
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
+from backups.sqlite.format.connection import has_content
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.pruning import Keeping, size_of
 from backups.sqlite.records.manifest import find_unrecorded

@@ -24,11 +24,11 @@ from backups.processes import limits
 from backups.processes.spawn import ending, has_crashed, run_module
 from backups.sqlite.acceptance import Acceptance
 from backups.sqlite.defects import Defects
-from backups.sqlite.header import check_header, cut_trailing_bytes
-from backups.sqlite.live import is_readable
+from backups.sqlite.format.header import check_header, cut_trailing_bytes
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.schema import Program
 from backups.sqlite.meanwhile import synced_and_hashed
 from backups.sqlite.sandbox import processor_seconds
-from backups.sqlite.schema import Program
 from backups.sqlite.site import Found, Live, Release
 from backups.sqlite.verdict import Question, Verdict
 from backups.store import DEFECTS

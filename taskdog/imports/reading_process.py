@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from backups.processes.spawn import answering
-from backups.sqlite.connection import connect
 from backups.sqlite.damage import sentence
+from backups.sqlite.format.connection import connect
+from backups.sqlite.format.schema import find_strange, fold, quote, read_schema
 from backups.sqlite.parts import check_whole
 from backups.sqlite.sandbox import Sandbox, confine, limit_process
-from backups.sqlite.schema import find_strange, fold, quote, read_schema
 from backups.sqlite.verdict import Question
 
 SPARE_BYTES = 1024**2  # for SQLite's index of a WAL

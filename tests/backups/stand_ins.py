@@ -26,7 +26,7 @@ from backups.exceptions import (
     RestoreRefusedError,
     UnknownSchemaError,
 )
-from backups.sqlite.schema import Program
+from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live
 from tests.backups import builders
 
@@ -202,7 +202,7 @@ def counted(steps: Steps) -> Iterator[Steps]:
             {"execute": steps.wrap("execute", sqlite3.Connection.execute)},
         )
         connect = functools.partial(sqlite3.connect, factory=connection)
-        stack.enter_context(mock.patch("backups.sqlite.connection.sqlite3.connect", connect))
+        stack.enter_context(mock.patch("backups.sqlite.format.connection.sqlite3.connect", connect))
         yield steps
 
 

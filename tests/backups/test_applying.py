@@ -22,12 +22,13 @@ from backups.exceptions import (
     DamagedSnapshotError,
     UnknownFunctionError,
 )
-from backups.sqlite import live
-from backups.sqlite.header import is_wal
-from backups.sqlite.schema import Program
+from backups.sqlite.format import readable
+from backups.sqlite.format.header import is_wal
+from backups.sqlite.format.schema import Program
 from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 from tests.backups import builders
+from tests.backups.sqlite.format.test_readable import COMMANDS, shell
 from tests.backups.stand_ins import (
     FakeRelease,
     Steps,
@@ -36,7 +37,6 @@ from tests.backups.stand_ins import (
     without_hard_links,
 )
 from tests.backups.stores import Store, insert, new_snapshot, new_store, raw_sets
-from tests.backups.test_live import COMMANDS, shell
 
 READABLE: dict[str, Callable[[Path], object]] = {
     "DELETE mode": lambda path: builders.healthy(path, "old"),
@@ -58,7 +58,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
 @pytest.fixture(autouse=True)
 def _impatient() -> Iterator[None]:
     """To wait for another program's lock is not what these tests are about."""
-    with mock.patch.object(live, "BUSY_SECONDS", 0.05):
+    with mock.patch.object(readable, "BUSY_SECONDS", 0.05):
         yield
 
 

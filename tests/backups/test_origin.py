@@ -20,7 +20,7 @@ from backups.exceptions import (
 )
 from backups.site.django_site import InstalledRelease
 from backups.site.migrations import _sqls, words_of
-from backups.sqlite.schema import Program
+from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live
 
 RELEASE = InstalledRelease("default")

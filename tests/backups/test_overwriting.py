@@ -22,8 +22,8 @@ from backups.exceptions import (
 )
 from backups.processes import spawn
 from backups.sqlite import applying_now
-from backups.sqlite.connection import connect
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import connect
 from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point

@@ -18,9 +18,10 @@ import pytest
 
 from backups.disk import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
-from backups.sqlite import header, rollback_pages
-from backups.sqlite.connection import uri
+from backups.sqlite import rollback_pages
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format import header
+from backups.sqlite.format.connection import uri
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
     PageSnapshot,

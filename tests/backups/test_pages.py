@@ -15,8 +15,9 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite import pages, wal_index
-from backups.sqlite.connection import uri
+from backups.sqlite import pages
+from backups.sqlite.format import wal_index
+from backups.sqlite.format.connection import uri
 from backups.sqlite.pages import ImpossibleError, Pages
 from tests.backups import builders, logs
 from tests.standard_sqlite import serialize

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.sqlite.format.schema import Schema
 from backups.sqlite.rebuilding import find_unbuildable
-from backups.sqlite.schema import Schema
 
 
 def nothing(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.header import MAGIC
+from backups.sqlite.format.header import MAGIC
 from backups.sqlite.turns import UploadTurn
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of

@@ -157,7 +157,7 @@ def test_site_and_its_own_connections_use_one_library(tmp_path: Path) -> None:
     script = """
     import json, taskdog, sqlite3
     from django.db.backends.sqlite3.base import Database
-    from backups.sqlite.connection import connect
+    from backups.sqlite.format.connection import connect
     print(json.dumps([sqlite3.sqlite_version, Database.Error is sqlite3.Error,
         Database.sqlite_version, taskdog.__name__]))
     """
@@ -172,7 +172,7 @@ def test_site_and_its_own_connections_use_one_library(tmp_path: Path) -> None:
 
 
 def test_extended_code_of_an_error_is_known_whichever_sqlite_it_is(tmp_path: Path) -> None:
-    from backups.sqlite.connection import connect
+    from backups.sqlite.format.connection import connect
 
     path = tmp_path / "x.db"
     path.touch()

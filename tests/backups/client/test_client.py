@@ -26,7 +26,7 @@ from backups.exceptions import (
     TransferInterruptedError,
 )
 from backups.keys.api_keys import create_key
-from backups.sqlite.header import MAGIC
+from backups.sqlite.format.header import MAGIC
 from tests.backups.uploads import add_ballast, add_tasks, snapshot_of
 from tests.backups.wire import Request, as_database, standing_in
 from tests.processes import CHECKOUT

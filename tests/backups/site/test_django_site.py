@@ -28,7 +28,7 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.site.django_site import InstalledRelease
-from backups.sqlite.schema import Program
+from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live
 from tests.backups import builders
 from tests.site import Site

@@ -14,8 +14,8 @@ import pytest
 
 from backups.exceptions import BackupError
 from backups.sqlite import snapshot as snapshot_module
-from backups.sqlite.connection import connect, uri
 from backups.sqlite.folder import ownership, sharing
+from backups.sqlite.format.connection import connect, uri
 from backups.sqlite.lock_file import open_lock
 from backups.sqlite.pages import Pages
 from backups.sqlite.records.sent_snapshots import record_sent

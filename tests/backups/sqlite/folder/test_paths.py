@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from backups.exceptions import BackupNotSupportedError
-from backups.sqlite.connection import database_file
 from backups.sqlite.folder.paths import TEMPORARY, StorePaths, timestamp
+from backups.sqlite.format.connection import database_file
 
 MOMENT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
 

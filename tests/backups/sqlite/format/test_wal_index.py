@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite import wal_index
+from backups.sqlite.format import wal_index
 
 BLOCK = 4096  # page numbers in one block of the index, and 34 fewer in the first
 

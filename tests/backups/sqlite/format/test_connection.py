@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.connection import connect, database_file, name_in_sql, uri
+from backups.sqlite.format.connection import connect, database_file, name_in_sql, uri
 from tests.backups import builders
 
 NAMES = (b"plain", b"a b%20c?d#e&f", b"caf\xe9", "café".encode())

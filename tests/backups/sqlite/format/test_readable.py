@@ -14,9 +14,9 @@ import pytest
 
 from backups.disk import files
 from backups.exceptions import RestoreBlockedError
-from backups.sqlite import live
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.live import is_readable, settled
+from backups.sqlite.format import readable
+from backups.sqlite.format.readable import is_readable, settled
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 
@@ -38,7 +38,7 @@ def paths(tmp_path: Path) -> StorePaths:
 @pytest.fixture(autouse=True)
 def _impatient() -> Iterator[None]:
     """To wait for another program's lock is not what these tests are about."""
-    with mock.patch.object(live, "BUSY_SECONDS", 0.05):
+    with mock.patch.object(readable, "BUSY_SECONDS", 0.05):
         yield
 
 
@@ -222,7 +222,7 @@ CANT_OPEN, RUIN, WHOLE = None, False, True  # what one look can tell
 def test_what_is_not_clearly_whole_is_looked_at_twice(
     looks: list[bool | None], told: bool, paths: StorePaths
 ) -> None:
-    with mock.patch.object(live, "_probe", side_effect=looks) as probe:
+    with mock.patch.object(readable, "_probe", side_effect=looks) as probe:
         assert is_readable(paths.database) is told
     assert probe.call_count == len(looks)
 
@@ -230,7 +230,7 @@ def test_what_is_not_clearly_whole_is_looked_at_twice(
 @pytest.mark.parametrize("looks", [[CANT_OPEN, RUIN], [RUIN, CANT_OPEN]])
 def test_two_looks_that_differ_block(looks: list[bool | None], paths: StorePaths) -> None:
     with (
-        mock.patch.object(live, "_probe", side_effect=looks),
+        mock.patch.object(readable, "_probe", side_effect=looks),
         pytest.raises(RestoreBlockedError, match="unable to open database file"),
     ):
         is_readable(paths.database)
@@ -240,11 +240,11 @@ def test_error_of_a_moment_does_not_hide_that_a_file_is_live(paths: StorePaths) 
     descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT)
     try:
         with mock.patch.object(files, "is_named", side_effect=[OSError(5, "moment"), True]):
-            assert live.is_live(paths.lock, descriptor)
+            assert readable.is_live(paths.lock, descriptor)
         with (
             mock.patch.object(files, "is_named", side_effect=OSError(5, "for good")),
             pytest.raises(OSError, match="for good"),
         ):
-            live.is_live(paths.lock, descriptor)
+            readable.is_live(paths.lock, descriptor)
     finally:
         os.close(descriptor)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backups.exceptions import NotADatabaseError, WrongLengthError
-from backups.sqlite.wrappings import LOOK_BYTES, recognise
+from backups.sqlite.format.wrappings import LOOK_BYTES, recognise
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backups.sqlite.clauses import find_clauses
+from backups.sqlite.format.clauses import find_clauses
 
 QUERY = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before 3.33
 HAS_TABLE_LIST = (3, 37)  # https://www.sqlite.org/pragma.html#pragma_table_list

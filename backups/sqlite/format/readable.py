@@ -19,8 +19,8 @@ from pathlib import Path
 from backups.disk import files
 from backups.disk.lock_holders import describe_holders
 from backups.exceptions import RestoreBlockedError
-from backups.sqlite.connection import connect, has_content
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import connect, has_content
 
 RUINED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover what is hot

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from backups.sqlite.clauses import find_clauses
-from backups.sqlite.schema import Program, read_schema
+from backups.sqlite.format.clauses import find_clauses
+from backups.sqlite.format.schema import Program, read_schema
 
 
 @pytest.mark.parametrize(

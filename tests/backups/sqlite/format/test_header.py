@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backups.exceptions import NotADatabaseError, WrongLengthError
-from backups.sqlite.header import Header, check_header, use_rollback_journal
+from backups.sqlite.format.header import Header, check_header, use_rollback_journal
 from tests.backups import builders
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.schema import (
+from backups.sqlite.format.schema import (
     Program,
     Schema,
     find_contradiction,
