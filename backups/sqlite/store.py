@@ -27,15 +27,15 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import is_readable
+from backups.sqlite.locking.presence import Presence
+from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.pinned import find_pinned
-from backups.sqlite.presence import Presence
 from backups.sqlite.pruning import Keeping
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.site import Release
 from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
-from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.validation import check_file
 from backups.store import (
     BackupStore,

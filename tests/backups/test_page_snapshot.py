@@ -22,13 +22,13 @@ from backups.sqlite import rollback_pages
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format import header
 from backups.sqlite.format.connection import uri
+from backups.sqlite.locking.presence import Presence
 from backups.sqlite.page_snapshot import (
     CHUNK_BYTES,
     PageSnapshot,
     PagesNotPossibleError,
     create_page_snapshot,
 )
-from backups.sqlite.presence import Presence
 from backups.sqlite.records.sent_snapshots import was_sent
 from backups.store import Snapshot
 from tests.backups import builders, logs

@@ -32,7 +32,7 @@ from backups import exceptions, services
 from backups.disk import files
 from backups.keys.api_keys import create_key
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.turns import UploadTurn
+from backups.sqlite.locking.turns import UploadTurn
 from tests.backups import builders
 from tests.backups.uploads import BAD, NOW, Bad, add_ballast, add_tasks, snapshot_of
 from tests.backups.waiting import until

@@ -13,8 +13,8 @@ import pytest
 from backups.disk import file_locks, files
 from backups.disk.file_locks import PRIVATE
 from backups.exceptions import StoreFolderError
-from backups.sqlite import presence
-from backups.sqlite.presence import Presence
+from backups.sqlite.locking import presence
+from backups.sqlite.locking.presence import Presence
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot
 from tests.backups.strangers import (

@@ -15,10 +15,10 @@ from typing import Self
 
 from backups.disk.lock_holders import describe_holders
 from backups.exceptions import StoreFolderError, TooManySnapshotsError, TooManyUploadsError
-from backups.sqlite import locks
 from backups.sqlite.folder.ownership import may_write
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.lock_file import open_lock
+from backups.sqlite.locking import locks
+from backups.sqlite.locking.lock_file import open_lock
 from backups.store import PassedOn, Snapshot
 
 FIRST_UPLOAD = 1 << 20  # the numbers below it are the snapshots' turns

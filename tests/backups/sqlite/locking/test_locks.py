@@ -9,7 +9,7 @@ from typing import IO
 
 import pytest
 
-from backups.sqlite import locks
+from backups.sqlite.locking import locks
 from tests.backups import builders
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from backups.disk.lock_holders import describe_holders
 from backups.processes.process_name import name_of
-from backups.sqlite import locks
-from backups.sqlite.lock_file import open_lock
+from backups.sqlite.locking import locks
+from backups.sqlite.locking.lock_file import open_lock
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries
 TELL_AFTER_SECONDS, TELL_EVERY_SECONDS = 5.0, 60.0  # most appliers need less than a second

@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite.presence import Holder, Presence
+from backups.sqlite.locking.presence import Holder, Presence
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store
 

@@ -18,8 +18,9 @@ from backups.exceptions import (
     TooManySnapshotsError,
     TooManyUploadsError,
 )
-from backups.sqlite import locks, pinned
-from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
+from backups.sqlite import pinned
+from backups.sqlite.locking import locks
+from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
 from tests.processes import CHECKOUT
@@ -28,7 +29,7 @@ TAKE_ONE = """
 import sys
 from pathlib import Path
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.turns import UploadTurn, take_turn
+from backups.sqlite.locking.turns import UploadTurn, take_turn
 take = UploadTurn if sys.argv[3] == "upload" else take_turn
 held = take(StorePaths.of(Path(sys.argv[1])), at_once=int(sys.argv[2]))
 print("taken", flush=True)
