@@ -45,10 +45,10 @@ from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.readable import describe_error
 from backups.sqlite.format.schema import Program
-from backups.sqlite.kept import free_name, retired
+from backups.sqlite.kept.keep import free_name, retired
+from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.overwriting import overwrite_alone
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
-from backups.sqlite.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import make_receipt
 from backups.sqlite.repair import kept_by

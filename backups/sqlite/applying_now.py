@@ -31,10 +31,10 @@ from backups.exceptions import (
 from backups.processes.spawn import answering, ending, run_module
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.readable import describe_error
-from backups.sqlite.kept import free_name
+from backups.sqlite.kept.keep import free_name
+from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.overwriting import overwrite_shared
 from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
-from backups.sqlite.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, parse_receipt
 from backups.sqlite.repair import conclude_overwritten, is_overwritten

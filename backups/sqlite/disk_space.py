@@ -23,9 +23,9 @@ from backups.disk.refusals import is_refusal
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep, temporary_file
+from backups.sqlite.kept.pruning import room_hint
 from backups.sqlite.locking import locks
 from backups.sqlite.locking.lock_file import open_lock
-from backups.sqlite.pruning import room_hint
 
 FLOOR_BYTES = 64 * 1024**2  # what a WAL of a busy site grows by between two checkpoints, and more
 SHARE = 20  # of a disk that is small, the twentieth part

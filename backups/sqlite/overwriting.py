@@ -26,7 +26,7 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.readable import is_readable
-from backups.sqlite.kept import keep_raw
+from backups.sqlite.kept.keep import keep_raw
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.transaction import Overwriting
 

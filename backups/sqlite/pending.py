@@ -10,8 +10,8 @@ from backups.disk import files
 from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.format.readable import enter_wal_mode
-from backups.sqlite.kept import has_something
-from backups.sqlite.pruning import Keeping, remove
+from backups.sqlite.kept.keep import has_something
+from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.records.manifest import Manifest, sweep_manifests
 from backups.sqlite.records.receipts import append_receipt, last_conclusion, load_receipts
 from backups.sqlite.site import Release

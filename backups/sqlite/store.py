@@ -18,7 +18,7 @@ from backups.exceptions import (
     StoreFolderError,
     WrongUserError,
 )
-from backups.sqlite import applying, pending, repair, staging, undoing
+from backups.sqlite import applying, pending, repair, staging
 from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.defects import Defects, find_defects
 from backups.sqlite.disk_space import floor_of
@@ -27,10 +27,11 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import is_readable
+from backups.sqlite.kept import kept_copies
+from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.pinned import find_pinned
-from backups.sqlite.pruning import Keeping
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
@@ -175,7 +176,7 @@ class SqliteBackupStore(BackupStore):
     ) -> PendingRestore:
         check_user(self._paths)
         try:
-            kept = undoing.kept_by_last(self._paths)
+            kept = kept_copies.kept_by_last(self._paths)
             size = kept.stat().st_size
         except OSError as error:
             raise StoreFolderError(
@@ -194,9 +195,9 @@ class SqliteBackupStore(BackupStore):
             watch=watch,
         )
         try:
-            return self._describe(stage(undoing.read(kept)))
+            return self._describe(stage(kept_copies.read(kept)))
         except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
-            return self._describe(stage(undoing.read(kept), fails=str(error)))
+            return self._describe(stage(kept_copies.read(kept), fails=str(error)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
@@ -220,7 +221,7 @@ class SqliteBackupStore(BackupStore):
         return read_downloads(self._paths)
 
     def list_kept_copies(self) -> list[KeptCopy]:
-        return undoing.list_kept(self._paths, self._keeping)
+        return kept_copies.list_kept(self._paths, self._keeping)
 
     # Apply while others go on
 

@@ -9,8 +9,8 @@ from backups.disk import files
 from backups.exceptions import NoKeptCopyError
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.format.connection import has_content
-from backups.sqlite.kept import kept_copies
-from backups.sqlite.pruning import Keeping, size_of
+from backups.sqlite.kept.keep import kept_copies
+from backups.sqlite.kept.pruning import Keeping, size_of
 from backups.sqlite.records.manifest import find_unrecorded
 from backups.sqlite.records.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy

@@ -12,7 +12,7 @@ import pytest
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.kept import free_name, retired
+from backups.sqlite.kept.keep import free_name, retired
 from tests.backups import builders
 from tests.backups.stand_ins import without_hard_links
 from tests.backups.stores import Store, new_store

@@ -11,8 +11,8 @@ import pytest
 from backups import services
 from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
-from backups.sqlite import pruning
-from backups.sqlite.pruning import Keeping, remove
+from backups.sqlite.kept import pruning
+from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.records.receipts import (
     append_receipt,
     make_receipt,
