@@ -24,7 +24,7 @@ from backups.sqlite.folder.ownership import check_user
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import database_file, has_content
 from backups.sqlite.kept.pruning import Keeping
-from backups.sqlite.snapshot import SnapshotLimits
+from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
 

@@ -31,12 +31,12 @@ from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
-from backups.sqlite.pinned import find_pinned
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.site import Release
-from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
+from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
+from backups.sqlite.snapshots.pinned import find_pinned
 from backups.sqlite.validation import check_file
 from backups.store import (
     BackupStore,

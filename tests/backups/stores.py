@@ -12,7 +12,7 @@ from typing import Any
 from backups.disk import files
 from backups.sqlite.folder.paths import TEMPORARY, StorePaths
 from backups.sqlite.kept.pruning import Keeping
-from backups.sqlite.snapshot import SnapshotLimits
+from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import PendingRestore, Receipt
 from tests.backups import builders

@@ -83,7 +83,7 @@ def test_filter_that_forbids_niceness_lets_a_snapshot_of_the_pages_be_sent(tmp_p
     script = """
         import sys
         from pathlib import Path
-        from backups.sqlite.page_snapshot import create_page_snapshot
+        from backups.sqlite.snapshots.pages import create_page_snapshot
         from backups.sqlite.folder.paths import StorePaths
         paths = StorePaths.of(Path(sys.argv[1]))
         with create_page_snapshot(paths, spool_after=60, stall_seconds=60, presence=None) as sent:

@@ -13,13 +13,13 @@ from typing import IO, Any
 import pytest
 
 from backups.exceptions import BackupError
-from backups.sqlite import snapshot as snapshot_module
 from backups.sqlite.folder import ownership, sharing
 from backups.sqlite.format.connection import connect, uri
 from backups.sqlite.locking.lock_file import open_lock
 from backups.sqlite.locking.turns import take_turn
-from backups.sqlite.pages import Pages
 from backups.sqlite.records.sent_snapshots import record_sent
+from backups.sqlite.snapshots import create as snapshot_module
+from backups.sqlite.snapshots.page_reader import Pages
 from tests.backups import builders
 from tests.backups.stores import LIMITS, Store
 

@@ -18,9 +18,9 @@ from backups.exceptions import (
     TooManySnapshotsError,
     TooManyUploadsError,
 )
-from backups.sqlite import pinned
 from backups.sqlite.locking import locks
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
+from backups.sqlite.snapshots import pinned
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
 from tests.processes import CHECKOUT

@@ -44,10 +44,10 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.sharing import share_sidecars
 from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.format.connection import name_in_sql, uri
-from backups.sqlite.leaving_out import RowsStayError, attached, has_rows, leave_out
-from backups.sqlite.page_snapshot import PagesNotPossibleError, check_possible
-from backups.sqlite.pinned import Pin, Pinning
 from backups.sqlite.records.sent_snapshots import record_sent
+from backups.sqlite.snapshots.leaving_out import RowsStayError, attached, has_rows, leave_out
+from backups.sqlite.snapshots.pages import PagesNotPossibleError, check_possible
+from backups.sqlite.snapshots.pinned import Pin, Pinning
 from backups.store import Snapshot
 
 COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most
@@ -229,7 +229,7 @@ def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> flo
     """Let a separate process do it, which may open the live file."""
     try:
         child = run_module(
-            "backups.sqlite.copying",
+            "backups.sqlite.snapshots.rollback_child",
             uri(paths.database),
             str(paths.database),
             str(descriptor),

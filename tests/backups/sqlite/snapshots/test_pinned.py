@@ -12,7 +12,7 @@ from backups.disk import files
 from backups.exceptions import SnapshotFailedError
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep, temporary_file
-from backups.sqlite.pinned import Pin, Pinning, find_pinned
+from backups.sqlite.snapshots.pinned import Pin, Pinning, find_pinned
 from tests.backups.waiting import until
 
 AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.rollback_pages import BLOCK_BYTES, _Copying
+from backups.sqlite.snapshots.rollback_reader import BLOCK_BYTES, _Copying
 from tests.backups import builders
 
 

@@ -11,9 +11,9 @@ from unittest import mock
 import pytest
 
 from backups.disk import files
-from backups.sqlite import compact_snapshot
-from backups.sqlite.leaving_out import has_rows
 from backups.sqlite.records.sent_snapshots import was_sent
+from backups.sqlite.snapshots import compact
+from backups.sqlite.snapshots.leaving_out import has_rows
 from tests import standard_sqlite
 from tests.backups import builders
 from tests.backups.stores import Store, new_store
@@ -63,7 +63,7 @@ def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
     changed(store, "PRAGMA user_version=7; DELETE FROM sessions WHERE key LIKE '%1'; ANALYZE")
     if request.param == "wal":
         changed(store, "PRAGMA journal_mode=WAL; INSERT INTO items (name) VALUES ('in the WAL')")
-    patched = mock.patch.object(compact_snapshot, "COPIED_FROM", 0)
+    patched = mock.patch.object(compact, "COPIED_FROM", 0)
     with patched if request.param == "copied first" else nullcontext():
         yield store
 
@@ -93,7 +93,7 @@ def test_without_room_for_two_copies_they_are_overwritten_in_one(
 
 
 def test_login_of_this_very_moment_is_left_out_too(store: Store, tmp_path: Path) -> None:
-    with mock.patch.object(compact_snapshot, "has_rows", return_value=False):
+    with mock.patch.object(compact, "has_rows", return_value=False):
         path = taken(store, tmp_path)
     assert KEY not in path.read_bytes()
     assert dump(path) == dump(without_logins(store, tmp_path))

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING
 
 from backups.processes.started import STARTED
 from backups.sqlite.format.wal_index import UnknownIndexError
-from backups.sqlite.outlet import Outlet, ReaderGoneError, ReaderStalledError
-from backups.sqlite.pages import ImpossibleError, Pages, RollbackModeError
+from backups.sqlite.snapshots.page_reader import ImpossibleError, Pages, RollbackModeError
+from backups.sqlite.snapshots.pipe import Outlet, ReaderGoneError, ReaderStalledError
 
 if TYPE_CHECKING:
-    from backups.sqlite.rollback_pages import CopiedPages
+    from backups.sqlite.snapshots.rollback_reader import CopiedPages
 
 ANSWER_BYTES = 512
 IDLE_SECONDS = 0.02  # a reader that lets us wait longer leaves time for hashing
@@ -80,7 +80,7 @@ class Sending:
         while self._outlet.sent < self._size and self._outlet.put(self._piece):
             pass
         # The pipe is full, so there is time to load what the first byte need not wait for.
-        from backups.sqlite.sent_digest import SentDigest
+        from backups.sqlite.snapshots.sent_digest import SentDigest
 
         self._digest = SentDigest()
         self._send(until=self._spool_at)
@@ -109,7 +109,7 @@ class Sending:
 
     def _spool(self) -> None:
         """Keep the rest in a file without a name, and release the pages."""
-        from backups.sqlite.spool import Spool
+        from backups.sqlite.snapshots.spool import Spool
 
         spool = Spool.create(self._database, self._outlet.sent, self._size, self._floor)
         if spool is None:
@@ -186,7 +186,7 @@ def _take(uri: str, database: str, floor: int) -> "Pages | CopiedPages":
     try:
         return Pages(uri, database)
     except RollbackModeError:
-        from backups.sqlite.rollback_pages import CopiedPages
+        from backups.sqlite.snapshots.rollback_reader import CopiedPages
 
         return CopiedPages(uri, database, floor)
 

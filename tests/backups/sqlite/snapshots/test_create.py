@@ -14,9 +14,9 @@ import pytest
 
 from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFolderError
-from backups.sqlite import compact_snapshot
-from backups.sqlite import snapshot as snapshot_module
 from backups.sqlite.records.sent_snapshots import was_sent
+from backups.sqlite.snapshots import compact
+from backups.sqlite.snapshots import create as snapshot_module
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 from tests.backups.stores import Store, insert, new_store
@@ -166,7 +166,7 @@ def test_writers_go_on_while_a_snapshot_is_taken(tmp_path: Path) -> None:
 @pytest.fixture
 def copied() -> Iterator[None]:
     """However small, a database is copied before it is compacted."""
-    with mock.patch.object(compact_snapshot, "COPIED_FROM", 0):
+    with mock.patch.object(compact, "COPIED_FROM", 0):
         yield
 
 

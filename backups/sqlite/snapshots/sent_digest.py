@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 
-from backups.sqlite.pages import Piece
+from backups.sqlite.snapshots.page_reader import Piece
 
 HASH_BYTES = 1024 * 1024  # 1 MiB at a time: about a millisecond
 

@@ -8,8 +8,8 @@ import json
 import sqlite3
 
 from backups.processes.spawn import answering
-from backups.sqlite.pages import ImpossibleError
-from backups.sqlite.rollback_pages import copy_pages
+from backups.sqlite.snapshots.page_reader import ImpossibleError
+from backups.sqlite.snapshots.rollback_reader import copy_pages
 
 
 def main(uri: str, database: str, descriptor: str) -> None:

@@ -15,10 +15,10 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite import pages
 from backups.sqlite.format import wal_index
 from backups.sqlite.format.connection import uri
-from backups.sqlite.pages import ImpossibleError, Pages
+from backups.sqlite.snapshots import page_reader
+from backups.sqlite.snapshots.page_reader import ImpossibleError, Pages
 from tests.backups import builders, logs
 from tests.standard_sqlite import serialize
 
@@ -133,7 +133,7 @@ def test_commits_that_never_end_are_kept_out_for_a_moment(tmp_path: Path) -> Non
             with between("read_backfilled", after=True, work=write, times=1 << 30) as calls:
                 taken = open_pages(tmp_path / "tasks.db")
             assert refused == ["database is locked"]
-            assert len(calls) == pages.TRIES + 1
+            assert len(calls) == page_reader.TRIES + 1
             expected = serialized(connection)
             commit(connection)
             assert content_of(taken) == expected
@@ -149,7 +149,7 @@ def test_index_that_never_keeps_still_is_given_up(tmp_path: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             with (
                 mock.patch.object(wal_index, "read_header", return_value=None),
-                mock.patch.object(pages, "SECONDS", 0.05),
+                mock.patch.object(page_reader, "SECONDS", 0.05),
                 pytest.raises(ImpossibleError, match="kept changing"),
             ):
                 open_pages(tmp_path / "tasks.db")

@@ -24,8 +24,8 @@ from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.processes.spawn import command, environment, has_started, last_line
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import uri
-from backups.sqlite.outlet import PIPE_BYTES
-from backups.sqlite.sending import ANSWER_BYTES
+from backups.sqlite.snapshots.pages_child import ANSWER_BYTES
+from backups.sqlite.snapshots.pipe import PIPE_BYTES
 from backups.store import Snapshot
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer turns, more speed
@@ -149,7 +149,7 @@ def _start(
     arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds), str(floor)]
     try:
         process = subprocess.Popen(
-            command("backups.sqlite.sending", *arguments),
+            command("backups.sqlite.snapshots.pages_child", *arguments),
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ import termios
 import time
 from collections.abc import Callable
 
-from backups.sqlite.pages import Piece
+from backups.sqlite.snapshots.page_reader import Piece
 
 PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
 COPY_BYTES = 64 * 1024  # at a time, to a slow reader

@@ -21,15 +21,15 @@ from functools import partial
 
 from backups.disk import files
 from backups.exceptions import SnapshotFailedError
-from backups.sqlite.compact_snapshot import CompactSnapshot, create_compact_snapshot
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import has_content
-from backups.sqlite.page_snapshot import (
+from backups.sqlite.snapshots.compact import CompactSnapshot, create_compact_snapshot
+from backups.sqlite.snapshots.pages import (
     PageSnapshot,
     PagesNotPossibleError,
     create_page_snapshot,
 )
-from backups.sqlite.pinned import Pinning
+from backups.sqlite.snapshots.pinned import Pinning
 from backups.store import Snapshot
 
 LONG_WAIT = 1.0  # seconds that writers had to wait; worth a warning

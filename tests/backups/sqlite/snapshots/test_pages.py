@@ -18,18 +18,18 @@ import pytest
 
 from backups.disk import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
-from backups.sqlite import rollback_pages
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format import header
 from backups.sqlite.format.connection import uri
 from backups.sqlite.locking.presence import Presence
-from backups.sqlite.page_snapshot import (
+from backups.sqlite.records.sent_snapshots import was_sent
+from backups.sqlite.snapshots import rollback_reader
+from backups.sqlite.snapshots.pages import (
     CHUNK_BYTES,
     PageSnapshot,
     PagesNotPossibleError,
     create_page_snapshot,
 )
-from backups.sqlite.records.sent_snapshots import was_sent
 from backups.store import Snapshot
 from tests.backups import builders, logs
 from tests.backups.waiting import until
@@ -559,7 +559,7 @@ def test_what_is_committed_between_the_copy_and_the_lock_is_in_it(
 ) -> None:
     """Also pages that are added or given back meanwhile, and the old bytes of no page stay."""
     builders.large(database, rows=2_000)
-    complete = rollback_pages._Copying.complete
+    complete = rollback_reader._Copying.complete
     for change in (
         "UPDATE owners SET name = 'changed' WHERE id = 1000",
         "INSERT INTO owners (name) SELECT name FROM owners",
@@ -567,17 +567,17 @@ def test_what_is_committed_between_the_copy_and_the_lock_is_in_it(
     ):
         copy = os.open(tmp_path / "copy.db", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
-        def change_first(self: rollback_pages._Copying, change: str = change) -> None:
+        def change_first(self: rollback_reader._Copying, change: str = change) -> None:
             with closing(sqlite3.connect(database)) as writer:
                 writer.executescript(f"{change};")
                 writer.commit()
             complete(self)
 
         with (
-            mock.patch.object(rollback_pages._Copying, "clone", return_value=False),
-            mock.patch.object(rollback_pages._Copying, "complete", change_first),
+            mock.patch.object(rollback_reader._Copying, "clone", return_value=False),
+            mock.patch.object(rollback_reader._Copying, "complete", change_first),
         ):
-            seconds, size = rollback_pages.copy_pages(uri(database), str(database), copy)
+            seconds, size = rollback_reader.copy_pages(uri(database), str(database), copy)
         os.close(copy)
         assert seconds > 0
         assert size == database.stat().st_size
@@ -660,7 +660,7 @@ def test_process_that_can_not_be_started_is_not_possible(
 ) -> None:
     with (
         logs.database(database),
-        mock.patch("backups.sqlite.page_snapshot.command", **command),
+        mock.patch("backups.sqlite.snapshots.pages.command", **command),
         pytest.raises(PagesNotPossibleError, match=reason),
     ):
         take(database)

@@ -20,8 +20,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from backups.sqlite.pages import CHANGES, PAGE_COUNT, VALID_FOR, ImpossibleError
-from backups.sqlite.spool import Spool
+from backups.sqlite.snapshots.page_reader import CHANGES, PAGE_COUNT, VALID_FOR, ImpossibleError
+from backups.sqlite.snapshots.spool import Spool
 
 BUSY_SECONDS = 30.0  # for writers that leave hardly a gap between two commits
 BLOCK_BYTES = 64 * 1024  # that are compared and copied together

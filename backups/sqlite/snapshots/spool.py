@@ -8,7 +8,7 @@ from pathlib import Path
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file
-from backups.sqlite.pages import LONGEST_PIECE, Piece
+from backups.sqlite.snapshots.page_reader import LONGEST_PIECE, Piece
 
 LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
 
