@@ -34,7 +34,7 @@ from backups.site import caches, local_store
 from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
 from backups.site.query_limit import query_limit
-from backups.sqlite.defects import describe
+from backups.sqlite.checking.defects import describe
 from backups.sqlite.folder.paths import timestamp
 from backups.sqlite.format import readable
 from backups.sqlite.format.connection import has_content

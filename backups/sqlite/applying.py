@@ -38,7 +38,8 @@ from backups.exceptions import (
     UnknownFunctionError,
     UnknownSchemaError,
 )
-from backups.sqlite.acceptance import Acceptance
+from backups.sqlite.checking.acceptance import Acceptance
+from backups.sqlite.checking.check import Contents, check_snapshot, look_into
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.format.connection import connect, has_content
@@ -55,7 +56,6 @@ from backups.sqlite.repair import kept_by
 from backups.sqlite.site import Live, Release
 from backups.sqlite.staging import make_pending
 from backups.sqlite.tries import begin_try, conclude_try
-from backups.sqlite.validation import Contents, check_snapshot, look_into
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)

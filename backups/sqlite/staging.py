@@ -29,8 +29,9 @@ from backups.exceptions import (
     StoreFolderError,
 )
 from backups.sqlite import disk_space
-from backups.sqlite.acceptance import Acceptance
-from backups.sqlite.defects import Defects
+from backups.sqlite.checking.acceptance import Acceptance
+from backups.sqlite.checking.check import Contents, check_snapshot, look_into
+from backups.sqlite.checking.defects import Defects
 from backups.sqlite.folder.digest import Digest
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
@@ -39,7 +40,6 @@ from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manif
 from backups.sqlite.records.receipts import append_receipt, make_receipt
 from backups.sqlite.records.sent_snapshots import was_sent
 from backups.sqlite.site import Live, Release
-from backups.sqlite.validation import Contents, check_snapshot, look_into
 
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
 

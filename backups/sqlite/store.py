@@ -20,7 +20,8 @@ from backups.exceptions import (
 )
 from backups.sqlite import applying, pending, repair, staging
 from backups.sqlite.applying_now import apply_pending_now
-from backups.sqlite.defects import Defects, find_defects
+from backups.sqlite.checking.check import check_file
+from backups.sqlite.checking.defects import Defects, find_defects
 from backups.sqlite.disk_space import floor_of
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
@@ -37,7 +38,6 @@ from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.site import Release
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
-from backups.sqlite.validation import check_file
 from backups.store import (
     BackupStore,
     Download,

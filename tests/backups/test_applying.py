@@ -22,10 +22,10 @@ from backups.exceptions import (
     DamagedSnapshotError,
     UnknownFunctionError,
 )
+from backups.sqlite.checking.check import Contents, check_snapshot
 from backups.sqlite.format import readable
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.schema import Program
-from backups.sqlite.validation import Contents, check_snapshot
 from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.sqlite.format.test_readable import COMMANDS, shell

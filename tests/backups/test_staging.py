@@ -25,9 +25,9 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.sent_snapshots import record_sent
 from tests.backups import builders
+from tests.backups.sqlite.checking.test_check import BAD
 from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
-from tests.backups.test_validation import BAD
 
 
 @pytest.fixture

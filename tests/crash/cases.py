@@ -176,7 +176,7 @@ _mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,))
 _apply_now = partial(Case, "apply now", lives=(NEW,), ends=(NEW,))
 _overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
-CHECK = "backups.sqlite.integrity"
+CHECK = "backups.sqlite.checking.check_child"
 
 CASES = (
     _start("clean", whole(OLD), whole(NEW)),

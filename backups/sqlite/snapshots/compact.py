@@ -38,7 +38,7 @@ from backups.exceptions import (
     StoreFolderError,
 )
 from backups.processes.spawn import last_line, run_module
-from backups.sqlite.defects import Defects, look_over
+from backups.sqlite.checking.defects import Defects, look_over
 from backups.sqlite.disk_space import RESTORES, check_room, leaving, no_room, promised
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.sharing import share_sidecars

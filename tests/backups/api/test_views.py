@@ -734,7 +734,7 @@ def at_check(site: Site) -> list[str]:
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = cmdline.read_bytes().decode(errors="replace")
-            if "backups.sqlite.integrity" in words and str(site.data) in words:
+            if "backups.sqlite.checking.check_child" in words and str(site.data) in words:
                 found.append(words)
     return found
 

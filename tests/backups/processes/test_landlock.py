@@ -21,7 +21,7 @@ from tests.backups import builders
 HAS_LANDLOCK = landlock.version() > 0
 WORK = """
 import errno, json, os, signal, socket, subprocess, sys
-from backups.sqlite import sandbox
+from backups.sqlite.checking import sandbox
 from tests.backups.denied import deny
 path, other, port, site, parent = sys.argv[1:6]
 {first}
@@ -149,7 +149,7 @@ def test_old_journal_beside_the_file_does_not_keep_it_from_being_checked(tmp_pat
     for content in (b"", bytes(512)):  # as TRUNCATE and PERSIST leave it
         (tmp_path / "x.db-journal").write_bytes(content)
         question = json.dumps({"path": str(path), "seconds": 30.0})
-        verdict = json.loads(run_module("backups.sqlite.integrity", question).stdout)
+        verdict = json.loads(run_module("backups.sqlite.checking.check_child", question).stdout)
         assert (verdict["damage"], verdict["unread"]) == ([], "")
         assert (tmp_path / "x.db-journal").read_bytes() == content
 
@@ -181,7 +181,7 @@ def test_check_of_a_file_can_read_neither_a_key_nor_the_environment(
     monkeypatch.syspath_prepend(str(tmp_path / "lib"))
     monkeypatch.setenv("DJANGO_SECRET_KEY", "s3cret")
     question = json.dumps({"path": str(path), "seconds": 30.0, "functions": "spy"})
-    ended = run_module("backups.sqlite.integrity", question)
+    ended = run_module("backups.sqlite.checking.check_child", question)
     assert json.loads(ended.stdout)["unknown"] == "function spy"
     assert b"'PATH'" in ended.stderr
     assert b"SECRET" not in ended.stderr

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite import shares
-from backups.sqlite.verdict import Question
+from backups.sqlite.checking import partner
+from backups.sqlite.checking.messages import Question
 from tests.backups import builders
 from tests.backups.waiting import until
 from tests.processes import CHECKOUT
@@ -22,7 +22,7 @@ from tests.processes import CHECKOUT
 WAITS = """
 import sys
 from backups.processes.spawn import run_module
-run_module("backups.sqlite.integrity", sys.argv[1])
+run_module("backups.sqlite.checking.check_child", sys.argv[1])
 """
 
 
@@ -34,7 +34,7 @@ def endless(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("CREATE TABLE ballast (a)")
-        connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (shares.SHARED_FROM,))
+        connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (partner.SHARED_FROM,))
         connection.commit()
     return builders.endless_to_check(path, tables=8)
 

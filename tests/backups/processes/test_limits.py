@@ -18,9 +18,9 @@ pytestmark = pytest.mark.proof  # real processes, each under a limit of its own
 CHECK = """
 import os, resource, sys
 from pathlib import Path
-from backups.sqlite import shares
+from backups.sqlite.checking import partner
 from backups.sqlite.site import Live
-from backups.sqlite.validation import check_snapshot
+from backups.sqlite.checking.check import check_snapshot
 from tests.backups.stand_ins import FakeRelease
 {first}
 path = Path(sys.argv[1])

@@ -61,7 +61,7 @@ def test_file_of_somebody_else_in_the_current_folder_is_not_imported(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     question = '{"path": "gone", "seconds": 1}'
-    ended = run_module("backups.sqlite.integrity", question, with_site=with_site)
+    ended = run_module("backups.sqlite.checking.check_child", question, with_site=with_site)
     assert b"No such file" in ended.stdout
 
 
@@ -219,7 +219,7 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
         child.START_SECONDS = 5.0
         resource.setrlimit(resource.RLIMIT_AS, (10 * 1024**2, resource.RLIM_INFINITY))
         try:
-            run_module("backups.sqlite.integrity", "{}")
+            run_module("backups.sqlite.checking.check_child", "{}")
         except ChildNotStartedError as error:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
             print(error.hint)

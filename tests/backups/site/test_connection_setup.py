@@ -12,13 +12,13 @@ import pytest
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.processes.spawn import run_module
 from backups.site import connection_setup
-from backups.sqlite import shares
-from backups.sqlite.parts import Findings
-from backups.sqlite.sandbox import Sandbox
-from backups.sqlite.shares import Partner
+from backups.sqlite.checking import partner
+from backups.sqlite.checking.check import Contents, check_snapshot
+from backups.sqlite.checking.messages import Question
+from backups.sqlite.checking.partner import Partner
+from backups.sqlite.checking.pragmas import Findings
+from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.site import Live
-from backups.sqlite.validation import Contents, check_snapshot
-from backups.sqlite.verdict import Question
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
@@ -143,8 +143,8 @@ def test_second_process_knows_it_too(live: Path, tmp_path: Path) -> None:
     path = strange(tmp_path / "x.db", COLLATION, FUNCTION)
     question = Question(str(path), 60, setup=StrangeRelease().connection_setup())
     with (
-        mock.patch.object(shares, "SHARED_FROM", 0),
-        mock.patch.object(shares, "check_share", return_value=Findings()),  # it does it all
+        mock.patch.object(partner, "SHARED_FROM", 0),
+        mock.patch.object(partner, "check_share", return_value=Findings()),  # it does it all
         closing(Partner(question)) as partner,
         closing(Sandbox(path, seconds=60)) as sandbox,
         mock.patch.object(Findings, "check") as again,
@@ -192,7 +192,9 @@ def test_process_that_knows_the_site_s_secrets_opens_no_file_for_what_nobody_reg
     setup = list(StrangeRelease().connection_setup())
     question = {"path": str(path), "seconds": 60.0, "setup": setup, "wanted": wanted}
     answer = json.loads(
-        run_module("backups.sqlite.integrity", json.dumps(question), with_site=True).stdout
+        run_module(
+            "backups.sqlite.checking.check_child", json.dumps(question), with_site=True
+        ).stdout
     )
     assert answer["is_in_vain"] is (statement == OTHER)
     assert bool(answer["tables"]) is (statement == COLLATION)

@@ -9,24 +9,24 @@ from unittest import mock
 
 import pytest
 
-from backups.sqlite import integrity, parts
-from backups.sqlite.integrity import inspect
-from backups.sqlite.verdict import Question, Verdict
+from backups.sqlite.checking import check_child, pragmas
+from backups.sqlite.checking.check_child import inspect
+from backups.sqlite.checking.messages import Question, Verdict
 from tests.backups import builders
 
 
 def answer_on(path: Path) -> Verdict:
     """What ``main`` answers, in this process."""
     answer = io.StringIO()
-    with mock.patch.object(integrity, "answering", return_value=nullcontext(answer)):
-        integrity.main(json.dumps({"path": str(path), "seconds": 1.0}))
+    with mock.patch.object(check_child, "answering", return_value=nullcontext(answer)):
+        check_child.main(json.dumps({"path": str(path), "seconds": 1.0}))
     return Verdict(**json.loads(answer.getvalue()))
 
 
 @pytest.fixture(autouse=True)
 def unlimited() -> object:
     """The limits are for the life of a process, and this one has other tests to run."""
-    with mock.patch.multiple(integrity, limit_process=mock.DEFAULT, confine=mock.DEFAULT):
+    with mock.patch.multiple(check_child, limit_process=mock.DEFAULT, confine=mock.DEFAULT):
         yield
 
 
@@ -85,14 +85,14 @@ def test_much_is_sorted_without_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError("odd"), sqlite3.DatabaseError("bad")])
 def test_error_is_a_verdict_and_not_a_traceback(error: Exception, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    with mock.patch.object(integrity, "inspect", side_effect=error):
+    with mock.patch.object(check_child, "inspect", side_effect=error):
         (damage,) = answer_on(path).damage
     assert damage == f"SQLite can't read it: {error}"
 
 
 def test_lack_of_memory_is_no_damage(tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    with mock.patch.object(integrity, "inspect", side_effect=MemoryError):
+    with mock.patch.object(check_child, "inspect", side_effect=MemoryError):
         verdict = answer_on(path)
     assert (verdict.is_out_of_memory, verdict.damage) == (True, [])
 
@@ -102,7 +102,7 @@ def test_page_that_memory_did_not_suffice_for_is_no_damage(code: int, tmp_path: 
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
     with (
-        mock.patch.object(parts, "find_damage", return_value=[finding]),
+        mock.patch.object(pragmas, "find_damage", return_value=[finding]),
         pytest.raises(MemoryError),
     ):
         inspect(Question(str(path), 60.0))
@@ -117,7 +117,7 @@ def test_file_that_is_gone_is_a_verdict(tmp_path: Path) -> None:
 def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
-    with mock.patch.object(parts, "find_damage", return_value=[finding]):
+    with mock.patch.object(pragmas, "find_damage", return_value=[finding]):
         assert inspect(Question(str(path), 60.0)).unread == f"disk I/O error ({finding})"
 
 
@@ -125,7 +125,7 @@ def test_page_that_the_disk_refuses_is_no_damage(code: int, tmp_path: Path) -> N
 def test_page_that_is_bad_itself_is_damage(code: int, tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
     finding = f"Tree 2 page 5: unable to get the page. error code={code}"
-    with mock.patch.object(parts, "find_damage", return_value=[finding]):
+    with mock.patch.object(pragmas, "find_damage", return_value=[finding]):
         verdict = inspect(Question(str(path), 60.0))
     assert (verdict.unread, verdict.damage) == ("", [finding])
 
@@ -136,7 +136,7 @@ MALFORMED = sqlite3.DatabaseError("database disk image is malformed")
 @pytest.mark.parametrize("first", [["failed to get page 7"], MALFORMED], ids=["finding", "error"])
 def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path: Path) -> None:
     path = builders.with_sessions(tmp_path / "x.db", "one", "two")
-    with mock.patch.object(parts, "find_damage", side_effect=[first, []]):
+    with mock.patch.object(pragmas, "find_damage", side_effect=[first, []]):
         verdict = inspect(Question(str(path), 60.0, clear=("sessions",)))
     assert (verdict.damage, verdict.unread) == ([], "")
     assert (verdict.cleared, verdict.changed) == (2, True), "the first look did that"
@@ -145,5 +145,5 @@ def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path:
 
 def test_damage_that_is_found_again_is_told_as_it_was_found_first(tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    with mock.patch.object(parts, "find_damage", side_effect=[["one"], ["other"]]):
+    with mock.patch.object(pragmas, "find_damage", side_effect=[["one"], ["other"]]):
         assert inspect(Question(str(path), 60.0)).damage == ["one"]

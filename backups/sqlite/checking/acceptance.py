@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from backups.exceptions import BrokenReferencesError, DamagedSnapshotError, InvalidSnapshotError
-from backups.sqlite.damage import MOST_FINDINGS
-from backups.sqlite.defects import Defects, describe, new_ones, total
-from backups.sqlite.verdict import Verdict
+from backups.sqlite.checking.defects import Defects, describe, new_ones, total
+from backups.sqlite.checking.findings import MOST_FINDINGS
+from backups.sqlite.checking.messages import Verdict
 from backups.store import DEFECTS
 
 HINT = (

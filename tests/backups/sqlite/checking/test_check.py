@@ -21,10 +21,10 @@ import pytest
 from backups import exceptions
 from backups.disk import files
 from backups.processes import memory
-from backups.sqlite import validation
+from backups.sqlite.checking import check
+from backups.sqlite.checking.check import Contents, check_snapshot, look_into
+from backups.sqlite.checking.messages import Verdict
 from backups.sqlite.site import Live
-from backups.sqlite.validation import Contents, check_snapshot, look_into
-from backups.sqlite.verdict import Verdict
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
 
@@ -227,7 +227,7 @@ def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path)
     late = json.dumps(asdict(Verdict(is_late=True, damage=["interrupted"]))).encode()
     answer = subprocess.CompletedProcess[bytes]([], 0, late, b"")
     with (
-        mock.patch.object(validation, "run_module", return_value=answer),
+        mock.patch.object(check, "run_module", return_value=answer),
         pytest.raises(exceptions.CheckTimedOutError, match="within 60 seconds"),
     ):
         check(path)

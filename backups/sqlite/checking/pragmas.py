@@ -13,16 +13,16 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass, field
 
-from backups.sqlite.damage import (
+from backups.sqlite.checking.defects import place_of
+from backups.sqlite.checking.findings import (
     MOST_COUNTED,
     MOST_FINDINGS,
     find_broken_references,
     find_damage,
 )
-from backups.sqlite.defects import place_of
+from backups.sqlite.checking.messages import Question
+from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.format.schema import quote
-from backups.sqlite.sandbox import Sandbox
-from backups.sqlite.verdict import Question
 
 MOST_PARTS = 1_000  # they all fit into the pipe at once
 WHOLE = f"integrity_check({MOST_COUNTED})"

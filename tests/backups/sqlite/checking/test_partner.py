@@ -13,14 +13,14 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import ChildNotStartedError
-from backups.sqlite import shares
-from backups.sqlite.damage import MOST_FINDINGS, find_damage
-from backups.sqlite.defects import place_of
-from backups.sqlite.integrity import inspect
-from backups.sqlite.parts import REFERENCES, STRUCTURE, WHOLE, Findings, find_parts
-from backups.sqlite.sandbox import Sandbox
-from backups.sqlite.shares import Partner
-from backups.sqlite.verdict import CHANGED, UNCHANGED, Question
+from backups.sqlite.checking import partner
+from backups.sqlite.checking.check_child import inspect
+from backups.sqlite.checking.defects import place_of
+from backups.sqlite.checking.findings import MOST_FINDINGS, find_damage
+from backups.sqlite.checking.messages import CHANGED, UNCHANGED, Question
+from backups.sqlite.checking.partner import Partner
+from backups.sqlite.checking.pragmas import REFERENCES, STRUCTURE, WHOLE, Findings, find_parts
+from backups.sqlite.checking.sandbox import Sandbox
 from tests.corpus import damage
 
 ROWS = 500
@@ -178,7 +178,7 @@ def test_parts_find_what_the_whole_check_finds(kind: str, path: Path) -> None:
 def test_what_several_parts_find_is_told_once(kind: str, path: Path) -> None:
     DAMAGE[kind](path)
     by_one = inspect(asked(path))
-    with mock.patch.object(shares, "SHARED_FROM", 0):
+    with mock.patch.object(partner, "SHARED_FROM", 0):
         by_two = inspect(asked(path))
     assert by_two.damage or by_two.defects
     assert len(by_two.damage) == len(set(by_two.damage))
@@ -208,7 +208,7 @@ def test_two_processes_find_what_one_finds(kind: str | None, path: Path) -> None
     if kind is not None:
         DAMAGE[kind](path)
     alone = inspect(asked(path))
-    with mock.patch.object(shares, "SHARED_FROM", 0):
+    with mock.patch.object(partner, "SHARED_FROM", 0):
         together = inspect(asked(path))
     assert bool(together.damage) == bool(alone.damage) == (kind in STRUCTURAL)
     assert set(together.damage) & set(alone.damage) or kind not in STRUCTURAL
@@ -219,14 +219,14 @@ def test_two_processes_find_what_one_finds(kind: str | None, path: Path) -> None
 @pytest.fixture
 def nothing_here() -> Iterator[None]:
     """This process takes no part, so that all of them are left to the other."""
-    with mock.patch.object(shares, "check_share", return_value=Findings()):
+    with mock.patch.object(partner, "check_share", return_value=Findings()):
         yield
 
 
 @pytest.mark.usefixtures("nothing_here")
 def test_other_process_takes_what_is_left(path: Path) -> None:
     with (
-        mock.patch.object(shares, "SHARED_FROM", 0),
+        mock.patch.object(partner, "SHARED_FROM", 0),
         closing(Partner(asked(path))) as partner,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
         mock.patch.object(Findings, "check") as again,
@@ -239,7 +239,7 @@ def test_other_process_takes_what_is_left(path: Path) -> None:
 @pytest.mark.usefixtures("nothing_here")
 def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
     DAMAGE["row missing from an index of another table"](path)
-    with mock.patch.object(shares, "SHARED_FROM", 0), closing(Partner(asked(path))) as partner:
+    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(asked(path))) as partner:
         partner._process.kill()
         partner._process.wait()
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
@@ -250,8 +250,8 @@ def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
 @pytest.mark.parametrize("error", [OSError("too many"), ChildNotStartedError("no Python")])
 def test_file_is_checked_by_one_process_where_no_other_starts(error: Exception, path: Path) -> None:
     with (
-        mock.patch.object(shares, "SHARED_FROM", 0),
-        mock.patch.object(shares, "command", side_effect=error),
+        mock.patch.object(partner, "SHARED_FROM", 0),
+        mock.patch.object(partner, "command", side_effect=error),
         closing(Partner(asked(path))) as partner,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
     ):
@@ -266,20 +266,20 @@ def test_small_file_is_checked_by_one_process(path: Path) -> None:
 
 
 def test_other_process_ends_with_its_parent_s_pipe(path: Path) -> None:
-    with mock.patch.object(shares, "SHARED_FROM", 0):
+    with mock.patch.object(partner, "SHARED_FROM", 0):
         partner = Partner(asked(path))
     process = partner._process
     partner.close()
     assert process.returncode is not None, "no zombie"
 
 
-@pytest.mark.parametrize("shared_from", [0, shares.SHARED_FROM])
+@pytest.mark.parametrize("shared_from", [0, partner.SHARED_FROM])
 def test_broken_references_are_found_by_one_or_two(shared_from: int, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE refers (id INTEGER PRIMARY KEY, to_id REFERENCES long)")
         connection.execute("INSERT INTO refers VALUES (7, 999999)")
         connection.commit()
-    with mock.patch.object(shares, "SHARED_FROM", shared_from):
+    with mock.patch.object(partner, "SHARED_FROM", shared_from):
         verdict = inspect(asked(path))
     assert not verdict.damage
     assert verdict.broken_references == [
@@ -287,7 +287,7 @@ def test_broken_references_are_found_by_one_or_two(shared_from: int, path: Path)
     ]
 
 
-@pytest.mark.parametrize("shared_from", [0, shares.SHARED_FROM])
+@pytest.mark.parametrize("shared_from", [0, partner.SHARED_FROM])
 @pytest.mark.parametrize(("changed", "word"), [(True, CHANGED), (False, UNCHANGED)])
 def test_who_waits_to_hash_the_file_is_told_once(
     shared_from: int, path: Path, *, changed: bool, word: bytes
@@ -295,7 +295,7 @@ def test_who_waits_to_hash_the_file_is_told_once(
     told, tell = os.pipe()
     question = replace(asked(path), settled=tell)
     with (
-        mock.patch.object(shares, "SHARED_FROM", shared_from),
+        mock.patch.object(partner, "SHARED_FROM", shared_from),
         closing(Partner(question)) as partner,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
     ):
@@ -308,7 +308,7 @@ def test_who_waits_to_hash_the_file_is_told_once(
 def test_file_that_was_sent_is_checked_by_one_process(path: Path) -> None:
     DAMAGE["row missing from an index"](path)
     question = replace(asked(path), is_ours=True)
-    with mock.patch.object(shares, "SHARED_FROM", 0), closing(Partner(question)) as partner:
+    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(question)) as partner:
         assert not partner.is_there
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
             found = partner.check(sandbox, changed=False)

@@ -28,7 +28,8 @@ from typing import Any
 from backups.processes import limits
 from backups.processes.lifeline import end_with_parent
 from backups.processes.spawn import answering, leave
-from backups.sqlite.damage import (
+from backups.sqlite.checking.defects import find_unbuildable_tables
+from backups.sqlite.checking.findings import (
     MOST_FINDINGS,
     clip,
     find_unread,
@@ -36,7 +37,16 @@ from backups.sqlite.damage import (
     is_of_the_disk,
     sentence,
 )
-from backups.sqlite.defects import find_unbuildable_tables
+from backups.sqlite.checking.messages import (
+    Question,
+    Verdict,
+    find_unknown,
+    lacks_wanted,
+    load_setup,
+)
+from backups.sqlite.checking.partner import Partner
+from backups.sqlite.checking.pragmas import check_whole
+from backups.sqlite.checking.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
 from backups.sqlite.format.header import use_rollback_journal
 from backups.sqlite.format.schema import (
     Columns,
@@ -47,10 +57,6 @@ from backups.sqlite.format.schema import (
     read_columns,
     read_schema,
 )
-from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
-from backups.sqlite.shares import Partner
-from backups.sqlite.verdict import Question, Verdict, find_unknown, lacks_wanted, load_setup
 
 MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
 MIGRATIONS = "django_migrations"

@@ -9,8 +9,8 @@ from unittest import mock
 import pytest
 
 from backups.disk import files
-from backups.sqlite.meanwhile import synced_and_hashed
-from backups.sqlite.verdict import tell_settled
+from backups.sqlite.checking.meanwhile import synced_and_hashed
+from backups.sqlite.checking.messages import tell_settled
 
 CONTENT = b"as it came"
 

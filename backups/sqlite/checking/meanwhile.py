@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.processes.spawn import starting_thread
-from backups.sqlite.verdict import CHANGED, OVER, UNCHANGED
+from backups.sqlite.checking.messages import CHANGED, OVER, UNCHANGED
 
 
 @contextlib.contextmanager

@@ -20,9 +20,9 @@ from pathlib import Path
 from backups.exceptions import ChildNotStartedError
 from backups.processes.lifeline import end_with_parent
 from backups.processes.spawn import answering, command, environment, has_started, leave
-from backups.sqlite.parts import REFERENCES, Findings, check_whole, find_parts
-from backups.sqlite.sandbox import Sandbox, confine, limit_process
-from backups.sqlite.verdict import Question, load_setup, tell_settled
+from backups.sqlite.checking.messages import Question, load_setup, tell_settled
+from backups.sqlite.checking.pragmas import REFERENCES, Findings, check_whole, find_parts
+from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
 
 SHARED_FROM = 64 * 1024**2  # 64 MiB: below, a second process costs more than it saves
 
@@ -86,7 +86,7 @@ class Partner:
         question = replace(self._question, clear=(), account=None)
         words = json.dumps(asdict(question))
         return subprocess.Popen(
-            command("backups.sqlite.shares", words, with_site=bool(question.setup)),
+            command("backups.sqlite.checking.partner", words, with_site=bool(question.setup)),
             env=environment(with_site=bool(question.setup)),
             stdin=self._parts,
             stdout=subprocess.PIPE,

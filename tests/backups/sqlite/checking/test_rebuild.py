@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.sqlite.checking.rebuild import find_unbuildable
 from backups.sqlite.format.schema import Schema
-from backups.sqlite.rebuilding import find_unbuildable
 
 
 def nothing(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.sandbox import NICENESS, Sandbox
+from backups.sqlite.checking.sandbox import NICENESS, Sandbox
 from tests.backups import builders
 
 
@@ -121,7 +121,7 @@ def test_limit_on_the_process_holds(work: str, ending: str, tmp_path: Path) -> N
     path = builders.healthy(tmp_path / "x.db")
     script = f"""
         import os
-        from backups.sqlite import sandbox
+        from backups.sqlite.checking import sandbox
         sandbox.SPARE_CPU_SECONDS = 0
         path = {str(path)!r}
         sandbox.limit_process(file_bytes={path.stat().st_size}, seconds=1)
@@ -138,7 +138,7 @@ def test_memory_is_what_is_asked_for_however_long_the_file_is(file_bytes: int) -
     script = f"""
         from pathlib import Path
         from backups.processes import limits
-        from backups.sqlite import sandbox
+        from backups.sqlite.checking import sandbox
         before = limits.used_address_space()
         sandbox.limit_process(file_bytes={file_bytes}, seconds=1, memory_bytes=300_000_000)
         print(limits.address_space() - before)
@@ -153,7 +153,7 @@ def test_memory_is_what_is_asked_for_however_long_the_file_is(file_bytes: int) -
 def test_check_lets_others_go_before_it(nicer: int) -> None:
     script = f"""
         import os
-        from backups.sqlite import sandbox
+        from backups.sqlite.checking import sandbox
         before = os.nice({nicer})
         sandbox.limit_process(file_bytes=1000, seconds=60)
         print(before, os.nice(0))

@@ -19,17 +19,17 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from backups.sqlite.damage import (
+from backups.sqlite.checking.findings import (
     MOST_COUNTED,
     MOST_FINDINGS,
     find_broken_references,
     find_damage,
     sentence,
 )
+from backups.sqlite.checking.rebuild import find_unbuildable
+from backups.sqlite.checking.sandbox import STEPS_BETWEEN_LOOKS
 from backups.sqlite.format.connection import name_in_sql
 from backups.sqlite.format.schema import Schema, read_schema
-from backups.sqlite.rebuilding import find_unbuildable
-from backups.sqlite.sandbox import STEPS_BETWEEN_LOOKS
 
 Defects = Mapping[str, int]  # how many there are in each place
 

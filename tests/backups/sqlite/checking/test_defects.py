@@ -16,8 +16,7 @@ from backups.exceptions import (
     StoreFolderError,
     WrongLengthError,
 )
-from backups.sqlite.damage import MOST_FINDINGS
-from backups.sqlite.defects import (
+from backups.sqlite.checking.defects import (
     Defects,
     describe,
     find_defects,
@@ -25,6 +24,7 @@ from backups.sqlite.defects import (
     new_ones,
     place_of,
 )
+from backups.sqlite.checking.findings import MOST_FINDINGS
 from backups.sqlite.records.manifest import find_manifest
 from backups.sqlite.records.sent_snapshots import record_sent
 from backups.store import DEFECTS

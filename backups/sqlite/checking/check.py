@@ -22,15 +22,15 @@ from backups.exceptions import (
 )
 from backups.processes import limits
 from backups.processes.spawn import ending, has_crashed, run_module
-from backups.sqlite.acceptance import Acceptance
-from backups.sqlite.defects import Defects
+from backups.sqlite.checking.acceptance import Acceptance
+from backups.sqlite.checking.defects import Defects
+from backups.sqlite.checking.meanwhile import synced_and_hashed
+from backups.sqlite.checking.messages import Question, Verdict
+from backups.sqlite.checking.sandbox import processor_seconds
 from backups.sqlite.format.header import check_header, cut_trailing_bytes
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.format.schema import Program
-from backups.sqlite.meanwhile import synced_and_hashed
-from backups.sqlite.sandbox import processor_seconds
 from backups.sqlite.site import Found, Live, Release
-from backups.sqlite.verdict import Question, Verdict
 from backups.store import DEFECTS
 
 
@@ -292,7 +292,7 @@ def _ask_child(question: Question, watch: Callable[[], None] | None) -> Verdict:
     """Run the checks in a child, whose word on stdout counts and not its exit code."""
     try:
         child = run_module(
-            "backups.sqlite.integrity",
+            "backups.sqlite.checking.check_child",
             json.dumps(asdict(question)),
             seconds=question.seconds,
             inherit=(question.settled,),

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from typing import Any, Protocol
 
+from backups.sqlite.checking.messages import find_unknown
 from backups.sqlite.format.schema import quote, read_schema
-from backups.sqlite.verdict import find_unknown
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
 # Extended codes, by number: pysqlite3 has no names for them.
