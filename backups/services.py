@@ -39,7 +39,7 @@ from backups.sqlite.folder.paths import timestamp
 from backups.sqlite.format import readable
 from backups.sqlite.format.connection import has_content
 from backups.sqlite.format.header import has_wal_mark
-from backups.sqlite.staging import WAL_MARK
+from backups.sqlite.restores.stage import WAL_MARK
 from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 

@@ -18,8 +18,6 @@ from backups.exceptions import (
     StoreFolderError,
     WrongUserError,
 )
-from backups.sqlite import applying, pending, repair, staging
-from backups.sqlite.applying_now import apply_pending_now
 from backups.sqlite.checking.check import check_file
 from backups.sqlite.checking.defects import Defects, find_defects
 from backups.sqlite.disk_space import floor_of
@@ -35,6 +33,8 @@ from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
+from backups.sqlite.restores import apply_at_start, pending, repair, stage
+from backups.sqlite.restores.apply_now import apply_pending_now
 from backups.sqlite.site import Release
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
@@ -139,7 +139,7 @@ class SqliteBackupStore(BackupStore):
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         check_user(self._paths)
-        manifest = staging.stage(
+        manifest = stage.stage(
             self._paths,
             chunks,
             staged_by=staged_by,
@@ -183,7 +183,7 @@ class SqliteBackupStore(BackupStore):
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
         stage = functools.partial(
-            staging.stage,
+            stage.stage,
             self._paths,
             staged_by=staged_by,
             max_bytes=size,
@@ -201,7 +201,7 @@ class SqliteBackupStore(BackupStore):
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
-        manifest = staging.discard(self._paths, discarded_by=discarded_by)
+        manifest = stage.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
     def get_status(self) -> RestoreStatus:
@@ -323,7 +323,7 @@ class SqliteBackupStore(BackupStore):
             return self._blocked(files.explain(error, self._paths.folder))
         if not is_pending or (receipt and receipt.outcome == "blocked"):
             return receipt
-        return applying.apply_pending(
+        return apply_at_start.apply_pending(
             self._paths,
             release=self._release,
             check_seconds=self._check_seconds,

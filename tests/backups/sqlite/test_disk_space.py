@@ -18,8 +18,8 @@ from backups.sqlite import disk_space
 from backups.sqlite.disk_space import floor_of
 from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.records.manifest import find_manifest
+from backups.sqlite.restores.overwrite_transaction import Overwriting
 from backups.sqlite.snapshots.spool import LOOK_EVERY_BYTES, Spool
-from backups.sqlite.transaction import Overwriting
 from tests.backups import builders
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
 

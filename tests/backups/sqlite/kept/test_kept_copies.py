@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from backups.exceptions import NoKeptCopyError, StoreFolderError
-from backups.sqlite import staging
+from backups.sqlite.restores import stage
 from backups.sqlite.site import Live
 from tests.backups import builders
 from tests.backups.stand_ins import FakeRelease
@@ -68,7 +68,7 @@ def test_live_database_that_never_answers_does_not_keep_it_from_coming_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = threading.Event()
-    monkeypatch.setattr(staging, "LIVE_SECONDS", 0.1)
+    monkeypatch.setattr(stage, "LIVE_SECONDS", 0.1)
     monkeypatch.setattr(FakeRelease, "read_live", lambda _: answer.wait() and Live())
     kept = store.kept()[0]
     pending = store.real.stage_kept_copy(staged_by="alice")
@@ -78,7 +78,7 @@ def test_live_database_that_never_answers_does_not_keep_it_from_coming_back(
 
 
 def test_undo_needs_no_thread_where_the_system_refuses_one(store: Store) -> None:
-    with mock.patch.object(staging, "threading") as refusing:
+    with mock.patch.object(stage, "threading") as refusing:
         refusing.Thread.return_value.start.side_effect = RuntimeError("can't start new thread")
         assert store.real.stage_kept_copy(staged_by="alice").undoes == store.kept()[0].name
 
@@ -248,7 +248,7 @@ def test_order_of_the_copies_is_that_of_the_restores_whatever_the_clock_said(
     builders.healthy(store.database, "0")
     for number, year in enumerate((2050, 2001, 2030), start=1):
         store.stage(builders.healthy(tmp_path / f"{number}.db", str(number)))
-        with mock.patch("backups.sqlite.applying.datetime") as clock:
+        with mock.patch("backups.sqlite.restores.apply_at_start.datetime") as clock:
             clock.now.return_value = datetime(year, 1, 1, tzinfo=UTC)
             store.start()
     kept = [

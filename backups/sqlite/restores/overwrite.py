@@ -28,7 +28,7 @@ from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.kept.keep import keep_raw
 from backups.sqlite.records.manifest import Manifest
-from backups.sqlite.transaction import Overwriting
+from backups.sqlite.restores.overwrite_transaction import Overwriting
 
 WAL_HEADERS = 20  # of a WAL, at most: 24 bytes for each page of 512
 ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever

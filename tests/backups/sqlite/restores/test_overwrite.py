@@ -21,10 +21,10 @@ from backups.exceptions import (
     RestoreRefusedError,
 )
 from backups.processes import spawn
-from backups.sqlite import applying_now
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import connect
 from backups.sqlite.records.manifest import Manifest
+from backups.sqlite.restores import apply_now
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store
@@ -128,8 +128,8 @@ def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> N
             os.replace(builders.healthy(tmp_path / "other.db", "other"), path)
         return connection
 
-    with mock.patch("backups.sqlite.transaction.connect", replaced_after):
-        verdict = applying_now.apply(request_for(store))
+    with mock.patch("backups.sqlite.restores.overwrite_transaction.connect", replaced_after):
+        verdict = apply_now.apply(request_for(store))
     assert "has just been replaced" in verdict["error"]
     assert builders.names(store.kept()[0]) == ["old"]
     assert store.items() == ["other"]
@@ -202,9 +202,9 @@ def test_ruined_database_needs_a_restart(tmp_path: Path) -> None:
 def test_disk_without_room_for_both_leaves_it_pending(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with mock.patch.object(files, "free_bytes", return_value=100):
-        verdict = applying_now.apply(request_for(store))
+        verdict = apply_now.apply(request_for(store))
     with pytest.raises(NotEnoughSpaceError, match="100 are free"):
-        applying_now._read(verdict)
+        apply_now._read(verdict)
     assert store.items() == ["old"]
     assert store.paths.pending.exists()
 
@@ -328,8 +328,8 @@ def test_kill_after_the_commit_is_concluded_by_the_next_start(
 ) -> None:
     """The whole tree is killed. What was written after the commit must not be replaced again."""
     store = store_with(tmp_path, "old", journal_mode=journal_mode)
-    with mock.patch.object(applying_now, "conclude", lambda paths, receipt, **_: receipt):
-        applying_now.apply(request_for(store))
+    with mock.patch.object(apply_now, "conclude", lambda paths, receipt, **_: receipt):
+        apply_now.apply(request_for(store))
     assert store.paths.pending.exists()
     insert(store.database, "written after the commit")
     receipt = store.start()
@@ -354,7 +354,7 @@ def test_kill_before_the_commit_leaves_it_to_the_next_start(tmp_path: Path) -> N
                 os._exit(0)
 
         with mock.patch.object(Manifest, "write", write_and_die):
-            applying_now.apply(request_for(store))
+            apply_now.apply(request_for(store))
 
     with builders.forked(killed) as (_, _, answers):
         answers.read()
@@ -463,5 +463,5 @@ def module_instead(program: str, folder: Path) -> Iterator[None]:
         with mock.patch("sys.path", [str(folder), *sys.path]):
             return real("child_instead", request, seconds=seconds, inherit=inherit)
 
-    with mock.patch("backups.sqlite.applying_now.run_module", run):
+    with mock.patch("backups.sqlite.restores.apply_now.run_module", run):
         yield

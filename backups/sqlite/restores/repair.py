@@ -28,7 +28,7 @@ from backups.sqlite.records.manifest import (
     sweep_manifests,
 )
 from backups.sqlite.records.receipts import append_receipt, is_recorded, make_receipt
-from backups.sqlite.staging import record_staged, unlink_pending_sidecars
+from backups.sqlite.restores.stage import record_staged, unlink_pending_sidecars
 from backups.store import Receipt
 
 

@@ -14,8 +14,8 @@ from backups.sqlite.kept.keep import has_something
 from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.records.manifest import Manifest, sweep_manifests
 from backups.sqlite.records.receipts import append_receipt, last_conclusion, load_receipts
+from backups.sqlite.restores.stage import unlink_pending_sidecars
 from backups.sqlite.site import Release
-from backups.sqlite.staging import unlink_pending_sidecars
 from backups.store import Receipt
 
 

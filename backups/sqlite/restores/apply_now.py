@@ -33,11 +33,17 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.readable import describe_error
 from backups.sqlite.kept.keep import free_name
 from backups.sqlite.kept.pruning import Keeping
-from backups.sqlite.overwriting import overwrite_shared
-from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, parse_receipt
-from backups.sqlite.repair import conclude_overwritten, is_overwritten
+from backups.sqlite.restores.overwrite import overwrite_shared
+from backups.sqlite.restores.pending import (
+    announce,
+    conclude,
+    missing_migrations,
+    set_aside,
+    verify_pending,
+)
+from backups.sqlite.restores.repair import conclude_overwritten, is_overwritten
 from backups.sqlite.site import Release
 from backups.store import Receipt
 
@@ -126,7 +132,7 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
     limit = request["seconds"] + GRACE_SECONDS
     try:
         child = run_module(
-            "backups.sqlite.applying_now", json.dumps(request), seconds=limit, inherit=inherit
+            "backups.sqlite.restores.apply_now", json.dumps(request), seconds=limit, inherit=inherit
         )
         verdict = json.loads(child.stdout)
     except ChildNotStartedError as error:

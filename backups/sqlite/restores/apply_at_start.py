@@ -48,14 +48,20 @@ from backups.sqlite.format.readable import describe_error
 from backups.sqlite.format.schema import Program
 from backups.sqlite.kept.keep import free_name, retired
 from backups.sqlite.kept.pruning import Keeping
-from backups.sqlite.overwriting import overwrite_alone
-from backups.sqlite.pending import announce, conclude, missing_migrations, set_aside, verify_pending
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import make_receipt
-from backups.sqlite.repair import kept_by
+from backups.sqlite.restores.overwrite import overwrite_alone
+from backups.sqlite.restores.pending import (
+    announce,
+    conclude,
+    missing_migrations,
+    set_aside,
+    verify_pending,
+)
+from backups.sqlite.restores.repair import kept_by
+from backups.sqlite.restores.stage import make_pending
+from backups.sqlite.restores.tries import begin_try, conclude_try
 from backups.sqlite.site import Live, Release
-from backups.sqlite.staging import make_pending
-from backups.sqlite.tries import begin_try, conclude_try
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
