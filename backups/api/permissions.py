@@ -2,7 +2,7 @@
 Who may take snapshots, and who may restore: a key with the scope, and others that the settings
 admit.
 
-    BACKUPS_BACKUP_PERMISSION = "backups.api.permissions.MayBackUp"    # the default: a key, or staff
+    BACKUPS_BACKUP_PERMISSION = "backups.api.permissions.MayBackUp"  # the default: a key, or staff
 """
 
 from __future__ import annotations

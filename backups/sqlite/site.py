@@ -1,4 +1,4 @@
-"""What the store must know of the code that uses it. Django's answer: backups/site/django_site.py."""
+"""What the store must know of the site that uses it. Django's answer: site/django_site.py."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

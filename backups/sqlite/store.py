@@ -182,7 +182,7 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        stage = functools.partial(
+        stage_kept = functools.partial(
             stage.stage,
             self._paths,
             staged_by=staged_by,
@@ -195,9 +195,9 @@ class SqliteBackupStore(BackupStore):
             watch=watch,
         )
         try:
-            return self._describe(stage(kept_copies.read(kept)))
+            return self._describe(stage_kept(kept_copies.read(kept)))
         except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
-            return self._describe(stage(kept_copies.read(kept), fails=str(error)))
+            return self._describe(stage_kept(kept_copies.read(kept), fails=str(error)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)

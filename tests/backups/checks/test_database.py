@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from backups.checks import database
+from backups.checks.database import check_journal_mode
 from backups.disk import file_system
 from tests.backups import builders
 
@@ -87,6 +87,6 @@ def test_nothing_is_told_where_wal_mode_does_not_work(database: Path, tmp_path: 
 
 def test_database_is_not_looked_at_unless_it_is_asked_for() -> None:
     with mock.patch("backups.site.local_store.journal_mode") as asked:
-        assert database.check_journal_mode() == []
-        assert database.check_journal_mode(databases=[]) == []
+        assert check_journal_mode() == []
+        assert check_journal_mode(databases=[]) == []
     asked.assert_not_called()

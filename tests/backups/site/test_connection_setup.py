@@ -145,11 +145,11 @@ def test_second_process_knows_it_too(live: Path, tmp_path: Path) -> None:
     with (
         mock.patch.object(partner, "SHARED_FROM", 0),
         mock.patch.object(partner, "check_share", return_value=Findings()),  # it does it all
-        closing(Partner(question)) as partner,
+        closing(Partner(question)) as other,
         closing(Sandbox(path, seconds=60)) as sandbox,
         mock.patch.object(Findings, "check") as again,
     ):
-        assert not partner.check(sandbox, changed=False).damage
+        assert not other.check(sandbox, changed=False).damage
     again.assert_not_called()
 
 

@@ -227,11 +227,11 @@ def nothing_here() -> Iterator[None]:
 def test_other_process_takes_what_is_left(path: Path) -> None:
     with (
         mock.patch.object(partner, "SHARED_FROM", 0),
-        closing(Partner(asked(path))) as partner,
+        closing(Partner(asked(path))) as other,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
         mock.patch.object(Findings, "check") as again,
     ):
-        found = partner.check(sandbox, changed=False)
+        found = other.check(sandbox, changed=False)
     assert not found.damage
     again.assert_not_called()
 
@@ -239,11 +239,11 @@ def test_other_process_takes_what_is_left(path: Path) -> None:
 @pytest.mark.usefixtures("nothing_here")
 def test_other_process_that_dies_leaves_nothing_unchecked(path: Path) -> None:
     DAMAGE["row missing from an index of another table"](path)
-    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(asked(path))) as partner:
-        partner._process.kill()
-        partner._process.wait()
+    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(asked(path))) as other:
+        other._process.kill()
+        other._process.wait()
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
-            found = partner.check(sandbox, changed=False)
+            found = other.check(sandbox, changed=False)
     assert any("short_other" in finding for finding in found.broken_rules)
 
 
@@ -252,24 +252,24 @@ def test_file_is_checked_by_one_process_where_no_other_starts(error: Exception, 
     with (
         mock.patch.object(partner, "SHARED_FROM", 0),
         mock.patch.object(partner, "command", side_effect=error),
-        closing(Partner(asked(path))) as partner,
+        closing(Partner(asked(path))) as other,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
     ):
-        assert not partner.check(sandbox, changed=False).damage
+        assert not other.check(sandbox, changed=False).damage
 
 
 def test_small_file_is_checked_by_one_process(path: Path) -> None:
-    with closing(Partner(asked(path))) as partner:
-        assert not partner.is_there
+    with closing(Partner(asked(path))) as other:
+        assert not other.is_there
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
-            assert not partner.check(sandbox, changed=False).damage
+            assert not other.check(sandbox, changed=False).damage
 
 
 def test_other_process_ends_with_its_parent_s_pipe(path: Path) -> None:
     with mock.patch.object(partner, "SHARED_FROM", 0):
-        partner = Partner(asked(path))
-    process = partner._process
-    partner.close()
+        other = Partner(asked(path))
+    process = other._process
+    other.close()
     assert process.returncode is not None, "no zombie"
 
 
@@ -296,10 +296,10 @@ def test_who_waits_to_hash_the_file_is_told_once(
     question = replace(asked(path), settled=tell)
     with (
         mock.patch.object(partner, "SHARED_FROM", shared_from),
-        closing(Partner(question)) as partner,
+        closing(Partner(question)) as other,
         closing(Sandbox(path, seconds=30.0)) as sandbox,
     ):
-        assert not partner.check(sandbox, changed=changed).damage
+        assert not other.check(sandbox, changed=changed).damage
     os.close(tell)
     with open(told, "rb") as words:
         assert words.read() == word
@@ -308,8 +308,8 @@ def test_who_waits_to_hash_the_file_is_told_once(
 def test_file_that_was_sent_is_checked_by_one_process(path: Path) -> None:
     DAMAGE["row missing from an index"](path)
     question = replace(asked(path), is_ours=True)
-    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(question)) as partner:
-        assert not partner.is_there
+    with mock.patch.object(partner, "SHARED_FROM", 0), closing(Partner(question)) as other:
+        assert not other.is_there
         with closing(Sandbox(path, seconds=30.0)) as sandbox:
-            found = partner.check(sandbox, changed=False)
+            found = other.check(sandbox, changed=False)
     assert not found.damage, "the quick check compares no index with its table"

@@ -227,7 +227,7 @@ def test_database_that_can_not_be_copied_is_compacted_as_it_is(
     patches = {
         "no room": mock.patch.object(files, "free_bytes", return_value=free),
         "no process": mock.patch.object(
-            compact_snapshot, "run_module", return_value=mock.Mock(stdout=b"", stderr=b"killed")
+            compact, "run_module", return_value=mock.Mock(stdout=b"", stderr=b"killed")
         ),
     }
     with patches[obstacle]:
