@@ -43,7 +43,7 @@ MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
 MOST_LETTERS = 100  # of a name
 
 
-class InstalledRelease:
+class DjangoSite:
     """The migrations of the installed apps, for the database behind one alias."""
 
     def __init__(self, alias: str) -> None:

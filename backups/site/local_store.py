@@ -19,7 +19,7 @@ from backups.exceptions import (
     WrongUserError,
 )
 from backups.processes import interpreter, memory
-from backups.site.django_site import InstalledRelease
+from backups.site.django_site import DjangoSite
 from backups.sqlite.folder.ownership import check_user
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import database_file, has_content
@@ -50,7 +50,7 @@ def get_store(database: str | None = None) -> BackupStore:
     return SqliteBackupStore(
         database_path(alias),
         connect=lambda: _connect(alias),
-        release=InstalledRelease(alias),
+        site=DjangoSite(alias),
         check_seconds=conf.check_seconds,
         live_seconds=conf.live_seconds,
         keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),

@@ -35,7 +35,7 @@ class Found:
     generated: Mapping[str, Collection[str]] = field(default_factory=dict)  # of each its columns
 
 
-class Release(Protocol):
+class Site(Protocol):
     """The migrations of the installed code. A migration is called ``app.name``."""
 
     def read_live(self) -> Live:

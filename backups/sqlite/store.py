@@ -35,7 +35,7 @@ from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.restores import apply_at_start, pending, repair, stage
 from backups.sqlite.restores.apply_now import apply_pending_now
-from backups.sqlite.site import Release
+from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
 from backups.store import (
@@ -75,7 +75,7 @@ class SqliteBackupStore(BackupStore):
         database: Path,
         *,
         connect: Callable[[], sqlite3.Connection],
-        release: Release,
+        site: Site,
         check_seconds: float,
         live_seconds: float,
         keeping: Keeping,
@@ -86,7 +86,7 @@ class SqliteBackupStore(BackupStore):
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
-        self._release = release
+        self._site = site
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
         self._keeping = keeping
@@ -147,7 +147,7 @@ class SqliteBackupStore(BackupStore):
             at_least=at_least,
             floor=self._floor,
             check_seconds=self._check_seconds,
-            release=self._release,
+            site=self._site,
             account=account,
             accept=accept,
             live_defects=self._find_live_defects,
@@ -165,8 +165,8 @@ class SqliteBackupStore(BackupStore):
                 descriptor,
                 path,
                 seconds=self._check_seconds,
-                release=self._release,
-                live=self._release.read_live() if is_own else None,
+                site=self._site,
+                live=self._site.read_live() if is_own else None,
             )
         finally:
             os.close(descriptor)
@@ -190,7 +190,7 @@ class SqliteBackupStore(BackupStore):
             at_least=size,
             floor=self._floor,
             check_seconds=self._check_seconds,
-            release=self._release,
+            site=self._site,
             undoes=kept.name,
             watch=watch,
         )
@@ -230,7 +230,7 @@ class SqliteBackupStore(BackupStore):
         try:
             return apply_pending_now(
                 self._paths,
-                release=self._release,
+                site=self._site,
                 seconds=self._live_seconds,
                 applied_by=applied_by,
                 sha256=sha256,
@@ -280,7 +280,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
-                clear=self._release.session_tables(),
+                clear=self._site.session_tables(),
                 floor=self._floor,
             )
         except BaseException:
@@ -325,7 +325,7 @@ class SqliteBackupStore(BackupStore):
             return receipt
         return apply_at_start.apply_pending(
             self._paths,
-            release=self._release,
+            site=self._site,
             check_seconds=self._check_seconds,
             keeping=self._keeping,
             migrate_tries=self._migrate_tries,
@@ -414,7 +414,7 @@ class SqliteBackupStore(BackupStore):
                 (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
-                    functions=self._release.functions(),
+                    functions=self._site.functions(),
                     seconds=self._check_seconds if mode == "wal" else self._live_seconds,
                 )
         except (BackupError, OSError, sqlite3.Error):
@@ -423,7 +423,7 @@ class SqliteBackupStore(BackupStore):
     def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
         """To tell what is pending must not fail because it will be refused."""
         try:
-            return pending.missing_migrations(manifest, self._release)
+            return pending.missing_migrations(manifest, self._site)
         except BackupError:
             return ()
 

@@ -47,7 +47,7 @@ TAKES_SPACE = ("create_private", "create_private_folder", "write_all", "link", "
 
 
 @dataclass
-class FakeRelease:
+class FakeSite:
     """A release that knows the migrations of ``builders``, and migrates by SQL."""
 
     live: frozenset[str] = frozenset()

@@ -18,12 +18,12 @@ from backups.exceptions import (
     NewerSnapshotError,
     UnknownSchemaError,
 )
-from backups.site.django_site import InstalledRelease
+from backups.site.django_site import DjangoSite
 from backups.site.migrations import _sqls, words_of
 from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live
 
-RELEASE = InstalledRelease("default")
+RELEASE = DjangoSite("default")
 DJANGO = ["contenttypes.0001_initial", "contenttypes.0002_remove_content_type_name"]
 SHOP = [*DJANGO, "shop.0001_initial", "shop.0002_note"]
 ITEMS = {"shop_item": {"id", "name"}, "django_content_type": {"id", "app_label", "model"}}

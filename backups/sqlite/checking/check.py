@@ -30,7 +30,7 @@ from backups.sqlite.checking.sandbox import processor_seconds
 from backups.sqlite.format.header import check_header, cut_trailing_bytes
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.format.schema import Program
-from backups.sqlite.site import Found, Live, Release
+from backups.sqlite.site import Found, Live, Site
 from backups.store import DEFECTS
 
 
@@ -55,7 +55,7 @@ def check_snapshot(
     path: Path,
     *,
     seconds: float,
-    release: Release,
+    site: Site,
     live: Live,
     judged: Collection[str] = (),
     sha256: str | None = None,
@@ -98,13 +98,13 @@ def check_snapshot(
         str(path),
         seconds,
         clear=tuple(clear),
-        account=None if account is None else (*release.account_column(), account),
-        functions=release.functions(),
+        account=None if account is None else (*site.account_column(), account),
+        functions=site.functions(),
         is_ours=acceptance.is_ours,
     )
-    contents = _read_whole(descriptor, question, release, acceptance, sha256, watch)
+    contents = _read_whole(descriptor, question, site, acceptance, sha256, watch)
     try:
-        warnings = _compare(contents, release, live, judged, acceptance)
+        warnings = _compare(contents, site, live, judged, acceptance)
     except InvalidSnapshotError as error:
         if not acceptance.was_live:
             raise
@@ -114,7 +114,7 @@ def check_snapshot(
 
 def _compare(
     contents: Contents,
-    release: Release,
+    site: Site,
     live: Live,
     judged: Collection[str],
     acceptance: Acceptance,
@@ -122,17 +122,17 @@ def _compare(
     """Whether it is of this site and this release, or an older one. Returns warnings."""
     found = Found(contents.migrations, contents.tables, contents.programs, contents.generated)
     if judged:
-        release.check_known(contents.migrations, live.migrations)
-        release.check_tables(found, live, judged=judged)
+        site.check_known(contents.migrations, live.migrations)
+        site.check_tables(found, live, judged=judged)
         return ()
-    warnings = release.check_origin(found, live, accept=acceptance.words)
-    release.check_tables(found, live)
-    release.plan(contents.migrations)  # what the start will refuse is refused now
+    warnings = site.check_origin(found, live, accept=acceptance.words)
+    site.check_tables(found, live)
+    site.plan(contents.migrations)  # what the start will refuse is refused now
     return warnings
 
 
 def check_file(
-    descriptor: int, path: Path, *, seconds: float, release: Release, live: Live | None
+    descriptor: int, path: Path, *, seconds: float, site: Site, live: Live | None
 ) -> tuple[str, ...]:
     """
     Check a snapshot that is to be kept, and change nothing.
@@ -147,13 +147,13 @@ def check_file(
         descriptor,
         path,
         seconds=seconds,
-        release=release,
+        site=site,
         live=live or Live(),
         acceptance=Acceptance([DEFECTS], was_live=live is None),
     )
     if live is None:
         return contents.warnings[: bool(contents.defects)]
-    warnings, _ = release.check_programs(contents.programs, live, applied=contents.migrations)
+    warnings, _ = site.check_programs(contents.programs, live, applied=contents.migrations)
     return (*contents.warnings, *warnings)
 
 
@@ -162,7 +162,7 @@ def look_into(
     path: Path,
     *,
     seconds: float,
-    release: Release,
+    site: Site,
     watch: Callable[[], None] | None = None,
 ) -> Contents:
     """
@@ -176,7 +176,7 @@ def look_into(
     cut_trailing_bytes(descriptor)
     check_header(descriptor)
     question = Question(
-        str(path), seconds, functions=release.functions(), is_ours=True, as_it_was=True
+        str(path), seconds, functions=site.functions(), is_ours=True, as_it_was=True
     )
     verdict = Verdict()
     with (
@@ -192,7 +192,7 @@ def look_into(
 def _read_whole(
     descriptor: int,
     question: Question,
-    release: Release,
+    site: Site,
     acceptance: Acceptance,
     known: str | None,
     watch: Callable[[], None] | None,
@@ -209,21 +209,21 @@ def _read_whole(
         question = replace(question, settled=settled)
         verdict = _ask_child(question, watch)
         if verdict.unknown:
-            verdict = _ask_with_the_site(question, verdict, release, watch)
+            verdict = _ask_with_the_site(question, verdict, site, watch)
     _raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # once more, for what was changed
     warnings += acceptance.judge(verdict)
     if not acceptance.was_live:
-        _check_origin(verdict, release)
+        _check_origin(verdict, site)
     sha256 = hashed.result() or (None if verdict.changed else known)
     return _describe(verdict, sha256 or files.sha256(Path(question.path)), warnings)
 
 
 def _ask_with_the_site(
-    question: Question, first: Verdict, release: Release, watch: Callable[[], None] | None
+    question: Question, first: Verdict, site: Site, watch: Callable[[], None] | None
 ) -> Verdict:
     """Once more, in a child that knows what this site's connections know. It takes longer."""
-    if not (setup := release.connection_setup()):
+    if not (setup := site.connection_setup()):
         return first
     verdict = _ask_child(replace(question, setup=setup, wanted=first.unknown), watch)
     if verdict.is_in_vain:
@@ -255,14 +255,14 @@ def _raise_findings(verdict: Verdict, question: Question, acceptance: Acceptance
         )
 
 
-def _check_origin(verdict: Verdict, release: Release) -> None:
+def _check_origin(verdict: Verdict, site: Site) -> None:
     if verdict.migrations_lack:
         lacking = verdict.migrations_lack[0]
-        raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, release)
+        raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, site)
     if verdict.migrations == []:
-        raise _foreign("its table django_migrations is empty", verdict, release)
+        raise _foreign("its table django_migrations is empty", verdict, site)
     if verdict.migrations is None:
-        raise _foreign("it has no table django_migrations", verdict, release)
+        raise _foreign("it has no table django_migrations", verdict, site)
 
 
 def _describe(verdict: Verdict, sha256: str, warnings: tuple[str, ...]) -> Contents:
@@ -280,10 +280,10 @@ def _describe(verdict: Verdict, sha256: str, warnings: tuple[str, ...]) -> Conte
     )
 
 
-def _foreign(reason: str, verdict: Verdict, release: Release) -> ForeignDatabaseError:
+def _foreign(reason: str, verdict: Verdict, site: Site) -> ForeignDatabaseError:
     """Of a database that the site knows all the same, the error says what to do with it."""
     message = f"The file is a SQLite database, but not one of this site: {reason}."
-    if recognised := release.recognise(verdict.tables):
+    if recognised := site.recognise(verdict.tables):
         return ForeignDatabaseError(f"{message} {recognised}", hint="Nothing was staged.")
     return ForeignDatabaseError(message)
 

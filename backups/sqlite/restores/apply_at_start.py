@@ -61,7 +61,7 @@ from backups.sqlite.restores.pending import (
 from backups.sqlite.restores.repair import kept_by
 from backups.sqlite.restores.stage import make_pending
 from backups.sqlite.restores.tries import begin_try, conclude_try
-from backups.sqlite.site import Live, Release
+from backups.sqlite.site import Live, Site
 from backups.store import Receipt
 
 NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
@@ -72,7 +72,7 @@ NO_RENAME = (errno.EBUSY, errno.EXDEV)  # the live name is itself a mount point
 def apply_pending(
     paths: StorePaths,
     *,
-    release: Release,
+    site: Site,
     check_seconds: float,
     keeping: Keeping,
     migrate_tries: int,
@@ -97,9 +97,9 @@ def apply_pending(
     try:
         manifest = verify_pending(paths)
         manifest, doubt = _bring_to_this_release(
-            paths, manifest, release, check_seconds, migrate_tries
+            paths, manifest, site, check_seconds, migrate_tries
         )
-        release.disconnect()  # from here on no connection of this process has the old file
+        site.disconnect()  # from here on no connection of this process has the old file
         name = free_name(paths, moment)
         manifest = announce(paths, manifest, name, is_wal=_is_in_wal_mode(paths))
         kept, reason = _put_in_place(paths, manifest, name)
@@ -123,14 +123,14 @@ def _is_in_wal_mode(paths: StorePaths) -> bool:
 
 
 def _bring_to_this_release(
-    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float, tries: int
+    paths: StorePaths, manifest: Manifest, site: Site, check_seconds: float, tries: int
 ) -> tuple[Manifest, str]:
     """
     As below. What was live once is put back as it was, if its migrations fail: then the second
     word says why.
     """
     try:
-        return _migrate(paths, manifest, release, check_seconds, tries), ""
+        return _migrate(paths, manifest, site, check_seconds, tries), ""
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         if manifest.undoes is None:
             raise
@@ -138,7 +138,7 @@ def _bring_to_this_release(
 
 
 def _migrate(
-    paths: StorePaths, manifest: Manifest, release: Release, check_seconds: float, tries: int
+    paths: StorePaths, manifest: Manifest, site: Site, check_seconds: float, tries: int
 ) -> Manifest:
     """
     Run the migrations that are missing, on a copy, which then becomes the pending file.
@@ -149,12 +149,12 @@ def _migrate(
     Each start that begins is counted before it does, and no longer if it fails of something else
     than time or memory: so a start that is always killed in the middle comes to an end as well.
     """
-    missing = missing_migrations(manifest, release)
+    missing = missing_migrations(manifest, site)
     if not missing:
         return manifest
     begun = begin_try(paths, manifest, missing, tries)
     try:
-        return _migrate_copy(paths, begun, missing, release, check_seconds)
+        return _migrate_copy(paths, begun, missing, site, check_seconds)
     except MigrationStoppedError as error:
         raise conclude_try(error, begun, tries) from error
     except (RestoreRefusedError, InvalidSnapshotError):
@@ -169,14 +169,14 @@ def _migrate_copy(
     paths: StorePaths,
     manifest: Manifest,
     missing: tuple[str, ...],
-    release: Release,
+    site: Site,
     check_seconds: float,
 ) -> Manifest:
     with temporary_file(paths, "migrating") as copy:
         _copy_pending(paths, copy.descriptor)
-        release.migrate(copy.path)
+        site.migrate(copy.path)
         _fold(copy.path)
-        contents = _check_migrated(copy, manifest, release, check_seconds)
+        contents = _check_migrated(copy, manifest, site, check_seconds)
         _check_changed(contents, manifest)
         files.sync(copy.descriptor)
         migrated = replace(
@@ -192,9 +192,7 @@ def _migrate_copy(
     return migrated
 
 
-def _check_migrated(
-    copy: Temporary, manifest: Manifest, release: Release, seconds: float
-) -> Contents:
+def _check_migrated(copy: Temporary, manifest: Manifest, site: Site, seconds: float) -> Contents:
     """
     As an upload is checked. Damage is believed when it is found twice: the snapshot was whole
     when it was staged, and a disk that fails for a moment can look like damage.
@@ -205,7 +203,7 @@ def _check_migrated(
             copy.descriptor,
             copy.path,
             seconds=seconds,
-            release=release,
+            site=site,
             live=Live(frozenset(manifest.historic)),
             judged=manifest.migrations,
             acceptance=Acceptance(manifest.accepted, was_live=manifest.undoes is not None),
@@ -218,7 +216,7 @@ def _check_migrated(
             return check()
     except InvalidSnapshotError as error:
         if manifest.undoes is not None:
-            return look_into(copy.descriptor, copy.path, seconds=seconds, release=release)
+            return look_into(copy.descriptor, copy.path, seconds=seconds, site=site)
         if not isinstance(error, NOT_CHECKED):
             raise
         # it is as good as it was when it was staged

@@ -44,7 +44,7 @@ from backups.sqlite.restores.pending import (
     verify_pending,
 )
 from backups.sqlite.restores.repair import conclude_overwritten, is_overwritten
-from backups.sqlite.site import Release
+from backups.sqlite.site import Site
 from backups.store import Receipt
 
 GRACE_SECONDS = 60.0  # for what comes before the lock and after the commit
@@ -53,7 +53,7 @@ GRACE_SECONDS = 60.0  # for what comes before the lock and after the commit
 def apply_pending_now(
     paths: StorePaths,
     *,
-    release: Release,
+    site: Site,
     seconds: float,
     applied_by: str,
     sha256: str | None,
@@ -84,7 +84,7 @@ def apply_pending_now(
                 hint=f"What {manifest.staged_by} staged is pending now.",
             )
         try:
-            _check_needs_no_start(manifest, release)
+            _check_needs_no_start(manifest, site)
             request = {
                 "database": str(paths.database),
                 "sha256": manifest.sha256,
@@ -119,8 +119,8 @@ def _verify(paths: StorePaths, applied_by: str, keeping: Keeping) -> Manifest:
         raise
 
 
-def _check_needs_no_start(manifest: Manifest, release: Release) -> None:
-    if missing := missing_migrations(manifest, release):
+def _check_needs_no_start(manifest: Manifest, site: Site) -> None:
+    if missing := missing_migrations(manifest, site):
         raise NeedsRestartError(
             f"The snapshot is older than this release, and needs {len(missing)}"
             f" migration{'s' * (len(missing) > 1)}: {', '.join(missing[:5])}"

@@ -15,7 +15,7 @@ from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.records.manifest import Manifest, sweep_manifests
 from backups.sqlite.records.receipts import append_receipt, last_conclusion, load_receipts
 from backups.sqlite.restores.stage import unlink_pending_sidecars
-from backups.sqlite.site import Release
+from backups.sqlite.site import Site
 from backups.store import Receipt
 
 
@@ -39,7 +39,7 @@ def verify_pending(paths: StorePaths) -> Manifest:
     return manifest
 
 
-def missing_migrations(manifest: Manifest, release: Release) -> tuple[str, ...]:
+def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
     """
     What is still to run on the pending file, in order.
 
@@ -48,10 +48,10 @@ def missing_migrations(manifest: Manifest, release: Release) -> tuple[str, ...]:
     :raises NewerSnapshotError: the code may be older than it was when this was staged.
     """
     if manifest.undoes is None:
-        release.check_known(manifest.migrations, manifest.historic)
-        return release.plan(manifest.migrations)
+        site.check_known(manifest.migrations, manifest.historic)
+        return site.plan(manifest.migrations)
     with contextlib.suppress(InvalidSnapshotError):
-        return release.plan(manifest.migrations) if manifest.migrations else ()
+        return site.plan(manifest.migrations) if manifest.migrations else ()
     return ()
 
 

@@ -39,7 +39,7 @@ from backups.sqlite.format.header import HEADER_BYTES, has_wal_mark
 from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
 from backups.sqlite.records.receipts import append_receipt, make_receipt
 from backups.sqlite.records.sent_snapshots import was_sent
-from backups.sqlite.site import Live, Release
+from backups.sqlite.site import Live, Site
 
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
 
@@ -61,7 +61,7 @@ def stage(
     at_least: int,
     floor: int,
     check_seconds: float,
-    release: Release,
+    site: Site,
     account: str | None = None,
     accept: Collection[str] = (),
     live_defects: Callable[[], Defects] = dict,
@@ -89,7 +89,7 @@ def stage(
             size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least, floor)
             is_ours = was_sent(paths, sha256=sha256, size=size)
             is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
-            live = release.read_live() if undoes is None else _read_live_in_time(release)
+            live = site.read_live() if undoes is None else _read_live_in_time(site)
             acceptance = Acceptance(
                 words=accept,
                 is_ours=is_ours,
@@ -101,7 +101,7 @@ def stage(
                     incoming.descriptor,
                     incoming.path,
                     seconds=check_seconds,
-                    release=release,
+                    site=site,
                     watch=watch,
                 )
             else:
@@ -109,10 +109,10 @@ def stage(
                     incoming.descriptor,
                     incoming.path,
                     seconds=check_seconds,
-                    release=release,
+                    site=site,
                     live=live,
                     sha256=sha256,
-                    clear=release.session_tables(),
+                    clear=site.session_tables(),
                     account=account,
                     acceptance=acceptance,
                     watch=watch,
@@ -121,7 +121,7 @@ def stage(
             warnings, changing = (
                 ((), ())
                 if undoes
-                else release.check_programs(contents.programs, live, applied=contents.migrations)
+                else site.check_programs(contents.programs, live, applied=contents.migrations)
             )
             manifest = Manifest(
                 size=os.fstat(incoming.descriptor).st_size,
@@ -131,12 +131,12 @@ def stage(
                 staged_at=datetime.now(UTC),
                 staged_by=staged_by,
                 migrations=contents.migrations,
-                historic=_historic(contents, live, release, undoes),
+                historic=_historic(contents, live, site, undoes),
                 warnings=(
                     *((WAL_MARK,) if is_marked and not is_ours and not undoes else ()),
                     *_warn_of_failure(fails),
                     *contents.warnings,
-                    *_warn_of_migrations(contents, release),
+                    *_warn_of_migrations(contents, site),
                     *warnings,
                     *_warn_of_account(account, contents),
                 ),
@@ -258,7 +258,7 @@ def unlink_pending_sidecars(paths: StorePaths) -> None:
         files.unlink(sidecar)
 
 
-def _read_live_in_time(release: Release) -> Live:
+def _read_live_in_time(site: Site) -> Live:
     """
     What is live may be what somebody wants to get rid of, and may never answer. An undo, which
     compares the two for its warnings only, does without it then.
@@ -266,8 +266,8 @@ def _read_live_in_time(release: Release) -> Live:
     found: list[Live] = []
 
     def read() -> None:
-        found.append(release.read_live())
-        release.disconnect()  # this thread's connections
+        found.append(site.read_live())
+        site.disconnect()  # this thread's connections
 
     thread = threading.Thread(target=read, daemon=True)
     try:
@@ -321,9 +321,7 @@ def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]
     return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
 
 
-def _historic(
-    contents: Contents, live: Live, release: Release, undoes: str | None
-) -> tuple[str, ...]:
+def _historic(contents: Contents, live: Live, site: Site, undoes: str | None) -> tuple[str, ...]:
     """
     The migrations that count as known at the start: what the live database has too, and what was
     accepted although this release does not know it. All of what was live once.
@@ -331,7 +329,7 @@ def _historic(
     if undoes is not None:
         return contents.migrations
     known = live.migrations.intersection(contents.migrations)
-    return tuple(sorted(known.union(release.unknown(contents.migrations))))
+    return tuple(sorted(known.union(site.unknown(contents.migrations))))
 
 
 def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
@@ -343,8 +341,8 @@ def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
     )
 
 
-def _warn_of_migrations(contents: Contents, release: Release) -> tuple[str, ...]:
-    if not contents.defects or not release.plan(contents.migrations):
+def _warn_of_migrations(contents: Contents, site: Site) -> tuple[str, ...]:
+    if not contents.defects or not site.plan(contents.migrations):
         return ()
     return (
         "The next start has to run migrations on it, which may fail because of its defects. Then"

@@ -21,12 +21,12 @@ from pathlib import Path
 from backups.sqlite.checking import partner
 from backups.sqlite.site import Live
 from backups.sqlite.checking.check import check_snapshot
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 {first}
 path = Path(sys.argv[1])
 try:
     contents = check_snapshot(
-        os.open(path, os.O_RDONLY), path, seconds=60, release=FakeRelease(), live=Live()
+        os.open(path, os.O_RDONLY), path, seconds=60, release=FakeSite(), live=Live()
     )
 except Exception as error:
     resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[1:] * 2)

@@ -20,7 +20,7 @@ from backups.sqlite.checking.pragmas import Findings
 from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.site import Live
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 
 pytestmark = pytest.mark.proof  # each test starts processes of the whole site
 
@@ -74,7 +74,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return live
 
 
-class StrangeRelease(FakeRelease):
+class StrangeSite(FakeSite):
     """One whose connections have more than Django's."""
 
     setup = ""
@@ -109,12 +109,10 @@ GENERATED = "CREATE TABLE made (a, b AS (slug(a)) STORED)"
 OTHER = "CREATE INDEX other ON items (other(name))"
 
 
-def check(path: Path, release: FakeRelease, *, clear: tuple[str, ...] = ()) -> Contents:
+def check(path: Path, site: FakeSite, *, clear: tuple[str, ...] = ()) -> Contents:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return check_snapshot(
-            descriptor, path, seconds=60, release=release, live=Live(), clear=clear
-        )
+        return check_snapshot(descriptor, path, seconds=60, site=site, live=Live(), clear=clear)
     finally:
         os.close(descriptor)
 
@@ -133,15 +131,15 @@ def test_what_the_site_registers_is_known_to_the_check(
 ) -> None:
     path = strange(tmp_path / "x.db", statement)
     before = path.read_bytes()
-    with mock.patch.object(StrangeRelease, "setup", setup):
-        assert check(path, StrangeRelease()).migrations == builders.MIGRATIONS
+    with mock.patch.object(StrangeSite, "setup", setup):
+        assert check(path, StrangeSite()).migrations == builders.MIGRATIONS
     assert path.read_bytes() == before, "no receiver has written into it"
     assert not live.exists()
 
 
 def test_second_process_knows_it_too(live: Path, tmp_path: Path) -> None:
     path = strange(tmp_path / "x.db", COLLATION, FUNCTION)
-    question = Question(str(path), 60, setup=StrangeRelease().connection_setup())
+    question = Question(str(path), 60, setup=StrangeSite().connection_setup())
     with (
         mock.patch.object(partner, "SHARED_FROM", 0),
         mock.patch.object(partner, "check_share", return_value=Findings()),  # it does it all
@@ -160,7 +158,7 @@ def test_damage_is_damage_all_the_same(live: Path, tmp_path: Path) -> None:
         connection.execute("INSERT INTO items (name) VALUES ('longest of all')")
         connection.commit()
     with pytest.raises(DamagedSnapshotError, match=r"integrity check: .*strange"):
-        check(path, StrangeRelease())
+        check(path, StrangeSite())
 
 
 def test_what_was_cleared_at_the_first_look_is_counted(live: Path, tmp_path: Path) -> None:
@@ -169,13 +167,13 @@ def test_what_was_cleared_at_the_first_look_is_counted(live: Path, tmp_path: Pat
         connection.create_collation("by_length", by_length)
         connection.execute(COLLATION)
         connection.commit()
-    contents = check(path, StrangeRelease(), clear=("sessions",))
+    contents = check(path, StrangeSite(), clear=("sessions",))
     assert (contents.cleared, contents.changed) == (2, True)
 
 
 def test_what_nobody_registers_is_named_with_the_setting(live: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownFunctionError) as caught:
-        check(strange(tmp_path / "x.db", OTHER), StrangeRelease())
+        check(strange(tmp_path / "x.db", OTHER), StrangeSite())
     assert str(caught.value) == (
         "The snapshot's schema uses the function other, which the check does not know."
     )
@@ -189,7 +187,7 @@ def test_process_that_knows_the_site_s_secrets_opens_no_file_for_what_nobody_reg
     """Whoever made the file chooses the names in it."""
     path = strange(tmp_path / "x.db", statement)
     wanted = "collation by_length" if statement == COLLATION else "function other"
-    setup = list(StrangeRelease().connection_setup())
+    setup = list(StrangeSite().connection_setup())
     question = {"path": str(path), "seconds": 60.0, "setup": setup, "wanted": wanted}
     answer = json.loads(
         run_module(
@@ -236,12 +234,12 @@ def test_site_that_cannot_be_set_up_there_is_no_damage(
 ) -> None:
     (tmp_path / "site/strange/__init__.py").write_text(failure)
     with pytest.raises(UnknownFunctionError) as caught:
-        check(strange(tmp_path / "x.db", COLLATION), StrangeRelease())
+        check(strange(tmp_path / "x.db", COLLATION), StrangeSite())
     assert "uses the collation by_length" in str(caught.value)
     assert f"connections failed there: {told}." in str(caught.value)
 
 
 def test_site_without_strange_things_is_not_loaded(live: Path, tmp_path: Path) -> None:
     (tmp_path / "site/strange/__init__.py").write_text("raise RuntimeError('loaded')")
-    release = StrangeRelease()
-    assert check(builders.healthy(tmp_path / "x.db"), release).migrations == builders.MIGRATIONS
+    site = StrangeSite()
+    assert check(builders.healthy(tmp_path / "x.db"), site).migrations == builders.MIGRATIONS

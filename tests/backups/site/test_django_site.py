@@ -27,13 +27,13 @@ from backups.exceptions import (
     NewerSnapshotError,
     UnknownSchemaError,
 )
-from backups.site.django_site import InstalledRelease
+from backups.site.django_site import DjangoSite
 from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live
 from tests.backups import builders
 from tests.site import Site
 
-RELEASE = InstalledRelease("default")
+RELEASE = DjangoSite("default")
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_history_is_what_the_live_database_has_applied(
         )
         connection.commit()
     with django_db_blocker.unblock():
-        live = InstalledRelease(alias).read_live()
+        live = DjangoSite(alias).read_live()
     assert live == Live(frozenset({*applied, "gone.0001"}), frozenset())
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_known_of_a_database_that_cannot_tell(
         (tmp_path / "live.db-wal").write_bytes(b"all that is left")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with django_db_blocker.unblock():
-        assert InstalledRelease(alias).read_live() == Live()
+        assert DjangoSite(alias).read_live() == Live()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -179,7 +179,7 @@ def test_wal_of_a_ruined_database_is_not_touched(
     builders.ruined(tmp_path / "live.db")
     before = builders.folder(tmp_path)
     with django_db_blocker.unblock():
-        assert InstalledRelease(alias).read_live() == Live()
+        assert DjangoSite(alias).read_live() == Live()
     after = builders.folder(tmp_path)
     assert {name: after[name] for name in before} == before
 
@@ -194,7 +194,7 @@ def test_programs_of_the_live_database_are_known(
         connection.execute(sql)
         connection.commit()
     with django_db_blocker.unblock():
-        live = InstalledRelease(alias).read_live()
+        live = DjangoSite(alias).read_live()
     assert live.programs == frozenset({Program("view", "open_tasks", sql)})
 
 

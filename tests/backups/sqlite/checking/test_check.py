@@ -26,7 +26,7 @@ from backups.sqlite.checking.check import Contents, check_snapshot, look_into
 from backups.sqlite.checking.messages import Verdict
 from backups.sqlite.site import Live
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 
 BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], str]] = {
     builders.empty: (exceptions.NotADatabaseError, "empty"),
@@ -85,7 +85,7 @@ def check(
             descriptor,
             path,
             seconds=seconds,
-            release=FakeRelease(),
+            site=FakeSite(),
             live=Live(frozenset(historic)),
             clear=clear,
             account=account,
@@ -282,10 +282,10 @@ def test_a_database_that_the_site_knows_is_refused_with_what_to_do(
 
 def test_nobody_is_asked_to_recognise_a_snapshot_of_this_site(tmp_path: Path) -> None:
     path = builders.healthy(tmp_path / "x.db")
-    with mock.patch.object(FakeRelease, "recognise", side_effect=AssertionError):
+    with mock.patch.object(FakeSite, "recognise", side_effect=AssertionError):
         assert check(path).migrations == builders.MIGRATIONS
     with (
-        mock.patch.object(FakeRelease, "recognise", side_effect=AssertionError),
+        mock.patch.object(FakeSite, "recognise", side_effect=AssertionError),
         pytest.raises(exceptions.NewerSnapshotError),
     ):
         check(builders.newer(tmp_path / "newer.db"))
@@ -597,7 +597,7 @@ def test_index_on_a_function_of_the_site_passes(tmp_path: Path) -> None:
         connection.commit()
     with pytest.raises(exceptions.UnknownFunctionError, match=r"function (md5|regexp)"):
         check(path)
-    with mock.patch.object(FakeRelease, "functions", return_value=module):
+    with mock.patch.object(FakeSite, "functions", return_value=module):
         assert check(path).migrations == builders.MIGRATIONS
         with closing(sqlite3.connect(path)) as connection:
             register(connection)
@@ -621,6 +621,6 @@ def test_sync_that_failed_is_not_forgotten_when_nothing_is_checked(
     descriptor = os.open(path, os.O_RDWR)
     try:
         with pytest.raises(OSError, match="Input/output error"):
-            look_into(descriptor, path, seconds=60, release=FakeRelease())
+            look_into(descriptor, path, seconds=60, site=FakeSite())
     finally:
         os.close(descriptor)

@@ -291,7 +291,7 @@ def test_index_that_was_not_looked_at_while_staging_does_not_fail_the_start(
     record_sent(store.paths, sha256=files.sha256(older), size=older.stat().st_size)
     assert store.stage(older).warnings == ()
     apply_at_start(store)
-    assert store.release.migrated
+    assert store.site.migrated
 
 
 # What stays refused
@@ -447,7 +447,7 @@ def test_what_was_live_and_cannot_be_migrated_is_put_back_as_it_was(tmp_path: Pa
     store = new_store(tmp_path)
     content = replaced(store, lambda path: builders.older(path, "old"), tmp_path)
     store.real.stage_kept_copy(staged_by="tester")
-    store.release.fails = True
+    store.site.fails = True
     receipt = store.start()
     assert receipt is not None
     assert receipt.outcome == "applied"
@@ -473,4 +473,4 @@ def test_accepted_defects_are_accepted_again_after_the_migrations(tmp_path: Path
     assert manifest.accepted == (DEFECTS,)
     os.truncate(store.database, 0)  # nobody can ask it any more
     apply_at_start(store)
-    assert store.release.migrated
+    assert store.site.migrated

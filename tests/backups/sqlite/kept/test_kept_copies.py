@@ -14,7 +14,7 @@ from backups.exceptions import NoKeptCopyError, StoreFolderError
 from backups.sqlite.restores import stage
 from backups.sqlite.site import Live
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 from tests.backups.stores import Store, insert, new_snapshot, new_store
 
 
@@ -57,7 +57,7 @@ def test_view_of_the_database_that_was_replaced_does_not_keep_it_from_coming_bac
     builders.healthy(store.database, "old")
     with closing(sqlite3.connect(store.database)) as connection:
         connection.execute("CREATE VIEW cheap AS SELECT * FROM items")
-    store.release.programs = frozenset()
+    store.site.programs = frozenset()
     store.stage(new_snapshot(tmp_path))
     store.start()
     undo(store)
@@ -69,7 +69,7 @@ def test_live_database_that_never_answers_does_not_keep_it_from_coming_back(
 ) -> None:
     answer = threading.Event()
     monkeypatch.setattr(stage, "LIVE_SECONDS", 0.1)
-    monkeypatch.setattr(FakeRelease, "read_live", lambda _: answer.wait() and Live())
+    monkeypatch.setattr(FakeSite, "read_live", lambda _: answer.wait() and Live())
     kept = store.kept()[0]
     pending = store.real.stage_kept_copy(staged_by="alice")
     answer.set()

@@ -30,7 +30,7 @@ from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.sqlite.format.test_readable import COMMANDS, shell
 from tests.backups.stand_ins import (
-    FakeRelease,
+    FakeSite,
     Steps,
     counted,
     refuse_with,
@@ -455,7 +455,7 @@ def test_failing_migration_refuses_and_sets_the_uploaded_file_aside(tmp_path: Pa
     store.stage(older)
     builders.hot_wal(store.database, "old")
     before = store.folder()
-    store.release = FakeRelease(fails=True)
+    store.site = FakeSite(fails=True)
     refused = check_refused(store, start(store), before, "migrations failed")
     assert refused.read_bytes() == older.read_bytes()
 
@@ -507,7 +507,7 @@ def test_older_snapshot_is_migrated_before_it_becomes_live(tmp_path: Path) -> No
         assert connection.execute("SELECT count(*) FROM prices").fetchone() == (0,)
     assert [builders.names(kept) for kept in store.kept()] == [["old"]]
     assert store.listing() == {"tasks.db", store.kept()[0].name, store.paths.receipts.name}
-    (migrated,) = store.release.migrated
+    (migrated,) = store.site.migrated
     assert migrated.parent == store.paths.folder
     assert migrated != store.paths.database
 
@@ -521,9 +521,9 @@ def test_program_that_a_migration_is_to_change_must_not_be_as_it_was(
     builders.healthy(store.database, "old")
     with closing(sqlite3.connect(older)) as connection:
         connection.execute("CREATE VIEW changing AS SELECT 1")
-    store.release.programs = frozenset({Program("view", "changing", "other words")})
+    store.site.programs = frozenset({Program("view", "changing", "other words")})
     store.stage(older)
-    migrate = store.release.migrate
+    migrate = store.site.migrate
 
     def change(database: Path) -> None:
         migrate(database)
@@ -531,7 +531,7 @@ def test_program_that_a_migration_is_to_change_must_not_be_as_it_was(
             with closing(sqlite3.connect(database)) as connection:
                 connection.executescript("DROP VIEW changing; CREATE VIEW changing AS SELECT 2")
 
-    with mock.patch.object(store.release, "migrate", change):
+    with mock.patch.object(store.site, "migrate", change):
         receipt = start(store)
     if changes:
         assert (receipt.outcome, store.items()) == ("applied", ["new"])
@@ -545,7 +545,7 @@ def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(
 ) -> None:
     """Its process ended without closing the database."""
 
-    class Careless(FakeRelease):
+    class Careless(FakeSite):
         def migrate(self, database: Path) -> None:
             def work() -> sqlite3.Connection:
                 connection = sqlite3.connect(database)
@@ -558,7 +558,7 @@ def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(
 
     store = new_store(tmp_path)
     store.stage(builders.older(tmp_path / "older.db", "new"))
-    store.release = Careless()
+    store.site = Careless()
     receipt = start(store)
     assert receipt.outcome == "applied", receipt.reason
     assert store.items() == ["new", "in the WAL"]
@@ -568,12 +568,12 @@ def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(
 def test_snapshot_of_this_release_is_not_copied_or_migrated(store: Store) -> None:
     inode = os.stat(store.paths.pending).st_ino
     assert start(store).outcome == "applied"
-    assert store.release.migrated == []
+    assert store.site.migrated == []
     assert os.stat(store.database).st_ino == inode
 
 
 def test_damage_that_a_migration_does_is_refused(tmp_path: Path) -> None:
-    class Damaging(FakeRelease):
+    class Damaging(FakeSite):
         def migrate(self, database: Path) -> None:
             super().migrate(database)
             with closing(sqlite3.connect(database)) as connection:
@@ -584,7 +584,7 @@ def test_damage_that_a_migration_does_is_refused(tmp_path: Path) -> None:
     store.stage(builders.older(tmp_path / "older.db"))
     builders.hot_wal(store.database, "old")
     before = store.folder()
-    store.release = Damaging()
+    store.site = Damaging()
     check_refused(store, start(store), before, "foreign key check")
 
 
@@ -598,7 +598,7 @@ def test_migrated_restore_that_was_blocked_is_not_migrated_again(tmp_path: Path)
         assert pending is not None
         assert (pending.sha256, pending.migrations) == (staged.sha256, ())
     receipt = start(store)
-    assert (receipt.outcome, len(store.release.migrated)) == ("applied", 1)
+    assert (receipt.outcome, len(store.site.migrated)) == ("applied", 1)
     assert receipt.migrations == ("shop.0002_prices",)
 
 
@@ -801,7 +801,7 @@ def test_error_that_nobody_foresaw_leaves_the_lock_shared(store: Store) -> None:
     builders.healthy(store.database, "old")
     real = store.real
     with (
-        mock.patch.object(FakeRelease, "plan", side_effect=ZeroDivisionError),
+        mock.patch.object(FakeSite, "plan", side_effect=ZeroDivisionError),
         pytest.raises(ZeroDivisionError),
     ):
         real.apply_pending_restore()

@@ -26,7 +26,7 @@ from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.sent_snapshots import record_sent
 from tests.backups import builders
 from tests.backups.sqlite.checking.test_check import BAD
-from tests.backups.stand_ins import FakeRelease, Steps, counted, refuse_with, without_hard_links
+from tests.backups.stand_ins import FakeSite, Steps, counted, refuse_with, without_hard_links
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
 
 
@@ -82,7 +82,7 @@ def test_pending_restore_tells_which_migrations_will_run(store: Store, tmp_path:
 def test_what_the_live_database_knows_is_kept_for_the_next_start(
     store: Store, tmp_path: Path
 ) -> None:
-    store.release = FakeRelease(live=frozenset({"shop.0003_from_the_future", "other.0001"}))
+    store.site = FakeSite(live=frozenset({"shop.0003_from_the_future", "other.0001"}))
     store.stage(builders.newer(tmp_path / "newer.db"))
     assert check_pair(store).historic == ("shop.0003_from_the_future",)
 
@@ -333,7 +333,7 @@ def test_sessions_are_gone_from_the_pending_file_and_the_upload_keeps_its_hash(
 
 
 def test_sessions_stay_where_the_release_clears_none(store: Store, tmp_path: Path) -> None:
-    store.release.sessions = ()
+    store.site.sessions = ()
     upload = builders.with_sessions(tmp_path / "upload.db", "kept")
     store.stage(upload)
     assert store.paths.pending.read_bytes() == upload.read_bytes()
@@ -433,12 +433,12 @@ def test_program_that_the_live_database_has_not_leaves_nothing_behind(
 ) -> None:
     with closing(sqlite3.connect(snapshot)) as connection:
         connection.execute("CREATE VIEW evil AS SELECT 1")
-    store.release.programs = frozenset()
+    store.site.programs = frozenset()
     before = store.folder()
     with pytest.raises(exceptions.UnknownSchemaError, match="evil"):
         store.stage(snapshot)
     assert store.folder() == before
-    store.release.programs = None  # the live database can't tell
+    store.site.programs = None  # the live database can't tell
     assert store.stage(snapshot).warnings == ("not known: 1",)
 
 

@@ -13,14 +13,14 @@ from backups.exceptions import MigrationStoppedError, RestoreBlockedError
 from backups.sqlite.records.manifest import Manifest
 from backups.store import Receipt
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 from tests.backups.stores import Store
 
 LATE = MigrationStoppedError("They did not end within 9 seconds. If they need more, raise IT.")
 FULL = RestoreBlockedError("The disk is full.")
 
 
-class Stopping(FakeRelease):
+class Stopping(FakeSite):
     """Its migrations end with this error."""
 
     error: Exception = LATE
@@ -30,7 +30,7 @@ class Stopping(FakeRelease):
         raise self.error
 
 
-class Killed(FakeRelease):
+class Killed(FakeSite):
     """Its migrations are the end of the process."""
 
     def migrate(self, database: Path) -> None:
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Store:
     """A site with a snapshot pending whose migrations do not end."""
     folder = tmp_path / "site"
     folder.mkdir()
-    store = Store(folder / "tasks.db", release=Stopping())
+    store = Store(folder / "tasks.db", site=Stopping())
     builders.healthy(store.database, "old")
     store.stage(builders.older(tmp_path / "older.db", "new"))
     return store
@@ -87,7 +87,7 @@ def test_what_was_set_aside_can_be_staged_again_and_has_all_its_tries(store: Sto
     aside = store.paths.folder / str(outcomes[-1].kept)
     store.stage(aside)
     assert "try 1 of 3" in start(store).reason
-    store.release = FakeRelease()
+    store.site = FakeSite()
     assert (start(store).outcome, store.items()) == ("applied", ["new"])
 
 
@@ -95,14 +95,14 @@ def test_start_that_is_killed_while_they_run_counts(store: Store) -> None:
     """By a service manager that takes it for hung, say: nobody is left to say anything."""
 
     def work() -> None:
-        store.release = Killed()
+        store.site = Killed()
         store.start()
 
     for number in (1, 2, 3):
         builders.in_killed_process(work)
         assert tries(store) == number
     receipt = start(store)
-    assert (receipt.outcome, store.release.migrated, store.items()) == ("refused", [], ["old"])
+    assert (receipt.outcome, store.site.migrated, store.items()) == ("refused", [], ["old"])
     assert "3 starts began its migrations, and none finished them" in receipt.reason
 
 

@@ -113,7 +113,7 @@ def test_pages_have_them(store: Store) -> None:
 
 
 def test_they_are_in_it_where_the_setting_says_so(store: Store, tmp_path: Path) -> None:
-    store.release.sessions = ()
+    store.site.sessions = ()
     assert KEY in taken(store, tmp_path).read_bytes()
 
 
@@ -169,7 +169,7 @@ def test_column_that_refers_to_a_login_becomes_null_and_its_row_stays(
 
 def test_rows_that_go_with_their_login_go_first(linked: Store, tmp_path: Path) -> None:
     changed(linked, "INSERT INTO visits (session) VALUES ('key-0a')")
-    linked.release.sessions = ("visits", "sessions")
+    linked.site.sessions = ("visits", "sessions")
     path = taken(linked, tmp_path)
     assert KEY not in path.read_bytes()
     with closing(sqlite3.connect(path)) as connection:
@@ -238,7 +238,7 @@ def test_what_is_not_a_table_of_rows_is_left_alone(script: str, tmp_path: Path) 
 def test_names_are_compared_as_sqlite_does(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     builders.with_sessions(store.database, "key-0a")
-    store.release.sessions = ("SESSIONS",)
+    store.site.sessions = ("SESSIONS",)
     assert KEY not in taken(store, tmp_path).read_bytes()
 
 
