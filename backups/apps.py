@@ -26,6 +26,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
+        from backups.conf import conf
         from backups.processes import process_name
         from backups.site import caches, local_store
         from backups.startup import command_line, late_databases, start
@@ -40,7 +41,7 @@ class BackupsConfig(AppConfig):
         register(check_readers, Tags.security, deploy=True)
         process_name.is_command = command_line.is_known
         start.start()
-        if start.is_wanted:
+        if not conf.is_child:
             late_databases.watch()
         for paths in local_store.all_paths():
             caches.watch(paths.receipts)

@@ -11,6 +11,9 @@ from backups.processes import memory
 class Settings:
     """Shadow Django's settings with this app's defaults."""
 
+    # True in a child that works on a file which is not the live database. Nobody configures it.
+    is_child = False
+
     @property
     def database(self) -> str:
         """The alias in DATABASES that snapshots are taken of."""

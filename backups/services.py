@@ -10,7 +10,7 @@ docs/how-restore-works.md.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from django.db import connections
 
 from backups import signals
 from backups.conf import conf
+from backups.disk.timestamp import timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
@@ -29,18 +30,21 @@ from backups.exceptions import (
     RestoreRefusedError,
     UploadAbandonedError,
 )
-from backups.own_files import check_not_live, check_not_own
 from backups.site import caches, local_store
 from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
+from backups.site.own_files import check_not_live, check_not_own
 from backups.site.query_limit import query_limit
-from backups.sqlite.checking.defects import describe
-from backups.sqlite.folder.paths import timestamp
-from backups.sqlite.format import readable
-from backups.sqlite.format.connection import has_content
-from backups.sqlite.format.header import has_wal_mark
-from backups.sqlite.restores.stage import WAL_MARK
-from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
+from backups.store import (
+    Download,
+    KeptCopy,
+    PendingRestore,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+    Turn,
+    describe_defects,
+)
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
@@ -163,11 +167,6 @@ def check_snapshot(
         return get_store(database).check_snapshot(path, is_own=is_own)
 
 
-def describe_defects(defects: Mapping[str, int]) -> str:
-    """``NULL value in tasks.name (3), …``: the old defects of a snapshot, the first few."""
-    return describe(defects)
-
-
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
     """
     ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC.
@@ -276,14 +275,14 @@ def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[
     return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
-def foresee_warnings(head: bytes) -> tuple[str, ...]:
+def foresee_warnings(head: bytes, *, database: str | None = None) -> tuple[str, ...]:
     """
     What staging will warn of, as far as a file's first bytes tell, compressed or not. For a
     person to read before anything is done. Reads nothing.
     """
     with suppress(BackupError):  # what can't be unpacked will be refused
         unwrapped = next(iter(Unwrapped([head])), b"")
-        return (WAL_MARK,) if has_wal_mark(unwrapped) else ()
+        return get_store(database).foresee_warnings(unwrapped)
     return ()
 
 
@@ -397,19 +396,12 @@ def is_readable() -> bool:
     :raises RestoreBlockedError: it is not known now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
-    database = local_store.database_path()
-    return has_content(database) and readable.is_readable(database)
+    return get_store().is_readable()
 
 
 def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    path = local_store.database_path(database)
-    number = len(pending.migrations)
-    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-    if has_content(path):
-        steps.append(f"keeps the current database as {path.name}.pre-restore-<time>")
-    steps.append(f"puts the snapshot in place as {path.name}")
-    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+    return get_store(database).describe_next_start(pending)
 
 
 # Start

@@ -12,7 +12,7 @@ from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
 from backups.keys.api_keys import BACKUP, RESTORE, read_keys
-from backups.keys.key_ring import key_file
+from backups.site.local_store import key_file
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:

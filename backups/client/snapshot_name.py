@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from backups.sqlite.folder.paths import TIMESTAMP, timestamp
+from backups.disk.timestamp import parse_timestamp, timestamp
 
 MOST_CHARACTERS = 128  # what is added while it is written must fit into 255 too
 # With the underscore, which the name of a project may have.
@@ -34,7 +34,7 @@ def _is_ours(name: str) -> bool:
     if form is None or len(name) > MOST_CHARACTERS:
         return False
     try:
-        datetime.strptime(form[1], TIMESTAMP).replace(tzinfo=UTC)
+        parse_timestamp(form[1])
     except ValueError:  # 20261399-250000
         return False
     return True

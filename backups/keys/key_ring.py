@@ -5,25 +5,15 @@ import os
 import threading
 from pathlib import Path
 
-from backups.conf import conf
 from backups.disk.private_files import FileState, file_state
 from backups.exceptions import KeyFileError
 from backups.keys import api_keys
 from backups.keys.api_keys import ApiKey
-from backups.site import local_store
 
 logger = logging.getLogger(__name__)
 
 Keys = tuple[ApiKey, ...]
 Folder = tuple[int, int]  # its mode and its owner
-
-
-def key_file() -> Path | None:
-    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
-    if (chosen := conf.key_file) is not None:
-        return chosen
-    beside = local_store.paths()
-    return None if beside is None else beside.keys
 
 
 class KeyRing:

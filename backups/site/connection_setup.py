@@ -13,6 +13,8 @@ from typing import Any
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from backups.conf import conf
+
 REGISTERING = (
     "create_function",
     "create_aggregate",
@@ -70,9 +72,7 @@ def _set_up(alias: str) -> None:
     import django
     from django.conf import settings
 
-    from backups.startup import start
-
-    start.is_wanted = False  # the live database is none of this process's business
+    conf.is_child = True  # the live database is none of this process's business
     database: dict[str, Any] = settings.DATABASES[alias]
     options = database.get("OPTIONS", {})
     factory = _recording(options.get("factory", sqlite3.Connection))

@@ -139,6 +139,14 @@ def paths(alias: str | None = None) -> StorePaths | None:
     return None
 
 
+def key_file() -> Path | None:
+    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    if (chosen := conf.key_file) is not None:
+        return chosen
+    beside = paths()
+    return None if beside is None else beside.keys
+
+
 def all_paths() -> list[StorePaths]:
     """The names around each database that is SQLite in a file, the first one's first."""
     return [each for each in map(paths, (None, *other_aliases())) if each]

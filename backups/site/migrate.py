@@ -179,9 +179,7 @@ def _set_up(alias: str, database: str) -> None:
     import django
     from django.conf import settings
 
-    from backups.startup import start
-
-    start.is_wanted = False  # the parent is alone with the live database, on our behalf
+    conf.is_child = True  # the parent is alone with the live database, on our behalf
     # A URI that does not create: our parent may be dead by now, and the file swept.
     settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
     django.setup()

@@ -12,11 +12,10 @@ from contextlib import suppress
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from backups import services
+from backups.conf import conf
 from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.startup import command_line, slow_start
 from backups.startup.command_line import CommandLine
-
-is_wanted = True  # False in a child that works on a file which is not the live database
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def start() -> None:
     Never raises for what is wrong with a restore or its folder: the site starts with a whole
     database, and the log says what happened.
     """
-    if not is_wanted:
+    if conf.is_child:
         return
     try:
         command = command_line.current()

@@ -11,8 +11,8 @@ from django.conf import settings
 from backups.conf import conf
 from backups.disk.file_locks import PRIVATE
 from backups.exceptions import OwnFileError
-from backups.keys.key_ring import key_file
 from backups.site import local_store
+from backups.site.local_store import key_file
 
 SESSION_FILES = "django.contrib.sessions.backends.file"
 
