@@ -1,6 +1,6 @@
-"""Which tables and columns the migrations of a database promise, by the models' states."""
+"""Which tables and columns the migrations of a database promise, and whether it has them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import connections, router
@@ -8,9 +8,45 @@ from django.db.migrations.operations import AddField, CreateModel, SeparateDatab
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field
 
+from backups.conf import conf
+from backups.exceptions import MissingTablesError, UnknownSchemaError
 from backups.site.migrations import SnapshotLoader, flat
+from backups.site.names import clip, plural, some
+from backups.sqlite.format.schema import fold
+from backups.sqlite.site import Found, Live
 
 Promises = dict[str, list[str]]  # of each table its columns
+
+
+def check_promises(alias: str, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
+    """
+    Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
+    database. A column counts as there if the table has it under any case, as SQLite sees it.
+
+    A column must also be generated just where the model has a ``GeneratedField``, or the live
+    database has it so: an expression of somebody else's can keep the first query of the site
+    busy for ever. Else UnknownSchemaError, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA is on.
+
+    A project may create its tables with its own SQL: as a virtual table, as a view, or not at
+    all. What the live database has in such a way, or lacks too, is right in a snapshot. If
+    the live database can't tell, the migrations do: what they only tell Django of
+    (``SeparateDatabaseAndState``) is not asked for.
+
+    :param judged: migrations whose promises were looked at before.
+    """
+    loader = SnapshotLoader(found.migrations)
+    promised = promised_tables(loader, alias)
+    if judged:
+        _take_off(promised, promised_tables(SnapshotLoader(judged), alias))
+    if live.tables is None:
+        _take_off(promised, made_elsewhere(loader, alias))
+    else:
+        _take_off(promised, _broken_by(alias, live))
+    programs = {fold(each.name) for each in found.programs if each.is_relation}
+    lacking = {name: columns for name, columns in promised.items() if fold(name) not in programs}
+    _check_tables(lacking, found.tables)
+    if not judged and not conf.allow_unknown_schema:
+        _check_kinds(lacking, promised_generated(loader, alias), found, live)
 
 
 def promised_tables(loader: SnapshotLoader, alias: str) -> Promises:
@@ -82,3 +118,61 @@ def _named(operations: Iterable[Operation]) -> Iterable[tuple[str, str]]:
             yield operation.name_lower, ""
         elif isinstance(operation, AddField):
             yield operation.model_name_lower, operation.name_lower
+
+
+def _broken_by(alias: str, live: Live) -> Promises:
+    """Which tables and columns the live database lacks, although it has promised them too."""
+    assert live.tables is not None
+    broken: Promises = {}
+    promised = promised_tables(SnapshotLoader(live.migrations), alias)
+    for name, columns in promised.items():
+        if (there := live.tables.get(fold(name))) is None:
+            broken[name] = []
+        elif lacking := [column for column in columns if fold(column) not in there]:
+            broken[name] = lacking
+    return broken
+
+
+def _check_kinds(promised: Promises, generated: Promises, found: Found, live: Live) -> None:
+    """Refuse a column that is generated, or is not, against both the model and the live table."""
+    for name, columns in sorted(promised.items()):
+        for column in columns:
+            there = _has(found.generated, name, column)
+            here = column in generated.get(name, ())
+            is_live = _has(live.tables or {}, name, column)
+            was = _has(live.generated, name, column) if is_live else here
+            if there not in (here, was):
+                words = "is a generated column", "is not a generated column"
+                raise UnknownSchemaError(
+                    f"In the snapshot, {clip(name)}.{clip(column)} {words[not there]}; on this"
+                    f" site it {words[there]}."
+                )
+
+
+def _has(tables: Mapping[str, Collection[str]], name: str, column: str) -> bool:
+    return fold(column) in tables.get(fold(name), ())
+
+
+def _take_off(promised: Promises, others: Promises) -> None:
+    """Ask no more for these columns; nor for the table, if others has it without columns."""
+    for name, columns in others.items():
+        left = [each for each in promised.get(name, ()) if columns and each not in columns]
+        if left:
+            promised[name] = left
+        else:
+            promised.pop(name, None)
+
+
+def _check_tables(promised: Promises, tables: Mapping[str, Collection[str]]) -> None:
+    if missing := sorted(name for name in promised if fold(name) not in tables):
+        raise MissingTablesError(
+            "The snapshot is not whole: its migrations promise the"
+            f" table{plural(missing)} {some(missing)}, which it does not have."
+        )
+    for name, columns in sorted(promised.items()):
+        there = tables[fold(name)]
+        if lacking := [column for column in columns if fold(column) not in there]:
+            raise MissingTablesError(
+                f"The snapshot is not whole: its table {name} lacks the"
+                f" column{plural(lacking)} {some(lacking)}."
+            )
