@@ -18,7 +18,6 @@ from pathlib import Path
 
 from django.db import connections
 
-from backups import signals
 from backups.conf import conf
 from backups.disk.timestamp import timestamp
 from backups.exceptions import (
@@ -30,11 +29,10 @@ from backups.exceptions import (
     RestoreRefusedError,
     UploadAbandonedError,
 )
-from backups.site import caches, local_store
+from backups.site import caches, local_store, outcomes
 from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
 from backups.site.own_files import check_not_live, check_not_own
-from backups.site.query_limit import query_limit
 from backups.store import (
     Download,
     KeptCopy,
@@ -264,7 +262,7 @@ def stage_restore(
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
-    _announce(database)
+    outcomes.announce(get_store(database))
     if unwrapped.wrapping:
         return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
     return pending
@@ -316,7 +314,7 @@ def undo_restore(
         logger.warning("undo by %s not staged: %s", staged_by, error)
         raise
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return pending
 
 
@@ -343,11 +341,11 @@ def apply_now(
         receipt = get_store(database).apply_now(applied_by=applied_by, sha256=sha256)
     except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
         logger.warning("restore not applied while the site runs: %s", error)
-        _announce(database)
+        outcomes.announce(get_store(database))
         raise
-    _log(receipt, database)
+    outcomes.log(receipt, database)
     caches.forget()
-    _announce(database)
+    outcomes.announce(get_store(database))
     return receipt
 
 
@@ -363,7 +361,7 @@ def discard_pending_restore(
     """
     discarded = get_store(database).discard_pending_restore(discarded_by=discarded_by)
     logger.info("pending restore discarded by %s", discarded_by)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return discarded
 
 
@@ -470,7 +468,7 @@ def _apply_pending(alias: str) -> Receipt | None:
             )
         receipt = store.apply_pending_restore()
         if receipt is not None:
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
         return receipt
     return None
 
@@ -479,7 +477,7 @@ def _repair(alias: str) -> None:
     with suppress(BackupNotSupportedError):
         receipt = get_store(alias).repair()
         if receipt is not None and receipt.outcome == "applied":
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:
@@ -489,43 +487,3 @@ def _for_the_others(step: Callable[[str], object]) -> None:
             step(alias)
         except (BackupError, OSError) as error:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
-
-
-def _announce(database: str | None) -> None:
-    """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    for receipt in get_store(database).list_receipts()[:1]:  # none if none could be written
-        with query_limit():  # the live database may be one that gives no answer
-            signals.restore_recorded.send_robust(sender=None, receipt=receipt)
-
-
-def _log(receipt: Receipt, database: str | None) -> None:
-    if receipt.outcome == "applied":
-        which = f" --database {database}" if database not in (None, conf.database) else ""
-        logger.warning(
-            "restore applied (staged by %s, SHA-256 %s); %s%s",
-            receipt.staged_by,
-            receipt.sha256,
-            f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
-            f" one, undo this with: manage.py restore_db --undo{which}, then start the server"
-            " again"
-            if receipt.kept
-            else "there was no old database",
-            f"; {receipt.reason}" if receipt.reason else "",
-        )
-        if receipt.removed:
-            logger.warning(
-                "the restore made another kept copy, so older ones were removed: %s",
-                ", ".join(receipt.removed),
-            )
-    elif receipt.outcome == "refused":
-        logger.error(
-            "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",
-            receipt.reason,
-            receipt.kept,
-        )
-    else:
-        logger.warning(
-            "restore still pending, the site runs on its old data: %s"
-            " To apply it, stop every process of the site, then start the server",
-            receipt.reason,
-        )
