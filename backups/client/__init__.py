@@ -1,4 +1,4 @@
-"""The client of a remote server. Knows no Django, so any script can use it."""
+"""The client of a remote server. Does not import Django, so any script can use it."""
 
 from backups.client.client import BackupClient
 
