@@ -216,7 +216,7 @@ def test_limit_under_which_no_python_starts_is_named() -> None:
         from backups.processes import spawn
         from backups.processes.spawn import run_module
         from backups.exceptions import ChildNotStartedError
-        child.START_SECONDS = 5.0
+        spawn.START_SECONDS = 5.0
         resource.setrlimit(resource.RLIMIT_AS, (10 * 1024**2, resource.RLIM_INFINITY))
         try:
             run_module("backups.sqlite.checking.check_child", "{}")
