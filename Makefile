@@ -28,7 +28,7 @@ SQLITE_TESTS := applying connection_checks connection_setup defects integrity le
 	overwriting page_snapshot pages rebuilding sandbox schema shares snapshot staging undoing \
 	validation wal_index
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint lock release clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench lint lock release package-test clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, a
 
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser
+
+package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
+	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package
 
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python

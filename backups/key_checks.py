@@ -10,9 +10,9 @@ from django.core.checks import Warning as CheckWarning
 from backups.api_keys import BACKUP, RESTORE, read_keys
 from backups.conf import conf
 from backups.exceptions import BackupError
+from backups.key_header import header_parts
 from backups.key_ring import key_file
 from backups.private_files import group_may_replace
-from backups.remote_server import header_parts
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:

@@ -18,12 +18,11 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
 from backups.exceptions import ClientError, InsecureServerError
+from backups.key_header import header_parts
 from backups.server_words import shown
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
-# RFC 9110, 5.6.2: what the name of a header and a scheme are made of.
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +153,6 @@ def authorize(
             hint="Leave one of them out.",
         )
     session.headers[name] = value
-
-
-def header_parts(header: str) -> tuple[str, str] | None:
-    """The name of a header, and the scheme or nothing; None if that is not what it is."""
-    name, _, scheme = (part.strip() for part in header.partition(":"))
-    return (name, scheme) if name and set(name + scheme) <= TOKEN else None
 
 
 def _header(header: str, key: str) -> tuple[str, str]:

@@ -151,6 +151,7 @@ def test_client_needs_requests_and_no_django() -> None:
     ours = {
         "backups.arrival",
         "backups.client",
+        "backups.key_header",
         "backups.remote_body",
         "backups.remote_name",
         "backups.remote_server",
