@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -113,10 +114,21 @@ def open_session(server: RemoteServer) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """Requests looks where a redirect leads, and reads its whole body, even if told not to go."""
+    """
+    Requests looks where a redirect leads, and reads its whole body, even if told not to go. And it
+    sends more than one request on a connection.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """
+        On a connection of its own: uWSGI, for one, closes after each answer and does not say so,
+        which would end the next request on it.
+        """
+        self.close()
+        return super().send(request, **kwargs)
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
