@@ -11,19 +11,19 @@ import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
+from backups.client.key_header import header_parts
 from backups.client.server_words import shown
 from backups.exceptions import ClientError, InsecureServerError
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
-# RFC 9110, 5.6.2: what the name of a header and a scheme are made of.
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,21 @@ def open_session(server: RemoteServer) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """Requests looks where a redirect leads, and reads its whole body, even if told not to go."""
+    """
+    Requests looks where a redirect leads, and reads its whole body, even if told not to go. And it
+    sends more than one request on a connection.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """
+        On a connection of its own: uWSGI, for one, closes after each answer and does not say so,
+        which would end the next request on it.
+        """
+        self.close()
+        return super().send(request, **kwargs)
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
@@ -154,12 +165,6 @@ def authorize(
             hint="Leave one of them out.",
         )
     session.headers[name] = value
-
-
-def header_parts(header: str) -> tuple[str, str] | None:
-    """The name of a header, and the scheme or nothing; None if that is not what it is."""
-    name, _, scheme = (part.strip() for part in header.partition(":"))
-    return (name, scheme) if name and set(name + scheme) <= TOKEN else None
 
 
 def _header(header: str, key: str) -> tuple[str, str]:
