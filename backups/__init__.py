@@ -9,6 +9,8 @@ This module imports nothing, so that ``backups.client.client`` works where Djang
 How a restore works, and what survives a crash at each step: docs/how-restore-works.md.
 """
 
+__version__ = "0.1.0"
+
 # What other code may import. Everything else may change in any release.
 PUBLIC = (
     # What a project needs.

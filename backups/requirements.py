@@ -30,8 +30,6 @@ class Package(NamedTuple):
 PACKAGES = (
     Package("djangorestframework", (3, 15), "rest_framework"),
     Package("multipart", (2, 0), "multipart", has="PushMultipartParser"),
-    Package("requests", (2, 27), "requests"),
-    Package("rich", (10,), "rich"),
     *([] if sys.version_info >= (3, 14) else [Package("backports.zstd", (1,), "backports.zstd")]),
 )
 
@@ -84,7 +82,7 @@ def _another(module: str) -> str:
 def _install(package: Package) -> str:
     """Pins Django: otherwise pip may choose a release that needs a newer one, and install both."""
     other = f"python-{package.module}"
-    names = [f"{package.name}>={_dotted(package.oldest)}", f"Django=={django.get_version()}"]
+    names = ["django-restorable", f"Django=={django.get_version()}"]
     if package.has and _version(package.name) and _version(other):
         names.append(f"{other}>=0.0.13")  # from then on it leaves the name to the other package
     return "Install it: python -m pip install " + " ".join(f'"{name}"' for name in names)

@@ -139,11 +139,11 @@ class BackupView(BackupErrorsMixin, APIView):
     """
     Download a snapshot of the database.
 
-    One that broke off is continued with a `Range` header, if it is compact, and its ETag in
-    `If-Range` or `If-Match`, or `?snapshot=` with what stands in the ETag.
+    Its size decides which kind it is, unless the URL does: `?compact=1` rewrites the database
+    without gaps first, `?compact=0` sends the database's own pages, at once.
 
-    With `?compact=1` in the URL it is rewritten without gaps first, with `?compact=0` it is the
-    database's own pages, at once; without either, its size decides.
+    A compact download that broke off is continued by `Range`, with the ETag of its beginning in
+    `If-Range`, in `If-Match` or, without its quotes, in `?snapshot=`.
     """
 
     http_method_names = ["get", "options"]  # noqa: RUF012  # HEAD would take a snapshot for nothing
@@ -178,12 +178,12 @@ class RestoreView(BackupErrorsMixin, GenericAPIView[Any]):
     """
     Put a snapshot back.
 
-    Upload one, and it is checked and staged; the next start of the server puts it in place of
-    the current database, which is kept. Until then it can be discarded.
+    An upload is checked and staged. The next start of the server puts it in place of the current
+    database, which is kept. Until then it can be discarded.
 
-    With `?apply=now` in the URL its content is live at once, without a restart, if that can be
-    done; the current content is kept. With `?accept=defects` it may have defects, and with
-    `?accept=foreign` nothing of this project.
+    With `?apply=now` in the URL it is live at once, without a restart, if that can be done; the
+    current content is kept. `?accept=defects` accepts rows that break rules of the schema, and
+    `?accept=foreign` a database of another project.
     """
 
     parser_classes = UPLOAD_PARSERS
@@ -233,8 +233,8 @@ class UndoView(BackupErrorsMixin, GenericAPIView[Any]):
     """
     Undo the last restore.
 
-    What it replaced was kept, and is staged like an upload; the next start of the server puts
-    it in place. With `?apply=now` in the URL it is live at once, if that can be done.
+    What it replaced was kept, and is staged like an upload. The next start of the server puts it
+    in place. With `?apply=now` in the URL it is live at once, if that can be done.
     """
 
     parser_classes = (MultiPartParser, FormParser)  # for the token of the form; nothing else

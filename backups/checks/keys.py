@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from backups.client.server import header_parts
+from backups.client.key_header import header_parts
 from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError

@@ -17,8 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-import requests
-from urllib3.exceptions import HTTPError
+try:
+    import requests
+    from urllib3.exceptions import HTTPError
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"backups.client needs {missing.name}, which is not installed. Install it:"
+        ' python -m pip install "django-restorable[cli]"'
+    ) from missing
 
 from backups.client.body import read_answer
 from backups.client.download import RemoteSnapshot

@@ -11,19 +11,19 @@ import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
+from backups.client.key_header import header_parts
 from backups.client.server_words import shown
 from backups.exceptions import ClientError, InsecureServerError
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
-# RFC 9110, 5.6.2: the characters in the name of a header or of a scheme.
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,21 @@ def open_session(server: RemoteServer) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """Even if it does not follow a redirect, requests looks at its target and reads its body."""
+    """
+    Even if it does not follow a redirect, requests looks at its target and reads its body. And it
+    sends more than one request on a connection.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """
+        Uses a new connection. A server such as uWSGI closes the old one after each answer without
+        saying so, and the next request on it would fail.
+        """
+        self.close()
+        return super().send(request, **kwargs)
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
@@ -154,12 +165,6 @@ def authorize(
             hint="Leave one of them out.",
         )
     session.headers[name] = value
-
-
-def header_parts(header: str) -> tuple[str, str] | None:
-    """The header's name and its scheme, which can be empty; None if this is not a header."""
-    name, _, scheme = (part.strip() for part in header.partition(":"))
-    return (name, scheme) if name and set(name + scheme) <= TOKEN else None
 
 
 def _header(header: str, key: str) -> tuple[str, str]:
