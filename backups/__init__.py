@@ -24,7 +24,7 @@ PUBLIC = (
     "backups.signals",
     "backups.store",
     "backups.which_sqlite",
-    # The parts of the HTTP API, for a site that describes it or limits other requests as it does.
+    # Parts of the HTTP API, for a site that documents it or limits other requests in the same way.
     "backups.api.body_limit",
     "backups.api.pace",
     "backups.api.parsers",

@@ -28,7 +28,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OTHERS = ("backup", "undo", "restores")  # the endpoints that take no upload
-FORM_BYTES = 64 * 1024  # what a form adds to its file
+FORM_BYTES = 64 * 1024  # what a form adds to the file in it
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The app's settings: one property each, default in sight, read at the moment of use."""
+"""The app's settings: one property for each, with its default, read when it is used."""
 
 from pathlib import Path
 from typing import Any

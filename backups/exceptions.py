@@ -204,7 +204,7 @@ class InvalidSnapshotError(BackupError):
 
 
 class NotADatabaseError(InvalidSnapshotError):
-    """The file is empty, or does not begin as SQLite databases do."""
+    """The file is empty, or does not begin like a SQLite database."""
 
     code = "not_a_database"
 
@@ -290,7 +290,7 @@ class CheckOutOfMemoryError(InvalidSnapshotError):
 
     code = "check_out_of_memory"
     hint = (
-        "Nothing was staged. A value or an expression in the file needs more than that. If"
+        "Nothing was staged. A value or an expression in the file needs more memory. If"
         " snapshots may have values of hundreds of megabytes, raise BACKUPS_CHECK_MEMORY_BYTES."
     )
 

@@ -451,7 +451,7 @@ def hold_presence_of(database: str) -> None:
 
 
 def release_presence() -> None:
-    """Tell other processes that this one does not use the databases any more."""
+    """Tell other processes that this one no longer uses the databases."""
     for alias in (conf.database, *local_store.other_aliases()):
         with suppress(BackupNotSupportedError):
             get_store(alias).release_presence()

@@ -240,8 +240,8 @@ class BackupStore(ABC):
         """
         Check a snapshot and keep it for the next start. The live store is not touched.
 
-        A restore that is pending already is replaced when, and only when, the new one has
-        passed every check. If anything fails, nothing has changed.
+        A restore that is already pending is replaced if, and only if, the new one has passed every
+        check. If anything fails, nothing has changed.
 
         :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.

@@ -47,7 +47,7 @@ def use_pysqlite3() -> None:
         sys.modules["sqlite3.dbapi2"] = newer.dbapi2
     elif has_wal_reset_bug(used.sqlite_version_info):
         logger.warning(
-            "pysqlite3 can't take the place of sqlite3, which is imported already: this process"
+            "pysqlite3 can't replace sqlite3, which is already imported: this process"
             " stays on SQLite %s, which has the WAL-reset bug. Call use_pysqlite3() earlier.",
             used.sqlite_version,
         )

@@ -27,12 +27,12 @@ PRAGMAS = ("busy_timeout", "synchronous", "mmap_size", "journal_mode")
 OPTION = "In DATABASES[{alias!r}], set: {option}"
 LEAST_SECONDS = 5.0  # Python's own default; a large commit on a slow disk takes as long
 DEFAULT_MODE = "delete"  # of a new database
-TURNS = ("IMMEDIATE", "EXCLUSIVE")  # these take the write lock when they begin
+WRITE_LOCK_MODES = ("IMMEDIATE", "EXCLUSIVE")  # these take the write lock when they begin
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How the site's connections to one database are set up, as far as it is known."""
+    """How the site's connections to one database are set up, as far as that is known."""
 
     alias: str
     is_there: bool
@@ -63,7 +63,7 @@ class Setup:
 
 def check_connections(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """
-    Look at each SQLite database in a file. Changes nothing, and makes no database.
+    Check each SQLite database in a file. Changes nothing, and creates no database.
 
     :param databases: those whose journal mode W030 reports: ``check --database``.
     """
@@ -114,7 +114,7 @@ def _rollback_journal(setup: Setup) -> Iterator[CheckMessage]:
         f"The database {setup.alias!r} is not in WAL mode, but in journal mode"
         f" {setup.journal_mode}: readers and writers wait for each other, and a write that"
         " waits longer than its timeout fails, e.g. while a snapshot is completed.",
-        hint=f"For how to switch WAL mode on: manage.py check --database {setup.alias}",
+        hint=f"To see how to switch WAL mode on: manage.py check --database {setup.alias}",
         id="backups.W071",
     )
 
@@ -123,7 +123,7 @@ def _transactions(setup: Setup) -> Iterator[CheckMessage]:
     method = "_start_transaction_under_autocommit"
     own = getattr(type(connections[setup.alias]), method, None)
     is_changed = own is not getattr(DatabaseWrapper, method, None)  # by the project's own backend
-    if is_changed or str(setup.options.get("transaction_mode")).upper() in TURNS:
+    if is_changed or str(setup.options.get("transaction_mode")).upper() in WRITE_LOCK_MODES:
         return
     immediate = '"OPTIONS": {"transaction_mode": "IMMEDIATE"}'
     option = OPTION.format(alias=setup.alias, option=immediate)

@@ -16,7 +16,7 @@ from backups.site.local_store import key_file
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Look at the settings, then at the file. Changes nothing."""
+    """Check the settings, then the file. Changes nothing."""
     return [*_scopes(), *_header(), *(_place() or _file())]
 
 

@@ -141,7 +141,7 @@ class BackupClient:
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """
-        Upload an open file; the server checks and stages it. Its restart applies it.
+        Upload an open file; the server checks and stages it, and applies it when it restarts.
 
         It first asks the server for its limit, so that a wrong key or a file that is too large is
         reported before the bytes are sent.
@@ -160,7 +160,7 @@ class BackupClient:
         limit = self.get_restore_status().get("max_upload_bytes")
         if isinstance(limit, int) and size > limit:
             raise ServerRefusedError(
-                f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
+                f"{self.base_url} accepts snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
             )
         answer = self._json(
@@ -175,7 +175,7 @@ class BackupClient:
 
     def undo_restore(self, *, now: bool = False) -> dict[str, Any]:
         """
-        Let the server stage what its last restore replaced. Its restart applies it.
+        Let the server stage what its last restore replaced; it applies that when it restarts.
 
         :param now: let the server apply it at once, without a restart.
         :raises ServerRefusedError: the server refused it and said why.

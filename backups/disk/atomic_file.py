@@ -154,8 +154,8 @@ def _exists(destination: Path) -> DestinationError:
 @contextlib.contextmanager
 def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
     """Yield a locked, empty ``.part`` and its descriptor. Removes that name at the end."""
-    # A signal that ends a command can raise anywhere. It must not do so after the file is created
-    # and before its removal is certain.
+    # A signal that ends a command can raise anywhere. It must not do so between the creation of
+    # the file and the block that removes it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         part, descriptor = _create_locked(destination)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
 
-# NFS gives the last two for a read-only descriptor, or if no lock server runs.
+# NFS gives the last two if no lock server runs, or for a read-only descriptor.
 NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 PRIVATE = ".backups.lock"
 OTHERS_OPEN = 0o044  # read permission is enough to open a folder

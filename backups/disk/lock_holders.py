@@ -46,7 +46,7 @@ def holders(status: os.stat_result, at: int | None = None) -> set[int]:
     pids = set(_pids(PROC / "locks", file, at))
     living = {pid for pid in pids if (PROC / str(pid)).exists()}
     # A lock without a pid, or one that a child still holds after its parent ended.
-    return living if living == pids else living.union(_who_has_open(file, at))
+    return living if living == pids else living.union(_pids_by_open_files(file, at))
 
 
 def _pids(listing: Path, file: str, at: int | None) -> Iterator[int]:
@@ -58,7 +58,7 @@ def _pids(listing: Path, file: str, at: int | None) -> Iterator[int]:
                 yield int(pid)
 
 
-def _who_has_open(file: str, at: int | None) -> Iterator[int]:
+def _pids_by_open_files(file: str, at: int | None) -> Iterator[int]:
     """Find a lock among the open files of every process that this user may look at."""
     for process in PROC.glob("[0-9]*"):
         with suppress(OSError):

@@ -1,5 +1,5 @@
 """
-How the file of API keys is written, and read:
+The format of the API key file:
 
     {"keys": [{"name": "laptop", "sha256": "<64 hex digits>",
                "scopes": ["backup", "restore"], "created_at": "2026-11-23T10:00:00+00:00",

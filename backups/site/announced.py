@@ -51,7 +51,7 @@ class OutgoingSnapshot(PassedOn):
         some = min(FIRST_BYTES, len(first) // 2)
         yield first[:some]
         self._begin()
-        self._tell()
+        self._send_signal()
         self._left -= len(first)
         yield first[some:]
         for chunk in chunks:
@@ -98,7 +98,7 @@ class OutgoingSnapshot(PassedOn):
             self._download, self._left = None, 0
             self._record(ended)
 
-    def _tell(self) -> None:
+    def _send_signal(self) -> None:
         signals.snapshot_taken.send_robust(
             sender=None,
             size=self.size,

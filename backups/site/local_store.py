@@ -159,7 +159,7 @@ def journal_mode(alias: str) -> str:
     the file system.
     """
     with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
-        if _may_be_asked(alias):
+        if _can_connect(alias):
             with connections[alias].cursor() as cursor:
                 return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
     return ""
@@ -174,7 +174,7 @@ def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
     """
     answers = {}
     with suppress(*UNASKABLE):
-        if _may_be_asked(alias):
+        if _can_connect(alias):
             with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
                 for pragma in pragmas:
                     row = connection.execute(f"PRAGMA {pragma}").fetchone()
@@ -202,7 +202,7 @@ def _module(wrapper: Any) -> Any:
     return wrapper.Database
 
 
-def _may_be_asked(alias: str) -> bool:
+def _can_connect(alias: str) -> bool:
     """
     Whether connecting is safe: not if the database is missing, since that would create it, nor on a
     file system whose locks may not work.

@@ -48,13 +48,13 @@ CRASHED_OF_MEMORY = (b"MemoryError", b"bad_alloc", b"annot allocate memory")
 MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 
 
-GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
+GRACE_SECONDS = 10.0  # then a child ends itself, if its parent has not ended it
 APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` prints it
 
 
 def migrate_file(alias: str, database: Path) -> None:
     """
-    Bring ``database`` to this release, in a child process.
+    Migrate ``database`` to this release, in a child process.
 
     Its limits are BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
     BACKUPS_MIGRATE_MEMORY_BYTES. Reaching one is not the snapshot's fault.
@@ -191,7 +191,7 @@ def _migrate(alias: str) -> str:
     from django.db import connections
 
     try:
-        _let_old_references_be(connections[alias])
+        _accept_old_references(connections[alias])
         call_command("migrate", database=alias, interactive=False, verbosity=1)
     except Exception as error:
         if is_of_memory(error):
@@ -202,7 +202,7 @@ def _migrate(alias: str) -> str:
     return DONE
 
 
-def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
+def _accept_old_references(connection: "BaseDatabaseWrapper") -> None:
     """
     Django fails a migration if any row of the database has a broken reference. Let it fail only if
     there are more of these than before: the old ones were accepted.

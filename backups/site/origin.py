@@ -59,7 +59,7 @@ def _check_own(loader: SnapshotLoader, live: Live, accept: Collection[str]) -> t
     own = own_apps(loader)
     if not own or own.intersection(app for app, _ in loader.applied_migrations):
         return ()
-    words = f"None of this project's own apps ({some(sorted(own))}) are in the file. " + _whose(
+    words = f"None of this project's own apps ({some(sorted(own))}) are in the file. " + _origin(
         loader
     )
     is_bare = live.is_known and not own.intersection(app for app, _ in map(key_of, live.migrations))
@@ -72,7 +72,7 @@ def _check_own(loader: SnapshotLoader, live: Live, accept: Collection[str]) -> t
     )
 
 
-def _whose(loader: SnapshotLoader) -> str:
+def _origin(loader: SnapshotLoader) -> str:
     others = dict.fromkeys(app for app, _ in loader.unknown())
     if not others:
         return (

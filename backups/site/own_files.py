@@ -38,8 +38,8 @@ def check_not_live(source: Path) -> None:
 
 def check_not_own(destination: Path) -> None:
     """
-    Refuse to write onto a file of this site: the live database, what belongs to it, the API keys,
-    login sessions that are files, and what BACKUPS_OWN_FILES names.
+    Refuse to overwrite a file of this site: the live database, the files that belong to it, the API
+    keys, login sessions in files, and what BACKUPS_OWN_FILES names.
 
     Compares the name, which may still be free, and the file itself, which may have another name
     here. Opens nothing.

@@ -37,11 +37,11 @@ def check_promises(alias: str, found: Found, live: Live, *, judged: Collection[s
     loader = SnapshotLoader(found.migrations)
     promised = promised_tables(loader, alias)
     if judged:
-        _take_off(promised, promised_tables(SnapshotLoader(judged), alias))
+        _remove_from(promised, promised_tables(SnapshotLoader(judged), alias))
     if live.tables is None:
-        _take_off(promised, made_elsewhere(loader, alias))
+        _remove_from(promised, made_elsewhere(loader, alias))
     else:
-        _take_off(promised, _broken_by(alias, live))
+        _remove_from(promised, _broken_by(alias, live))
     programs = {fold(each.name) for each in found.programs if each.is_relation}
     lacking = {name: columns for name, columns in promised.items() if fold(name) not in programs}
     _check_tables(lacking, found.tables)
@@ -153,8 +153,8 @@ def _has(tables: Mapping[str, Collection[str]], name: str, column: str) -> bool:
     return fold(column) in tables.get(fold(name), ())
 
 
-def _take_off(promised: Promises, others: Promises) -> None:
-    """Take off these columns, and all of each table that ``others`` has without columns."""
+def _remove_from(promised: Promises, others: Promises) -> None:
+    """Remove these columns, and all of each table that ``others`` has without columns."""
     for name, columns in others.items():
         left = [each for each in promised.get(name, ()) if columns and each not in columns]
         if left:

@@ -44,7 +44,7 @@ def current() -> CommandLine:
     for utility in _utilities_at_work():
         command = _parse(utility.argv[1:])
         return command._replace(only_tells=command.only_tells or _lacks(utility, command.name))
-    return _parse_words_of_the_system(sys.argv[1:])
+    return _parse_sys_argv(sys.argv[1:])
 
 
 def is_known(name: str) -> bool:
@@ -73,12 +73,12 @@ def _parse(words: list[str]) -> CommandLine:
     only_tells = (
         COMPLETING in os.environ
         or name in ("help", "version", "-h")
-        or any(map(_asks_to_be_told, takewhile(lambda word: word != "--", words)))
+        or any(map(_asks_for_help, takewhile(lambda word: word != "--", words)))
     )
     return CommandLine(name, options, only_tells)
 
 
-def _asks_to_be_told(word: str) -> bool:
+def _asks_for_help(word: str) -> bool:
     """Whether this is ``--help`` or ``--version``, or an abbreviation that argparse accepts."""
     if word == "-h":
         return True
@@ -86,7 +86,7 @@ def _asks_to_be_told(word: str) -> bool:
     return word.startswith(shortest) and ("--help".startswith(word) or "--version".startswith(word))
 
 
-def _parse_words_of_the_system(words: list[str]) -> CommandLine:
+def _parse_sys_argv(words: list[str]) -> CommandLine:
     """Django's arguments follow ``manage``; without it, look for a command of this app."""
     for number, word in enumerate(words, start=1):
         if word in BEFORE_A_COMMAND:

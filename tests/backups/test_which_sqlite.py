@@ -115,7 +115,7 @@ def test_two_libraries_are_never_used_in_one_process(tmp_path: Path) -> None:
     folder = package(tmp_path, "3.99.0")
     out, err = run(OWN + "import sqlite3\n" + USE + TELL, folder)
     assert out == "sqlite3 sqlite3"
-    assert "sqlite3, which is imported already: this process stays on SQLite" in err
+    assert "sqlite3, which is already imported: this process stays on SQLite" in err
 
 
 @pytest.mark.parametrize("with_site", [True, False])
