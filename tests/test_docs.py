@@ -3,6 +3,8 @@
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -282,3 +284,30 @@ def test_pinned_packages_are_the_installed_ones() -> None:
     assert [f"{pin.name}=={version(pin.name)}" for pin in pins] == [
         f"{pin.name}{pin.specifier}" for pin in pins
     ]
+
+
+# The house
+
+
+def is_there(name: str) -> bool:
+    """Whether a module, or what a module has, is called that."""
+    with suppress(ImportError):
+        return bool(import_module(name))
+    module, _, attribute = name.rpartition(".")
+    with suppress(ImportError):
+        return hasattr(import_module(module), attribute)
+    return False
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_each_name_of_the_code_in_a_page_is_there(path: Path) -> None:
+    text = path.read_text()
+    names = set(re.findall(r"(?<![\w./-])backups(?:\.\w+)+", text))
+    logged = {"backups.services"}  # the name of a logger, and a module
+    assert [
+        name
+        for name in sorted(names - logged)
+        if not re.fullmatch(r"backups\.[EW]\d+", name) and not is_there(name)
+    ] == []
+    places = re.findall(r"(?<![\w./-])(?:backups|taskdog|tests|benchmarks)/[\w/.-]*\w/?", text)
+    assert [place for place in places if not (CHECKOUT / place).exists()] == []
