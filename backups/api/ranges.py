@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backups import services
 from backups.exceptions import NotResumableError
+from backups.store import Snapshot
 
 RANGE = re.compile(r"bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?", re.IGNORECASE)
 ETAG = re.compile(r'\s*"([0-9a-f]{32})"\s*')
@@ -31,7 +33,9 @@ class Wanted:
     def __post_init__(self) -> None:
         """Refuse what nobody could answer rightly."""
         if self.id is None and self.is_part and self.first > 0:
-            raise cannot_resume("The request does not name the snapshot that it wants the rest of.")
+            raise _cannot_resume(
+                "The request does not name the snapshot that it wants the rest of."
+            )
 
 
 def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
@@ -53,7 +57,26 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     return Wanted(snapshot_id, False, *part)
 
 
-def cannot_resume(reason: str) -> NotResumableError:
+def kept_snapshot(wanted: Wanted, taken_by: str, address: str | None) -> Snapshot | None:
+    """
+    The snapshot that was taken before, if one is asked for; None to take a new one.
+
+    :raises NotResumableError: it is gone, and no other will do; or it ends before that part.
+    """
+    if wanted.id is None:
+        return None
+    snapshot = services.resume_snapshot(
+        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last, address=address
+    )
+    if snapshot is None and wanted.is_strict:
+        raise _cannot_resume("Its snapshot is not kept any more.")
+    if snapshot is not None and snapshot.first > snapshot.size:
+        snapshot.close()
+        raise _cannot_resume(f"It has more than the {snapshot.size:,} bytes of its snapshot.")
+    return snapshot
+
+
+def _cannot_resume(reason: str) -> NotResumableError:
     """The answer with which every client stops."""
     return NotResumableError(f"This download can't be continued. {reason}")
 
@@ -65,7 +88,7 @@ def _part(headers: Mapping[str, str]) -> tuple[int, int | None, bool]:
         return 0, None, False
     match = RANGE.fullmatch(given.strip())
     if match is None or (match[2] and int(match[2]) < int(match[1])):
-        raise cannot_resume(f"Its range {given!r} is not of the form 'bytes=FIRST-'.")
+        raise _cannot_resume(f"Its range {given!r} is not of the form 'bytes=FIRST-'.")
     return int(match[1]), int(match[2]) if match[2] else None, True
 
 

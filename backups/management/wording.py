@@ -89,14 +89,9 @@ def _download(taken: Json) -> str:
     what = f"{megabytes(taken['size'])} of {taken['method']}"
     if taken["first"]:
         what += f" from byte {taken['first']:,} on"
-    words = [
-        f"{taken['at'][:19]}Z",  # to the second: UTC
-        taken["by"] or "this process",
-        taken["address"] or "this machine",
-        what,
-        _end(taken),
-    ]
-    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(words))
+    at = f"{taken['at'][:19]}Z"  # to the second: UTC
+    by, address = taken["by"] or "this process", taken["address"] or "this machine"
+    return f"{at}, {by}, {address}, {what}, {_end(taken)}"
 
 
 def _end(taken: Json) -> str:

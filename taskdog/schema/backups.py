@@ -1,12 +1,12 @@
 """
 The endpoints of ``backups`` in the description.
 
-That app knows nothing of OpenAPI, so its views are described from here: each class below stands
-in for one of them while the description is made. Times in its answers are UTC.
+That app knows nothing of OpenAPI. The words and the shapes of answers are its own: docstrings of
+its views, and its serializers. What those can't say is added here, in a class for each view.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.types import OpenApiTypes
@@ -15,23 +15,21 @@ from drf_spectacular.utils import (
     OpenApiResponse,
     PolymorphicProxySerializer,
     extend_schema,
+    extend_schema_view,
 )
 
 from backups.api.parsers import UPLOAD_PARSERS, MultiPartUploadParser
 from backups.api.query import MAX_RECEIPTS, RECEIPTS
-from backups.api.serializers import RestoreUploadSerializer
-from backups.store import ACCEPTABLE
-from taskdog.schema.backup_answers import (
+from backups.api.serializers import (
     AppliedRestoreSerializer,
     BackupErrorSerializer,
     DiscardedRestoreSerializer,
     PendingRestoreSerializer,
     RestoresSerializer,
     RestoreStatusSerializer,
+    RestoreUploadSerializer,
 )
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
+from backups.store import ACCEPTABLE
 
 SNAPSHOT = "application/vnd.sqlite3"
 UPLOADS = {parser.media_type: OpenApiTypes.BINARY for parser in UPLOAD_PARSERS} | {
@@ -80,8 +78,8 @@ MEANINGS = {
 }
 
 
-def _described(**options: Any) -> Callable[[Method], Method]:
-    """Describe one method; ``errors`` are those besides 401, 403, 429, 500 and 501."""
+def _described(**options: Any) -> Any:
+    """Describes one method; ``errors`` are those besides 401, 403, 429, 500 and 501."""
     errors: Iterable[int] = options.pop("errors", ())
     answers = options.pop("answers")
     statuses = sorted({401, 403, 429, 500, 501, *errors})
@@ -100,102 +98,79 @@ def _staged_or_applied() -> OpenApiResponse:
     return OpenApiResponse(either, "It waits for the next start, or is live.")
 
 
-class BackupExtension(OpenApiViewExtension):
-    """``backups.api.views.BackupView``."""
+class StoreViewExtension(OpenApiViewExtension):
+    """A view of ``backups``, whose methods are described below."""
+
+    methods: ClassVar[Mapping[str, Any]]
+
+    def view_replacement(self) -> type:
+        """A class of its own, so that the app's own view stays as it is."""
+
+        class Described(self.target_class):  # type: ignore[name-defined, misc]
+            __doc__ = self.target_class.__doc__
+
+        return extend_schema_view(**self.methods)(Described)
+
+
+class BackupExtension(StoreViewExtension):
+    """The download."""
 
     target_class = "backups.api.views.BackupView"
-
-    def view_replacement(self) -> type:
-        """Describe the download."""
-
-        class Described(self.target_class):  # type: ignore[name-defined, misc]
-            @_described(
-                answers={
-                    (200, SNAPSHOT): OpenApiTypes.BINARY,
-                    (206, SNAPSHOT): OpenApiTypes.BINARY,
-                },
-                errors=(400, 412, 503, 507),
-                parameters=[COMPACT, SNAPSHOT_ID],
-                operation_id="backup",
-            )
-            def get(self, request: Any) -> Any:
-                """Download a snapshot of the whole database."""
-
-        return Described
+    methods: ClassVar = {
+        "get": _described(
+            answers={(200, SNAPSHOT): OpenApiTypes.BINARY, (206, SNAPSHOT): OpenApiTypes.BINARY},
+            errors=(400, 412, 503, 507),
+            parameters=[COMPACT, SNAPSHOT_ID],
+            operation_id="backup",
+        )
+    }
 
 
-class RestoreExtension(OpenApiViewExtension):
-    """``backups.api.views.RestoreView``."""
+class RestoreExtension(StoreViewExtension):
+    """Upload, status and discard."""
 
     target_class = "backups.api.views.RestoreView"
-
-    def view_replacement(self) -> type:
-        """Describe upload, status and discard."""
-
-        class Described(self.target_class):  # type: ignore[name-defined, misc]
-            @_described(answers={200: RestoreStatusSerializer}, operation_id="restore_status")
-            def get(self, request: Any) -> Any:
-                """Show what is pending, and what the last restore did."""
-
-            @_described(
-                answers={200: _staged_or_applied()},
-                errors=(400, 409, 411, 413, 415, 503, 507),
-                request=UPLOADS,
-                parameters=[APPLY, ACCEPT],
-                operation_id="restore",
-            )
-            def post(self, request: Any) -> Any:
-                """Check a snapshot and stage it; apply it at once if that is asked for."""
-
-            @_described(
-                answers={200: DiscardedRestoreSerializer},
-                errors=(404, 411, 413),
-                operation_id="restore_discard",
-            )
-            def delete(self, request: Any) -> Any:
-                """Discard what is pending."""
-
-        return Described
+    methods: ClassVar = {
+        "get": _described(answers={200: RestoreStatusSerializer}, operation_id="restore_status"),
+        "post": _described(
+            answers={200: _staged_or_applied()},
+            errors=(400, 409, 411, 413, 415, 503, 507),
+            request=UPLOADS,
+            parameters=[APPLY, ACCEPT],
+            operation_id="restore",
+        ),
+        "delete": _described(
+            answers={200: DiscardedRestoreSerializer},
+            errors=(404, 411, 413),
+            operation_id="restore_discard",
+        ),
+    }
 
 
-class UndoExtension(OpenApiViewExtension):
-    """``backups.api.views.UndoView``."""
+class UndoExtension(StoreViewExtension):
+    """The undo."""
 
     target_class = "backups.api.views.UndoView"
-
-    def view_replacement(self) -> type:
-        """Describe the undo."""
-
-        class Described(self.target_class):  # type: ignore[name-defined, misc]
-            @_described(
-                answers={200: _staged_or_applied()},
-                errors=(400, 404, 409, 411, 413, 503, 507),
-                request=None,
-                parameters=[APPLY],
-                operation_id="restore_undo",
-            )
-            def post(self, request: Any) -> Any:
-                """Stage what the last restore replaced."""
-
-        return Described
+    methods: ClassVar = {
+        "post": _described(
+            answers={200: _staged_or_applied()},
+            errors=(400, 404, 409, 411, 413, 503, 507),
+            request=None,
+            parameters=[APPLY],
+            operation_id="restore_undo",
+        )
+    }
 
 
-class RestoresExtension(OpenApiViewExtension):
-    """``backups.api.views.RestoresView``."""
+class RestoresExtension(StoreViewExtension):
+    """The list of receipts."""
 
     target_class = "backups.api.views.RestoresView"
-
-    def view_replacement(self) -> type:
-        """Describe the list of receipts."""
-
-        class Described(self.target_class):  # type: ignore[name-defined, misc]
-            @_described(
-                answers={200: RestoresSerializer},
-                errors=(400,),
-                parameters=[LIMIT],
-                operation_id="restores",
-            )
-            def get(self, request: Any) -> Any:
-                """List all that happened to restores, the kept copies, and who downloaded."""
-
-        return Described
+    methods: ClassVar = {
+        "get": _described(
+            answers={200: RestoresSerializer},
+            errors=(400,),
+            parameters=[LIMIT],
+            operation_id="restores",
+        )
+    }
