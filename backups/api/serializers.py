@@ -35,9 +35,10 @@ class AnswerSerializer(serializers.Serializer[Any]):
     """A shape that is only written, never read."""
 
     @property
-    def data(self) -> Any:
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
         """A plain dict. From DRF's own, the browsable API would make a form of this shape."""
-        return self.to_representation(self.instance)
+        answer: dict[str, Any] = self.to_representation(self.instance)
+        return answer
 
 
 class UtcField(serializers.DateTimeField):

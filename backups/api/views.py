@@ -6,13 +6,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http.response import HttpResponseBase
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import FormParser, MultiPartParser
-from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups import services
-from backups.api import caller, hang_up, query, ranges
+from backups.api import caller, hang_up, query, ranges, serializers
 from backups.api.authentication import caller_name
 from backups.api.base import StoreView
 from backups.api.compression import choose_coding
@@ -21,15 +20,6 @@ from backups.api.errors import error_response
 from backups.api.negotiation import IgnoreAccept, JSONRenderer
 from backups.api.parsers import UPLOAD_PARSERS
 from backups.api.permissions import backup_permissions, restore_permissions
-from backups.api.serializers import (
-    AppliedRestoreSerializer,
-    DiscardedRestoreSerializer,
-    PendingRestoreSerializer,
-    RestoresSerializer,
-    RestoreStatusSerializer,
-    RestoreUploadSerializer,
-    UndoSerializer,
-)
 from backups.api.socket_timeout import check_connected
 from backups.api.upload import upload_of
 from backups.exceptions import NotEnoughSpaceError, RestoreBlockedError
@@ -47,13 +37,10 @@ class BackupView(StoreView):
     database's own pages, at once; without either, its size decides.
     """
 
+    get_permissions = staticmethod(backup_permissions)
     http_method_names = ["get", "options"]  # noqa: RUF012  # HEAD would take a snapshot for nothing
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = IgnoreAccept
-
-    def get_permissions(self) -> list[BasePermission]:
-        """As BACKUPS_BACKUP_PERMISSION says."""
-        return backup_permissions()
 
     def get(self, request: Request) -> HttpResponseBase:
         """
@@ -88,13 +75,10 @@ class RestoreView(StoreView, GenericAPIView[Any]):
     `?accept=foreign` nothing of this project.
     """
 
+    get_permissions = staticmethod(restore_permissions)
     parser_classes = UPLOAD_PARSERS
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-    serializer_class = RestoreUploadSerializer
-
-    def get_permissions(self) -> list[BasePermission]:
-        """As BACKUPS_RESTORE_PERMISSION says."""
-        return restore_permissions()
+    serializer_class = serializers.RestoreUploadSerializer
 
     def takes_upload(self, request: Request) -> bool:
         """A POST, of which only a form's first fields are read before the caller is known."""
@@ -125,7 +109,7 @@ class RestoreView(StoreView, GenericAPIView[Any]):
     def delete(self, request: Request) -> Response:
         """Discard what is pending."""
         discarded = services.discard_pending_restore(discarded_by=caller_name(request))
-        return Response(DiscardedRestoreSerializer(discarded).data)
+        return Response(serializers.DiscardedRestoreSerializer(discarded).data)
 
 
 class UndoView(StoreView, GenericAPIView[Any]):
@@ -136,13 +120,10 @@ class UndoView(StoreView, GenericAPIView[Any]):
     it in place. With `?apply=now` in the URL it is live at once, if that can be done.
     """
 
+    get_permissions = staticmethod(restore_permissions)
     parser_classes = (MultiPartParser, FormParser)  # for the token of the form; nothing else
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-    serializer_class = UndoSerializer
-
-    def get_permissions(self) -> list[BasePermission]:
-        """As BACKUPS_RESTORE_PERMISSION says."""
-        return restore_permissions()
+    serializer_class = serializers.UndoSerializer
 
     def post(self, request: Request) -> Response:
         """Stage what the last restore replaced; apply it at once if that is asked for."""
@@ -157,11 +138,8 @@ class UndoView(StoreView, GenericAPIView[Any]):
 class RestoresView(StoreView):
     """Everything that happened to restores, newest first, the kept copies, and who downloaded."""
 
+    get_permissions = staticmethod(restore_permissions)
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-
-    def get_permissions(self) -> list[BasePermission]:
-        """As BACKUPS_RESTORE_PERMISSION says."""
-        return restore_permissions()
 
     def get(self, request: Request) -> Response:
         """List all that happened to restores, the kept copies, and who downloaded."""
@@ -171,13 +149,13 @@ class RestoresView(StoreView):
             "kept": services.list_kept_copies(),
             "downloads": services.list_downloads()[:limit],
         }
-        return Response(RestoresSerializer(found).data)
+        return Response(serializers.RestoresSerializer(found).data)
 
 
 def _staged(request: Request, pending: PendingRestore, *, is_now: bool) -> Response:
     """Apply it, if that is asked for. If only a restart can, the answer says what is pending."""
     if not is_now:
-        return Response(PendingRestoreSerializer(pending).data)
+        return Response(serializers.PendingRestoreSerializer(pending).data)
     try:
         receipt = services.apply_now(applied_by=caller_name(request), sha256=pending.sha256)
     except (RestoreBlockedError, NotEnoughSpaceError) as error:
@@ -186,9 +164,8 @@ def _staged(request: Request, pending: PendingRestore, *, is_now: bool) -> Respo
         return response
     caller.renew(request)
     warnings = {"warnings": pending.warnings}
-    return Response(AppliedRestoreSerializer(receipt, context=warnings).data)
+    return Response(serializers.AppliedRestoreSerializer(receipt, context=warnings).data)
 
 
 def _status() -> dict[str, Any]:
-    status: dict[str, Any] = RestoreStatusSerializer(services.get_restore_status()).data
-    return status
+    return serializers.RestoreStatusSerializer(services.get_restore_status()).data

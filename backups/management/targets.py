@@ -11,14 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from backups import services
-from backups.api.serializers import (
-    AnswerSerializer,
-    AppliedRestoreSerializer,
-    DiscardedRestoreSerializer,
-    PendingRestoreSerializer,
-    RestoresSerializer,
-    RestoreStatusSerializer,
-)
+from backups.api import serializers
 from backups.client import BackupClient
 from backups.client.server_words import shown_answer
 from backups.conf import conf
@@ -86,16 +79,16 @@ class LocalTarget:
 
     def apply_now(self, *, sha256: str | None, warnings: Collection[str] = ()) -> Json:
         receipt = services.apply_now(applied_by=_user(), sha256=sha256, database=self._database)
-        return self._answer(AppliedRestoreSerializer, receipt, warnings=warnings)
+        return self._answer(serializers.AppliedRestoreSerializer, receipt, warnings=warnings)
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status(database=self._database)
         others = replace(status, present=status.present[1:])  # the first is this command itself
-        return self._answer(RestoreStatusSerializer, others)
+        return self._answer(serializers.RestoreStatusSerializer, others)
 
     def discard_pending_restore(self) -> Json:
         discarded = services.discard_pending_restore(discarded_by=_user(), database=self._database)
-        return self._answer(DiscardedRestoreSerializer, discarded)
+        return self._answer(serializers.DiscardedRestoreSerializer, discarded)
 
     def list_restores(self) -> Json:
         found = {
@@ -103,17 +96,19 @@ class LocalTarget:
             "kept": services.list_kept_copies(database=self._database),
             "downloads": services.list_downloads(database=self._database),
         }
-        return self._answer(RestoresSerializer, found)
+        return self._answer(serializers.RestoresSerializer, found)
 
     def _staged(self, pending: PendingRestore, *, now: bool) -> Json:
         if now:
             return self.apply_now(sha256=pending.sha256, warnings=pending.warnings)
-        return self._answer(PendingRestoreSerializer, pending)
+        return self._answer(serializers.PendingRestoreSerializer, pending)
 
-    def _answer(self, shape: type[AnswerSerializer], found: object, **context: object) -> Json:
+    def _answer(
+        self, shape: type[serializers.AnswerSerializer], found: object, **context: object
+    ) -> Json:
         """As a client gets it: a process can call itself something as odd as a server's words."""
-        whole = shape(found, context={"database": self._database, **context})
-        answer: Json = shown_answer(whole.data)
+        context["database"] = self._database
+        answer: Json = shown_answer(shape(found, context=context).data)
         return answer
 
 
@@ -123,6 +118,10 @@ class RemoteTarget:
     def __init__(self, client: BackupClient) -> None:
         self._client = client
         self.where = client.base_url
+        self.undo_restore = client.undo_restore
+        self.get_restore_status = client.get_restore_status
+        self.discard_pending_restore = client.discard_pending_restore
+        self.list_restores = client.list_restores
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
@@ -143,18 +142,6 @@ class RemoteTarget:
     ) -> Json:
         with incoming.with_length() as snapshot:  # a request says how long its body is
             return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
-
-    def undo_restore(self, *, now: bool) -> Json:
-        return self._client.undo_restore(now=now)
-
-    def get_restore_status(self) -> Json:
-        return self._client.get_restore_status()
-
-    def discard_pending_restore(self) -> Json:
-        return self._client.discard_pending_restore()
-
-    def list_restores(self) -> Json:
-        return self._client.list_restores()
 
 
 Target = LocalTarget | RemoteTarget

@@ -5,7 +5,7 @@ That app knows nothing of OpenAPI. The words and the shapes of answers are its o
 its views, and its serializers. What those can't say is added here, in a class for each view.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.extensions import OpenApiViewExtension
@@ -18,22 +18,14 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from backups.api import serializers
 from backups.api.parsers import UPLOAD_PARSERS, MultiPartUploadParser
 from backups.api.query import MAX_RECEIPTS, RECEIPTS
-from backups.api.serializers import (
-    AppliedRestoreSerializer,
-    BackupErrorSerializer,
-    DiscardedRestoreSerializer,
-    PendingRestoreSerializer,
-    RestoresSerializer,
-    RestoreStatusSerializer,
-    RestoreUploadSerializer,
-)
 from backups.store import ACCEPTABLE
 
 SNAPSHOT = "application/vnd.sqlite3"
 UPLOADS = {parser.media_type: OpenApiTypes.BINARY for parser in UPLOAD_PARSERS} | {
-    MultiPartUploadParser.media_type: RestoreUploadSerializer
+    MultiPartUploadParser.media_type: serializers.RestoreUploadSerializer
 }
 APPLY = OpenApiParameter(
     "apply", enum=["now", "restart"], default="restart", description="When it goes live."
@@ -78,38 +70,32 @@ MEANINGS = {
 }
 
 
-def _described(**options: Any) -> Any:
+EITHER = PolymorphicProxySerializer(
+    "StagedOrApplied",
+    [serializers.PendingRestoreSerializer, serializers.AppliedRestoreSerializer],
+    None,
+)
+STAGED_OR_APPLIED = OpenApiResponse(EITHER, "It waits for the next start, or is live.")
+
+
+def _described(name: str, answers: Mapping[Any, Any], *errors: int, **options: Any) -> Any:
     """Describes one method; ``errors`` are those besides 401, 403, 429, 500 and 501."""
-    errors: Iterable[int] = options.pop("errors", ())
-    answers = options.pop("answers")
-    statuses = sorted({401, 403, 429, 500, 501, *errors})
-    refused = {status: _refused(MEANINGS[status]) for status in statuses}
-    return extend_schema(responses={**answers, **refused}, **options)
-
-
-def _refused(meaning: str) -> OpenApiResponse:
-    return OpenApiResponse(BackupErrorSerializer, meaning)
-
-
-def _staged_or_applied() -> OpenApiResponse:
-    either = PolymorphicProxySerializer(
-        "StagedOrApplied", [PendingRestoreSerializer, AppliedRestoreSerializer], None
-    )
-    return OpenApiResponse(either, "It waits for the next start, or is live.")
+    refused = {
+        status: OpenApiResponse(serializers.BackupErrorSerializer, MEANINGS[status])
+        for status in sorted({401, 403, 429, 500, 501, *errors})
+    }
+    return extend_schema(operation_id=name, responses={**answers, **refused}, **options)
 
 
 class StoreViewExtension(OpenApiViewExtension):
-    """A view of ``backups``, whose methods are described below."""
+    """A view of ``backups``."""
 
     methods: ClassVar[Mapping[str, Any]]
 
     def view_replacement(self) -> type:
-        """A class of its own, so that the app's own view stays as it is."""
-
-        class Described(self.target_class):  # type: ignore[name-defined, misc]
-            __doc__ = self.target_class.__doc__
-
-        return extend_schema_view(**self.methods)(Described)
+        """A class made for this, so that the app's own view stays as it is."""
+        described = type("Described", (self.target_class,), {})  # type: ignore[arg-type]
+        return extend_schema_view(**self.methods)(described)
 
 
 class BackupExtension(StoreViewExtension):
@@ -118,31 +104,29 @@ class BackupExtension(StoreViewExtension):
     target_class = "backups.api.views.BackupView"
     methods: ClassVar = {
         "get": _described(
-            answers={(200, SNAPSHOT): OpenApiTypes.BINARY, (206, SNAPSHOT): OpenApiTypes.BINARY},
-            errors=(400, 412, 503, 507),
+            "backup",
+            {(200, SNAPSHOT): OpenApiTypes.BINARY, (206, SNAPSHOT): OpenApiTypes.BINARY},
+            *(400, 412, 503, 507),
             parameters=[COMPACT, SNAPSHOT_ID],
-            operation_id="backup",
         )
     }
 
 
 class RestoreExtension(StoreViewExtension):
-    """Upload, status and discard."""
+    """Status, upload and discard."""
 
     target_class = "backups.api.views.RestoreView"
     methods: ClassVar = {
-        "get": _described(answers={200: RestoreStatusSerializer}, operation_id="restore_status"),
+        "get": _described("restore_status", {200: serializers.RestoreStatusSerializer}),
         "post": _described(
-            answers={200: _staged_or_applied()},
-            errors=(400, 409, 411, 413, 415, 503, 507),
+            "restore",
+            {200: STAGED_OR_APPLIED},
+            *(400, 409, 411, 413, 415, 503, 507),
             request=UPLOADS,
             parameters=[APPLY, ACCEPT],
-            operation_id="restore",
         ),
         "delete": _described(
-            answers={200: DiscardedRestoreSerializer},
-            errors=(404, 411, 413),
-            operation_id="restore_discard",
+            "restore_discard", {200: serializers.DiscardedRestoreSerializer}, 404, 411, 413
         ),
     }
 
@@ -153,11 +137,11 @@ class UndoExtension(StoreViewExtension):
     target_class = "backups.api.views.UndoView"
     methods: ClassVar = {
         "post": _described(
-            answers={200: _staged_or_applied()},
-            errors=(400, 404, 409, 411, 413, 503, 507),
+            "restore_undo",
+            {200: STAGED_OR_APPLIED},
+            *(400, 404, 409, 411, 413, 503, 507),
             request=None,
             parameters=[APPLY],
-            operation_id="restore_undo",
         )
     }
 
@@ -168,9 +152,6 @@ class RestoresExtension(StoreViewExtension):
     target_class = "backups.api.views.RestoresView"
     methods: ClassVar = {
         "get": _described(
-            answers={200: RestoresSerializer},
-            errors=(400,),
-            parameters=[LIMIT],
-            operation_id="restores",
+            "restores", {200: serializers.RestoresSerializer}, 400, parameters=[LIMIT]
         )
     }

@@ -94,23 +94,19 @@ Json = dict[str, Any]
 
 
 def pending(found: PendingRestore) -> Json:
-    answer: Json = PendingRestoreSerializer(found).data
-    return answer
+    return PendingRestoreSerializer(found).data
 
 
 def status(of: PendingRestore | None, last: Receipt | None, *present: str) -> Json:
-    answer: Json = RestoreStatusSerializer(RestoreStatus(of, last, present)).data
-    return answer
+    return RestoreStatusSerializer(RestoreStatus(of, last, present)).data
 
 
 def discarded(found: PendingRestore | None) -> Json:
-    answer: Json = DiscardedRestoreSerializer(found).data
-    return answer
+    return DiscardedRestoreSerializer(found).data
 
 
 def refused(error: BackupError) -> Json:
-    answer: Json = BackupErrorSerializer(error).data
-    return answer
+    return BackupErrorSerializer(error).data
 
 
 def answers() -> dict[str, Json]:
