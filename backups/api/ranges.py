@@ -1,9 +1,9 @@
 """
 The part of a snapshot that a request asks for: ``Range``, ``If-Range``, ``If-Match``.
 
-To name the snapshot is up to the client: by the ETag that it got with the beginning, in a header,
-or by ``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names
-none: whichever snapshot were taken for it, its rest could be joined to the beginning of another.
+The client names the snapshot: by the ETag that came with the beginning, in a header, or by
+``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names none,
+and the rest of one snapshot must not be joined to the beginning of another.
 
 Source: RFC 9110, 13.1 (preconditions) and 14 (ranges).
 """
@@ -31,11 +31,9 @@ class Wanted:
     is_part: bool
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could answer rightly."""
+        """Refuse a request that has no right answer."""
         if self.id is None and self.is_part and self.first > 0:
-            raise _cannot_resume(
-                "The request does not name the snapshot that it wants the rest of."
-            )
+            raise _cannot_resume("The request does not name the snapshot whose rest it wants.")
 
 
 def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
@@ -43,7 +41,7 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     What a request asks for.
 
     :param named: the ``?snapshot=`` of its URL.
-    :raises NotResumableError: the rest of nobody knows what, or in a form that is not taken.
+    :raises NotResumableError: it does not say whose rest it wants, or in a form that is not known.
     """
     if (match := headers.get("If-Match", "*").strip()) != "*":
         named = _etag(match) or ""
@@ -77,7 +75,7 @@ def kept_snapshot(wanted: Wanted, taken_by: str, address: str | None) -> Snapsho
 
 
 def _cannot_resume(reason: str) -> NotResumableError:
-    """The answer with which every client stops."""
+    """The error that stops every client."""
     return NotResumableError(f"This download can't be continued. {reason}")
 
 

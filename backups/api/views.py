@@ -1,4 +1,4 @@
-"""The HTTP entrance: declarations, and one call of a service each."""
+"""The views: declarations, and one call of a service each."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ class BackupView(StoreView):
     """
     Download a snapshot of the database.
 
-    One that broke off is continued with a `Range` header, if it is compact, and its ETag in
-    `If-Range` or `If-Match`, or `?snapshot=` with what stands in the ETag.
+    A compact download that broke off can be continued: send a `Range` header, and name the
+    snapshot by its ETag, in `If-Range`, `If-Match` or `?snapshot=`.
 
-    With `?compact=1` in the URL it is rewritten without gaps first, with `?compact=0` it is the
-    database's own pages, at once; without either, its size decides.
+    With `?compact=1` in the URL the snapshot is rewritten without gaps first. With `?compact=0` it
+    is the database's own pages, at once. Without either, its size decides.
     """
 
     get_permissions = staticmethod(backup_permissions)
@@ -72,7 +72,7 @@ class RestoreView(StoreView, GenericAPIView[Any]):
 
     With `?apply=now` in the URL its content is live at once, without a restart, if that can be
     done; the current content is kept. With `?accept=defects` it may have defects, and with
-    `?accept=foreign` nothing of this project.
+    `?accept=foreign` it may lack everything of this project.
     """
 
     get_permissions = staticmethod(restore_permissions)

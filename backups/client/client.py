@@ -66,9 +66,9 @@ class BackupClient:
             with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
         :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
             ``Authorization: Basic`` the key is ``name:password``.
-        :param insecure: let the key travel in plain http to another machine, where whoever is on
-            the way can read it.
-        :raises InsecureServerError: it would, and may not.
+        :param insecure: send the key even in plain http to another machine, where anybody on the
+            way can read it.
+        :raises InsecureServerError: it would be sent so, and ``insecure`` is false.
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)

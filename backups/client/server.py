@@ -52,7 +52,7 @@ class RemoteServer:
 
 def remote_server(url: str) -> RemoteServer:
     """
-    Take a URL apart. Asks nobody.
+    Take a URL apart. Sends nothing.
 
     :raises ClientError: it is not the URL of a server.
     """
@@ -80,7 +80,7 @@ def remote_server(url: str) -> RemoteServer:
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether a host is a loopback address, or ``localhost``. Asks nobody, and knows no others."""
+    """Whether a host is a loopback address, or ``localhost``. No name is resolved."""
     if host == "localhost":
         return True
     try:
@@ -136,7 +136,7 @@ def authorize(
         ``Authorization: Basic`` the key is ``name:password``.
     :param key: empty if the name and password in the URL are all that the server wants.
     :param insecure: whether they may be sent in plain http to another machine.
-    :raises InsecureServerError: they would be, and may not.
+    :raises InsecureServerError: they would be, and ``insecure`` is false.
     :raises ClientError: it is not a header, or the key can't be in one.
     """
     if not (server.is_encrypted or server.is_here or insecure) and (key or server.auth):

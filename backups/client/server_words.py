@@ -15,7 +15,7 @@ CODE = re.compile("[A-Za-z0-9_.-]{1,64}")
 
 def shown(text: str, most: int = MOST_CHARACTERS) -> str:
     """The text in one line, of at most so many characters."""
-    # Cut before and after: no work for what nobody will see, and writing out makes it longer.
+    # Cut before, to do no work in vain, and after: what is written out gets longer.
     line = printable(" ".join(text[: 2 * most].splitlines()).replace("\t", " ").strip())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 

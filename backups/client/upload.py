@@ -7,7 +7,7 @@ Progress = Callable[[int], None]  # called with the number of bytes of each step
 
 
 class RequestBody:
-    """A request body of just this length, which tells how far it has been read."""
+    """A request body of exactly this length, which reports how far it has been read."""
 
     def __init__(self, content: BinaryIO, size: int, progress: Progress | None) -> None:
         self._content = content

@@ -35,13 +35,13 @@ class Incoming:
 
     @property
     def size(self) -> int | None:
-        """Bytes; None for a pipe, which tells at its end."""
+        """Bytes; None for a pipe, whose length only its end shows."""
         state = os.fstat(self.content.fileno())
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What can be foreseen without its check. Nothing for a pipe, which is read once."""
+        """What can be said before the check. Nothing of a pipe, which can be read only once."""
         if self.size is None:
             return ()
         head = os.pread(self.content.fileno(), HEAD_BYTES, 0)
@@ -92,7 +92,7 @@ class Incoming:
 @contextmanager
 def open_incoming(name: str) -> Iterator[Incoming]:
     """
-    Open what is to be put back. Refuses the live database, whatever it is called here.
+    Open a snapshot to restore. Refuses the live database, by whatever name.
 
     :raises CommandError: it can't be read, or is only a part of a database.
     """

@@ -106,7 +106,7 @@ class LocalTarget:
     def _answer(
         self, shape: type[serializers.AnswerSerializer], found: object, **context: object
     ) -> Json:
-        """As a client gets it: a process can call itself something as odd as a server's words."""
+        """As a client gets it: fit for a terminal, since a process can give itself any name."""
         context["database"] = self._database
         answer: Json = shown_answer(shape(found, context=context).data)
         return answer
@@ -154,9 +154,9 @@ def open_target(
     """
     The store that the options and the settings name.
 
-    :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
-        server in BACKUPS_REMOTE_URL alone.
-    :raises InsecureServerError: it would, and may not.
+    :param insecure: send the key even in plain http; BACKUPS_REMOTE_INSECURE allows that for
+        BACKUPS_REMOTE_URL alone.
+    :raises InsecureServerError: it would be sent in plain http, and that is not allowed.
     :raises ClientError: a remote server is named, but no key for it is set.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
@@ -182,9 +182,9 @@ def open_target(
 @contextmanager
 def in_our_form(target: Target) -> Iterator[None]:
     """
-    For what reads the answers of a target.
+    For a block that reads the answers of a target.
 
-    :raises ClientError: a server's lack something, or have another kind of thing in its place.
+    :raises ClientError: a server's answer lacks something, or has it in another form.
     """
     try:
         yield
