@@ -22,6 +22,7 @@ from backups.api import serializers
 from backups.api.parsers import UPLOAD_PARSERS, MultiPartUploadParser
 from backups.api.query import MAX_RECEIPTS, RECEIPTS
 from backups.store import ACCEPTABLE
+from taskdog.schema import errors
 
 SNAPSHOT = "application/vnd.sqlite3"
 UPLOADS = {parser.media_type: OpenApiTypes.BINARY for parser in UPLOAD_PARSERS} | {
@@ -53,16 +54,14 @@ LIMIT = OpenApiParameter(
     description="How many receipts of restores, and how many of downloads.",
 )
 MEANINGS = {
+    **errors.MEANINGS,
     400: "A parameter has an invalid value, or the upload is not a whole snapshot of this site.",
-    401: "There is no API key, a wrong one, or one that has expired.",
-    403: "The key lacks the scope, or the user is not of the staff.",
     404: "Nothing is pending; the last restore has no kept copy to undo it with.",
     409: "It can't be applied without a restart, and stays pending.",
     411: "The upload, or another body, does not say its length.",
     412: "The download can't be continued.",
     413: "The upload, or another body, is over the limit.",
     415: "The upload is of another type.",
-    429: "Too many wrong keys came from this address; `Retry-After` says how long to wait.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
     503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again.",
@@ -78,11 +77,11 @@ EITHER = PolymorphicProxySerializer(
 STAGED_OR_APPLIED = OpenApiResponse(EITHER, "It waits for the next start, or is live.")
 
 
-def _described(name: str, answers: Mapping[Any, Any], *errors: int, **options: Any) -> Any:
-    """Describes one method; ``errors`` are those besides 401, 403, 429, 500 and 501."""
+def _described(name: str, answers: Mapping[Any, Any], *statuses: int, **options: Any) -> Any:
+    """Describes one method; ``statuses`` are those of errors besides 401, 403, 429, 500 and 501."""
     refused = {
         status: OpenApiResponse(serializers.BackupErrorSerializer, MEANINGS[status])
-        for status in sorted({401, 403, 429, 500, 501, *errors})
+        for status in sorted({401, 403, 429, 500, 501, *statuses})
     }
     return extend_schema(operation_id=name, responses={**answers, **refused}, **options)
 
