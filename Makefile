@@ -22,12 +22,13 @@ PIP_OPTIONS ?= --only-binary :all:
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes $(PIP_OPTIONS) -r
 LOCK = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-build \
 	--custom-compile-command "make lock"
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' backups/__init__.py)
 STRACE := $(shell command -v strace)
 SQLITE_TESTS := applying connection_checks connection_setup defects integrity leaving_out live \
 	overwriting page_snapshot pages rebuilding sandbox schema shares snapshot staging undoing \
 	validation wal_index
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench docs lint lock clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench docs lint lock release package-test clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +66,9 @@ cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, a
 browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
+package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
+	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package
+
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
 
@@ -83,11 +87,25 @@ lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requir
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-docs.in -o requirements-docs.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-release.in -o requirements-release.txt
+
+release: .venv-release/.installed  ## build the wheel and the sdist into dist/, and check them; publishes nothing
+	@grep -qE '^## \[$(VERSION)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md || { \
+		echo "CHANGELOG.md has no entry for $(VERSION). Give what is Unreleased that version, and a date."; exit 1; }
+	@rm -rf dist
+	@.venv-release/bin/python -m build --no-isolation
+	@rm -rf build *.egg-info
+	@.venv-release/bin/twine check --strict dist/*
 
 .venv-lock/.installed: requirements-lock.txt
 	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/python $(INSTALL) requirements-lock.txt
+	@touch $@
+
+.venv-release/.installed: requirements-release.txt
+	@test -x .venv-release/bin/python || $(PYTHON) -m venv .venv-release
+	@.venv-release/bin/python $(INSTALL) requirements-release.txt
 	@touch $@
 
 .venv-cli/.installed: requirements-cli.txt
@@ -102,7 +120,8 @@ lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requir
 	@touch $@
 
 clean:  ## remove what the targets above made, but never data/
-	rm -rf $(VENV) $(VENV)-bench .venv-cli .venv-docs .venv-lock site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench .venv-cli .venv-docs .venv-lock .venv-release .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site *.egg-info
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements.txt

@@ -19,8 +19,8 @@ from typing import Any
 
 from django.urls import reverse
 
+from backups.api.pace import Pace
 from backups.conf import conf
-from backups.pace import Pace
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -5,11 +5,14 @@ from typing import Any
 
 from django.conf import settings
 
-from backups import memory
+from backups.processes import memory
 
 
 class Settings:
     """Shadow Django's settings with this app's defaults."""
+
+    # True in a child that works on a file which is not the live database. Nobody configures it.
+    is_child = False
 
     @property
     def database(self) -> str:
@@ -154,12 +157,12 @@ class Settings:
     @property
     def backup_permission(self) -> str:
         """Who may take a snapshot: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.permissions.MayBackUp"))
+        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.api.permissions.MayBackUp"))
 
     @property
     def restore_permission(self) -> str:
         """Who may stage, see and discard a restore: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.permissions.MayRestore"))
+        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.api.permissions.MayRestore"))
 
     @property
     def key_file(self) -> Path | None:

@@ -30,8 +30,6 @@ class Package(NamedTuple):
 PACKAGES = (
     Package("djangorestframework", (3, 15), "rest_framework"),
     Package("multipart", (2, 0), "multipart", has="PushMultipartParser"),
-    Package("requests", (2, 27), "requests"),
-    Package("rich", (10,), "rich"),
     *([] if sys.version_info >= (3, 14) else [Package("backports.zstd", (1,), "backports.zstd")]),
 )
 
@@ -84,7 +82,7 @@ def _another(module: str) -> str:
 def _install(package: Package) -> str:
     """With Django as it is, or pip may choose a release that wants, and brings, a newer Django."""
     other = f"python-{package.module}"
-    names = [f"{package.name}>={_dotted(package.oldest)}", f"Django=={django.get_version()}"]
+    names = ["django-restorable", f"Django=={django.get_version()}"]
     if package.has and _version(package.name) and _version(other):
         names.append(f"{other}>=0.0.13")  # since then it makes way for the other one
     return "Install it: python -m pip install " + " ".join(f'"{name}"' for name in names)

@@ -10,7 +10,7 @@ docs/how-restore-works.md.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from django.db import connections
 
-from backups import local, remembered, signals
 from backups.conf import conf
+from backups.disk.timestamp import timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
@@ -29,17 +29,20 @@ from backups.exceptions import (
     RestoreRefusedError,
     UploadAbandonedError,
 )
-from backups.local import get_store
-from backups.outgoing import OutgoingSnapshot
-from backups.own_files import check_not_live, check_not_own
-from backups.query_limit import query_limit
-from backups.sqlite import live
-from backups.sqlite.connection import has_content
-from backups.sqlite.defects import describe
-from backups.sqlite.header import has_wal_mark
-from backups.sqlite.paths import timestamp
-from backups.sqlite.staging import WAL_MARK
-from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
+from backups.site import caches, local_store, outcomes
+from backups.site.announced import OutgoingSnapshot
+from backups.site.local_store import get_store
+from backups.site.own_files import check_not_live, check_not_own
+from backups.store import (
+    Download,
+    KeptCopy,
+    PendingRestore,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+    Turn,
+    describe_defects,
+)
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
@@ -162,11 +165,6 @@ def check_snapshot(
         return get_store(database).check_snapshot(path, is_own=is_own)
 
 
-def describe_defects(defects: Mapping[str, int]) -> str:
-    """``NULL value in tasks.name (3), …``: the old defects of a snapshot, the first few."""
-    return describe(defects)
-
-
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
     """
     ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC.
@@ -264,7 +262,7 @@ def stage_restore(
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
-    _announce(database)
+    outcomes.announce(get_store(database))
     if unwrapped.wrapping:
         return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
     return pending
@@ -275,14 +273,14 @@ def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[
     return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
-def foresee_warnings(head: bytes) -> tuple[str, ...]:
+def foresee_warnings(head: bytes, *, database: str | None = None) -> tuple[str, ...]:
     """
     What staging will warn of, as far as a file's first bytes tell, compressed or not. For a
     person to read before anything is done. Reads nothing.
     """
     with suppress(BackupError):  # what can't be unpacked will be refused
         unwrapped = next(iter(Unwrapped([head])), b"")
-        return (WAL_MARK,) if has_wal_mark(unwrapped) else ()
+        return get_store(database).foresee_warnings(unwrapped)
     return ()
 
 
@@ -316,7 +314,7 @@ def undo_restore(
         logger.warning("undo by %s not staged: %s", staged_by, error)
         raise
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return pending
 
 
@@ -343,11 +341,11 @@ def apply_now(
         receipt = get_store(database).apply_now(applied_by=applied_by, sha256=sha256)
     except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
         logger.warning("restore not applied while the site runs: %s", error)
-        _announce(database)
+        outcomes.announce(get_store(database))
         raise
-    _log(receipt, database)
-    remembered.forget()
-    _announce(database)
+    outcomes.log(receipt, database)
+    caches.forget()
+    outcomes.announce(get_store(database))
     return receipt
 
 
@@ -363,7 +361,7 @@ def discard_pending_restore(
     """
     discarded = get_store(database).discard_pending_restore(discarded_by=discarded_by)
     logger.info("pending restore discarded by %s", discarded_by)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return discarded
 
 
@@ -396,19 +394,12 @@ def is_readable() -> bool:
     :raises RestoreBlockedError: it is not known now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
-    database = local.database_path()
-    return has_content(database) and live.is_readable(database)
+    return get_store().is_readable()
 
 
 def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    path = local.database_path(database)
-    number = len(pending.migrations)
-    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-    if has_content(path):
-        steps.append(f"keeps the current database as {path.name}.pre-restore-<time>")
-    steps.append(f"puts the snapshot in place as {path.name}")
-    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+    return get_store(database).describe_next_start(pending)
 
 
 # Start
@@ -461,7 +452,7 @@ def hold_presence_of(database: str) -> None:
 
 def release_presence() -> None:
     """Tell other processes that this one does not use the databases any more."""
-    for alias in (conf.database, *local.other_aliases()):
+    for alias in (conf.database, *local_store.other_aliases()):
         with suppress(BackupNotSupportedError):
             get_store(alias).release_presence()
 
@@ -477,7 +468,7 @@ def _apply_pending(alias: str) -> Receipt | None:
             )
         receipt = store.apply_pending_restore()
         if receipt is not None:
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
         return receipt
     return None
 
@@ -486,53 +477,13 @@ def _repair(alias: str) -> None:
     with suppress(BackupNotSupportedError):
         receipt = get_store(alias).repair()
         if receipt is not None and receipt.outcome == "applied":
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:
     """A second database may be one that this process only reads: that is not an error."""
-    for alias in local.other_aliases():
+    for alias in local_store.other_aliases():
         try:
             step(alias)
         except (BackupError, OSError) as error:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
-
-
-def _announce(database: str | None) -> None:
-    """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    for receipt in get_store(database).list_receipts()[:1]:  # none if none could be written
-        with query_limit():  # the live database may be one that gives no answer
-            signals.restore_recorded.send_robust(sender=None, receipt=receipt)
-
-
-def _log(receipt: Receipt, database: str | None) -> None:
-    if receipt.outcome == "applied":
-        which = f" --database {database}" if database not in (None, conf.database) else ""
-        logger.warning(
-            "restore applied (staged by %s, SHA-256 %s); %s%s",
-            receipt.staged_by,
-            receipt.sha256,
-            f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
-            f" one, undo this with: manage.py restore_db --undo{which}, then start the server"
-            " again"
-            if receipt.kept
-            else "there was no old database",
-            f"; {receipt.reason}" if receipt.reason else "",
-        )
-        if receipt.removed:
-            logger.warning(
-                "the restore made another kept copy, so older ones were removed: %s",
-                ", ".join(receipt.removed),
-            )
-    elif receipt.outcome == "refused":
-        logger.error(
-            "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",
-            receipt.reason,
-            receipt.kept,
-        )
-    else:
-        logger.warning(
-            "restore still pending, the site runs on its old data: %s"
-            " To apply it, stop every process of the site, then start the server",
-            receipt.reason,
-        )

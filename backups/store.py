@@ -17,6 +17,8 @@ DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can
 FOREIGN = "foreign"  # a database that has nothing of the project's own apps
 ACCEPTABLE = (DEFECTS, FOREIGN)
 
+MOST_NAMED = 5  # of the kinds of defects; a site with thousands has them in a few places
+
 
 class Snapshot(ABC):
     """
@@ -62,6 +64,13 @@ class Snapshot(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def describe_defects(defects: Mapping[str, int]) -> str:
+    """``NULL value in tasks.name (3), rows missing from index by_name (1)``, the first few."""
+    words = [f"{place} ({count:,})" for place, count in list(defects.items())[:MOST_NAMED]]
+    more = len(defects) - MOST_NAMED
+    return ", ".join(words) + (f" and {more} more kinds" if more > 0 else "")
 
 
 class PassedOn(Snapshot):
@@ -300,6 +309,22 @@ class BackupStore(ABC):
     @abstractmethod
     def list_kept_copies(self) -> list[KeptCopy]:
         """Every kept copy, newest first. Reads only."""
+
+    @abstractmethod
+    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
+        """What staging will warn of, as far as a snapshot's first bytes tell. Reads nothing."""
+
+    @abstractmethod
+    def describe_next_start(self, pending: PendingRestore) -> str:
+        """Say in a sentence what the next start will do with a pending restore."""
+
+    @abstractmethod
+    def is_readable(self) -> bool:
+        """
+        Whether there is a live store that can be read. Creates and changes nothing.
+
+        :raises RestoreBlockedError: it is not known now.
+        """
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:

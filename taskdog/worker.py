@@ -28,8 +28,8 @@ from typing import Any
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from backups.api.pace import Pace
 from backups.conf import conf
-from backups.pace import Pace
 from taskdog.arrivals import Arrival
 from taskdog.paced_socket import PacedSocket, Room
 

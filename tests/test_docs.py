@@ -11,8 +11,9 @@ import pytest
 from django.urls import reverse
 from packaging.requirements import Requirement
 
-from backups import conf, views
-from backups.sqlite import paths
+from backups import conf
+from backups.api import views
+from backups.sqlite.folder import paths
 from taskdog.audit import urls as audit_urls
 from taskdog.tasks import urls as task_urls
 from tests.processes import CHECKOUT, run_manage

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.proof
 
 SETTINGS = """
 from taskdog.settings import *
-from backups import slow_start
+from backups.startup import slow_start
 
 slow_start.SECONDS = 2.0
 INSTALLED_APPS = [*INSTALLED_APPS, "asking"]

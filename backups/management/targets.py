@@ -9,24 +9,26 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from django.core.serializers.json import DjangoJSONEncoder
 
 from backups import services
-from backups.client import BackupClient
-from backups.conf import conf
-from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, read_chunk
-from backups.serializers import (
+from backups.api.serializers import (
     describe_applied,
     describe_discarded,
     describe_pending,
     describe_restores,
     describe_status,
 )
-from backups.server_words import shown_answer
+from backups.client.server_words import shown_answer
+from backups.conf import conf
+from backups.exceptions import BadParameterError, ClientError
+from backups.management.incoming import Incoming, read_chunk
 from backups.store import PendingRestore
+
+if TYPE_CHECKING:
+    from backups.client import BackupClient
 
 Progress = Callable[[int], None]  # called with the number of bytes of each step
 Json = dict[str, Any]
@@ -144,7 +146,7 @@ class LocalTarget:
 class RemoteTarget:
     """A server's store, over HTTP."""
 
-    def __init__(self, client: BackupClient) -> None:
+    def __init__(self, client: "BackupClient") -> None:
         self._client = client
         self.where = client.base_url
 
@@ -191,7 +193,8 @@ def open_target(
     :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
         server in BACKUPS_REMOTE_URL alone.
     :raises InsecureServerError: it would, and may not.
-    :raises ClientError: a remote server is named, but no key for it is set.
+    :raises ClientError: a remote server is named, but no key for it is set, or what the client
+        needs is not installed.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
     url = "" if local else url or conf.remote_url
@@ -209,8 +212,18 @@ def open_target(
             hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
     insecure = insecure or (conf.remote_insecure and url == conf.remote_url)
-    with BackupClient(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
+    client_of = _client_class()
+    with client_of(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
         yield RemoteTarget(client)
+
+
+def _client_class() -> "type[BackupClient]":
+    """Imported here, since this machine's own store needs no package for it."""
+    try:
+        from backups.client import BackupClient
+    except ImportError as error:
+        raise ClientError(str(error)) from error
+    return BackupClient
 
 
 @contextmanager

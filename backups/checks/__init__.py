@@ -1,0 +1,1 @@
+"""System checks: each way to install or to set this app wrong, with a hint."""

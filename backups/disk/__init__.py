@@ -1,0 +1,1 @@
+"""Files: each step that must last, names that only a whole file gets, locks, owners, modes."""

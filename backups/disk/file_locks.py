@@ -1,0 +1,199 @@
+"""
+Locks on open files (flock), which end with their process. No wait is longer than a limit.
+
+A lock needs nothing but an open file, so whoever may read a file can hold one on it for ever. What
+we lock is therefore for its owner alone (0600). A folder is often open to others: there a private
+file in it is locked first, which is gone when nobody holds it, and that is what counts. The folder
+itself is locked too, since releases up to now know only that lock; but not against strangers.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
+
+# As NFS says of a descriptor that is open for reading only, or where no server of locks runs.
+NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
+PRIVATE = ".backups.lock"
+OTHERS_OPEN = 0o044  # to open a folder it is enough that it may be read
+OTHERS_WRITE, OTHERS_USE = 0o022, 0o066
+# What holds a lock of ours works for milliseconds, but a restore while the site runs: seconds.
+LOCK_SECONDS = 30.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries
+
+
+def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:
+    """
+    Lock an open file of a folder, or the folder itself, until it is closed. Only who calls this
+    sees the lock.
+
+    Where there are no locks it does nothing, with a warning.
+
+    :raises BlockingIOError: another has it, and we are not to wait.
+    :raises TimeoutError: another has had it for ``LOCK_SECONDS``; the words say who.
+    """
+    try:
+        for _ in _tries(descriptor, folder):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise
+            else:
+                return
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warn(
+            folder,
+            f"files can't be locked ({error.strerror}). Run one backup or restore at a time."
+            " Temporary files that a killed process leaves there are not removed.",
+        )
+
+
+@contextlib.contextmanager
+def exclusive_folder(folder: Path) -> Iterator[int]:
+    """
+    Let one thread of one process at a time change the names in ``folder``.
+
+    The lock leaves no file, and ends with its process. Yields its descriptor: a child that
+    inherits it has the lock too, until both have ended.
+
+    :raises TimeoutError: another has had it for ``LOCK_SECONDS``; the words say who.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _private_lock(folder, os.fstat(descriptor)) as private:
+            if private is None:
+                lock(descriptor, folder)
+            else:
+                _lock_but_for_strangers(descriptor, folder)
+            yield descriptor if private is None else private
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _private_lock(folder: Path, status: os.stat_result) -> Iterator[int | None]:
+    """
+    Hold the private file of a folder that others may open; it is gone afterwards. None where the
+    folder is closed to them, or no file can be made in it: then the folder's own lock has to do.
+    """
+    path = folder / PRIVATE
+    descriptor = _lock_private(path, status) if status.st_mode & OTHERS_OPEN else None
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # who comes next takes what stays
+                os.unlink(path)
+            os.close(descriptor)
+
+
+def _lock_private(path: Path, status: os.stat_result) -> int | None:
+    while True:
+        try:
+            descriptor = _open_private(path, status)
+        except OSError:  # e.g. on a full disk, where to discard a restore must be possible
+            return None
+        try:
+            lock(descriptor, path.parent)
+            if is_named(path, descriptor):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # who had it has unlinked it
+
+
+def _open_private(path: Path, status: os.stat_result) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            with contextlib.suppress(OSError):  # of a kill it may stay, to be used by the others
+                _share_private(descriptor, status)
+            return descriptor
+
+
+def _share_private(descriptor: int, folder: os.stat_result) -> None:
+    """With those who may change the names in the folder, and nobody else."""
+    os.fchown(descriptor, folder.st_uid if os.geteuid() == 0 else -1, folder.st_gid)
+    may_write = folder.st_mode & OTHERS_WRITE
+    os.fchmod(descriptor, 0o600 | may_write | may_write << 1)
+
+
+def _lock_but_for_strangers(descriptor: int, folder: Path) -> None:
+    """
+    Lock a folder whose private file we hold.
+
+    :raises TimeoutError: a process of this user, of the folder's owner or of root has it.
+    """
+    from backups.disk.lock_holders import describe_holders, holders
+
+    status = os.fstat(descriptor)
+    ours = {0, os.geteuid(), status.st_uid}
+    try:
+        lock(descriptor, folder, wait=False)
+    except BlockingIOError:
+        if any(_user(pid) in ours for pid in holders(status)):
+            lock(descriptor, folder)
+            return
+        warn(
+            folder,
+            f"it is locked by {describe_holders(folder)}, which is ignored: other users may open"
+            f" the folder. Close it with: chmod go-rwx '{folder}'",
+        )
+
+
+def _tries(descriptor: int, folder: Path) -> Iterator[None]:
+    """
+    One by one, with a pause in between, until there were enough.
+
+    :raises TimeoutError: then.
+    """
+    end, pause = time.monotonic() + LOCK_SECONDS, SHORTEST_PAUSE
+    while True:
+        yield
+        if time.monotonic() > end:
+            from backups.disk.lock_holders import describe_holders
+
+            path = _path_of(descriptor) or folder
+            raise TimeoutError(
+                errno.ETIMEDOUT,
+                f"locked for more than {LOCK_SECONDS:g} seconds by {describe_holders(path)}."
+                " Try again when it is done, or end it if it hangs",
+                str(path),
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _path_of(descriptor: int) -> Path | None:
+    with contextlib.suppress(OSError):
+        return Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return None
+
+
+def is_named(path: Path, descriptor: int) -> bool:
+    """Whether ``path`` itself, not a link's target, is still the name of this open file."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    return False
+
+
+def _user(pid: int) -> int | None:
+    """Whose a process is now; not by the owner of its folder, which can be root's for others."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        if found := re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE):
+            return int(found[1])
+    return None

@@ -1,0 +1,243 @@
+"""This machine's store: what it must know of Django and of the settings."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
+
+from backups.conf import conf
+from backups.disk.file_system import is_local, kind_of
+from backups.exceptions import (
+    BackupError,
+    BackupNotSupportedError,
+    SnapshotFailedError,
+    WrongUserError,
+)
+from backups.processes import interpreter, memory
+from backups.site.django_site import DjangoSite
+from backups.sqlite.folder.ownership import check_user
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import database_file, has_content
+from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.snapshots.create import SnapshotLimits
+from backups.sqlite.store import SqliteBackupStore
+from backups.store import BackupStore
+
+PATIENCE_SECONDS = 0.777  # of a question; and a number that nobody else sets
+# What a database that can't be opened, or settings that are wrong, end in.
+UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
+
+
+# A server may hold back so much of an answer for its client, and takes nothing more from us until
+# that has gone: as long as a client takes that is just fast enough, a snapshot must wait.
+HELD_BACK_BYTES = 8 * 1024**2
+
+
+def get_store(database: str | None = None) -> BackupStore:
+    """
+    The store behind an alias in DATABASES, by default BACKUPS_DATABASE. Opens nothing.
+
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
+    """
+    interpreter.named = conf.python
+    memory.most = conf.check_memory_bytes
+    alias = database or conf.database
+    return SqliteBackupStore(
+        database_path(alias),
+        connect=lambda: _connect(alias),
+        site=DjangoSite(alias),
+        check_seconds=conf.check_seconds,
+        live_seconds=conf.live_seconds,
+        keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
+        migrate_tries=conf.migrate_tries,
+        snapshot_limits=SnapshotLimits(
+            compact_up_to=conf.compact_up_to,
+            at_once=conf.snapshots_at_once,
+            spool_seconds=conf.spool_seconds,
+            stall_seconds=conf.stall_seconds + HELD_BACK_BYTES / conf.min_bytes_per_second,
+            resume_seconds=conf.resume_seconds,
+        ),
+        uploads_at_once=conf.uploads_at_once,
+        keep_free=conf.keep_free_bytes,
+    )
+
+
+def database_path(alias: str | None = None) -> Path:
+    """
+    The database as the settings name it. Opens nothing.
+
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
+    """
+    name = alias or conf.database
+    if name not in settings.DATABASES and name != conf.database:
+        raise BackupNotSupportedError(
+            f"There is no database {name!r} in DATABASES.",
+            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+        )
+    connection = connections[name]
+    if connection.vendor != "sqlite":
+        raise BackupNotSupportedError(
+            f"The database {name!r} is {connection.display_name}, not SQLite in a file."
+        )
+    if _module(connection).Connection is not sqlite3.Connection:
+        raise BackupNotSupportedError(
+            f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
+            f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
+            " other's locks.",
+            hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
+        )
+    return database_file(connection.settings_dict["NAME"])
+
+
+def other_aliases() -> list[str]:
+    """
+    The other databases that are SQLite in a file which is there, each file once. Reads only.
+
+    One that is not there is not: to hold presence of it would put a lock file into its folder.
+    """
+    found = {first.database} if (first := paths()) else set()
+    aliases = []
+    for alias in settings.DATABASES:
+        around = None if alias == conf.database else _paths_if_usable(alias)
+        if around and around.database not in found and _is_there(around):
+            found.add(around.database)
+            aliases.append(alias)
+    return aliases
+
+
+def absent_databases() -> dict[str, Path]:
+    """By alias, the databases that are SQLite in a file which is not there. Reads only."""
+    absent = {}
+    for alias in settings.DATABASES:
+        around = _paths_if_usable(alias)
+        if around and not _is_there(around):
+            absent[alias] = around.database
+    return absent
+
+
+def _paths_if_usable(alias: str) -> StorePaths | None:
+    with suppress(ImproperlyConfigured, ImportError):  # e.g. a driver that is not installed
+        return paths(alias)
+    return None
+
+
+def _is_there(paths: StorePaths) -> bool:
+    with suppress(OSError):  # in a folder that may not be looked into
+        return paths.database.exists() or paths.pending.exists()
+    return False
+
+
+def paths(alias: str | None = None) -> StorePaths | None:
+    """The names around a database; None if it has no file. Opens nothing."""
+    with suppress(BackupNotSupportedError):
+        return StorePaths.of(database_path(alias))
+    return None
+
+
+def key_file() -> Path | None:
+    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    if (chosen := conf.key_file) is not None:
+        return chosen
+    beside = paths()
+    return None if beside is None else beside.keys
+
+
+def all_paths() -> list[StorePaths]:
+    """The names around each database that is SQLite in a file, the first one's first."""
+    return [each for each in map(paths, (None, *other_aliases())) if each]
+
+
+def journal_mode(alias: str) -> str:
+    """
+    The journal mode of the database, asked by the site's own connection: to open the file here
+    would drop the locks of this process. Empty if it is not known, or if WAL mode is not for the
+    file system that it is on.
+    """
+    with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
+        if _may_be_asked(alias):
+            with connections[alias].cursor() as cursor:
+                return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+    return ""
+
+
+def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
+    """
+    What these pragmas say on a connection that is set up as the site's own. It is a separate one,
+    and closed at once: this process may be one that forks. Empty if nobody can be asked, e.g.
+    there is no database yet. Never waits long for a lock, so ``busy_timeout`` is left out unless
+    something besides the option ``timeout`` has set it.
+    """
+    answers = {}
+    with suppress(*UNASKABLE):
+        if _may_be_asked(alias):
+            with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
+                for pragma in pragmas:
+                    row = connection.execute(f"PRAGMA {pragma}").fetchone()
+                    answers[pragma] = "" if row is None else str(row[0]).lower()
+    if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
+        del answers["busy_timeout"]  # which is ours
+    return answers
+
+
+def sqlite_version(alias: str) -> tuple[int, ...]:
+    """Of the library that Django opens this database with, which must be SQLite."""
+    version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
+    return version
+
+
+def has_database(alias: str) -> bool:
+    """Whether there is a database with something in it. Opens nothing."""
+    with suppress(BackupNotSupportedError, OSError):
+        return has_content(database_path(alias))
+    return False
+
+
+def _module(wrapper: Any) -> Any:
+    """What Django opens a database with: ``sqlite3.dbapi2``, or what stands for it."""
+    return wrapper.Database
+
+
+def _may_be_asked(alias: str) -> bool:
+    """
+    Not one that is not there yet, which would be made, nor one on a file system of which it is not
+    known whether its locks work.
+
+    :raises WrongUserError: this user would leave files that the site can't use.
+    """
+    around = StorePaths.of(database_path(alias))
+    check_user(around)
+    is_fit = is_local(around.folder) or kind_of(around.folder) is None
+    return is_fit and has_content(around.database)
+
+
+def own_names() -> tuple[Path, ...]:
+    """Each database as the settings name it, which may be a symbolic link, and the real file."""
+    names: list[Path] = []
+    for alias in (conf.database, *other_aliases()):
+        with suppress(BackupNotSupportedError):
+            names += (database_path(alias), StorePaths.of(database_path(alias)).database)
+    return tuple(names)
+
+
+def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
+    """
+    A separate connection, set up as the site's are: with Django's functions, its pragmas.
+
+    :param seconds: to wait for locks; None for as long as the site waits.
+    """
+    path = database_path(alias)
+    if not has_content(path):  # to connect would create it
+        raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
+    wrapper = connections.create_connection(alias)
+    if seconds is not None:
+        options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
+        wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
+    wrapper.connect()
+    connection = wrapper.connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
