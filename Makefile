@@ -24,11 +24,10 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-
 	--custom-compile-command "make lock"
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' backups/__init__.py)
 STRACE := $(shell command -v strace)
-SQLITE_TESTS := applying connection_checks connection_setup defects integrity leaving_out live \
-	overwriting page_snapshot pages rebuilding sandbox schema shares snapshot staging undoing \
-	validation wal_index
+SQLITE_TESTS := tests/backups/sqlite tests/backups/site/test_connection_setup.py \
+	tests/backups/checks/test_connections.py
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test bench docs lint lock release package-test clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test package-test bench docs lint lock release clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,7 +54,7 @@ endif
 test-all: test proofs  ## both
 
 sqlite-test: $(VENV)/.development  ## what depends on SQLite, on Python's own (every other test is on the newest)
-	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS:%=tests/backups/test_%.py) $(ARGS)
+	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS) $(ARGS)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash $(ARGS)
@@ -67,7 +66,7 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
-	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package
+	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package $(ARGS)
 
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
@@ -86,8 +85,8 @@ lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requir
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-bench.in -o requirements-bench.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
-	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-docs.in -o requirements-docs.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-release.in -o requirements-release.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-docs.in -o requirements-docs.txt
 
 release: .venv-release/.installed  ## build the wheel and the sdist into dist/, and check them; publishes nothing
 	@grep -qE '^## \[$(VERSION)\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md || { \
