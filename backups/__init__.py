@@ -30,7 +30,7 @@ PUBLIC = (
     "backups.api.parsers",
     "backups.api.query",
     "backups.api.serializers",
-    # Keys and failed logins, for a site that treats its own as this app does.
+    # Keys and failed logins, for a site that handles its own in the same way.
     "backups.keys.addresses",
     "backups.keys.api_keys",
     "backups.keys.attempts",
@@ -42,7 +42,7 @@ PUBLIC = (
     "backups.disk.attributes",
     "backups.disk.files",
     "backups.disk.private_files",
-    # For reading a database that nobody trusts, in a separate process.
+    # For reading an untrusted database in a separate process.
     "backups.processes.spawn",
     "backups.site.query_limit",
     "backups.sqlite.checking.findings",

@@ -270,6 +270,13 @@ def test_everything_that_a_page_lets_others_import_is_public(name: str) -> None:
     assert import_module(name) if name == module else import_string(name)
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_each_file_of_the_code_that_a_page_names_is_there(path: Path) -> None:
+    places = r"(?<![\w./-])(?:backups|taskdog|tests|benchmarks)/[\w/.-]*\w/?"
+    named = re.findall(places, path.read_text())
+    assert [place for place in named if not (CHECKOUT / place).exists()] == []
+
+
 # Links and versions
 
 

@@ -1,8 +1,8 @@
 """
-The client of a remote server. Knows no Django, so any script can use it.
+The client of a remote server. Does not import Django, so any script can use it.
 
-It needs ``requests``, so it is imported when it is asked for: other modules of this folder are
-used where that is not installed.
+It is imported only on first use, because it needs ``requests``: other modules in this folder also
+work without that package.
 """
 
 from typing import TYPE_CHECKING
