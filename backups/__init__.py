@@ -26,6 +26,7 @@ PUBLIC = (
     "backups.which_sqlite",
     # The parts of the HTTP API, for a site that describes it or limits other requests as it does.
     "backups.api.body_limit",
+    "backups.api.errors",
     "backups.api.pace",
     "backups.api.parsers",
     "backups.api.query",

@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
 from backups.client.body import read_answer
 from backups.client.download import RemoteSnapshot
 from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
-from backups.client.server_words import as_cause, shown
+from backups.client.server_words import as_cause, code_in, hint_in, shown
 from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
 from backups.exceptions import (
@@ -38,6 +38,7 @@ from backups.exceptions import (
     OutcomeUnknownError,
     ServerRefusedError,
     ServerUnreachableError,
+    SnapshotTooLargeError,
     TransferInterruptedError,
     codes,
 )
@@ -162,6 +163,8 @@ class BackupClient:
             raise ServerRefusedError(
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
+                hint=SnapshotTooLargeError.hint,
+                code=SnapshotTooLargeError.code,
             )
         answer = self._json(
             "POST",
@@ -316,9 +319,9 @@ def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefus
     more, with a ``code`` of this app. None for anything else, which may come from a proxy that gave
     up while the site continues.
     """
-    detail, code = answer.get("detail"), answer.get("code")
+    detail, code, hint = answer.get("detail"), code_in(answer), hint_in(answer)
     if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
-        words, hint = detail, str(answer.get("hint") or "")
+        words = detail
         if response.status_code == 404 and not code:  # a site answers this for any unknown URL
             hint = WRONG_PLACE
     elif 300 <= response.status_code < 400:
@@ -333,7 +336,7 @@ def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefus
         f"{response.url} refused: {words}",
         status=response.status_code,
         hint=hint,
-        code=code if isinstance(code, str) else "",
+        code=code,
     )
 
 
