@@ -14,19 +14,22 @@ class BackupsConfig(AppConfig):
     name = "backups"
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
-        """Check what is installed: now, since the next app may need a missing package."""
+        """Check the requirements before the next app is loaded: it may need a missing package."""
         super().__init__(app_name, app_module)
         check_requirements()
 
     def ready(self) -> None:
-        """Register the checks, apply a pending restore, hold presence, watch for the next."""
-        from backups import command_line, late_databases, local, process_name, remembered, startup
-        from backups.checks import check_installation, check_settings
-        from backups.connection_checks import check_connections
-        from backups.database_check import check_journal_mode
-        from backups.key_checks import check_keys
-        from backups.mode_checks import check_readers, check_writers
-        from backups.session_checks import check_sessions
+        """Register the checks, apply a pending restore, hold presence, watch for later restores."""
+        from backups.checks.connections import check_connections
+        from backups.checks.database import check_journal_mode
+        from backups.checks.keys import check_keys
+        from backups.checks.modes import check_readers, check_writers
+        from backups.checks.sessions import check_sessions
+        from backups.checks.settings import check_installation, check_settings
+        from backups.conf import conf
+        from backups.processes import process_name
+        from backups.site import caches, local_store
+        from backups.startup import command_line, late_databases, start
 
         register(check_settings)
         register(check_installation)
@@ -37,8 +40,8 @@ class BackupsConfig(AppConfig):
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
         process_name.is_command = command_line.is_known
-        startup.start()
-        if startup.is_wanted:
+        start.start()
+        if not conf.is_child:
             late_databases.watch()
-        for paths in local.all_paths():
-            remembered.watch(paths.receipts)
+        for paths in local_store.all_paths():
+            caches.watch(paths.receipts)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from backups.views import BackupView, RestoresView, RestoreView, UndoView
+from backups.api.views import BackupView, RestoresView, RestoreView, UndoView
 
 app_name = "backups"
 

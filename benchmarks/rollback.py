@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from benchmarks.downloads import Result
 from benchmarks.samples import Sample, median, run_beside_writer
 from benchmarks.stores import Store

@@ -4,9 +4,9 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from backups import files
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.sent import record_sent
+from backups.disk import files
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records.sent_snapshots import record_sent
 from benchmarks.samples import run_client
 from benchmarks.serving import serving
 from benchmarks.stores import Store

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import requests
 
-from backups import files
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.sent import record_sent
+from backups.disk import files
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records.sent_snapshots import record_sent
 from benchmarks.downloads import Result
 from benchmarks.samples import (
     LeftOutError,

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.checks import Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
-from backups import api_keys
 from backups.conf import conf
 from backups.exceptions import KeyFileError
+from backups.keys import api_keys
 from taskdog import data_folder
 
 

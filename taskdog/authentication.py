@@ -1,5 +1,5 @@
 """
-Who calls: the holder of an API key (``backups.authentication``), or staff with a session.
+Who calls: the holder of an API key (``backups.api.authentication``), or staff with a session.
 
 Both are known from the headers alone. The body is not read, so a caller who is refused costs no
 upload.
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from backups.authentication import NO_KEYS, current_keys
+from backups.api.authentication import NO_KEYS, current_keys
 
 CSRF_HEADER = "X-CSRFToken"
 

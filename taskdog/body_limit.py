@@ -5,9 +5,9 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 
-from backups.body_limit import refuse_large_body
+from backups.api.body_limit import refuse_large_body
+from backups.api.serializers import describe_error
 from backups.exceptions import BackupError, BodyTooLargeError, LengthRequiredError
-from backups.serializers import describe_error
 
 STATUS: dict[type[BackupError], int] = {BodyTooLargeError: 413, LengthRequiredError: 411}
 

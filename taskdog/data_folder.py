@@ -13,8 +13,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from backups import private_files
-from backups.attributes import give_to_owner_of
+from backups.disk import private_files
+from backups.disk.attributes import give_to_owner_of
 
 OTHERS, GROUP, GROUP_WRITES = 0o007, 0o070, 0o020
 

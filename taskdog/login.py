@@ -21,9 +21,9 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponse
 
-from backups import files
-from backups.addresses import client_address, network
-from backups.attempts import Attempts
+from backups.disk import files
+from backups.keys.addresses import client_address, network
+from backups.keys.attempts import Attempts
 
 logger = logging.getLogger(__name__)
 

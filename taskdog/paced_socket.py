@@ -15,7 +15,7 @@ from collections import deque
 from contextlib import suppress
 from math import inf
 
-from backups.pace import Pace, TooSlowError
+from backups.api.pace import Pace, TooSlowError
 
 PIECE_BYTES = 256 * 1024  # so much is offered to the system at once
 TAIL_BYTES = 4 * 1024**2  # of one answer in pieces: a file of our pages, a small snapshot

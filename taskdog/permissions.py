@@ -12,7 +12,7 @@ from django.conf import settings
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
-from backups import permissions
+from backups.api import permissions
 from taskdog.authentication import missing_key_message
 
 if TYPE_CHECKING:  # at run time that module asks for this one, as the default permission

@@ -134,7 +134,7 @@ WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic, n
 REST_FRAMEWORK = {
     # The key first: it needs a header only, and answers a caller without one with 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "backups.authentication.ApiKeyAuthentication",
+        "backups.api.authentication.ApiKeyAuthentication",
         "taskdog.authentication.StaffSessionAuthentication",
     ],
     # Not open by default: a view that forgets to say who may call it stays closed.

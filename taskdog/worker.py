@@ -11,7 +11,7 @@ however many lists are being written, a task can be changed, and a probe gets it
                    ^                                     |
                    +------------- kept alive ------------+
 
-Each of these but the thread's ends by a deadline: see the table in the README, "Limits".
+Each of these but the thread's ends by a deadline: see docs/security.md, "What a client may do".
 """
 
 import errno
@@ -28,8 +28,8 @@ from typing import Any
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from backups.api.pace import Pace
 from backups.conf import conf
-from backups.pace import Pace
 from taskdog.arrivals import Arrival
 from taskdog.paced_socket import PacedSocket, Room
 

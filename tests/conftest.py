@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backups import wrong_keys
+from backups.keys import wrong_keys
 from tests.site import Server, Site, copy_site, make_site
 
 # A shell ignores Ctrl-C in what it runs in the background, and so would every process that a test

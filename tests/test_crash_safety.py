@@ -18,8 +18,8 @@ from unittest import mock
 
 import pytest
 
-from backups import files
-from backups.sqlite.manifest import Manifest
+from backups.disk import files
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.builders import READABLE, STATES
 from tests.backups.stand_ins import Steps, counted, die, without_hard_links
@@ -149,8 +149,8 @@ def _start_in(year: int) -> Work:
 
     def start(store: Store) -> None:
         with (
-            mock.patch("backups.sqlite.applying.datetime") as applies,
-            mock.patch("backups.sqlite.repair.datetime") as repairs,
+            mock.patch("backups.sqlite.restores.apply_at_start.datetime") as applies,
+            mock.patch("backups.sqlite.restores.repair.datetime") as repairs,
         ):
             moment = datetime(year, 1, 1, tzinfo=UTC)
             applies.now.return_value = repairs.now.return_value = moment

@@ -41,7 +41,7 @@ def checks_of(site: Site) -> int:
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = cmdline.read_bytes().decode(errors="replace")
-            number += "backups.sqlite.integrity" in words and str(site.data) in words
+            number += "backups.sqlite.checking.check_child" in words and str(site.data) in words
     return number
 
 

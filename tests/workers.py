@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from backups.sqlite import locks
+from backups.sqlite.locking import locks
 from tests.backups.waiting import until
 from tests.processes import CHECKOUT
 from tests.site import Server, Site

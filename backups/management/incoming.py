@@ -13,7 +13,7 @@ from typing import BinaryIO
 from django.core.management.base import CommandError
 
 from backups import services
-from backups.files import CHUNK_BYTES
+from backups.disk.files import CHUNK_BYTES
 from backups.unwrapping import fill_in
 
 STDIN = "-"

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from django.core.serializers.json import DjangoJSONEncoder
 
 from backups import services
-from backups.conf import conf
-from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, read_chunk
-from backups.serializers import (
+from backups.api.serializers import (
     describe_applied,
     describe_discarded,
     describe_pending,
     describe_restores,
     describe_status,
 )
-from backups.server_words import shown_answer
+from backups.client.server_words import shown_answer
+from backups.conf import conf
+from backups.exceptions import BadParameterError, ClientError
+from backups.management.incoming import Incoming, read_chunk
 from backups.store import PendingRestore
 
 if TYPE_CHECKING:

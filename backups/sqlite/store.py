@@ -8,7 +8,8 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import files
+from backups.disk import files
+from backups.disk.lock_holders import describe_holders
 from backups.exceptions import (
     BackupError,
     InvalidSnapshotError,
@@ -17,26 +18,27 @@ from backups.exceptions import (
     StoreFolderError,
     WrongUserError,
 )
-from backups.lock_holders import describe_holders
-from backups.sqlite import applying, pending, repair, staging, undoing
-from backups.sqlite.applying_now import apply_pending_now
-from backups.sqlite.connection import connect, has_content
-from backups.sqlite.defects import Defects, find_defects
-from backups.sqlite.downloads import read_downloads, record_download
-from backups.sqlite.live import is_readable
-from backups.sqlite.manifest import Manifest, find_manifest
-from backups.sqlite.ownership import check_user, tell_reader
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.pinned import find_pinned
-from backups.sqlite.presence import Presence
-from backups.sqlite.pruning import Keeping
-from backups.sqlite.receipts import last_conclusion, read_receipts
-from backups.sqlite.release import Release
-from backups.sqlite.room import floor_of
-from backups.sqlite.snapshot import SnapshotLimits, create_snapshot
-from backups.sqlite.temporary import sweep
-from backups.sqlite.turns import SnapshotInTurn, UploadTurn, take_turn
-from backups.sqlite.validation import check_file
+from backups.sqlite.checking.check import check_file
+from backups.sqlite.checking.defects import Defects, find_defects
+from backups.sqlite.disk_space import floor_of
+from backups.sqlite.folder.ownership import check_user, tell_reader
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import sweep
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.header import has_wal_mark
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.kept import kept_copies
+from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.locking.presence import Presence
+from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
+from backups.sqlite.records.downloads import read_downloads, record_download
+from backups.sqlite.records.manifest import Manifest, find_manifest
+from backups.sqlite.records.receipts import last_conclusion, read_receipts
+from backups.sqlite.restores import apply_at_start, pending, repair, stage
+from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.site import Site
+from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
+from backups.sqlite.snapshots.pinned import find_pinned
 from backups.store import (
     BackupStore,
     Download,
@@ -59,7 +61,7 @@ class SqliteBackupStore(BackupStore):
     What it must know of the site comes in from outside, so that nothing here imports Django:
 
     :param connect: opens a separate connection to the live database.
-    :param release: what the installed code knows of migrations.
+    :param site: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param keeping: which kept copies stay after an apply.
@@ -74,7 +76,7 @@ class SqliteBackupStore(BackupStore):
         database: Path,
         *,
         connect: Callable[[], sqlite3.Connection],
-        release: Release,
+        site: Site,
         check_seconds: float,
         live_seconds: float,
         keeping: Keeping,
@@ -85,7 +87,7 @@ class SqliteBackupStore(BackupStore):
     ) -> None:
         self._paths = StorePaths.of(database)
         self._connect = connect
-        self._release = release
+        self._site = site
         self._check_seconds = check_seconds
         self._live_seconds = live_seconds
         self._keeping = keeping
@@ -138,7 +140,7 @@ class SqliteBackupStore(BackupStore):
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         check_user(self._paths)
-        manifest = staging.stage(
+        manifest = stage.stage(
             self._paths,
             chunks,
             staged_by=staged_by,
@@ -146,7 +148,7 @@ class SqliteBackupStore(BackupStore):
             at_least=at_least,
             floor=self._floor,
             check_seconds=self._check_seconds,
-            release=self._release,
+            site=self._site,
             account=account,
             accept=accept,
             live_defects=self._find_live_defects,
@@ -164,8 +166,8 @@ class SqliteBackupStore(BackupStore):
                 descriptor,
                 path,
                 seconds=self._check_seconds,
-                release=self._release,
-                live=self._release.read_live() if is_own else None,
+                site=self._site,
+                live=self._site.read_live() if is_own else None,
             )
         finally:
             os.close(descriptor)
@@ -175,32 +177,32 @@ class SqliteBackupStore(BackupStore):
     ) -> PendingRestore:
         check_user(self._paths)
         try:
-            kept = undoing.kept_by_last(self._paths)
+            kept = kept_copies.kept_by_last(self._paths)
             size = kept.stat().st_size
         except OSError as error:
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        stage = functools.partial(
-            staging.stage,
+        stage_kept = functools.partial(
+            stage.stage,
             self._paths,
             staged_by=staged_by,
             max_bytes=size,
             at_least=size,
             floor=self._floor,
             check_seconds=self._check_seconds,
-            release=self._release,
+            site=self._site,
             undoes=kept.name,
             watch=watch,
         )
         try:
-            return self._describe(stage(undoing.read(kept)))
+            return self._describe(stage_kept(kept_copies.read(kept)))
         except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
-            return self._describe(stage(undoing.read(kept), fails=str(error)))
+            return self._describe(stage_kept(kept_copies.read(kept), fails=str(error)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
-        manifest = staging.discard(self._paths, discarded_by=discarded_by)
+        manifest = stage.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
     def get_status(self) -> RestoreStatus:
@@ -220,7 +222,21 @@ class SqliteBackupStore(BackupStore):
         return read_downloads(self._paths)
 
     def list_kept_copies(self) -> list[KeptCopy]:
-        return undoing.list_kept(self._paths, self._keeping)
+        return kept_copies.list_kept(self._paths, self._keeping)
+
+    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
+        return (stage.WAL_MARK,) if has_wal_mark(head) else ()
+
+    def describe_next_start(self, pending: PendingRestore) -> str:
+        live, number = self._paths.database, len(pending.migrations)
+        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+        if has_content(live):
+            steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
+        steps.append(f"puts the snapshot in place as {live.name}")
+        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+
+    def is_readable(self) -> bool:
+        return has_content(self._paths.database) and is_readable(self._paths.database)
 
     # Apply while others go on
 
@@ -229,7 +245,7 @@ class SqliteBackupStore(BackupStore):
         try:
             return apply_pending_now(
                 self._paths,
-                release=self._release,
+                site=self._site,
                 seconds=self._live_seconds,
                 applied_by=applied_by,
                 sha256=sha256,
@@ -279,7 +295,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
-                clear=self._release.session_tables(),
+                clear=self._site.session_tables(),
                 floor=self._floor,
             )
         except BaseException:
@@ -322,9 +338,9 @@ class SqliteBackupStore(BackupStore):
             return self._blocked(files.explain(error, self._paths.folder))
         if not is_pending or (receipt and receipt.outcome == "blocked"):
             return receipt
-        return applying.apply_pending(
+        return apply_at_start.apply_pending(
             self._paths,
-            release=self._release,
+            site=self._site,
             check_seconds=self._check_seconds,
             keeping=self._keeping,
             migrate_tries=self._migrate_tries,
@@ -406,14 +422,14 @@ class SqliteBackupStore(BackupStore):
         """
         database = self._paths.database
         try:
-            if not has_content(database) or not is_readable(database):
+            if not self.is_readable():
                 return {}
             # The last connection to close would checkpoint and unlink the -wal, but a reader.
             with closing(connect(database, mode="ro")) as reader:
                 (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
-                    functions=self._release.functions(),
+                    functions=self._site.functions(),
                     seconds=self._check_seconds if mode == "wal" else self._live_seconds,
                 )
         except (BackupError, OSError, sqlite3.Error):
@@ -422,7 +438,7 @@ class SqliteBackupStore(BackupStore):
     def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
         """To tell what is pending must not fail because it will be refused."""
         try:
-            return pending.missing_migrations(manifest, self._release)
+            return pending.missing_migrations(manifest, self._site)
         except BackupError:
             return ()
 

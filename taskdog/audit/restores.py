@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from backups import services
-from backups.query_limit import query_limit
+from backups.site.query_limit import query_limit
 from backups.store import Receipt
 from taskdog.audit.models import AuditLog
 

@@ -10,8 +10,8 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
-from backups.child import command, environment, has_started
 from backups.exceptions import ChildNotStartedError
+from backups.processes.spawn import command, environment, has_started
 from taskdog.imports.exceptions import UnusableSourceError
 
 MOST_CHARACTERS = 10 * 1024**2  # of one value: a note of ten megabytes is none

@@ -20,13 +20,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from backups.child import answering
-from backups.sqlite.connection import connect
-from backups.sqlite.damage import sentence
-from backups.sqlite.parts import check_whole
-from backups.sqlite.sandbox import Sandbox, confine, limit_process
-from backups.sqlite.schema import find_strange, fold, quote, read_schema
-from backups.sqlite.verdict import Question
+from backups.processes.spawn import answering
+from backups.sqlite.checking.findings import sentence
+from backups.sqlite.checking.messages import Question
+from backups.sqlite.checking.pragmas import check_whole
+from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
+from backups.sqlite.format.connection import connect
+from backups.sqlite.format.schema import find_strange, fold, quote, read_schema
 
 SPARE_BYTES = 1024**2  # for SQLite's index of a WAL
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds

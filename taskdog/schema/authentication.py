@@ -4,13 +4,13 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from backups.authentication import HEADER
+from backups.api.authentication import HEADER
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
     """The header with the key."""
 
-    target_class = "backups.authentication.ApiKeyAuthentication"
+    target_class = "backups.api.authentication.ApiKeyAuthentication"
     name = "ApiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -17,9 +17,9 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
-from backups.parameters import MAX_RECEIPTS, RECEIPTS
-from backups.parsers import UPLOAD_PARSERS, MultiPartUploadParser
-from backups.serializers import RestoreUploadSerializer
+from backups.api.parsers import UPLOAD_PARSERS, MultiPartUploadParser
+from backups.api.query import MAX_RECEIPTS, RECEIPTS
+from backups.api.serializers import RestoreUploadSerializer
 from backups.store import ACCEPTABLE
 from taskdog.schema.backup_answers import (
     AppliedRestoreSerializer,
@@ -101,9 +101,9 @@ def _staged_or_applied() -> OpenApiResponse:
 
 
 class BackupExtension(OpenApiViewExtension):
-    """``backups.views.BackupView``."""
+    """``backups.api.views.BackupView``."""
 
-    target_class = "backups.views.BackupView"
+    target_class = "backups.api.views.BackupView"
 
     def view_replacement(self) -> type:
         """Describe the download."""
@@ -125,9 +125,9 @@ class BackupExtension(OpenApiViewExtension):
 
 
 class RestoreExtension(OpenApiViewExtension):
-    """``backups.views.RestoreView``."""
+    """``backups.api.views.RestoreView``."""
 
-    target_class = "backups.views.RestoreView"
+    target_class = "backups.api.views.RestoreView"
 
     def view_replacement(self) -> type:
         """Describe upload, status and discard."""
@@ -159,9 +159,9 @@ class RestoreExtension(OpenApiViewExtension):
 
 
 class UndoExtension(OpenApiViewExtension):
-    """``backups.views.UndoView``."""
+    """``backups.api.views.UndoView``."""
 
-    target_class = "backups.views.UndoView"
+    target_class = "backups.api.views.UndoView"
 
     def view_replacement(self) -> type:
         """Describe the undo."""
@@ -181,9 +181,9 @@ class UndoExtension(OpenApiViewExtension):
 
 
 class RestoresExtension(OpenApiViewExtension):
-    """``backups.views.RestoresView``."""
+    """``backups.api.views.RestoresView``."""
 
-    target_class = "backups.views.RestoresView"
+    target_class = "backups.api.views.RestoresView"
 
     def view_replacement(self) -> type:
         """Describe the list of receipts."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.standard_sqlite import dump
 
 MIGRATIONS = ("shop.0001_initial", "shop.0002_prices")

@@ -1,8 +1,9 @@
 """
 The few things in these tests that are not real: a release without Django, and failure itself.
 
-Failure comes at a step: a call of a function of ``backups.files``, or of ``execute`` on a SQLite
-connection. Steps are counted from 1, so a loop over all of them ends when a run meets no failure.
+Failure comes at a step: a call of a function of ``backups.disk.files``, or of ``execute`` on a
+SQLite connection. Steps are counted from 1, so a loop over all of them ends when a run meets no
+failure.
 """
 
 import contextlib
@@ -18,15 +19,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import (
     MissingTablesError,
     NewerSnapshotError,
     RestoreRefusedError,
     UnknownSchemaError,
 )
-from backups.sqlite.release import Found, Live
-from backups.sqlite.schema import Program
+from backups.sqlite.format.schema import Program
+from backups.sqlite.site import Found, Live
 from tests.backups import builders
 
 DURABLE_STEPS = (
@@ -46,7 +47,7 @@ TAKES_SPACE = ("create_private", "create_private_folder", "write_all", "link", "
 
 
 @dataclass
-class FakeRelease:
+class FakeSite:
     """A release that knows the migrations of ``builders``, and migrates by SQL."""
 
     live: frozenset[str] = frozenset()
@@ -201,7 +202,7 @@ def counted(steps: Steps) -> Iterator[Steps]:
             {"execute": steps.wrap("execute", sqlite3.Connection.execute)},
         )
         connect = functools.partial(sqlite3.connect, factory=connection)
-        stack.enter_context(mock.patch("backups.sqlite.connection.sqlite3.connect", connect))
+        stack.enter_context(mock.patch("backups.sqlite.format.connection.sqlite3.connect", connect))
         yield steps
 
 

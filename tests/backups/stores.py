@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backups import files
-from backups.sqlite.paths import TEMPORARY, StorePaths
-from backups.sqlite.pruning import Keeping
-from backups.sqlite.snapshot import SnapshotLimits
+from backups.disk import files
+from backups.sqlite.folder.paths import TEMPORARY, StorePaths
+from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import PendingRestore, Receipt
 from tests.backups import builders
-from tests.backups.stand_ins import FakeRelease
+from tests.backups.stand_ins import FakeSite
 
 MAX_BYTES = 64 * 1024**2  # far above every database of these tests
 
@@ -35,7 +35,7 @@ class Store:
     """The store around ``database``, which need not be there."""
 
     database: Path
-    release: FakeRelease = field(default_factory=FakeRelease)
+    site: FakeSite = field(default_factory=FakeSite)
     check_seconds: float = 60.0
     live_seconds: float = 10.0
     kept_copies: int = 3
@@ -56,7 +56,7 @@ class Store:
         return SqliteBackupStore(
             self.database,
             connect=lambda: sqlite3.connect(self.database, isolation_level=None),
-            release=self.release,
+            site=self.site,
             check_seconds=self.check_seconds,
             live_seconds=self.live_seconds,
             keeping=Keeping(copies=self.kept_copies, days=self.kept_days),

@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from backups.api_keys import create_key, find_key, read_keys
-from backups.key_entries import end_of_day
-from backups.key_usage import KeyUsage, last_used
+from backups.keys.api_keys import create_key, find_key, read_keys
+from backups.keys.entries import end_of_day
+from backups.keys.key_usage import KeyUsage, last_used
 from backups.management.commands.api_keys import ApiKeys
 from backups.management.commands.create_api_key import CreateApiKey
 

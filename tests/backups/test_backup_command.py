@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.turns import UploadTurn
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.locking.turns import UploadTurn
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, add_ballast, add_tasks
 from tests.backups.waiting import until

@@ -8,9 +8,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from backups import attributes, local
-from backups.api_keys import create_key, find_key, read_keys
+from backups.disk import attributes
+from backups.keys.api_keys import create_key, find_key, read_keys
 from backups.management.commands.create_api_key import CreateApiKey
+from backups.site import local_store
 from tests.site import Site
 
 
@@ -69,7 +70,7 @@ def test_key_made_by_root_can_be_read_by_the_server(
 
 def test_database_without_a_file_has_no_place_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        mock.patch.object(local, "paths", return_value=None),
+        mock.patch.object(local_store, "paths", return_value=None),
         pytest.raises(CommandError, match="Set BACKUPS_KEY_FILE"),
     ):
         call_command(CreateApiKey(), "cron")

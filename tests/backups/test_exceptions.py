@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from backups import exceptions
+from backups.api.serializers import describe_error
+from backups.api.views import status_of
 from backups.exceptions import BackupError
-from backups.serializers import describe_error
-from backups.views import status_of
 
 
 def tree(root: type[BackupError] = BackupError) -> list[type[BackupError]]:

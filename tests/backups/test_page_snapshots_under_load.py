@@ -20,8 +20,8 @@ from typing import IO
 
 import pytest
 
-from backups.sqlite.page_snapshot import create_page_snapshot
-from backups.sqlite.paths import StorePaths
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.snapshots.pages import create_page_snapshot
 from tests.backups import builders
 from tests.backups.waiting import until
 

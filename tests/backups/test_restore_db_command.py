@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from backups.sqlite.header import MAGIC
-from backups.sqlite.paths import StorePaths
-from backups.sqlite.turns import UploadTurn
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.header import MAGIC
+from backups.sqlite.locking.turns import UploadTurn
 from tests.backups.commands import Ended, end, failing_checks, run, start
 from tests.backups.uploads import BAD, Bad, add_tasks, snapshot_of
 from tests.backups.wire import Request, standing_in

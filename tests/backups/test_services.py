@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from backups import local, own_files, services, signals
+from backups import services, signals, store
 from backups.exceptions import (
     BackupNotSupportedError,
     NeedsRestartError,
@@ -26,6 +26,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     SnapshotTooLargeError,
 )
+from backups.site import local_store, own_files
 from backups.store import PendingRestore, Receipt
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
@@ -49,7 +50,8 @@ def test_public_surface_is_written_down() -> None:
         name
         for name, value in vars(services).items()
         if inspect.isfunction(value)
-        and value.__module__ in (services.__name__, local.__name__, own_files.__name__)
+        and value.__module__
+        in (services.__name__, local_store.__name__, own_files.__name__, store.__name__)
         and not name.startswith("_")
     ]
     assert services.__all__ == sorted(defined)
@@ -95,7 +97,7 @@ def test_in_memory_database_is_unsupported(name: str, monkeypatch: pytest.Monkey
 
 def test_other_databases_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     other = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}})
-    monkeypatch.setattr(local, "connections", other)
+    monkeypatch.setattr(local_store, "connections", other)
     with pytest.raises(BackupNotSupportedError, match="'default' is unknown, not SQLite"):
         services.get_store()
 
@@ -167,7 +169,7 @@ def test_what_was_staged_stands_even_if_no_receipt_of_it_can_be_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("backups.sqlite.staging.append_receipt", full)
+    monkeypatch.setattr("backups.sqlite.restores.stage.append_receipt", full)
     path = snapshot_of(live, tmp_path / "good.db", "restored")
     staged = services.stage_restore([path.read_bytes()], staged_by="laptop")
     assert services.get_restore_status().pending == staged

@@ -8,8 +8,9 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from backups import files, services
+from backups import services
 from backups.client import BackupClient
+from backups.disk import files
 from backups.exceptions import (
     BadParameterError,
     ClientError,
@@ -70,7 +71,8 @@ def test_server_without_the_client_s_packages_names_the_extra(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BACKUPS_REMOTE_KEY = "key"
-    monkeypatch.delitem(sys.modules, "backups.client")
+    for name in [each for each in sys.modules if each.startswith("backups.client")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "requests", None)  # as if it were not installed
     with pytest.raises(ClientError) as error, open_target(URL, local=False):
         raise AssertionError("it was opened")

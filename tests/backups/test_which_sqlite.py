@@ -25,14 +25,14 @@ OWN = '__import__("_sqlite3").sqlite_version = "3.40.1"\n'
 USE = "from backups.which_sqlite import use_pysqlite3; use_pysqlite3()\n"
 TELL = 'import sqlite3; print(sqlite3.__name__, __import__("sqlite3.dbapi2").__name__)\n'
 TELL_CHILD = """
-from backups import child
-print(child.run_module("who", with_site=WITH_SITE).stdout.decode())
+from backups.processes import spawn
+print(spawn.run_module("who", with_site=WITH_SITE).stdout.decode())
 """
 WHO = """
 import os, sqlite3
 from sqlite3 import dbapi2
 
-from backups.child import answering
+from backups.processes.spawn import answering
 
 def main():
     with answering() as answer:
@@ -143,7 +143,7 @@ def test_python_for_children_has_to_have_what_stands_for_sqlite(tmp_path: Path) 
     script = """
     import sys, pysqlite3
     sys.modules["sqlite3"] = pysqlite3
-    from backups.interpreter import explain_unfit
+    from backups.processes.interpreter import explain_unfit
     print([explain_unfit(sys.executable)])
     sys.path.remove(FOLDER)
     print([explain_unfit(sys.executable)])
@@ -157,7 +157,7 @@ def test_site_and_its_own_connections_use_one_library(tmp_path: Path) -> None:
     script = """
     import json, taskdog, sqlite3
     from django.db.backends.sqlite3.base import Database
-    from backups.sqlite.connection import connect
+    from backups.sqlite.format.connection import connect
     print(json.dumps([sqlite3.sqlite_version, Database.Error is sqlite3.Error,
         Database.sqlite_version, taskdog.__name__]))
     """
@@ -172,7 +172,7 @@ def test_site_and_its_own_connections_use_one_library(tmp_path: Path) -> None:
 
 
 def test_extended_code_of_an_error_is_known_whichever_sqlite_it_is(tmp_path: Path) -> None:
-    from backups.sqlite.connection import connect
+    from backups.sqlite.format.connection import connect
 
     path = tmp_path / "x.db"
     path.touch()

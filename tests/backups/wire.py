@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from backups.sqlite.header import MAGIC
+from backups.sqlite.format.header import MAGIC
 
 SECONDS = 30.0
 

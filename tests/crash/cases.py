@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.strace import Fault
@@ -176,7 +176,7 @@ _mounted = partial(Case, "start", lives=("", NEW), ends=(NEW,))
 _apply_now = partial(Case, "apply now", lives=(NEW,), ends=(NEW,))
 _overwrite = partial(Case, "overwrite", lives=(NEW,), ends=(NEW,))
 
-CHECK = "backups.sqlite.integrity"
+CHECK = "backups.sqlite.checking.check_child"
 
 CASES = (
     _start("clean", whole(OLD), whole(NEW)),
@@ -237,7 +237,9 @@ CASES = (
     _overwrite("clean", whole(OLD), whole(NEW)),
     _overwrite("hot journal", lambda path: builders.hot_journal(path, OLD), whole(NEW)),
     _apply_now("hot WAL", _hot_wal, whole(NEW)),
-    _apply_now("hot WAL, its child", _hot_wal, whole(NEW), child="backups.sqlite.applying_now"),
+    _apply_now(
+        "hot WAL, its child", _hot_wal, whole(NEW), child="backups.sqlite.restores.apply_now"
+    ),
     Case("stage", "its child", _hot_wal, given=whole(NEW), ends=(OLD, NEW), child=CHECK),
     _start("older snapshot, its child", _hot_wal, older(NEW), child=CHECK),
 )

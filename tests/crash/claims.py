@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backups import files
-from backups.sqlite.manifest import Manifest
+from backups.disk import files
+from backups.sqlite.records.manifest import Manifest
 from tests.backups import builders
 from tests.backups.stores import Store
 from tests.crash.cases import Case, Place

@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backups import files
+from backups.disk import files
 from backups.exceptions import BackupError
-from backups.sqlite import applying_now
-from backups.sqlite.manifest import Manifest
+from backups.sqlite.records.manifest import Manifest
+from backups.sqlite.restores.apply_now import apply
 from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)
@@ -75,7 +75,7 @@ def overwrite(store: Store) -> Outcome:
 
 
 def _overwrite(store: Store, sha256: str) -> Outcome:
-    verdict = applying_now.apply(
+    verdict = apply(
         {
             "database": str(store.paths.database),
             "sha256": sha256,

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from backups.api_keys import create_key
+from backups.keys.api_keys import create_key
 
 ClientFactory = Callable[..., APIClient]
 

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from backups import private_files
-from backups.authentication import ApiClient
+from backups.api.authentication import ApiClient
+from backups.disk import private_files
 from taskdog.audit.models import AuditLog
 from taskdog.tasks.models import Task
 from tests.taskdog.conftest import ClientFactory

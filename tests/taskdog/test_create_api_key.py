@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.api_keys import find_key, read_keys
+from backups.keys.api_keys import find_key, read_keys
 from tests.processes import run_manage
 
 pytestmark = pytest.mark.proof  # each test starts processes of the whole site

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from backups import attributes
+from backups.disk import attributes
 from taskdog import data_folder
 from tests.processes import CHECKOUT, environment
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from backups.api_keys import create_key
+from backups.keys.api_keys import create_key
 from tests.processes import (
     Server,
     environment,

@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from backups import files
+from backups.disk import files
 from taskdog import login
 from taskdog.login import MOST_OF_A_NAME, WINDOW
 from tests.site import Server, Site

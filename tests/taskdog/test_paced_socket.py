@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from backups.pace import Pace, TooSlowError
+from backups.api.pace import Pace, TooSlowError
 from taskdog.paced_socket import TAIL_BYTES, PacedSocket, Room
 
 LARGE = bytes(range(256)) * 64 * 1024  # 16 MiB: more than the system takes

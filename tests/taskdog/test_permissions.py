@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.views import APIView
 
-from backups.api_keys import ApiKey
-from backups.authentication import ApiClient
+from backups.api.authentication import ApiClient
+from backups.keys.api_keys import ApiKey
 from taskdog.permissions import HasScope, MayBackUp, MayRestore, MayUseTasks
 
 PERMISSIONS = [MayUseTasks, MayBackUp, MayRestore]

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from backups import services
 from backups.store import Receipt
 from taskdog import data_folder, sessions
-from tests.backups.test_caller import NEW, logged_in, set_user
+from tests.backups.api.test_caller import NEW, logged_in, set_user
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.processes import run_manage, run_python
 from tests.site import Site

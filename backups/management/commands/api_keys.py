@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backups.api_keys import ApiKey, read_keys, revoke_key, rotate_key
 from backups.exceptions import ApiKeyError
-from backups.key_entries import last_day, moment
-from backups.key_usage import last_used
+from backups.keys.api_keys import ApiKey, read_keys, revoke_key, rotate_key
+from backups.keys.entries import last_day, moment
+from backups.keys.key_usage import last_used
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
-from backups.precedence import unless_taken
+from backups.startup.precedence import unless_taken
 
 HEADINGS = ("NAME", "SCOPES", "CREATED", "LAST USED (UTC)", "EXPIRES")
 SOON = timedelta(days=14)  # long enough before the end to give a new key to everybody

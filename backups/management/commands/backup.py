@@ -7,12 +7,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from backups import destination, services
+from backups import services
+from backups.disk import atomic_file
 from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
 from backups.management.base import StoreCommand, megabytes
 from backups.management.progress import count, progress_bar
 from backups.management.targets import LocalTarget, NamedSnapshot, open_target
-from backups.precedence import unless_taken
+from backups.startup.precedence import unless_taken
 
 SEE = "See which with --check."
 KEPT = (
@@ -120,7 +121,7 @@ class BackupCommand(StoreCommand):
         if output.is_dir():
             return
         services.check_not_own(output)
-        destination.check(output, overwrite=force)
+        atomic_file.check(output, overwrite=force)
 
     def _save(self, snapshot: NamedSnapshot, output: Path, force: bool) -> Path:
         is_named_here = output.is_dir()
@@ -128,12 +129,12 @@ class BackupCommand(StoreCommand):
         services.check_not_own(path)  # the name may be the choice of a remote server
         chunks = snapshot.chunks
         if snapshot.is_from_server:
-            chunks = destination.within_room(chunks, path.parent, snapshot.size)
+            chunks = atomic_file.within_room(chunks, path.parent, snapshot.size)
         # Two snapshots of one second are both wanted. And no server chooses what --force replaces.
         if is_named_here and (not force or snapshot.is_from_server):
-            path = destination.save_as_new(chunks, path)
+            path = atomic_file.save_as_new(chunks, path)
         else:
-            destination.save(chunks, path, overwrite=force)
+            atomic_file.save(chunks, path, overwrite=force)
         if is_named_here and snapshot.note:
             self.inform(snapshot.note)
         return path

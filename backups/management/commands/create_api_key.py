@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from backups import local
-from backups.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.exceptions import ApiKeyError
+from backups.keys.api_keys import create_key, known_scopes, read_keys, scopes_in_order
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
-from backups.precedence import unless_taken
+from backups.site import local_store
+from backups.startup.precedence import unless_taken
 
 NEXT_STEPS = """\
 The key {name!r} may: {scopes}. It is kept, hashed, in {path}
@@ -70,7 +70,7 @@ class CreateApiKey(BaseCommand):
 
 def _of_the_server(path: Path) -> Path:
     """What belongs to the server's user: the database, or before there is one, the folder."""
-    beside = local.paths()
+    beside = local_store.paths()
     return beside.database if beside and beside.database.exists() else path.parent
 
 

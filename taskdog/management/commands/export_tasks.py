@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from backups import destination
 from backups import services as backups
+from backups.disk import atomic_file
 from backups.management.base import StoreCommand
 from taskdog.exceptions import TaskdogError
 from taskdog.moments import read_date
@@ -107,7 +107,7 @@ class Command(StoreCommand):
                 self._print(text)
             else:
                 backups.check_not_own(Path(output))
-                destination.save(map(str.encode, text), Path(output), overwrite=force)
+                atomic_file.save(map(str.encode, text), Path(output), overwrite=force)
         if output != STDOUT:
             self.stdout.write(f"Exported {tasks.count} tasks to {output}")
 

@@ -17,8 +17,8 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
-from backups import parameters
-from backups import views as backup_views
+from backups.api import query
+from backups.api import views as backup_views
 from taskdog.schema import views
 from taskdog.schema.site import add_plain_views
 from tests.site import Server
@@ -119,7 +119,7 @@ def test_backups_statuses_are_told(schema: Schema) -> None:
 
 
 def test_backups_parameters_are_told(schema: Schema) -> None:
-    read = set(re.findall(r'query_params\.get\("(\w+)"', Path(parameters.__file__).read_text()))
+    read = set(re.findall(r'query_params\.get\("(\w+)"', Path(query.__file__).read_text()))
     told = {
         parameter["name"]
         for path, _, operation in operations(schema)
@@ -332,5 +332,5 @@ def test_the_page_takes_nothing_from_elsewhere_and_all_that_it_takes_is_there(
 
 
 def test_backups_knows_nothing_of_it() -> None:
-    folder = Path(parameters.__file__).parent
+    folder = Path(query.__file__).parent
     assert not [path for path in folder.rglob("*.py") if "drf_spectacular" in path.read_text()]

@@ -1,0 +1,100 @@
+"""The response that is a file: a snapshot with its headers, compressed if that was asked for."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+from backups import services
+from backups.api.asynchronous import AsynchronousBody
+from backups.api.compression import compress
+from backups.api.socket_timeout import PacedBody
+from backups.store import Snapshot
+
+CONTENT_TYPE = "application/vnd.sqlite3"
+
+
+class DownloadResponse(StreamingHttpResponse):
+    """
+    A snapshot as an attachment. Closing the response closes the snapshot.
+
+    Its length is in ``Content-Length``, or, compressed, which has none, in ``Snapshot-Size``
+    alone; how it was taken is in ``Snapshot-Method``: ``compact`` or ``pages``. How many old
+    defects a short look has found is in ``Snapshot-Defects``, if there was one.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, coding: str | None, *, environ: Mapping[str, Any] | None
+    ) -> None:
+        """
+        Takes over the snapshot.
+
+        :param coding: a content coding of ``compression``, or None.
+        :param environ: of the request, by WSGI. None for an ASGI server, which asks for the body
+            in its own way.
+        """
+        body = snapshot if coding is None else _Compressed(snapshot, coding)
+        super().__init__(
+            AsynchronousBody(body) if environ is None else PacedBody(body, environ),
+            content_type=CONTENT_TYPE,
+        )
+        name = services.snapshot_name(snapshot.taken_at)
+        self["Content-Disposition"] = f'attachment; filename="{name}"'
+        self["Snapshot-Method"] = snapshot.method
+        if snapshot.defects is not None:
+            self["Snapshot-Defects"] = str(sum(snapshot.defects.values()))
+        self["Snapshot-Size"] = str(snapshot.size)
+        self["Cache-Control"] = "no-store"
+        self["Vary"] = "Accept-Encoding"
+        is_resumable = coding is None and snapshot.id is not None
+        self["Accept-Ranges"] = "bytes" if is_resumable else "none"
+        if is_resumable:
+            self["ETag"] = f'"{snapshot.id}"'
+        if coding is None:
+            self["Content-Length"] = str(snapshot.size)
+        else:
+            self["Content-Encoding"] = coding
+
+
+class PartResponse(DownloadResponse):
+    """
+    The rest of a snapshot that was taken before, or all of it. Never in a coding.
+
+    ``Repr-Digest`` (RFC 9530) has the SHA-256 of the whole, which proves what was joined.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, *, is_part: bool, environ: Mapping[str, Any] | None
+    ) -> None:
+        """Takes over the snapshot."""
+        super().__init__(snapshot, None, environ=environ)
+        if snapshot.sha256 is not None:
+            digest = base64.b64encode(bytes.fromhex(snapshot.sha256)).decode()
+            self["Repr-Digest"] = f"sha-256=:{digest}:"
+        if is_part:
+            self._make_part(snapshot)
+
+    def _make_part(self, snapshot: Snapshot) -> None:
+        if snapshot.first == snapshot.size:  # the client has all of it
+            self.status_code = 416
+            self["Content-Range"] = f"bytes */{snapshot.size}"
+            self["Content-Length"] = "0"
+            return
+        self.status_code = 206
+        self["Content-Range"] = f"bytes {snapshot.first}-{snapshot.last}/{snapshot.size}"
+        self["Content-Length"] = str((snapshot.last or 0) + 1 - snapshot.first)
+
+
+class _Compressed:
+    """An iterable that closes its snapshot also when nobody has begun to read it."""
+
+    def __init__(self, snapshot: Snapshot, coding: str) -> None:
+        self._snapshot = snapshot
+        self._coding = coding
+
+    def __iter__(self) -> Iterator[bytes]:
+        return compress(self._snapshot, self._coding)
+
+    def close(self) -> None:
+        self._snapshot.close()

@@ -1,0 +1,95 @@
+"""Checks of the API keys of this site and of a remote one, and of their settings."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+
+from backups.client.key_header import header_parts
+from backups.conf import conf
+from backups.disk.private_files import group_may_replace
+from backups.exceptions import BackupError
+from backups.keys.api_keys import BACKUP, RESTORE, read_keys
+from backups.site.local_store import key_file
+
+
+def check_keys(**_: Any) -> list[CheckMessage]:
+    """Look at the settings, then at the file. Changes nothing."""
+    return [*_scopes(), *_header(), *(_place() or _file())]
+
+
+def _scopes() -> list[CheckMessage]:
+    given = getattr(settings, "BACKUPS_EXTRA_SCOPES", ())
+    if isinstance(given, list | tuple) and all(map(_is_scope, given)):
+        return []
+    return [
+        Error(
+            f"BACKUPS_EXTRA_SCOPES is {given!r}, which is not a list of names.",
+            hint="List the scopes that a key may have besides 'backup' and 'restore', e.g."
+            " ['reports'].",
+            id="backups.E020",
+        )
+    ]
+
+
+def _is_scope(given: object) -> bool:
+    """A scope is one word, so that a list of scopes can be read."""
+    if not isinstance(given, str) or given in (BACKUP, RESTORE):
+        return False
+    return given.isprintable() and given.split() == [given]
+
+
+def _header() -> list[CheckMessage]:
+    if header_parts(conf.remote_header) is not None:
+        return []
+    return [
+        Error(
+            # Don't quote the value: somebody may have put the key there.
+            "BACKUPS_REMOTE_HEADER is not the name of a header, with or without a scheme.",
+            hint="Set one such as 'X-Api-Key' or 'Authorization: Token'. The key itself goes into"
+            " BACKUPS_REMOTE_KEY.",
+            id="backups.E021",
+        )
+    ]
+
+
+def _place() -> list[CheckMessage]:
+    given = getattr(settings, "BACKUPS_KEY_FILE", None)
+    if not given or (isinstance(given, str | Path) and Path(given).is_absolute()):
+        return []
+    return [
+        Error(
+            f"BACKUPS_KEY_FILE is {given!r}, which is not the full path of a file.",
+            hint="Set an absolute path, or remove the setting: then the keys are beside the"
+            " database.",
+            id="backups.E022",
+        )
+    ]
+
+
+def _file() -> list[CheckMessage]:
+    """Only a warning: every key is refused, so the site is as safe as without keys."""
+    path = key_file()
+    try:
+        if path is None or not read_keys(path):
+            return []
+    except BackupError as error:
+        return [CheckWarning(str(error), hint=error.hint, id="backups.W013")]
+    return _folder(path)
+
+
+def _folder(path: Path) -> list[CheckMessage]:
+    """Only a warning: members of the group can remove keys, but no server accepts theirs."""
+    if (folder := group_may_replace(path)) is None:
+        return []
+    return [
+        CheckWarning(
+            f"The folder {folder} is open to its group: every member may remove or replace the"
+            f" API key file.",
+            hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a separate folder:"
+            " set BACKUPS_KEY_FILE.",
+            id="backups.W050",
+        )
+    ]

@@ -1,0 +1,259 @@
+"""Numbered checks, each with a hint, of the settings of this app and of its installation."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
+from rest_framework.permissions import OperandHolder
+
+from backups.conf import conf
+from backups.processes.interpreter import explain_unfit
+from backups.processes.memory import LEAST as LEAST_MEMORY
+from backups.startup.precedence import OTHER_NAMES, is_ours, others_with
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check the value of every BACKUPS_ setting."""
+    return [
+        *_database(),
+        *_name(),
+        *_numbers(),
+        *_permissions(),
+        *_switches(),
+        *_own_files(),
+        *_functions(),
+        *_python(),
+    ]
+
+
+def check_installation(**_: Any) -> list[CheckMessage]:
+    """Check the apps before this one, the names of commands, and the versions."""
+    return [*_first(), *_rest_framework(), *_commands(), *_django()]
+
+
+def _first() -> list[CheckMessage]:
+    first = next(iter(apps.get_app_configs())).name
+    if first == "backups":
+        return []
+    return [
+        CheckWarning(
+            f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
+            hint="Put 'backups' first, so that a restore is applied before any query.",
+            id="backups.W001",
+        )
+    ]
+
+
+def _rest_framework() -> list[CheckMessage]:
+    if apps.is_installed("rest_framework"):
+        return []
+    return [
+        CheckWarning(
+            "'rest_framework' is not in INSTALLED_APPS: a browser can't show the upload form.",
+            hint="Add 'rest_framework' to INSTALLED_APPS.",
+            id="backups.W010",
+        )
+    ]
+
+
+def _commands() -> list[CheckMessage]:
+    return [
+        CheckWarning(
+            f"'manage.py {name}' runs the command of {app!r}, not the one of this app.",
+            hint=f"To run this app's command, use: manage.py {other_name}.",
+            id="backups.W011",
+        )
+        for name, other_name in OTHER_NAMES.items()
+        for app in others_with(name)
+        if not is_ours(app, name)
+    ]
+
+
+def _django() -> list[CheckMessage]:
+    if django.VERSION >= (5, 2):
+        return []
+    return [
+        CheckWarning(
+            f"Django {django.get_version()} is older than 5.2, the oldest that this app is"
+            " tested with.",
+            hint="It is known to work from 4.2 on; try a backup and a restore before you need one.",
+            id="backups.W012",
+        )
+    ]
+
+
+def _database() -> list[CheckMessage]:
+    if conf.database in settings.DATABASES:
+        return []
+    return [
+        Error(
+            f"BACKUPS_DATABASE is {conf.database!r}, which is not in DATABASES.",
+            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+            id="backups.E001",
+        )
+    ]
+
+
+def _name() -> list[CheckMessage]:
+    name = conf.name
+    if name and name.isascii() and name.isprintable() and not set(name) & set('/\\"'):
+        return []
+    return [
+        Error(
+            f"BACKUPS_NAME is {conf.name!r}, which can't be part of a file name.",
+            hint="Use letters, digits and hyphens, e.g. 'taskdog'.",
+            id="backups.E002",
+        )
+    ]
+
+
+def _numbers() -> list[CheckMessage]:
+    wrong = []
+    for number, name, unit in (
+        ("E003", "BACKUPS_MAX_UPLOAD_BYTES", "bytes"),
+        ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
+        ("E008", "BACKUPS_LIVE_SECONDS", "seconds"),
+        ("E011", "BACKUPS_SPOOL_SECONDS", "seconds"),
+        ("E012", "BACKUPS_STALL_SECONDS", "seconds"),
+        ("E030", "BACKUPS_MIGRATE_SECONDS", "seconds"),
+        ("E031", "BACKUPS_MIGRATE_PROCESSOR_SECONDS", "seconds"),
+        ("E032", "BACKUPS_MIGRATE_MEMORY_BYTES", "bytes"),
+        ("E035", "BACKUPS_MIN_BYTES_PER_SECOND", "bytes a second"),
+    ):
+        value = getattr(settings, name, 1)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
+            wrong.append(
+                Error(
+                    f"{name} should be a number of {unit} greater than zero, not {value!r}.",
+                    hint=f"Remove it to use the default, or set a number of {unit}.",
+                    id=f"backups.{number}",
+                )
+            )
+    return [*wrong, *_whole_numbers()]
+
+
+def _whole_numbers() -> list[CheckMessage]:
+    wrong = []
+    for number, name, lowest, meaning in (
+        ("E025", "BACKUPS_RESUME_SECONDS", 0, "of seconds, 0 for none"),
+        ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
+        ("E055", "BACKUPS_KEPT_DAYS", 0, "of days, 0 to go by their number alone"),
+        ("E013", "BACKUPS_COMPACT_UP_TO", 0, "of bytes, 0 for none"),
+        ("E014", "BACKUPS_SNAPSHOTS_AT_ONCE", 1, "of snapshots, at least 1"),
+        ("E033", "BACKUPS_MIGRATE_TRIES", 1, "of starts, at least 1"),
+        ("E040", "BACKUPS_UPLOADS_AT_ONCE", 1, "of uploads, at least 1"),
+        ("E041", "BACKUPS_KEEP_FREE_BYTES", 0, "of bytes, 0 for none"),
+        ("E042", "BACKUPS_CHECK_MEMORY_BYTES", LEAST_MEMORY, "of bytes, at least 128 MiB"),
+        ("E036", "BACKUPS_MAX_BODY_BYTES", 1, "of bytes, at least 1"),
+    ):
+        value = getattr(settings, name, lowest)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            wrong.append(
+                Error(
+                    f"{name} should be a whole number {meaning}, not {value!r}.",
+                    hint="Remove it to use the default, or set a whole number.",
+                    id=f"backups.{number}",
+                )
+            )
+    return list(wrong)
+
+
+def _permissions() -> list[CheckMessage]:
+    wrong = []
+    for number, name, path in (
+        ("E005", "BACKUPS_BACKUP_PERMISSION", conf.backup_permission),
+        ("E006", "BACKUPS_RESTORE_PERMISSION", conf.restore_permission),
+    ):
+        if problem := _problem(path):
+            wrong.append(
+                Error(
+                    f"{name} is {path!r}, which {problem}.",
+                    hint="Set the dotted path of a Django REST framework permission class.",
+                    id=f"backups.{number}",
+                )
+            )
+    return list(wrong)
+
+
+def _switches() -> list[CheckMessage]:
+    return [
+        Error(
+            f"{name} should be True or False, not {getattr(settings, name)!r}.",
+            hint="Remove it to use the default.",
+            id=f"backups.{number}",
+        )
+        for number, name in (
+            ("E009", "BACKUPS_CLEAR_SESSIONS"),
+            ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
+            ("E045", "BACKUPS_REMOTE_INSECURE"),
+        )
+        if not isinstance(getattr(settings, name, True), bool)
+    ]
+
+
+def _own_files() -> list[CheckMessage]:
+    given = getattr(settings, "BACKUPS_OWN_FILES", ())
+    if isinstance(given, list | tuple) and all(
+        isinstance(path, str | Path) and Path(path).is_absolute() for path in given
+    ):
+        return []
+    return [
+        Error(
+            f"BACKUPS_OWN_FILES is {given!r}, which is not a list of full paths.",
+            hint="List the files and folders of this site that no snapshot may be written onto,"
+            " e.g. ['/srv/site/secret_key'].",
+            id="backups.E046",
+        )
+    ]
+
+
+def _functions() -> list[CheckMessage]:
+    wrong = []
+    for number, name, path, takes in (
+        ("E015", "BACKUPS_RECOGNISER", conf.recogniser, "the tables of a database"),
+        ("E016", "BACKUPS_CONNECTION_SETUP", conf.connection_setup, "a sqlite3.Connection"),
+    ):
+        try:
+            if not path or callable(import_string(path)):
+                continue
+            problem = "is not a function"
+        except (ImportError, ValueError) as error:
+            problem = f"can't be imported: {error}"
+        wrong.append(
+            Error(
+                f"{name} is {path!r}, which {problem}.",
+                hint=f"Set the dotted path of a function that takes {takes}.",
+                id=f"backups.{number}",
+            )
+        )
+    return list(wrong)
+
+
+def _python() -> list[CheckMessage]:
+    path = conf.python
+    if not path or not (problem := explain_unfit(path)):
+        return []
+    return [
+        Error(
+            f"BACKUPS_PYTHON is {path!r}, which {problem}.",
+            hint="Set the path of the Python that this site runs in, e.g. /srv/venv/bin/python.",
+            id="backups.E017",
+        )
+    ]
+
+
+def _problem(path: str) -> str:
+    try:
+        permission = import_string(path)
+    except (ImportError, ValueError) as error:
+        return f"can't be imported: {error}"
+    if isinstance(permission, OperandHolder) or hasattr(permission, "has_permission"):
+        return ""
+    return "is not a permission class"

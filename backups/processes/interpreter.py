@@ -1,0 +1,115 @@
+"""
+The Python that our child processes run in.
+
+``sys.executable`` is the server's own binary under uWSGI, the program itself where Python is
+frozen or embedded, and empty or another Python's under mod_wsgi. To start it would start one more
+server. So what is not known to be a Python is not started, and what is not the running program
+itself has to prove that it is the same Python as this one.
+"""
+
+import functools
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from backups import which_sqlite
+from backups.exceptions import ChildNotStartedError
+from backups.processes.environment import without_secrets
+
+named = ""  # BACKUPS_PYTHON
+
+PROBE_SECONDS = 20.0  # a start of Python takes a hundredth of one
+_NAME = re.compile(r"\.?(python|pypy|graalpy)[\d.]*[a-z]*(-wrapped)?(\.exe)?", re.IGNORECASE)
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+_PROBE = """
+import importlib, sys
+print('backups', sys.implementation.cache_tag)
+sys.path += sys.argv[2:]
+print(*importlib.import_module(sys.argv[1]).sqlite_version_info)
+"""
+
+
+def find_python() -> str:
+    """
+    The path of a Python of this process's version. Looked for once a process.
+
+    :raises ChildNotStartedError: there is none, or BACKUPS_PYTHON names another.
+    """
+    return _find(named, sys.executable)
+
+
+def explain_unfit(python: str) -> str:
+    """Why this program can't run our children, after starting it; empty if it can."""
+    if not os.access(python, os.X_OK) or os.path.isdir(python):
+        return "is not a program that this user may run"
+    module, paths = which_sqlite.module_name(), filter(os.path.isabs, sys.path)
+    try:
+        probe = subprocess.run(
+            [python, "-I", "-S", "-c", _PROBE, module, *paths],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            env=without_secrets(),  # as our children are started
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"could not be run: {error}"
+    words = probe.stdout.decode("utf-8", "replace").split()
+    if words[:1] != ["backups"] or len(words) < 2:
+        return "did not answer as a Python does"
+    if words[1] != sys.implementation.cache_tag:
+        return f"is {words[1]}, but this process is {sys.implementation.cache_tag}"
+    if len(words) < 3:
+        return f"can't import {module}"
+    if tuple(map(int, words[2:])) < sqlite3.sqlite_version_info:
+        found = ".".join(words[2:])
+        return f"has SQLite {found}, but this process has {sqlite3.sqlite_version}"
+    return ""
+
+
+@functools.cache
+def _find(named: str, executable: str) -> str:
+    """The arguments are what the answer depends on, should it ever change."""
+    if named:
+        if problem := explain_unfit(named):
+            raise ChildNotStartedError(f"BACKUPS_PYTHON is {named}, which {problem}.")
+        return named
+    for candidate in dict.fromkeys(_candidates(executable)):
+        if _NAME.fullmatch(os.path.basename(candidate)) and (
+            _is_this_program(candidate) or not explain_unfit(candidate)
+        ):
+            return candidate
+    raise ChildNotStartedError(
+        f"No Python {_VERSION} was found for child processes: this one is {executable or 'unnamed'}"
+        f", and there is none in {sys.prefix} or {sys.base_prefix}."
+    )
+
+
+def _candidates(executable: str) -> Iterator[str]:
+    """Where the Python of this process may be, the likeliest first."""
+    names = (f"python{_VERSION}", "python3", "python")
+    library = os.path.dirname(os.path.dirname(os.path.realpath(os.__file__)))
+    if executable:
+        yield executable
+    for prefix in (sys.prefix, sys.exec_prefix):
+        yield from (os.path.join(prefix, "bin", name) for name in names)
+    yield getattr(sys, "_base_executable", "") or ""
+    for prefix in (sys.base_prefix, sys.base_exec_prefix, os.path.dirname(library)):
+        yield from (os.path.join(prefix, "bin", name) for name in names)
+    import shutil  # which takes its time, and is hardly ever needed
+
+    yield from filter(os.path.isabs, filter(None, map(shutil.which, names[:2])))
+
+
+def _is_this_program(candidate: str) -> bool:
+    """
+    Whether it is what this process runs, so that nothing has to be proved. With PYTHONHOME that
+    is not enough: a child ignores it, and may not find its own library without.
+    """
+    try:
+        return "PYTHONHOME" not in os.environ and os.path.samefile(candidate, "/proc/self/exe")
+    except OSError:
+        return False

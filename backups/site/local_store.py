@@ -1,0 +1,243 @@
+"""The store on this machine, set up as Django and the settings say."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
+
+from backups.conf import conf
+from backups.disk.file_system import is_local, kind_of
+from backups.exceptions import (
+    BackupError,
+    BackupNotSupportedError,
+    SnapshotFailedError,
+    WrongUserError,
+)
+from backups.processes import interpreter, memory
+from backups.site.django_site import DjangoSite
+from backups.sqlite.folder.ownership import check_user
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import database_file, has_content
+from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.snapshots.create import SnapshotLimits
+from backups.sqlite.store import SqliteBackupStore
+from backups.store import BackupStore
+
+PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
+# What a database that can't be opened, or wrong settings, can raise.
+UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
+
+
+# A server may hold back this much of an answer, and takes nothing more from us until the client has
+# it. So a snapshot must wait as long as a client that is just fast enough needs for it.
+HELD_BACK_BYTES = 8 * 1024**2
+
+
+def get_store(database: str | None = None) -> BackupStore:
+    """
+    The store behind an alias in DATABASES, by default BACKUPS_DATABASE. Opens nothing.
+
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
+    """
+    interpreter.named = conf.python
+    memory.most = conf.check_memory_bytes
+    alias = database or conf.database
+    return SqliteBackupStore(
+        database_path(alias),
+        connect=lambda: _connect(alias),
+        site=DjangoSite(alias),
+        check_seconds=conf.check_seconds,
+        live_seconds=conf.live_seconds,
+        keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
+        migrate_tries=conf.migrate_tries,
+        snapshot_limits=SnapshotLimits(
+            compact_up_to=conf.compact_up_to,
+            at_once=conf.snapshots_at_once,
+            spool_seconds=conf.spool_seconds,
+            stall_seconds=conf.stall_seconds + HELD_BACK_BYTES / conf.min_bytes_per_second,
+            resume_seconds=conf.resume_seconds,
+        ),
+        uploads_at_once=conf.uploads_at_once,
+        keep_free=conf.keep_free_bytes,
+    )
+
+
+def database_path(alias: str | None = None) -> Path:
+    """
+    The database as the settings name it. Opens nothing.
+
+    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
+    """
+    name = alias or conf.database
+    if name not in settings.DATABASES and name != conf.database:
+        raise BackupNotSupportedError(
+            f"There is no database {name!r} in DATABASES.",
+            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+        )
+    connection = connections[name]
+    if connection.vendor != "sqlite":
+        raise BackupNotSupportedError(
+            f"The database {name!r} is {connection.display_name}, not SQLite in a file."
+        )
+    if _module(connection).Connection is not sqlite3.Connection:
+        raise BackupNotSupportedError(
+            f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
+            f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
+            " other's locks.",
+            hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
+        )
+    return database_file(connection.settings_dict["NAME"])
+
+
+def other_aliases() -> list[str]:
+    """
+    The other databases that are SQLite in an existing file; each file once. Reads only.
+
+    Missing ones are left out: holding presence of one would put a lock file into its folder.
+    """
+    found = {first.database} if (first := paths()) else set()
+    aliases = []
+    for alias in settings.DATABASES:
+        around = None if alias == conf.database else _paths_if_usable(alias)
+        if around and around.database not in found and _is_there(around):
+            found.add(around.database)
+            aliases.append(alias)
+    return aliases
+
+
+def absent_databases() -> dict[str, Path]:
+    """The databases that are SQLite in a file that does not exist, by alias. Reads only."""
+    absent = {}
+    for alias in settings.DATABASES:
+        around = _paths_if_usable(alias)
+        if around and not _is_there(around):
+            absent[alias] = around.database
+    return absent
+
+
+def _paths_if_usable(alias: str) -> StorePaths | None:
+    with suppress(ImproperlyConfigured, ImportError):  # e.g. a driver that is not installed
+        return paths(alias)
+    return None
+
+
+def _is_there(paths: StorePaths) -> bool:
+    with suppress(OSError):  # in a folder that we may not read
+        return paths.database.exists() or paths.pending.exists()
+    return False
+
+
+def paths(alias: str | None = None) -> StorePaths | None:
+    """The names around a database; None if it has no file. Opens nothing."""
+    with suppress(BackupNotSupportedError):
+        return StorePaths.of(database_path(alias))
+    return None
+
+
+def key_file() -> Path | None:
+    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    if (chosen := conf.key_file) is not None:
+        return chosen
+    beside = paths()
+    return None if beside is None else beside.keys
+
+
+def all_paths() -> list[StorePaths]:
+    """The names around each database that is SQLite in a file, BACKUPS_DATABASE first."""
+    return [each for each in map(paths, (None, *other_aliases())) if each]
+
+
+def journal_mode(alias: str) -> str:
+    """
+    The journal mode of the database, asked on the site's own connection: opening the file here
+    would drop the locks of this process. Empty if it is not known, or if WAL mode does not suit
+    the file system.
+    """
+    with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
+        if _may_be_asked(alias):
+            with connections[alias].cursor() as cursor:
+                return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+    return ""
+
+
+def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
+    """
+    The values of these pragmas on a connection that is set up like the site's own. It is a separate
+    one and closed at once, since this process may fork. Empty if the database can't be asked, e.g.
+    because it is missing. Waits less than a second for a lock, so ``busy_timeout`` is left out
+    unless something other than the option ``timeout`` has set it.
+    """
+    answers = {}
+    with suppress(*UNASKABLE):
+        if _may_be_asked(alias):
+            with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
+                for pragma in pragmas:
+                    row = connection.execute(f"PRAGMA {pragma}").fetchone()
+                    answers[pragma] = "" if row is None else str(row[0]).lower()
+    if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
+        del answers["busy_timeout"]  # this is our own
+    return answers
+
+
+def sqlite_version(alias: str) -> tuple[int, ...]:
+    """The version of the SQLite library that Django opens this database with."""
+    version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
+    return version
+
+
+def has_database(alias: str) -> bool:
+    """Whether there is a database with something in it. Opens nothing."""
+    with suppress(BackupNotSupportedError, OSError):
+        return has_content(database_path(alias))
+    return False
+
+
+def _module(wrapper: Any) -> Any:
+    """The module that Django opens a database with: ``sqlite3.dbapi2`` or its replacement."""
+    return wrapper.Database
+
+
+def _may_be_asked(alias: str) -> bool:
+    """
+    Whether connecting is safe: not if the database is missing, since that would create it, nor on a
+    file system whose locks may not work.
+
+    :raises WrongUserError: this user would leave files that the site can't use.
+    """
+    around = StorePaths.of(database_path(alias))
+    check_user(around)
+    is_fit = is_local(around.folder) or kind_of(around.folder) is None
+    return is_fit and has_content(around.database)
+
+
+def own_names() -> tuple[Path, ...]:
+    """Each database as the settings name it, which may be a symbolic link, and the real file."""
+    names: list[Path] = []
+    for alias in (conf.database, *other_aliases()):
+        with suppress(BackupNotSupportedError):
+            names += (database_path(alias), StorePaths.of(database_path(alias)).database)
+    return tuple(names)
+
+
+def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
+    """
+    A separate connection, set up like the site's: with Django's functions and the site's pragmas.
+
+    :param seconds: how long it waits for locks; None for as long as the site waits.
+    """
+    path = database_path(alias)
+    if not has_content(path):  # connecting would create it
+        raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
+    wrapper = connections.create_connection(alias)
+    if seconds is not None:
+        options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
+        wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
+    wrapper.connect()
+    connection = wrapper.connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection

@@ -1,0 +1,107 @@
+"""Compare a path that a person gives with the site's own files."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+
+from backups.conf import conf
+from backups.disk.file_locks import PRIVATE
+from backups.exceptions import OwnFileError
+from backups.site import local_store
+from backups.site.local_store import key_file
+
+SESSION_FILES = "django.contrib.sessions.backends.file"
+
+
+def check_not_live(source: Path) -> None:
+    """
+    Refuse to read the live database as if it were a snapshot. Reads no content.
+
+    Closing any descriptor of it would drop the locks of every connection in this process, and
+    its newest rows may still be only in its WAL.
+
+    :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
+    """
+    for own in (
+        path for each in local_store.all_paths() for path in (each.database, *each.sidecars)
+    ):
+        if own.exists() and source.exists() and own.samefile(source):
+            raise OwnFileError(
+                f"{source} is the live database, not a snapshot.",
+                hint="Take a snapshot with: manage.py backup",
+            )
+
+
+def check_not_own(destination: Path) -> None:
+    """
+    Refuse to write onto a file of this site: the live database, what belongs to it, the API keys,
+    login sessions that are files, and what BACKUPS_OWN_FILES names.
+
+    Compares the name, which may still be free, and the file itself, which may have another name
+    here. Opens nothing.
+
+    :raises OwnFileError: it is one of them, or in a folder that is.
+    """
+    for own in local_store.own_names():
+        if _begins_as(destination, own):
+            raise _reserved(destination, "files of the live database")
+    for own in _other_names():
+        if _begins_as(destination, own):
+            raise _reserved(destination, "this site's own files")
+    folder = Path(os.path.realpath(destination.parent))
+    for own in conf.own_files:
+        if _is_at(destination, own) or any(
+            _is_same(each, own) for each in (folder, *folder.parents)
+        ):
+            raise _reserved(destination, "this site's own files")
+    for own in _files():
+        if _is_same(destination, own):
+            raise _reserved(destination, f"this site: it is the same file as {own}")
+
+
+def _reserved(destination: Path, whom: str) -> OwnFileError:
+    return OwnFileError(
+        f"{destination} is reserved for {whom}.", hint="Choose another name, or another folder."
+    )
+
+
+def _other_names() -> Iterator[Path]:
+    """What the paths of this site's other files begin with."""
+    if keys := key_file():
+        yield keys
+    # The next holder of the folder's lock would remove a file of this name.
+    databases = (path.folder for path in local_store.all_paths())
+    yield from {folder / PRIVATE for folder in (*databases, *([keys.parent] if keys else ()))}
+    if getattr(settings, "SESSION_ENGINE", "") == SESSION_FILES:
+        folder = settings.SESSION_FILE_PATH or tempfile.gettempdir()
+        yield Path(folder) / settings.SESSION_COOKIE_NAME
+
+
+def _files() -> Iterator[Path]:
+    """Every existing file of this site."""
+    for start in (*local_store.own_names(), *_other_names()):
+        with suppress(OSError):
+            yield from (each for each in start.parent.iterdir() if each.name.startswith(start.name))
+    for own in conf.own_files:
+        yield own
+        with suppress(OSError):  # it is not a folder
+            yield from own.iterdir()
+
+
+def _begins_as(destination: Path, own: Path) -> bool:
+    return destination.name.startswith(own.name) and _is_same(destination.parent, own.parent)
+
+
+def _is_at(destination: Path, own: Path) -> bool:
+    return destination.name == own.name and _is_same(destination.parent, own.parent)
+
+
+def _is_same(path: Path, own: Path) -> bool:
+    """Whether both are the same file or folder, even through hard or symbolic links."""
+    with suppress(OSError):  # one of them is not there
+        return path.samefile(own)
+    return False

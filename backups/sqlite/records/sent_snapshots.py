@@ -1,0 +1,77 @@
+"""
+The snapshots that this site has sent, one JSON line each: time, SHA-256, size.
+
+An upload that is among them, byte for byte, is this site's own database as it was, and needs no
+check of each index entry. To remember is a convenience: whatever can't be written or read is
+not among them, and gets the whole check.
+"""
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+
+from backups.disk import files
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.records import json_lines
+
+MOST = 1_000  # lines; the newest stay
+
+logger = logging.getLogger(__name__)
+
+
+def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
+    """
+    Remember a snapshot that was sent whole. Several processes may do so at once.
+
+    Never raises for what the system refuses: that is logged, and the snapshot not remembered.
+    It is not synced, since a line that a power cut takes costs a later upload some seconds.
+
+    :param sha256: of the bytes that were sent, uncompressed, as 64 hex digits.
+    :param size: bytes.
+    """
+    line = json.dumps({"at": datetime.now(UTC).isoformat(), "sha256": sha256, "size": size})
+    try:
+        with json_lines.locked(paths, paths.sent) as descriptor:
+            _add(descriptor, line.encode())
+    except OSError as error:
+        logger.warning(
+            "a snapshot that was sent is not remembered: %s", files.explain(error, paths.folder)
+        )
+
+
+def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
+    """
+    Whether these bytes are among the last 1,000 snapshots that were sent. Reads only.
+
+    False if that is not known.
+    """
+    try:
+        lines = paths.sent.read_bytes().splitlines()
+    except OSError:
+        return False
+    return any(_snapshot(line) == (sha256, size) for line in lines)
+
+
+def _add(descriptor: int, line: bytes) -> None:
+    """
+    Append; once there are too many, write the newest over all.
+
+    A crash in the middle of that leaves a line made of two: it is not JSON, or has a SHA-256
+    that no file has.
+    """
+    lines = os.pread(descriptor, os.fstat(descriptor).st_size, 0).splitlines()
+    if len(lines) < MOST:
+        json_lines.append(descriptor, line)
+    else:
+        files.write_all(descriptor, b"\n".join((*lines[1 - MOST :], line, b"")))
+        os.ftruncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
+
+
+def _snapshot(line: bytes) -> tuple[object, object] | None:
+    """The SHA-256 and the size in one line; None if the line is not ours."""
+    try:
+        fields = json.loads(line)
+        return fields["sha256"], fields["size"]
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,236 @@
+"""
+Apply the pending restore while the site runs.
+
+The work is done in a child process, since it reads the live database's own file, which no
+process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2). The child inherits
+two locks from its parent, so that it still holds them if the parent is killed: the folder, so
+that nobody stages or discards at the same time, and presence, so that no starting process
+believes it is alone.
+"""
+
+import json
+import sqlite3
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backups.disk import files
+from backups.exceptions import (
+    BackupError,
+    ChildNotStartedError,
+    NeedsRestartError,
+    NoPendingRestoreError,
+    NotEnoughSpaceError,
+    RestoreBlockedError,
+    RestoreRefusedError,
+)
+from backups.processes.spawn import answering, ending, run_module
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.readable import describe_error
+from backups.sqlite.kept.keep import free_name
+from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.records.manifest import Manifest, find_manifest
+from backups.sqlite.records.receipts import last_conclusion, make_receipt, parse_receipt
+from backups.sqlite.restores.overwrite import overwrite_shared
+from backups.sqlite.restores.pending import (
+    announce,
+    conclude,
+    missing_migrations,
+    set_aside,
+    verify_pending,
+)
+from backups.sqlite.restores.repair import conclude_overwritten, is_overwritten
+from backups.sqlite.site import Site
+from backups.store import Receipt
+
+GRACE_SECONDS = 60.0  # for what comes before the lock and after the commit
+
+
+def apply_pending_now(
+    paths: StorePaths,
+    *,
+    site: Site,
+    seconds: float,
+    applied_by: str,
+    sha256: str | None,
+    keeping: Keeping,
+    presence: int | None,
+    floor: int = 0,
+) -> Receipt:
+    """
+    Apply the pending restore in one transaction, and return its receipt.
+
+    :param seconds: how long writers may be kept waiting.
+    :param sha256: of the snapshot that is meant; None for whichever is pending.
+    :param keeping: which kept copies stay.
+    :param presence: the descriptor that holds presence, if this process does.
+    :param floor: how many bytes of the disk are left to the site.
+
+    Errors are those of ``BackupStore.apply_now``.
+    """
+    if presence is None:  # a process that starts now would believe it is alone
+        raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
+    with files.exclusive_folder(paths.folder) as folder:
+        if not files.exists(paths.pending):
+            raise NoPendingRestoreError("No restore is pending.")
+        manifest = _verify(paths, applied_by, keeping)
+        if sha256 not in (None, manifest.snapshot_sha256):
+            raise RestoreBlockedError(
+                "Another restore was staged before this one could be applied.",
+                hint=f"What {manifest.staged_by} staged is pending now.",
+            )
+        try:
+            _check_needs_no_start(manifest, site)
+            request = {
+                "database": str(paths.database),
+                "sha256": manifest.sha256,
+                "seconds": seconds,
+                "applied_by": applied_by,
+                "keeping": asdict(keeping),
+                "floor": floor,
+            }
+            return _run_child(paths, request, (folder, presence))
+        except BackupError as error:
+            receipt = make_receipt(
+                datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
+            )
+            conclude(paths, receipt, keeping=keeping)
+            raise
+
+
+def _unmark(paths: StorePaths) -> None:
+    with suppress(OSError):  # gone by now, or a full disk: then the next start does it
+        if (manifest := find_manifest(paths)) is not None:
+            manifest.unmark(paths)
+
+
+def _verify(paths: StorePaths, applied_by: str, keeping: Keeping) -> Manifest:
+    try:
+        return verify_pending(paths)
+    except RestoreRefusedError as error:
+        moment = datetime.now(UTC)
+        aside = set_aside(paths, moment)
+        receipt = make_receipt(moment, "refused", str(error), kept=aside, by=applied_by)
+        conclude(paths, receipt, keeping=keeping)
+        raise
+
+
+def _check_needs_no_start(manifest: Manifest, site: Site) -> None:
+    if missing := missing_migrations(manifest, site):
+        raise NeedsRestartError(
+            f"The snapshot is older than this release, and needs {len(missing)}"
+            f" migration{'s' * (len(missing) > 1)}: {', '.join(missing[:5])}"
+            f"{' …' * (len(missing) > 5)}. Only a start can run them."
+        )
+
+
+def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, ...]) -> Receipt:
+    limit = request["seconds"] + GRACE_SECONDS
+    try:
+        child = run_module(
+            "backups.sqlite.restores.apply_now", json.dumps(request), seconds=limit, inherit=inherit
+        )
+        verdict = json.loads(child.stdout)
+    except ChildNotStartedError as error:
+        raise NeedsRestartError(f"{error} Nothing was changed.") from error
+    except subprocess.TimeoutExpired:
+        how = f"did not end within {limit:g} seconds"
+    except ValueError:
+        how = f"ended with {ending(child)}"
+    else:
+        if "error" in verdict:
+            _unmark(paths)
+        return _read(verdict)
+    return _look_what_came_of_it(paths, request, how)
+
+
+def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
+    """The child did not report the outcome. The live database shows it."""
+    last = last_conclusion(paths)
+    if not files.exists(paths.pending) and last is not None and last.outcome == "applied":
+        return last  # it came to its end, and had no time to say so
+    try:
+        manifest = verify_pending(paths)
+        if is_overwritten(paths, manifest) and (
+            receipt := conclude_overwritten(paths, manifest, by=request["applied_by"])
+        ):
+            return receipt
+    except (sqlite3.Error, OSError) as error:
+        raise NeedsRestartError(
+            f"The process that was to replace the content of {paths.database} {how}."
+            f" It is not known whether it did: {error}. The next start finds out."
+        ) from error
+    _unmark(paths)
+    raise NeedsRestartError(
+        f"The process that was to replace the content of {paths.database} {how}."
+        " Nothing was changed."
+    )
+
+
+def _read(verdict: dict[str, Any]) -> Receipt:
+    if "receipt" in verdict:
+        receipt = parse_receipt(json.dumps(verdict["receipt"]).encode())
+        assert receipt is not None
+        return receipt
+    if "needed_bytes" in verdict:
+        raise NotEnoughSpaceError(
+            verdict["error"],
+            needed_bytes=verdict["needed_bytes"],
+            free_bytes=verdict["free_bytes"],
+            hint="It stays pending: restart the server, which needs no such room, or try again."
+            f" {verdict['hint']}",
+        )
+    raise NeedsRestartError(verdict["error"])
+
+
+# In the child
+
+
+def main(request: str) -> None:
+    """Answer with the verdict: both it and the request are one JSON object."""
+    with answering() as answer:
+        answer.write(json.dumps(apply(json.loads(request)), default=datetime.isoformat))
+
+
+def apply(request: dict[str, Any]) -> dict[str, Any]:
+    """Overwrite the live database and conclude the restore. Returns the verdict."""
+    paths = StorePaths.of(Path(request["database"]))
+    started, moment = time.monotonic(), datetime.now(UTC)
+    try:
+        manifest = Manifest.load(paths.manifest(request["sha256"]))
+        assert manifest is not None  # our parent has verified it, and we hold its lock
+        kept = free_name(paths, moment)
+        manifest = announce(paths, manifest, kept, is_wal=False)  # it stays in the mode it is in
+        overwrite_shared(
+            paths, manifest, kept, seconds=request["seconds"], floor=request.get("floor", 0)
+        )
+    except NotEnoughSpaceError as error:
+        return {
+            "error": str(error),
+            "needed_bytes": error.needed_bytes,
+            "free_bytes": error.free_bytes,
+            "hint": error.hint,
+        }
+    except BackupError as error:
+        return {"error": str(error)}
+    except sqlite3.Error as error:
+        reason = describe_error(error, paths.database)
+        return {"error": f"The content of {paths.database} could not be replaced: {reason}."}
+    except OSError as error:
+        reason = files.explain(error, paths.folder)
+        return {"error": f"The content of {paths.database} could not be replaced: {reason}"}
+    receipt = make_receipt(
+        moment,
+        "applied",
+        "",
+        manifest,
+        kept,
+        time.monotonic() - started,
+        by=request["applied_by"],
+    )
+    receipt = conclude(paths, receipt, keeping=Keeping(**request["keeping"]))
+    return {"receipt": asdict(receipt)}

@@ -1,0 +1,206 @@
+"""
+A consistent copy of a database while others write, straight from its own pages. In WAL mode no
+copy of it is written to the disk first, so the first byte goes out at once, whatever its size. In
+another mode it is copied first, since writers would wait for as long as it is sent.
+
+The server's side. A separate process reads the pages and sends them through a pipe
+(``sending.py``): it may open the live file, which a process with connections on it must not.
+
+Not promised: that it is compact. Free pages and remains of deleted rows are in it, as they are
+in the live file. And not for every database: ``PagesNotPossibleError``.
+"""
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from backups.disk.file_system import is_local, kind_of
+from backups.exceptions import ChildNotStartedError, SnapshotFailedError
+from backups.processes.spawn import command, environment, has_started, last_line
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import uri
+from backups.sqlite.snapshots.pages_child import ANSWER_BYTES
+from backups.sqlite.snapshots.pipe import PIPE_BYTES
+from backups.store import Snapshot
+
+CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer turns, more speed
+GRACE_SECONDS = 2.0  # for a process that has nothing more to do
+
+
+class PagesNotPossibleError(Exception):
+    """This database can't be copied by its pages. The message says why; SQLite may copy it."""
+
+
+class PageSnapshot(Snapshot):
+    """A snapshot that a separate process is sending."""
+
+    method = "pages"
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        size: int,
+        taken_at: datetime,
+        locked_seconds: float = 0.0,
+    ) -> None:
+        """Takes over the process, which has answered, and has sent nothing yet."""
+        self._process = process
+        self._is_whole = False
+        self.size = size
+        self.taken_at = taken_at
+        self.locked_seconds = locked_seconds  # for how long writers had to wait
+
+    def __iter__(self) -> Iterator[bytes]:
+        """
+        The bytes, in chunks of at most ``CHUNK_BYTES``.
+
+        :raises SnapshotFailedError: the process ended too early; what was read is not a snapshot.
+        """
+        left = self.size
+        while left:
+            chunk = os.read(_number(self._process.stdout), min(CHUNK_BYTES, left))
+            left -= len(chunk)
+            # It keeps the pages as they are, so it has to live until the last one is read.
+            if not chunk or (not left and self._process.poll() is not None):
+                raise SnapshotFailedError(f"The snapshot broke off: {_last_words(self._process)}.")
+            yield chunk
+        self._is_whole = True
+        with contextlib.suppress(OSError):
+            os.write(_number(self._process.stdin), b".")
+
+    def close(self) -> None:
+        """
+        Let the process end. Waits for it if the snapshot was not read to its end; else it goes
+        on by itself for as long as it takes to record what it has sent.
+        """
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        if self._is_whole and self._process.poll() is None:
+            threading.Thread(target=self._process.wait, daemon=True).start()
+        else:
+            _end(self._process)
+
+    def abandon(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def create_page_snapshot(
+    paths: StorePaths,
+    *,
+    spool_after: float,
+    stall_seconds: float,
+    presence: int | None,
+    floor: int = 0,
+) -> PageSnapshot:
+    """
+    Take the database as it is between two commits; writers go on, and do not wait.
+
+    Nothing is written to the disk, unless the reader is slow: then the rest goes to
+    ``<db>.spool-<random>`` (0600), which has no name any more when the first byte is in it.
+    The WAL can't be restarted, and so grows, until all is read or in there.
+
+    In another mode than WAL all of it is in such a file before this returns, and writers wait
+    for ``locked_seconds`` of that.
+
+    :param spool_after: how many seconds the reader has to take all of it from the database.
+    :param stall_seconds: a reader that takes nothing for so long is hung up on.
+    :param presence: the descriptor that holds the presence lock, which the process holds too.
+    :param floor: how many bytes of the disk are left to the site.
+    :raises PagesNotPossibleError: not for this database, or not now; nothing has happened.
+    :raises SnapshotFailedError: the database is damaged, or none.
+    """
+    check_possible(paths)
+    taken_at = datetime.now(UTC)
+    process = _start(paths, spool_after, stall_seconds, presence, floor)
+    try:
+        size, locked_seconds = _read_answer(process, paths)
+    except BaseException:
+        PageSnapshot(process, 0, taken_at).close()
+        raise
+    return PageSnapshot(process, size, taken_at, locked_seconds)
+
+
+def check_possible(paths: StorePaths) -> None:
+    """
+    Look whether this is a machine and a file system on which we know how SQLite works.
+
+    :raises PagesNotPossibleError: it is not.
+    """
+    if sys.platform != "linux":
+        raise PagesNotPossibleError(f"the system is {sys.platform}")
+    if not is_local(paths.folder):
+        raise PagesNotPossibleError(f"the file system is {kind_of(paths.folder)}")
+
+
+def _start(
+    paths: StorePaths, spool_after: float, stall_seconds: float, presence: int | None, floor: int
+) -> "subprocess.Popen[bytes]":
+    database = str(paths.database)
+    arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds), str(floor)]
+    try:
+        process = subprocess.Popen(
+            command("backups.sqlite.snapshots.pages_child", *arguments),
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=() if presence is None else (presence,),
+            start_new_session=True,  # a Ctrl-C is for us; it ends when we close or end
+        )
+    except OSError as error:
+        raise PagesNotPossibleError(f"no process could be started: {error.strerror}") from error
+    except ChildNotStartedError as error:
+        raise PagesNotPossibleError(str(error)) from error
+    with contextlib.suppress(OSError):  # the user has many pipes: this one stays a small one
+        fcntl.fcntl(_number(process.stdout), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return process
+
+
+def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple[int, float]:
+    """The size of the snapshot in bytes, and for how many seconds writers had to wait."""
+    answer = b""
+    if not has_started(process):
+        raise PagesNotPossibleError(f"its process did not begin: {_last_words(process)}")
+    while len(answer) < ANSWER_BYTES:
+        if not (part := os.read(_number(process.stdout), ANSWER_BYTES - len(answer))):
+            raise PagesNotPossibleError(f"its process failed: {_last_words(process)}")
+        answer += part
+    verdict, _, text = answer.decode().strip().partition(" ")
+    if verdict == "impossible":
+        raise PagesNotPossibleError(text)
+    if verdict == "damaged":
+        raise SnapshotFailedError(f"SQLite could not take a snapshot of {paths.database}: {text}.")
+    size, _, seconds = text.partition(" ")
+    return int(size), float(seconds)
+
+
+def _last_words(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stderr is not None
+    _end(process)
+    return last_line(process.stderr.read()) or "its process was killed"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process that has nothing more to do."""
+    try:
+        process.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _number(stream: object) -> int:
+    """The descriptor of one of the streams that we asked for."""
+    number: int = stream.fileno()  # type: ignore[attr-defined]
+    return number

@@ -1,0 +1,205 @@
+"""
+The process that sends a page snapshot: ``main``, for a separate process.
+
+It says on its standard output that it runs, answers with a line of ``ANSWER_BYTES`` bytes and then,
+if it can, sends the snapshot. On its standard input the reader confirms with one byte that it took
+everything; if that ends without one, the reader has gone, and so does this process.
+
+A reader that has not got everything after ``spool_after`` seconds gets the rest from a spool, so
+that the read transaction, which keeps SQLite from restarting its WAL, ends:
+
+    PAGES ──all sent, hashed and taken──▶ no transaction, waits for the reader's word
+    PAGES ──spool_after──▶ SPOOLING ──▶ no transaction, sends from the spool
+    PAGES ──spool_after, no room on the disk──▶ PAGES, as long as the WAL does not grow much
+
+A database that is not in WAL mode is copied whole before the first byte is sent, and before the
+answer: it keeps writers waiting while it is read.
+
+Without room for a spool it keeps sending: a full disk is when a snapshot is needed most. It gives
+up when the WAL has become ``MOST_WAL_GROWTH`` longer, since that takes room from the site.
+
+Few modules are imported, and those for rare cases where they are wanted: the client waits.
+"""
+
+import os
+import sqlite3
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from backups.processes.started import STARTED
+from backups.sqlite.format.wal_index import UnknownIndexError
+from backups.sqlite.snapshots.page_reader import ImpossibleError, Pages, RollbackModeError
+from backups.sqlite.snapshots.pipe import Outlet, ReaderGoneError, ReaderStalledError
+
+if TYPE_CHECKING:
+    from backups.sqlite.snapshots.rollback_reader import CopiedPages
+
+ANSWER_BYTES = 512
+IDLE_SECONDS = 0.02  # a reader that lets us wait longer leaves time for hashing
+NICE = 10  # how far hashing stands back when nothing else is left to do
+MOST_WAL_GROWTH = 64 * 1024 * 1024  # 64 MiB
+
+
+class GivenUpError(Exception):
+    """The transaction can't be kept any longer, and there is no room for a spool."""
+
+
+class Sending:
+    """One snapshot on its way."""
+
+    def __init__(
+        self,
+        pages: "Pages | CopiedPages",
+        outlet: Outlet,
+        *,
+        database: str,
+        spool_after: float,
+        floor: int = 0,
+    ) -> None:
+        """
+        Nothing is sent yet. ``spool_after``: seconds from now; ``floor``: bytes of the disk that
+        are left to the site.
+        """
+        self._pages, self._outlet, self._floor = pages, outlet, floor
+        self._database = database
+        self._size = pages.size
+        self._spool_at = time.monotonic() + spool_after
+        self._piece = pages.piece
+        self._is_spooled = pages.is_copied
+
+    def send(self) -> str:
+        """
+        Send everything. Returns its SHA-256, when the reader has confirmed it.
+
+        :raises GivenUpError: it would cost the site too much.
+        :raises OSError: a file can't be read.
+        :raises ReaderGoneError: the reader has hung up.
+        :raises ReaderStalledError: the reader is too slow.
+        """
+        while self._outlet.sent < self._size and self._outlet.put(self._piece):
+            pass
+        # The pipe is full, so there is time to load what the first byte need not wait for.
+        from backups.sqlite.snapshots.sent_digest import SentDigest
+
+        self._digest = SentDigest()
+        self._send(until=self._spool_at)
+        if self._outlet.sent < self._size and not self._is_spooled:
+            self._spool()
+        self._send()
+        self._hash_rest()
+        if not self._is_spooled:
+            self._let_go()
+        while not self._outlet.is_confirmed:
+            self._outlet.wait(1.0, for_room=False)
+        return self._digest.hexadecimal
+
+    def _send(self, *, until: float | None = None) -> None:
+        """Put everything into the pipe, or as much as fits before the deadline."""
+        while self._outlet.sent < self._size and (until is None or time.monotonic() < until):
+            if self._outlet.put(self._piece):
+                continue
+            is_behind = self._digest.hashed < self._outlet.sent
+            before = time.monotonic()
+            self._outlet.wait(IDLE_SECONDS if is_behind or until else 1.0)
+            if is_behind and time.monotonic() - before >= IDLE_SECONDS:
+                self._digest.add(self._piece, self._outlet.sent)
+            if until is None and not self._is_spooled and self._pages.wal_growth > MOST_WAL_GROWTH:
+                raise GivenUpError("the WAL has grown too long, and the disk has no room")
+
+    def _spool(self) -> None:
+        """Keep the rest in a file without a name, and release the pages."""
+        from backups.sqlite.snapshots.spool import Spool
+
+        spool = Spool.create(self._database, self._outlet.sent, self._size, self._floor)
+        if spool is None:
+            return
+        while spool.written < self._size:
+            if not spool.add(self._pages.piece):
+                return
+            if self._outlet.sent < self._size:
+                self._outlet.put(self._piece)
+            self._outlet.wait(0)
+        while self._digest.hashed < spool.start:
+            self._digest.add(self._piece, spool.start)
+        self._piece, self._is_spooled = spool.piece, True
+        self._let_go()
+
+    def _hash_rest(self) -> None:
+        from contextlib import suppress
+
+        with suppress(OSError):  # a seccomp filter can forbid it
+            os.nice(NICE)
+        while self._digest.hashed < self._size:
+            self._digest.add(self._piece, self._size)
+            self._outlet.wait(0, for_room=False)
+
+    def _let_go(self) -> None:
+        """End the transaction, when nothing in the pipe depends on it."""
+        end = time.monotonic() + self._outlet.stall_seconds
+        while self._outlet.has_lent:
+            if time.monotonic() > end:
+                raise ReaderStalledError
+            if self._outlet.sent == self._size or not self._outlet.put(self._piece):
+                self._outlet.wait(IDLE_SECONDS, for_room=self._outlet.sent < self._size)
+        self._pages.close()
+
+
+def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: str = "0") -> None:
+    """
+    Send a snapshot of this database; see above for what is said on which channel.
+
+    :param uri: the database for SQLite.
+    :param database: the path of its real file.
+    :param spool_after: and ``stall_seconds``: seconds, as arguments of a process are.
+    :param floor: bytes of the disk that are left to the site, likewise.
+    """
+    os.write(sys.stdout.fileno(), STARTED)
+    pages = _open(uri, database, int(floor))
+    outlet = Outlet(sys.stdout.fileno(), sys.stdin.fileno(), stall_seconds=float(stall_seconds))
+    sending = Sending(
+        pages, outlet, database=database, spool_after=float(spool_after), floor=int(floor)
+    )
+    try:
+        sha256 = sending.send()
+    except (ReaderGoneError, ReaderStalledError, GivenUpError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")  # what was read is too short by then
+    finally:
+        pages.close()
+    _record(database, sha256, pages.size)
+
+
+def _open(uri: str, database: str, floor: int) -> "Pages | CopiedPages":
+    try:
+        pages = _take(uri, database, floor)
+    except (ImpossibleError, UnknownIndexError, sqlite3.OperationalError, OSError) as error:
+        _answer("impossible", str(error))
+        raise SystemExit(1) from error
+    except sqlite3.DatabaseError as error:
+        _answer("damaged", str(error))
+        raise SystemExit(1) from error
+    _answer("pages", f"{pages.size} {pages.locked_seconds:.6f}")
+    return pages
+
+
+def _take(uri: str, database: str, floor: int) -> "Pages | CopiedPages":
+    try:
+        return Pages(uri, database)
+    except RollbackModeError:
+        from backups.sqlite.snapshots.rollback_reader import CopiedPages
+
+        return CopiedPages(uri, database, floor)
+
+
+def _answer(verdict: str, text: str) -> None:
+    line = f"{verdict} {text}".encode(errors="backslashreplace")[:ANSWER_BYTES].ljust(ANSWER_BYTES)
+    os.write(sys.stdout.fileno(), line)  # the pipe is empty and takes it at once
+
+
+def _record(database: str, sha256: str, size: int) -> None:
+    from pathlib import Path
+
+    from backups.sqlite.folder.paths import StorePaths
+    from backups.sqlite.records.sent_snapshots import record_sent
+
+    record_sent(StorePaths(Path(database)), sha256=sha256, size=size)

@@ -1,0 +1,124 @@
+"""
+The end of a pipe that bytes go into, and the line on which its reader confirms or hangs up.
+
+While the reader is quick, pages are lent to the pipe and not copied (sendfile(2)): that halves
+the work. What is lent must stay as it is until the reader has taken it.
+"""
+
+import fcntl
+import os
+import select
+import sys
+import termios
+import time
+from collections.abc import Callable
+
+from backups.sqlite.snapshots.page_reader import Piece
+
+PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
+COPY_BYTES = 64 * 1024  # at a time, to a slow reader
+QUICK_SECONDS = 0.1  # a reader that lets us wait longer than that is slow
+QUICK_BYTES = 4 * 1024 * 1024  # and counts as quick again when it has taken so many
+
+
+class ReaderGoneError(Exception):
+    """The reader, or its whole process, has hung up."""
+
+
+class ReaderStalledError(Exception):
+    """The reader has taken nothing for too long."""
+
+
+class Outlet:
+    """Where the bytes go."""
+
+    def __init__(self, pipe: int, line: int, *, stall_seconds: float) -> None:
+        """
+        Takes the pipe as it is; what is in it already is not counted.
+
+        :param pipe: for writing; it does not block any more from now on.
+        :param line: for reading; a byte confirms that all was taken, its end is a hang-up.
+        :param stall_seconds: how long the reader may take nothing.
+        """
+        self.sent = 0  # bytes that went into the pipe
+        self.is_confirmed = False
+        self._pipe, self._line = pipe, line
+        self.stall_seconds = stall_seconds
+        self._slow_at = 0  # how many had been sent when the reader was last seen to be slow
+        self._lent_until = 0  # the bytes before that may be lent ones
+        self._taken, self._moved_at = 0, time.monotonic()
+        self._buffer = memoryview(bytearray(COPY_BYTES))
+        self._poll = select.poll()
+        self._poll.register(line, select.POLLIN)
+        self._poll.register(pipe, select.POLLOUT)
+        os.set_blocking(pipe, False)
+
+    @property
+    def has_lent(self) -> bool:
+        """Whether bytes may be in the pipe that must stay as they are in their file."""
+        return self._count_taken() < self._lent_until
+
+    def put(self, piece: Callable[[int], Piece]) -> bool:
+        """
+        Put what there is room for, without waiting. Returns whether there was room for any.
+
+        :param piece: tells where the bytes from an offset on are.
+        :raises OSError: they can't be read.
+        :raises ReaderGoneError: nobody reads any more.
+        """
+        is_lent = self.sent - self._slow_at >= QUICK_BYTES
+        try:
+            count = self._lend(*piece(self.sent)) if is_lent else self._copy(*piece(self.sent))
+        except BlockingIOError:
+            return False
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
+        if not count:
+            raise OSError("a file is shorter than it was")
+        self.sent += count
+        self._moved_at = time.monotonic()
+        if is_lent:
+            self._lent_until = self.sent
+        return True
+
+    def wait(self, seconds: float, *, for_room: bool = True) -> None:
+        """
+        Wait for room in the pipe, for the reader's word, or for the time to be over.
+
+        :raises ReaderGoneError: it has hung up.
+        :raises ReaderStalledError: it has taken nothing for ``stall_seconds``.
+        """
+        if self.is_confirmed:  # what it does now is its own affair
+            return
+        self._poll.modify(self._pipe, select.POLLOUT if for_room else 0)
+        events = dict(self._poll.poll(seconds * 1000))
+        # A reader that closes the pipe has said its word before, or never will.
+        if self._line in events or events.get(self._pipe, 0) & select.POLLERR:
+            self._listen()
+        self._watch(has_room=self._pipe in events)
+
+    def _lend(self, file: int, position: int, length: int) -> int:
+        return os.sendfile(self._pipe, file, position, length)
+
+    def _copy(self, file: int, position: int, length: int) -> int:
+        count = os.preadv(file, [self._buffer[:length]], position)
+        return os.write(self._pipe, self._buffer[:count]) if count else 0
+
+    def _listen(self) -> None:
+        if not os.read(self._line, 1):
+            raise ReaderGoneError
+        self.is_confirmed = True
+
+    def _watch(self, *, has_room: bool) -> None:
+        now, taken = time.monotonic(), self._count_taken()
+        if has_room or taken > self._taken:
+            self._taken, self._moved_at = taken, now
+        if now - self._moved_at > QUICK_SECONDS:
+            self._slow_at = self.sent
+        if now - self._moved_at > self.stall_seconds:
+            raise ReaderStalledError
+
+    def _count_taken(self) -> int:
+        """How many bytes the reader has taken out of the pipe."""
+        unread = fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4))
+        return self.sent - int.from_bytes(unread, sys.byteorder)

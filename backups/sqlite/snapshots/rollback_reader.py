@@ -1,0 +1,155 @@
+"""
+The pages of a database that is not in WAL mode. For a separate process only, as ``pages.py``.
+
+A read transaction of it is SQLite's SHARED lock. As long as it is held no commit can reach the
+file, which is exact, and every writer waits. So as little as possible is done under the lock:
+
+1. Where the file system can share blocks (XFS, btrfs), the file is cloned under the lock: at once.
+2. Elsewhere it is copied without the lock, while writers go on. The copy may be torn. It is
+   synced piece by piece, so that no commit has to wait for a disk that is busy with it.
+3. Under the lock the file is read again. A block whose SHA-256 is another one now is copied again.
+
+Source: https://www.sqlite.org/lockingv3.html
+"""
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from backups.sqlite.snapshots.page_reader import CHANGES, PAGE_COUNT, VALID_FOR, ImpossibleError
+from backups.sqlite.snapshots.spool import Spool
+
+BUSY_SECONDS = 30.0  # for writers that leave hardly a gap between two commits
+BLOCK_BYTES = 64 * 1024  # that are compared and copied together
+READ_BYTES = 1024 * 1024  # 1 MiB
+SYNC_BYTES = 8 * READ_BYTES
+FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+class CopiedPages:
+    """One consistent state of the database, in a file of ours that has no name."""
+
+    wal_growth = 0  # there is none
+    is_copied = True
+
+    def __init__(self, uri: str, path: str, floor: int = 0) -> None:
+        """
+        Copy it beside the database. Writers wait for ``locked_seconds``.
+
+        :param uri: of the database, for SQLite.
+        :param path: of its real file.
+        :param floor: how many bytes of the disk are left to the site.
+        :raises ImpossibleError: it is in WAL mode now, or the disk has no room for a copy.
+        :raises sqlite3.Error: SQLite can't read it now, or it is damaged.
+        :raises OSError: a file can't be opened or read.
+        """
+        spool = Spool.create(path, 0, os.stat(path).st_size, floor)
+        if spool is None:
+            raise ImpossibleError("no copy of it could be written beside it")
+        self.locked_seconds, self.size = copy_pages(uri, path, spool.descriptor)
+        self.piece = Spool(spool.descriptor, 0, self.size).piece
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def copy_pages(uri: str, path: str, copy: int) -> tuple[float, int]:
+    """
+    Fill an empty file with the pages, as they are at one moment between two commits.
+
+    :returns: for how many seconds writers had to wait, and how many bytes there are.
+    :raises Exception: as above.
+    """
+    with closing(_Copying(uri, path, copy)) as copying:
+        if not copying.clone():
+            copying.copy_unlocked()
+            copying.complete()
+    return copying.locked_seconds, copying.size
+
+
+class _Copying:
+    """The live file, and the copy of it. The descriptor of the first is never closed."""
+
+    def __init__(self, uri: str, path: str, copy: int) -> None:
+        self._main, self._copy = os.open(path, os.O_RDONLY | os.O_CLOEXEC), copy
+        self._reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        self._digests: dict[int, bytes] = {}  # by offset: the file may become shorter, and grow
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self.locked_seconds, self.size, self._page_count = 0.0, 0, 0
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def clone(self) -> bool:
+        """Share the blocks of the file, if its file system can."""
+        with self._locked():
+            try:
+                fcntl.ioctl(self._copy, FICLONE, self._main)
+            except OSError:
+                return False
+            self._finish()
+        return True
+
+    def copy_unlocked(self) -> None:
+        """Copy what is there, and remember the SHA-256 of each block."""
+        for offset, block in self._blocks(os.fstat(self._main).st_size):
+            self._write(offset, block)
+            self._digests[offset] = hashlib.sha256(block).digest()
+            if offset % SYNC_BYTES == 0:
+                os.fdatasync(self._copy)
+        os.fdatasync(self._copy)
+
+    def complete(self) -> None:
+        """Copy again what is not as it was, while nobody can commit."""
+        with self._locked():
+            for offset, block in self._blocks(self.size):
+                if hashlib.sha256(block).digest() != self._digests.get(offset):
+                    self._write(offset, block)
+            self._finish()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The first look into the file rolls back what a killed writer left in it."""
+        self._reader.execute("BEGIN")
+        try:
+            (self._page_count,) = self._reader.execute("PRAGMA page_count").fetchone()
+            began = time.monotonic()
+            (page_size,) = self._reader.execute("PRAGMA page_size").fetchone()
+            (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
+            if mode == "wal" or not self._page_count:
+                raise ImpossibleError("it is in WAL mode now" if mode == "wal" else "it is empty")
+            self.size = self._page_count * page_size
+            yield
+        finally:
+            self._reader.execute("ROLLBACK")
+        self.locked_seconds = max(self.locked_seconds, time.monotonic() - began)
+
+    def _blocks(self, until: int) -> Iterator[tuple[int, memoryview]]:
+        """Each block with its offset."""
+        for start in range(0, until, READ_BYTES):
+            wanted = min(READ_BYTES, until - start)
+            count = os.preadv(self._main, [self._buffer[:wanted]], start)
+            for within in range(0, count, BLOCK_BYTES):
+                yield start + within, self._buffer[within : min(within + BLOCK_BYTES, count)]
+
+    def _write(self, offset: int, block: memoryview) -> None:
+        try:
+            written = os.pwrite(self._copy, block, offset)
+        except OSError as error:
+            raise ImpossibleError(f"its pages could not be copied: {error.strerror}") from error
+        if written < len(block):
+            raise ImpossibleError("its pages could not be copied: the disk may be full")
+
+    def _finish(self) -> None:
+        """No byte behind the last page, and the page count in the header, if it lacks it."""
+        if os.fstat(self._copy).st_size < self.size:
+            raise OSError("the file is shorter than its page count says")
+        os.ftruncate(self._copy, self.size)
+        head = bytearray(os.pread(self._copy, 100, 0))
+        head[PAGE_COUNT] = self._page_count.to_bytes(4, "big")
+        head[VALID_FOR] = head[CHANGES]
+        os.pwrite(self._copy, head, 0)

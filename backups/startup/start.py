@@ -1,0 +1,69 @@
+"""
+What each process of the site does before its first connection: apply, and hold presence.
+
+``AppConfig.ready`` runs in every process: in gunicorn's master or in each of its workers, in every
+command, and twice under ``runserver``, whose autoreloader is a parent that never serves.
+"""
+
+import logging
+import os
+from contextlib import suppress
+
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
+
+from backups import services
+from backups.conf import conf
+from backups.exceptions import BackupError, BackupNotSupportedError
+from backups.startup import command_line, slow_start
+from backups.startup.command_line import CommandLine
+
+logger = logging.getLogger(__name__)
+
+
+def start() -> None:
+    """
+    Apply the pending restore if this process may, and hold presence for the process's life.
+
+    A problem with a restore or its folder never raises: the site starts with a whole database, and
+    the log says what happened.
+    """
+    if conf.is_child:
+        return
+    try:
+        command = command_line.current()
+        # Our commands show, stage or discard a restore, so it must not be applied first.
+        if command.is_ours or command.only_tells:
+            _watch(command)
+            services.repair()
+            return
+        services.apply_pending_restore()
+        _watch(command)
+        if _is_autoreload_parent(command):
+            services.release_presence()  # else a reloaded child would never be alone
+    except BackupError as error:
+        logger.warning("no restore can be applied: %s %s", error, error.hint)
+    except Exception:
+        # The database is whole between any two steps, so the site can start after any error.
+        logger.exception("no restore could be applied")
+        _hold_presence_anyway()
+
+
+def _watch(command: CommandLine) -> None:
+    with suppress(BackupNotSupportedError):
+        slow_start.watch(services.list_receipts(), is_command=command.is_ours)
+
+
+def _hold_presence_anyway() -> None:
+    """After any error, this process will still use the database: no other may replace it."""
+    try:
+        services.hold_presence()
+    except Exception:
+        logger.exception("this process can't tell others that it uses the database")
+
+
+def _is_autoreload_parent(command: CommandLine) -> bool:
+    return (
+        command.name == "runserver"
+        and "--noreload" not in command.options
+        and os.environ.get(DJANGO_AUTORELOAD_ENV) != "true"
+    )

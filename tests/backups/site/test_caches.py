@@ -1,0 +1,93 @@
+"""What a process remembers of the database is forgotten when its content was replaced."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.core.signals import request_started
+
+from backups.signals import content_replaced
+from backups.site import caches
+
+
+@pytest.fixture
+def forgotten() -> Iterator[list[str]]:
+    """One entry for each time that the site's own apps were told."""
+    told: list[str] = []
+
+    def hear(**_: object) -> None:
+        told.append("told")
+
+    content_replaced.connect(hear)
+    yield told
+    content_replaced.disconnect(hear)
+
+
+def test_request_after_a_new_receipt_forgets_once(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    receipts.write_text("before this process started\n")
+    watch = caches.Watch(receipts)
+    watch.look()
+    assert forgotten == []
+    with receipts.open("a") as file:
+        file.write("a restore\n")
+    watch.look()
+    watch.look()
+    assert forgotten == ["told"]
+
+
+def test_first_receipt_ever_is_noticed(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    watch = caches.Watch(receipts)
+    watch.look()
+    assert forgotten == []
+    receipts.write_text("a restore\n")
+    watch.look()
+    assert forgotten == ["told"]
+
+
+@pytest.mark.django_db
+def test_content_types_are_forgotten() -> None:
+    before = ContentType.objects.create(app_label="shop", model="item")
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
+    ContentType.objects.filter(pk=before.pk).update(id=before.pk + 1000)
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk
+    caches.forget()
+    assert ContentType.objects.get_by_natural_key("shop", "item").pk == before.pk + 1000
+    caches.forget()  # or the next test remembers what is rolled back
+
+
+def test_error_in_the_site_s_own_receiver_fails_no_request(tmp_path: Path) -> None:
+    def fails(**_: object) -> None:
+        raise ZeroDivisionError
+
+    content_replaced.connect(fails)
+    try:
+        caches.forget()
+    finally:
+        content_replaced.disconnect(fails)
+
+
+@pytest.mark.django_db
+def test_every_request_looks(tmp_path: Path, forgotten: list[str]) -> None:
+    receipts = tmp_path / "tasks.db.restore-receipts.jsonl"
+    caches.watch(receipts)
+    try:
+        receipts.write_text("a restore\n")
+        request_started.send(sender=None)
+        assert forgotten == ["told"]
+    finally:
+        request_started.disconnect(dispatch_uid=f"backups {receipts}")
+
+
+def test_folder_that_may_not_be_entered_stops_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``collectstatic`` by a user who builds, beside the data of the one who serves."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.stat", refuse)
+    caches.Watch(tmp_path / "receipts").look()

@@ -1,0 +1,51 @@
+"""What a process does when it connects to a database that was not there when it started."""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from django.db import OperationalError
+
+from backups import services
+from backups.exceptions import StoreFolderError
+from backups.site import local_store
+from backups.sqlite.folder.paths import StorePaths
+from backups.startup import late_databases
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> StorePaths:
+    database = tmp_path / "late.db"
+    database.write_bytes(b"before")
+    return StorePaths.of(database)
+
+
+def connected(late: StorePaths, join: object) -> mock.Mock:
+    """The process connects to a database that was not there, and joins in this way."""
+    connection = mock.Mock(alias="late")
+    with (
+        mock.patch.object(local_store, "paths", return_value=late),
+        mock.patch.object(services, "hold_presence_of", side_effect=join) as joined,
+    ):
+        watching = late_databases._Late({"late": late.database})
+        try:
+            watching.join(connection)
+        finally:
+            watching.join(connection)
+            assert joined.call_count == 1
+    return connection
+
+
+def test_connection_to_a_file_that_an_applier_has_replaced_is_refused(late: StorePaths) -> None:
+    def wait_for_an_applier(_: str) -> None:
+        late.pending.write_bytes(b"after")
+        os.replace(late.pending, late.database)
+
+    with pytest.raises(OperationalError, match=r"late\.db was just replaced"):
+        connected(late, wait_for_an_applier)
+
+
+def test_lock_that_cannot_be_had_stops_no_connection(late: StorePaths) -> None:
+    connection = connected(late, StoreFolderError("The folder is read-only."))
+    assert connection.close.call_count == 0
