@@ -13,12 +13,13 @@ from django.urls import reverse
 from django.utils.module_loading import import_string
 from packaging.requirements import Requirement
 
-from backups import PUBLIC, conf
+from backups import conf
 from backups.api.errors import STATUS
 from backups.sqlite.folder import paths
 from taskdog.audit import urls as audit_urls
 from taskdog.tasks import urls as task_urls
 from tests.processes import CHECKOUT, run_manage
+from tests.test_layers import PUBLIC
 
 PAGE_NAMES = sorted(path.stem for path in CHECKOUT.glob("docs/*.md"))
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
