@@ -30,11 +30,11 @@ class BackupView(StoreView):
     """
     Download a snapshot of the database.
 
-    A compact download that broke off can be continued: send a `Range` header, and name the
-    snapshot by its ETag, in `If-Range`, `If-Match` or `?snapshot=`.
+    Its size decides which kind it is, unless the URL does: `?compact=1` rewrites the database
+    without gaps first, `?compact=0` sends the database's own pages, at once.
 
-    With `?compact=1` in the URL the snapshot is rewritten without gaps first. With `?compact=0` it
-    is the database's own pages, at once. Without either, its size decides.
+    A compact download that broke off is continued by `Range`, with the ETag of its beginning in
+    `If-Range`, in `If-Match` or, without its quotes, in `?snapshot=`.
     """
 
     get_permissions = staticmethod(backup_permissions)
@@ -67,12 +67,12 @@ class RestoreView(StoreView, GenericAPIView[Any]):
     """
     Put a snapshot back.
 
-    Upload one, and it is checked and staged; the next start of the server puts it in place of
-    the current database, which is kept. Until then it can be discarded.
+    An upload is checked and staged. The next start of the server puts it in place of the current
+    database, which is kept. Until then it can be discarded.
 
-    With `?apply=now` in the URL its content is live at once, without a restart, if that can be
-    done; the current content is kept. With `?accept=defects` it may have defects, and with
-    `?accept=foreign` it may lack everything of this project.
+    With `?apply=now` in the URL it is live at once, without a restart, if that can be done; the
+    current content is kept. `?accept=defects` accepts rows that break rules of the schema, and
+    `?accept=foreign` a database of another project.
     """
 
     get_permissions = staticmethod(restore_permissions)
@@ -116,8 +116,8 @@ class UndoView(StoreView, GenericAPIView[Any]):
     """
     Undo the last restore.
 
-    What it replaced was kept, and is staged like an upload; the next start of the server puts
-    it in place. With `?apply=now` in the URL it is live at once, if that can be done.
+    What it replaced was kept, and is staged like an upload. The next start of the server puts it
+    in place. With `?apply=now` in the URL it is live at once, if that can be done.
     """
 
     get_permissions = staticmethod(restore_permissions)

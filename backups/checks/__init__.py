@@ -1,1 +1,1 @@
-"""System checks: each way to install or to set this app wrong, with a hint."""
+"""System checks of how this app is installed and configured. Each problem has a hint."""

@@ -1,13 +1,13 @@
 """
-The client of a remote server, over ``requests``. Knows no Django, so any script can use it:
+The client of a remote server, over ``requests``. It needs no Django, so any script can use it:
 
     from backups.client import BackupClient
 
     with BackupClient("https://tasks.example.org", api_key) as client:
         client.download(Path("taskdog.db"))
 
-Streams both ways: memory does not grow with the database. Every error is a ``ClientError``,
-whose message names the URL. Redirects are not followed, since they would carry the key along.
+It streams both ways: memory does not grow with the database. Every error is a ``ClientError``
+whose message names the URL. Redirects are not followed, since the key would go with them.
 """
 
 import os
@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import requests
+try:
+    import requests
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"backups.client needs {missing.name}, which is not installed. Install it:"
+        ' python -m pip install "django-restorable[cli]"'
+    ) from missing
 
 from backups.client.download import RemoteSnapshot
 from backups.client.exchange import Exchange
@@ -27,7 +33,7 @@ from backups.exceptions import ClientError, ServerRefusedError, SnapshotTooLarge
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
+READ_SECONDS = 600.0  # the longest silence: the server copies or checks a whole database
 CODINGS = "zstd, gzip"
 
 
@@ -45,15 +51,15 @@ class BackupClient:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """
-        Nothing is sent yet.
+        Sends nothing yet.
 
         :param base_url: such as ``https://tasks.example.org``, to which ``/api/v1`` is added; or,
             with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
-        :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
-            ``Authorization: Basic`` the key is ``name:password``.
-        :param insecure: send the key even in plain http to another machine, where anybody on the
-            way can read it.
-        :raises InsecureServerError: it would be sent so, and ``insecure`` is false.
+        :param header: carries the key: ``X-Api-Key``, ``Authorization: Token`` …; for
+            ``Authorization: Basic``, the key is ``name:password``.
+        :param insecure: allow sending the key in plain http to another machine, although anybody
+            on the way can read it.
+        :raises InsecureServerError: the key would be sent in plain http without ``insecure``.
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)
@@ -65,11 +71,11 @@ class BackupClient:
         self, *, compact: bool | None = None, compress: bool = False
     ) -> RemoteSnapshot:
         """
-        Let the server take a snapshot. Close what is returned.
+        Ask the server for a snapshot. The caller must close it.
 
         :param compact: True for one without gaps, False for the database's own pages; None to
             leave it to the server. ``method`` of the result says which it was.
-        :param compress: let it compress what it sends, for a slow line; it arrives as it was.
+        :param compress: let the server compress it for a slow line; it is unpacked on arrival.
         :raises ClientError: the server could not be used, or does not say how long its answer is.
         """
 
@@ -98,12 +104,12 @@ class BackupClient:
         compress: bool = False,
     ) -> None:
         """
-        Take a snapshot into a file, which appears only when it is whole.
+        Save a snapshot as a file, which appears only when it is whole.
 
-        ``compact`` and ``compress`` as in ``create_snapshot``.
+        ``compact`` and ``compress`` are as in ``create_snapshot``.
 
         :raises DestinationError: it exists and ``overwrite`` is false, or can't be written.
-        :raises ClientError: the server could not be used; no file is left then.
+        :raises ClientError: the server could not be used; no file is left behind.
         """
         with self.create_snapshot(compact=compact, compress=compress) as snapshot:
             chunks = atomic_file.within_room(snapshot, path.parent, snapshot.size)
@@ -120,18 +126,17 @@ class BackupClient:
         """
         Upload an open file; the server checks and stages it. Its restart applies it.
 
-        Asks first whether the server would take it, so that a wrong key or a file over its
-        limit is reported before the bytes are sent.
+        It first asks the server for its limit, so that a wrong key or a file that is too large is
+        reported before the bytes are sent.
 
         :param now: let the server apply it at once, without a restart.
-        :param accept: what the server is to accept although it is wrong: ``"defects"``,
-            ``"foreign"``.
+        :param accept: problems that the server should accept: ``"defects"``, ``"foreign"``.
         :param progress: called with the number of bytes of each step.
-        :returns: what the server answered: status, size, sha256, migrations …
-        :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
-            status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
+        :returns: the server's answer: status, size, sha256, migrations …
+        :raises ServerRefusedError: the server refused it and said why; nothing was staged. With
+            ``now`` and the status 409 or 507, it is staged but can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
@@ -156,14 +161,14 @@ class BackupClient:
         Let the server stage what its last restore replaced. Its restart applies it.
 
         :param now: let the server apply it at once, without a restart.
-        :raises ServerRefusedError: it said no, with its reason.
+        :raises ServerRefusedError: the server refused it and said why.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
         return self._stage("restore/undo", now=now)
 
     def list_restores(self) -> dict[str, Any]:
-        """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
+        """The receipts of restores, newest first, as ``restores``; the kept copies as ``kept``."""
         return self._exchange.json("GET", "restores", _has_lists)
 
     def get_restore_status(self) -> dict[str, Any]:
@@ -175,7 +180,7 @@ class BackupClient:
         return self._exchange.json("DELETE", "restore", _has_status("discarded"))
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._exchange.close()
 
     def __enter__(self) -> "BackupClient":

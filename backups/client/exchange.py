@@ -33,11 +33,7 @@ class Exchange:
     def json(
         self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
     ) -> dict[str, Any]:
-        """
-        The answer in JSON.
-
-        :param is_ours: whether an answer is one of this API; another may come from a proxy.
-        """
+        """``is_ours`` tells an answer of this API from another, which may come from a proxy."""
         response, answer = self.request(method, name, **arguments)
         if not is_ours(answer):
             raise not_the_site(response, method, self._ask_first())
@@ -52,7 +48,7 @@ class Exchange:
         headers: dict[str, str] | None = None,
         **arguments: Any,
     ) -> tuple[requests.Response, dict[str, Any]]:
-        """The response, and the answer in its body. Unless ``is_read``, a good one is unread."""
+        """The response and the answer in its body, which is left unread unless ``is_read``."""
         url = f"{self._server.api_url}/{name}"
         try:
             response = self._session.request(
@@ -61,7 +57,7 @@ class Exchange:
                 timeout=self._timeout,
                 allow_redirects=False,
                 headers={"Accept": "application/json"} | (headers or {}),
-                stream=True,  # a body that is read has a limit
+                stream=True,  # so that the size of a body can be limited
                 **arguments,
             )
             is_good = response.status_code in (200, 206)
@@ -69,7 +65,7 @@ class Exchange:
                 return response, {}
             with response:
                 answer = _answer(response)
-        except (OSError, HTTPError) as error:  # all of requests' own are OSErrors, too
+        except (OSError, HTTPError) as error:  # every error of requests is an OSError
             if method == "GET" or isinstance(error, NEVER_SENT):
                 no_answer = f"{url} did not answer: {innermost(error)}."
                 raise ServerUnreachableError(no_answer) from as_cause(error)
@@ -94,5 +90,5 @@ class Exchange:
 def _answer(response: requests.Response) -> dict[str, Any]:
     try:
         return read_answer(response)
-    except BackupError:  # in a coding that was not asked for, or that can't be undone
+    except BackupError:  # in a coding that was not asked for, or damaged
         return {}

@@ -15,21 +15,21 @@ from backups.exceptions import (
 )
 
 WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
-MOST_REASON = 200  # characters of the server's own words for a status
+MOST_REASON = 200  # characters of the server's reason phrase
 
 
 def refusal(response: requests.Response, answer: dict[str, Any]) -> ServerRefusedError | None:
     """
-    The verdict of an answer other than 200.
+    The refusal in an answer that is not a success.
 
-    Only an answer of the site itself is one: JSON with ``detail``, and with a ``code`` of ours
-    where the site itself has failed. None for anything else, which may come from a proxy: that
-    gives up while the site goes on.
+    Only the site itself can refuse: its answer is JSON with ``detail``, and for a status of 500 or
+    more, with a ``code`` of this app. None for anything else, which may come from a proxy that gave
+    up while the site continues.
     """
     detail, code, hint = answer.get("detail"), code_in(answer), hint_in(answer)
     if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
         words = detail
-        if response.status_code == 404 and not code:  # what a site says of any unknown URL
+        if response.status_code == 404 and not code:  # a site answers this for any unknown URL
             hint = WRONG_PLACE
     elif 300 <= response.status_code < 400:
         words = f"{_status(response)}."
@@ -49,10 +49,9 @@ def refusal(response: requests.Response, answer: dict[str, Any]) -> ServerRefuse
 
 def not_the_site(response: requests.Response, method: str, ask_first: str) -> ClientError:
     """
-    The error for an answer that is not from the site.
+    The error for an answer that is not from the site. A GET can simply be repeated.
 
-    :param ask_first: the hint after a request that may have changed something. A read can be
-        repeated without harm.
+    :param ask_first: the hint after any other request, which may have changed something.
     """
     status = _status(response)
     said = f"{response.url} answered {status}"
@@ -80,10 +79,10 @@ def _status(response: requests.Response) -> str:
 
 
 def _other_place(url: str, location: str) -> str:
-    """What to do about a redirect: to another server, or of a site that wants a login first."""
+    """What to do about a redirect: it leads to another server, or to a login page."""
     try:
         is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
-    except ValueError:  # not even the URL of anything
+    except ValueError:  # not a URL at all
         is_here = False
     if not is_here:
         return f"It redirects to {shown(location)}: use that server's URL."

@@ -1,6 +1,6 @@
 """
-What a server says, made fit for a terminal and a log: one line, of bounded length, with nothing
-in it that a terminal obeys. A server may be hostile, or somebody in between.
+Make a server's texts safe for a terminal and a log: one line of limited length, without control
+characters. The server, or somebody between it and us, may be hostile.
 """
 
 import re
@@ -8,20 +8,20 @@ from typing import Any
 
 from backups.exceptions import printable
 
-MOST_CHARACTERS = 2_000  # of one text: the longest of our own are a third of that
-MOST_TEXTS = 100  # in a list of them, such as warnings
+MOST_CHARACTERS = 2_000  # in one text: this app's longest has a third of that
+MOST_TEXTS = 100  # in a list such as the warnings
 CODE = re.compile("[A-Za-z0-9_.-]{1,64}")
 
 
 def shown(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text in one line, of at most so many characters."""
-    # Cut before, to do no work in vain, and after: what is written out gets longer.
+    """The text on one line, of at most so many characters."""
+    # Cut it before, to save work, and after, since escaping makes it longer.
     line = printable(" ".join(text[: 2 * most].splitlines()).replace("\t", " ").strip())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def shown_answer(answer: Any) -> Any:
-    """The same JSON value with every text in it made fit, and long lists of texts cut."""
+    """The same JSON value with every text in it made safe, and long lists of texts cut."""
     if isinstance(answer, str):
         return shown(answer)
     if isinstance(answer, dict):
@@ -49,8 +49,8 @@ def hint_in(answer: dict[str, Any]) -> str:
 
 def as_cause(error: BaseException) -> BaseException | None:
     """
-    The error, to be raised from; None if a traceback would show raw words of the server by it,
-    as ``http.client`` quotes a first line that is not HTTP.
+    The error, for ``raise … from``; None if a traceback of it would show the server's raw text:
+    ``http.client`` quotes a first line that is not HTTP.
     """
     each: BaseException | None = error
     while each is not None:

@@ -1,1 +1,1 @@
-"""Files: each step that must last, names that only a whole file gets, locks, owners, modes."""
+"""Files: durable steps, files that appear only when they are whole, locks, owners and modes."""

@@ -8,16 +8,18 @@ import getpass
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backups import services
 from backups.api import serializers
-from backups.client import BackupClient
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
 from backups.management.incoming import Incoming, Progress
 from backups.store import PendingRestore
+
+if TYPE_CHECKING:
+    from backups.client import BackupClient
 
 Json = dict[str, Any]
 
@@ -115,7 +117,7 @@ class LocalTarget:
 class RemoteTarget:
     """A server's store, over HTTP."""
 
-    def __init__(self, client: BackupClient) -> None:
+    def __init__(self, client: "BackupClient") -> None:
         self._client = client
         self.where = client.base_url
         self.undo_restore = client.undo_restore
@@ -154,10 +156,11 @@ def open_target(
     """
     The store that the options and the settings name.
 
-    :param insecure: send the key even in plain http; BACKUPS_REMOTE_INSECURE allows that for
-        BACKUPS_REMOTE_URL alone.
-    :raises InsecureServerError: it would be sent in plain http, and that is not allowed.
-    :raises ClientError: a remote server is named, but no key for it is set.
+    :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
+        server in BACKUPS_REMOTE_URL alone.
+    :raises InsecureServerError: it would, and may not.
+    :raises ClientError: a remote server is named, but no key for it is set, or what the client
+        needs is not installed.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
     url = "" if local else url or conf.remote_url
@@ -175,8 +178,18 @@ def open_target(
             hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
     insecure = insecure or (conf.remote_insecure and url == conf.remote_url)
-    with BackupClient(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
+    client_of = _client_class()
+    with client_of(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
         yield RemoteTarget(client)
+
+
+def _client_class() -> "type[BackupClient]":
+    """Imported here, since this machine's own store needs no package for it."""
+    try:
+        from backups.client import BackupClient
+    except ImportError as error:
+        raise ClientError(str(error)) from error
+    return BackupClient
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the installed code knows of its migrations and tables, compared with a snapshot's."""
+"""Compare the migrations and the schema of a snapshot with those of the installed apps."""
 
 import sqlite3
 from collections.abc import Collection, Mapping
@@ -45,22 +45,22 @@ class DjangoSite:
 
     def read_live(self) -> Live:
         """
-        What the live database has. Reads it through Django's connection, once it is known to
-        be readable: to connect to a ruined one would be the end of its -wal.
+        What the live database has. Reads it through Django's connection, but only if it is
+        readable: connecting to a ruined one would destroy its -wal.
 
-        A release may have dropped the files of migrations (after squashing them, or with an
-        app that was taken out), and is newer than they are all the same. Nothing is known if
-        the database can't tell, which may be why somebody restores.
+        It may have migrations whose files are gone from this release (they were squashed, or
+        their app was removed), although the release is newer. The result is empty if the
+        database can't be read, which may be why somebody restores.
         """
         connection = connections[self._alias]
         database = database_file(connection.settings_dict["NAME"])
         if not has_content(database):
-            # To connect would create it, or delete a -wal that is all that is left of it.
+            # Connecting would create it, or delete a -wal that is all that is left of it.
             return Live()
         try:
             if not is_readable(database):
                 return Live()
-            with query_limit():  # it may be what somebody wants to get rid of
+            with query_limit():  # this may be the content that somebody wants to replace
                 applied = _applied(connection)
                 with connection.cursor() as cursor:
                     schema = sort_out(cursor.execute(QUERY))
@@ -87,11 +87,11 @@ class DjangoSite:
         return check_origin(found, live, accept=accept)
 
     def unknown(self, applied: Collection[str]) -> tuple[str, ...]:
-        """Of these, the migrations that the installed code does not have. Reads no database."""
+        """Those of these migrations that the installed apps lack. Reads no database."""
         return tuple(map(name_of, SnapshotLoader(applied).unknown()))
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
-        """Raise NewerSnapshotError, naming them, if the snapshot has others. Reads no database."""
+        """Raise NewerSnapshotError if one is neither installed nor historic. Reads no database."""
         refuse_newer([name for name in self.unknown(applied) if name not in historic])
 
     # What is in it
@@ -104,15 +104,14 @@ class DjangoSite:
         self, found: Collection[Program], live: Live, *, applied: Collection[str]
     ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
         """
-        Refuse what the live database does not have too, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA says
-        otherwise. Returns a warning instead if the live database can't tell.
+        Refuse what the live database lacks, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA is on. If the live
+        database can't be read, return a warning instead.
 
-        Of a snapshot that needs migrations (``applied`` has those that it does not need), a view
-        that the live database has in other words, and whatever stands so in the SQL of a
-        migration of this site, may be what those migrations are to change. These are returned:
-        they must not be left as they are.
+        If the snapshot needs migrations (``applied`` has those that it does not need), these may
+        be going to change a view that the live database has with other SQL, or anything whose SQL
+        is in a migration of this site. Such programs are returned: they must not stay as they are.
 
-        :raises UnknownSchemaError: naming the trigger, view or virtual table.
+        :raises UnknownSchemaError: the message names the trigger, view or virtual table.
         """
         unknown = [each for each in sorted(found) if each not in (live.programs or ())]
         if not unknown or conf.allow_unknown_schema:
@@ -147,15 +146,15 @@ class DjangoSite:
         ]
 
     def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
-        """Ask BACKUPS_RECOGNISER, if there is one. Reads no database."""
+        """Call BACKUPS_RECOGNISER, if there is one. Reads no database."""
         if not conf.recogniser:
             return ""
         return str(import_string(conf.recogniser)(tables))
 
     def session_tables(self) -> tuple[str, ...]:
         """
-        The tables of login sessions that are kept in a database, those that refer to them first;
-        none if BACKUPS_CLEAR_SESSIONS is off. Reads no database.
+        The tables with login sessions, after the tables that refer to them; none if
+        BACKUPS_CLEAR_SESSIONS is off. Reads no database.
         """
         return session_tables() if conf.clear_sessions else ()
 
@@ -170,18 +169,18 @@ class DjangoSite:
         return "django.db.backends.sqlite3._functions"
 
     def connection_setup(self) -> tuple[str, ...]:
-        """Where what BACKUPS_CONNECTION_SETUP or the site's receivers register is found out."""
+        """The module that finds out what the site registers on connections, and its arguments."""
         return "backups.site.connection_setup", self._alias, conf.connection_setup
 
     def disconnect(self) -> None:
-        """All of them: two aliases may be one file."""
+        """Close every connection: two aliases may have the same file."""
         connections.close_all()
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """
         What ``migrate`` would run on a database that has these. Reads no database.
 
-        :raises InconsistentHistoryError: it would refuse to begin.
+        :raises InconsistentHistoryError: it would refuse to run any.
         """
         loader = SnapshotLoader(applied)
         plan = loader.plan()
@@ -202,29 +201,25 @@ class DjangoSite:
         return plan
 
     def migrate(self, database: Path) -> None:
-        """
-        Bring a database file to this release, in a child process. However long that takes.
-
-        :raises RestoreRefusedError: a migration failed; discard the file.
-        """
+        """As ``migrate.migrate_file``, which has the limits and the errors."""
         migrate_file(self._alias, database)
 
 
 def _applied(connection: Any) -> Collection[tuple[str, str]]:
-    """Without their dates, which a database can have in a form that Django fails to read."""
+    """The applied migrations, without their dates: Django can't read every form of these."""
     recorder = MigrationRecorder(connection)
     return list(recorder.migration_qs.values_list("app", "name")) if recorder.has_table() else []
 
 
 def _columns(cursor: Any, names: Collection[str]) -> Mapping[str, Columns]:
-    """The columns of whatever can be read like a table, by its folded name."""
+    """The columns of each table and view, by its folded name."""
     found = {}
     for name in names:
         if "\0" in name:  # no statement can name it
             continue
         try:
             rows = cursor.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
-        except DatabaseError:  # a virtual table whose module is not loaded, a view of nothing
+        except DatabaseError:  # a virtual table without its module, a view of a missing table
             rows = []
         found[fold(name)] = read_columns(rows)
     return found

@@ -1,8 +1,8 @@
-"""Names that a snapshot has, in a sentence: a hostile one's may be many, long, or many lines."""
+"""Put names from a snapshot into a sentence. A hostile one may have many, or very long ones."""
 
 from collections.abc import Collection
 
-MOST_NAMED = 5  # an error names so many; a snapshot can have hundreds
+MOST_NAMED = 5  # in one error; a snapshot can have hundreds
 MOST_LETTERS = 100  # of a name
 
 
@@ -19,5 +19,5 @@ def clip(name: str) -> str:
 
 
 def plural(names: Collection[object]) -> str:
-    """The letter at the end of the word before them."""
+    """The plural ending of the word before these names."""
     return "s" if len(names) > 1 else ""

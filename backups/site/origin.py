@@ -1,4 +1,4 @@
-"""Whose snapshot it is: this site's, an older or a newer release's, or another project's."""
+"""Where a snapshot comes from: this site, an older or a newer release, or another project."""
 
 from collections.abc import Collection
 
@@ -14,12 +14,13 @@ from backups.store import FOREIGN
 
 def check_origin(found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
     """
-    Tell this site's snapshots, older ones and those of a site that had more apps too, from
-    those of another project and of a newer release. Reads no database.
+    Refuse a snapshot of another project or of a newer release. Reads no database.
 
-    :raises ForeignDatabaseError: none of the project's own apps are in it, and the live
-        database has them; unless "foreign" is accepted.
-    :raises NewerSnapshotError: an installed app has migrations in it that come after all that
+    Older snapshots of this site are fine, and so are those from when it had more apps.
+
+    :raises ForeignDatabaseError: it has none of the project's own apps, but the live database
+        does; unless "foreign" is accepted.
+    :raises NewerSnapshotError: it has migrations of an installed app that come after all that
         this release knows.
     :returns: warnings that name what this release no longer has.
     """

@@ -12,8 +12,8 @@ logger = logging.getLogger("backups.services")
 
 def announce(store: BackupStore) -> None:
     """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    for receipt in store.list_receipts()[:1]:  # none if none could be written
-        with query_limit():  # the live database may be one that gives no answer
+    for receipt in store.list_receipts()[:1]:  # empty if it could not be written
+        with query_limit():  # a query on the live database may never end
             signals.restore_recorded.send_robust(sender=None, receipt=receipt)
 
 

@@ -20,19 +20,19 @@ Promises = dict[str, list[str]]  # of each table its columns
 
 def check_promises(alias: str, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
     """
-    Raise MissingTablesError, naming them, if the snapshot lacks tables or columns. Reads no
-    database. A column counts as there if the table has it under any case, as SQLite sees it.
+    Raise MissingTablesError, with their names, if the snapshot lacks tables or columns. Reads no
+    database. Like SQLite, it ignores the case of names.
 
-    A column must also be generated just where the model has a ``GeneratedField``, or the live
-    database has it so: an expression of somebody else's can keep the first query of the site
-    busy for ever. Else UnknownSchemaError, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA is on.
+    Whether a column is generated must agree with the model (a ``GeneratedField``) or with the live
+    database: somebody else's expression can keep the site's first query busy for ever. Otherwise
+    UnknownSchemaError, unless BACKUPS_ALLOW_UNKNOWN_SCHEMA is on.
 
-    A project may create its tables with its own SQL: as a virtual table, as a view, or not at
-    all. What the live database has in such a way, or lacks too, is right in a snapshot. If
-    the live database can't tell, the migrations do: what they only tell Django of
-    (``SeparateDatabaseAndState``) is not asked for.
+    A project may create its tables with its own SQL: as virtual tables, as views, or not at all.
+    If the live database has a table in such a form, or lacks it too, so may a snapshot. If the live
+    database can't be read, the migrations decide: what they only declare
+    (``SeparateDatabaseAndState``) is not required.
 
-    :param judged: migrations whose promises were looked at before.
+    :param judged: migrations whose promises were checked before.
     """
     loader = SnapshotLoader(found.migrations)
     promised = promised_tables(loader, alias)
@@ -52,13 +52,13 @@ def check_promises(alias: str, found: Found, live: Live, *, judged: Collection[s
 def promised_tables(loader: SnapshotLoader, alias: str) -> Promises:
     """
     The table of every installed model, with its columns, as they were when the database's last
-    migration ran; but for models that a router keeps in another database.
+    migration ran; except models that a router keeps in another database.
     """
     return _promised(loader, alias, lambda _: True)
 
 
 def promised_generated(loader: SnapshotLoader, alias: str) -> Promises:
-    """Of these, the columns that the database computes (``GeneratedField``, Django 5.0)."""
+    """The columns of these tables that the database computes (``GeneratedField``, Django 5.0)."""
     return _promised(loader, alias, lambda field: getattr(field, "generated", False))
 
 
@@ -81,10 +81,10 @@ def _promised(
 
 def made_elsewhere(loader: SnapshotLoader, alias: str) -> Promises:
     """
-    Of these, what Django itself does not make: the models and fields that a migration only tells
-    it of (``SeparateDatabaseAndState``). SQL of the project's own makes them, or nobody does.
+    The tables and columns that Django itself does not create: a migration only declares them
+    (``SeparateDatabaseAndState``). The project's own SQL creates them, or nothing does.
 
-    :returns: the tables with no columns, and the columns of others that were only stated.
+    :returns: a table without columns if all of it is only declared; else the columns that are.
     """
     told, made = set(), set()
     for key in loader.graph.nodes:
@@ -121,7 +121,7 @@ def _named(operations: Iterable[Operation]) -> Iterable[tuple[str, str]]:
 
 
 def _broken_by(alias: str, live: Live) -> Promises:
-    """Which tables and columns the live database lacks, although it has promised them too."""
+    """The tables and columns that the live database lacks although its migrations promise them."""
     assert live.tables is not None
     broken: Promises = {}
     promised = promised_tables(SnapshotLoader(live.migrations), alias)
@@ -134,7 +134,7 @@ def _broken_by(alias: str, live: Live) -> Promises:
 
 
 def _check_kinds(promised: Promises, generated: Promises, found: Found, live: Live) -> None:
-    """Refuse a column that is generated, or is not, against both the model and the live table."""
+    """Refuse a column whose kind, generated or not, is neither the model's nor the live table's."""
     for name, columns in sorted(promised.items()):
         for column in columns:
             there = _has(found.generated, name, column)
@@ -154,7 +154,7 @@ def _has(tables: Mapping[str, Collection[str]], name: str, column: str) -> bool:
 
 
 def _take_off(promised: Promises, others: Promises) -> None:
-    """Ask no more for these columns; nor for the table, if others has it without columns."""
+    """Take off these columns, and all of each table that ``others`` has without columns."""
     for name, columns in others.items():
         left = [each for each in promised.get(name, ()) if columns and each not in columns]
         if left:

@@ -1,1 +1,1 @@
-"""What each process does when it starts: apply what is pending, and hold presence."""
+"""What each process does when it starts: apply a pending restore, and hold presence."""
