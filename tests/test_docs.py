@@ -3,7 +3,6 @@
 import ast
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from packaging.requirements import Requirement
 
-from backups import conf
+from backups import PUBLIC, conf
 from backups.api.errors import STATUS
 from backups.sqlite.folder import paths
 from taskdog.audit import urls as audit_urls
@@ -238,6 +238,45 @@ def test_what_the_log_is_said_to_say_is_in_the_code() -> None:
     assert [words for words in said if words not in code] == []
 
 
+# The code
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted(
+        str(path.parent.relative_to(CHECKOUT))
+        for depth in ("*", "sqlite/*")
+        for path in (CHECKOUT / "backups").glob(f"{depth}/__init__.py")
+    ),
+)
+def test_every_room_of_the_house_is_described(room: str) -> None:
+    assert f"\n| `{room}/` | " in (CHECKOUT / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {
+            name
+            for path in PAGES
+            for name in re.findall(r"(?<![.\w])backups(?:\.[a-z_]\w*)+(?:\.\w+)*", path.read_text())
+        }
+        - {"backups.urls"}
+    ),
+)
+def test_everything_that_a_page_lets_others_import_is_public(name: str) -> None:
+    module = name if name in PUBLIC else name.rpartition(".")[0]
+    assert module in PUBLIC
+    assert import_module(name) if name == module else import_string(name)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_each_file_of_the_code_that_a_page_names_is_there(path: Path) -> None:
+    places = r"(?<![\w./-])(?:backups|taskdog|tests|benchmarks)/[\w/.-]*\w/?"
+    named = re.findall(places, path.read_text())
+    assert [place for place in named if not (CHECKOUT / place).exists()] == []
+
+
 # Links and versions
 
 
@@ -284,30 +323,3 @@ def test_pinned_packages_are_the_installed_ones() -> None:
     assert [f"{pin.name}=={version(pin.name)}" for pin in pins] == [
         f"{pin.name}{pin.specifier}" for pin in pins
     ]
-
-
-# The house
-
-
-def is_there(name: str) -> bool:
-    """Whether a module, or what a module has, is called that."""
-    with suppress(ImportError):
-        return bool(import_module(name))
-    module, _, attribute = name.rpartition(".")
-    with suppress(ImportError):
-        return hasattr(import_module(module), attribute)
-    return False
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_each_name_of_the_code_in_a_page_is_there(path: Path) -> None:
-    text = path.read_text()
-    names = set(re.findall(r"(?<![\w./-])backups(?:\.\w+)+", text))
-    logged = {"backups.services"}  # the name of a logger, and a module
-    assert [
-        name
-        for name in sorted(names - logged)
-        if not re.fullmatch(r"backups\.[EW]\d+", name) and not is_there(name)
-    ] == []
-    places = re.findall(r"(?<![\w./-])(?:backups|taskdog|tests|benchmarks)/[\w/.-]*\w/?", text)
-    assert [place for place in places if not (CHECKOUT / place).exists()] == []
