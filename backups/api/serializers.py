@@ -63,21 +63,15 @@ class ReceiptSerializer(AnswerSerializer):
     id = serializers.CharField()
     at = UtcField()
     outcome = serializers.ChoiceField(["staged", "discarded", "applied", "refused", "blocked"])
-    reason = serializers.CharField(
-        allow_blank=True, help_text="One sentence; empty unless something was wrong."
-    )
+    reason = serializers.CharField(help_text="What was wrong, in a sentence; else empty.")
     size = serializers.IntegerField(allow_null=True, help_text="Bytes, as uploaded.")
     sha256 = serializers.CharField(allow_null=True, help_text="Of the upload.")
     staged_at = UtcField(allow_null=True)
     staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
     migrations = TextsField(help_text="Those that ran on the snapshot.")
-    kept = serializers.CharField(
-        allow_null=True, help_text="The file of the replaced database, or of the refused snapshot."
-    )
+    kept = serializers.CharField(allow_null=True, help_text="The replaced or the refused file.")
     seconds = serializers.FloatField(help_text="How long it took.")
-    by = serializers.CharField(
-        allow_null=True, help_text="A key or a user; null for a process that was starting."
-    )
+    by = serializers.CharField(allow_null=True, help_text="A key or a user; null: at a start.")
     undoes = serializers.CharField(allow_null=True, help_text="The kept copy that was put back.")
     removed = TextsField(help_text="Older kept copies, removed for this one.")
 
@@ -93,9 +87,7 @@ class PendingRestoreSerializer(AnswerSerializer):
     staged_by = serializers.CharField(help_text="A key or a user.")
     migrations = TextsField(help_text="Those that the next start will run on the snapshot.")
     warnings = TextsField(help_text="Sentences for the person who staged it.")
-    undoes = serializers.CharField(
-        allow_null=True, help_text="The kept copy that will be put back."
-    )
+    undoes = serializers.CharField(allow_null=True, help_text="The kept copy to be put back.")
     next_start = serializers.CharField(help_text="What the next start will do, in a sentence.")
 
     def to_representation(self, instance: PendingRestore) -> Any:
@@ -108,9 +100,7 @@ class RestoreStatusSerializer(AnswerSerializer):
 
     status = serializers.ChoiceField(["pending", "nothing"])
     message = serializers.CharField()
-    waiting_for = TextsField(
-        required=False, help_text="The processes that must end before a start can apply it."
-    )
+    waiting_for = TextsField(required=False, help_text="What must end before a start applies it.")
     last = ReceiptSerializer(allow_null=True)
     in_use_by = TextsField(help_text="The processes that have the database open.")
     max_upload_bytes = serializers.IntegerField(help_text="A larger upload is refused.")
@@ -191,12 +181,8 @@ class KeptCopySerializer(AnswerSerializer):
     name = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")
     kept_at = UtcField()
-    is_database = serializers.BooleanField(
-        help_text="False: SQLite could not read it, so it is a folder of raw copies."
-    )
-    stays_until = UtcField(
-        allow_null=True, help_text="No restore removes it before this time; null: none ever does."
-    )
+    is_database = serializers.BooleanField(help_text="False: a folder of files, as they were.")
+    stays_until = UtcField(allow_null=True, help_text="When a restore may remove it; null: never.")
 
 
 class DownloadSerializer(AnswerSerializer):
@@ -206,9 +192,7 @@ class DownloadSerializer(AnswerSerializer):
     at = UtcField(help_text="When it began.")
     outcome = serializers.ChoiceField(["begun", "whole", "broken off"])
     by = serializers.CharField(allow_null=True, help_text="A key or a user.")
-    address = serializers.CharField(
-        allow_null=True, help_text="Where the request came from; null for a command."
-    )
+    address = serializers.CharField(allow_null=True, help_text="Of its request; null: a command.")
     method = serializers.ChoiceField(["compact", "pages"])
     size = serializers.IntegerField(help_text="Bytes, of the whole snapshot.")
     first = serializers.IntegerField(help_text="The byte that it began with.")
