@@ -174,6 +174,9 @@ class BackupStore(ABC):
     """
     A store that can be copied while it is used, and replaced when nobody uses it.
 
+    A method promises what the service of the same name does (``services.py`` has parameters,
+    errors, and what holds on failure); here stands what it promises besides.
+
         NOTHING ──stage_restore───────────▶ PENDING
         PENDING ──stage_restore───────────▶ PENDING   (the newer one replaces it)
         PENDING ──discard_pending_restore─▶ NOTHING
@@ -191,38 +194,20 @@ class BackupStore(ABC):
         """
         Copy the store as it is between two commits, while others keep writing.
 
-        :param compact: True for a copy without gaps, whole before this returns; False for the
-            store's own pages, read as they are handed out; None to choose by size. If the pages
-            can't be taken, the copy is compact: see ``method`` of the result.
         :param caller: who may continue it later by its ``id``, if it gets one.
-        :raises TooManySnapshotsError: as many are under way as may be at once.
-        :raises BackupNotSupportedError: the store has no file behind it.
-        :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
-        :raises SnapshotFailedError: the store can't be read; nothing is left on the disk.
         """
 
     @abstractmethod
     def resume_snapshot(
         self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
     ) -> Snapshot | None:
-        """
-        The bytes from ``first`` to ``last`` of a snapshot that was taken before.
-
-        :returns: None unless it is still there and ``caller`` took it.
-        :raises TooManySnapshotsError: as many are under way as may be at once.
-        """
+        """The bytes from ``first`` to ``last`` of a snapshot that ``caller`` took before."""
 
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take a turn to upload or check. Never waits.
-
-        A caller of ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` must hold one, and
-        take it before the first byte of an upload is read.
-
-        :returns: the turn, which ends with its block and with its process.
-        :raises TooManyUploadsError: as many are under way as may be at once.
-        :raises StoreFolderError: the lock file can't be opened.
+        Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
+        ``stage_kept_copy`` or ``check_snapshot`` must hold one.
         """
 
     @abstractmethod
@@ -243,51 +228,23 @@ class BackupStore(ABC):
         A restore that is already pending is replaced if, and only if, the new one has passed every
         check. If anything fails, nothing has changed.
 
-        :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.
-        :param at_least: how many bytes will certainly come, if that is known in advance.
-        :param account: the account that stages, if it is one in the store: the result warns if
-            the snapshot lacks it.
         :param accept: problems to accept, of those in ``ACCEPTABLE``.
-        :param watch: called now and then during the check; an error that it raises ends the check.
-        :raises SnapshotTooLargeError: more than ``max_bytes``; before any read if ``at_least`` is.
-        :raises NotEnoughSpaceError: the disk has no room for it.
-        :raises InvalidSnapshotError: it is not a whole snapshot of this site.
-        :raises StoreFolderError: the system refused to write it.
         """
 
     @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
-        """
-        Check a snapshot's file as a restore would. Changes nothing, but the file must be writable.
-
-        :param is_own: whether it comes from this store, and not from another server's.
-        :returns: a sentence for each problem that would not prevent a restore.
-        :raises InvalidSnapshotError: a restore would refuse it.
-        :raises StoreFolderError: the file can't be read.
-        """
+        """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
     def stage_kept_copy(
         self, *, staged_by: str, watch: Callable[[], None] | None = None
     ) -> PendingRestore:
-        """
-        Stage what the last restore replaced, so that the next start undoes that restore.
-
-        The kept copy stays where it is. A problem in it is only a warning, since it was live.
-
-        :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
-        :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
-        """
+        """As the service ``undo_restore``: stage what the last restore replaced."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
-        """
-        Discard what is pending. The live store is not touched.
-
-        :returns: what was known of it, or None if its description was lost.
-        :raises NoPendingRestoreError: nothing is pending.
-        """
+        """Discard what is pending. The live store is not touched."""
 
     @abstractmethod
     def get_status(self) -> RestoreStatus:
@@ -319,22 +276,14 @@ class BackupStore(ABC):
 
     @abstractmethod
     def is_readable(self) -> bool:
-        """
-        Whether there is a live store that can be read. Creates and changes nothing.
-
-        :raises RestoreBlockedError: nobody can tell now.
-        """
+        """Whether there is a live store that can be read. Creates and changes nothing."""
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
         """
         Put the pending snapshot in the live store's place, and keep what was live.
 
-        The calling process must be about to open the store, and not have opened it yet. If nothing
-        is pending, this only holds presence.
-
-        :returns: the outcome: applied, refused or blocked; None if nothing was pending.
-            Whatever the outcome, the store is whole: the old one, or the new one.
+        Whatever the outcome, the store is whole: the old one, or the new one.
         """
 
     @abstractmethod
@@ -347,21 +296,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
-        """
-        Put the pending snapshot's content into the live store, in one transaction.
-
-        Every open connection of every process reads the new content from its next transaction
-        on. What was live is kept first. After a kill at any moment, the store has the old content
-        or the new.
-
-        :param sha256: of the snapshot to apply; None for whichever is pending.
-        :returns: its receipt; nothing is pending any more.
-        :raises NoPendingRestoreError: nothing is pending.
-        :raises NeedsRestartError: it can't be applied while others use the store; it stays pending.
-        :raises RestoreBlockedError: another snapshot is pending now; that stays pending.
-        :raises RestoreRefusedError: it can't be applied at all; it is set aside.
-        :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
-        """
+        """Put the pending snapshot\'s content into the live store, in one transaction."""
 
     @abstractmethod
     def hold_presence(self) -> None:

@@ -3,20 +3,23 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from packaging.requirements import Requirement
 
 from backups import conf
-from backups.api import views
+from backups.api.errors import STATUS
 from backups.sqlite.folder import paths
 from taskdog.audit import urls as audit_urls
 from taskdog.tasks import urls as task_urls
 from tests.processes import CHECKOUT, run_manage
+from tests.test_layers import PUBLIC
 
 PAGE_NAMES = sorted(path.stem for path in CHECKOUT.glob("docs/*.md"))
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
@@ -167,7 +170,7 @@ def test_every_endpoint_of_the_site_is_documented(path: str) -> None:
         assert re.search(rf"/api/v1/{re.escape(path)}[`?]", page("tasks-api"))
 
 
-@pytest.mark.parametrize("status", sorted({str(s) for s in views.STATUS.values()}))
+@pytest.mark.parametrize("status", sorted({str(s) for s in STATUS.values()}))
 def test_every_status_is_documented(status: str) -> None:
     assert any(status in first.split(", ") for first, *_ in rows(page("http-api")))
 
@@ -234,6 +237,45 @@ def test_what_the_log_is_said_to_say_is_in_the_code() -> None:
     code = re.sub(r'"\s+f?"', "", sources("backups"))  # a message may be written in pieces
     assert len(said) > 15
     assert [words for words in said if words not in code] == []
+
+
+# The code
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted(
+        str(path.parent.relative_to(CHECKOUT))
+        for depth in ("*", "sqlite/*")
+        for path in (CHECKOUT / "backups").glob(f"{depth}/__init__.py")
+    ),
+)
+def test_every_room_of_the_house_is_described(room: str) -> None:
+    assert f"\n| `{room}/` | " in (CHECKOUT / "CONTRIBUTING.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {
+            name
+            for path in PAGES
+            for name in re.findall(r"(?<![.\w])backups(?:\.[a-z_]\w*)+(?:\.\w+)*", path.read_text())
+        }
+        - {"backups.urls"}
+    ),
+)
+def test_everything_that_a_page_lets_others_import_is_public(name: str) -> None:
+    module = name if name in PUBLIC else name.rpartition(".")[0]
+    assert module in PUBLIC
+    assert import_module(name) if name == module else import_string(name)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_each_file_of_the_code_that_a_page_names_is_there(path: Path) -> None:
+    places = r"(?<![\w./-])(?:backups|taskdog|tests|benchmarks)/[\w/.-]*\w/?"
+    named = re.findall(places, path.read_text())
+    assert [place for place in named if not (CHECKOUT / place).exists()] == []
 
 
 # Links and versions

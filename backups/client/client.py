@@ -11,44 +11,30 @@ whose message names the URL. Redirects are not followed, since the key would go 
 """
 
 import os
-import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urljoin, urlsplit
 
 try:
     import requests
-    from urllib3.exceptions import HTTPError
 except ModuleNotFoundError as missing:
     raise ImportError(
         f"backups.client needs {missing.name}, which is not installed. Install it:"
         ' python -m pip install "django-restorable[cli]"'
     ) from missing
 
-from backups.client.body import read_answer
 from backups.client.download import RemoteSnapshot
-from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
-from backups.client.server_words import as_cause, shown
+from backups.client.exchange import Exchange
+from backups.client.server import KEY_HEADER, remote_server
 from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
-from backups.exceptions import (
-    BackupError,
-    ClientError,
-    OutcomeUnknownError,
-    ServerRefusedError,
-    ServerUnreachableError,
-    TransferInterruptedError,
-    codes,
-)
+from backups.exceptions import ClientError, ServerRefusedError, SnapshotTooLargeError
 
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0  # the longest silence: the server copies or checks a whole database
-WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
 CODINGS = "zstd, gzip"
-MOST_REASON = 200  # characters of the server's reason phrase
 
 
 class BackupClient:
@@ -77,12 +63,9 @@ class BackupClient:
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)
-        self.base_url, self._api_url = server.url, server.api_url
-        self._timeout = (connect_seconds, read_seconds)
-        self._options = "" if server.is_encrypted or server.is_here else " --insecure"
-        self._session = open_session(server)
-        self._session.headers["Accept-Encoding"] = "identity"
-        authorize(self._session, server, header, api_key, insecure=insecure)
+        self.base_url = server.url
+        self._exchange = Exchange(server, (connect_seconds, read_seconds))
+        self._exchange.authorize(header, api_key, insecure=insecure)
 
     def create_snapshot(
         self, *, compact: bool | None = None, compress: bool = False
@@ -97,7 +80,7 @@ class BackupClient:
         """
 
         def ask(more: dict[str, str]) -> requests.Response:
-            response, _ = self._request(
+            response, _ = self._exchange.request(
                 "GET",
                 "backup",
                 is_read=False,
@@ -162,16 +145,16 @@ class BackupClient:
             raise ServerRefusedError(
                 f"{self.base_url} accepts snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
+                hint=SnapshotTooLargeError.hint,
+                code=SnapshotTooLargeError.code,
             )
-        answer = self._json(
-            "POST",
+        return self._stage(
             "restore",
-            _has_status("pending", "applied"),
-            params=_apply(now) | _accept(accept),
+            now=now,
+            accept=accept,
             data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
         )
-        return self._as_asked(answer, now)
 
     def undo_restore(self, *, now: bool = False) -> dict[str, Any]:
         """
@@ -182,25 +165,23 @@ class BackupClient:
         :raises TransferInterruptedError: the connection ended; ask for the status.
         :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
-        is_done = _has_status("pending", "applied")
-        answer = self._json("POST", "restore/undo", is_done, params=_apply(now))
-        return self._as_asked(answer, now)
+        return self._stage("restore/undo", now=now)
 
     def list_restores(self) -> dict[str, Any]:
         """The receipts of restores, newest first, as ``restores``; the kept copies as ``kept``."""
-        return self._json("GET", "restores", _has_lists)
+        return self._exchange.json("GET", "restores", _has_lists)
 
     def get_restore_status(self) -> dict[str, Any]:
         """What is pending on the server, and what its last restore did."""
-        return self._json("GET", "restore", _has_status("pending", "nothing"))
+        return self._exchange.json("GET", "restore", _has_status("pending", "nothing"))
 
     def discard_pending_restore(self) -> dict[str, Any]:
         """Let the server discard its pending restore."""
-        return self._json("DELETE", "restore", _has_status("discarded"))
+        return self._exchange.json("DELETE", "restore", _has_status("discarded"))
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._exchange.close()
 
     def __enter__(self) -> "BackupClient":
         return self
@@ -208,96 +189,18 @@ class BackupClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _as_asked(self, answer: dict[str, Any], now: bool) -> dict[str, Any]:
-        """An older server ignores ``now`` and only stages."""
+    def _stage(
+        self, name: str, *, now: bool, accept: Iterable[str] = (), **arguments: Any
+    ) -> dict[str, Any]:
+        params = {"apply": "now" if now else None, "accept": ",".join(sorted(accept)) or None}
+        is_done = _has_status("pending", "applied")
+        answer = self._exchange.json("POST", name, is_done, params=params, **arguments)
         if now and answer.get("status") != "applied":
             raise ClientError(
                 f"{self.base_url} is too old to apply a restore without a restart.",
                 hint="It is staged, and stays pending: restart that server, or discard it.",
             )
         return answer
-
-    def _json(
-        self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
-    ) -> dict[str, Any]:
-        """``is_ours`` tells an answer of this API from another, which may come from a proxy."""
-        response, answer = self._request(method, name, **arguments)
-        if not is_ours(answer):
-            raise self._not_the_site(response, method)
-        return answer
-
-    def _request(
-        self,
-        method: str,
-        name: str,
-        *,
-        is_read: bool = True,
-        headers: dict[str, str] | None = None,
-        **arguments: Any,
-    ) -> tuple[requests.Response, dict[str, Any]]:
-        """The response and the answer in its body, which is left unread unless ``is_read``."""
-        url = f"{self._api_url}/{name}"
-        try:
-            response = self._session.request(
-                method,
-                url,
-                timeout=self._timeout,
-                allow_redirects=False,
-                headers={"Accept": "application/json"} | (headers or {}),
-                stream=True,  # so that the size of a body can be limited
-                **arguments,
-            )
-            is_good = response.status_code in (200, 206)
-            if is_good and not is_read:
-                return response, {}
-            with response:
-                answer = _answer(response)
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
-                error
-            )
-        except (OSError, HTTPError) as error:  # every error of requests is an OSError
-            if method != "GET":
-                what = "upload" if "data" in arguments else "request"
-                raise TransferInterruptedError(
-                    f"The {what} to {url} broke off: {_cause(error)}.",
-                    hint=self._ask_first(),
-                ) from as_cause(error)
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
-                error
-            )
-        if not is_good:
-            raise _refused(response, answer) or self._not_the_site(response, method)
-        return response, answer
-
-    def _not_the_site(self, response: requests.Response, method: str) -> ClientError:
-        """The error for an answer that is not from the site. A GET can simply be repeated."""
-        status = _status(response)
-        said = f"{response.url} answered {status}"
-        if method == "GET" and 400 <= response.status_code < 500:
-            return ServerRefusedError(
-                f"{response.url} refused: {status}.",
-                status=response.status_code,
-                hint=WRONG_PLACE,
-            )
-        if method == "GET":
-            return ServerUnreachableError(
-                f"{said}, but the answer is not from a server with this API.",
-                hint="Check the URL and its path, the proxy in front of the site, and the site.",
-            )
-        return OutcomeUnknownError(
-            f"The outcome is not known: {said}, and the answer is not from the site."
-            " A proxy may have given up while the site goes on.",
-            hint=self._ask_first(),
-        )
-
-    def _ask_first(self) -> str:
-        url = shlex.quote(self.base_url)
-        return f"Ask before you try again: manage.py restore_db --status --url {url}{self._options}"
-
-
-def _apply(now: bool) -> dict[str, str]:
-    return {"apply": "now"} if now else {}
 
 
 def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
@@ -306,66 +209,3 @@ def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
 
 def _has_lists(answer: dict[str, Any]) -> bool:
     return all(isinstance(answer.get(name), list) for name in ("restores", "kept"))
-
-
-def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefusedError | None:
-    """
-    The refusal in an answer that is not a success.
-
-    Only the site itself can refuse: its answer is JSON with ``detail``, and for a status of 500 or
-    more, with a ``code`` of this app. None for anything else, which may come from a proxy that gave
-    up while the site continues.
-    """
-    detail, code = answer.get("detail"), answer.get("code")
-    if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
-        words, hint = detail, str(answer.get("hint") or "")
-        if response.status_code == 404 and not code:  # a site answers this for any unknown URL
-            hint = WRONG_PLACE
-    elif 300 <= response.status_code < 400:
-        words = f"{_status(response)}."
-        hint = _other_place(response.url, response.headers.get("Location", ""))
-    elif response.status_code == requests.codes.request_entity_too_large:
-        words = "a proxy in front of the site says that the upload is too large (413)."
-        hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
-    else:
-        return None
-    return ServerRefusedError(
-        f"{response.url} refused: {words}",
-        status=response.status_code,
-        hint=hint,
-        code=code if isinstance(code, str) else "",
-    )
-
-
-def _accept(words: Iterable[str]) -> dict[str, str]:
-    return {"accept": ",".join(sorted(words))} if words else {}
-
-
-def _answer(response: requests.Response) -> dict[str, Any]:
-    try:
-        return read_answer(response)
-    except BackupError:  # in a coding that was not asked for, or damaged
-        return {}
-
-
-def _status(response: requests.Response) -> str:
-    """``503 Service Unavailable``: the words are the server's choice."""
-    return f"{response.status_code} {shown(response.reason or '', MOST_REASON)}".rstrip()
-
-
-def _other_place(url: str, location: str) -> str:
-    """What to do about a redirect: it leads to another server, or to a login page."""
-    try:
-        is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
-    except ValueError:  # not a URL at all
-        is_here = False
-    if not is_here:
-        return f"It redirects to {shown(location)}: use that server's URL."
-    return f"It redirects to {shown(location)}: exempt this URL from the login requirement."
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost words of a nested network error."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return shown(getattr(error, "strerror", None) or str(error))

@@ -3,12 +3,14 @@ Make a server's texts safe for a terminal and a log: one line of limited length,
 characters. The server, or somebody between it and us, may be hostile.
 """
 
+import re
 from typing import Any
 
 from backups.exceptions import printable
 
 MOST_CHARACTERS = 2_000  # in one text: this app's longest has a third of that
 MOST_TEXTS = 100  # in a list such as the warnings
+CODE = re.compile("[A-Za-z0-9_.-]{1,64}")
 
 
 def shown(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -31,6 +33,18 @@ def shown_answer(answer: Any) -> Any:
             return [*items[:MOST_TEXTS], f"… and {more:,} more"]
         return items
     return answer
+
+
+def code_in(answer: dict[str, Any]) -> str:
+    """The word for programs in the answer of an error; empty without one, and if it is not one."""
+    code = answer.get("code")
+    return code if isinstance(code, str) and CODE.fullmatch(code) else ""
+
+
+def hint_in(answer: dict[str, Any]) -> str:
+    """What to do next, by the answer of an error; empty if it does not say."""
+    hint = answer.get("hint")
+    return hint if isinstance(hint, str) else ""
 
 
 def as_cause(error: BaseException) -> BaseException | None:

@@ -5,34 +5,23 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 """
 
 import getpass
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
-
-from django.core.serializers.json import DjangoJSONEncoder
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backups import services
-from backups.api.serializers import (
-    describe_applied,
-    describe_discarded,
-    describe_pending,
-    describe_restores,
-    describe_status,
-)
+from backups.api import serializers
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, read_chunk
+from backups.management.incoming import Incoming, Progress
 from backups.store import PendingRestore
 
 if TYPE_CHECKING:
     from backups.client import BackupClient
 
-Progress = Callable[[int], None]  # called with the number of bytes of each step
 Json = dict[str, Any]
-
 
 NAMED_HERE = (
     "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after the"
@@ -41,37 +30,15 @@ NAMED_HERE = (
 
 
 class NamedSnapshot(NamedTuple):
-    """A snapshot that is on its way."""
+    """A snapshot that arrives."""
 
     name: str
     method: str  # "compact" or "pages"; empty if an older server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # what the store has noticed, for a person to read
-    is_from_server: bool = False  # so its name and its size are another's word
+    is_from_server: bool = False  # so its name and size are what the server says
     note: str = ""  # what to say if this name is used
-
-
-class Target(Protocol):
-    """What the commands need of a store."""
-
-    where: str  # for a person to read
-
-    def create_snapshot(
-        self, *, compact: bool | None, compress: bool
-    ) -> AbstractContextManager[NamedSnapshot]: ...
-
-    def stage_restore(
-        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
-    ) -> Json: ...
-
-    def undo_restore(self, *, now: bool) -> Json: ...
-
-    def get_restore_status(self) -> Json: ...
-
-    def list_restores(self) -> Json: ...
-
-    def discard_pending_restore(self) -> Json: ...
 
 
 class LocalTarget:
@@ -100,47 +67,51 @@ class LocalTarget:
         self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
     ) -> Json:
         pending = services.stage_restore(
-            _read(incoming.content, progress),
+            incoming.chunks(progress),
             staged_by=_user(),
             at_least=incoming.size or 0,
             database=self._database,
             accept=accept,
         )
-        return self._conclude(pending, now)
+        return self._staged(pending, now=now)
 
     def undo_restore(self, *, now: bool) -> Json:
-        return self._conclude(
-            services.undo_restore(staged_by=_user(), database=self._database), now
-        )
+        pending = services.undo_restore(staged_by=_user(), database=self._database)
+        return self._staged(pending, now=now)
 
-    def apply_now(self, *, sha256: str | None) -> Json:
+    def apply_now(self, *, sha256: str | None, warnings: Collection[str] = ()) -> Json:
         receipt = services.apply_now(applied_by=_user(), sha256=sha256, database=self._database)
-        return _as_json(describe_applied(receipt))
+        return self._answer(serializers.AppliedRestoreSerializer, receipt, warnings=warnings)
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status(database=self._database)
         others = replace(status, present=status.present[1:])  # the first is this command itself
-        return _as_json(
-            describe_status(others, max_upload_bytes=conf.max_upload_bytes, database=self._database)
-        )
+        return self._answer(serializers.RestoreStatusSerializer, others)
 
     def discard_pending_restore(self) -> Json:
         discarded = services.discard_pending_restore(discarded_by=_user(), database=self._database)
-        return _as_json(describe_discarded(discarded))
+        return self._answer(serializers.DiscardedRestoreSerializer, discarded)
 
     def list_restores(self) -> Json:
-        receipts = services.list_receipts(database=self._database)
-        kept = services.list_kept_copies(database=self._database)
-        downloads = services.list_downloads(database=self._database)
-        return _as_json(describe_restores(receipts, kept, downloads))
+        found = {
+            "restores": services.list_receipts(database=self._database),
+            "kept": services.list_kept_copies(database=self._database),
+            "downloads": services.list_downloads(database=self._database),
+        }
+        return self._answer(serializers.RestoresSerializer, found)
 
-    def _conclude(self, pending: PendingRestore, now: bool) -> Json:
-        if not now:
-            return _as_json(describe_pending(pending, database=self._database))
-        receipt = services.apply_now(
-            applied_by=_user(), sha256=pending.sha256, database=self._database
-        )
-        return _as_json(describe_applied(receipt, pending.warnings))
+    def _staged(self, pending: PendingRestore, *, now: bool) -> Json:
+        if now:
+            return self.apply_now(sha256=pending.sha256, warnings=pending.warnings)
+        return self._answer(serializers.PendingRestoreSerializer, pending)
+
+    def _answer(
+        self, shape: type[serializers.AnswerSerializer], found: object, **context: object
+    ) -> Json:
+        """As a client gets it: fit for a terminal, since a process can give itself any name."""
+        context["database"] = self._database
+        answer: Json = shown_answer(shape(found, context=context).data)
+        return answer
 
 
 class RemoteTarget:
@@ -149,6 +120,10 @@ class RemoteTarget:
     def __init__(self, client: "BackupClient") -> None:
         self._client = client
         self.where = client.base_url
+        self.undo_restore = client.undo_restore
+        self.get_restore_status = client.get_restore_status
+        self.discard_pending_restore = client.discard_pending_restore
+        self.list_restores = client.list_restores
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
@@ -170,17 +145,8 @@ class RemoteTarget:
         with incoming.with_length() as snapshot:  # a request says how long its body is
             return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
 
-    def undo_restore(self, *, now: bool) -> Json:
-        return self._client.undo_restore(now=now)
 
-    def get_restore_status(self) -> Json:
-        return self._client.get_restore_status()
-
-    def discard_pending_restore(self) -> Json:
-        return self._client.discard_pending_restore()
-
-    def list_restores(self) -> Json:
-        return self._client.list_restores()
+Target = LocalTarget | RemoteTarget
 
 
 @contextmanager
@@ -229,9 +195,9 @@ def _client_class() -> "type[BackupClient]":
 @contextmanager
 def in_our_form(target: Target) -> Iterator[None]:
     """
-    For what reads the answers of a target.
+    For a block that reads the answers of a target.
 
-    :raises ClientError: a server's lack something, or have another kind of thing in its place.
+    :raises ClientError: a server's answer lacks something, or has it in another form.
     """
     try:
         yield
@@ -243,18 +209,6 @@ def in_our_form(target: Target) -> Iterator[None]:
             hint="Check the URL, and which release that server runs. restore_db --status shows what"
             " is pending there.",
         ) from error
-
-
-def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
-    while chunk := read_chunk(snapshot):
-        progress(len(chunk))
-        yield chunk
-
-
-def _as_json(answer: Json) -> Json:
-    """As a client gets it: what a process calls itself can be as odd as what a server says."""
-    decoded: Json = shown_answer(json.loads(json.dumps(answer, cls=DjangoJSONEncoder)))
-    return decoded
 
 
 def _user() -> str:

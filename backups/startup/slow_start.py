@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 def watch(receipts: list[Receipt], *, is_command: bool) -> None:
     """
     Wait in a thread until all apps are ready; if that takes too long, log what to do. Does nothing
-    unless a restore was applied in the last seven days.
+    unless a restore was applied in the last seven days, and nothing under uWSGI.
 
     Call it from this app's ``ready``: the apps before it are ready by then.
 
@@ -41,6 +41,10 @@ def watch(receipts: list[Receipt], *, is_command: bool) -> None:
         return
     if is_command and AGAIN in os.environ:
         _leave_others()
+        return
+    if "uwsgi" in sys.modules:
+        # It forks its workers without telling Python. If this thread runs at that moment, they wait
+        # for the lock that it holds for ever.
         return
     with suppress(RuntimeError):  # the system refused to start a thread
         threading.Thread(target=_wait, args=(applied, is_command), daemon=True).start()

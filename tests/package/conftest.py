@@ -49,7 +49,9 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         printed,
         project.manage("backup", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
         project.manage("restore_db", "--status", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
-        environment.run(folder, "python", "-c", "import backups.client", code=None),
+        environment.run(
+            folder, "python", "-c", "from backups.client import BackupClient", code=None
+        ),
     )
 
 

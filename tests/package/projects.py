@@ -13,7 +13,6 @@ from typing import Any
 
 import requests
 
-from tests.backups.waiting import until
 from tests.package.environments import Environment, wheel
 from tests.package.readme import Lines
 from tests.processes import Finished
@@ -113,8 +112,8 @@ class Project:
             )
         try:
             served = Served(f"http://{host}:{port}", self.key, process.pid)
-            until(lambda: process.poll() is not None or served.answers())
-            assert process.poll() is None, log.read_text()
+            while not served.answers():
+                _pause(process, log)
             yield served
         finally:
             process.terminate()
@@ -165,6 +164,10 @@ class Served:
         """Ask for what the last restore replaced."""
         return self._json("POST", f"restore/undo{'?apply=now' * now}")
 
+    def status(self) -> dict[str, Any]:
+        """What is pending."""
+        return self._json("GET", "restore")
+
     def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._api(method, path, **arguments).content)
         return answer
@@ -187,6 +190,13 @@ def install(environment: Environment, lines: Lines, folder: Path, *, extra: str 
     command = [built if word == "django-restorable" else word for word in lines.install]
     assert built in command, f"the README installs something else: {lines.install}"
     environment.run(folder, *command)
+
+
+def _pause(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Before the next try; the process ending first is a failure with its log."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=0.05)
+        raise AssertionError(f"the server ended at once:\n{log.read_text()}")
 
 
 def _free_port() -> int:

@@ -55,6 +55,13 @@ def test_without_a_restore_of_late_nobody_waits(receipts: tuple[object, ...]) ->
     thread.assert_not_called()
 
 
+def test_no_thread_runs_where_uwsgi_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", mock.Mock())
+    with mock.patch.object(threading, "Thread") as thread:
+        slow_start.watch([APPLIED], is_command=False)
+    thread.assert_not_called()
+
+
 def test_thread_that_the_system_refuses_stops_no_start() -> None:
     with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start")):
         slow_start.watch([APPLIED], is_command=False)
