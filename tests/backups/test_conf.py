@@ -45,7 +45,8 @@ DEFAULTS = {
 
 
 def test_every_setting_is_known_here() -> None:
-    properties = {name for name in vars(type(conf)) if not name.startswith("_")}
+    members = vars(type(conf)).items()
+    properties = {name for name, member in members if isinstance(member, property)}
     assert properties == {name for name, _ in DEFAULTS.values()}
 
 
