@@ -1,59 +1,32 @@
 """
-Migrate a database file that is not the live one.
+Migrate a database file that is not the live one, in a child: see migrate_child.py.
 
-Run in a separate process, in which the site's database *is* that file: data migrations that ignore
-``using`` write into it and never into the live one, and every app's signal handlers are
-connected, which they are not yet while the site is starting up.
+What stops a migration decides what becomes of the snapshot. A migration that fails on its rows
+will fail at every start. Time, memory and a full disk are the machine's own.
 """
 
-import errno
-import faulthandler
 import math
-import os
 import re
-import resource
 import signal
-import sqlite3
 import subprocess
-import sys
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from backups.conf import conf
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
 from backups.processes import limits
-from backups.processes.spawn import answering, has_crashed, last_line, leave, run_module
-
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
+from backups.processes.spawn import has_crashed, last_line, run_module
 
 DONE = "migrated"  # what a child answers that came to its end
 FAILED = "a migration failed"  # one that the snapshot stopped
 NO_MEMORY = "out of memory"  # one that wanted more than it may have
 NO_FAULT = "no fault of the snapshot"  # one that the machine or the site's own code stopped
-
-# What a full or a failing disk looks like, in SQLite and in the system.
-MACHINE_SQLITE = (
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-)
-NO_MEMORY_SQLITE = (sqlite3.SQLITE_NOMEM, 3082)  # SQLITE_IOERR_NOMEM
 CRASHED_OF_MEMORY = (b"MemoryError", b"bad_alloc", b"annot allocate memory")
-MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
-
-
-GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
 APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` says it
 
 
 def migrate_file(alias: str, database: Path) -> None:
     """
-    Bring ``database`` to this release, in a child process.
+    Bring ``database`` to this release.
 
     It has BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
     BACKUPS_MIGRATE_MEMORY_BYTES; what runs out of these says nothing against the snapshot.
@@ -68,7 +41,7 @@ def migrate_file(alias: str, database: Path) -> None:
     words = (alias, str(database), str(seconds), str(processor_seconds))
     try:
         child = run_module(
-            "backups.site.migrate",
+            "backups.site.migrate_child",
             *words,
             str(conf.migrate_memory_bytes),
             seconds=seconds,
@@ -120,109 +93,3 @@ def _stopped(how: str, setting: str, said: bytes) -> MigrationStoppedError:
     return MigrationStoppedError(
         f"The snapshot's migrations {how}{where}. If they need more, raise {setting}."
     )
-
-
-# In the child
-
-
-def main(alias: str, database: str, seconds: str, processor: str, memory: str) -> None:
-    """
-    Run ``migrate`` on the file, then answer with the outcome.
-
-    :param seconds: by the clock, ``processor`` seconds and bytes of ``memory`` are its limits,
-        as arguments of a process are.
-    """
-    with answering() as answer:
-        # By a thread that needs no lock of Python's; for the case that our parent is killed.
-        faulthandler.dump_traceback_later(float(seconds) + GRACE_SECONDS, exit=True)
-        limits.lower_processor_time(int(processor))
-        try:
-            _set_up(alias, database)
-        except Exception:  # the same would stop a start of the site
-            traceback.print_exc()
-            answer.write(NO_FAULT)
-        else:
-            if sys.platform == "linux":  # elsewhere the limit on address space is not kept
-                most = limits.used_address_space() + int(memory)
-                limits.lower(resource.RLIMIT_AS, most)
-            answer.write(_migrate(alias))
-    leave()
-
-
-def is_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that there is no memory left."""
-    while error is not None:
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-            return True
-        if getattr(error, "sqlite_errorcode", 0) in NO_MEMORY_SQLITE:
-            return True
-        if "annot allocate memory" in str(error):  # e.g. of a library that can't be loaded
-            return True
-        error = error.__cause__
-    return False
-
-
-def is_of_the_machine(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, comes from the disk or the memory."""
-    while error is not None:
-        if isinstance(error, sqlite3.Error):
-            return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINE_SQLITE
-        if isinstance(error, MemoryError):
-            return True
-        if isinstance(error, OSError) and error.errno in MACHINE_ERRNO:
-            return True
-        error = error.__cause__
-    return False
-
-
-def _set_up(alias: str, database: str) -> None:
-    import django
-    from django.conf import settings
-
-    conf.is_child = True  # the parent is alone with the live database, on our behalf
-    # A URI that does not create: our parent may be dead by now, and the file swept.
-    settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
-    django.setup()
-
-
-def _migrate(alias: str) -> str:
-    from django.core.management import call_command
-    from django.db import connections
-
-    try:
-        _let_old_references_be(connections[alias])
-        call_command("migrate", database=alias, interactive=False, verbosity=1)
-    except Exception as error:
-        if is_of_memory(error):
-            print("There is not enough memory.", file=sys.stderr)
-            return NO_MEMORY
-        traceback.print_exc()
-        return NO_FAULT if is_of_the_machine(error) else FAILED
-    return DONE
-
-
-def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
-    """
-    Django fails a migration if any row of the database refers to nothing, whatever the cause. Here
-    it fails if there are more of these than before: the others were accepted.
-    """
-    strict, before = connection.check_constraints, _broken_references(connection)
-    if before == 0:
-        return
-
-    def check(table_names: list[str] | None = None) -> None:
-        if before is not None and (_broken_references(connection) or 0) > before:
-            strict(table_names)
-
-    connection.check_constraints = check  # type: ignore[method-assign, assignment]
-
-
-def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
-    """How many rows refer to nothing; None if a table that they refer to has no key for it."""
-    from django.db import DatabaseError
-
-    try:
-        with connection.cursor() as cursor:
-            return len(cursor.execute("PRAGMA foreign_key_check").fetchall())
-    except DatabaseError:
-        return None
