@@ -202,7 +202,7 @@ class SqliteBackupStore(BackupStore):
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
-        manifest = stage.discard(self._paths, discarded_by=discarded_by)
+        manifest = pending.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
     def get_status(self) -> RestoreStatus:

@@ -21,7 +21,8 @@ from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file, temporary_folder
 from backups.sqlite.format.connection import has_content
-from backups.sqlite.format.readable import is_live, is_readable, settled
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.kept.settle import is_live, settled
 from backups.store import Receipt
 
 

@@ -44,22 +44,22 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.header import is_wal
-from backups.sqlite.format.readable import describe_error
 from backups.sqlite.format.schema import Program
+from backups.sqlite.format.sqlite_errors import describe_error
 from backups.sqlite.kept.keep import free_name, retired
+from backups.sqlite.kept.kept_copies import kept_by
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import make_receipt
+from backups.sqlite.restores.conclude import conclude
 from backups.sqlite.restores.overwrite import overwrite_alone
 from backups.sqlite.restores.pending import (
     announce,
-    conclude,
+    make_pending,
     missing_migrations,
     set_aside,
     verify_pending,
 )
-from backups.sqlite.restores.repair import kept_by
-from backups.sqlite.restores.stage import make_pending
 from backups.sqlite.restores.tries import begin_try, conclude_try
 from backups.sqlite.site import Live, Site
 from backups.store import Receipt

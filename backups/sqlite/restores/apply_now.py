@@ -28,13 +28,8 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, parse_receipt
-from backups.sqlite.restores.pending import (
-    conclude,
-    missing_migrations,
-    set_aside,
-    verify_pending,
-)
-from backups.sqlite.restores.repair import conclude_overwritten, is_overwritten
+from backups.sqlite.restores.conclude import conclude, conclude_overwritten, is_overwritten
+from backups.sqlite.restores.pending import missing_migrations, set_aside, verify_pending
 from backups.sqlite.site import Site
 from backups.store import Receipt
 

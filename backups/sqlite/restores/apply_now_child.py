@@ -18,13 +18,14 @@ from backups.disk import files
 from backups.exceptions import BackupError, NotEnoughSpaceError
 from backups.processes.spawn import answering
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.readable import describe_error
+from backups.sqlite.format.sqlite_errors import describe_error
 from backups.sqlite.kept.keep import free_name
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import make_receipt
+from backups.sqlite.restores.conclude import conclude
 from backups.sqlite.restores.overwrite import overwrite_shared
-from backups.sqlite.restores.pending import announce, conclude
+from backups.sqlite.restores.pending import announce
 
 
 def main(request: str) -> None:

@@ -17,8 +17,9 @@ from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.disk_space import no_room
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import connect
-from backups.sqlite.format.readable import leave_wal_mode, who_uses
+from backups.sqlite.format.sqlite_errors import who_uses
 from backups.sqlite.kept.keep import keep_copy
+from backups.sqlite.kept.settle import leave_wal_mode
 from backups.sqlite.records.manifest import Manifest
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock

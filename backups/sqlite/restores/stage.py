@@ -13,17 +13,14 @@ The manifest is in place before the rename that commits the staging, so a pendin
 without one. See manifest.py for why a crash between the two can't mix them.
 """
 
-import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import (
-    NoPendingRestoreError,
     NotEnoughSpaceError,
     SnapshotTooLargeError,
     StoreFolderError,
@@ -34,11 +31,12 @@ from backups.sqlite.checking.check import Contents, check_snapshot, look_into
 from backups.sqlite.checking.defects import Defects
 from backups.sqlite.folder.digest import Digest
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
+from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.format.header import HEADER_BYTES, has_wal_mark
-from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
-from backups.sqlite.records.receipts import append_receipt, make_receipt
+from backups.sqlite.records.manifest import Manifest
+from backups.sqlite.records.receipts import record_staged
 from backups.sqlite.records.sent_snapshots import was_sent
+from backups.sqlite.restores.pending import make_pending
 from backups.sqlite.site import Live, Site
 
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
@@ -150,112 +148,6 @@ def stage(
         raise _explain(error, paths, at_least, floor) from error
     record_staged(paths, manifest, time.monotonic() - started)
     return manifest
-
-
-def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -> None:
-    """Write the receipt. A record that can't be written changes nothing of what is pending."""
-    receipt = make_receipt(
-        manifest.staged_at, "staged", "", manifest, seconds=seconds, by=manifest.staged_by
-    )
-    with contextlib.suppress(OSError):
-        append_receipt(paths, receipt)
-
-
-def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
-    """
-    Give a synced file, whose manifest this is, the pending name: the commit of staging.
-
-    What a program that opened the pending file has left beside it goes first: it is of another
-    file than this one. If a step fails, the folder's sync included, what was pending before is
-    pending again, and the new manifest goes.
-    """
-    with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
-        was_pending, before = files.exists(paths.pending), paths.manifests()
-        try:
-            manifest.write(paths)
-            unlink_pending_sidecars(paths)
-            files.replace(source, paths.pending)
-            files.sync_folder(paths.folder)
-        except OSError:
-            is_out = files.exists(source) or _withdraw(paths, earlier, was_pending=was_pending)
-            if is_out and paths.manifest(manifest.sha256) not in before:
-                files.unlink(paths.manifest(manifest.sha256))
-            raise
-        with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
-            sweep_manifests(paths, but=manifest.sha256)
-
-
-@contextlib.contextmanager
-def _earlier(paths: StorePaths) -> Iterator[Path | None]:
-    """A second name for what is pending, to go back to; None without it, or without links."""
-    earlier = paths.temporary("earlier")
-    has_link = True
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(owned(paths.pending, earlier, files.link))
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
-                raise
-            has_link = False
-        yield earlier if has_link else None
-
-
-def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
-    """Undo the rename of a file that may not stay, if there is a way back. Returns whether."""
-    if earlier is not None:
-        files.replace(earlier, paths.pending)
-    elif not was_pending:
-        files.unlink(paths.pending)
-    return earlier is not None or not was_pending
-
-
-def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
-    """
-    Remove the pending file first: without it, its manifest means nothing and can be swept.
-
-    :raises NoPendingRestoreError: nothing is pending.
-    :raises StoreFolderError: the file can't be removed; it is still pending then.
-    """
-    try:
-        with files.exclusive_folder(paths.folder):
-            if not files.exists(paths.pending):
-                raise NoPendingRestoreError("No restore is pending.")
-            manifest = find_manifest(paths)
-            _take_away(paths)
-    except OSError as error:
-        raise StoreFolderError(
-            f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
-        ) from error
-    _conclude_discard(paths, manifest, discarded_by)
-    return manifest
-
-
-def _take_away(paths: StorePaths) -> None:
-    """Rename it, so that there is a way back until the folder is synced."""
-    earlier = paths.temporary("earlier")
-    with owned(paths.pending, earlier, files.replace):
-        try:
-            files.sync_folder(paths.folder)
-        except OSError:
-            files.replace(earlier, paths.pending)
-            raise
-
-
-def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
-    """It is gone, so nothing of this can fail the discard; what is left is swept at a start."""
-    receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
-    with contextlib.suppress(OSError):
-        append_receipt(paths, receipt)
-    with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
-        if not files.exists(paths.pending):  # nobody has staged since
-            unlink_pending_sidecars(paths)
-            sweep_manifests(paths, but=None)
-
-
-def unlink_pending_sidecars(paths: StorePaths) -> None:
-    """Remove what SQLite leaves beside a pending file that some program has opened."""
-    for sidecar in paths.pending_sidecars:
-        files.unlink(sidecar)
 
 
 def _read_live_in_time(site: Site) -> Live:
