@@ -27,7 +27,7 @@ from backups.sqlite.checking.defects import Defects
 from backups.sqlite.checking.meanwhile import synced_and_hashed
 from backups.sqlite.checking.messages import Question, Verdict
 from backups.sqlite.checking.sandbox import processor_seconds
-from backups.sqlite.format.header import check_header, cut_trailing_bytes
+from backups.sqlite.format.file_length import check_header, cut_trailing_bytes
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live, Site

@@ -16,6 +16,7 @@ from backups.disk import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.disk_space import no_room
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format import header
 from backups.sqlite.format.connection import connect
 from backups.sqlite.format.sqlite_errors import who_uses
 from backups.sqlite.kept.keep import keep_copy
@@ -25,8 +26,6 @@ from backups.sqlite.records.manifest import Manifest
 RETRY_SECONDS = 0.05  # between two tries for the write lock
 PAGES = 1000  # of the kept copy between two looks at the clock, of all between two at the disk
 PAGE_BYTES = 4096  # as most databases have
-SCHEMA_COOKIE = slice(40, 44)  # https://www.sqlite.org/fileformat2.html#schema_cookie
-RESERVED_BYTES = 20
 FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember these
 
 
@@ -75,12 +74,10 @@ class Overwriting:
                     f"The live database has the {name} {now} and the snapshot {then}: that can't"
                     " change while the site runs."
                 )
-        reserved = os.pread(self._descriptor, 1, RESERVED_BYTES)
         with open(self._paths.pending, "rb") as pending:
-            if os.pread(pending.fileno(), 1, RESERVED_BYTES) != reserved:
-                raise NeedsRestartError(
-                    "The snapshot reserves another number of bytes in its pages."
-                )
+            heads = header.read(self._descriptor), header.read(pending.fileno())
+        if heads[0][header.RESERVED] != heads[1][header.RESERVED]:
+            raise NeedsRestartError("The snapshot reserves another number of bytes in its pages.")
 
     def leave_wal_mode(self) -> None:
         """Fold everything into the main file; then also the page size may change."""
@@ -182,14 +179,13 @@ class Overwriting:
     def _schema_version(self) -> int:
         """Before the commit. SQLite adds one to it when a backup has overwritten a database."""
         if not self._is_wal():
-            header = os.pread(self._descriptor, 100, 0)
-            return int.from_bytes(header[SCHEMA_COOKIE], "big")
+            return int.from_bytes(header.read(self._descriptor)[header.SCHEMA_VERSION], "big")
         with closing(connect(self._paths.database, mode="ro")) as reader:
             (version,) = reader.execute("PRAGMA schema_version").fetchone()
         return int(version)
 
     def _is_wal(self) -> bool:
-        return os.pread(self._descriptor, 2, 18) == b"\x02\x02"
+        return header.has_wal_mark(header.read(self._descriptor))
 
     def _check_time(self, status: int) -> None:
         self._check_room()
