@@ -76,8 +76,8 @@ def _settle(connection: sqlite3.Connection, descriptor: int, paths: StorePaths) 
         if is_ruin(error):
             return None
         raise blocked(paths.database, error) from error
-    files.sync(descriptor)
-    files.sync_folder(paths.folder)  # SQLite does not sync its unlinks
+    files.sync(descriptor)  # invariant 2 of apply_at_start.py
+    files.sync_folder(paths.folder)  # invariant 1: SQLite does not sync the unlinks of its sidecars
     return descriptor
 
 
@@ -86,7 +86,7 @@ def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> No
     leave_wal_mode(connection, paths.database)
     connection.execute("BEGIN EXCLUSIVE")
     wal, shm, journal = paths.sidecars
-    files.unlink(shm)  # SQLite does not tell when it could not; without a -wal it is of no use
+    files.unlink(shm)  # SQLite does not say if it could not; without a -wal it is of no use
     files.unlink(journal)  # left by PERSIST or TRUNCATE; the lock proves that it is not hot
     if files.exists(wal) and not wal.stat().st_size:
         files.unlink(wal)  # left by a power cut beside a database that had not become a WAL one

@@ -68,8 +68,8 @@ def _record(paths: StorePaths, receipt: Receipt) -> bool:
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
     """
-    A restore that is blocked in the same way at each start needs one receipt, not many. What
-    somebody asked for is reported each time.
+    A restore that is blocked in the same way at each start needs one receipt, not many. If somebody
+    asked for it, each try has one.
     """
     last = last_conclusion(paths)
     same = last is not None and (last.outcome, last.reason, last.staged_at) == (
@@ -86,7 +86,8 @@ def _sweep(
     if receipt.outcome == "blocked":
         return
     with contextlib.suppress(OSError):  # the next start sweeps what stays
-        if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
+        # The content was overwritten, and committed: invariant 3 of overwrite.py
+        if receipt.outcome == "applied" and files.unlink(paths.pending):
             files.sync_folder(paths.folder)
         unlink_pending_sidecars(paths)
         if not is_recorded:
@@ -120,7 +121,7 @@ def conclude_overwritten(
     receipt = record_applied(paths, manifest, by=by)
     if manifest.was_wal:
         enter_wal_mode(paths)
-    files.unlink(paths.pending)
+    files.unlink(paths.pending)  # invariant 3 of overwrite.py: only now
     files.sync_folder(paths.folder)
     sweep_manifests(paths, but=None)
     return receipt

@@ -1,7 +1,7 @@
 """
 The one transaction that overwrites the live database: locked, kept, marked, written, committed.
 
-What holds between any two steps, and why: overwriting.py.
+What holds between any two steps, and why: overwrite.py, whose invariants are cited here.
 """
 
 import os
@@ -54,7 +54,7 @@ class Overwriting:
         self._stack.callback(self._snapshot.close)
         self._live = connect(self._paths.database, timeout=RETRY_SECONDS)
         self._stack.callback(self._live.close)
-        self._live.execute("PRAGMA synchronous=FULL")
+        self._live.execute("PRAGMA synchronous=FULL")  # invariant 1
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +87,7 @@ class Overwriting:
         """
         Keep the old content, then overwrite it.
 
-        The kept copy goes again if that fails, but only if it is certain that it has failed.
+        If it is certain that this has failed, the kept copy is removed again.
         """
         try:
             self.write_pages(self._keep)
@@ -99,9 +99,12 @@ class Overwriting:
 
     def write_pages(self, keep: Callable[[], None]) -> None:
         """
-        One transaction. ``keep`` is called when it holds the write lock, before any write.
+        Write all pages in one transaction.
 
-        SQLite can fail after its commit, e.g. when it gives up its lock: that is not a failure.
+        SQLite can report an error after its commit, e.g. when it gives up its lock. That is not a
+        failure.
+
+        :param keep: called once the transaction holds the write lock, before any write.
         """
         is_locked = False
 
@@ -111,11 +114,11 @@ class Overwriting:
             if status == sqlite3.SQLITE_OK and not is_locked:
                 is_locked = True
                 self._check_is_live()
-                keep()
-                self._mark()
+                keep()  # invariant 2: under the lock
+                self._mark()  # invariant 3: before the commit
 
         try:
-            self._snapshot.backup(
+            self._snapshot.backup(  # invariant 1
                 self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS
             )
         except sqlite3.Error:
@@ -144,23 +147,23 @@ class Overwriting:
         return bool(version == self._marked)
 
     def _check_is_live(self) -> None:
-        """Two names for one database would make this write into a kept copy."""
+        """The open file can have got another name: then this would write into a kept copy."""
         if not files.is_named(self._paths.database, self._descriptor):
             raise NeedsRestartError(f"{self._paths.database} has just been replaced.")
 
     def _keep(self) -> None:
-        """A durable copy of what is live, which nobody can change now."""
+        """Make a durable copy of what is live. Nobody can change it now."""
         if self._is_wal():
             keep_copy(self._paths, self._kept, self._copy_pages)
         else:
             _, shm, _ = self._paths.sidecars
-            files.unlink(shm)  # SQLite does not tell when it could not; it is of no use here
+            files.unlink(shm)  # SQLite does not say if it could not; it is of no use here
             # Readers are locked out too, but nothing is written to the file before the commit.
             keep_copy(self._paths, self._kept, lambda copy, _: files.copy(self._descriptor, copy))
         self._is_kept = True
 
     def _copy_pages(self, descriptor: int, path: Path) -> None:
-        """By a separate reader, which sees the last commit. The copy is one file by itself."""
+        """Copy by a separate reader, which sees the last commit. The copy is one file."""
         with (
             closing(connect(self._paths.database, mode="ro")) as source,
             closing(connect(path)) as copy,
@@ -201,14 +204,14 @@ class Overwriting:
         )
 
     def _check_room(self) -> None:
-        """Give up while there is something left for the site, and not when nothing is."""
+        """Give up while the site still has room on the disk."""
         self._looks += 1
         if self._looks % PAGES == 0 and not files.has_room(self._paths.folder, self._floor):
             what = f"To go on replacing the content of {self._paths.database} needs"
             raise no_room(self._paths, what, PAGES * PAGE_BYTES, floor=self._floor)
 
     def _empty_wal(self) -> None:
-        """The WAL has grown by a whole database; others may still read, then it stays."""
-        with suppress(sqlite3.Error, OSError):  # it is committed: nothing may fail it any more
+        """Cut the WAL, which has grown by a whole database. It stays if others still read it."""
+        with suppress(sqlite3.Error, OSError):  # it is committed: no error matters any more
             if self._is_wal():
                 self._live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -38,16 +38,16 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     """
     Give a synced file, whose manifest this is, the pending name: the commit of staging.
 
-    What a program that opened the pending file has left beside it goes first: it is of another
-    file than this one. If a step fails, the folder's sync included, what was pending before is
-    pending again, and the new manifest goes.
+    First it removes what a program has left beside an earlier pending file: that does not belong
+    to this one. If a step fails, the folder's sync included, what was pending before is pending
+    again, and the new manifest is removed.
     """
     with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
         was_pending, before = files.exists(paths.pending), paths.manifests()
         try:
             manifest.write(paths)
             unlink_pending_sidecars(paths)
-            files.replace(source, paths.pending)
+            files.replace(source, paths.pending)  # invariant 2 of stage.py
             files.sync_folder(paths.folder)
         except OSError:
             is_out = files.exists(source) or _withdraw(paths, earlier, was_pending=was_pending)
@@ -74,7 +74,7 @@ def _earlier(paths: StorePaths) -> Iterator[Path | None]:
 
 
 def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
-    """Undo the rename of a file that may not stay, if there is a way back. Returns whether."""
+    """Undo the rename. Returns whether there was a way back."""
     if earlier is not None:
         files.replace(earlier, paths.pending)
     elif not was_pending:
@@ -115,7 +115,7 @@ def _take_away(paths: StorePaths) -> None:
 
 
 def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
-    """It is gone, so nothing of this can fail the discard; what is left is swept at a start."""
+    """The file is gone, so nothing here fails the discard; a start sweeps what is left."""
     receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
     with contextlib.suppress(OSError):
         append_receipt(paths, receipt)
@@ -149,7 +149,7 @@ def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
     """
     What is still to run on the pending file, in order.
 
-    What was live once is put back even if that is not known: then it is not migrated.
+    What was live once is put back even if that can't be told: then it is not migrated.
 
     :raises NewerSnapshotError: the code may be older than it was when this was staged.
     """
@@ -164,7 +164,7 @@ def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
 def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool) -> Manifest:
     """
     Note in the manifest, durably, what only this try knows, for a start that finds it interrupted.
-    What an interrupted one has noted stays, where nothing is left to tell it from.
+    What an interrupted try has noted stays, if there is nothing left to find it out from.
 
     :param name: what the live database will be kept as, if there is one.
     :param is_wal: whether it is in WAL mode.

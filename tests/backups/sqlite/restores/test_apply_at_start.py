@@ -22,7 +22,8 @@ from backups.exceptions import (
     DamagedSnapshotError,
     UnknownFunctionError,
 )
-from backups.sqlite.checking.check import Contents, check_snapshot
+from backups.sqlite.checking.check import check_snapshot
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.format import readable
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.schema import Program
@@ -338,7 +339,7 @@ def test_damage_that_is_gone_at_the_second_look_was_of_the_disk(tmp_path: Path) 
             raise error
         return check_snapshot(*arguments, **options)
 
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", look):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", look):
         assert start(store).outcome == "applied"
     assert store.items() == ["new"]
 
@@ -357,7 +358,7 @@ def test_check_that_runs_out_of_time_or_memory_leaves_it_pending(
     store = new_store(tmp_path)
     builders.healthy(store.database, "old")
     store.stage(builders.older(tmp_path / "older.db", "new"))
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", side_effect=error):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
         receipt = start(store)
     assert (receipt.outcome, store.items()) == ("blocked", ["old"])
     assert str(error) in receipt.reason
@@ -475,7 +476,7 @@ def test_check_that_could_not_be_made_leaves_a_good_snapshot_pending(
     store = new_store(tmp_path)
     store.stage(builders.older(tmp_path / "older.db", "new"))
     builders.hot_wal(store.database, "old")
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", side_effect=error):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
         receipt = start(store)
     assert (receipt.outcome, receipt.reason) == ("blocked", str(error))
     assert store.temporaries() == []
