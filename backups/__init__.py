@@ -9,6 +9,8 @@ This module imports nothing, so that ``backups.client.client`` works where Djang
 How a restore works, and what survives a crash at each step: docs/how-restore-works.md.
 """
 
+__version__ = "0.1.0"
+
 # What other code may import. Everything else may change in any release.
 PUBLIC = (
     # What a project needs.
@@ -24,11 +26,12 @@ PUBLIC = (
     "backups.which_sqlite",
     # The parts of the HTTP API, for a site that describes it or limits other requests as it does.
     "backups.api.body_limit",
+    "backups.api.errors",
     "backups.api.pace",
     "backups.api.parsers",
     "backups.api.query",
     "backups.api.serializers",
-    # Keys and failed logins, for a site that treats its own as this app does.
+    # Keys and failed logins, for a site that handles its own in the same way.
     "backups.keys.addresses",
     "backups.keys.api_keys",
     "backups.keys.attempts",
@@ -40,7 +43,7 @@ PUBLIC = (
     "backups.disk.attributes",
     "backups.disk.files",
     "backups.disk.private_files",
-    # For reading a database that nobody trusts, in a separate process.
+    # For reading an untrusted database in a separate process.
     "backups.processes.spawn",
     "backups.site.query_limit",
     "backups.sqlite.checking.findings",

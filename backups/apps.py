@@ -14,12 +14,12 @@ class BackupsConfig(AppConfig):
     name = "backups"
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
-        """Check what is installed: now, since the next app may need a missing package."""
+        """Check the requirements before the next app is loaded: it may need a missing package."""
         super().__init__(app_name, app_module)
         check_requirements()
 
     def ready(self) -> None:
-        """Register the checks, apply a pending restore, hold presence, watch for the next."""
+        """Register the checks, apply a pending restore, hold presence, watch for later restores."""
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys

@@ -1,8 +1,8 @@
 """
 The port: what services need of a store that can be copied and put back whole.
 
-Chunks of bytes go out and in; no path, no SQL and no file format shows. Everything that knows
-SQLite stands behind it, in ``backups/sqlite/``.
+Bytes go out and in, in chunks. No SQL and no file format is visible here: everything that is
+specific to SQLite is behind this port, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
@@ -14,28 +14,27 @@ from typing import Protocol, Self
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
-FOREIGN = "foreign"  # a database that has nothing of the project's own apps
+FOREIGN = "foreign"  # a database without any of the project's own apps
 ACCEPTABLE = (DEFECTS, FOREIGN)
 
-MOST_NAMED = 5  # of the kinds of defects; a site with thousands has them in a few places
+MOST_NAMED = 5  # kinds of defects; even thousands of defects are usually of a few kinds
 
 
 class Snapshot(ABC):
     """
-    A consistent copy of the store, of a length that is known before its first byte.
+    A consistent copy of the store, whose length is known before its first byte.
 
-    Iterating gives its bytes in order, once, and raises when the rest can't be read: what was read
-    until then is not a snapshot. Close it, or use it in ``with``: then what it holds is released,
-    read or not.
+    Iterating gives its bytes in order, once. It raises if the rest can't be read: the bytes until
+    then are not a snapshot. Close it, or use it in ``with``, to release what it holds, even if it
+    was not read.
     """
 
     method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
     size: int  # bytes
     taken_at: datetime  # UTC
-    # What breaks a rule of its schema, and how often, where a short look has found it; None if
-    # nobody has looked.
+    # The kinds of defects that a short look has found, with their counts; None if nobody looked.
     defects: Mapping[str, int] | None = None
-    id: str | None = None  # by which its rest can be asked for during some minutes
+    id: str | None = None  # ``resume_snapshot`` takes it, for some minutes
     sha256: str | None = None  # of all its bytes, once that is known
     first: int = 0  # the byte that iterating begins with
     last: int | None = None  # the byte that it ends with; None for the last one
@@ -50,12 +49,12 @@ class Snapshot(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what it holds: disk space, locks. May be called more than once."""
+        """Release what it holds: disk space, locks. May be called more than once."""
 
     def abandon(self) -> None:
         """
-        Release what an unclosed snapshot holds, when Python collects it. That can happen in the
-        middle of anything that a thread does, so this starts no thread and takes no shared lock.
+        Release what an unclosed snapshot holds when Python garbage-collects it. That can happen at
+        any point of any thread, so this starts no thread and takes no shared lock.
         """
         self.close()
 
@@ -74,10 +73,10 @@ def describe_defects(defects: Mapping[str, int]) -> str:
 
 
 class PassedOn(Snapshot):
-    """Another snapshot, with something that happens while it is read or when it is closed."""
+    """Wraps another snapshot, to do something while it is read or when it is closed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Takes over the snapshot, and has its attributes."""
+        """Takes over the snapshot, with its attributes."""
         self._snapshot = snapshot
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
@@ -86,7 +85,7 @@ class PassedOn(Snapshot):
 
     @property
     def sha256(self) -> str | None:  # type: ignore[override]
-        """That of the other one, which may know it only when all was read."""
+        """The other snapshot's, which may be known only when all of it has been read."""
         return self._snapshot.sha256
 
     def abandon(self) -> None:
@@ -94,7 +93,7 @@ class PassedOn(Snapshot):
 
 
 class Turn(Protocol):
-    """One of the turns for uploads and checks, until its ``with`` block ends."""
+    """A turn to upload or check, held until its ``with`` block ends."""
 
     def __enter__(self) -> Self: ...
 
@@ -111,7 +110,7 @@ class PendingRestore:
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
     warnings: tuple[str, ...] = ()  # sentences for the person who staged it
-    undoes: str | None = None  # the kept copy that this is, when a restore is undone
+    undoes: str | None = None  # the name of the kept copy, if this undoes a restore
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Receipt:
     at: datetime  # UTC
     outcome: str  # "staged", "discarded", "applied", "refused" or "blocked"
     reason: str  # one sentence; empty unless something was wrong
-    size: int | None  # bytes, as it was uploaded; None where nothing is known of the file
+    size: int | None  # bytes, as it was uploaded; None if nothing is known of the file
     sha256: str | None
     staged_at: datetime | None  # UTC
     staged_by: str | None
@@ -130,19 +129,19 @@ class Receipt:
     kept: str | None  # the file name of the old database, or of the one set aside
     seconds: float  # how long it took
     by: str | None = None  # the key or the user; None for a process that was starting
-    undoes: str | None = None  # the kept copy that this is, when a restore is undone
-    removed: tuple[str, ...] = ()  # the kept copies that had to go for the one it made
+    undoes: str | None = None  # the name of the kept copy, if this undid a restore
+    removed: tuple[str, ...] = ()  # the older kept copies that the new one displaced
 
 
 @dataclass(frozen=True)
 class KeptCopy:
-    """What was live before a restore, under its own name beside the database."""
+    """The store that was live before a restore, under another name beside the database."""
 
     name: str
     size: int  # bytes
     kept_at: datetime  # UTC
     is_database: bool  # False: SQLite could not read it, so it is a folder of raw copies
-    stays_until: datetime | None = None  # UTC; no restore removes it before; None: none ever does
+    stays_until: datetime | None = None  # UTC; no restore removes it earlier; None: no restore does
 
 
 @dataclass(frozen=True)
@@ -157,14 +156,14 @@ class Download:
     method: str  # "compact" or "pages"
     size: int  # bytes, of the whole snapshot
     first: int = 0  # the byte that it began with
-    sent: int | None = None  # bytes, as far as they were handed out; None while it is under way
+    sent: int | None = None  # bytes that were handed out; None while it is under way
     sha256: str | None = None  # of the whole snapshot, where it is known
     seconds: float | None = None  # how long it took
 
 
 @dataclass(frozen=True)
 class RestoreStatus:
-    """What waits, the outcome of the last restore, and which processes would be in the way."""
+    """What is pending, how the last restore ended, and which processes it would wait for."""
 
     pending: PendingRestore | None
     last: Receipt | None  # applied, refused or blocked
@@ -181,7 +180,7 @@ class BackupStore(ABC):
         PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
         PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
-        PENDING ──apply_now───────────────▶ NOTHING   (applied while others go on)
+        PENDING ──apply_now───────────────▶ NOTHING   (applied while the site runs)
         any ──────stage_kept_copy─────────▶ PENDING   (what the last restore replaced)
     """
 
@@ -190,12 +189,12 @@ class BackupStore(ABC):
         self, *, compact: bool | None = None, caller: str | None = None
     ) -> Snapshot:
         """
-        Copy the store, as it is between two commits, while others go on writing.
+        Copy the store as it is between two commits, while others keep writing.
 
         :param compact: True for a copy without gaps, whole before this returns; False for the
-            store's own pages, read as they are handed out; None for what suits its size. Where
-            the pages can't be taken, the copy is compact: see ``method`` of what is returned.
-        :param caller: who may ask for the rest of it later, by its ``id``, if it has one.
+            store's own pages, read as they are handed out; None to choose by size. If the pages
+            can't be taken, the copy is compact: see ``method`` of the result.
+        :param caller: who may continue it later by its ``id``, if it gets one.
         :raises TooManySnapshotsError: as many are under way as may be at once.
         :raises BackupNotSupportedError: the store has no file behind it.
         :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
@@ -216,10 +215,10 @@ class BackupStore(ABC):
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take one of the turns for uploads and checks. Never waits.
+        Take a turn to upload or check. Never waits.
 
-        Whoever calls ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` has one, and
-        takes it before the first byte of an upload is read.
+        A caller of ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` must hold one, and
+        take it before the first byte of an upload is read.
 
         :returns: the turn, which ends with its block and with its process.
         :raises TooManyUploadsError: as many are under way as may be at once.
@@ -246,12 +245,12 @@ class BackupStore(ABC):
 
         :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.
-        :param at_least: how many bytes will come for sure, if that is known beforehand.
-        :param account: the account that stages, if it is one of the store's own: the result
-            warns if the snapshot does not have it.
-        :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
-        :param watch: called now and then while it is checked; what it raises ends the check.
-        :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
+        :param at_least: how many bytes will certainly come, if that is known in advance.
+        :param account: the account that stages, if it is one in the store: the result warns if
+            the snapshot lacks it.
+        :param accept: problems to accept, of those in ``ACCEPTABLE``.
+        :param watch: called now and then during the check; an error that it raises ends the check.
+        :raises SnapshotTooLargeError: more than ``max_bytes``; before any read if ``at_least`` is.
         :raises NotEnoughSpaceError: the disk has no room for it.
         :raises InvalidSnapshotError: it is not a whole snapshot of this site.
         :raises StoreFolderError: the system refused to write it.
@@ -262,8 +261,8 @@ class BackupStore(ABC):
         """
         Check a snapshot's file as a restore would. Changes nothing, but the file must be writable.
 
-        :param is_own: whether it is of this store, and not of another server's.
-        :returns: a sentence for each thing that is wrong with it, though it could be restored.
+        :param is_own: whether it comes from this store, and not from another server's.
+        :returns: a sentence for each problem that would not prevent a restore.
         :raises InvalidSnapshotError: a restore would refuse it.
         :raises StoreFolderError: the file can't be read.
         """
@@ -275,10 +274,10 @@ class BackupStore(ABC):
         """
         Stage what the last restore replaced, so that the next start undoes that restore.
 
-        The kept copy stays where it is. Whatever is wrong with it is a warning: it was live.
+        The kept copy stays where it is. A problem in it is only a warning, since it was live.
 
         :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
-        :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
+        :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
         """
 
     @abstractmethod
@@ -292,7 +291,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def get_status(self) -> RestoreStatus:
-        """What waits for the next start, and what the last one did. Reads only."""
+        """What is pending, and what the last restore did. Reads only."""
 
     @abstractmethod
     def list_receipts(self) -> list[Receipt]:
@@ -300,11 +299,11 @@ class BackupStore(ABC):
 
     @abstractmethod
     def record_download(self, download: Download) -> None:
-        """Remember who has taken a snapshot. Never raises for what the system refuses."""
+        """Record who has taken a snapshot. Does not raise if the system refuses that."""
 
     @abstractmethod
     def list_downloads(self) -> list[Download]:
-        """Who has taken snapshots, newest first, as far as it is remembered. Reads only."""
+        """Who has taken snapshots, newest first, as far as it is recorded. Reads only."""
 
     @abstractmethod
     def list_kept_copies(self) -> list[KeptCopy]:
@@ -312,7 +311,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
-        """What staging will warn of, as far as a snapshot's first bytes tell. Reads nothing."""
+        """The warnings of staging that a snapshot's first bytes foretell. Reads nothing."""
 
     @abstractmethod
     def describe_next_start(self, pending: PendingRestore) -> str:
@@ -323,7 +322,7 @@ class BackupStore(ABC):
         """
         Whether there is a live store that can be read. Creates and changes nothing.
 
-        :raises RestoreBlockedError: it is not known now.
+        :raises RestoreBlockedError: nobody can tell now.
         """
 
     @abstractmethod
@@ -331,8 +330,8 @@ class BackupStore(ABC):
         """
         Put the pending snapshot in the live store's place, and keep what was live.
 
-        The calling process must be about to open the store, and not have done so yet. Does
-        nothing but hold presence if nothing is pending.
+        The calling process must be about to open the store, and not have opened it yet. If nothing
+        is pending, this only holds presence.
 
         :returns: the outcome: applied, refused or blocked; None if nothing was pending.
             Whatever the outcome, the store is whole: the old one, or the new one.
@@ -341,9 +340,9 @@ class BackupStore(ABC):
     @abstractmethod
     def repair(self) -> Receipt | None:
         """
-        Finish what a crash interrupted, and apply nothing. To be called as the above is.
+        Finish what a crash interrupted, and apply nothing. Call it before the store is opened.
 
-        :returns: the receipt that the crash kept from being written, if it did.
+        :returns: the receipt that could not be written because of the crash, if any.
         """
 
     @abstractmethod
@@ -352,20 +351,21 @@ class BackupStore(ABC):
         Put the pending snapshot's content into the live store, in one transaction.
 
         Every open connection of every process reads the new content from its next transaction
-        on. What was live is kept first. Killed at any moment, it is the old or the new one.
+        on. What was live is kept first. After a kill at any moment, the store has the old content
+        or the new.
 
-        :param sha256: of the snapshot that is meant; None for whichever is pending.
-        :returns: the receipt of it; nothing is pending any more.
+        :param sha256: of the snapshot to apply; None for whichever is pending.
+        :returns: its receipt; nothing is pending any more.
         :raises NoPendingRestoreError: nothing is pending.
-        :raises NeedsRestartError: it can't be done while others go on; it stays pending.
-        :raises RestoreBlockedError: another one is pending now; that stays pending.
+        :raises NeedsRestartError: it can't be applied while others use the store; it stays pending.
+        :raises RestoreBlockedError: another snapshot is pending now; that stays pending.
         :raises RestoreRefusedError: it can't be applied at all; it is set aside.
-        :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
+        :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
         """
 
     @abstractmethod
     def hold_presence(self) -> None:
-        """Tell other processes, for the life of this one, that the store is in use here."""
+        """Tell other processes, as long as this one lives, that it uses the store."""
 
     @abstractmethod
     def release_presence(self) -> None:

@@ -1,13 +1,13 @@
 """
-The client of a remote server, over ``requests``. Knows no Django, so any script can use it:
+The client of a remote server, over ``requests``. It needs no Django, so any script can use it:
 
     from backups.client import BackupClient
 
     with BackupClient("https://tasks.example.org", api_key) as client:
         client.download(Path("taskdog.db"))
 
-Streams both ways: memory does not grow with the database. Every error is a ``ClientError``,
-whose message names the URL. Redirects are not followed, since they would carry the key along.
+It streams both ways: memory does not grow with the database. Every error is a ``ClientError``
+whose message names the URL. Redirects are not followed, since the key would go with them.
 """
 
 import os
@@ -17,13 +17,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
-import requests
-from urllib3.exceptions import HTTPError
+try:
+    import requests
+    from urllib3.exceptions import HTTPError
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"backups.client needs {missing.name}, which is not installed. Install it:"
+        ' python -m pip install "django-restorable[cli]"'
+    ) from missing
 
 from backups.client.body import read_answer
 from backups.client.download import RemoteSnapshot
 from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
-from backups.client.server_words import as_cause, shown
+from backups.client.server_words import as_cause, code_in, hint_in, shown
 from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
 from backups.exceptions import (
@@ -32,6 +38,7 @@ from backups.exceptions import (
     OutcomeUnknownError,
     ServerRefusedError,
     ServerUnreachableError,
+    SnapshotTooLargeError,
     TransferInterruptedError,
     codes,
 )
@@ -39,10 +46,10 @@ from backups.exceptions import (
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
+READ_SECONDS = 600.0  # the longest silence: the server copies or checks a whole database
 WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
 CODINGS = "zstd, gzip"
-MOST_REASON = 200  # characters of the server's own words for a status
+MOST_REASON = 200  # characters of the server's reason phrase
 
 
 class BackupClient:
@@ -59,15 +66,15 @@ class BackupClient:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """
-        Nothing is sent yet.
+        Sends nothing yet.
 
         :param base_url: such as ``https://tasks.example.org``, to which ``/api/v1`` is added; or,
             with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
-        :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
-            ``Authorization: Basic`` the key is ``name:password``.
-        :param insecure: let the key travel in plain http to another machine, where whoever is on
-            the way can read it.
-        :raises InsecureServerError: it would, and may not.
+        :param header: carries the key: ``X-Api-Key``, ``Authorization: Token`` …; for
+            ``Authorization: Basic``, the key is ``name:password``.
+        :param insecure: allow sending the key in plain http to another machine, although anybody
+            on the way can read it.
+        :raises InsecureServerError: the key would be sent in plain http without ``insecure``.
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)
@@ -82,11 +89,11 @@ class BackupClient:
         self, *, compact: bool | None = None, compress: bool = False
     ) -> RemoteSnapshot:
         """
-        Let the server take a snapshot. Close what is returned.
+        Ask the server for a snapshot. The caller must close it.
 
         :param compact: True for one without gaps, False for the database's own pages; None to
             leave it to the server. ``method`` of the result says which it was.
-        :param compress: let it compress what it sends, for a slow line; it arrives as it was.
+        :param compress: let the server compress it for a slow line; it is unpacked on arrival.
         :raises ClientError: the server could not be used, or does not say how long its answer is.
         """
 
@@ -115,12 +122,12 @@ class BackupClient:
         compress: bool = False,
     ) -> None:
         """
-        Take a snapshot into a file, which appears only when it is whole.
+        Save a snapshot as a file, which appears only when it is whole.
 
-        ``compact`` and ``compress`` as in ``create_snapshot``.
+        ``compact`` and ``compress`` are as in ``create_snapshot``.
 
         :raises DestinationError: it exists and ``overwrite`` is false, or can't be written.
-        :raises ClientError: the server could not be used; no file is left then.
+        :raises ClientError: the server could not be used; no file is left behind.
         """
         with self.create_snapshot(compact=compact, compress=compress) as snapshot:
             chunks = atomic_file.within_room(snapshot, path.parent, snapshot.size)
@@ -137,18 +144,17 @@ class BackupClient:
         """
         Upload an open file; the server checks and stages it. Its restart applies it.
 
-        Asks first whether the server would take it, so that a wrong key or a file over its
-        limit is reported before the bytes are sent.
+        It first asks the server for its limit, so that a wrong key or a file that is too large is
+        reported before the bytes are sent.
 
         :param now: let the server apply it at once, without a restart.
-        :param accept: what the server is to accept although it is wrong: ``"defects"``,
-            ``"foreign"``.
+        :param accept: problems that the server should accept: ``"defects"``, ``"foreign"``.
         :param progress: called with the number of bytes of each step.
-        :returns: what the server answered: status, size, sha256, migrations …
-        :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
-            status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
+        :returns: the server's answer: status, size, sha256, migrations …
+        :raises ServerRefusedError: the server refused it and said why; nothing was staged. With
+            ``now`` and the status 409 or 507, it is staged but can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
@@ -157,6 +163,8 @@ class BackupClient:
             raise ServerRefusedError(
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
+                hint=SnapshotTooLargeError.hint,
+                code=SnapshotTooLargeError.code,
             )
         answer = self._json(
             "POST",
@@ -173,16 +181,16 @@ class BackupClient:
         Let the server stage what its last restore replaced. Its restart applies it.
 
         :param now: let the server apply it at once, without a restart.
-        :raises ServerRefusedError: it said no, with its reason.
+        :raises ServerRefusedError: the server refused it and said why.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
         is_done = _has_status("pending", "applied")
         answer = self._json("POST", "restore/undo", is_done, params=_apply(now))
         return self._as_asked(answer, now)
 
     def list_restores(self) -> dict[str, Any]:
-        """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
+        """The receipts of restores, newest first, as ``restores``; the kept copies as ``kept``."""
         return self._json("GET", "restores", _has_lists)
 
     def get_restore_status(self) -> dict[str, Any]:
@@ -194,7 +202,7 @@ class BackupClient:
         return self._json("DELETE", "restore", _has_status("discarded"))
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._session.close()
 
     def __enter__(self) -> "BackupClient":
@@ -215,7 +223,7 @@ class BackupClient:
     def _json(
         self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
     ) -> dict[str, Any]:
-        """``is_ours``: whether an answer is one of this API; another may come from a proxy."""
+        """``is_ours`` tells an answer of this API from another, which may come from a proxy."""
         response, answer = self._request(method, name, **arguments)
         if not is_ours(answer):
             raise self._not_the_site(response, method)
@@ -230,7 +238,7 @@ class BackupClient:
         headers: dict[str, str] | None = None,
         **arguments: Any,
     ) -> tuple[requests.Response, dict[str, Any]]:
-        """The response, and the answer in its body. Unless ``is_read``, a good one is unread."""
+        """The response and the answer in its body, which is left unread unless ``is_read``."""
         url = f"{self._api_url}/{name}"
         try:
             response = self._session.request(
@@ -239,7 +247,7 @@ class BackupClient:
                 timeout=self._timeout,
                 allow_redirects=False,
                 headers={"Accept": "application/json"} | (headers or {}),
-                stream=True,  # a body that is read has a limit
+                stream=True,  # so that the size of a body can be limited
                 **arguments,
             )
             is_good = response.status_code in (200, 206)
@@ -251,7 +259,7 @@ class BackupClient:
             raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
                 error
             )
-        except (OSError, HTTPError) as error:  # all of requests' own are OSErrors, too
+        except (OSError, HTTPError) as error:  # every error of requests is an OSError
             if method != "GET":
                 what = "upload" if "data" in arguments else "request"
                 raise TransferInterruptedError(
@@ -266,7 +274,7 @@ class BackupClient:
         return response, answer
 
     def _not_the_site(self, response: requests.Response, method: str) -> ClientError:
-        """An answer that is not from the site. A read can simply be repeated."""
+        """The error for an answer that is not from the site. A GET can simply be repeated."""
         status = _status(response)
         said = f"{response.url} answered {status}"
         if method == "GET" and 400 <= response.status_code < 500:
@@ -305,16 +313,16 @@ def _has_lists(answer: dict[str, Any]) -> bool:
 
 def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefusedError | None:
     """
-    The verdict of an answer other than 200.
+    The refusal in an answer that is not a success.
 
-    Only an answer of the site itself is one: JSON with ``detail``, and with a ``code`` of ours
-    where the site itself has failed. None for anything else, which may come from a proxy: that
-    gives up while the site goes on.
+    Only the site itself can refuse: its answer is JSON with ``detail``, and for a status of 500 or
+    more, with a ``code`` of this app. None for anything else, which may come from a proxy that gave
+    up while the site continues.
     """
-    detail, code = answer.get("detail"), answer.get("code")
+    detail, code, hint = answer.get("detail"), code_in(answer), hint_in(answer)
     if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
-        words, hint = detail, str(answer.get("hint") or "")
-        if response.status_code == 404 and not code:  # what a site says of any unknown URL
+        words = detail
+        if response.status_code == 404 and not code:  # a site answers this for any unknown URL
             hint = WRONG_PLACE
     elif 300 <= response.status_code < 400:
         words = f"{_status(response)}."
@@ -328,7 +336,7 @@ def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefus
         f"{response.url} refused: {words}",
         status=response.status_code,
         hint=hint,
-        code=code if isinstance(code, str) else "",
+        code=code,
     )
 
 
@@ -339,7 +347,7 @@ def _accept(words: Iterable[str]) -> dict[str, str]:
 def _answer(response: requests.Response) -> dict[str, Any]:
     try:
         return read_answer(response)
-    except BackupError:  # in a coding that nobody asked for, or can undo
+    except BackupError:  # in a coding that was not asked for, or damaged
         return {}
 
 
@@ -349,10 +357,10 @@ def _status(response: requests.Response) -> str:
 
 
 def _other_place(url: str, location: str) -> str:
-    """What to do about a redirect: to another server, or of a site that wants a login first."""
+    """What to do about a redirect: it leads to another server, or to a login page."""
     try:
         is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
-    except ValueError:  # not even the URL of anything
+    except ValueError:  # not a URL at all
         is_here = False
     if not is_here:
         return f"It redirects to {shown(location)}: use that server's URL."

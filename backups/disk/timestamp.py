@@ -1,4 +1,4 @@
-"""How a moment is written in the name of a file."""
+"""How a time is written in a file name."""
 
 from datetime import UTC, datetime
 
@@ -12,8 +12,8 @@ def timestamp(moment: datetime) -> str:
 
 def parse_timestamp(text: str) -> datetime:
     """
-    The moment, in UTC.
+    Read such a time, as UTC.
 
-    :raises ValueError: it is not written like this.
+    :raises ValueError: the text has another form.
     """
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)

@@ -16,25 +16,26 @@ from backups.exceptions import MigrationStoppedError, RestoreBlockedError, Resto
 from backups.processes import limits
 from backups.processes.spawn import has_crashed, last_line, run_module
 
-DONE = "migrated"  # what a child answers that came to its end
-FAILED = "a migration failed"  # one that the snapshot stopped
-NO_MEMORY = "out of memory"  # one that wanted more than it may have
-NO_FAULT = "no fault of the snapshot"  # one that the machine or the site's own code stopped
+# The child's answers.
+DONE = "migrated"
+FAILED = "a migration failed"  # because of the snapshot
+NO_MEMORY = "out of memory"  # it reached its memory limit
+NO_FAULT = "no fault of the snapshot"  # the machine or the site's own code is the cause
 CRASHED_OF_MEMORY = (b"MemoryError", b"bad_alloc", b"annot allocate memory")
-APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` says it
+APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` prints it
 
 
 def migrate_file(alias: str, database: Path) -> None:
     """
-    Bring ``database`` to this release.
+    Bring ``database`` to this release, in a child process.
 
-    It has BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
-    BACKUPS_MIGRATE_MEMORY_BYTES; what runs out of these says nothing against the snapshot.
+    Its limits are BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
+    BACKUPS_MIGRATE_MEMORY_BYTES. Reaching one is not the snapshot's fault.
 
-    :raises MigrationStoppedError: it ran out of one, which the message names; discard the file.
+    :raises MigrationStoppedError: it reached a limit, which the message names; discard the file.
     :raises RestoreRefusedError: a migration failed; discard the file.
-    :raises RestoreBlockedError: the machine failed, e.g. its disk is full, or an operator ended
-        it, or the site could not be set up; discard the file too.
+    :raises RestoreBlockedError: the machine failed (e.g. the disk is full), an operator ended the
+        process, or the site could not be set up; discard the file too.
     :raises ChildNotStartedError: the process did not start its work.
     """
     seconds, processor_seconds = conf.migrate_seconds, math.ceil(conf.migrate_processor_seconds)
@@ -64,7 +65,7 @@ def migrate_file(alias: str, database: Path) -> None:
 def _check_limits(
     child: "subprocess.CompletedProcess[bytes]", outcome: str, processor_seconds: int
 ) -> None:
-    """Raise MigrationStoppedError if one of its limits, or the machine's memory, ended it."""
+    """Raise MigrationStoppedError if the child reached a limit, or the machine's memory ran out."""
     said = child.stderr
     if child.returncode == -signal.SIGXCPU:
         inherited = limits.processor_seconds()
@@ -87,7 +88,7 @@ def _check_limits(
 
 
 def _stopped(how: str, setting: str, said: bytes) -> MigrationStoppedError:
-    """Names the migration that was running, if ``migrate`` had come to one."""
+    """Names the migration that was running, if ``migrate`` had begun one."""
     running = APPLYING.findall(said)
     where = f", in {running[-1].decode(errors='replace')}" if running else ""
     return MigrationStoppedError(

@@ -1,9 +1,9 @@
 """
 Run the site's migrations on a file: ``main``, for a separate process.
 
-There the site's database *is* that file. So a data migration that ignores ``using`` writes into it
-and never into the live one, and every app's signal handlers are connected, which they are not yet
-in a site that is starting.
+There the site's database *is* that file. So data migrations that ignore ``using`` write to it and
+never to the live one. And every app's signal handlers are connected: while the site starts, they
+are not yet.
 """
 
 import errno
@@ -24,7 +24,7 @@ from backups.site.migrate import DONE, FAILED, NO_FAULT, NO_MEMORY
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-# What a full or a failing disk looks like, in SQLite and in the system.
+# How SQLite and the system report a full or failing disk.
 MACHINE_SQLITE = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -41,20 +41,20 @@ def main(alias: str, database: str, seconds: str, processor: str, memory: str) -
     """
     Run ``migrate`` on the file, then answer with the outcome.
 
-    :param seconds: by the clock, ``processor`` seconds and bytes of ``memory`` are its limits,
-        as arguments of a process are.
+    :param seconds: the limit by the clock. The others are ``processor``, in seconds of processor
+        time, and ``memory``, in bytes. All are strings, as the arguments of a process are.
     """
     with answering() as answer:
-        # By a thread that needs no lock of Python's; for the case that our parent is killed.
+        # In case our parent is killed. The thread of faulthandler does not need Python's lock.
         faulthandler.dump_traceback_later(float(seconds) + GRACE_SECONDS, exit=True)
         limits.lower_processor_time(int(processor))
         try:
             _set_up(alias, database)
-        except Exception:  # the same would stop a start of the site
+        except Exception:  # a start of the site would fail in the same way
             traceback.print_exc()
             answer.write(NO_FAULT)
         else:
-            if sys.platform == "linux":  # elsewhere the limit on address space is not kept
+            if sys.platform == "linux":  # other systems do not enforce this limit
                 most = limits.used_address_space() + int(memory)
                 limits.lower(resource.RLIMIT_AS, most)
             answer.write(_migrate(alias))
@@ -62,7 +62,7 @@ def main(alias: str, database: str, seconds: str, processor: str, memory: str) -
 
 
 def is_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that there is no memory left."""
+    """Whether an error, or one of its causes, says that memory has run out."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
@@ -75,7 +75,7 @@ def is_of_memory(error: BaseException | None) -> bool:
 
 
 def is_of_the_machine(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, comes from the disk or the memory."""
+    """Whether an error, or one of its causes, comes from the disk or the memory."""
     while error is not None:
         if isinstance(error, sqlite3.Error):
             return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINE_SQLITE
@@ -91,8 +91,8 @@ def _set_up(alias: str, database: str) -> None:
     import django
     from django.conf import settings
 
-    conf.is_child = True  # the parent is alone with the live database, on our behalf
-    # A URI that does not create: our parent may be dead by now, and the file swept.
+    conf.is_child = True  # the parent holds the live database, on our behalf
+    # This URI does not create the file: if our parent is dead, it may have been swept.
     settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
     django.setup()
 
@@ -115,8 +115,8 @@ def _migrate(alias: str) -> str:
 
 def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
     """
-    Django fails a migration if any row of the database refers to nothing, whatever the cause. Here
-    it fails if there are more of these than before: the others were accepted.
+    Django fails a migration if any row of the database has a broken reference. Let it fail only if
+    there are more of these than before: the old ones were accepted.
     """
     strict, before = connection.check_constraints, _broken_references(connection)
     if before == 0:
@@ -130,7 +130,7 @@ def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
 
 
 def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
-    """How many rows refer to nothing; None if a table that they refer to has no key for it."""
+    """How many rows have a broken reference; None if a table that is referred to lacks the key."""
     from django.db import DatabaseError
 
     try:

@@ -68,7 +68,7 @@ def test_command_of_ours_begins_again_with_the_same_words(
     ((program, words, environment),) = (call.args for call in execve.call_args_list)
     assert (program, words) == (sys.executable, [sys.executable, *sys.orig_argv[1:]])
     assert environment == os.environ | {slow_start.AGAIN: "1"}
-    assert "begins again without them" in caplog.messages[0]
+    assert "starts again without them" in caplog.messages[0]
 
 
 def test_command_that_has_begun_again_leaves_the_other_apps_as_they_are(
