@@ -150,7 +150,7 @@ def _start_in(year: int) -> Work:
     def start(store: Store) -> None:
         with (
             mock.patch("backups.sqlite.restores.apply_at_start.datetime") as applies,
-            mock.patch("backups.sqlite.restores.repair.datetime") as repairs,
+            mock.patch("backups.sqlite.restores.conclude.datetime") as repairs,
         ):
             moment = datetime(year, 1, 1, tzinfo=UTC)
             applies.now.return_value = repairs.now.return_value = moment

@@ -166,3 +166,30 @@ def test_taskdog_imports_what_is_public(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_what_is_public_is_there(name: str) -> None:
     assert name in MODULES
+
+
+def children() -> set[str]:
+    """The modules that a process is started for: their names stand in the text of others."""
+    named = {
+        node.value
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {
+        name
+        for name in named.intersection(MODULES)
+        if "main" in {getattr(node, "name", "") for node in MODULES[name].body}
+    }
+
+
+def test_what_runs_in_a_separate_process_is_called_a_child() -> None:
+    called = {name for name in MODULES if name.endswith("_child")}
+    assert called == children()
+    assert len(called) >= 6
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nobody_imports_a_child(name: str) -> None:
+    """Whether a module may open the live file depends on the process that it is in."""
+    assert not [module for module in imports(MODULES[name]) if module.endswith("_child")]

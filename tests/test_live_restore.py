@@ -87,7 +87,7 @@ def _processes() -> list[Path]:
 def _applies(site: Site, process: Path) -> int:
     try:
         command = (process / "cmdline").read_bytes()
-        is_it = b"applying_now" in command and str(site.database).encode() in command
+        is_it = b"apply_now_child" in command and str(site.database).encode() in command
         # At work: one that has not begun when its parent is killed has nobody to do it for.
         is_open = is_it and str(site.database) in map(os.readlink, (process / "fd").iterdir())
     except (FileNotFoundError, ProcessLookupError):  # it has ended

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from backups.exceptions import ClientError, NotADatabaseError, TransferInterruptedError
-from backups.sqlite.format.header import HEADER_BYTES, Header
+from backups.sqlite.format.file_length import Header
+from backups.sqlite.format.header import HEADER_BYTES
 from backups.sqlite.format.wrappings import LOOK_BYTES, recognise
 
 NOT_ASKED = "Check the URL and its path, the proxy in front of the site, and the site."

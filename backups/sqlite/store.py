@@ -1,10 +1,10 @@
 """The store of a site whose database is SQLite in a file."""
 
-import functools
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,8 +34,9 @@ from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
-from backups.sqlite.restores import apply_at_start, pending, repair, stage
+from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.stage import WAL_MARK, Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
@@ -140,9 +141,8 @@ class SqliteBackupStore(BackupStore):
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         check_user(self._paths)
-        manifest = stage.stage(
+        staging = Staging(
             self._paths,
-            chunks,
             staged_by=staged_by,
             max_bytes=max_bytes,
             at_least=at_least,
@@ -154,7 +154,7 @@ class SqliteBackupStore(BackupStore):
             live_defects=self._find_live_defects,
             watch=watch,
         )
-        return self._describe(manifest)
+        return self._describe(staging.stage(chunks))
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         try:
@@ -183,8 +183,7 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        stage_kept = functools.partial(
-            stage.stage,
+        staging = Staging(
             self._paths,
             staged_by=staged_by,
             max_bytes=size,
@@ -196,13 +195,14 @@ class SqliteBackupStore(BackupStore):
             watch=watch,
         )
         try:
-            return self._describe(stage_kept(kept_copies.read(kept)))
+            return self._describe(staging.stage(kept_copies.read(kept)))
         except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
-            return self._describe(stage_kept(kept_copies.read(kept), fails=str(error)))
+            failing = replace(staging, fails=str(error))
+            return self._describe(failing.stage(kept_copies.read(kept)))
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
-        manifest = stage.discard(self._paths, discarded_by=discarded_by)
+        manifest = pending.discard(self._paths, discarded_by=discarded_by)
         return None if manifest is None else self._describe(manifest)
 
     def get_status(self) -> RestoreStatus:
@@ -225,7 +225,7 @@ class SqliteBackupStore(BackupStore):
         return kept_copies.list_kept(self._paths, self._keeping)
 
     def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
-        return (stage.WAL_MARK,) if has_wal_mark(head) else ()
+        return (WAL_MARK,) if has_wal_mark(head) else ()
 
     def describe_next_start(self, pending: PendingRestore) -> str:
         live, number = self._paths.database, len(pending.migrations)

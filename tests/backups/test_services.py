@@ -169,7 +169,7 @@ def test_what_was_staged_stands_even_if_no_receipt_of_it_can_be_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("backups.sqlite.restores.stage.append_receipt", full)
+    monkeypatch.setattr("backups.sqlite.records.receipts.append_receipt", full)
     path = snapshot_of(live, tmp_path / "good.db", "restored")
     staged = services.stage_restore([path.read_bytes()], staged_by="laptop")
     assert services.get_restore_status().pending == staged

@@ -238,7 +238,7 @@ CASES = (
     _overwrite("hot journal", lambda path: builders.hot_journal(path, OLD), whole(NEW)),
     _apply_now("hot WAL", _hot_wal, whole(NEW)),
     _apply_now(
-        "hot WAL, its child", _hot_wal, whole(NEW), child="backups.sqlite.restores.apply_now"
+        "hot WAL, its child", _hot_wal, whole(NEW), child="backups.sqlite.restores.apply_now_child"
     ),
     Case("stage", "its child", _hot_wal, given=whole(NEW), ends=(OLD, NEW), child=CHECK),
     _start("older snapshot, its child", _hot_wal, older(NEW), child=CHECK),

@@ -60,7 +60,7 @@ def _case(name: str, databases: Path) -> Case:
     case = partial(Case, starts="check", stages="restore_db")
     if name == "restore_db":
         return case("restore_db", name, live, given=older, ends=(OLD, NEW))
-    child = "backups.site.migrate" if name.endswith("child") else ""
+    child = "backups.site.migrate_child" if name.endswith("child") else ""
     return case("check", name, live, older, lives=(NEW,), ends=(NEW,), child=child)
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from backups.disk import files
 from backups.exceptions import BackupError
 from backups.sqlite.records.manifest import Manifest
-from backups.sqlite.restores.apply_now import apply
+from backups.sqlite.restores.apply_now_child import apply
 from tests.backups.stores import Store, chunks
 
 PR_SET_PTRACER = 0x59616D61  # prctl(2)

@@ -1,0 +1,1 @@
+"""Whether an untrusted file is a whole database of this site."""

@@ -1,53 +1,25 @@
 """Is this file a whole database, and what is in it? Header first, then SQLite in a child."""
 
-import json
-import signal
-import subprocess
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import (
-    CheckOutOfMemoryError,
-    CheckTimedOutError,
-    ChildFailedError,
     DamagedSnapshotError,
     ForeignDatabaseError,
     InvalidSnapshotError,
-    StoreFolderError,
-    UnknownFunctionError,
-    UnknownSchemaError,
 )
-from backups.processes import limits
-from backups.processes.spawn import ending, has_crashed, run_module
 from backups.sqlite.checking.acceptance import Acceptance
-from backups.sqlite.checking.defects import Defects
+from backups.sqlite.checking.ask import ask_child, ask_with_the_site, raise_findings
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.checking.meanwhile import synced_and_hashed
 from backups.sqlite.checking.messages import Question, Verdict
-from backups.sqlite.checking.sandbox import processor_seconds
-from backups.sqlite.format.header import check_header, cut_trailing_bytes
+from backups.sqlite.format.file_length import check_header, cut_trailing_bytes
 from backups.sqlite.format.readable import is_readable
-from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Found, Live, Site
 from backups.store import DEFECTS
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a whole snapshot says of itself."""
-
-    migrations: tuple[str, ...]  # ``app.name`` of every migration that was applied, in order
-    tables: Mapping[str, frozenset[str]]  # of each real table its columns; names are folded
-    generated: Mapping[str, frozenset[str]]  # of those the computed columns
-    programs: tuple[Program, ...]  # its triggers, views and virtual tables
-    cleared: int  # rows that the check has removed
-    changed: bool  # whether the bytes are not those that were to be checked any more
-    sha256: str  # of the bytes as they are now, as 64 hex digits
-    account_is_missing: bool
-    defects: Defects = field(default_factory=dict)  # those that it was accepted with
-    warnings: tuple[str, ...] = ()  # of what was accepted
 
 
 def check_snapshot(
@@ -183,10 +155,10 @@ def look_into(
         synced_and_hashed(descriptor, path, is_known=False) as (settled, hashed),
         suppress(InvalidSnapshotError),
     ):
-        verdict = _ask_child(replace(question, settled=settled), watch)
+        verdict = ask_child(replace(question, settled=settled), watch)
     if not is_readable(path):
         raise DamagedSnapshotError("SQLite can't read the file: it was damaged after it was live.")
-    return _describe(verdict, hashed.result() or files.sha256(path), ())
+    return Contents.of(verdict, hashed.result() or files.sha256(path))
 
 
 def _read_whole(
@@ -207,52 +179,16 @@ def _read_whole(
         hashed,
     ):
         question = replace(question, settled=settled)
-        verdict = _ask_child(question, watch)
+        verdict = ask_child(question, watch)
         if verdict.unknown:
-            verdict = _ask_with_the_site(question, verdict, site, watch)
-    _raise_findings(verdict, question, acceptance)
+            verdict = ask_with_the_site(question, verdict, site, watch)
+    raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # once more, for what was changed
     warnings += acceptance.judge(verdict)
     if not acceptance.was_live:
         _check_origin(verdict, site)
     sha256 = hashed.result() or (None if verdict.changed else known)
-    return _describe(verdict, sha256 or files.sha256(Path(question.path)), warnings)
-
-
-def _ask_with_the_site(
-    question: Question, first: Verdict, site: Site, watch: Callable[[], None] | None
-) -> Verdict:
-    """Once more, in a child that knows what this site's connections know. It takes longer."""
-    if not (setup := site.connection_setup()):
-        return first
-    verdict = _ask_child(replace(question, setup=setup, wanted=first.unknown), watch)
-    if verdict.is_in_vain:
-        return first
-    verdict.changed = verdict.changed or first.changed
-    verdict.cleared += first.cleared
-    verdict.unknown = verdict.unknown or (first.unknown if verdict.setup_failed else "")
-    return verdict
-
-
-def _raise_findings(verdict: Verdict, question: Question, acceptance: Acceptance) -> None:
-    if verdict.is_late:
-        raise _too_late(question.seconds)
-    if verdict.intruder:
-        raise UnknownSchemaError(
-            f"The snapshot has a trigger on its login sessions, {verdict.intruder}, which would"
-            " run when they are removed."
-        )
-    if verdict.is_out_of_memory:
-        raise _out_of_memory(verdict)
-    # A table that lacks a function for its next backup only has a defect, which may be accepted.
-    if verdict.unknown and (verdict.damage or not acceptance.takes_any):
-        raise _unknown(verdict)
-    if verdict.unread:
-        raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")
-    if verdict.damage:
-        raise DamagedSnapshotError(
-            f"The file fails SQLite's integrity check: {_list(verdict.damage)}."
-        )
+    return Contents.of(verdict, sha256 or files.sha256(Path(question.path)), warnings)
 
 
 def _check_origin(verdict: Verdict, site: Site) -> None:
@@ -265,89 +201,9 @@ def _check_origin(verdict: Verdict, site: Site) -> None:
         raise _foreign("it has no table django_migrations", verdict, site)
 
 
-def _describe(verdict: Verdict, sha256: str, warnings: tuple[str, ...]) -> Contents:
-    return Contents(
-        migrations=tuple(verdict.migrations or ()),
-        tables={table: frozenset(columns) for table, columns in verdict.tables.items()},
-        generated={table: frozenset(names) for table, names in verdict.generated.items()},
-        programs=tuple(Program(*words) for words in verdict.programs),
-        cleared=verdict.cleared,
-        changed=verdict.changed,
-        sha256=sha256,
-        account_is_missing=verdict.account_is_missing,
-        defects=verdict.defects,
-        warnings=warnings,
-    )
-
-
 def _foreign(reason: str, verdict: Verdict, site: Site) -> ForeignDatabaseError:
     """Of a database that the site knows all the same, the error says what to do with it."""
     message = f"The file is a SQLite database, but not one of this site: {reason}."
     if recognised := site.recognise(verdict.tables):
         return ForeignDatabaseError(f"{message} {recognised}", hint="Nothing was staged.")
     return ForeignDatabaseError(message)
-
-
-def _ask_child(question: Question, watch: Callable[[], None] | None) -> Verdict:
-    """Run the checks in a child, whose word on stdout counts and not its exit code."""
-    try:
-        child = run_module(
-            "backups.sqlite.checking.check_child",
-            json.dumps(asdict(question)),
-            seconds=question.seconds,
-            inherit=(question.settled,),
-            with_site=bool(question.setup),
-            watch=watch,
-        )
-    except subprocess.TimeoutExpired:
-        raise _too_late(question.seconds) from None
-    try:
-        return Verdict(**json.loads(child.stdout))
-    except (ValueError, TypeError):
-        raise _no_verdict(child, question) from None
-
-
-def _no_verdict(
-    child: "subprocess.CompletedProcess[bytes]", question: Question
-) -> DamagedSnapshotError | CheckTimedOutError | ChildFailedError:
-    """What a check that said nothing died of: only a crash is the file's doing."""
-    how = ending(child).rstrip(".")
-    if has_crashed(child):
-        return DamagedSnapshotError(f"SQLite could not check the file: the check ended with {how}.")
-    if child.returncode == -signal.SIGXCPU:
-        most = limits.processor_seconds()
-        if most is None or most > processor_seconds(question.seconds):
-            return _too_late(question.seconds)
-        how = f"its limit of {most} seconds of processor time (ulimit -t)"
-    return ChildFailedError(f"The check of {question.path} did not finish: it ended with {how}.")
-
-
-def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError:
-    """Of our own limit, which is high above what a snapshot needs, or of the machine's."""
-    ours, inherited = verdict.memory_bytes, limits.address_space()
-    if ours is None:
-        return ChildFailedError("There is not enough memory to check the file.")
-    most = f"{ours // limits.MEGABYTE:,} MiB of address space"
-    if inherited is not None and inherited <= ours:
-        return ChildFailedError(
-            f"The check of the file ran out of memory: this service is limited to {most}"
-            " (ulimit -v)."
-        )
-    return CheckOutOfMemoryError(f"The check of the file needs more than {most}.")
-
-
-def _unknown(verdict: Verdict) -> UnknownFunctionError:
-    message = f"The snapshot's schema uses the {verdict.unknown}, which the check does not know."
-    if verdict.setup_failed:
-        message += f" Setting up this site's own connections failed there: {verdict.setup_failed}."
-    return UnknownFunctionError(message)
-
-
-def _too_late(seconds: float) -> CheckTimedOutError:
-    return CheckTimedOutError(
-        f"The check of the file was stopped: it did not end within {seconds:g} seconds."
-    )
-
-
-def _list(findings: list[str]) -> str:
-    return "; ".join(finding.rstrip(".") for finding in findings)

@@ -1,34 +1,19 @@
-"""
-The check of a large file by two processes: each takes the next part that nobody has.
-
-Who finds none left says so to the one that waits to hash the file, for which there is a core
-from then on.
-"""
+"""The check of a large file by two processes: this one, and one that it starts."""
 
 import contextlib
 import json
 import os
-import select
-import sqlite3
-import struct
 import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from backups.exceptions import ChildNotStartedError
-from backups.processes.lifeline import end_with_parent
-from backups.processes.spawn import answering, command, environment, has_started, leave
-from backups.sqlite.checking.messages import Question, load_setup, tell_settled
-from backups.sqlite.checking.pragmas import REFERENCES, Findings, check_whole, find_parts
-from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
+from backups.processes.spawn import command, environment, has_started
+from backups.sqlite.checking.messages import Question, tell_settled
+from backups.sqlite.checking.pragmas import Findings, check_whole, find_parts
+from backups.sqlite.checking.sandbox import Sandbox
+from backups.sqlite.checking.shares import check_share, hand_out
 
 SHARED_FROM = 128 * 1024**2  # 128 MiB: below, a second process takes as long to start as it saves
-
-# The number of a part; after the last comes that many if the file is unchanged, one more if it is
-# changed. A pipe gives four bytes to one reader at a time.
-_NUMBER = struct.Struct("=I")
 
 
 class Partner:
@@ -51,18 +36,17 @@ class Partner:
         """
         Check the whole file together, or alone if there is no other. Returns what was found.
 
-        What the other does not say that it has done is done here.
+        What the other does not report as done is done here.
 
-        :param changed: whether the bytes are not those that came, which whoever hashes them is
-            told: at once, or when one of two has nothing left to check.
+        :param changed: whether the bytes are not those that came. The process that waits to hash
+            them is told: at once, or when one of two has nothing left to check.
         :raises sqlite3.Error: SQLite can't go on.
         """
         if not self.is_there:
             tell_settled(self._question.settled, changed=changed)
             return check_whole(sandbox, self._question)
         parts = find_parts(sandbox.connection)
-        numbers = [*range(len(parts)), len(parts) + changed]
-        os.write(self._hand_out, b"".join(map(_NUMBER.pack, numbers)))
+        hand_out(parts, self._hand_out, changed=changed)
         os.close(self._hand_out)
         self._hand_out = -1
         found = check_share(sandbox, self._question, parts, self._parts)
@@ -86,7 +70,7 @@ class Partner:
         question = replace(self._question, clear=(), account=None)
         words = json.dumps(asdict(question))
         return subprocess.Popen(
-            command("backups.sqlite.checking.partner", words, with_site=bool(question.setup)),
+            command("backups.sqlite.checking.partner_child", words, with_site=bool(question.setup)),
             env=environment(with_site=bool(question.setup)),
             stdin=self._parts,
             stdout=subprocess.PIPE,
@@ -108,57 +92,8 @@ class Partner:
         return Findings()
 
 
-def check_share(
-    sandbox: Sandbox, question: Question, parts: list[str], handed_out: int
-) -> Findings:
-    """Check one part after another, until there is none left or enough is found."""
-    share = Findings()
-    for number in _numbers(handed_out):
-        if number >= len(parts):
-            tell_settled(question.settled, changed=number > len(parts))
-            break
-        try:
-            share.check(number, parts[number], sandbox, question.functions)
-        except sqlite3.Error:
-            if parts[number] != REFERENCES:  # which fails of damage that the other may find
-                raise
-        if share.is_enough:
-            break
-    return share
-
-
-def _numbers(handed_out: int) -> Iterator[int]:
-    while raw := os.read(handed_out, _NUMBER.size):
-        yield _NUMBER.unpack(raw)[0]
-
-
 def _cores() -> int:
     """On how many this process may run."""
     with contextlib.suppress(OSError, AttributeError):  # not everywhere, nor under every filter
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def main(question: str) -> None:
-    """Check what is handed out on standard input; answer with what was done, one JSON object."""
-    end_with_parent()
-    with answering() as answer:
-        asked = load_setup(Question(**json.loads(question)))
-        answer.write(json.dumps(asdict(_check_share(asked))))
-    if asked.setup:
-        leave()
-
-
-def _check_share(asked: Question) -> Findings:
-    limit_process(
-        file_bytes=os.stat(asked.path).st_size,
-        seconds=asked.seconds,
-        memory_bytes=asked.memory_bytes,
-    )
-    handed_out = sys.stdin.fileno()
-    select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
-    confine(asked.path, functions=asked.functions, with_site=bool(asked.setup))
-    sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)
-    if asked.setup:
-        sandbox.bring_functions(asked.functions)
-    return check_share(sandbox, asked, find_parts(sandbox.connection), handed_out)

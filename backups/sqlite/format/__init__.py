@@ -1,0 +1,1 @@
+"""What is inside a SQLite file, and how it is opened."""

@@ -9,9 +9,6 @@ Source: https://www.sqlite.org/howtocorrupt.html#_multiple_links_to_the_same_fil
 """
 
 import contextlib
-import errno
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -19,9 +16,11 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.folder.temporary import temporary_file, temporary_folder
+from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.format.connection import has_content
-from backups.sqlite.format.readable import is_live, is_readable, settled
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.kept.raw_copies import kept_raw, open_all, refuse_taken
+from backups.sqlite.kept.settle import is_live, settled
 from backups.store import Receipt
 
 
@@ -58,39 +57,26 @@ def retired(paths: StorePaths, kept: Path) -> Iterator[Path | None]:
 
 
 def _retire(paths: StorePaths, kept: Path, stack: ExitStack) -> Path | None:
-    originals = _open_all(paths, stack)
+    originals = open_all(paths, stack)
     if has_content(paths.database) and is_readable(paths.database):
         descriptor = stack.enter_context(settled(paths))
         if descriptor is not None:
             return stack.enter_context(_kept(paths, descriptor, kept))
-    return stack.enter_context(_kept_raw(paths, originals, kept))
-
-
-def _open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
-    """
-    The database and its sidecars, as far as they have content, to be copied if need be.
-
-    Opened before SQLite opens them and closed after it, or the close would drop its locks.
-    """
-    originals = {}
-    for path in (paths.database, *paths.sidecars):
-        if has_content(path):
-            originals[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, originals[path])
-    return originals
+    return stack.enter_context(kept_raw(paths, originals, kept))
 
 
 @contextlib.contextmanager
 def _kept(paths: StorePaths, descriptor: int, kept: Path) -> Iterator[Path]:
     """The settled database under its second name; the name goes again if the block fails."""
     try:
-        files.link(paths.database, kept)  # no space, no time, and never overwrites
+        # Invariant 2 of apply_at_start.py; takes no space and no time, and never overwrites.
+        files.link(paths.database, kept)
     except OSError as error:
         if error.errno not in files.NO_LINKS:
             raise
         _copy_whole(paths, kept, lambda copy, _: files.copy(descriptor, copy))
     try:
-        files.sync_folder(paths.folder)  # before the rename: the old rows must outlive a power cut
+        files.sync_folder(paths.folder)  # before the rename, so that no power cut takes it
         yield kept
     except BaseException:
         if is_live(paths.database, descriptor):
@@ -116,25 +102,12 @@ def keep_copy(paths: StorePaths, kept: Path, fill: Callable[[int, Path], None]) 
 
 def _copy_whole(paths: StorePaths, destination: Path, fill: Callable[[int, Path], None]) -> None:
     """A durable copy, which appears whole and never overwrites."""
-    _refuse_taken(destination)
+    refuse_taken(destination)
     with temporary_file(paths, "keeping") as copy:
         fill(copy.descriptor, copy.path)
         files.copy_attributes(paths.database, copy.path)
         files.sync(copy.descriptor)
         files.replace(copy.path, destination)
-
-
-def keep_raw(paths: StorePaths, kept: Path) -> Path | None:
-    """
-    Keep a database that SQLite can't read, as a folder of raw copies; its sidecars go.
-
-    :param kept: the name of that folder, which is free.
-
-    :returns: None if there was nothing to keep.
-    :raises OSError: a step failed; what was there is there, or in the folder.
-    """
-    with ExitStack() as stack:
-        return _keep_raw(paths, _open_all(paths, stack), kept)
 
 
 def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
@@ -152,71 +125,3 @@ def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
             younger = [place for place, other in enumerate(order) if there.index(other) > age]
             order.insert(min(younger, default=len(order)), kept)
     return order
-
-
-@contextlib.contextmanager
-def _kept_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Iterator[Path | None]:
-    """
-    Keep a database that SQLite can't read, or what is left of a missing one, byte for byte.
-
-    Copies and not links, since there are several files, and a crash must not take the set
-    apart. Then its sidecars are unlinked: they would be replayed into the next database. If
-    the block fails they are put back.
-    """
-    kept = _keep_raw(paths, originals, name)
-    try:
-        yield kept
-    except BaseException:
-        if kept is not None and files.exists(paths.pending):
-            _put_back(paths, kept, [path for path in originals if path != paths.database])
-        raise
-
-
-def _keep_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Path | None:
-    kept = name if originals else None
-    if kept is not None:
-        _copy_set(paths, originals, kept)
-    try:
-        files.sync_folder(paths.folder)  # before the unlinks: the copies must outlive a power cut
-        for sidecar in paths.sidecars:
-            files.unlink(sidecar)
-        files.sync_folder(paths.folder)
-    except OSError:
-        if kept is not None:
-            _put_back(paths, kept, [path for path in originals if path != paths.database])
-        raise
-    return kept
-
-
-def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) -> None:
-    """A folder with durable copies of all, which appears whole and never overwrites."""
-    _refuse_taken(destination)
-    with temporary_folder(paths, "keeping") as folder:
-        for path, original in originals.items():
-            copy = files.create_private(folder.path / path.name, owner_of=folder.path)
-            try:
-                files.copy(original, copy)
-            finally:
-                os.close(copy)
-        files.sync_folder(folder.path)
-        files.replace(folder.path, destination)
-
-
-def _put_back(paths: StorePaths, kept: Path, sidecars: list[Path]) -> None:
-    for sidecar in sidecars:
-        files.replace(kept / sidecar.name, sidecar)
-    files.sync_folder(paths.folder)  # before the copies go: a power cut could undo the renames
-    remove_folder(paths, kept)
-
-
-def remove_folder(paths: StorePaths, kept: Path) -> None:
-    """In one step under a name that a start sweeps: never half a kept copy."""
-    temporary = paths.temporary("keeping")
-    files.replace(kept, temporary)
-    shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _refuse_taken(name: Path) -> None:
-    """A rename would overwrite. Nobody else makes names here: this process is alone."""
-    if files.exists(name):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))

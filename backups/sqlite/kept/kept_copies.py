@@ -11,7 +11,7 @@ from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.format.connection import has_content
 from backups.sqlite.kept.keep import kept_copies
 from backups.sqlite.kept.pruning import Keeping, size_of
-from backups.sqlite.records.manifest import find_unrecorded
+from backups.sqlite.records.manifest import Manifest, find_unrecorded
 from backups.sqlite.records.receipts import load_receipts, read_receipts
 from backups.store import KeptCopy
 
@@ -25,6 +25,16 @@ def list_kept(paths: StorePaths, keeping: Keeping) -> list[KeptCopy]:
         with suppress(FileNotFoundError):  # a restore prunes it at this moment
             copies.append(_describe(paths, kept, until.get(kept)))
     return copies
+
+
+def _describe(paths: StorePaths, kept: Path, until: datetime | None) -> KeptCopy:
+    return KeptCopy(
+        kept.name,
+        size_of(kept),
+        paths.kept_at(kept),
+        is_database=not kept.is_dir(),
+        stays_until=until,
+    )
 
 
 def kept_by_last(paths: StorePaths) -> Path:
@@ -53,13 +63,6 @@ def kept_by_last(paths: StorePaths) -> Path:
     return kept
 
 
-def read(kept: Path) -> Iterator[bytes]:
-    """Its bytes, in chunks."""
-    with kept.open("rb") as content:
-        while chunk := content.read(files.CHUNK_BYTES):
-            yield chunk
-
-
 def _named_by_last(paths: StorePaths) -> Path:
     """By its receipt, or, if that could not be written yet, by its manifest."""
     applied = [receipt for receipt in load_receipts(paths) if receipt.outcome == "applied"]
@@ -72,11 +75,14 @@ def _named_by_last(paths: StorePaths) -> Path:
     return paths.folder / kept
 
 
-def _describe(paths: StorePaths, kept: Path, until: datetime | None) -> KeptCopy:
-    return KeptCopy(
-        kept.name,
-        size_of(kept),
-        paths.kept_at(kept),
-        is_database=not kept.is_dir(),
-        stays_until=until,
-    )
+def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
+    """What an interrupted try to apply this has kept, by the name that it announced."""
+    kept = None if manifest.keeps is None else paths.folder / manifest.keeps
+    return kept if kept is not None and files.exists(kept) else None
+
+
+def read(kept: Path) -> Iterator[bytes]:
+    """Its bytes, in chunks."""
+    with kept.open("rb") as content:
+        while chunk := content.read(files.CHUNK_BYTES):
+            yield chunk

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
-from backups.sqlite.kept.keep import kept_copies, remove_folder
+from backups.sqlite.kept.keep import kept_copies
+from backups.sqlite.kept.raw_copies import remove_folder
 from backups.sqlite.records.receipts import read_receipts
 from backups.store import Receipt
 

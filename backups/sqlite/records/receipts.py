@@ -4,6 +4,7 @@ The receipts: one JSON line for each thing that happened to a restore, beside th
 Outside of the database on purpose: what a restore did must survive the restore.
 """
 
+import contextlib
 import json
 import uuid
 from dataclasses import asdict, fields
@@ -71,6 +72,15 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
         files.sync(descriptor)
     if is_new:
         files.sync_folder(paths.folder)
+
+
+def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -> None:
+    """Write the receipt of a staging. If it can't be written, the file is pending all the same."""
+    receipt = make_receipt(
+        manifest.staged_at, "staged", "", manifest, seconds=seconds, by=manifest.staged_by
+    )
+    with contextlib.suppress(OSError):
+        append_receipt(paths, receipt)
 
 
 def read_receipts(paths: StorePaths) -> list[Receipt]:

@@ -1,0 +1,1 @@
+"""From an upload to the live database: staged, pending, applied, concluded, repaired."""

@@ -1,21 +1,16 @@
 """
 Apply the pending restore while the site runs.
 
-The work is done in a child process, since it reads the live database's own file, which no
-process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2). The child inherits
-two locks from its parent, so that it still holds them if the parent is killed: the folder, so
-that nobody stages or discards at the same time, and presence, so that no starting process
-believes it is alone.
+A child does the work (apply_now_child.py), since it opens the live database's own file, which no
+process that serves may do (https://www.sqlite.org/howtocorrupt.html, 2.2).
 """
 
 import json
 import sqlite3
 import subprocess
-import time
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from backups.disk import files
@@ -28,22 +23,13 @@ from backups.exceptions import (
     RestoreBlockedError,
     RestoreRefusedError,
 )
-from backups.processes.spawn import answering, ending, run_module
+from backups.processes.spawn import ending, run_module
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.readable import describe_error
-from backups.sqlite.kept.keep import free_name
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, parse_receipt
-from backups.sqlite.restores.overwrite import overwrite_shared
-from backups.sqlite.restores.pending import (
-    announce,
-    conclude,
-    missing_migrations,
-    set_aside,
-    verify_pending,
-)
-from backups.sqlite.restores.repair import conclude_overwritten, is_overwritten
+from backups.sqlite.restores.conclude import conclude, conclude_overwritten, is_overwritten
+from backups.sqlite.restores.pending import missing_migrations, set_aside, verify_pending
 from backups.sqlite.site import Site
 from backups.store import Receipt
 
@@ -132,7 +118,10 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
     limit = request["seconds"] + GRACE_SECONDS
     try:
         child = run_module(
-            "backups.sqlite.restores.apply_now", json.dumps(request), seconds=limit, inherit=inherit
+            "backups.sqlite.restores.apply_now_child",
+            json.dumps(request),
+            seconds=limit,
+            inherit=inherit,
         )
         verdict = json.loads(child.stdout)
     except ChildNotStartedError as error:
@@ -144,7 +133,7 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
     else:
         if "error" in verdict:
             _unmark(paths)
-        return _read(verdict)
+        return read_verdict(verdict)
     return _look_what_came_of_it(paths, request, how)
 
 
@@ -171,7 +160,7 @@ def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) 
     )
 
 
-def _read(verdict: dict[str, Any]) -> Receipt:
+def read_verdict(verdict: dict[str, Any]) -> Receipt:
     if "receipt" in verdict:
         receipt = parse_receipt(json.dumps(verdict["receipt"]).encode())
         assert receipt is not None
@@ -185,52 +174,3 @@ def _read(verdict: dict[str, Any]) -> Receipt:
             f" {verdict['hint']}",
         )
     raise NeedsRestartError(verdict["error"])
-
-
-# In the child
-
-
-def main(request: str) -> None:
-    """Answer with the verdict: both it and the request are one JSON object."""
-    with answering() as answer:
-        answer.write(json.dumps(apply(json.loads(request)), default=datetime.isoformat))
-
-
-def apply(request: dict[str, Any]) -> dict[str, Any]:
-    """Overwrite the live database and conclude the restore. Returns the verdict."""
-    paths = StorePaths.of(Path(request["database"]))
-    started, moment = time.monotonic(), datetime.now(UTC)
-    try:
-        manifest = Manifest.load(paths.manifest(request["sha256"]))
-        assert manifest is not None  # our parent has verified it, and we hold its lock
-        kept = free_name(paths, moment)
-        manifest = announce(paths, manifest, kept, is_wal=False)  # it stays in the mode it is in
-        overwrite_shared(
-            paths, manifest, kept, seconds=request["seconds"], floor=request.get("floor", 0)
-        )
-    except NotEnoughSpaceError as error:
-        return {
-            "error": str(error),
-            "needed_bytes": error.needed_bytes,
-            "free_bytes": error.free_bytes,
-            "hint": error.hint,
-        }
-    except BackupError as error:
-        return {"error": str(error)}
-    except sqlite3.Error as error:
-        reason = describe_error(error, paths.database)
-        return {"error": f"The content of {paths.database} could not be replaced: {reason}."}
-    except OSError as error:
-        reason = files.explain(error, paths.folder)
-        return {"error": f"The content of {paths.database} could not be replaced: {reason}"}
-    receipt = make_receipt(
-        moment,
-        "applied",
-        "",
-        manifest,
-        kept,
-        time.monotonic() - started,
-        by=request["applied_by"],
-    )
-    receipt = conclude(paths, receipt, keeping=Keeping(**request["keeping"]))
-    return {"receipt": asdict(receipt)}

@@ -3,8 +3,8 @@ Put a snapshot's content into the live database file itself, by SQLite's backup 
 
     locked ─▶ old content kept ─▶ marked in the manifest ─▶ pages written ─▶ committed
 
-For two cases in which no rename will do: the site goes on running (applying_now.py), or the
-file can't be renamed over, since it is a mount point (applying.py). Invariants:
+For two cases in which no rename will do: the site goes on running (apply_now.py), or the
+file can't be renamed over, since it is a mount point (apply_at_start.py). Invariants:
 
 1. It is one transaction: killed at any moment, SQLite's journal makes it the old or the new.
 2. The write lock is held from before the kept copy is taken to the commit, so no commit of
@@ -26,7 +26,7 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.readable import is_readable
-from backups.sqlite.kept.keep import keep_raw
+from backups.sqlite.kept.raw_copies import keep_raw
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.restores.overwrite_transaction import Overwriting
 
@@ -62,8 +62,8 @@ def overwrite_shared(
 
 def _needed_bytes(paths: StorePaths) -> int:
     """
-    For the kept copy; for the pages in the WAL, with a header for each, and once more where the
-    checkpoint makes the file longer; or for the old pages in a journal, and what is longer.
+    In WAL mode for the kept copy, for the pages in the WAL, with a header for each, and for what
+    the checkpoint adds to the file. Else for the old pages in a journal, and the longer of the two.
     """
     old, new = paths.database.stat().st_size, paths.pending.stat().st_size
     if is_wal(paths.database):
@@ -76,12 +76,12 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path |
     Overwrite a live database that nobody else has open. Returns the kept copy, if any.
 
     :param name: what its old content is kept as, announced in the manifest.
-    :raises RestoreBlockedError: it can't be done; a readable live database is as it was, one
-        that SQLite can't read is in the kept copy.
+    :raises RestoreBlockedError: it can't be done. A readable live database is as it was; one that
+        SQLite can't read is in the kept copy.
     :raises OSError: as above.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
-        kept = keep_raw(paths, name)
+        kept = keep_raw(paths, name)  # nobody else has it open, so invariant 2 holds
         files.truncate(paths.database)  # else SQLite would refuse to write into it
         with Overwriting(paths, manifest, name, ALONE_SECONDS) as overwriting:
             overwriting.write_pages(lambda: None)
@@ -104,7 +104,7 @@ def _journal_mode(paths: StorePaths) -> str:
 
 
 def _give_back(paths: StorePaths, journal_mode: str) -> None:
-    """In the journal mode that it had, if the system lets us."""
+    """Put the database into the journal mode that it had, if the system lets us."""
     with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
         if journal_mode == "wal":
             connection.execute("PRAGMA journal_mode=WAL").fetchone()

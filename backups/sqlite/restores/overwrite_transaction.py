@@ -1,7 +1,7 @@
 """
 The one transaction that overwrites the live database: locked, kept, marked, written, committed.
 
-What holds between any two steps, and why: overwriting.py.
+What holds between any two steps, and why: overwrite.py, whose invariants are cited here.
 """
 
 import os
@@ -16,16 +16,16 @@ from backups.disk import files
 from backups.exceptions import NeedsRestartError, RestoreBlockedError
 from backups.sqlite.disk_space import no_room
 from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format import header
 from backups.sqlite.format.connection import connect
-from backups.sqlite.format.readable import leave_wal_mode, who_uses
+from backups.sqlite.format.sqlite_errors import who_uses
 from backups.sqlite.kept.keep import keep_copy
+from backups.sqlite.kept.settle import leave_wal_mode
 from backups.sqlite.records.manifest import Manifest
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock
 PAGES = 1000  # of the kept copy between two looks at the clock, of all between two at the disk
 PAGE_BYTES = 4096  # as most databases have
-SCHEMA_COOKIE = slice(40, 44)  # https://www.sqlite.org/fileformat2.html#schema_cookie
-RESERVED_BYTES = 20
 FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember these
 
 
@@ -54,7 +54,7 @@ class Overwriting:
         self._stack.callback(self._snapshot.close)
         self._live = connect(self._paths.database, timeout=RETRY_SECONDS)
         self._stack.callback(self._live.close)
-        self._live.execute("PRAGMA synchronous=FULL")
+        self._live.execute("PRAGMA synchronous=FULL")  # invariant 1
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,12 +74,10 @@ class Overwriting:
                     f"The live database has the {name} {now} and the snapshot {then}: that can't"
                     " change while the site runs."
                 )
-        reserved = os.pread(self._descriptor, 1, RESERVED_BYTES)
         with open(self._paths.pending, "rb") as pending:
-            if os.pread(pending.fileno(), 1, RESERVED_BYTES) != reserved:
-                raise NeedsRestartError(
-                    "The snapshot reserves another number of bytes in its pages."
-                )
+            heads = header.read(self._descriptor), header.read(pending.fileno())
+        if heads[0][header.RESERVED] != heads[1][header.RESERVED]:
+            raise NeedsRestartError("The snapshot reserves another number of bytes in its pages.")
 
     def leave_wal_mode(self) -> None:
         """Fold everything into the main file; then also the page size may change."""
@@ -89,7 +87,7 @@ class Overwriting:
         """
         Keep the old content, then overwrite it.
 
-        The kept copy goes again if that fails, but only if it is certain that it has failed.
+        If it is certain that this has failed, the kept copy is removed again.
         """
         try:
             self.write_pages(self._keep)
@@ -101,9 +99,12 @@ class Overwriting:
 
     def write_pages(self, keep: Callable[[], None]) -> None:
         """
-        One transaction. ``keep`` is called when it holds the write lock, before any write.
+        Write all pages in one transaction.
 
-        SQLite can fail after its commit, e.g. when it gives up its lock: that is not a failure.
+        SQLite can report an error after its commit, e.g. when it gives up its lock. That is not a
+        failure.
+
+        :param keep: called once the transaction holds the write lock, before any write.
         """
         is_locked = False
 
@@ -113,11 +114,11 @@ class Overwriting:
             if status == sqlite3.SQLITE_OK and not is_locked:
                 is_locked = True
                 self._check_is_live()
-                keep()
-                self._mark()
+                keep()  # invariant 2: under the lock
+                self._mark()  # invariant 3: before the commit
 
         try:
-            self._snapshot.backup(
+            self._snapshot.backup(  # invariant 1
                 self._live, pages=1, progress=after_each_page, sleep=RETRY_SECONDS
             )
         except sqlite3.Error:
@@ -146,23 +147,23 @@ class Overwriting:
         return bool(version == self._marked)
 
     def _check_is_live(self) -> None:
-        """Two names for one database would make this write into a kept copy."""
+        """The open file can have got another name: then this would write into a kept copy."""
         if not files.is_named(self._paths.database, self._descriptor):
             raise NeedsRestartError(f"{self._paths.database} has just been replaced.")
 
     def _keep(self) -> None:
-        """A durable copy of what is live, which nobody can change now."""
+        """Make a durable copy of what is live. Nobody can change it now."""
         if self._is_wal():
             keep_copy(self._paths, self._kept, self._copy_pages)
         else:
             _, shm, _ = self._paths.sidecars
-            files.unlink(shm)  # SQLite does not tell when it could not; it is of no use here
+            files.unlink(shm)  # SQLite does not say if it could not; it is of no use here
             # Readers are locked out too, but nothing is written to the file before the commit.
             keep_copy(self._paths, self._kept, lambda copy, _: files.copy(self._descriptor, copy))
         self._is_kept = True
 
     def _copy_pages(self, descriptor: int, path: Path) -> None:
-        """By a separate reader, which sees the last commit. The copy is one file by itself."""
+        """Copy by a separate reader, which sees the last commit. The copy is one file."""
         with (
             closing(connect(self._paths.database, mode="ro")) as source,
             closing(connect(path)) as copy,
@@ -181,14 +182,13 @@ class Overwriting:
     def _schema_version(self) -> int:
         """Before the commit. SQLite adds one to it when a backup has overwritten a database."""
         if not self._is_wal():
-            header = os.pread(self._descriptor, 100, 0)
-            return int.from_bytes(header[SCHEMA_COOKIE], "big")
+            return int.from_bytes(header.read(self._descriptor)[header.SCHEMA_VERSION], "big")
         with closing(connect(self._paths.database, mode="ro")) as reader:
             (version,) = reader.execute("PRAGMA schema_version").fetchone()
         return int(version)
 
     def _is_wal(self) -> bool:
-        return os.pread(self._descriptor, 2, 18) == b"\x02\x02"
+        return header.has_wal_mark(header.read(self._descriptor))
 
     def _check_time(self, status: int) -> None:
         self._check_room()
@@ -204,14 +204,14 @@ class Overwriting:
         )
 
     def _check_room(self) -> None:
-        """Give up while there is something left for the site, and not when nothing is."""
+        """Give up while the site still has room on the disk."""
         self._looks += 1
         if self._looks % PAGES == 0 and not files.has_room(self._paths.folder, self._floor):
             what = f"To go on replacing the content of {self._paths.database} needs"
             raise no_room(self._paths, what, PAGES * PAGE_BYTES, floor=self._floor)
 
     def _empty_wal(self) -> None:
-        """The WAL has grown by a whole database; others may still read, then it stays."""
-        with suppress(sqlite3.Error, OSError):  # it is committed: nothing may fail it any more
+        """Cut the WAL, which has grown by a whole database. It stays if others still read it."""
+        with suppress(sqlite3.Error, OSError):  # it is committed: no error matters any more
             if self._is_wal():
                 self._live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,22 +1,128 @@
-"""The pending file when it is to be applied: verify it, set it aside, record the outcome."""
+"""
+The pending file: everything that gives a file the pending name, or takes it away.
+
+    NOTHING ──make_pending──▶ PENDING ──make_pending──▶ PENDING   (another file)
+    PENDING ──discard──▶ NOTHING
+    PENDING ──set_aside──▶ NOTHING                                (the file is named .refused)
+
+The other two ways out are the rename to the live name (apply_at_start.py), and the end of a
+restore that has overwritten the live content (conclude.py).
+"""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backups.disk import files
-from backups.exceptions import InvalidSnapshotError, RestoreRefusedError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    NoPendingRestoreError,
+    RestoreRefusedError,
+    StoreFolderError,
+)
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
-from backups.sqlite.format.readable import enter_wal_mode
+from backups.sqlite.folder.temporary import owned
 from backups.sqlite.kept.keep import has_something
-from backups.sqlite.kept.pruning import Keeping, remove
-from backups.sqlite.records.manifest import Manifest, sweep_manifests
-from backups.sqlite.records.receipts import append_receipt, last_conclusion, load_receipts
-from backups.sqlite.restores.stage import unlink_pending_sidecars
+from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
+from backups.sqlite.records.receipts import (
+    append_receipt,
+    make_receipt,
+)
 from backups.sqlite.site import Site
-from backups.store import Receipt
+
+
+def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
+    """
+    Give a synced file, whose manifest this is, the pending name: the commit of staging.
+
+    First it removes what a program has left beside an earlier pending file: that does not belong
+    to this one. If a step fails, the folder's sync included, what was pending before is pending
+    again, and the new manifest is removed.
+    """
+    with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
+        was_pending, before = files.exists(paths.pending), paths.manifests()
+        try:
+            manifest.write(paths)
+            unlink_pending_sidecars(paths)
+            files.replace(source, paths.pending)  # invariant 2 of stage.py
+            files.sync_folder(paths.folder)
+        except OSError:
+            is_out = files.exists(source) or _withdraw(paths, earlier, was_pending=was_pending)
+            if is_out and paths.manifest(manifest.sha256) not in before:
+                files.unlink(paths.manifest(manifest.sha256))
+            raise
+        with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
+            sweep_manifests(paths, but=manifest.sha256)
+
+
+@contextlib.contextmanager
+def _earlier(paths: StorePaths) -> Iterator[Path | None]:
+    """A second name for what is pending, to go back to; None without it, or without links."""
+    earlier = paths.temporary("earlier")
+    has_link = True
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(owned(paths.pending, earlier, files.link))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
+                raise
+            has_link = False
+        yield earlier if has_link else None
+
+
+def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
+    """Undo the rename. Returns whether there was a way back."""
+    if earlier is not None:
+        files.replace(earlier, paths.pending)
+    elif not was_pending:
+        files.unlink(paths.pending)
+    return earlier is not None or not was_pending
+
+
+def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
+    """
+    Remove the pending file first: without it, its manifest means nothing and can be swept.
+
+    :raises NoPendingRestoreError: nothing is pending.
+    :raises StoreFolderError: the file can't be removed; it is still pending then.
+    """
+    try:
+        with files.exclusive_folder(paths.folder):
+            if not files.exists(paths.pending):
+                raise NoPendingRestoreError("No restore is pending.")
+            manifest = find_manifest(paths)
+            _take_away(paths)
+    except OSError as error:
+        raise StoreFolderError(
+            f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
+        ) from error
+    _conclude_discard(paths, manifest, discarded_by)
+    return manifest
+
+
+def _take_away(paths: StorePaths) -> None:
+    """Rename it, so that there is a way back until the folder is synced."""
+    earlier = paths.temporary("earlier")
+    with owned(paths.pending, earlier, files.replace):
+        try:
+            files.sync_folder(paths.folder)
+        except OSError:
+            files.replace(earlier, paths.pending)
+            raise
+
+
+def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
+    """The file is gone, so nothing here fails the discard; a start sweeps what is left."""
+    receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
+    with contextlib.suppress(OSError):
+        append_receipt(paths, receipt)
+    with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
+        if not files.exists(paths.pending):  # nobody has staged since
+            unlink_pending_sidecars(paths)
+            sweep_manifests(paths, but=None)
 
 
 def verify_pending(paths: StorePaths) -> Manifest:
@@ -43,7 +149,7 @@ def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
     """
     What is still to run on the pending file, in order.
 
-    What was live once is put back even if that is not known: then it is not migrated.
+    What was live once is put back even if that can't be told: then it is not migrated.
 
     :raises NewerSnapshotError: the code may be older than it was when this was staged.
     """
@@ -58,7 +164,7 @@ def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
 def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool) -> Manifest:
     """
     Note in the manifest, durably, what only this try knows, for a start that finds it interrupted.
-    What an interrupted one has noted stays, where nothing is left to tell it from.
+    What an interrupted try has noted stays, if there is nothing left to find it out from.
 
     :param name: what the live database will be kept as, if there is one.
     :param is_wal: whether it is in WAL mode.
@@ -95,70 +201,7 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     return refused
 
 
-def conclude(
-    paths: StorePaths, receipt: Receipt, *, keeping: Keeping, was_wal: bool = False
-) -> Receipt:
-    """
-    Record the outcome, and sweep what belonged to the pending file unless it stays pending.
-
-    If the record can't be written, the outcome is the same, and no kept copy goes: none does
-    before a receipt names it.
-
-    :param keeping: which kept copies stay after an apply.
-    :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
-    :returns: the receipt as it was recorded, with the kept copies that go.
-    """
-    going = _choose(paths, receipt, keeping) if receipt.outcome == "applied" else []
-    recorded = replace(receipt, removed=tuple(kept.name for kept in going))
-    is_recorded = _record(paths, recorded)
-    _sweep(paths, receipt, going, is_recorded=is_recorded, was_wal=was_wal)
-    return recorded if is_recorded else receipt
-
-
-def _choose(paths: StorePaths, receipt: Receipt, keeping: Keeping) -> list[Path]:
-    """None if that is not known now: the next restore chooses again."""
-    with contextlib.suppress(OSError):
-        receipts = [*load_receipts(paths), receipt]
-        return keeping.choose(paths, receipts, but=receipt.kept, now=receipt.at)
-    return []
-
-
-def _sweep(
-    paths: StorePaths, receipt: Receipt, going: list[Path], *, is_recorded: bool, was_wal: bool
-) -> None:
-    if receipt.outcome == "blocked":
-        return
-    with contextlib.suppress(OSError):  # the next start sweeps what stays
-        if receipt.outcome == "applied" and files.unlink(paths.pending):  # it was overwritten
-            files.sync_folder(paths.folder)
-        unlink_pending_sidecars(paths)
-        if not is_recorded:
-            return  # the manifest tells the next start what to record: of this file, as it is now
-        if receipt.outcome == "applied" and was_wal:
-            enter_wal_mode(paths)
-        sweep_manifests(paths, but=None)
-        remove(paths, going)
-
-
-def _record(paths: StorePaths, receipt: Receipt) -> bool:
-    if receipt.outcome == "blocked" and not _is_news(paths, receipt):
-        return True
-    try:
-        append_receipt(paths, receipt)
-    except OSError:
-        return False
-    return True
-
-
-def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
-    """
-    A restore that is blocked in the same way at each start needs one receipt, not many. What
-    somebody asked for is reported each time.
-    """
-    last = last_conclusion(paths)
-    same = last is not None and (last.outcome, last.reason, last.staged_at) == (
-        receipt.outcome,
-        receipt.reason,
-        receipt.staged_at,
-    )
-    return receipt.by is not None or not same
+def unlink_pending_sidecars(paths: StorePaths) -> None:
+    """Remove what SQLite leaves beside a pending file that some program has opened."""
+    for sidecar in paths.pending_sidecars:
+        files.unlink(sidecar)

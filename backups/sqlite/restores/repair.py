@@ -13,22 +13,19 @@ What a start finishes when a crash interrupted something. Only a process that is
 
 import os
 import sqlite3
-from contextlib import closing, suppress
-from datetime import UTC, datetime
-from pathlib import Path
+from contextlib import suppress
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.connection import connect, has_content
-from backups.sqlite.format.readable import enter_wal_mode, is_readable
+from backups.sqlite.kept.settle import enter_wal_mode
 from backups.sqlite.records.manifest import (
     Manifest,
     find_manifest,
     find_unrecorded,
-    sweep_manifests,
 )
-from backups.sqlite.records.receipts import append_receipt, is_recorded, make_receipt
-from backups.sqlite.restores.stage import record_staged, unlink_pending_sidecars
+from backups.sqlite.records.receipts import is_recorded, record_staged
+from backups.sqlite.restores.conclude import conclude_overwritten, is_overwritten, record_applied
+from backups.sqlite.restores.pending import unlink_pending_sidecars
 from backups.store import Receipt
 
 
@@ -56,41 +53,6 @@ def needs_repair(paths: StorePaths) -> bool:
     return files.exists(paths.database) and os.stat(paths.database).st_nlink > 1
 
 
-def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
-    """What the last try that a crash interrupted has kept, by the name that it announced."""
-    kept = None if manifest.keeps is None else paths.folder / manifest.keeps
-    return kept if kept is not None and files.exists(kept) else None
-
-
-def conclude_overwritten(
-    paths: StorePaths, manifest: Manifest, *, by: str | None = None
-) -> Receipt | None:
-    """
-    Finish a restore whose content is in the live database: take the pending file away.
-
-    :param by: who asked for it, if that is known.
-    :returns: the receipt; None if the crash came after it was written.
-    """
-    receipt = _record_applied(paths, manifest, by=by)
-    if manifest.was_wal:
-        enter_wal_mode(paths)
-    files.unlink(paths.pending)
-    files.sync_folder(paths.folder)
-    sweep_manifests(paths, but=None)
-    return receipt
-
-
-def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
-    """Whether the transaction that overwrites the live database with this came through."""
-    if manifest.overwrites is None or not has_content(paths.database):
-        return False
-    if not is_readable(paths.database):
-        return False
-    with closing(connect(paths.database)) as connection:
-        (version,) = connection.execute("PRAGMA schema_version").fetchone()
-    return bool(version == manifest.overwrites)
-
-
 def _repair_pending(paths: StorePaths) -> Receipt | None:
     manifest = find_manifest(paths)
     if manifest is None:
@@ -113,21 +75,9 @@ def _record_replaced(paths: StorePaths) -> Receipt | None:
     manifest = _manifest_of_live(paths)
     if manifest is None:
         return None
-    receipt = _record_applied(paths, manifest)
+    receipt = record_applied(paths, manifest)
     if manifest.was_wal:  # only now: it is known by its bytes until it is recorded
         enter_wal_mode(paths)
-    return receipt
-
-
-def _record_applied(
-    paths: StorePaths, manifest: Manifest, *, by: str | None = None
-) -> Receipt | None:
-    """Write the receipt that a crash kept from being written; None if it is there."""
-    kept = kept_by(paths, manifest)
-    if is_recorded(paths, "applied", manifest, kept):
-        return None
-    receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept, by=by)
-    append_receipt(paths, receipt)
     return receipt
 
 

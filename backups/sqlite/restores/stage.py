@@ -5,40 +5,38 @@ The first half of a restore: check an upload and keep it for the next start.
 
 Invariants, which hold between any two steps, power cuts included:
 
-1. Only a whole file that passed every check is ever named ``.pending-restore``.
+1. Only a whole, synced file that passed every check is ever named ``.pending-restore``.
 2. A pending restore is replaced by one rename, or not at all.
-3. Nothing here opens the live database.
+3. Nothing here opens the live database's files. What has to be known of it, the site's own
+   connections read.
 
-The manifest is in place before the rename that commits the staging, so a pending file is never
-without one. See manifest.py for why a crash between the two can't mix them.
+The rename is in pending.py. The manifest is in place before it, so that a pending file is never
+without one; manifest.py says why a crash between the two can't mix them.
 """
 
-import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from backups.disk import files
-from backups.exceptions import (
-    NoPendingRestoreError,
-    NotEnoughSpaceError,
-    SnapshotTooLargeError,
-    StoreFolderError,
-)
 from backups.sqlite import disk_space
 from backups.sqlite.checking.acceptance import Acceptance
-from backups.sqlite.checking.check import Contents, check_snapshot, look_into
+from backups.sqlite.checking.check import check_snapshot, look_into
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.checking.defects import Defects
-from backups.sqlite.folder.digest import Digest
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.folder.temporary import Temporary, owned, temporary_file
-from backups.sqlite.format.header import HEADER_BYTES, has_wal_mark
-from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
-from backups.sqlite.records.receipts import append_receipt, make_receipt
+from backups.sqlite.folder.temporary import Temporary, temporary_file
+from backups.sqlite.format import header
+from backups.sqlite.format.header import has_wal_mark
+from backups.sqlite.format.schema import Program
+from backups.sqlite.records.manifest import Manifest
+from backups.sqlite.records.receipts import record_staged
 from backups.sqlite.records.sent_snapshots import was_sent
+from backups.sqlite.restores.pending import make_pending
+from backups.sqlite.restores.receive import explain, receive, too_large
 from backups.sqlite.site import Live, Site
 
 LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
@@ -52,216 +50,188 @@ WAL_MARK = (
 )
 
 
-def stage(
-    paths: StorePaths,
-    chunks: Iterable[bytes],
-    *,
-    staged_by: str,
-    max_bytes: int,
-    at_least: int,
-    floor: int,
-    check_seconds: float,
-    site: Site,
-    account: str | None = None,
-    accept: Collection[str] = (),
-    live_defects: Callable[[], Defects] = dict,
-    undoes: str | None = None,
-    fails: str | None = None,
-    watch: Callable[[], None] | None = None,
-) -> Manifest:
+@dataclass(frozen=True)
+class Staging:
     """
-    Write the upload beside the database, check it, and let it become the pending restore.
+    What is asked of an upload on its way to the pending name.
 
-    Errors are those of ``BackupStore.stage_restore``.
-
+    :param at_least: how many bytes of it were announced.
     :param floor: how many bytes of the disk are left to the site.
     :param live_defects: looks for the defects of the live database; called only if need be.
     :param undoes: the kept copy that these chunks are, if they are one.
     :param fails: why the kept copy fails the checks, to stage it as it was anyway.
     :param watch: called now and then while it is checked; if it raises, nothing is staged.
     """
-    started = time.monotonic()
-    try:
-        if at_least > max_bytes:
-            raise _too_large(at_least, max_bytes)
-        with temporary_file(paths, "incoming") as incoming:
-            disk_space.reserve(paths, incoming.descriptor, at_least, floor=floor)
-            size, sha256 = _receive(incoming, chunks, paths, max_bytes, at_least, floor)
-            is_ours = was_sent(paths, sha256=sha256, size=size)
-            is_marked = has_wal_mark(os.pread(incoming.descriptor, HEADER_BYTES, 0))
-            live = site.read_live() if undoes is None else _read_live_in_time(site)
-            acceptance = Acceptance(
-                words=accept,
-                is_ours=is_ours,
-                was_live=undoes is not None,
-                live_defects=live_defects,
-            )
-            if fails is not None:
-                contents = look_into(
-                    incoming.descriptor,
-                    incoming.path,
-                    seconds=check_seconds,
-                    site=site,
-                    watch=watch,
-                )
-            else:
-                contents = check_snapshot(
-                    incoming.descriptor,
-                    incoming.path,
-                    seconds=check_seconds,
-                    site=site,
-                    live=live,
-                    sha256=sha256,
-                    clear=site.session_tables(),
-                    account=account,
-                    acceptance=acceptance,
-                    watch=watch,
-                )
-            # What a kept copy has was this site's own, whatever a restore has put in its place.
-            warnings, changing = (
-                ((), ())
-                if undoes
-                else site.check_programs(contents.programs, live, applied=contents.migrations)
-            )
-            manifest = Manifest(
-                size=os.fstat(incoming.descriptor).st_size,
-                sha256=contents.sha256,
-                snapshot_size=size,
-                snapshot_sha256=sha256,
-                staged_at=datetime.now(UTC),
-                staged_by=staged_by,
-                migrations=contents.migrations,
-                historic=_historic(contents, live, site, undoes),
-                warnings=(
-                    *((WAL_MARK,) if is_marked and not is_ours and not undoes else ()),
-                    *_warn_of_failure(fails),
-                    *contents.warnings,
-                    *_warn_of_migrations(contents, site),
-                    *warnings,
-                    *_warn_of_account(account, contents),
-                ),
-                undoes=undoes,
-                changing=tuple((each.kind, each.name, each.sql) for each in changing),
-                accepted=acceptance.after(contents.defects),
-            )
-            files.sync(incoming.descriptor)
-            make_pending(paths, incoming.path, manifest)
-    except OSError as error:
-        raise _explain(error, paths, at_least, floor) from error
-    record_staged(paths, manifest, time.monotonic() - started)
-    return manifest
 
+    paths: StorePaths
+    staged_by: str
+    max_bytes: int
+    at_least: int
+    floor: int
+    check_seconds: float
+    site: Site
+    account: str | None = None
+    accept: Collection[str] = ()
+    live_defects: Callable[[], Defects] = dict
+    undoes: str | None = None
+    fails: str | None = None
+    watch: Callable[[], None] | None = None
 
-def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -> None:
-    """Write the receipt. A record that can't be written changes nothing of what is pending."""
-    receipt = make_receipt(
-        manifest.staged_at, "staged", "", manifest, seconds=seconds, by=manifest.staged_by
-    )
-    with contextlib.suppress(OSError):
-        append_receipt(paths, receipt)
+    def stage(self, chunks: Iterable[bytes]) -> Manifest:
+        """
+        Write the upload beside the database, check it, and let it become the pending restore.
 
-
-def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
-    """
-    Give a synced file, whose manifest this is, the pending name: the commit of staging.
-
-    What a program that opened the pending file has left beside it goes first: it is of another
-    file than this one. If a step fails, the folder's sync included, what was pending before is
-    pending again, and the new manifest goes.
-    """
-    with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
-        was_pending, before = files.exists(paths.pending), paths.manifests()
+        Errors are those of ``BackupStore.stage_restore``.
+        """
+        started = time.monotonic()
         try:
-            manifest.write(paths)
-            unlink_pending_sidecars(paths)
-            files.replace(source, paths.pending)
-            files.sync_folder(paths.folder)
-        except OSError:
-            is_out = files.exists(source) or _withdraw(paths, earlier, was_pending=was_pending)
-            if is_out and paths.manifest(manifest.sha256) not in before:
-                files.unlink(paths.manifest(manifest.sha256))
-            raise
-        with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
-            sweep_manifests(paths, but=manifest.sha256)
-
-
-@contextlib.contextmanager
-def _earlier(paths: StorePaths) -> Iterator[Path | None]:
-    """A second name for what is pending, to go back to; None without it, or without links."""
-    earlier = paths.temporary("earlier")
-    has_link = True
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(owned(paths.pending, earlier, files.link))
+            manifest = self._stage(chunks)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
-                raise
-            has_link = False
-        yield earlier if has_link else None
+            raise explain(error, self.paths, self.at_least, self.floor) from error
+        record_staged(self.paths, manifest, time.monotonic() - started)
+        return manifest
+
+    def _stage(self, chunks: Iterable[bytes]) -> Manifest:
+        if self.at_least > self.max_bytes:
+            raise too_large(self.at_least, self.max_bytes)
+        with temporary_file(self.paths, "incoming") as incoming:
+            arrived = self._receive(incoming, chunks)
+            # invariant 3
+            live = _read_live_in_time(self.site) if self.undoes else self.site.read_live()
+            acceptance = Acceptance(
+                words=self.accept,
+                is_ours=arrived.is_ours,
+                was_live=self.undoes is not None,
+                live_defects=self.live_defects,
+            )
+            contents = self._check(incoming, arrived, live, acceptance)
+            manifest = self._describe(incoming, arrived, contents, live, acceptance)
+            files.sync(incoming.descriptor)  # invariant 1: whole after a power cut too
+            make_pending(self.paths, incoming.path, manifest)  # invariant 2
+        return manifest
+
+    def _receive(self, incoming: Temporary, chunks: Iterable[bytes]) -> "_Arrived":
+        disk_space.reserve(self.paths, incoming.descriptor, self.at_least, floor=self.floor)
+        size, sha256 = receive(
+            incoming,
+            chunks,
+            self.paths,
+            max_bytes=self.max_bytes,
+            at_least=self.at_least,
+            floor=self.floor,
+        )
+        return _Arrived(
+            size,
+            sha256,
+            is_ours=was_sent(self.paths, sha256=sha256, size=size),
+            is_marked=has_wal_mark(header.read(incoming.descriptor)),
+        )
+
+    def _check(
+        self, incoming: Temporary, arrived: "_Arrived", live: Live, acceptance: Acceptance
+    ) -> Contents:
+        if self.fails is not None:
+            return look_into(
+                incoming.descriptor,
+                incoming.path,
+                seconds=self.check_seconds,
+                site=self.site,
+                watch=self.watch,
+            )
+        return check_snapshot(  # invariant 1
+            incoming.descriptor,
+            incoming.path,
+            seconds=self.check_seconds,
+            site=self.site,
+            live=live,
+            sha256=arrived.sha256,
+            clear=self.site.session_tables(),
+            account=self.account,
+            acceptance=acceptance,
+            watch=self.watch,
+        )
+
+    def _describe(
+        self,
+        incoming: Temporary,
+        arrived: "_Arrived",
+        contents: Contents,
+        live: Live,
+        acceptance: Acceptance,
+    ) -> Manifest:
+        warnings, changing = self._check_programs(contents, live)
+        return Manifest(
+            size=os.fstat(incoming.descriptor).st_size,
+            sha256=contents.sha256,
+            snapshot_size=arrived.size,
+            snapshot_sha256=arrived.sha256,
+            staged_at=datetime.now(UTC),
+            staged_by=self.staged_by,
+            migrations=contents.migrations,
+            historic=self._historic(contents, live),
+            warnings=tuple(self._warn(arrived, contents, warnings)),
+            undoes=self.undoes,
+            changing=tuple((each.kind, each.name, each.sql) for each in changing),
+            accepted=acceptance.after(contents.defects),
+        )
+
+    def _check_programs(
+        self, contents: Contents, live: Live
+    ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
+        """None of a kept copy: they were this site's own, whatever a restore has put in place."""
+        if self.undoes:
+            return (), ()
+        return self.site.check_programs(contents.programs, live, applied=contents.migrations)
+
+    def _historic(self, contents: Contents, live: Live) -> tuple[str, ...]:
+        """
+        The migrations that count as known at the start: what the live database has too, and what
+        was accepted although this release does not know it. All of what was live once.
+        """
+        if self.undoes is not None:
+            return contents.migrations
+        known = live.migrations.intersection(contents.migrations)
+        return tuple(sorted(known.union(self.site.unknown(contents.migrations))))
+
+    def _warn(
+        self, arrived: "_Arrived", contents: Contents, of_programs: Iterable[str]
+    ) -> Iterator[str]:
+        """What the person who stages it should know."""
+        if arrived.is_marked and not arrived.is_ours and not self.undoes:
+            yield WAL_MARK
+        if self.fails is not None:
+            yield (
+                f"What was live fails the checks of a snapshot: {self.fails.rstrip('.')}. It is put"
+                " back unchanged, with its login sessions."
+            )
+        yield from contents.warnings
+        if contents.defects and self.site.plan(contents.migrations):
+            yield (
+                "The next start has to run migrations on it, which may fail because of its defects."
+                " Then the site goes on with its current database."
+            )
+        yield from of_programs
+        if self.account is not None and contents.account_is_missing:
+            yield (
+                f"The account {self.account} is not in the snapshot: it can't log in once this is"
+                " applied."
+            )
 
 
-def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
-    """Undo the rename of a file that may not stay, if there is a way back. Returns whether."""
-    if earlier is not None:
-        files.replace(earlier, paths.pending)
-    elif not was_pending:
-        files.unlink(paths.pending)
-    return earlier is not None or not was_pending
+@dataclass(frozen=True)
+class _Arrived:
+    """An upload, as it came."""
 
-
-def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
-    """
-    Remove the pending file first: without it, its manifest means nothing and can be swept.
-
-    :raises NoPendingRestoreError: nothing is pending.
-    :raises StoreFolderError: the file can't be removed; it is still pending then.
-    """
-    try:
-        with files.exclusive_folder(paths.folder):
-            if not files.exists(paths.pending):
-                raise NoPendingRestoreError("No restore is pending.")
-            manifest = find_manifest(paths)
-            _take_away(paths)
-    except OSError as error:
-        raise StoreFolderError(
-            f"The pending restore {paths.pending} could not be discarded: {error.strerror}."
-        ) from error
-    _conclude_discard(paths, manifest, discarded_by)
-    return manifest
-
-
-def _take_away(paths: StorePaths) -> None:
-    """Rename it, so that there is a way back until the folder is synced."""
-    earlier = paths.temporary("earlier")
-    with owned(paths.pending, earlier, files.replace):
-        try:
-            files.sync_folder(paths.folder)
-        except OSError:
-            files.replace(earlier, paths.pending)
-            raise
-
-
-def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
-    """It is gone, so nothing of this can fail the discard; what is left is swept at a start."""
-    receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
-    with contextlib.suppress(OSError):
-        append_receipt(paths, receipt)
-    with contextlib.suppress(OSError), files.exclusive_folder(paths.folder):
-        if not files.exists(paths.pending):  # nobody has staged since
-            unlink_pending_sidecars(paths)
-            sweep_manifests(paths, but=None)
-
-
-def unlink_pending_sidecars(paths: StorePaths) -> None:
-    """Remove what SQLite leaves beside a pending file that some program has opened."""
-    for sidecar in paths.pending_sidecars:
-        files.unlink(sidecar)
+    size: int
+    sha256: str
+    is_ours: bool  # byte for byte what this site has sent
+    is_marked: bool  # by WAL mode
 
 
 def _read_live_in_time(site: Site) -> Live:
     """
-    What is live may be what somebody wants to get rid of, and may never answer. An undo, which
-    compares the two for its warnings only, does without it then.
+    For an undo, which does without it if need be, since it compares the two for its warnings only:
+    what is live may be what somebody wants to get rid of, and may never answer.
     """
     found: list[Live] = []
 
@@ -276,95 +246,3 @@ def _read_live_in_time(site: Site) -> Live:
         return Live()
     thread.join(LIVE_SECONDS)
     return found[0] if found else Live()
-
-
-def _receive(
-    incoming: Temporary,
-    chunks: Iterable[bytes],
-    paths: StorePaths,
-    max_bytes: int,
-    at_least: int,
-    floor: int,
-) -> tuple[int, str]:
-    """
-    Write the chunks, hashing them as they pass. Returns their length and SHA-256.
-
-    The floor is looked at again and again: the site and its snapshots take room meanwhile, and
-    unpacked, a few bytes can become more than any disk has. Beyond what was announced, the
-    promises to others count too.
-    """
-    size, looked_at = 0, 0
-    with Digest() as digest:
-        for chunk in chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(None, max_bytes)
-            if size - looked_at >= disk_space.LOOK_EVERY_BYTES:
-                others = (
-                    disk_space.promised(paths, but=incoming.descriptor) if size > at_least else 0
-                )
-                if not files.has_room(paths.folder, floor + others + len(chunk)):
-                    raise _no_room(paths, max(size, at_least), floor, others)
-                looked_at = size
-            digest.update(chunk)
-            try:
-                files.write_all(incoming.descriptor, chunk)
-            except OSError as error:
-                raise _explain(error, paths, size, floor) from error
-        os.ftruncate(incoming.descriptor, size)  # what was promised can be more: a hole
-        return size, digest.hexdigest()
-
-
-def _warn_of_account(account: str | None, contents: Contents) -> tuple[str, ...]:
-    if account is None or not contents.account_is_missing:
-        return ()
-    return (f"The account {account} is not in the snapshot: it can't log in once this is applied.",)
-
-
-def _historic(contents: Contents, live: Live, site: Site, undoes: str | None) -> tuple[str, ...]:
-    """
-    The migrations that count as known at the start: what the live database has too, and what was
-    accepted although this release does not know it. All of what was live once.
-    """
-    if undoes is not None:
-        return contents.migrations
-    known = live.migrations.intersection(contents.migrations)
-    return tuple(sorted(known.union(site.unknown(contents.migrations))))
-
-
-def _warn_of_failure(fails: str | None) -> tuple[str, ...]:
-    if fails is None:
-        return ()
-    return (
-        f"What was live fails the checks of a snapshot: {fails.rstrip('.')}. It is put back"
-        " unchanged, with its login sessions.",
-    )
-
-
-def _warn_of_migrations(contents: Contents, site: Site) -> tuple[str, ...]:
-    if not contents.defects or not site.plan(contents.migrations):
-        return ()
-    return (
-        "The next start has to run migrations on it, which may fail because of its defects. Then"
-        " the site goes on with its current database.",
-    )
-
-
-def _explain(
-    error: OSError, paths: StorePaths, size: int, floor: int
-) -> NotEnoughSpaceError | StoreFolderError:
-    if files.is_full(error):
-        return _no_room(paths, size, floor)
-    return StoreFolderError(
-        f"The snapshot could not be staged in {paths.folder}: {files.words(error)}."
-    )
-
-
-def _no_room(paths: StorePaths, needed: int, floor: int, promised: int = 0) -> NotEnoughSpaceError:
-    what = "The upload needs at least"
-    return disk_space.no_room(paths, what, needed, floor=floor, promised=promised)
-
-
-def _too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:
-    what = "is" if size is None else f"has at least {size:,} bytes and is"
-    return SnapshotTooLargeError(f"The upload {what} larger than the limit of {max_bytes:,} bytes.")

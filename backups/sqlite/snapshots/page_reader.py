@@ -28,7 +28,7 @@ import sqlite3
 import time
 
 from backups.sqlite.folder.sharing import share_sidecars
-from backups.sqlite.format import wal_index
+from backups.sqlite.format import header, wal_index
 from backups.sqlite.format.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close
@@ -36,10 +36,6 @@ TRIES = 50  # between two tries to keep writers out
 SECONDS = 5.0  # for all of them; one takes less than a millisecond
 PAUSE = 0.001  # seconds, while a writer is at work
 LONGEST_PIECE = 1024 * 1024  # 1 MiB: what a pipe takes at once
-
-VERSIONS = slice(18, 20)  # who may write the file, and who may read it
-ROLLBACK_JOURNAL = b"\1\1"
-PAGE_COUNT, CHANGES, VALID_FOR = slice(28, 32), slice(24, 28), slice(92, 96)
 
 Piece = tuple[int, int, int]  # an open file, where in it, and how many bytes
 
@@ -200,9 +196,8 @@ class Pages:
             page = bytearray(os.pread(self._wal, self._page_size, position))
         else:
             page = bytearray(os.pread(self._main, self._page_size, 0))
-        page[VERSIONS] = ROLLBACK_JOURNAL
-        page[PAGE_COUNT] = self._page_count.to_bytes(4, "big")
-        page[VALID_FOR] = page[CHANGES]
+        page[header.VERSIONS] = bytes([header.ROLLBACK_JOURNAL] * 2)
+        header.set_page_count(page, self._page_count)
         return bytes(page)
 
 

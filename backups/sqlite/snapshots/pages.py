@@ -4,7 +4,7 @@ copy of it is written to the disk first, so the first byte goes out at once, wha
 another mode it is copied first, since writers would wait for as long as it is sent.
 
 The server's side. A separate process reads the pages and sends them through a pipe
-(``sending.py``): it may open the live file, which a process with connections on it must not.
+(pages_child.py): it may open the live file, which a process with connections on it must not.
 
 Not promised: that it is compact. Free pages and remains of deleted rows are in it, as they are
 in the live file. And not for every database: ``PagesNotPossibleError``.
@@ -24,8 +24,7 @@ from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.processes.spawn import command, environment, has_started, last_line
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import uri
-from backups.sqlite.snapshots.pages_child import ANSWER_BYTES
-from backups.sqlite.snapshots.pipe import PIPE_BYTES
+from backups.sqlite.snapshots.pipe import ANSWER_BYTES, PIPE_BYTES
 from backups.store import Snapshot
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer turns, more speed

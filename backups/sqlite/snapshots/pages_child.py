@@ -30,12 +30,11 @@ from typing import TYPE_CHECKING
 from backups.processes.started import STARTED
 from backups.sqlite.format.wal_index import UnknownIndexError
 from backups.sqlite.snapshots.page_reader import ImpossibleError, Pages, RollbackModeError
-from backups.sqlite.snapshots.pipe import Outlet, ReaderGoneError, ReaderStalledError
+from backups.sqlite.snapshots.pipe import ANSWER_BYTES, Outlet, ReaderGoneError, ReaderStalledError
 
 if TYPE_CHECKING:
     from backups.sqlite.snapshots.rollback_reader import CopiedPages
 
-ANSWER_BYTES = 512
 IDLE_SECONDS = 0.02  # a reader that lets us wait longer leaves time for hashing
 NICE = 10  # how far hashing stands back when nothing else is left to do
 MOST_WAL_GROWTH = 64 * 1024 * 1024  # 64 MiB

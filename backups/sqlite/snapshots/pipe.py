@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from backups.sqlite.snapshots.page_reader import Piece
 
+ANSWER_BYTES = 512  # a line, which goes first
 PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
 COPY_BYTES = 64 * 1024  # at a time, to a slow reader
 QUICK_SECONDS = 0.1  # a reader that lets us wait longer than that is slow

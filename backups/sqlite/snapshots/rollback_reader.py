@@ -1,5 +1,5 @@
 """
-The pages of a database that is not in WAL mode. For a separate process only, as ``pages.py``.
+The pages of a database that is not in WAL mode. For a separate process only, as page_reader.py.
 
 A read transaction of it is SQLite's SHARED lock. As long as it is held no commit can reach the
 file, which is exact, and every writer waits. So as little as possible is done under the lock:
@@ -20,7 +20,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from backups.sqlite.snapshots.page_reader import CHANGES, PAGE_COUNT, VALID_FOR, ImpossibleError
+from backups.sqlite.format import header
+from backups.sqlite.snapshots.page_reader import ImpossibleError
 from backups.sqlite.snapshots.spool import Spool
 
 BUSY_SECONDS = 30.0  # for writers that leave hardly a gap between two commits
@@ -149,7 +150,6 @@ class _Copying:
         if os.fstat(self._copy).st_size < self.size:
             raise OSError("the file is shorter than its page count says")
         os.ftruncate(self._copy, self.size)
-        head = bytearray(os.pread(self._copy, 100, 0))
-        head[PAGE_COUNT] = self._page_count.to_bytes(4, "big")
-        head[VALID_FOR] = head[CHANGES]
+        head = bytearray(header.read(self._copy))
+        header.set_page_count(head, self._page_count)
         os.pwrite(self._copy, head, 0)

@@ -11,9 +11,10 @@ from unittest import mock
 
 import pytest
 
+import backups
 from backups.exceptions import ChildNotStartedError
 from backups.processes import spawn
-from backups.processes.spawn import run_module
+from backups.processes.spawn import command, run_module
 
 ANSWER = """
 from backups.processes.spawn import answering
@@ -76,6 +77,18 @@ def test_relative_folders_are_for_the_site_s_own_code_only(
     assert run_module(name, with_site=True).stdout == b"here"
 
 
+def test_child_finds_this_app_wherever_its_parent_has_it_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E.g. from a relative folder of the import path, which no child gets."""
+    monkeypatch.chdir(tmp_path)
+    elsewhere = [each for each in sys.path if not Path(each, "backups").is_dir()]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    words = command("backups.sqlite.checking.check_child", '{"path": "gone", "seconds": 1}')
+    ended = subprocess.run(words, capture_output=True, check=True)
+    assert b"No such file" in ended.stdout
+
+
 def test_standard_library_goes_before_the_folders_of_the_site(folder: Path) -> None:
     module(folder, "pass", name="sched")
     name = module(folder, "import sched; answer.write(str(hasattr(sched, 'scheduler')))")
@@ -123,7 +136,7 @@ def test_only_the_site_s_own_code_gets_the_secrets_of_the_environment(
 def test_nothing_is_started_that_just_inherits_the_environment() -> None:
     starts = [
         (path.name, call.keywords)
-        for path in Path(spawn.__file__).parents[1].rglob("*.py")
+        for path in Path(backups.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func) in ("subprocess.Popen", "subprocess.run")

@@ -13,7 +13,8 @@ from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.processes.spawn import run_module
 from backups.site import connection_setup
 from backups.sqlite.checking import partner
-from backups.sqlite.checking.check import Contents, check_snapshot
+from backups.sqlite.checking.check import check_snapshot
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.checking.messages import Question
 from backups.sqlite.checking.partner import Partner
 from backups.sqlite.checking.pragmas import Findings

@@ -18,7 +18,8 @@ from pytest_django import Settings
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
 from backups.processes import limits
 from backups.processes.spawn import command
-from backups.site.migrate import is_of_the_machine, migrate_file
+from backups.site.migrate import migrate_file
+from backups.site.migrate_child import is_of_the_machine
 from tests.backups.uploads import BAD
 from tests.site import Site, copy_site
 
@@ -166,9 +167,8 @@ def test_lower_limit_of_the_service_is_named(
 
 def test_child_whose_parent_was_killed_ends_by_itself(older: Path) -> None:
     hide(older, ENDLESS)
-    words = command(
-        "backups.site.migrate", "default", str(older), "-7", "60", "9999999999", with_site=True
-    )
+    words = ["default", str(older), "-7", "60", "9999999999"]
+    words = command("backups.site.migrate_child", *words, with_site=True)
     ended = subprocess.run(words, capture_output=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert b"Timeout (0:00:03)!" in ended.stderr

@@ -21,8 +21,9 @@ import pytest
 from backups import exceptions
 from backups.disk import files
 from backups.processes import memory
-from backups.sqlite.checking import check as checking
-from backups.sqlite.checking.check import Contents, check_snapshot, look_into
+from backups.sqlite.checking import ask
+from backups.sqlite.checking.check import check_snapshot, look_into
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.checking.messages import Verdict
 from backups.sqlite.site import Live
 from tests.backups import builders
@@ -227,7 +228,7 @@ def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path)
     late = json.dumps(asdict(Verdict(is_late=True, damage=["interrupted"]))).encode()
     answer = subprocess.CompletedProcess[bytes]([], 0, late, b"")
     with (
-        mock.patch.object(checking, "run_module", return_value=answer),
+        mock.patch.object(ask, "run_module", return_value=answer),
         pytest.raises(exceptions.CheckTimedOutError, match="within 60 seconds"),
     ):
         check(path)

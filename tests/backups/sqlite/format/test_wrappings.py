@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backups.exceptions import NotADatabaseError
-from backups.sqlite.format.header import check_header
+from backups.sqlite.format.file_length import check_header
 from backups.sqlite.format.wrappings import recognise
 from tests.backups import builders
 from tests.standard_sqlite import dump

@@ -107,6 +107,7 @@ def test_folders_are_never_equal(store: Store) -> None:
     for days in (30, 20, 10):
         kept.append(store.paths.pre_restore(NOW - timedelta(days=days)))
         kept[-1].mkdir()
+        os.utime(kept[-1], (0, 0))  # not after NOW, whenever this test runs
     assert going(store, copies=2) == [kept[0]]
 
 
@@ -214,7 +215,7 @@ def test_nothing_goes_without_a_receipt_that_names_it(store: Store, tmp_path: Pa
     builders.healthy(store.database, "live")
     store.stage(new_snapshot(tmp_path))
     with mock.patch(
-        "backups.sqlite.restores.pending.append_receipt", side_effect=OSError(28, "full")
+        "backups.sqlite.restores.conclude.append_receipt", side_effect=OSError(28, "full")
     ):
         receipt = store.start()
     assert receipt is not None
@@ -242,7 +243,7 @@ def test_copy_that_cannot_be_removed_goes_at_a_later_restore(store: Store, tmp_p
     builders.healthy(store.database, "live")
     old = keep(store, 400)
     store.stage(new_snapshot(tmp_path))
-    with mock.patch("backups.sqlite.restores.pending.remove", side_effect=OSError(1, "immutable")):
+    with mock.patch("backups.sqlite.restores.conclude.remove", side_effect=OSError(1, "immutable")):
         assert store.start() is not None
     assert old.exists()
     (tmp_path / "snapshot.db").unlink()

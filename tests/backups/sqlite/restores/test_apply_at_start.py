@@ -22,13 +22,14 @@ from backups.exceptions import (
     DamagedSnapshotError,
     UnknownFunctionError,
 )
-from backups.sqlite.checking.check import Contents, check_snapshot
+from backups.sqlite.checking.check import check_snapshot
+from backups.sqlite.checking.contents import Contents
 from backups.sqlite.format import readable
 from backups.sqlite.format.header import is_wal
 from backups.sqlite.format.schema import Program
 from backups.store import Receipt
 from tests.backups import builders
-from tests.backups.sqlite.format.test_readable import COMMANDS, shell
+from tests.backups.sqlite.kept.test_settle import COMMANDS, shell
 from tests.backups.stand_ins import (
     FakeSite,
     Steps,
@@ -260,7 +261,7 @@ def test_receipt_of_a_migrated_snapshot_tells_what_was_uploaded(tmp_path: Path) 
 
 def test_receipt_that_a_crash_prevented_is_written_by_the_next_start(store: Store) -> None:
     builders.healthy(store.database, "old")
-    with mock.patch("backups.sqlite.restores.pending.append_receipt", side_effect=OSError):
+    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
         assert start(store).outcome == "applied"
     assert store.outcomes() == ["staged"]
     receipt = start(store)
@@ -275,7 +276,7 @@ def apply_without_receipt(store: Store, tmp_path: Path) -> None:
     builders.healthy(store.database, "old", journal_mode="wal")
     start(store)
     store.stage(builders.healthy(tmp_path / "newer.db", "newer"))
-    with mock.patch("backups.sqlite.restores.pending.append_receipt", side_effect=OSError):
+    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
         assert start(store).outcome == "applied"
     insert(store.database, "written later")
 
@@ -303,7 +304,7 @@ def test_undo_of_a_restore_without_a_receipt_goes_back_to_what_that_has_replaced
 def test_repaired_receipt_does_not_claim_the_copy_of_an_earlier_restore(store: Store) -> None:
     earlier = store.paths.beside(".pre-restore-20200101-000000")
     builders.healthy(earlier, "of an earlier restore")
-    with mock.patch("backups.sqlite.restores.pending.append_receipt", side_effect=OSError):
+    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
         start(store)  # with no live database: there was nothing to keep
     assert start(store).kept is None
 
@@ -338,7 +339,7 @@ def test_damage_that_is_gone_at_the_second_look_was_of_the_disk(tmp_path: Path) 
             raise error
         return check_snapshot(*arguments, **options)
 
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", look):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", look):
         assert start(store).outcome == "applied"
     assert store.items() == ["new"]
 
@@ -357,7 +358,7 @@ def test_check_that_runs_out_of_time_or_memory_leaves_it_pending(
     store = new_store(tmp_path)
     builders.healthy(store.database, "old")
     store.stage(builders.older(tmp_path / "older.db", "new"))
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", side_effect=error):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
         receipt = start(store)
     assert (receipt.outcome, store.items()) == ("blocked", ["old"])
     assert str(error) in receipt.reason
@@ -475,7 +476,7 @@ def test_check_that_could_not_be_made_leaves_a_good_snapshot_pending(
     store = new_store(tmp_path)
     store.stage(builders.older(tmp_path / "older.db", "new"))
     builders.hot_wal(store.database, "old")
-    with mock.patch("backups.sqlite.restores.apply_at_start.check_snapshot", side_effect=error):
+    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
         receipt = start(store)
     assert (receipt.outcome, receipt.reason) == ("blocked", str(error))
     assert store.temporaries() == []

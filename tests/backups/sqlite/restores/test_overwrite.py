@@ -24,7 +24,7 @@ from backups.processes import spawn
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import connect
 from backups.sqlite.records.manifest import Manifest
-from backups.sqlite.restores import apply_now
+from backups.sqlite.restores import apply_now, apply_now_child
 from tests.backups import builders
 from tests.backups.stand_ins import mount_point
 from tests.backups.stores import Store, insert, new_store
@@ -129,7 +129,7 @@ def test_file_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> N
         return connection
 
     with mock.patch("backups.sqlite.restores.overwrite_transaction.connect", replaced_after):
-        verdict = apply_now.apply(request_for(store))
+        verdict = apply_now_child.apply(request_for(store))
     assert "has just been replaced" in verdict["error"]
     assert builders.names(store.kept()[0]) == ["old"]
     assert store.items() == ["other"]
@@ -202,9 +202,9 @@ def test_ruined_database_needs_a_restart(tmp_path: Path) -> None:
 def test_disk_without_room_for_both_leaves_it_pending(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with mock.patch.object(files, "free_bytes", return_value=100):
-        verdict = apply_now.apply(request_for(store))
+        verdict = apply_now_child.apply(request_for(store))
     with pytest.raises(NotEnoughSpaceError, match="100 are free"):
-        apply_now._read(verdict)
+        apply_now.read_verdict(verdict)
     assert store.items() == ["old"]
     assert store.paths.pending.exists()
 
@@ -261,7 +261,7 @@ def started(work: Callable[[], None], stop: threading.Event) -> Iterator[None]:
 def test_child_that_is_killed_before_the_commit_changes_nothing(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
     with (
-        module_instead("applying_now.apply = lambda _: os.kill(os.getpid(), 9)", tmp_path),
+        module_instead("apply_now_child.apply = lambda _: os.kill(os.getpid(), 9)", tmp_path),
         pytest.raises(NeedsRestartError, match=r"ended with signal 9.*Nothing was changed"),
     ):
         store.apply_now()
@@ -314,7 +314,7 @@ Manifest.write = write_and_die
 
 def test_child_that_is_killed_after_the_commit_is_concluded(tmp_path: Path) -> None:
     store = store_with(tmp_path, "old")
-    die_after = "applying_now.conclude = lambda *a, **k: os.kill(os.getpid(), 9)"
+    die_after = "apply_now_child.conclude = lambda *a, **k: os.kill(os.getpid(), 9)"
     with module_instead(die_after, tmp_path):
         receipt = store.apply_now()
     assert (receipt.outcome, receipt.kept) == ("applied", store.kept()[0].name)
@@ -328,8 +328,8 @@ def test_kill_after_the_commit_is_concluded_by_the_next_start(
 ) -> None:
     """The whole tree is killed. What was written after the commit must not be replaced again."""
     store = store_with(tmp_path, "old", journal_mode=journal_mode)
-    with mock.patch.object(apply_now, "conclude", lambda paths, receipt, **_: receipt):
-        apply_now.apply(request_for(store))
+    with mock.patch.object(apply_now_child, "conclude", lambda paths, receipt, **_: receipt):
+        apply_now_child.apply(request_for(store))
     assert store.paths.pending.exists()
     insert(store.database, "written after the commit")
     receipt = store.start()
@@ -354,7 +354,7 @@ def test_kill_before_the_commit_leaves_it_to_the_next_start(tmp_path: Path) -> N
                 os._exit(0)
 
         with mock.patch.object(Manifest, "write", write_and_die):
-            apply_now.apply(request_for(store))
+            apply_now_child.apply(request_for(store))
 
     with builders.forked(killed) as (_, _, answers):
         answers.read()
@@ -455,7 +455,8 @@ def test_mounted_file_that_cannot_be_written_goes_on(tmp_path: Path) -> None:
 def module_instead(program: str, folder: Path) -> Iterator[None]:
     """Let the child run this program before its work, which it may change."""
     (folder / "child_instead.py").write_text(
-        f"import os\nfrom backups.sqlite import applying_now\n{program}\nmain = applying_now.main\n"
+        "import os\nfrom backups.sqlite.restores import apply_now_child\n"
+        f"{program}\nmain = apply_now_child.main\n"
     )
     real = spawn.run_module
 

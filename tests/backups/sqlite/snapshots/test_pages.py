@@ -19,8 +19,8 @@ import pytest
 from backups.disk import file_system
 from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format import header
 from backups.sqlite.format.connection import uri
+from backups.sqlite.format.file_length import Header
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.records.sent_snapshots import was_sent
 from backups.sqlite.snapshots import rollback_reader
@@ -598,7 +598,7 @@ def test_copy_of_a_header_without_a_page_count_gets_one(database: Path, tmp_path
             content.seek(position)
             content.write(bytes(4))
     (tmp_path / "taken.db").write_bytes(read(take(database)))
-    header.Header.parse((tmp_path / "taken.db").read_bytes()[:100])
+    Header.parse((tmp_path / "taken.db").read_bytes()[:100])
     assert int.from_bytes((tmp_path / "taken.db").read_bytes()[28:32], "big") * 4096 == (
         (tmp_path / "taken.db").stat().st_size
     )

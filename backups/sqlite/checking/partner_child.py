@@ -1,0 +1,44 @@
+"""
+The second process that checks a large file: ``main``, for a separate process.
+
+It is ready when the file is as it will stay, and answers with one JSON object.
+"""
+
+import json
+import os
+import select
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from backups.processes.lifeline import end_with_parent
+from backups.processes.spawn import answering, leave
+from backups.sqlite.checking.messages import Question, load_setup
+from backups.sqlite.checking.pragmas import Findings, find_parts
+from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
+from backups.sqlite.checking.shares import check_share
+
+
+def main(question: str) -> None:
+    """Check what is handed out on standard input, and answer with what was done."""
+    end_with_parent()
+    with answering() as answer:
+        asked = load_setup(Question(**json.loads(question)))
+        answer.write(json.dumps(asdict(_check_share(asked))))
+    if asked.setup:
+        leave()
+
+
+def _check_share(asked: Question) -> Findings:
+    limit_process(
+        file_bytes=os.stat(asked.path).st_size,
+        seconds=asked.seconds,
+        memory_bytes=asked.memory_bytes,
+    )
+    handed_out = sys.stdin.fileno()
+    select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
+    confine(asked.path, functions=asked.functions, with_site=bool(asked.setup))
+    sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)
+    if asked.setup:
+        sandbox.bring_functions(asked.functions)
+    return check_share(sandbox, asked, find_parts(sandbox.connection), handed_out)

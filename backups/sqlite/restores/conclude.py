@@ -1,0 +1,139 @@
+"""
+The end of a restore: its receipt, and then the sweep of what belonged to the pending file.
+
+In this order, since what is swept is what a start would write a missing receipt from (repair.py).
+"""
+
+import contextlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backups.disk import files
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.readable import is_readable
+from backups.sqlite.kept.kept_copies import kept_by
+from backups.sqlite.kept.pruning import Keeping, remove
+from backups.sqlite.kept.settle import enter_wal_mode
+from backups.sqlite.records.manifest import Manifest, sweep_manifests
+from backups.sqlite.records.receipts import (
+    append_receipt,
+    is_recorded,
+    last_conclusion,
+    load_receipts,
+    make_receipt,
+)
+from backups.sqlite.restores.pending import unlink_pending_sidecars
+from backups.store import Receipt
+
+
+def conclude(
+    paths: StorePaths, receipt: Receipt, *, keeping: Keeping, was_wal: bool = False
+) -> Receipt:
+    """
+    Record the outcome, and sweep what belonged to the pending file unless it stays pending.
+
+    If the record can't be written, the outcome is the same, and no kept copy goes: none does
+    before a receipt names it.
+
+    :param keeping: which kept copies stay after an apply.
+    :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
+    :returns: the receipt as it was recorded, with the kept copies that go.
+    """
+    going = _choose(paths, receipt, keeping) if receipt.outcome == "applied" else []
+    recorded = replace(receipt, removed=tuple(kept.name for kept in going))
+    is_recorded = _record(paths, recorded)
+    _sweep(paths, receipt, going, is_recorded=is_recorded, was_wal=was_wal)
+    return recorded if is_recorded else receipt
+
+
+def _choose(paths: StorePaths, receipt: Receipt, keeping: Keeping) -> list[Path]:
+    """The kept copies that go. No copy goes if that is not known now: the next restore chooses."""
+    with contextlib.suppress(OSError):
+        receipts = [*load_receipts(paths), receipt]
+        return keeping.choose(paths, receipts, but=receipt.kept, now=receipt.at)
+    return []
+
+
+def _record(paths: StorePaths, receipt: Receipt) -> bool:
+    if receipt.outcome == "blocked" and not _is_news(paths, receipt):
+        return True
+    try:
+        append_receipt(paths, receipt)
+    except OSError:
+        return False
+    return True
+
+
+def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
+    """
+    A restore that is blocked in the same way at each start needs one receipt, not many. If somebody
+    asked for it, each try has one.
+    """
+    last = last_conclusion(paths)
+    same = last is not None and (last.outcome, last.reason, last.staged_at) == (
+        receipt.outcome,
+        receipt.reason,
+        receipt.staged_at,
+    )
+    return receipt.by is not None or not same
+
+
+def _sweep(
+    paths: StorePaths, receipt: Receipt, going: list[Path], *, is_recorded: bool, was_wal: bool
+) -> None:
+    if receipt.outcome == "blocked":
+        return
+    with contextlib.suppress(OSError):  # the next start sweeps what stays
+        # The content was overwritten, and committed: invariant 3 of overwrite.py
+        if receipt.outcome == "applied" and files.unlink(paths.pending):
+            files.sync_folder(paths.folder)
+        unlink_pending_sidecars(paths)
+        if not is_recorded:
+            return  # the manifest tells the next start what to record: of this file, as it is now
+        if receipt.outcome == "applied" and was_wal:
+            enter_wal_mode(paths)
+        sweep_manifests(paths, but=None)
+        remove(paths, going)
+
+
+def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
+    """Whether the transaction that overwrites the live database with this was committed."""
+    if manifest.overwrites is None or not has_content(paths.database):
+        return False
+    if not is_readable(paths.database):
+        return False
+    with contextlib.closing(connect(paths.database)) as connection:
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    return bool(version == manifest.overwrites)
+
+
+def conclude_overwritten(
+    paths: StorePaths, manifest: Manifest, *, by: str | None = None
+) -> Receipt | None:
+    """
+    Finish a restore whose content is in the live database: take the pending file away.
+
+    :param by: who asked for it, if that is known.
+    :returns: the receipt; None if the crash came after it was written.
+    """
+    receipt = record_applied(paths, manifest, by=by)
+    if manifest.was_wal:
+        enter_wal_mode(paths)
+    files.unlink(paths.pending)  # invariant 3 of overwrite.py: only now
+    files.sync_folder(paths.folder)
+    sweep_manifests(paths, but=None)
+    return receipt
+
+
+def record_applied(
+    paths: StorePaths, manifest: Manifest, *, by: str | None = None
+) -> Receipt | None:
+    """Write the receipt that a crash kept from being written; None if it is there."""
+    kept = kept_by(paths, manifest)
+    if is_recorded(paths, "applied", manifest, kept):
+        return None
+    receipt = make_receipt(datetime.now(UTC), "applied", "", manifest, kept, by=by)
+    append_receipt(paths, receipt)
+    return receipt
