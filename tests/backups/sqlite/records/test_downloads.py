@@ -261,10 +261,6 @@ def test_address_is_the_other_end_and_what_it_claims(
             ", this process, this machine, 0.0 MB of compact from byte 2,000 on,"
             " broken off after 1,000 bytes",
         ),
-        (
-            {"by": "a\x1b[2Jb"},
-            ", a?[2Jb, 203.0.113.9, 0.0 MB of compact, under way, or its process was killed",
-        ),
     ],
 )
 def test_each_download_is_a_line_for_a_person(changes: dict[str, object], said: str) -> None:
