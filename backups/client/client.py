@@ -193,14 +193,8 @@ class BackupClient:
         self, name: str, *, now: bool, accept: Iterable[str] = (), **arguments: Any
     ) -> dict[str, Any]:
         params = {"apply": "now" if now else None, "accept": ",".join(sorted(accept)) or None}
-        is_done = _has_status("pending", "applied")
-        answer = self._exchange.json("POST", name, is_done, params=params, **arguments)
-        if now and answer.get("status") != "applied":
-            raise ClientError(
-                f"{self.base_url} is too old to apply a restore without a restart.",
-                hint="It is staged, and stays pending: restart that server, or discard it.",
-            )
-        return answer
+        is_done = _has_status("applied" if now else "pending")
+        return self._exchange.json("POST", name, is_done, params=params, **arguments)
 
 
 def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
