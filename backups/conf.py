@@ -15,12 +15,16 @@ class Setting(Generic[T]):
     """One setting: its name, what turns its value into the right type, and its default."""
 
     def __init__(self, name: str, read: Callable[[Any], T], default: object) -> None:
-        self.name = name
+        self._name = name
         self._read = read
         self._default = default
 
     def __get__(self, instance: object, owner: type) -> T:
-        return self._read(getattr(settings, self.name, self._default))
+        return self._read(_get(self._name, self._default))
+
+
+def _get(name: str, default: object) -> Any:
+    return getattr(settings, name, default)
 
 
 def _number_or_none(given: Any) -> int | None:
@@ -43,7 +47,7 @@ class Settings:
     @property
     def name(self) -> str:
         """The name in ``<name>-backup-<time>.db``; by default the project's own."""
-        return str(getattr(settings, "BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
+        return str(_get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
 
     # Snapshots
 
@@ -96,7 +100,7 @@ class Settings:
     @property
     def migrate_processor_seconds(self) -> float:
         """How much processor time they may take; by default as much as ``migrate_seconds``."""
-        return float(getattr(settings, "BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
+        return float(_get("BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
 
     # How much address space they may take, besides what the site's own imports take.
     migrate_memory_bytes = Setting("BACKUPS_MIGRATE_MEMORY_BYTES", int, 4 * 1024**3)  # 4 GiB
