@@ -71,7 +71,7 @@ class BackupError(Exception):
     hint = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        # A quotation at the end of a message may have a full stop of its own.
+        # A message may end with a quotation that has a full stop itself.
         ends_twice = message.endswith("..") and not message.endswith("...")
         super().__init__(printable(message[:-1] if ends_twice else message))
         if hint is not None:

@@ -1,8 +1,8 @@
 """
 What this app can't run without, checked before the rest of the app is imported.
 
-Otherwise a package that is missing, too old, or not the one of that name that we need would end the
-start with a traceback from a module that the operator has never heard of.
+Otherwise, if a package is missing, too old, or another one of the same name, the start would end
+with a traceback from a module that the operator has never heard of.
 """
 
 import sys
@@ -19,7 +19,7 @@ DJANGO = (4, 2)
 
 
 class Package(NamedTuple):
-    """A package by its name on PyPI, and how to tell that it is the right one."""
+    """A package by its name on PyPI, and how to recognise it."""
 
     name: str
     oldest: tuple[int, ...]

@@ -90,7 +90,7 @@ def create_snapshot(
     Take a consistent copy of the database while others write.
 
     A compact one is whole on the disk before this returns, in a file that no longer has a name.
-    The database's own pages are read while they are handed out, which can fail in the middle.
+    The database's own pages are read while they are sent, which can fail in the middle.
     Close the snapshot to release what it holds.
 
     :param taken_by: the name of the key or the user, for the record.
@@ -125,11 +125,11 @@ def resume_snapshot(
     address: str | None = None,
 ) -> Snapshot | None:
     """
-    Hand out a part of a snapshot that was taken before, by its ``id``.
+    Send a part of a snapshot that was taken before, by its ``id``.
 
     ``address`` and errors are as for ``create_snapshot``.
 
-    :param first: the first byte to hand out, counted from 0.
+    :param first: the first byte to send, counted from 0.
     :param last: the last one; None for all that follow.
     :returns: None if it is gone, or another caller took it.
     """
@@ -381,7 +381,7 @@ def is_readable() -> bool:
 
     Connecting as the site does would create a missing one, and harm the rest of a ruined one.
 
-    :raises RestoreBlockedError: nobody can tell now.
+    :raises RestoreBlockedError: this can't be determined now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
     return get_store().is_readable()
@@ -417,8 +417,8 @@ def repair() -> None:
     """
     Finish what a crash interrupted, and apply nothing.
 
-    A process that applies nothing must call this before it opens the database. Opening one that
-    was just put in place changes it, and then nobody could tell that it was put there.
+    A process that applies nothing must call this before it opens the database. Opening a database
+    that was just put in place changes it, and hides that it was put there.
     """
     try:
         _repair(conf.database)

@@ -1,1 +1,1 @@
-"""HTTP: what a request may ask for, who may, and how a snapshot goes out or comes in."""
+"""HTTP: the views, who may call them, and how a snapshot is sent and received."""

@@ -2,8 +2,8 @@
 Limit the bodies of requests that are not uploads.
 
 Only an upload is read as it arrives. Django reads any other body whole to find a form's CSRF token,
-before anybody checks who the user is. So a body that is longer than such a form is refused by its
-length, unread.
+before the view checks the user. So a body that is longer than such a form is refused by its length,
+unread.
 """
 
 from django.core.files.uploadhandler import MemoryFileUploadHandler
@@ -34,6 +34,6 @@ def refuse_large_body(request: HttpRequest) -> None:
 
 
 def keep_files_in_memory(request: HttpRequest) -> None:
-    """Don't write a file that somebody puts into this form to the disk."""
+    """Keep any file in this form in memory: it is not wanted, so not worth a temporary file."""
     if not hasattr(request, "_files"):  # else some middleware has parsed the form already
         request.upload_handlers = [MemoryFileUploadHandler(request)]

@@ -38,9 +38,9 @@ def renew(request: Request) -> None:
     """
     Give the request its user and its session from the content that is live now.
 
-    A user who is not there becomes anonymous. A session that is not there becomes new and empty, so
-    Django deletes its cookie. One that is not in the database (a signed cookie, a file) stays.
-    Never raises.
+    If the new content lacks the user, the request becomes anonymous. If it lacks the session, the
+    request gets a new, empty one, and Django deletes the cookie. A session outside the database (a
+    signed cookie, a file) stays. Never raises.
     """
     for renew_one in (_renew_user, _renew_session):
         try:

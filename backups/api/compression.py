@@ -18,7 +18,7 @@ else:
     from backports import zstd
 
 UNASKED = re.compile(r"gzip\s*,\s*deflate\b")
-FASTEST = 1  # of both: somebody waits for the database
+FASTEST = 1  # for both codings: somebody waits for the file
 GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
 
 
@@ -38,8 +38,8 @@ def choose_coding(accepted: str) -> str | None:
     """
     The content coding that a client asks for with its ``Accept-Encoding``; None for no coding.
 
-    HTTP libraries and browsers send ``gzip, deflate …`` with every request, although nobody asked
-    for it. A compressed snapshot has no length, is slower on a fast line, and is not a database if
+    HTTP libraries and browsers send ``gzip, deflate …`` with every request, without being told to.
+    A compressed snapshot has no length, is slower on a fast line, and is not a database if
     a program saves the body as it comes. So that header is not taken as a request; ``zstd``,
     ``gzip`` and ``curl --compressed`` are. RFC 9110 allows a plain answer unless it is forbidden.
     """

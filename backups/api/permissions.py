@@ -1,5 +1,5 @@
 """
-Who may take snapshots and who may restore: a key with the scope, and whom the settings allow.
+Who may take snapshots and who may restore: holders of a key with the scope, and others by setting.
 
     BACKUPS_BACKUP_PERMISSION = "backups.api.permissions.MayBackUp"  # the default: a key, or staff
 """

@@ -134,6 +134,7 @@ class BackupClient:
         :returns: the server's answer: status, size, sha256, migrations …
         :raises ServerRefusedError: the server refused it and said why; nothing was staged. With
             ``now`` and the status 409 or 507, it is staged but can't be applied at once.
+
         :raises TransferInterruptedError: the connection ended; ask for the status.
         :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """

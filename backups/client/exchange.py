@@ -1,4 +1,4 @@
-"""One request to a remote server and its answer, or the error that says why there is none."""
+"""One request to a remote server, and its answer or an error."""
 
 import shlex
 from collections.abc import Callable

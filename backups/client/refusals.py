@@ -1,4 +1,4 @@
-"""What an answer means that is not the one that was asked for: the site's no, or a proxy's page."""
+"""The errors for answers that are not a success: the site refused, or a proxy answered."""
 
 from typing import Any
 from urllib.parse import urljoin, urlsplit

@@ -117,7 +117,7 @@ def _can_not_read(name: object, error: OSError) -> CommandError:
 
 
 def _check_is_one_file(path: Path) -> None:
-    """The newest rows of a copied database may be in a file beside it. Alone it lacks them."""
+    """The newest rows of a copied database may be in a second file, and would be lost."""
     for suffix in ("-wal", "-journal"):
         sidecar = path.with_name(path.name + suffix)
         if sidecar.exists() and sidecar.stat().st_size:

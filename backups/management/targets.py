@@ -200,7 +200,7 @@ def in_our_form(target: Target) -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(target, LocalTarget):
             raise
         raise ClientError(

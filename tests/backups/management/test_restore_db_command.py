@@ -698,7 +698,7 @@ def test_what_a_server_says_is_shown_without_what_a_terminal_obeys(site: Site, o
     bad = "\x1b]0;title\x07\x1b[2J\u202e\x9b\nCommandError: forged"
     said = dict.fromkeys(("sha256", "staged_by", "staged_at", "next_start", "kept"), bad)
     last = dict.fromkeys(("outcome", "at", "reason", "kept"), bad)
-    copy = {"name": bad, "size": 1, "kept_at": bad, "is_database": True}
+    copy = {"name": bad, "size": 1, "kept_at": bad, "is_database": True, "stays_until": None}
     answers = {
         "/restore": said | {"status": "pending", "size": 1, "last": last, "in_use_by": [bad] * 999},
         "/restores": {"restores": [last | {"outcome": "applied"}], "kept": [copy]},

@@ -204,7 +204,7 @@ def test_setting_lets_the_key_travel_in_plain_http_to_its_own_server_alone(
 def test_answer_of_another_form_is_told_of_a_server_and_raised_here(settings: Settings) -> None:
     settings.BACKUPS_REMOTE_KEY = "key"
     with open_target(URL, local=False) as target:
-        for error in (KeyError("size"), TypeError("str"), AttributeError("get")):
+        for error in (KeyError("size"), TypeError("str"), AttributeError("get"), ValueError("x")):
             with pytest.raises(ClientError, match=f"{URL} answered in a form"), in_our_form(target):
                 raise error
     with pytest.raises(KeyError), in_our_form(LocalTarget()):
