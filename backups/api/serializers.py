@@ -120,14 +120,8 @@ class RestoreStatusSerializer(AnswerSerializer):
             waiting = f"; waiting for {', '.join(instance.present)}" if instance.present else ""
             now = _pending(instance.pending, self.context)
             now |= {"message": RESTART_REQUIRED + waiting, "waiting_for": instance.present}
-        return super().to_representation(
-            now
-            | {
-                "last": instance.last,
-                "in_use_by": instance.present,
-                "max_upload_bytes": conf.max_upload_bytes,
-            }
-        )
+        now |= {"last": instance.last, "in_use_by": instance.present}
+        return super().to_representation(now | {"max_upload_bytes": conf.max_upload_bytes})
 
 
 class _AppliedSerializer(AnswerSerializer):
