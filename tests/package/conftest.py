@@ -10,6 +10,7 @@ from tests.package.readme import read_lines
 from tests.processes import Finished
 
 NOWHERE = "http://127.0.0.1:1"
+SCRIPT = "from backups.client import BackupClient"
 
 
 class Plain(NamedTuple):
@@ -49,7 +50,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         printed,
         project.manage("backup", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
         project.manage("restore_db", "--status", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
-        environment.run(folder, "python", "-c", "from backups.client import BackupClient", code=None),
+        environment.run(folder, "python", "-c", SCRIPT, code=None),
     )
 
 
