@@ -66,7 +66,7 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
-	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package $(ARGS)
+	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
 
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
