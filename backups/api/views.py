@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from backups import exceptions, services
 from backups.api import body_limit, caller, hang_up, query, ranges
+from backups.api.asgi_limits import warn_unless_limited
 from backups.api.authentication import ApiClient, ApiKeysMixin, caller_name
 from backups.api.compression import choose_coding
 from backups.api.download import DownloadResponse, PartResponse
@@ -103,6 +104,8 @@ class BackupErrorsMixin(ApiKeysMixin):
             self._limit_body(request)
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         warn_of_time_limit()
+        if isinstance(request._request, ASGIRequest):
+            warn_unless_limited(request._request.scope)
 
     def _limit_body(self, request: Request) -> None:
         try:
