@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.apps import apps
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
 from django.http.response import HttpResponseBase
@@ -10,7 +11,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -93,6 +94,13 @@ class BackupErrorsMixin(ApiKeysMixin):
         if isinstance(user, ApiClient):
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """The view's own; but a page needs the templates of Django REST framework."""
+        renderers: list[BaseRenderer] = super().get_renderers()  # type: ignore[misc]
+        if apps.is_installed("rest_framework"):
+            return renderers
+        return [each for each in renderers if not isinstance(each, BrowsableAPIRenderer)]
 
     def takes_upload(self, request: Request) -> bool:
         """Whether the body of this request is read as it arrives. All others have to be short."""
