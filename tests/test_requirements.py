@@ -80,7 +80,7 @@ def test_each_is_pinned_and_has_its_hashes(name: str) -> None:
 
 
 def test_tests_run_with_what_the_site_runs_with() -> None:
-    site, tests = locked("requirements.txt"), locked("requirements-dev.txt")
+    site, tests = locked("requirements.txt"), locked("requirements-test.txt")
     assert {name: str(lock[0].specifier) for name, lock in site.items()} == {
         name: str(tests[name][0].specifier) for name in site
     }
