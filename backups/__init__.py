@@ -8,3 +8,5 @@ applies it, and keeps the database that was live before. ``manage.py backup`` an
 This module imports nothing, so that ``backups.client.client`` works where Django is not installed.
 How a restore works, and what survives a crash at each step: docs/how-restore-works.md.
 """
+
+__version__ = "0.1.0"

@@ -14,18 +14,19 @@ class BackupsConfig(AppConfig):
     name = "backups"
 
     def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
-        """Check what is installed: now, since the next app may need a missing package."""
+        """Check the requirements before the next app is loaded: it may need a missing package."""
         super().__init__(app_name, app_module)
         check_requirements()
 
     def ready(self) -> None:
-        """Register the checks, apply a pending restore, hold presence, watch for the next."""
+        """Register the checks, apply a pending restore, hold presence, watch for later restores."""
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
+        from backups.conf import conf
         from backups.processes import process_name
         from backups.site import caches, local_store
         from backups.startup import command_line, late_databases, start
@@ -40,7 +41,7 @@ class BackupsConfig(AppConfig):
         register(check_readers, Tags.security, deploy=True)
         process_name.is_command = command_line.is_known
         start.start()
-        if start.is_wanted:
+        if not conf.is_child:
             late_databases.watch()
         for paths in local_store.all_paths():
             caches.watch(paths.receipts)

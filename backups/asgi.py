@@ -1,11 +1,11 @@
 """
-Under ASGI Django receives a whole body, in a file, before any view runs. Here it is limited.
+Limit request bodies under ASGI, where Django receives a whole body before any view runs.
 
     # asgi.py of the project
     application = limit_requests(get_asgi_application())
 
-A body of this app's endpoints that is too long is refused before it is received, and a client that
-sends any body too slowly is given up. Who may upload is known only later, by the view.
+For this app's endpoints, a body that is too long is refused before it is received. On every URL, a
+client that sends its body too slowly is dropped. Only the view, later, knows who may upload.
 
 Source: https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def limit_requests(application: Application) -> Application:
-    """The same application, behind the limits of BACKUPS_MAX_BODY_BYTES and the others."""
+    """The same application, with the limits of BACKUPS_MAX_BODY_BYTES and related settings."""
 
     async def limited(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +48,7 @@ def limit_requests(application: Application) -> Application:
 
 
 def _refused(scope: Message) -> tuple[HTTPStatus, str] | None:
-    """What to answer in the application's place; None to let it answer."""
+    """The answer to give instead of the application's; None to let it answer."""
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     if path == reverse("backups:restore"):
         is_upload = scope["method"] == "POST"
@@ -73,15 +73,15 @@ async def _answer(status: HTTPStatus, detail: str, send: Send) -> None:
 
 def _paced(scope: Message, receive: Receive, send: Send) -> Receive:
     """
-    Until the body is whole, each wait for more of it has an end. The client is answered, and the
-    application takes it for one that has hung up.
+    Limit each wait for more of the body. A client that is too slow gets an answer; to the
+    application, it looks like a client that hung up.
     """
     pace = Pace(bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds)
     is_whole = False
 
     async def paced() -> Message:
         nonlocal is_whole
-        if is_whole:  # what comes now is the end of the connection, whenever that is
+        if is_whole:  # only the end of the connection is still to come, at any time
             return await receive()
         pace.begin()
         try:

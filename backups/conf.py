@@ -9,31 +9,34 @@ from backups.processes import memory
 
 
 class Settings:
-    """Shadow Django's settings with this app's defaults."""
+    """Read this app's settings from Django's, or give their defaults."""
+
+    # Not a setting: true in a child process whose database is not the live one.
+    is_child = False
 
     @property
     def database(self) -> str:
-        """The alias in DATABASES that snapshots are taken of."""
+        """The alias in DATABASES of the database to take snapshots of."""
         return str(self._get("BACKUPS_DATABASE", "default"))
 
     @property
     def name(self) -> str:
-        """How snapshots are called: ``<name>-backup-<time>.db``. The project's own name."""
+        """The name in ``<name>-backup-<time>.db``; by default the project's own."""
         return str(self._get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
 
     @property
     def compact_up_to(self) -> int:
-        """Up to how many bytes a database is sent compact unless the request says; 0 for none."""
+        """The largest database, in bytes, that is sent compact by default; 0 for none."""
         return int(self._get("BACKUPS_COMPACT_UP_TO", 256 * 1024**2))  # 256 MiB: under a second
 
     @property
     def snapshots_at_once(self) -> int:
-        """How many snapshots may be under way, over all processes that share the database."""
+        """How many snapshots may be under way in all processes that share the database."""
         return int(self._get("BACKUPS_SNAPSHOTS_AT_ONCE", 4))
 
     @property
     def spool_seconds(self) -> float:
-        """How long a client may keep the WAL from being reset; the rest is spooled then."""
+        """How long a client may keep the WAL from being reset; then the rest is spooled."""
         return float(self._get("BACKUPS_SPOOL_SECONDS", 10))
 
     @property
@@ -43,34 +46,34 @@ class Settings:
 
     @property
     def min_bytes_per_second(self) -> float:
-        """A client that is slower than that for long is dropped too."""
+        """A client that is slower than this for long is dropped too."""
         return float(self._get("BACKUPS_MIN_BYTES_PER_SECOND", 32 * 1024))  # a line of 256 kbit/s
 
     @property
     def resume_seconds(self) -> float:
-        """How long the rest of a compact snapshot can be asked for; 0 for not at all."""
+        """How long a compact download can be continued; 0 for not at all."""
         return float(self._get("BACKUPS_RESUME_SECONDS", 300))
 
     @property
     def max_upload_bytes(self) -> int:
-        """The largest snapshot that is accepted for a restore."""
+        """The largest snapshot, in bytes, that is accepted for a restore."""
         return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
 
     @property
     def max_body_bytes(self) -> int:
-        """The longest body of a request that is no upload: a form with a token needs little."""
+        """The longest body, in bytes, of any other request: a form with a token needs little."""
         return int(self._get("BACKUPS_MAX_BODY_BYTES", 1024**2))  # 1 MiB
 
     @property
     def uploads_at_once(self) -> int:
-        """How many uploads and checks may be under way, over all processes of the site."""
+        """How many uploads and checks may be under way in all processes of the site."""
         return int(self._get("BACKUPS_UPLOADS_AT_ONCE", 2))  # each can keep two cores busy
 
     @property
     def keep_free_bytes(self) -> int | None:
         """
-        How much of the disk uploads and snapshots leave to the site; None for 64 MiB, or the
-        twentieth part of a disk that is small.
+        How many bytes of the disk uploads and snapshots leave free for the site; None for 64 MiB,
+        or a twentieth of a small disk.
         """
         asked = self._get("BACKUPS_KEEP_FREE_BYTES", None)
         return None if asked is None else int(asked)
@@ -92,34 +95,34 @@ class Settings:
 
     @property
     def migrate_processor_seconds(self) -> float:
-        """How much processor time they may take; what they may take by the clock, by default."""
+        """How much processor time they may take; by default as much as ``migrate_seconds``."""
         return float(self._get("BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
 
     @property
     def migrate_memory_bytes(self) -> int:
-        """How much address space they may take, on top of what the site's own imports take."""
+        """How much address space they may take, besides what the site's own imports take."""
         return int(self._get("BACKUPS_MIGRATE_MEMORY_BYTES", 4 * 1024**3))  # 4 GiB
 
     @property
     def migrate_tries(self) -> int:
-        """How many starts may begin the migrations of one snapshot without finishing."""
+        """How many starts may begin the migrations of one snapshot and not finish them."""
         return int(self._get("BACKUPS_MIGRATE_TRIES", 3))
 
     @property
     def clear_sessions(self) -> bool:
-        """Whether the login sessions that come with a snapshot are removed while it is staged."""
+        """Whether the login sessions in a snapshot are removed while it is staged."""
         return bool(self._get("BACKUPS_CLEAR_SESSIONS", True))
 
     @property
     def allow_unknown_schema(self) -> bool:
-        """Whether a snapshot may have triggers and views that the live database does not have."""
+        """Whether a snapshot may have triggers and views that the live database lacks."""
         return bool(self._get("BACKUPS_ALLOW_UNKNOWN_SCHEMA", False))
 
     @property
     def recogniser(self) -> str:
         """
-        What to say of a whole database that is not one of this site: the path of a function that
-        takes the columns of each table, in lower case, and returns a sentence; empty for none.
+        The path of a function that describes the database of another application: it takes the
+        columns of each table, in lower case, and returns a sentence. Empty for none.
         """
         return str(self._get("BACKUPS_RECOGNISER", ""))
 
@@ -127,23 +130,23 @@ class Settings:
     def connection_setup(self) -> str:
         """
         The path of a function that takes a ``sqlite3.Connection`` and registers the site's own
-        collations and SQL functions on it; empty to find out what Django's connections have.
+        collations and SQL functions on it; empty to find them out from Django's connections.
         """
         return str(self._get("BACKUPS_CONNECTION_SETUP", ""))
 
     @property
     def python(self) -> str:
-        """The Python that child processes run in; empty for this process's own."""
+        """The path of the Python to run child processes with; empty for this process's own."""
         return str(self._get("BACKUPS_PYTHON", ""))
 
     @property
     def kept_copies(self) -> int:
-        """How many kept copies stay after a restore, the newest; 0 for all of them."""
+        """How many kept copies stay after a restore: the newest ones; 0 for all."""
         return int(self._get("BACKUPS_KEPT_COPIES", 3))
 
     @property
     def kept_days(self) -> int:
-        """How many days a kept copy stays at least, however many newer ones there are."""
+        """How many days a kept copy stays at least, even if there are enough newer ones."""
         return int(self._get("BACKUPS_KEPT_DAYS", 7))
 
     @property
@@ -163,13 +166,13 @@ class Settings:
 
     @property
     def key_file(self) -> Path | None:
-        """Where the API keys are; None for the place beside the database."""
+        """Where the API keys are; None for a file beside the database."""
         path = self._get("BACKUPS_KEY_FILE", None)
         return Path(path) if path else None
 
     @property
     def extra_scopes(self) -> tuple[str, ...]:
-        """What the site itself lets keys do, besides ``backup`` and ``restore``."""
+        """The site's own scopes for keys, besides ``backup`` and ``restore``."""
         return tuple(self._get("BACKUPS_EXTRA_SCOPES", ()))
 
     @property
@@ -184,7 +187,7 @@ class Settings:
 
     @property
     def remote_header(self) -> str:
-        """Which header of a request carries that key; with its scheme, if there is one."""
+        """The request header that carries that key, with its scheme if it has one."""
         return str(self._get("BACKUPS_REMOTE_HEADER", "X-Api-Key"))
 
     @property
@@ -194,7 +197,7 @@ class Settings:
 
     @property
     def own_files(self) -> tuple[Path, ...]:
-        """More files, and folders, of this site that no snapshot is written onto."""
+        """More files and folders of this site that no snapshot may overwrite."""
         return tuple(map(Path, self._get("BACKUPS_OWN_FILES", ()) or ()))
 
     def _get(self, name: str, default: object) -> Any:

@@ -9,7 +9,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── NotEnoughSpaceError          the disk is too full
     ├── SnapshotTooLargeError        past the size limit for uploads
     ├── BodyTooLargeError            past the size limit for any other request
-    ├── NotResumableError            the rest of an unnamed snapshot, or of one that is gone
+    ├── NotResumableError            the rest of a snapshot that is not named, or is gone
     ├── BadParameterError            the URL has an invalid parameter
     ├── LengthRequiredError          the upload does not say how long it is
     ├── UnsupportedUploadError       the upload is of a type that is not accepted
@@ -34,28 +34,28 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NeedsRestartError        can't be applied while the site runs; a start can
     │   └── MigrationStoppedError    its migrations took too much time or memory
     ├── RestoreRefusedError          can't ever be applied; it is set aside
-    ├── ChildFailedError             a process of ours was stopped from outside
+    ├── ChildFailedError             a process of this app was stopped from outside
     │   └── ChildNotStartedError     it did not even start
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
-    ├── DestinationError             a file can't be written where it was asked for
+    ├── DestinationError             a file can't be written at the given path
     ├── OwnFileError                 a path names the live database, or one of its files
     ├── ApiKeyError                  a key can't be made or read
-    │   ├── KeyFileError             the file of keys can't be trusted
+    │   ├── KeyFileError             the key file can't be trusted
     │   └── KeyNameError             the name is taken, or can't be the name of a key
     └── ClientError                  a remote server could not be used
         ├── InsecureServerError      the key would travel in plain http
         ├── ServerUnreachableError   no answer at all
-        ├── ServerRefusedError       an answer that says no, and why
+        ├── ServerRefusedError       the server said no, and why
         ├── OutcomeUnknownError      an answer that is not from the site: the outcome is unknown
         └── TransferInterruptedError the connection ended in the middle
 
-This module imports nothing, so that every other may import it.
+This module imports nothing, so that every other module may import it.
 """
 
-# What a terminal obeys or hides, and does not show: control characters, separators of lines, marks
-# that turn the direction of the text, invisible ones. Line feed and tab stay, and the two joiners
-# (U+200C, U+200D): some scripts and emoji can't be written without them.
+# What a terminal obeys or hides instead of showing it: control characters, line separators, marks
+# that change the direction of the text, invisible characters. Line feed and tab stay, and the two
+# joiners (U+200C, U+200D): some scripts and emoji need them.
 UNSHOWN = (
     *(*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0xAD),
     *(0x61C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070)),
@@ -71,7 +71,7 @@ class BackupError(Exception):
     hint = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        # What a message quotes at its end may have brought a full stop along.
+        # A quotation at the end of a message may have a full stop of its own.
         ends_twice = message.endswith("..") and not message.endswith("...")
         super().__init__(printable(message[:-1] if ends_twice else message))
         if hint is not None:
@@ -80,8 +80,8 @@ class BackupError(Exception):
 
 def printable(text: str) -> str:
     """
-    The same text, safe to show: what a terminal would obey or hide is written out (``\\x1b``), and
-    so are the odd bytes of a file's name that is not UTF-8.
+    The same text, safe to show: what a terminal would obey or hide is escaped (``\\x1b``), and so
+    are bytes in a file name that are not UTF-8.
     """
     return text.encode(errors="backslashreplace").decode().translate(WRITTEN_OUT)
 
@@ -104,7 +104,7 @@ class TooManySnapshotsError(BackupError):
     """As many snapshots are under way as BACKUPS_SNAPSHOTS_AT_ONCE allows."""
 
     code = "too_many_snapshots"
-    retry_seconds = 10  # most are over by then; the next try is told the same if they are not
+    retry_seconds = 10  # most have ended by then
     hint = f"Try again in {retry_seconds} seconds, or raise BACKUPS_SNAPSHOTS_AT_ONCE."
 
 
@@ -141,7 +141,7 @@ class SnapshotTooLargeError(BackupError):
 
 
 class BodyTooLargeError(BackupError):
-    """The body of a request that is no upload is longer than BACKUPS_MAX_BODY_BYTES."""
+    """The body of a request that is not an upload is longer than BACKUPS_MAX_BODY_BYTES."""
 
     code = "body_too_large"
     hint = "Send less at once. If bodies may be this long, raise BACKUPS_MAX_BODY_BYTES."
@@ -151,7 +151,7 @@ class NotResumableError(BackupError):
     """
     A download can't be continued (RFC 9110, 412 Precondition Failed).
 
-    With the status 416 wget and curl would take the half that they have for the whole.
+    With the status 416, wget and curl would take the part that they have for the whole.
     """
 
     code = "not_resumable"
@@ -184,7 +184,7 @@ class UnsupportedUploadError(BackupError):
 
 
 class UploadInterruptedError(BackupError):
-    """The request ended before its body was whole, or its body does not have the stated form."""
+    """The request ended before its body was whole, or its body is not in the stated format."""
 
     code = "upload_interrupted"
     hint = "Nothing was staged. Send the snapshot again."
@@ -224,7 +224,7 @@ class DamagedSnapshotError(InvalidSnapshotError):
 
 
 class BrokenReferencesError(InvalidSnapshotError):
-    """Rows point at rows that are not there."""
+    """Rows refer to rows that do not exist."""
 
     code = "broken_references"
 
@@ -253,13 +253,13 @@ class InconsistentHistoryError(InvalidSnapshotError):
 
 
 class MissingTablesError(InvalidSnapshotError):
-    """Its migrations say that tables or columns exist which it does not have."""
+    """It lacks tables or columns that its migrations promise."""
 
     code = "missing_tables"
 
 
 class UnknownSchemaError(InvalidSnapshotError):
-    """It has a trigger, view, virtual table, clause or generated column that this site has not."""
+    """It has a trigger, view, virtual table, clause or generated column that this site lacks."""
 
     code = "unknown_schema"
     hint = (
@@ -303,7 +303,7 @@ class NoPendingRestoreError(BackupError):
 
 
 class NoKeptCopyError(BackupError):
-    """There is no kept copy that a restore could be undone with."""
+    """There is no kept copy to undo a restore with."""
 
     code = "nothing_kept"
     hint = "See what is kept with manage.py restore_db --list."
@@ -330,7 +330,7 @@ class MigrationStoppedError(RestoreBlockedError):
 
 
 class RestoreRefusedError(BackupError):
-    """The pending restore can't be applied at all. It is set aside, once."""
+    """The pending restore can't be applied at all. It is set aside."""
 
     code = "refused"
     hint = "The site runs on its old data. Stage a good snapshot to try again."
@@ -364,7 +364,7 @@ class WrongUserError(StoreFolderError):
 
 
 class DestinationError(BackupError):
-    """A file can't be written where it was asked for. What is there is as it was."""
+    """A file can't be written at the given path. A file that was there is unchanged."""
 
     code = "destination"
 
@@ -382,14 +382,14 @@ class ApiKeyError(BackupError):
 
 
 class KeyFileError(ApiKeyError):
-    """The file of keys can't be trusted, so that every key is refused."""
+    """The key file can't be trusted, so every key is refused."""
 
     code = "key_file"
     hint = "Correct it, or move it away and make new keys with: manage.py create_api_key NAME."
 
 
 class KeyNameError(ApiKeyError):
-    """A key has that name already, or the name can't be the name of a key."""
+    """Another key already has that name, or no key can have it."""
 
     code = "key_name"
 

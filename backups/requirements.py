@@ -1,8 +1,8 @@
 """
-What this app can't run without, looked at before anything of it is imported.
+What this app can't run without, checked before the rest of the app is imported.
 
-Otherwise a package that is missing, too old, or another one of the same name would end the start
-in a traceback of some module that the operator has never heard of.
+Otherwise a package that is missing, too old, or not the one of that name that we need would end the
+start with a traceback from a module that the operator has never heard of.
 """
 
 import sys
@@ -24,14 +24,12 @@ class Package(NamedTuple):
     name: str
     oldest: tuple[int, ...]
     module: str
-    has: str = ""  # what its module has, and one of the same name has not
+    has: str = ""  # a name in its module that other modules of the same name lack
 
 
 PACKAGES = (
     Package("djangorestframework", (3, 15), "rest_framework"),
     Package("multipart", (2, 0), "multipart", has="PushMultipartParser"),
-    Package("requests", (2, 27), "requests"),
-    Package("rich", (10,), "rich"),
     *([] if sys.version_info >= (3, 14) else [Package("backports.zstd", (1,), "backports.zstd")]),
 )
 
@@ -40,7 +38,7 @@ def check_requirements() -> None:
     """
     Look at Python, Django and each package.
 
-    :raises ImproperlyConfigured: and says in one sentence what is wrong, and how to mend it.
+    :raises ImproperlyConfigured: something is wrong; the message says how to fix it.
     """
     if tuple(sys.version_info) < PYTHON:
         raise ImproperlyConfigured(f"backups needs Python {_dotted(PYTHON)} or newer.")
@@ -68,25 +66,25 @@ def _problem(package: Package) -> str:
 
 
 def _is_there(module: str) -> bool:
-    """Looks only: to import them all would make each start slower."""
+    """Does not import it: importing every package would slow down each start."""
     try:
         return module in sys.modules or find_spec(module) is not None
-    except ModuleNotFoundError:  # not even what is in front of its dot
+    except ModuleNotFoundError:  # the package before the dot is missing too
         return False
 
 
 def _another(module: str) -> str:
-    """What has put a module of that name there."""
+    """Which package the other module of that name is from."""
     other = f"python-{module}"  # python-multipart, which many projects have
     return f"{other} {found}" if (found := _version(other)) else "another module of that name"
 
 
 def _install(package: Package) -> str:
-    """With Django as it is, or pip may choose a release that wants, and brings, a newer Django."""
+    """Pins Django: otherwise pip may choose a release that needs a newer one, and install both."""
     other = f"python-{package.module}"
-    names = [f"{package.name}>={_dotted(package.oldest)}", f"Django=={django.get_version()}"]
+    names = ["django-restorable", f"Django=={django.get_version()}"]
     if package.has and _version(package.name) and _version(other):
-        names.append(f"{other}>=0.0.13")  # since then it makes way for the other one
+        names.append(f"{other}>=0.0.13")  # from then on it leaves the name to the other package
     return "Install it: python -m pip install " + " ".join(f'"{name}"' for name in names)
 
 

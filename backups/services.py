@@ -1,16 +1,16 @@
 """
-The front door: what views, commands and the start of a process do with snapshots and restores.
+The front door: views, commands and starting processes take snapshots and restore them here.
 
 A restore has two halves. ``stage_restore()`` checks an upload and keeps it beside the
 database; ``apply_pending_restore()`` puts it in place at the next start, before any
 connection opens. The states, and what holds between any two steps: backups/store.py and
 docs/how-restore-works.md.
 
-``database`` is an alias in DATABASES everywhere; None is BACKUPS_DATABASE.
+``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from django.db import connections
 
-from backups import signals
 from backups.conf import conf
+from backups.disk.timestamp import timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
@@ -29,18 +29,20 @@ from backups.exceptions import (
     RestoreRefusedError,
     UploadAbandonedError,
 )
-from backups.own_files import check_not_live, check_not_own
-from backups.site import caches, local_store
+from backups.site import caches, local_store, outcomes
 from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
-from backups.site.query_limit import query_limit
-from backups.sqlite.checking.defects import describe
-from backups.sqlite.folder.paths import timestamp
-from backups.sqlite.format import readable
-from backups.sqlite.format.connection import has_content
-from backups.sqlite.format.header import has_wal_mark
-from backups.sqlite.restores.stage import WAL_MARK
-from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus, Snapshot, Turn
+from backups.site.own_files import check_not_live, check_not_own
+from backups.store import (
+    Download,
+    KeptCopy,
+    PendingRestore,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+    Turn,
+    describe_defects,
+)
 from backups.unwrapping import UNPACK, Unwrapped, fill_in
 
 __all__ = [
@@ -89,14 +91,14 @@ def create_snapshot(
     Take a consistent copy of the database while others write.
 
     A compact one is whole on the disk before this returns, in a file that no longer has a name.
-    The database's own pages are read while they are handed out, and can fail in the middle.
-    Close the snapshot to give back what it holds.
+    The database's own pages are read while they are handed out, which can fail in the middle.
+    Close the snapshot to release what it holds.
 
     :param taken_by: the name of the key or the user, for the record.
-    :param compact: which of the two; None for the first up to BACKUPS_COMPACT_UP_TO. Where the
-        pages can't be taken, it is compact all the same: ``method`` of the result says so.
+    :param compact: which of the two; None for compact up to BACKUPS_COMPACT_UP_TO. If the pages
+        can't be taken, it is compact anyway: ``method`` of the result says so.
     :param resumable: keep a compact one beside the database for BACKUPS_RESUME_SECONDS, so that
-        ``taken_by`` can ask for its rest by its ``id``.
+        ``taken_by`` can continue its download by its ``id``.
     :param address: where the request came from, for the record; None for this machine.
     :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
     :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
@@ -131,7 +133,7 @@ def resume_snapshot(
     """
     Hand out a part of a snapshot that was taken before, by its ``id``.
 
-    :param first: the first byte that is wanted, counted from 0.
+    :param first: the first byte to hand out, counted from 0.
     :param last: the last one; None for all that follow.
     :param address: as for ``create_snapshot``.
     :returns: None if it is gone, or another caller took it.
@@ -153,8 +155,8 @@ def check_snapshot(
     """
     Check a snapshot's file as an upload is checked. Changes nothing.
 
-    :param is_own: whether it is of this site, and not of another.
-    :returns: a sentence for each thing that is wrong with it, though it could be restored.
+    :param is_own: whether it comes from this site, and not from another.
+    :returns: a sentence for each problem that would not prevent a restore.
     :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
     :raises InvalidSnapshotError: a restore would refuse it.
     :raises StoreFolderError: the file can't be read and written.
@@ -163,16 +165,11 @@ def check_snapshot(
         return get_store(database).check_snapshot(path, is_own=is_own)
 
 
-def describe_defects(defects: Mapping[str, int]) -> str:
-    """``NULL value in tasks.name (3), …``: the old defects of a snapshot, the first few."""
-    return describe(defects)
-
-
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
     """
     ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC.
 
-    One of another database than BACKUPS_DATABASE has its alias too: ``taskdog-other-backup-…``.
+    If the database is not BACKUPS_DATABASE, its alias is added: ``taskdog-other-backup-…``.
     """
     is_other = database not in (None, conf.database)
     name = f"{conf.name}-{database}" if is_other else conf.name
@@ -211,29 +208,28 @@ def stage_restore(
     The live database is not touched. Everything happens in its folder, so that each move is
     a rename within one file system:
 
-    1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600), hashed as they pass.
+    1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600) and hashed.
     2. The login sessions in the file are removed (BACKUPS_CLEAR_SESSIONS), and it is checked:
        header, length, integrity, foreign keys, migrations, tables, triggers and views.
     3. It is synced, renamed to ``<db>.pending-restore``, and the folder is synced.
 
-    An upload in gzip or zstd is unpacked as it passes; ``size`` and ``sha256`` of the result are
-    those of the database in it, and so is every limit.
+    An upload in gzip or zstd is unpacked as it arrives. ``size`` and ``sha256`` of the result, and
+    every limit, are about the unpacked database.
 
     A restore that was pending is replaced by step 3, not before. If anything fails, the
     incoming file is removed and nothing else has changed.
 
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
-    :param at_least: how many bytes are sure to come, to refuse too many before any is read.
-    :param account: the user name of who stages, if that is a user of the site: the result
+    :param at_least: how many bytes will certainly come: too many are refused before any is read.
+    :param account: the name of the user who stages, if it is a user of the site: the result
         warns if the snapshot has no such user.
-    :param accept: what is taken although it is wrong: "defects" in rows that SQLite can read, a
-        "foreign" database that has nothing of this project's own apps.
+    :param accept: problems to accept: "defects" in rows that SQLite can read; a "foreign"
+        database without any of this project's own apps.
     :param turn: what ``take_upload_turn`` returned; it stays the caller's. None to take one.
-    :param watch: called now and then while the upload is checked; whatever it raises ends the
-        check.
+    :param watch: called now and then during the check; an error that it raises ends the check.
     :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
-    :raises SnapshotTooLargeError: past BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
+    :raises SnapshotTooLargeError: more than BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with its own sentence. Defects
         that the live database has too, or that are accepted, are warnings.
@@ -254,7 +250,7 @@ def stage_restore(
                 accept=accept,
                 watch=watch,
             )
-    except NotADatabaseError as error:  # what is in it is wrapped once more
+    except NotADatabaseError as error:  # what was unpacked is compressed once more
         if unwrapped.wrapping:
             first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
             error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
@@ -265,7 +261,7 @@ def stage_restore(
     logger.info(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
-    _announce(database)
+    outcomes.announce(get_store(database))
     if unwrapped.wrapping:
         return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
     return pending
@@ -276,14 +272,14 @@ def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[
     return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
-def foresee_warnings(head: bytes) -> tuple[str, ...]:
+def foresee_warnings(head: bytes, *, database: str | None = None) -> tuple[str, ...]:
     """
-    What staging will warn of, as far as a file's first bytes tell, compressed or not. For a
-    person to read before anything is done. Reads nothing.
+    The warnings of staging that a file's first bytes foretell, compressed or not. For a person to
+    read before anything is done. Reads nothing.
     """
     with suppress(BackupError):  # what can't be unpacked will be refused
         unwrapped = next(iter(Unwrapped([head])), b"")
-        return (WAL_MARK,) if has_wal_mark(unwrapped) else ()
+        return get_store(database).foresee_warnings(unwrapped)
     return ()
 
 
@@ -301,14 +297,14 @@ def undo_restore(
     watch: Callable[[], None] | None = None,
 ) -> PendingRestore:
     """
-    Stage the kept copy of the last restore that was applied: to apply it undoes that restore.
+    Stage the kept copy of the last restore that was applied: applying it undoes that restore.
 
-    It is checked as any upload, and what is wrong with it is a warning: the site ran with it. The
+    It is checked like any upload, but a problem in it is only a warning: the site ran with it. The
     kept copy stays where it is.
 
     :param turn: and ``watch``: as for ``stage_restore``.
-    :raises NoKeptCopyError: no restore has been applied, or what it kept is gone.
-    :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
+    :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
+    :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
     try:
         with _in_turn(turn, database):
@@ -317,7 +313,7 @@ def undo_restore(
         logger.warning("undo by %s not staged: %s", staged_by, error)
         raise
     logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return pending
 
 
@@ -328,13 +324,14 @@ def apply_now(
     Apply the pending restore without a restart, in one transaction of the live database.
 
     Every open connection of every process reads the new content from its next transaction on.
-    What was live is kept first. Killed at any moment, it is the old or the new content.
+    What was live is kept first. After a kill at any moment, the database has the old content or
+    the new.
 
     :param applied_by: the name of the key or the user, for the record.
-    :param sha256: of the snapshot that is meant; None for whichever is pending.
+    :param sha256: of the snapshot to apply; None for whichever is pending.
     :raises NoPendingRestoreError: nothing is pending.
-    :raises NeedsRestartError: it can't be done while the site runs; it stays pending.
-    :raises RestoreBlockedError: another one is pending now; that stays pending.
+    :raises NeedsRestartError: it can't be applied while the site runs; it stays pending.
+    :raises RestoreBlockedError: another snapshot is pending now; that stays pending.
     :raises RestoreRefusedError: the pending file is not what was staged; it is set aside.
     :raises NotEnoughSpaceError: the disk has no room for both contents; it stays pending.
 
@@ -344,11 +341,11 @@ def apply_now(
         receipt = get_store(database).apply_now(applied_by=applied_by, sha256=sha256)
     except (RestoreBlockedError, RestoreRefusedError, NotEnoughSpaceError) as error:
         logger.warning("restore not applied while the site runs: %s", error)
-        _announce(database)
+        outcomes.announce(get_store(database))
         raise
-    _log(receipt, database)
+    outcomes.log(receipt, database)
     caches.forget()
-    _announce(database)
+    outcomes.announce(get_store(database))
     return receipt
 
 
@@ -364,12 +361,12 @@ def discard_pending_restore(
     """
     discarded = get_store(database).discard_pending_restore(discarded_by=discarded_by)
     logger.info("pending restore discarded by %s", discarded_by)
-    _announce(database)
+    outcomes.announce(get_store(database))
     return discarded
 
 
 def get_restore_status(*, database: str | None = None) -> RestoreStatus:
-    """What waits for the next start, and the outcome of the last restore. Reads only."""
+    """What is pending, and the outcome of the last restore. Reads only."""
     return get_store(database).get_status()
 
 
@@ -379,12 +376,12 @@ def list_receipts(*, database: str | None = None) -> list[Receipt]:
 
 
 def list_kept_copies(*, database: str | None = None) -> list[KeptCopy]:
-    """What was live before each restore, as far as it is kept; newest first. Reads only."""
+    """The kept copies of what was live before each restore, newest first. Reads only."""
     return get_store(database).list_kept_copies()
 
 
 def list_downloads(*, database: str | None = None) -> list[Download]:
-    """Who has taken snapshots, newest first, as far as it is remembered. Reads only."""
+    """Who has taken snapshots, newest first, as far as it is recorded. Reads only."""
     return get_store(database).list_downloads()
 
 
@@ -392,24 +389,17 @@ def is_readable() -> bool:
     """
     Whether there is a live database that SQLite can read. Creates nothing and changes nothing.
 
-    To connect as the site does would create a missing one, and harm what is left of a ruined one.
+    Connecting as the site does would create a missing one, and harm the rest of a ruined one.
 
-    :raises RestoreBlockedError: it is not known now.
+    :raises RestoreBlockedError: nobody can tell now.
     :raises BackupNotSupportedError: the database has no file behind it.
     """
-    database = local_store.database_path()
-    return has_content(database) and readable.is_readable(database)
+    return get_store().is_readable()
 
 
 def describe_next_start(pending: PendingRestore, *, database: str | None = None) -> str:
     """Say in a sentence what the next start will do with a pending restore."""
-    path = local_store.database_path(database)
-    number = len(pending.migrations)
-    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-    if has_content(path):
-        steps.append(f"keeps the current database as {path.name}.pre-restore-<time>")
-    steps.append(f"puts the snapshot in place as {path.name}")
-    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+    return get_store(database).describe_next_start(pending)
 
 
 # Start
@@ -419,10 +409,10 @@ def apply_pending_restore() -> Receipt | None:
     """
     Apply the pending restore, if there is one and no other process has the database open.
 
-    To be called before this process opens the database. Afterwards the process holds presence
-    for its life. Nothing about a restore stops a start: whatever the outcome, the database is
-    whole, and the outcome is logged and returned. The other SQLite databases in a file of
-    DATABASES are treated alike; a failure of one does not affect the others.
+    Call it before this process opens the database. From then on, the process holds presence until
+    it ends. A restore never stops a start: whatever the outcome, the database is whole, and the
+    outcome is logged and returned. The other databases in DATABASES that are SQLite in a file are
+    treated in the same way; if one fails, the others are not affected.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
@@ -435,10 +425,10 @@ def apply_pending_restore() -> Receipt | None:
 
 def repair() -> None:
     """
-    Finish what a crash interrupted, and apply nothing. To be called as the above is.
+    Finish what a crash interrupted, and apply nothing.
 
-    A process that will not apply must call this first too: to open a database that has just been
-    put in place changes it, and then nobody could tell that it was.
+    A process that applies nothing must call this before it opens the database. Opening one that
+    was just put in place changes it, and then nobody could tell that it was put there.
     """
     try:
         _repair(conf.database)
@@ -469,7 +459,7 @@ def release_presence() -> None:
 
 def _apply_pending(alias: str) -> Receipt | None:
     with suppress(BackupNotSupportedError):
-        # An app that was ready before us may have queried, and would go on with the old file.
+        # An app that was ready before us may have connected, and would keep using the old file.
         connections.close_all()
         store = get_store(alias)
         if swept := store.sweep():
@@ -478,7 +468,7 @@ def _apply_pending(alias: str) -> Receipt | None:
             )
         receipt = store.apply_pending_restore()
         if receipt is not None:
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
         return receipt
     return None
 
@@ -487,53 +477,13 @@ def _repair(alias: str) -> None:
     with suppress(BackupNotSupportedError):
         receipt = get_store(alias).repair()
         if receipt is not None and receipt.outcome == "applied":
-            _log(receipt, alias)
+            outcomes.log(receipt, alias)
 
 
 def _for_the_others(step: Callable[[str], object]) -> None:
-    """A second database may be one that this process only reads: that is not an error."""
+    """For every other database. One that this process can only read is not an error."""
     for alias in local_store.other_aliases():
         try:
             step(alias)
         except (BackupError, OSError) as error:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
-
-
-def _announce(database: str | None) -> None:
-    """Tell the site's own apps that there is a new receipt, and log what goes wrong there."""
-    for receipt in get_store(database).list_receipts()[:1]:  # none if none could be written
-        with query_limit():  # the live database may be one that gives no answer
-            signals.restore_recorded.send_robust(sender=None, receipt=receipt)
-
-
-def _log(receipt: Receipt, database: str | None) -> None:
-    if receipt.outcome == "applied":
-        which = f" --database {database}" if database not in (None, conf.database) else ""
-        logger.warning(
-            "restore applied (staged by %s, SHA-256 %s); %s%s",
-            receipt.staged_by,
-            receipt.sha256,
-            f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
-            f" one, undo this with: manage.py restore_db --undo{which}, then start the server"
-            " again"
-            if receipt.kept
-            else "there was no old database",
-            f"; {receipt.reason}" if receipt.reason else "",
-        )
-        if receipt.removed:
-            logger.warning(
-                "the restore made another kept copy, so older ones were removed: %s",
-                ", ".join(receipt.removed),
-            )
-    elif receipt.outcome == "refused":
-        logger.error(
-            "restore refused, the site runs on its old data: %s The snapshot is set aside as %s",
-            receipt.reason,
-            receipt.kept,
-        )
-    else:
-        logger.warning(
-            "restore still pending, the site runs on its old data: %s"
-            " To apply it, stop every process of the site, then start the server",
-            receipt.reason,
-        )

@@ -1,20 +1,20 @@
 """
 Signals for a site, e.g. for its audit log.
 
-Receivers run after the fact: an error in one is logged, and changes nothing of what was done.
+Receivers run afterwards: an error in one is logged, and undoes nothing.
 """
 
 from django.dispatch import Signal
 
 snapshot_taken = Signal()
 """
-The first bytes of a snapshot are handed out; the last ones follow when every receiver has run.
+The first bytes of a snapshot were handed out. The last ones follow when every receiver has run.
 
 Arguments: ``size`` (bytes), ``method`` ("compact" or "pages"), ``taken_at``, ``taken_by``.
 """
 
 restore_recorded = Signal()
-"""Something happened to a restore while the site runs. Argument: its ``receipt``."""
+"""A restore got a new receipt while the site was running. Argument: the ``receipt``."""
 
 content_replaced = Signal()
-"""A restore was applied while this process runs: clear what you cache of the database."""
+"""A restore was applied while this process was running: clear what you cache of the database."""

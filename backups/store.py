@@ -1,8 +1,8 @@
 """
 The port: what services need of a store that can be copied and put back whole.
 
-Chunks of bytes go out and in; no path, no SQL and no file format shows. Everything that knows
-SQLite stands behind it, in ``backups/sqlite/``.
+Bytes go out and in, in chunks. No SQL and no file format is visible here: everything that is
+specific to SQLite is behind this port, in ``backups/sqlite/``.
 """
 
 from abc import ABC, abstractmethod
@@ -14,26 +14,27 @@ from typing import Protocol, Self
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
-FOREIGN = "foreign"  # a database that has nothing of the project's own apps
+FOREIGN = "foreign"  # a database without any of the project's own apps
 ACCEPTABLE = (DEFECTS, FOREIGN)
+
+MOST_NAMED = 5  # kinds of defects; even thousands of defects are usually of a few kinds
 
 
 class Snapshot(ABC):
     """
-    A consistent copy of the store, of a length that is known before its first byte.
+    A consistent copy of the store, whose length is known before its first byte.
 
-    Iterating gives its bytes in order, once, and raises when the rest can't be read: what was read
-    until then is not a snapshot. Close it, or use it in ``with``: then what it holds is released,
-    read or not.
+    Iterating gives its bytes in order, once. It raises if the rest can't be read: the bytes until
+    then are not a snapshot. Close it, or use it in ``with``, to release what it holds, even if it
+    was not read.
     """
 
     method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
     size: int  # bytes
     taken_at: datetime  # UTC
-    # What breaks a rule of its schema, and how often, where a short look has found it; None if
-    # nobody has looked.
+    # The kinds of defects that a short look has found, with their counts; None if nobody looked.
     defects: Mapping[str, int] | None = None
-    id: str | None = None  # by which its rest can be asked for during some minutes
+    id: str | None = None  # ``resume_snapshot`` takes it, for some minutes
     sha256: str | None = None  # of all its bytes, once that is known
     first: int = 0  # the byte that iterating begins with
     last: int | None = None  # the byte that it ends with; None for the last one
@@ -48,12 +49,12 @@ class Snapshot(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what it holds: disk space, locks. May be called more than once."""
+        """Release what it holds: disk space, locks. May be called more than once."""
 
     def abandon(self) -> None:
         """
-        Release what an unclosed snapshot holds, when Python collects it. That can happen in the
-        middle of anything that a thread does, so this starts no thread and takes no shared lock.
+        Release what an unclosed snapshot holds when Python garbage-collects it. That can happen at
+        any point of any thread, so this starts no thread and takes no shared lock.
         """
         self.close()
 
@@ -64,11 +65,18 @@ class Snapshot(ABC):
         self.close()
 
 
+def describe_defects(defects: Mapping[str, int]) -> str:
+    """``NULL value in tasks.name (3), rows missing from index by_name (1)``, the first few."""
+    words = [f"{place} ({count:,})" for place, count in list(defects.items())[:MOST_NAMED]]
+    more = len(defects) - MOST_NAMED
+    return ", ".join(words) + (f" and {more} more kinds" if more > 0 else "")
+
+
 class PassedOn(Snapshot):
-    """Another snapshot, with something that happens while it is read or when it is closed."""
+    """Wraps another snapshot, to do something while it is read or when it is closed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Takes over the snapshot, and has its attributes."""
+        """Takes over the snapshot, with its attributes."""
         self._snapshot = snapshot
         self.method, self.size = snapshot.method, snapshot.size
         self.taken_at, self.defects = snapshot.taken_at, snapshot.defects
@@ -77,7 +85,7 @@ class PassedOn(Snapshot):
 
     @property
     def sha256(self) -> str | None:  # type: ignore[override]
-        """That of the other one, which may know it only when all was read."""
+        """The other snapshot's, which may be known only when all of it has been read."""
         return self._snapshot.sha256
 
     def abandon(self) -> None:
@@ -85,7 +93,7 @@ class PassedOn(Snapshot):
 
 
 class Turn(Protocol):
-    """One of the turns for uploads and checks, until its ``with`` block ends."""
+    """A turn to upload or check, held until its ``with`` block ends."""
 
     def __enter__(self) -> Self: ...
 
@@ -102,7 +110,7 @@ class PendingRestore:
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
     warnings: tuple[str, ...] = ()  # sentences for the person who staged it
-    undoes: str | None = None  # the kept copy that this is, when a restore is undone
+    undoes: str | None = None  # the name of the kept copy, if this undoes a restore
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class Receipt:
     at: datetime  # UTC
     outcome: str  # "staged", "discarded", "applied", "refused" or "blocked"
     reason: str  # one sentence; empty unless something was wrong
-    size: int | None  # bytes, as it was uploaded; None where nothing is known of the file
+    size: int | None  # bytes, as it was uploaded; None if nothing is known of the file
     sha256: str | None
     staged_at: datetime | None  # UTC
     staged_by: str | None
@@ -121,19 +129,19 @@ class Receipt:
     kept: str | None  # the file name of the old database, or of the one set aside
     seconds: float  # how long it took
     by: str | None = None  # the key or the user; None for a process that was starting
-    undoes: str | None = None  # the kept copy that this is, when a restore is undone
-    removed: tuple[str, ...] = ()  # the kept copies that had to go for the one it made
+    undoes: str | None = None  # the name of the kept copy, if this undid a restore
+    removed: tuple[str, ...] = ()  # the older kept copies that the new one displaced
 
 
 @dataclass(frozen=True)
 class KeptCopy:
-    """What was live before a restore, under its own name beside the database."""
+    """The store that was live before a restore, under another name beside the database."""
 
     name: str
     size: int  # bytes
     kept_at: datetime  # UTC
     is_database: bool  # False: SQLite could not read it, so it is a folder of raw copies
-    stays_until: datetime | None = None  # UTC; no restore removes it before; None: none ever does
+    stays_until: datetime | None = None  # UTC; no restore removes it earlier; None: no restore does
 
 
 @dataclass(frozen=True)
@@ -148,14 +156,14 @@ class Download:
     method: str  # "compact" or "pages"
     size: int  # bytes, of the whole snapshot
     first: int = 0  # the byte that it began with
-    sent: int | None = None  # bytes, as far as they were handed out; None while it is under way
+    sent: int | None = None  # bytes that were handed out; None while it is under way
     sha256: str | None = None  # of the whole snapshot, where it is known
     seconds: float | None = None  # how long it took
 
 
 @dataclass(frozen=True)
 class RestoreStatus:
-    """What waits, the outcome of the last restore, and which processes would be in the way."""
+    """What is pending, how the last restore ended, and which processes it would wait for."""
 
     pending: PendingRestore | None
     last: Receipt | None  # applied, refused or blocked
@@ -166,13 +174,16 @@ class BackupStore(ABC):
     """
     A store that can be copied while it is used, and replaced when nobody uses it.
 
+    A method promises what the service of the same name does (``services.py`` has parameters,
+    errors, and what holds on failure); here stands what it promises besides.
+
         NOTHING ──stage_restore───────────▶ PENDING
         PENDING ──stage_restore───────────▶ PENDING   (the newer one replaces it)
         PENDING ──discard_pending_restore─▶ NOTHING
         PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
         PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
-        PENDING ──apply_now───────────────▶ NOTHING   (applied while others go on)
+        PENDING ──apply_now───────────────▶ NOTHING   (applied while the site runs)
         any ──────stage_kept_copy─────────▶ PENDING   (what the last restore replaced)
     """
 
@@ -181,40 +192,22 @@ class BackupStore(ABC):
         self, *, compact: bool | None = None, caller: str | None = None
     ) -> Snapshot:
         """
-        Copy the store, as it is between two commits, while others go on writing.
+        Copy the store as it is between two commits, while others keep writing.
 
-        :param compact: True for a copy without gaps, whole before this returns; False for the
-            store's own pages, read as they are handed out; None for what suits its size. Where
-            the pages can't be taken, the copy is compact: see ``method`` of what is returned.
-        :param caller: who may ask for the rest of it later, by its ``id``, if it has one.
-        :raises TooManySnapshotsError: as many are under way as may be at once.
-        :raises BackupNotSupportedError: the store has no file behind it.
-        :raises NotEnoughSpaceError: the disk has no room for the copy; nothing is left there.
-        :raises SnapshotFailedError: the store can't be read; nothing is left on the disk.
+        :param caller: who may continue it later by its ``id``, if it gets one.
         """
 
     @abstractmethod
     def resume_snapshot(
         self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
     ) -> Snapshot | None:
-        """
-        The bytes from ``first`` to ``last`` of a snapshot that was taken before.
-
-        :returns: None unless it is still there and ``caller`` took it.
-        :raises TooManySnapshotsError: as many are under way as may be at once.
-        """
+        """The bytes from ``first`` to ``last`` of a snapshot that ``caller`` took before."""
 
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take one of the turns for uploads and checks. Never waits.
-
-        Whoever calls ``stage_restore``, ``stage_kept_copy`` or ``check_snapshot`` has one, and
-        takes it before the first byte of an upload is read.
-
-        :returns: the turn, which ends with its block and with its process.
-        :raises TooManyUploadsError: as many are under way as may be at once.
-        :raises StoreFolderError: the lock file can't be opened.
+        Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
+        ``stage_kept_copy`` or ``check_snapshot`` must hold one.
         """
 
     @abstractmethod
@@ -235,55 +228,27 @@ class BackupStore(ABC):
         A restore that is pending already is replaced when, and only when, the new one has
         passed every check. If anything fails, nothing has changed.
 
-        :param chunks: the bytes in order; read once, never held whole.
         :param max_bytes: the most that is accepted; the rest is left unread.
-        :param at_least: how many bytes will come for sure, if that is known beforehand.
-        :param account: the account that stages, if it is one of the store's own: the result
-            warns if the snapshot does not have it.
-        :param accept: words of ``ACCEPTABLE``: what is taken although it is wrong.
-        :param watch: called now and then while it is checked; what it raises ends the check.
-        :raises SnapshotTooLargeError: past ``max_bytes``, or ``at_least`` is, before any read.
-        :raises NotEnoughSpaceError: the disk has no room for it.
-        :raises InvalidSnapshotError: it is not a whole snapshot of this site.
-        :raises StoreFolderError: the system refused to write it.
+        :param accept: problems to accept, of those in ``ACCEPTABLE``.
         """
 
     @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
-        """
-        Check a snapshot's file as a restore would. Changes nothing, but the file must be writable.
-
-        :param is_own: whether it is of this store, and not of another server's.
-        :returns: a sentence for each thing that is wrong with it, though it could be restored.
-        :raises InvalidSnapshotError: a restore would refuse it.
-        :raises StoreFolderError: the file can't be read.
-        """
+        """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
     def stage_kept_copy(
         self, *, staged_by: str, watch: Callable[[], None] | None = None
     ) -> PendingRestore:
-        """
-        Stage what the last restore replaced, so that the next start undoes that restore.
-
-        The kept copy stays where it is. Whatever is wrong with it is a warning: it was live.
-
-        :raises NoKeptCopyError: no restore was applied yet, or its kept copy is gone.
-        :raises BackupError: as ``stage_restore``, but for ``InvalidSnapshotError``.
-        """
+        """As the service ``undo_restore``: stage what the last restore replaced."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
-        """
-        Discard what is pending. The live store is not touched.
-
-        :returns: what was known of it, or None if its description was lost.
-        :raises NoPendingRestoreError: nothing is pending.
-        """
+        """Discard what is pending. The live store is not touched."""
 
     @abstractmethod
     def get_status(self) -> RestoreStatus:
-        """What waits for the next start, and what the last one did. Reads only."""
+        """What is pending, and what the last restore did. Reads only."""
 
     @abstractmethod
     def list_receipts(self) -> list[Receipt]:
@@ -291,56 +256,51 @@ class BackupStore(ABC):
 
     @abstractmethod
     def record_download(self, download: Download) -> None:
-        """Remember who has taken a snapshot. Never raises for what the system refuses."""
+        """Record who has taken a snapshot. Does not raise if the system refuses that."""
 
     @abstractmethod
     def list_downloads(self) -> list[Download]:
-        """Who has taken snapshots, newest first, as far as it is remembered. Reads only."""
+        """Who has taken snapshots, newest first, as far as it is recorded. Reads only."""
 
     @abstractmethod
     def list_kept_copies(self) -> list[KeptCopy]:
         """Every kept copy, newest first. Reads only."""
 
     @abstractmethod
+    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
+        """The warnings of staging that a snapshot's first bytes foretell. Reads nothing."""
+
+    @abstractmethod
+    def describe_next_start(self, pending: PendingRestore) -> str:
+        """Say in a sentence what the next start will do with a pending restore."""
+
+    @abstractmethod
+    def is_readable(self) -> bool:
+        """Whether there is a live store that can be read. Creates and changes nothing."""
+
+    @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
         """
         Put the pending snapshot in the live store's place, and keep what was live.
 
-        The calling process must be about to open the store, and not have done so yet. Does
-        nothing but hold presence if nothing is pending.
-
-        :returns: the outcome: applied, refused or blocked; None if nothing was pending.
-            Whatever the outcome, the store is whole: the old one, or the new one.
+        Whatever the outcome, the store is whole: the old one, or the new one.
         """
 
     @abstractmethod
     def repair(self) -> Receipt | None:
         """
-        Finish what a crash interrupted, and apply nothing. To be called as the above is.
+        Finish what a crash interrupted, and apply nothing. Call it before the store is opened.
 
-        :returns: the receipt that the crash kept from being written, if it did.
+        :returns: the receipt that could not be written because of the crash, if any.
         """
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
-        """
-        Put the pending snapshot's content into the live store, in one transaction.
-
-        Every open connection of every process reads the new content from its next transaction
-        on. What was live is kept first. Killed at any moment, it is the old or the new one.
-
-        :param sha256: of the snapshot that is meant; None for whichever is pending.
-        :returns: the receipt of it; nothing is pending any more.
-        :raises NoPendingRestoreError: nothing is pending.
-        :raises NeedsRestartError: it can't be done while others go on; it stays pending.
-        :raises RestoreBlockedError: another one is pending now; that stays pending.
-        :raises RestoreRefusedError: it can't be applied at all; it is set aside.
-        :raises NotEnoughSpaceError: the disk has no room for both; it stays pending.
-        """
+        """Put the pending snapshot\'s content into the live store, in one transaction."""
 
     @abstractmethod
     def hold_presence(self) -> None:
-        """Tell other processes, for the life of this one, that the store is in use here."""
+        """Tell other processes, as long as this one lives, that it uses the store."""
 
     @abstractmethod
     def release_presence(self) -> None:

@@ -1,8 +1,8 @@
 """
-A snapshot that arrives in gzip or zstd is unpacked as it passes.
+Unpack a snapshot in gzip or zstd while it is read.
 
-Streamed: what is held at any time is one chunk of each side and the decompressor's window. The
-reader decides how much may come out: it stops at its own limit.
+Memory holds only one chunk of each side and the decompressor's window. The reader decides how much
+may come out: it stops at its own limit.
 
 Sources: RFC 1952 (gzip); RFC 8878 (zstd).
 """
@@ -31,7 +31,7 @@ UNPACK = {"gzip": "gunzip", "zstd": "unzstd"}
 
 
 class Unwrapped:
-    """The bytes of a snapshot, to be read once, without the compression that they may come in."""
+    """The bytes of a snapshot, unpacked if they are compressed. Iterate over it once."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Reads nothing yet."""
@@ -64,7 +64,7 @@ def coding_of(head: bytes) -> str:
 
 
 def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """So many bytes that they tell what comes, and all chunks, those included."""
+    """Enough bytes to recognise the compression, and all chunks, these bytes included."""
     first = b""
     for chunk in chunks:
         first += chunk
@@ -83,8 +83,8 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits=GZIP_WBITS)
     for chunk in chunks:
         while chunk:
-            if inflater.eof:  # of one member: pigz and cat put several in a row
-                chunk = chunk.lstrip(b"\0")  # as gzip does: a tape is filled up with zeros
+            if inflater.eof:  # the end of a member: pigz and cat put several in a row
+                chunk = chunk.lstrip(b"\0")  # as gzip does: tapes are padded with zeros
                 if not chunk:
                     break
                 _check_goes_on(chunk, "gzip")
@@ -119,7 +119,7 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _check_goes_on(rest: bytes, coding: str) -> None:
-    """What follows the end of a stream must be one more; its first bytes may be split."""
+    """Only another stream may follow the end of one. ``rest`` may have a part of its magic."""
     if not any(coding_of(rest + more[len(rest) :]) == coding for more in (GZIP, ZSTD, SKIPPABLE)):
         raise WrongLengthError(
             f"The upload is longer than it should be: something follows its {coding} stream."
@@ -139,5 +139,5 @@ def _damaged(coding: str, error: Exception) -> DamagedSnapshotError:
 
 
 def fill_in(words: str, name: str) -> str:
-    """Put a name where the words of a hint say FILE."""
+    """Replace FILE in a hint with a name."""
     return re.sub(r"\bFILE\b", lambda _: name, words)

@@ -1,9 +1,9 @@
 """
-Which SQLite this process works with: the standard library's, or a newer one in its place.
+Which SQLite this process uses: the standard library's, or a newer one instead.
 
-``sys.modules["sqlite3"]`` decides, so the choice is made before anything imports sqlite3: two
+``sys.modules["sqlite3"]`` decides, so the choice must come before anything imports sqlite3: two
 libraries in one process drop each other's locks on a database that both have open.
-Children use the module that their parent uses (child.py).
+Children use the same module as their parent (processes/spawn.py).
 
 Sources: https://www.sqlite.org/wal.html#walresetbug,
 https://www.sqlite.org/howtocorrupt.html#multiple_copies_of_sqlite_linked_into_the_same_application
@@ -14,7 +14,7 @@ import logging
 import sys
 
 FIRST_WITH_BUG, FIRST_WITHOUT = (3, 7, 0), (3, 51, 3)
-MENDED = {(3, 44): 6, (3, 50): 7}  # by branch, from which patch release on
+MENDED = {(3, 44): 6, (3, 50): 7}  # by branch, the first patch release without it
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
 def use_pysqlite3() -> None:
     """
     Let ``import sqlite3`` give pysqlite3, if Python's own SQLite has the WAL-reset bug and
-    pysqlite3's has not. To be called before anything imports sqlite3; does nothing where pysqlite3
-    is not installed or no better. A second call does nothing.
+    pysqlite3's does not. Call it before anything imports sqlite3. Does nothing if pysqlite3 is not
+    installed or has the bug too. A second call does nothing.
     """
     if not has_wal_reset_bug(_own_version()):
         return
@@ -54,12 +54,12 @@ def use_pysqlite3() -> None:
 
 
 def module_name() -> str:
-    """The module that stands for sqlite3 in this process, for its children."""
+    """The name of the module that ``import sqlite3`` gives in this process, for its children."""
     return importlib.import_module("sqlite3").__name__
 
 
 def _own_version() -> tuple[int, ...]:
-    """Of Python's own SQLite, without importing sqlite3: the part below that opens nothing."""
+    """The version of Python's own SQLite, without importing sqlite3 itself."""
     try:
         version: str = importlib.import_module("_sqlite3").sqlite_version
     except ImportError:  # Python was built without it

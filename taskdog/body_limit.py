@@ -6,10 +6,9 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 
 from backups.api.body_limit import refuse_large_body
-from backups.api.serializers import describe_error
-from backups.exceptions import BackupError, BodyTooLargeError, LengthRequiredError
-
-STATUS: dict[type[BackupError], int] = {BodyTooLargeError: 413, LengthRequiredError: 411}
+from backups.api.errors import status_of
+from backups.api.serializers import BackupErrorSerializer
+from backups.exceptions import BackupError
 
 
 class BodyLimitMiddleware:
@@ -25,7 +24,7 @@ class BodyLimitMiddleware:
             try:
                 refuse_large_body(request)
             except BackupError as error:
-                return JsonResponse(describe_error(error), status=STATUS[type(error)])
+                return JsonResponse(BackupErrorSerializer(error).data, status=status_of(error))
         return self.get_response(request)
 
 

@@ -11,7 +11,7 @@ however many lists are being written, a task can be changed, and a probe gets it
                    ^                                     |
                    +------------- kept alive ------------+
 
-Each of these but the thread's ends by a deadline: see the table in the README, "Limits".
+Each of these but the thread's ends by a deadline: see docs/security.md, "What a client may do".
 """
 
 import errno

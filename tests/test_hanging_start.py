@@ -101,7 +101,7 @@ def test_undo_gets_through_while_the_start_hangs_and_the_next_start_does_too(ask
         assert "manage.py restore_db --undo, then start the server again" in line
         said = manage(asking, "restore_db", "--undo", "--yes")
         assert "not ready after 2 seconds" in said
-        assert "this command begins again without them" in said
+        assert "this command starts again without them" in said
         assert said.startswith("Pending")
     assert "no issues" in manage(asking, "check")
     assert task_names(asking.database) == ["old"]

@@ -1,120 +1,85 @@
-"""The arrows between the modules point one way; read from the source, nothing is imported."""
+"""The arrows between the rooms run down; read from the source, nothing is imported."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-APP = CHECKOUT / "backups"
+# What other code may import: the first column of the tables.
+PUBLIC = re.findall(
+    r"^\| `(backups[\w.]+)` \|", (CHECKOUT / "docs/python.md").read_text(), re.MULTILINE
+)
 
-# The core knows neither Django nor the network: of this app each may import these, and of the
-# rest of the world the standard library.
-CORE = {
-    "backups": (),
-    "backups.processes.environment": (),
-    "backups.exceptions": (),
-    "backups.processes.landlock": (),
-    "backups.processes.limits": (),
-    "backups.processes.memory": (),
-    "backups.processes.started": (),
-    "backups.which_sqlite": (),
-    "backups.processes.interpreter": (
-        "backups",
-        "backups.processes.environment",
-        "backups.exceptions",
-        "backups.which_sqlite",
-    ),
-    "backups.processes.spawn": (
-        "backups",
-        "backups.processes.environment",
-        "backups.exceptions",
-        "backups.processes.interpreter",
-        "backups.processes.limits",
-        "backups.which_sqlite",
-        "backups.processes.started",
-    ),
-    "backups.disk.attributes": ("backups.disk.refusals",),
-    "backups.disk.file_system": (),
-    "backups.disk.refusals": ("backups.disk.file_system",),
-    "backups.processes.process_name": (),
-    "backups.disk.lock_holders": ("backups.processes.process_name",),
-    "backups.disk.file_locks": ("backups.disk.lock_holders", "backups.disk.refusals"),
-    "backups.disk.files": (
-        "backups",
-        "backups.disk.attributes",
-        "backups.exceptions",
-        "backups.disk.file_locks",
-        "backups.processes.limits",
-        "backups.disk.refusals",
-    ),
-    "backups.store": (),
-    "backups.disk.atomic_file": (
-        "backups",
-        "backups.disk.attributes",
-        "backups.disk.files",
-        "backups.exceptions",
-    ),
-    "backups.sqlite": (),
-    "backups.sqlite.*": (
-        "backups",
-        "backups.processes.spawn",
-        "backups.exceptions",
-        "backups.disk.file_system",
-        "backups.disk.files",
-        "backups.processes.landlock",
-        "backups.processes.limits",
-        "backups.disk.lock_holders",
-        "backups.processes.memory",
-        "backups.processes.process_name",
-        "backups.disk.refusals",
-        "backups.sqlite",
-        "backups.sqlite.*",
-        "backups.processes.started",
-        "backups.store",
-    ),
-}
-FRONT = [  # what stands before the services
-    "backups.apps",
-    "backups.management.*",
-    "backups.api.serializers",
-    "backups.startup.start",
-    "backups.urls",
-    "backups.api.views",
-]
+# The rooms, floor by floor from the ground: a folder, or a module that stands alone. Each imports
+# only from below, at import time or later.
+FLOORS = (
+    ("exceptions", "requirements", "signals", "store", "which_sqlite"),
+    ("processes", "unwrapping"),
+    ("conf", "disk"),
+    ("keys", "sqlite.folder"),
+    ("sqlite.format", "sqlite.locking", "sqlite.records"),
+    ("client", "sqlite.kept", "sqlite.site"),
+    ("sqlite.checking", "sqlite.disk_space"),
+    ("sqlite.restores", "sqlite.snapshots"),
+    ("sqlite.store",),
+    ("site",),
+    ("services",),
+    ("api", "startup"),
+    ("asgi", "checks", "management", "urls"),
+    ("apps",),
+)
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+
+# What knows neither Django nor the network: of the rest of the world, the standard library alone.
+CORE = ("disk", "exceptions", "processes", "sqlite", "store", "which_sqlite")
+# What asks a store through its port, so that there can be another one.
+ABOVE_THE_PORT = ("api", "apps", "asgi", "checks", "management", "services", "startup", "urls")
 
 
-def modules() -> dict[str, ast.Module]:
-    """Every module of the app by its name, parsed."""
+def parse(folder: str) -> dict[str, ast.Module]:
+    """Every module below a folder by its name."""
     found = {}
-    for path in sorted(APP.rglob("*.py")):
+    for path in sorted((CHECKOUT / folder).rglob("*.py")):
         parts = path.relative_to(CHECKOUT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = ast.parse(path.read_text())
     return found
 
 
-MODULES = modules()
+MODULES = parse("backups")
+SITE = parse("taskdog")
 
 
-def imports(name: str, *, at_once: bool = False) -> Iterator[str]:
-    """What a module imports, wherever in it, or ``at_once``, while it is imported itself."""
-    nodes = MODULES[name].body if at_once else ast.walk(MODULES[name])
-    for node in nodes:
+def imports(tree: ast.Module) -> Iterator[str]:
+    """What a module imports, wherever in it: the modules, where a name is one of ours."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.module is not None, f"{name} has a relative import"
+            assert node.level == 0, "a relative import"
+            assert node.module is not None
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            in_app = [each for each in inner if each in MODULES]
-            yield from in_app or [node.module]
+            yield from [each for each in inner if each in MODULES] or [node.module]
 
 
-def matching(*patterns: str) -> list[str]:
-    return [name for name in MODULES if any(fnmatch(name, pattern) for pattern in patterns)]
+def room(module: str) -> str:
+    """``sqlite.format`` of ``backups.sqlite.format.header``; empty for the app itself."""
+    parts = module.split(".")[1:]
+    return ".".join(parts[: 2 if parts[:1] == ["sqlite"] else 1])
+
+
+def is_in(module: str, *rooms: str) -> bool:
+    return any(
+        module == f"backups.{each}" or module.startswith(f"backups.{each}.") for each in rooms
+    )
+
+
+def is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "backups"
 
 
 def is_standard(module: str) -> bool:
@@ -122,96 +87,24 @@ def is_standard(module: str) -> bool:
 
 
 def test_the_source_is_read_as_it_is() -> None:
-    assert {
-        "backups.api.views",
-        "backups.sqlite.store",
-        "backups.management.commands.backup",
-    } <= set(MODULES)
-    assert "backups.services" in set(imports("backups.api.views"))
-    assert "backups.sqlite.store" in set(imports("backups.site.local_store"))
+    assert {"backups.api.views", "backups.management.commands.backup"} <= set(MODULES)
+    assert "backups.services" in set(imports(MODULES["backups.api.views"]))
+    assert "backups.sqlite.store" in set(imports(MODULES["backups.site.local_store"]))
+    assert {room(name) for name in MODULES} - {"", "sqlite"} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_backups_does_not_import_taskdog(name: str) -> None:
-    assert not [module for module in imports(name) if module.partition(".")[0] == "taskdog"]
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            assert not node.value.startswith("taskdog."), "a dotted path is an import too"
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name) not in ("", "sqlite")])
+def test_each_room_imports_from_below_only(name: str) -> None:
+    here = room(name)
+    for module in imports(MODULES[name]):
+        if is_ours(module) and room(module) not in ("", here):
+            assert FLOOR_OF[room(module)] < FLOOR_OF[here], f"{name} imports {module}"
 
 
-@pytest.mark.parametrize("name", matching(*CORE))
-def test_core_imports_only_the_standard_library_and_what_is_below_it(name: str) -> None:
-    allowed = [
-        pattern for layer, below in CORE.items() if fnmatch(name, layer) for pattern in below
-    ]
-    others = [module for module in imports(name) if not is_standard(module)]
-    wrong = [module for module in others if not any(fnmatch(module, each) for each in allowed)]
-    assert not wrong
-
-
-def test_client_needs_requests_and_no_django() -> None:
-    ours = {
-        "backups.client.arrival",
-        "backups.client.client",
-        "backups.client.body",
-        "backups.client.snapshot_name",
-        "backups.client.server",
-        "backups.client.download",
-        "backups.client.upload",
-        "backups.client.server_words",
-    }
-    others = {module for name in ours for module in imports(name) if not is_standard(module)}
-    assert others - ours == {
-        "requests",
-        "requests.auth",
-        "requests.utils",
-        "urllib3.exceptions",  # which requests needs
-        "backups.disk.atomic_file",
-        "backups.exceptions",
-        "backups.sqlite.format.header",  # what arrives is checked as an upload is
-        "backups.sqlite.folder.paths",  # how a time is written in a name
-        "backups.sqlite.format.wrappings",
-        "backups.unwrapping",
-    }
-
-
-@pytest.mark.parametrize("name", matching(*FRONT))
-def test_every_entrance_goes_through_the_services(name: str) -> None:
-    assert not [module for module in imports(name) if module.startswith("backups.sqlite")]
-
-
-def test_nobody_but_services_and_what_they_stand_on_knows_of_sqlite() -> None:
-    users = {
-        name
-        for name in MODULES
-        if not name.startswith("backups.sqlite")
-        and any(module.startswith("backups.sqlite") for module in imports(name))
-    }
-    assert users == {
-        "backups.services",
-        "backups.site.local_store",
-        "backups.site.django_site",
-        # The client looks at what arrives before it gets a name, and gives it one in our form.
-        "backups.client.arrival",
-        "backups.client.snapshot_name",
-    }
-
-
-def test_what_the_services_stand_on_does_not_know_them() -> None:
-    for name in (
-        "backups.site.django_site",
-        "backups.site.migrate",
-        "backups.site.local_store",
-        "backups.conf",
-        "backups.store",
-    ):
-        assert "backups.services" not in set(imports(name)), name
-
-
-def test_arrows_make_no_circle() -> None:
-    """But for what the child that migrates imports in a process of its own."""
+def test_modules_make_no_circle() -> None:
     below = {
-        name: {each for each in imports(name, at_once=True) if each in MODULES} for name in MODULES
+        name: {each for each in imports(tree) if each in MODULES and each != name}
+        for name, tree in MODULES.items()
     }
     while lowest := [name for name, others in below.items() if not others]:
         for name in lowest:
@@ -219,3 +112,57 @@ def test_arrows_make_no_circle() -> None:
         for others in below.values():
             others.difference_update(lowest)
     assert not below
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if is_in(name, *CORE)])
+def test_core_imports_the_standard_library_and_the_core(name: str) -> None:
+    for module in imports(MODULES[name]):
+        assert is_standard(module) or module == "backups" or is_in(module, *CORE), module
+
+
+def test_client_needs_requests_and_no_django() -> None:
+    others = {
+        module
+        for name in MODULES
+        if is_in(name, "client", "unwrapping")
+        for module in imports(MODULES[name])
+        if not is_standard(module) and not is_in(module, "client", "unwrapping", *CORE)
+    }
+    assert {module.partition(".")[0] for module in others} <= {
+        "backports",
+        "compression",  # the standard library's, from Python 3.14 on
+        "requests",
+        "urllib3",  # which requests needs
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if is_in(name, *ABOVE_THE_PORT)])
+def test_nothing_above_the_port_asks_which_store_it_is(name: str) -> None:
+    assert not [module for module in imports(MODULES[name]) if is_in(module, "sqlite")]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room(name).startswith("sqlite")])
+def test_a_child_starts_without_what_it_does_not_need(name: str) -> None:
+    """To import a module runs the ``__init__`` of each folder above it."""
+    if (CHECKOUT / Path(*name.split("."), "__init__.py")).exists():
+        assert not list(imports(MODULES[name]))
+    assert not list(imports(MODULES["backups"]))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_backups_does_not_import_taskdog(name: str) -> None:
+    assert not [module for module in imports(MODULES[name]) if module.startswith("taskdog")]
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not node.value.startswith("taskdog."), "a dotted path is an import too"
+
+
+@pytest.mark.parametrize("name", SITE)
+def test_taskdog_imports_what_is_public(name: str) -> None:
+    used = {module for module in imports(SITE[name]) if is_ours(module)}
+    assert used <= set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_is_public_is_there(name: str) -> None:
+    assert name in MODULES

@@ -18,8 +18,9 @@ from rest_framework.request import Request
 
 from backups.keys import wrong_keys
 from backups.keys.api_keys import ApiKey, find_key
-from backups.keys.key_ring import Keys, key_file, key_ring
+from backups.keys.key_ring import Keys, key_ring
 from backups.keys.key_usage import key_usage
+from backups.site.local_store import key_file
 
 __all__ = [
     "HEADER",

@@ -1,9 +1,9 @@
 """
-How long a body may be that is no snapshot.
+How long the body of a request may be that is not an upload.
 
-Only an upload is read as it arrives. The body of any other request is read whole, when a form's
-token is looked for, which Django does before it is known whether its user may do anything here. So
-one that is longer than such a form is refused by its length, before it is read.
+Only an upload is read as it arrives. Any other body is read whole when Django looks for a form's
+token, before it is known whether the user may do anything here. So a body that is longer than such
+a form is refused by its length, before it is read.
 """
 
 from django.core.files.uploadhandler import MemoryFileUploadHandler
@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from backups.conf import conf
 from backups.exceptions import BodyTooLargeError, LengthRequiredError
 
-BODILESS = ("GET", "HEAD", "OPTIONS")  # nobody reads what comes with them
+BODILESS = ("GET", "HEAD", "OPTIONS")  # their bodies are not read
 
 
 def refuse_large_body(request: HttpRequest) -> None:

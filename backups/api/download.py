@@ -87,7 +87,7 @@ class PartResponse(DownloadResponse):
 
 
 class _Compressed:
-    """An iterable that closes its snapshot also when nobody has begun to read it."""
+    """An iterable that closes its snapshot even if it was never read."""
 
     def __init__(self, snapshot: Snapshot, coding: str) -> None:
         self._snapshot = snapshot

@@ -1,7 +1,7 @@
 """
 Whether the client of a request is still there: nobody waits for the check of its upload if not.
 
-WSGI tells an application nothing of its client, but gunicorn lets it have the socket. There a
+WSGI says nothing to an application about its client, but gunicorn lets it have the socket. There a
 client that is gone looks like this:
 
 - A reset, or both directions closed: it has left.
@@ -81,7 +81,7 @@ class Line:
             return True
         if not self._is_asked:
             self._is_asked = True
-            with suppress(OSError):  # the next look sees what came of it
+            with suppress(OSError):  # the next look sees the outcome
                 self._connection.send(ARE_YOU_THERE, socket.MSG_DONTWAIT)
         return False
 

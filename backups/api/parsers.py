@@ -17,23 +17,12 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from rest_framework.parsers import BaseParser, DataAndFiles
 
 from backups.api.socket_timeout import PacedStream
+from backups.api.upload import Upload
 from backups.exceptions import UploadInterruptedError
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB a read, as gunicorn reads: less, and it copies each byte twice
 FIELDS_BYTES = 64 * 1024  # room for a form's boundaries, headers and small fields
 FIELD = "file"
-
-
-class Upload:
-    """The bytes of an uploaded file, in order, to be read once."""
-
-    def __init__(self, chunks: Iterator[bytes], *, at_least: int) -> None:
-        """``at_least``: how many bytes the request's length promises."""
-        self._chunks = chunks
-        self.at_least = at_least
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
 
 
 class RawUploadParser(BaseParser):

@@ -1,9 +1,9 @@
 """
 The part of a snapshot that a request asks for: ``Range``, ``If-Range``, ``If-Match``.
 
-To name the snapshot is up to the client: by the ETag that it got with the beginning, in a header,
-or by ``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names
-none: whichever snapshot were taken for it, its rest could be joined to the beginning of another.
+The client names the snapshot: by the ETag that came with the beginning, in a header, or by
+``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names none,
+and the rest of one snapshot must not be joined to the beginning of another.
 
 Source: RFC 9110, 13.1 (preconditions) and 14 (ranges).
 """
@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backups import services
 from backups.exceptions import NotResumableError
+from backups.store import Snapshot
 
 RANGE = re.compile(r"bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?", re.IGNORECASE)
 ETAG = re.compile(r'\s*"([0-9a-f]{32})"\s*')
@@ -29,9 +31,9 @@ class Wanted:
     is_part: bool
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could answer rightly."""
+        """Refuse a request that has no right answer."""
         if self.id is None and self.is_part and self.first > 0:
-            raise cannot_resume("The request does not name the snapshot that it wants the rest of.")
+            raise _cannot_resume("The request does not name the snapshot whose rest it wants.")
 
 
 def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
@@ -39,7 +41,7 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     What a request asks for.
 
     :param named: the ``?snapshot=`` of its URL.
-    :raises NotResumableError: the rest of nobody knows what, or in a form that is not taken.
+    :raises NotResumableError: it does not say whose rest it wants, or in a form that is not known.
     """
     if (match := headers.get("If-Match", "*").strip()) != "*":
         named = _etag(match) or ""
@@ -53,8 +55,27 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     return Wanted(snapshot_id, False, *part)
 
 
-def cannot_resume(reason: str) -> NotResumableError:
-    """The answer with which every client stops."""
+def kept_snapshot(wanted: Wanted, taken_by: str, address: str | None) -> Snapshot | None:
+    """
+    The snapshot that was taken before, if one is asked for; None to take a new one.
+
+    :raises NotResumableError: it is gone, and no other will do; or it ends before that part.
+    """
+    if wanted.id is None:
+        return None
+    snapshot = services.resume_snapshot(
+        wanted.id, taken_by=taken_by, first=wanted.first, last=wanted.last, address=address
+    )
+    if snapshot is None and wanted.is_strict:
+        raise _cannot_resume("Its snapshot is not kept any more.")
+    if snapshot is not None and snapshot.first > snapshot.size:
+        snapshot.close()
+        raise _cannot_resume(f"It has more than the {snapshot.size:,} bytes of its snapshot.")
+    return snapshot
+
+
+def _cannot_resume(reason: str) -> NotResumableError:
+    """The error that stops every client."""
     return NotResumableError(f"This download can't be continued. {reason}")
 
 
@@ -65,7 +86,7 @@ def _part(headers: Mapping[str, str]) -> tuple[int, int | None, bool]:
         return 0, None, False
     match = RANGE.fullmatch(given.strip())
     if match is None or (match[2] and int(match[2]) < int(match[1])):
-        raise cannot_resume(f"Its range {given!r} is not of the form 'bytes=FIRST-'.")
+        raise _cannot_resume(f"Its range {given!r} is not of the form 'bytes=FIRST-'.")
     return int(match[1]), int(match[2]) if match[2] else None, True
 
 

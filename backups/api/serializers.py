@@ -1,13 +1,22 @@
-"""What the API answers: one JSON shape for a thing, wherever it shows."""
+"""
+What the API answers: one JSON shape for a thing, wherever it shows.
 
-from dataclasses import asdict
+Views answer with these shapes, commands print from them, and a project can generate its OpenAPI
+description from them. Times are UTC, whatever time zone and format the project has.
+
+The context of a serializer can have ``database``, an alias in DATABASES (without it, it is
+BACKUPS_DATABASE), and ``warnings``, those of the staging, for a restore that was applied.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 
 from backups import services
-from backups.exceptions import BackupError, NotEnoughSpaceError
-from backups.store import Download, KeptCopy, PendingRestore, Receipt, RestoreStatus
+from backups.conf import conf
+from backups.store import PendingRestore, Receipt, RestoreStatus
 
 RESTART_REQUIRED = "restart required"
 
@@ -22,111 +31,193 @@ class UndoSerializer(serializers.Serializer[Any]):
     """The form of the browsable API that is a button and nothing else."""
 
 
-def describe_pending(pending: PendingRestore, *, database: str | None = None) -> dict[str, Any]:
+class AnswerSerializer(serializers.Serializer[Any]):
+    """A shape that is only written, never read."""
+
+    @property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
+        """A plain dict. From DRF's own, the browsable API would make a form of this shape."""
+        answer: dict[str, Any] = self.to_representation(self.instance)
+        return answer
+
+
+class UtcField(serializers.DateTimeField):
+    """``2026-11-23T02:45:38Z``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format=ISO_8601, default_timezone=UTC, **options)
+
+
+class TextsField(serializers.ListField):
+    """A list of texts."""
+
+    child = serializers.CharField()
+
+
+# A restore
+
+
+class ReceiptSerializer(AnswerSerializer):
+    """One thing that happened to a restore."""
+
+    id = serializers.CharField()
+    at = UtcField()
+    outcome = serializers.ChoiceField(["staged", "discarded", "applied", "refused", "blocked"])
+    reason = serializers.CharField(help_text="What was wrong, in a sentence; else empty.")
+    size = serializers.IntegerField(allow_null=True, help_text="Bytes, as uploaded.")
+    sha256 = serializers.CharField(allow_null=True, help_text="Of the upload.")
+    staged_at = UtcField(allow_null=True)
+    staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
+    migrations = TextsField(help_text="Those that ran on the snapshot.")
+    kept = serializers.CharField(allow_null=True, help_text="The replaced or the refused file.")
+    seconds = serializers.FloatField(help_text="How long it took.")
+    by = serializers.CharField(allow_null=True, help_text="A key or a user; null: at a start.")
+    undoes = serializers.CharField(allow_null=True, help_text="The kept copy that was put back.")
+    removed = TextsField(help_text="Older kept copies, removed for this one.")
+
+
+class PendingRestoreSerializer(AnswerSerializer):
     """A restore that waits for the next start."""
-    return {
-        "status": "pending",
-        "message": RESTART_REQUIRED,
-        "size": pending.size,
-        "sha256": pending.sha256,
-        "staged_at": pending.staged_at,
-        "staged_by": pending.staged_by,
-        "migrations": pending.migrations,
-        "warnings": pending.warnings,
-        "undoes": pending.undoes,
-        "next_start": services.describe_next_start(pending, database=database),
-    }
+
+    status = serializers.ChoiceField(["pending"])
+    message = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes, as uploaded.")
+    sha256 = serializers.CharField(help_text="Of the upload.")
+    staged_at = UtcField()
+    staged_by = serializers.CharField(help_text="A key or a user.")
+    migrations = TextsField(help_text="Those that the next start will run on the snapshot.")
+    warnings = TextsField(help_text="Sentences for the person who staged it.")
+    undoes = serializers.CharField(allow_null=True, help_text="The kept copy to be put back.")
+    next_start = serializers.CharField(help_text="What the next start will do, in a sentence.")
+
+    def to_representation(self, instance: PendingRestore) -> Any:
+        """With what the next start will do."""
+        return super().to_representation(_pending(instance, self.context))
 
 
-def describe_status(
-    status: RestoreStatus, *, max_upload_bytes: int, database: str | None = None
-) -> dict[str, Any]:
-    """What is pending, what the last restore did, and what an upload may be."""
-    now = (
-        describe_pending(status.pending, database=database) | _describe_waiting(status.present)
-        if status.pending
-        else {"status": "nothing", "message": "no restore is pending"}
-    )
-    return now | {
-        "last": describe_receipt(status.last) if status.last else None,
-        "in_use_by": status.present,
-        "max_upload_bytes": max_upload_bytes,
-    }
+class RestoreStatusSerializer(AnswerSerializer):
+    """What is pending, if anything, and what the last restore did."""
+
+    status = serializers.ChoiceField(["pending", "nothing"])
+    message = serializers.CharField()
+    waiting_for = TextsField(required=False, help_text="What must end before a start applies it.")
+    last = ReceiptSerializer(allow_null=True)
+    in_use_by = TextsField(help_text="The processes that have the database open.")
+    max_upload_bytes = serializers.IntegerField(help_text="A larger upload is refused.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Those of a pending restore too, unless nothing is pending."""
+        if self.instance is not None and self.instance.pending is None:
+            return super().get_fields()
+        pending: dict[str, Any] = PendingRestoreSerializer().get_fields()
+        for field in pending.values():
+            field.required = False
+        return pending | super().get_fields()
+
+    def to_representation(self, instance: RestoreStatus) -> Any:
+        """With the processes that a start would wait for: a restart ends the server's own."""
+        now: dict[str, Any] = {"status": "nothing", "message": "no restore is pending"}
+        if instance.pending is not None:
+            waiting = f"; waiting for {', '.join(instance.present)}" if instance.present else ""
+            now = _pending(instance.pending, self.context)
+            now |= {"message": RESTART_REQUIRED + waiting, "waiting_for": instance.present}
+        return super().to_representation(
+            now
+            | {
+                "last": instance.last,
+                "in_use_by": instance.present,
+                "max_upload_bytes": conf.max_upload_bytes,
+            }
+        )
 
 
-def _describe_waiting(present: tuple[str, ...]) -> dict[str, Any]:
-    """Who has to end before a start can apply: a restart ends the server's own processes."""
-    waiting = f"; waiting for {', '.join(present)}" if present else ""
-    return {"message": f"{RESTART_REQUIRED}{waiting}", "waiting_for": present}
+class _AppliedSerializer(AnswerSerializer):
+    """What comes before its receipt."""
+
+    status = serializers.ChoiceField(["applied"])
+    message = serializers.CharField()
 
 
-def describe_receipt(receipt: Receipt) -> dict[str, Any]:
-    """The outcome of a restore."""
-    return {
-        "id": receipt.id,
-        "at": receipt.at,
-        "outcome": receipt.outcome,
-        "reason": receipt.reason,
-        "size": receipt.size,
-        "sha256": receipt.sha256,
-        "staged_at": receipt.staged_at,
-        "staged_by": receipt.staged_by,
-        "migrations": receipt.migrations,
-        "kept": receipt.kept,
-        "seconds": receipt.seconds,
-        "by": receipt.by,
-        "undoes": receipt.undoes,
-        "removed": receipt.removed,
-    }
-
-
-def describe_applied(receipt: Receipt, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+class AppliedRestoreSerializer(_AppliedSerializer, ReceiptSerializer):
     """A restore that was applied without a restart."""
-    return {
-        "status": "applied",
-        "message": "the snapshot is live",
-        **describe_receipt(receipt),
-        "warnings": warnings,
-    }
+
+    warnings = TextsField(help_text="Sentences for the person who staged it.")
+
+    def to_representation(self, instance: Receipt) -> Any:
+        """As its receipt, with what staging warned of."""
+        applied = {"status": "applied", "message": "the snapshot is live"}
+        warnings = self.context.get("warnings", ())
+        return super().to_representation(vars(instance) | applied | {"warnings": warnings})
 
 
-def describe_restores(
-    receipts: list[Receipt], kept: list[KeptCopy], downloads: list[Download]
-) -> dict[str, Any]:
-    """What happened to restores, what could be gone back to, and who has taken snapshots."""
-    return {
-        "restores": [describe_receipt(receipt) for receipt in receipts],
-        "kept": [describe_kept(copy) for copy in kept],
-        "downloads": [asdict(download) for download in downloads],
-    }
-
-
-def describe_kept(kept: KeptCopy) -> dict[str, Any]:
-    """What was live before a restore."""
-    return {
-        "name": kept.name,
-        "size": kept.size,
-        "kept_at": kept.kept_at,
-        "is_database": kept.is_database,
-        "stays_until": kept.stays_until,
-    }
-
-
-def describe_discarded(discarded: PendingRestore | None) -> dict[str, Any]:
+class DiscardedRestoreSerializer(AnswerSerializer):
     """What was pending until now."""
-    return {
-        "status": "discarded",
-        "message": "the pending restore was discarded",
-        "size": discarded.size if discarded else None,
-        "sha256": discarded.sha256 if discarded else None,
-        "staged_at": discarded.staged_at if discarded else None,
-        "staged_by": discarded.staged_by if discarded else None,
-    }
+
+    status = serializers.ChoiceField(["discarded"])
+    message = serializers.CharField()
+    size = serializers.IntegerField(allow_null=True, help_text="Bytes, as uploaded.")
+    sha256 = serializers.CharField(allow_null=True, help_text="Of the upload.")
+    staged_at = UtcField(allow_null=True)
+    staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
+
+    def to_representation(self, instance: PendingRestore | None) -> Any:
+        """With null for what is not known: its description can be lost."""
+        discarded = {"status": "discarded", "message": "the pending restore was discarded"}
+        return super().to_representation((vars(instance) if instance else {}) | discarded)
 
 
-def describe_error(error: BackupError) -> dict[str, Any]:
-    """What happened to which file, and what to do next; sizes where the disk is full."""
-    body: dict[str, Any] = {"detail": str(error), "code": error.code, "hint": error.hint}
-    if isinstance(error, NotEnoughSpaceError):
-        body |= {"needed_bytes": error.needed_bytes, "free_bytes": error.free_bytes}
-    return body
+def _pending(pending: PendingRestore, context: Mapping[str, Any]) -> dict[str, Any]:
+    next_start = services.describe_next_start(pending, database=context.get("database"))
+    said = {"status": "pending", "message": RESTART_REQUIRED, "next_start": next_start}
+    return vars(pending) | said
+
+
+# What happened before
+
+
+class KeptCopySerializer(AnswerSerializer):
+    """What was live before a restore."""
+
+    name = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    kept_at = UtcField()
+    is_database = serializers.BooleanField(help_text="False: a folder of files, as they were.")
+    stays_until = UtcField(allow_null=True, help_text="When a restore may remove it; null: never.")
+
+
+class DownloadSerializer(AnswerSerializer):
+    """A snapshot that somebody has taken, or a part of it."""
+
+    id = serializers.CharField()
+    at = UtcField(help_text="When it began.")
+    outcome = serializers.ChoiceField(["begun", "whole", "broken off"])
+    by = serializers.CharField(allow_null=True, help_text="A key or a user.")
+    address = serializers.CharField(allow_null=True, help_text="Of its request; null: a command.")
+    method = serializers.ChoiceField(["compact", "pages"])
+    size = serializers.IntegerField(help_text="Bytes, of the whole snapshot.")
+    first = serializers.IntegerField(help_text="The byte that it began with.")
+    sent = serializers.IntegerField(allow_null=True, help_text="Bytes that were handed out.")
+    sha256 = serializers.CharField(allow_null=True, help_text="Of the whole, where it is known.")
+    seconds = serializers.FloatField(allow_null=True, help_text="How long it took.")
+
+
+class RestoresSerializer(AnswerSerializer):
+    """What happened to restores, the kept copies, and who has taken snapshots."""
+
+    restores = ReceiptSerializer(many=True)
+    kept = KeptCopySerializer(many=True)
+    downloads = DownloadSerializer(many=True)
+
+
+# An error
+
+
+class BackupErrorSerializer(AnswerSerializer):
+    """What happened to which file, and what to do next."""
+
+    detail = serializers.CharField(source="*")  # the message is the error as text
+    # An error of Django REST framework's own, such as 403, has no more than that.
+    code = serializers.CharField(required=False, help_text="For programs.")
+    hint = serializers.CharField(required=False, help_text="What to do next.")
+    needed_bytes = serializers.IntegerField(required=False, help_text="If the disk is too full.")
+    free_bytes = serializers.IntegerField(required=False)

@@ -1,9 +1,9 @@
 """
-Each way in which a site's connections, or the place of its database, put rows at risk.
+How a site's connections, or the place of its database, can put rows at risk.
 
-These run at every ``check``, ``runserver`` and ``migrate``, and not only with ``--database``: who
-has to be told seldom asks for that. What the database says is asked of a connection of its own,
-which is closed again at once, so that no process has one open when it forks.
+These checks run at every ``check``, ``runserver`` and ``migrate``, and not only with
+``--database``: those who need the warning seldom use that option. They ask the database on a
+separate connection, which is closed at once, so that no process has one open when it forks.
 """
 
 import re
@@ -26,8 +26,8 @@ from backups.which_sqlite import has_wal_reset_bug
 PRAGMAS = ("busy_timeout", "synchronous", "mmap_size", "journal_mode")
 OPTION = "In DATABASES[{alias!r}], set: {option}"
 LEAST_SECONDS = 5.0  # Python's own default; a large commit on a slow disk takes as long
-DEFAULT_MODE = "delete"  # of a database that SQLite makes
-TURNS = ("IMMEDIATE", "EXCLUSIVE")  # what begins by taking the write lock
+DEFAULT_MODE = "delete"  # of a new database
+TURNS = ("IMMEDIATE", "EXCLUSIVE")  # these take the write lock when they begin
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Setup:
     alias: str
     is_there: bool
     options: dict[str, Any]
-    told: dict[str, str]  # by pragma
+    told: dict[str, str]  # the values of pragmas
 
     @classmethod
     def of(cls, alias: str) -> "Setup":
-        """Ask a connection; what it can't tell is as the settings say."""
+        """Ask a connection. What it can't tell is taken from the settings."""
         database: dict[str, Any] = settings.DATABASES[alias]
         options = database.get("OPTIONS") or {}
         told = _written(str(options.get("init_command") or "")) | local_store.ask(alias, PRAGMAS)
@@ -65,7 +65,7 @@ def check_connections(*, databases: Sequence[str] | None = None, **_: Any) -> li
     """
     Look at each SQLite database in a file. Changes nothing, and makes no database.
 
-    :param databases: those of which W030 tells the journal mode: ``check --database``.
+    :param databases: those whose journal mode W030 reports: ``check --database``.
     """
     return [
         message
@@ -122,7 +122,7 @@ def _rollback_journal(setup: Setup) -> Iterator[CheckMessage]:
 def _transactions(setup: Setup) -> Iterator[CheckMessage]:
     method = "_start_transaction_under_autocommit"
     own = getattr(type(connections[setup.alias]), method, None)
-    is_changed = own is not getattr(DatabaseWrapper, method, None)  # a backend of the project's own
+    is_changed = own is not getattr(DatabaseWrapper, method, None)  # by the project's own backend
     if is_changed or str(setup.options.get("transaction_mode")).upper() in TURNS:
         return
     immediate = '"OPTIONS": {"transaction_mode": "IMMEDIATE"}'
@@ -186,6 +186,6 @@ def _place(setup: Setup) -> Iterator[CheckMessage]:
 
 
 def _written(command: str) -> dict[str, str]:
-    """The pragmas of an ``init_command``; of several with one name the last one counts."""
+    """The pragmas of an ``init_command``. If one is set twice, the last value counts."""
     pattern = r"\bPRAGMA\s+(?:\w+\.)?(\w+)\s*[=(]\s*['\"]?(\w+)"
     return {name.lower(): value.lower() for name, value in re.findall(pattern, command, re.I)}

@@ -22,7 +22,7 @@ ONCE = (
 
 
 def check_journal_mode(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Recommend WAL mode where the database is not in it, and could be."""
+    """Recommend WAL mode for each database that is not in it, but could be."""
     return [
         _recommend(alias, mode)
         for alias in databases or ()

@@ -1,4 +1,4 @@
-"""Each way to set API keys wrong, those of this site or of a remote one, as a check with a hint."""
+"""Checks of the API keys of this site and of a remote one, and of their settings."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from backups.client.server import header_parts
+from backups.client.key_header import header_parts
 from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
 from backups.keys.api_keys import BACKUP, RESTORE, read_keys
-from backups.keys.key_ring import key_file
+from backups.site.local_store import key_file
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
@@ -35,7 +35,7 @@ def _scopes() -> list[CheckMessage]:
 
 
 def _is_scope(given: object) -> bool:
-    """One word, so that a list of them can be read."""
+    """A scope is one word, so that a list of scopes can be read."""
     if not isinstance(given, str) or given in (BACKUP, RESTORE):
         return False
     return given.isprintable() and given.split() == [given]
@@ -46,7 +46,7 @@ def _header() -> list[CheckMessage]:
         return []
     return [
         Error(
-            # Not what it is: somebody may have put the key there.
+            # Don't quote the value: somebody may have put the key there.
             "BACKUPS_REMOTE_HEADER is not the name of a header, with or without a scheme.",
             hint="Set one such as 'X-Api-Key' or 'Authorization: Token'. The key itself goes into"
             " BACKUPS_REMOTE_KEY.",
@@ -70,7 +70,7 @@ def _place() -> list[CheckMessage]:
 
 
 def _file() -> list[CheckMessage]:
-    """A warning only: every key is refused, and the site is as safe as without keys."""
+    """Only a warning: every key is refused, so the site is as safe as without keys."""
     path = key_file()
     try:
         if path is None or not read_keys(path):
@@ -81,13 +81,13 @@ def _file() -> list[CheckMessage]:
 
 
 def _folder(path: Path) -> list[CheckMessage]:
-    """Not refused: members of the group can remove keys, but no server reads theirs."""
+    """Only a warning: members of the group can remove keys, but no server accepts theirs."""
     if (folder := group_may_replace(path)) is None:
         return []
     return [
         CheckWarning(
-            f"Every member of its group may remove or replace the API key file, since the folder"
-            f" {folder} is open to them.",
+            f"The folder {folder} is open to its group: every member may remove or replace the"
+            f" API key file.",
             hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a separate folder:"
             " set BACKUPS_KEY_FILE.",
             id="backups.W050",

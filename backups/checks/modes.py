@@ -1,10 +1,10 @@
 """
-Who else on the machine can open the database, or the files beside it, as checks with a chmod line.
+Which other users of the machine can open the database, or the files beside it.
 
-That others can write is said by each command: they can put any content in place, accounts with all
-rights included. That others can read is said by ``check --deploy``: it is what Django itself makes
-of a new database, and no matter on a developer's own machine. What only the group may do is the
-site's decision, and nothing is said if others can't reach the folder.
+Every command warns if others can write: they can put any content there, even accounts with all
+rights. Only ``check --deploy`` warns if others can read: that is how Django itself creates a
+database, and it does not matter on a developer's own machine. What only the group may do is the
+site's decision. There is no warning if others can't reach the folder.
 """
 
 import os
@@ -22,7 +22,7 @@ from backups.site import local_store
 
 OTHERS_READ, OTHERS_WRITE, OTHERS_ENTER = 0o004, 0o002, 0o001
 MEANT_FOR_ALL = (
-    "The folder is meant for everybody's files. Stop the site, and move the database and what lies"
+    "The folder is meant for everybody's files. Stop the site, and move the database and the files"
     " beside it into a separate folder with mode 0700."
 )
 MORE_IN_IT = (
@@ -77,7 +77,7 @@ def _of_folders(bit: int, verb: str, number: str, result: str) -> Iterator[Check
 
 
 def _above_folders() -> Iterator[CheckMessage]:
-    """Who may write a folder can put another in place of one in it; not in one such as /tmp."""
+    """Whoever may write to a folder can replace folders in it, except in one such as /tmp."""
     for above in {above: None for folder in _by_folder() for above in folder.parents}:
         mode = _mode(above)
         if mode & OTHERS_WRITE and not mode & stat.S_ISVTX and _can_be_reached(above):
@@ -107,12 +107,12 @@ def _beside(database: Path) -> list[Path]:
 
 
 def _can_be_reached(folder: Path) -> bool:
-    """Whether others may enter it, and all that is above it."""
+    """Whether others may enter the folder and every folder above it."""
     return all(_mode(each) & OTHERS_ENTER for each in (folder, *folder.parents))
 
 
 def _mode(path: Path) -> int:
-    """Its permissions; none if it is missing, or leads elsewhere."""
+    """Its permissions; none if it is missing or is a symbolic link."""
     with suppress(OSError):
         status = os.lstat(path)
         return 0 if stat.S_ISLNK(status.st_mode) else stat.S_IMODE(status.st_mode)

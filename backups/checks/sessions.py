@@ -1,4 +1,4 @@
-"""Login sessions in a database that snapshots are taken of: whoever has one is logged in."""
+"""Login sessions in a database that snapshots are taken of: whoever has a session is logged in."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ NOT_LEFT_OUT = " Until then set BACKUPS_CLEAR_SESSIONS = True: compact snapshots
 
 
 def check_sessions(**_: Any) -> list[CheckMessage]:
-    """Warn of each database that has the site's logins and that a snapshot can be taken of."""
+    """Warn of each database with the site's login sessions that a snapshot can be taken of."""
     return [
         CheckWarning(
             f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: its login sessions are in the table"
-            f" {table} of the database {alias!r}, and so in its snapshots. Anybody who gets one can"
-            " act as anybody who is logged in.",
+            f" {table} of the database {alias!r}, and so in its snapshots. Anybody who gets a"
+            " snapshot can act as any user who is logged in.",
             hint=ELSEWHERE + (LEFT_OUT if conf.clear_sessions else NOT_LEFT_OUT),
             id="backups.W055",
         )
@@ -37,11 +37,11 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
 
 
 def _has_sessions(middleware: str) -> bool:
-    """Without such a middleware nobody can log in, whatever the engine would be."""
-    if "session" in middleware.lower():  # those that are not made of Django's
+    """Without such a middleware nobody can log in, whatever the engine is."""
+    if "session" in middleware.lower():  # also one that does not extend Django's
         return True
     try:
         found = import_string(middleware)
-    except ImportError:  # the site does not start with it
+    except ImportError:  # then the site does not start
         return False
     return isinstance(found, type) and issubclass(found, SessionMiddleware)

@@ -1,4 +1,4 @@
-"""Each way to install or to set this app wrong is a numbered check with a hint."""
+"""Numbered checks, each with a hint, of the settings of this app and of its installation."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from backups.startup.precedence import OTHER_NAMES, is_ours, others_with
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Compare every BACKUPS_ setting with what it may be."""
+    """Check the value of every BACKUPS_ setting."""
     return [
         *_database(),
         *_name(),
@@ -33,7 +33,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_installation(**_: Any) -> list[CheckMessage]:
-    """Check what is around this app: apps in front of it, commands, versions."""
+    """Check the apps before this one, the names of commands, and the versions."""
     return [*_first(), *_rest_framework(), *_commands(), *_django()]
 
 
@@ -55,7 +55,7 @@ def _rest_framework() -> list[CheckMessage]:
         return []
     return [
         CheckWarning(
-            "'rest_framework' is not in INSTALLED_APPS: a browser can't be shown the upload form.",
+            "'rest_framework' is not in INSTALLED_APPS: a browser can't show the upload form.",
             hint="Add 'rest_framework' to INSTALLED_APPS.",
             id="backups.W010",
         )

@@ -1,4 +1,4 @@
-"""What a server sends as a snapshot is looked at while it arrives, before it gets a name."""
+"""Check what a server sends as a snapshot while it arrives, before a file gets its name."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,12 +11,12 @@ NOT_ASKED = "Check the URL and its path, the proxy in front of the site, and the
 
 def checked(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
     """
-    Pass on what is a SQLite database by its header, and exactly as long as that says.
+    Pass the chunks on if their header is that of a SQLite database, and its size is theirs.
 
-    Nothing is passed on before the header is there, and of what is too much nothing either.
+    Nothing is passed on before the whole header has arrived, nor a chunk that exceeds that size.
 
-    :param url: where they come from, for the messages.
-    :raises ClientError: it is not a database, or is longer.
+    :param url: where the chunks come from, for the messages.
+    :raises ClientError: this is not a database, or is longer than its header says.
     :raises TransferInterruptedError: it is cut off.
     """
     header, head, received = None, b"", 0
@@ -27,7 +27,7 @@ def checked(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
             if len(head) < HEADER_BYTES:
                 continue
             header, chunk = _parse(head, url), head
-        if header.page_count is not None:  # else the end will tell
+        if header.page_count is not None:  # else checked at the end
             _check_is_not_longer(header, received, url)
         yield chunk
     header = header or _parse(head, url)

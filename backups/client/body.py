@@ -1,4 +1,4 @@
-"""The body of an answer, read a piece at a time, so that no server can fill the memory."""
+"""Read the body of an answer in pieces, so that no server can fill the memory."""
 
 import json
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from backups.exceptions import ClientError
 from backups.unwrapping import Unwrapped
 
 CHUNK_BYTES = 1024 * 1024  # 1 MiB
-# Of an answer in JSON: the history of 10,000 restores has a third of that.
+# For an answer in JSON: the history of 10,000 restores takes a third of that.
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
-CODINGS = ("gzip", "x-gzip", "zstd")  # that are undone here
+CODINGS = ("gzip", "x-gzip", "zstd")  # that can be decoded here
 
 
 def coding_of(response: requests.Response) -> str:
-    """What the body is compressed with; empty if with nothing."""
+    """What the body is compressed with; empty if it is not compressed."""
     coding = str(response.headers.get("Content-Encoding", "")).strip().lower()
     return "" if coding == "identity" else coding
 
@@ -26,11 +26,11 @@ def plain_chunks(response: requests.Response) -> Iterator[bytes]:
     """
     The body of an unread answer, decompressed, at most 1 MiB at a time.
 
-    Not by requests: an older urllib3 unpacks all that a piece holds at once, and as many codings
-    in a row as a server names.
+    This does not use requests to decompress: an older urllib3 unpacks a whole piece at once, and
+    as many nested codings as the server names.
 
-    :raises ClientError: it is in another coding.
-    :raises InvalidSnapshotError: it can't be unpacked, or is cut off.
+    :raises ClientError: the coding is not one that was asked for.
+    :raises InvalidSnapshotError: the body can't be unpacked, or is cut off.
     :raises urllib3.exceptions.HTTPError: the connection ended early; OSError too.
     """
     coding = coding_of(response)
@@ -44,18 +44,18 @@ def plain_chunks(response: requests.Response) -> Iterator[bytes]:
 
 def read_answer(response: requests.Response) -> dict[str, Any]:
     """
-    The JSON object that is the body of an unread answer, its texts fit to be shown; empty if it is
-    something else, or longer than 16 MiB.
+    The JSON object in the body of an unread answer, with every text made safe to show. Empty if the
+    body is something else, or longer than 16 MiB.
 
     :raises urllib3.exceptions.HTTPError: the connection ended early; OSError too.
     """
-    body = bytearray()  # no copy of all that came for each piece, which may be a single byte
+    body = bytearray()  # pieces can be single bytes: don't copy everything for each
     for chunk in plain_chunks(response):
         body += chunk
         if len(body) > MOST_ANSWER_BYTES:
             return {}
     try:
         answer = shown_answer(json.loads(body))
-    except (ValueError, RecursionError):  # not JSON, or nested without end
+    except (ValueError, RecursionError):  # not JSON, or nested too deeply
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -1,48 +1,40 @@
 """
-The client of a remote server, over ``requests``. Knows no Django, so any script can use it:
+The client of a remote server, over ``requests``. It needs no Django, so any script can use it:
 
     from backups.client import BackupClient
 
     with BackupClient("https://tasks.example.org", api_key) as client:
         client.download(Path("taskdog.db"))
 
-Streams both ways: memory does not grow with the database. Every error is a ``ClientError``,
-whose message names the URL. Redirects are not followed, since they would carry the key along.
+It streams both ways: memory does not grow with the database. Every error is a ``ClientError``
+whose message names the URL. Redirects are not followed, since the key would go with them.
 """
 
 import os
-import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urljoin, urlsplit
 
-import requests
-from urllib3.exceptions import HTTPError
+try:
+    import requests
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"backups.client needs {missing.name}, which is not installed. Install it:"
+        ' python -m pip install "django-restorable[cli]"'
+    ) from missing
 
-from backups.client.body import read_answer
 from backups.client.download import RemoteSnapshot
-from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
-from backups.client.server_words import as_cause, shown
+from backups.client.exchange import Exchange
+from backups.client.server import KEY_HEADER, remote_server
 from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
-from backups.exceptions import (
-    BackupError,
-    ClientError,
-    OutcomeUnknownError,
-    ServerRefusedError,
-    ServerUnreachableError,
-    TransferInterruptedError,
-    codes,
-)
+from backups.exceptions import ClientError, ServerRefusedError, SnapshotTooLargeError
 
 __all__ = ["BackupClient"]
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 600.0  # longest silence, while the server copies or checks its whole database
-WRONG_PLACE = "Give the URL, with its path, at which that site includes backups.urls."
+READ_SECONDS = 600.0  # the longest silence: the server copies or checks a whole database
 CODINGS = "zstd, gzip"
-MOST_REASON = 200  # characters of the server's own words for a status
 
 
 class BackupClient:
@@ -59,39 +51,36 @@ class BackupClient:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """
-        Nothing is sent yet.
+        Sends nothing yet.
 
         :param base_url: such as ``https://tasks.example.org``, to which ``/api/v1`` is added; or,
             with a path, where ``backups.urls`` is: ``https://example.org/some/prefix``.
-        :param header: what carries the key: ``X-Api-Key``, ``Authorization: Token`` …; of
-            ``Authorization: Basic`` the key is ``name:password``.
-        :param insecure: let the key travel in plain http to another machine, where whoever is on
-            the way can read it.
-        :raises InsecureServerError: it would, and may not.
+        :param header: carries the key: ``X-Api-Key``, ``Authorization: Token`` …; for
+            ``Authorization: Basic``, the key is ``name:password``.
+        :param insecure: allow sending the key in plain http to another machine, although anybody
+            on the way can read it.
+        :raises InsecureServerError: the key would be sent in plain http without ``insecure``.
         :raises ClientError: the URL, the header or the key can't be used in a request.
         """
         server = remote_server(base_url)
-        self.base_url, self._api_url = server.url, server.api_url
-        self._timeout = (connect_seconds, read_seconds)
-        self._options = "" if server.is_encrypted or server.is_here else " --insecure"
-        self._session = open_session(server)
-        self._session.headers["Accept-Encoding"] = "identity"
-        authorize(self._session, server, header, api_key, insecure=insecure)
+        self.base_url = server.url
+        self._exchange = Exchange(server, (connect_seconds, read_seconds))
+        self._exchange.authorize(header, api_key, insecure=insecure)
 
     def create_snapshot(
         self, *, compact: bool | None = None, compress: bool = False
     ) -> RemoteSnapshot:
         """
-        Let the server take a snapshot. Close what is returned.
+        Ask the server for a snapshot. The caller must close it.
 
         :param compact: True for one without gaps, False for the database's own pages; None to
             leave it to the server. ``method`` of the result says which it was.
-        :param compress: let it compress what it sends, for a slow line; it arrives as it was.
+        :param compress: let the server compress it for a slow line; it is unpacked on arrival.
         :raises ClientError: the server could not be used, or does not say how long its answer is.
         """
 
         def ask(more: dict[str, str]) -> requests.Response:
-            response, _ = self._request(
+            response, _ = self._exchange.request(
                 "GET",
                 "backup",
                 is_read=False,
@@ -115,12 +104,12 @@ class BackupClient:
         compress: bool = False,
     ) -> None:
         """
-        Take a snapshot into a file, which appears only when it is whole.
+        Save a snapshot as a file, which appears only when it is whole.
 
-        ``compact`` and ``compress`` as in ``create_snapshot``.
+        ``compact`` and ``compress`` are as in ``create_snapshot``.
 
         :raises DestinationError: it exists and ``overwrite`` is false, or can't be written.
-        :raises ClientError: the server could not be used; no file is left then.
+        :raises ClientError: the server could not be used; no file is left behind.
         """
         with self.create_snapshot(compact=compact, compress=compress) as snapshot:
             chunks = atomic_file.within_room(snapshot, path.parent, snapshot.size)
@@ -137,18 +126,17 @@ class BackupClient:
         """
         Upload an open file; the server checks and stages it. Its restart applies it.
 
-        Asks first whether the server would take it, so that a wrong key or a file over its
-        limit is reported before the bytes are sent.
+        It first asks the server for its limit, so that a wrong key or a file that is too large is
+        reported before the bytes are sent.
 
         :param now: let the server apply it at once, without a restart.
-        :param accept: what the server is to accept although it is wrong: ``"defects"``,
-            ``"foreign"``.
+        :param accept: problems that the server should accept: ``"defects"``, ``"foreign"``.
         :param progress: called with the number of bytes of each step.
-        :returns: what the server answered: status, size, sha256, migrations …
-        :raises ServerRefusedError: it said no, with its reason; nothing was staged. With the
-            status 409 or, of ``now``, 507 it is staged, and only can't be applied at once.
+        :returns: the server's answer: status, size, sha256, migrations …
+        :raises ServerRefusedError: the server refused it and said why; nothing was staged. With
+            ``now`` and the status 409 or 507, it is staged but can't be applied at once.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
         snapshot.seek(0)
         size = os.fstat(snapshot.fileno()).st_size
@@ -157,45 +145,43 @@ class BackupClient:
             raise ServerRefusedError(
                 f"{self.base_url} takes snapshots up to {limit:,} bytes; this one has {size:,}.",
                 status=413,
+                hint=SnapshotTooLargeError.hint,
+                code=SnapshotTooLargeError.code,
             )
-        answer = self._json(
-            "POST",
+        return self._stage(
             "restore",
-            _has_status("pending", "applied"),
-            params=_apply(now) | _accept(accept),
+            now=now,
+            accept=accept,
             data=RequestBody(snapshot, size, progress),
             headers={"Content-Type": "application/vnd.sqlite3"},
         )
-        return self._as_asked(answer, now)
 
     def undo_restore(self, *, now: bool = False) -> dict[str, Any]:
         """
         Let the server stage what its last restore replaced. Its restart applies it.
 
         :param now: let the server apply it at once, without a restart.
-        :raises ServerRefusedError: it said no, with its reason.
+        :raises ServerRefusedError: the server refused it and said why.
         :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered in the server's place; ask for the status.
+        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
         """
-        is_done = _has_status("pending", "applied")
-        answer = self._json("POST", "restore/undo", is_done, params=_apply(now))
-        return self._as_asked(answer, now)
+        return self._stage("restore/undo", now=now)
 
     def list_restores(self) -> dict[str, Any]:
-        """What happened to restores, newest first, as ``restores``; the copies as ``kept``."""
-        return self._json("GET", "restores", _has_lists)
+        """The receipts of restores, newest first, as ``restores``; the kept copies as ``kept``."""
+        return self._exchange.json("GET", "restores", _has_lists)
 
     def get_restore_status(self) -> dict[str, Any]:
         """What is pending on the server, and what its last restore did."""
-        return self._json("GET", "restore", _has_status("pending", "nothing"))
+        return self._exchange.json("GET", "restore", _has_status("pending", "nothing"))
 
     def discard_pending_restore(self) -> dict[str, Any]:
         """Let the server discard its pending restore."""
-        return self._json("DELETE", "restore", _has_status("discarded"))
+        return self._exchange.json("DELETE", "restore", _has_status("discarded"))
 
     def close(self) -> None:
-        """Drop the connections."""
-        self._session.close()
+        """Close the connections."""
+        self._exchange.close()
 
     def __enter__(self) -> "BackupClient":
         return self
@@ -203,96 +189,18 @@ class BackupClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _as_asked(self, answer: dict[str, Any], now: bool) -> dict[str, Any]:
-        """An older server ignores ``now`` and only stages."""
+    def _stage(
+        self, name: str, *, now: bool, accept: Iterable[str] = (), **arguments: Any
+    ) -> dict[str, Any]:
+        params = {"apply": "now" if now else None, "accept": ",".join(sorted(accept)) or None}
+        is_done = _has_status("pending", "applied")
+        answer = self._exchange.json("POST", name, is_done, params=params, **arguments)
         if now and answer.get("status") != "applied":
             raise ClientError(
                 f"{self.base_url} is too old to apply a restore without a restart.",
                 hint="It is staged, and stays pending: restart that server, or discard it.",
             )
         return answer
-
-    def _json(
-        self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
-    ) -> dict[str, Any]:
-        """``is_ours``: whether an answer is one of this API; another may come from a proxy."""
-        response, answer = self._request(method, name, **arguments)
-        if not is_ours(answer):
-            raise self._not_the_site(response, method)
-        return answer
-
-    def _request(
-        self,
-        method: str,
-        name: str,
-        *,
-        is_read: bool = True,
-        headers: dict[str, str] | None = None,
-        **arguments: Any,
-    ) -> tuple[requests.Response, dict[str, Any]]:
-        """The response, and the answer in its body. Unless ``is_read``, a good one is unread."""
-        url = f"{self._api_url}/{name}"
-        try:
-            response = self._session.request(
-                method,
-                url,
-                timeout=self._timeout,
-                allow_redirects=False,
-                headers={"Accept": "application/json"} | (headers or {}),
-                stream=True,  # a body that is read has a limit
-                **arguments,
-            )
-            is_good = response.status_code in (200, 206)
-            if is_good and not is_read:
-                return response, {}
-            with response:
-                answer = _answer(response)
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
-                error
-            )
-        except (OSError, HTTPError) as error:  # all of requests' own are OSErrors, too
-            if method != "GET":
-                what = "upload" if "data" in arguments else "request"
-                raise TransferInterruptedError(
-                    f"The {what} to {url} broke off: {_cause(error)}.",
-                    hint=self._ask_first(),
-                ) from as_cause(error)
-            raise ServerUnreachableError(f"{url} did not answer: {_cause(error)}.") from as_cause(
-                error
-            )
-        if not is_good:
-            raise _refused(response, answer) or self._not_the_site(response, method)
-        return response, answer
-
-    def _not_the_site(self, response: requests.Response, method: str) -> ClientError:
-        """An answer that is not from the site. A read can simply be repeated."""
-        status = _status(response)
-        said = f"{response.url} answered {status}"
-        if method == "GET" and 400 <= response.status_code < 500:
-            return ServerRefusedError(
-                f"{response.url} refused: {status}.",
-                status=response.status_code,
-                hint=WRONG_PLACE,
-            )
-        if method == "GET":
-            return ServerUnreachableError(
-                f"{said}, but the answer is not from a server with this API.",
-                hint="Check the URL and its path, the proxy in front of the site, and the site.",
-            )
-        return OutcomeUnknownError(
-            f"The outcome is not known: {said}, and the answer is not from the site."
-            " A proxy may have given up while the site goes on.",
-            hint=self._ask_first(),
-        )
-
-    def _ask_first(self) -> str:
-        url = shlex.quote(self.base_url)
-        return f"Ask before you try again: manage.py restore_db --status --url {url}{self._options}"
-
-
-def _apply(now: bool) -> dict[str, str]:
-    return {"apply": "now"} if now else {}
 
 
 def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
@@ -301,66 +209,3 @@ def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:
 
 def _has_lists(answer: dict[str, Any]) -> bool:
     return all(isinstance(answer.get(name), list) for name in ("restores", "kept"))
-
-
-def _refused(response: requests.Response, answer: dict[str, Any]) -> ServerRefusedError | None:
-    """
-    The verdict of an answer other than 200.
-
-    Only an answer of the site itself is one: JSON with ``detail``, and with a ``code`` of ours
-    where the site itself has failed. None for anything else, which may come from a proxy: that
-    gives up while the site goes on.
-    """
-    detail, code = answer.get("detail"), answer.get("code")
-    if isinstance(detail, str) and (response.status_code < 500 or code in codes()):
-        words, hint = detail, str(answer.get("hint") or "")
-        if response.status_code == 404 and not code:  # what a site says of any unknown URL
-            hint = WRONG_PLACE
-    elif 300 <= response.status_code < 400:
-        words = f"{_status(response)}."
-        hint = _other_place(response.url, response.headers.get("Location", ""))
-    elif response.status_code == requests.codes.request_entity_too_large:
-        words = "a proxy in front of the site says that the upload is too large (413)."
-        hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
-    else:
-        return None
-    return ServerRefusedError(
-        f"{response.url} refused: {words}",
-        status=response.status_code,
-        hint=hint,
-        code=code if isinstance(code, str) else "",
-    )
-
-
-def _accept(words: Iterable[str]) -> dict[str, str]:
-    return {"accept": ",".join(sorted(words))} if words else {}
-
-
-def _answer(response: requests.Response) -> dict[str, Any]:
-    try:
-        return read_answer(response)
-    except BackupError:  # in a coding that nobody asked for, or can undo
-        return {}
-
-
-def _status(response: requests.Response) -> str:
-    """``503 Service Unavailable``: the words are the server's choice."""
-    return f"{response.status_code} {shown(response.reason or '', MOST_REASON)}".rstrip()
-
-
-def _other_place(url: str, location: str) -> str:
-    """What to do about a redirect: to another server, or of a site that wants a login first."""
-    try:
-        is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
-    except ValueError:  # not even the URL of anything
-        is_here = False
-    if not is_here:
-        return f"It redirects to {shown(location)}: use that server's URL."
-    return f"It redirects to {shown(location)}: exempt this URL from the login requirement."
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost words of a nested network error."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return shown(getattr(error, "strerror", None) or str(error))

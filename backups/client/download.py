@@ -19,28 +19,27 @@ from backups.exceptions import (
     TransferInterruptedError,
 )
 
-TRIES = 5  # one after the other without a byte in between
+TRIES = 5  # in a row, without a byte in between
 BUSY = (502, 503, 504)  # the server, or a proxy in front of it, may answer later
-MOST_DIGITS = 18  # of a number in a header: none of ours has more
+MOST_DIGITS = 18  # in a number in a header: this app sends no longer one
 
 
 class RemoteSnapshot:
     """
-    A snapshot that arrives, to iterate over once.
+    A snapshot that is arriving. Iterate over it once.
 
-    ``size`` is in bytes, if the server says; ``method`` is how it took it, empty if it doesn't.
-    ``name`` is what to call it: the server's choice if that has the form of ours, else
-    ``is_named_here`` is true.
-    A connection that ends early is made again for the rest, if the server still has the same
-    snapshot.
-    ``defects`` is how many old ones the server has found; None if it has not looked.
+    ``size`` is in bytes, None if the server does not say; ``method`` is how it was taken, empty if
+    the server does not say. ``name`` is what to call it: the server's choice if that has the form
+    of a snapshot's name; otherwise it is made up here and ``is_named_here`` is true. ``defects`` is
+    how many old defects the server has found; None if it has not looked.
+    If the connection ends early, another fetches the rest, as long as the server has it.
     """
 
     def __init__(self, response: requests.Response, *, ask_again: "AskAgain | None" = None) -> None:
         """
         Takes over a response whose body is unread.
 
-        :param ask_again: repeats the request with some more headers.
+        :param ask_again: repeats the request with more headers.
         """
         self._response = response
         self._ask_again = ask_again
@@ -53,22 +52,22 @@ class RemoteSnapshot:
         self.is_chunked = headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
         self.method = shown(headers.get("Snapshot-Method", ""), 20)
         self.defects = _number(headers.get("Snapshot-Defects"))
-        # In a coding, the length is that of what is on the wire.
+        # If the body is compressed, this is its compressed length.
         length = None if coding_of(response) else _number(headers.get("Content-Length"))
         self.size = _number(headers.get("Snapshot-Size")) if length is None else length
 
     def __iter__(self) -> Iterator[bytes]:
         """
-        The bytes of a whole database, decompressed, or an error in place of their rest.
+        The bytes of a whole database, decompressed. Raises if the rest does not come.
 
         :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
-        :raises ClientError: what arrives is not a database, e.g. the page of a proxy, or is more
-            than was announced.
+        :raises ClientError: this is not a database, e.g. a proxy's error page, or it is longer than
+            announced.
         """
         return checked(self._arriving(), self.url)
 
     def _arriving(self) -> Iterator[bytes]:
-        """Until its end, over as many connections as that takes."""
+        """The bytes until the end, over as many connections as necessary."""
         received, failed = 0, 0
         while True:
             try:
@@ -92,7 +91,7 @@ class RemoteSnapshot:
         self._check(received)
 
     def _check_is_announced(self, received: int) -> None:
-        """A few KB can unpack to more than the disk holds."""
+        """A few KB can unpack to more than the disk can hold."""
         if self.size is not None and received > self.size:
             raise ClientError(
                 f"{self.url} sends more than the {self.size:,} bytes that it announced.",
@@ -100,7 +99,7 @@ class RemoteSnapshot:
             )
 
     def _check(self, received: int) -> None:
-        """Whether it is whole and, where the server has said its SHA-256, the same."""
+        """Refuse it if it is not whole, or if its SHA-256 is not the one that the server sent."""
         if not received:
             raise ClientError(f"{self.url} answered with nothing.")
         if self.size is not None and received != self.size:
@@ -120,14 +119,14 @@ class RemoteSnapshot:
 
     @property
     def _etag(self) -> str | None:
-        """By which the server knows this very snapshot again; None if it can't give its rest."""
+        """The server's name for this very snapshot; None if the server can't send its rest."""
         headers = self._response.headers
         if self._ask_again is None or headers.get("Accept-Ranges") != "bytes":
             return None
         return headers.get("ETag")
 
     def _resume(self, received: int, failed: int) -> bool:
-        """Go on with the rest of the same snapshot. Returns whether there is one."""
+        """Continue with the rest of the same snapshot. Returns False if the server lacks it."""
         etag = self._etag
         while etag and self._ask_again and failed <= TRIES:
             time.sleep(2 ** (failed - 1) - 1)  # at once, then after 1, 3, 7 and 15 seconds
@@ -152,7 +151,7 @@ class RemoteSnapshot:
         return False
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection."""
         self._response.close()
 
     def __enter__(self) -> "RemoteSnapshot":
@@ -166,7 +165,7 @@ AskAgain = Callable[[dict[str, str]], requests.Response]
 
 
 def _digest(response: requests.Response) -> bytes | None:
-    """The SHA-256 of the whole by the header ``Repr-Digest`` (RFC 9530), if it is there."""
+    """The SHA-256 of the whole snapshot in the header ``Repr-Digest`` (RFC 9530), if any."""
     for member in response.headers.get("Repr-Digest", "").split(","):
         name, _, value = member.strip().partition("=")
         if name == "sha-256" and value.startswith(":") and value.endswith(":"):
@@ -178,7 +177,7 @@ def _digest(response: requests.Response) -> bytes | None:
 
 
 def _number(given: str | None) -> int | None:
-    """A header that is a whole number; None if it is not there, or is something else."""
+    """A header's whole number; None if the header is missing or is something else."""
     if given and given.isascii() and given.isdecimal() and len(given) <= MOST_DIGITS:
         return int(given)
     return None

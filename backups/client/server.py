@@ -1,7 +1,7 @@
 """
-Where a remote server's API is, and what a request to it carries to say who asks.
+Where a remote server's API is, and how a request to it carries the key.
 
-A URL without a path is that of a whole site: its API is at ``/api/v1``. A URL with a path is the
+A URL without a path names a whole site: its API is at ``/api/v1``. A URL with a path names the
 place where that project includes ``backups.urls``.
 """
 
@@ -11,36 +11,36 @@ import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
+from backups.client.key_header import header_parts
 from backups.client.server_words import shown
 from backups.exceptions import ClientError, InsecureServerError
 
 KEY_HEADER = "X-Api-Key"
 DEFAULT_PATH = "/api/v1"
-# RFC 9110, 5.6.2: what the name of a header and a scheme are made of.
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
-    """A server by its URL."""
+    """What is known of a server by its URL."""
 
     url: str  # as it was given, without a password
-    api_url: str  # an endpoint is a name below it
+    api_url: str  # the endpoints are below it
     auth: AuthBase | None  # the name and password that were in the URL
     is_encrypted: bool  # https
-    is_here: bool  # this machine itself, by its loopback address
+    is_here: bool  # on this machine, by a loopback address
 
     def proxies(self) -> dict[str, str]:
         """
-        Those that the environment names for it (HTTPS_PROXY, NO_PROXY …).
+        The proxies that the environment names for this server (HTTPS_PROXY, NO_PROXY …).
 
-        To this machine itself none leads that is on another: the key would go there, and back.
+        For a server on this machine, only proxies on this machine: the key must not leave it.
         """
         named = get_environ_proxies(self.api_url)
         return {
@@ -52,7 +52,7 @@ class RemoteServer:
 
 def remote_server(url: str) -> RemoteServer:
     """
-    Take a URL apart. Asks nobody.
+    Parse a URL. Sends nothing.
 
     :raises ClientError: it is not the URL of a server.
     """
@@ -80,7 +80,7 @@ def remote_server(url: str) -> RemoteServer:
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether a host is a loopback address, or ``localhost``. Asks nobody, and knows no others."""
+    """Whether the host is a loopback address or ``localhost``. Looks up no name."""
     if host == "localhost":
         return True
     try:
@@ -100,9 +100,9 @@ def _host(proxy: str) -> str | None:
 
 def open_session(server: RemoteServer) -> requests.Session:
     """
-    A session that sends what it is told to, and no password that it finds in ``~/.netrc``.
+    A session that sends no password from ``~/.netrc``.
 
-    From the environment it takes the proxies and the file of certificates (REQUESTS_CA_BUNDLE).
+    It takes the proxies and the file of certificates (REQUESTS_CA_BUNDLE) from the environment.
     """
     logging.getLogger("urllib3.connection").addFilter(_in_one_line)
     session = _Session()
@@ -114,14 +114,25 @@ def open_session(server: RemoteServer) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """Requests looks where a redirect leads, and reads its whole body, even if told not to go."""
+    """
+    Even if it does not follow a redirect, requests looks at its target and reads its body. And it
+    sends more than one request on a connection.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
 
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """
+        Uses a new connection. A server such as uWSGI closes the old one after each answer without
+        saying so, and the next request on it would fail.
+        """
+        self.close()
+        return super().send(request, **kwargs)
+
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """urllib3 quotes headers that it can't read, however long they are, with a traceback."""
+    """urllib3 logs headers that it can't read, at any length and with a traceback."""
     record.msg, record.args, record.exc_info = shown(record.getMessage()), (), None
     return True
 
@@ -130,14 +141,14 @@ def authorize(
     session: requests.Session, server: RemoteServer, header: str, key: str, *, insecure: bool
 ) -> None:
     """
-    Let every request of the session carry the key, and what was in the URL.
+    Let every request of the session carry the key, and the name and password in the URL.
 
-    :param header: ``X-Api-Key``, or with a scheme ``Authorization: Token``; of
-        ``Authorization: Basic`` the key is ``name:password``.
-    :param key: empty if the name and password in the URL are all that the server wants.
+    :param header: ``X-Api-Key``, or with a scheme ``Authorization: Token``; for
+        ``Authorization: Basic``, the key is ``name:password``.
+    :param key: empty if the name and password in the URL are all that the server needs.
     :param insecure: whether they may be sent in plain http to another machine.
-    :raises InsecureServerError: they would be, and may not.
-    :raises ClientError: it is not a header, or the key can't be in one.
+    :raises InsecureServerError: they would be sent in plain http without ``insecure``.
+    :raises ClientError: the header is not one, or the key can't be in a header.
     """
     if not (server.is_encrypted or server.is_here or insecure) and (key or server.auth):
         raise InsecureServerError(
@@ -156,16 +167,10 @@ def authorize(
     session.headers[name] = value
 
 
-def header_parts(header: str) -> tuple[str, str] | None:
-    """The name of a header, and the scheme or nothing; None if that is not what it is."""
-    name, _, scheme = (part.strip() for part in header.partition(":"))
-    return (name, scheme) if name and set(name + scheme) <= TOKEN else None
-
-
 def _header(header: str, key: str) -> tuple[str, str]:
     if (parts := header_parts(header)) is None:
-        raise ClientError(  # not what it is: somebody may have put the key there
-            "The header for the key is not the name of one, with or without a scheme.",
+        raise ClientError(  # don't quote it: somebody may have put the key there
+            "The header for the key is not a header name, with or without a scheme.",
             hint="Give one such as 'X-Api-Key' or 'Authorization: Token' (BACKUPS_REMOTE_HEADER).",
         )
     name, scheme = parts

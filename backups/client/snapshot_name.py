@@ -1,30 +1,30 @@
 """
 What a downloaded snapshot is called.
 
-A server may choose the name only in the form that ours have. Any other could be one that means
-something where it is written: ``.bash_profile``, ``Makefile``, ``authorized_keys``.
+A server may choose it, but only in the form that this app uses. Any other name could have a
+meaning where the file is saved: ``.bash_profile``, ``Makefile``, ``authorized_keys``.
 """
 
 import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from backups.sqlite.folder.paths import TIMESTAMP, timestamp
+from backups.disk.timestamp import parse_timestamp, timestamp
 
-MOST_CHARACTERS = 128  # what is added while it is written must fit into 255 too
-# With the underscore, which the name of a project may have.
+MOST_CHARACTERS = 128  # the suffix of a file that is being written must fit into 255 too
+# A project's name may have an underscore.
 OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})\.db")
 FILENAME = re.compile(r';[ \t]*filename[ \t]*=[ \t]*"?([^";\s]*)"?[ \t]*(?:;|\Z)', re.IGNORECASE)
 
 
 def offered_name(disposition: str) -> str | None:
-    """The name in a ``Content-Disposition``; None if there is none, or not in our form."""
+    """The name in a ``Content-Disposition``; None if there is none in this form."""
     found = FILENAME.search(disposition)
     return found[1] if found and _is_ours(found[1]) else None
 
 
 def own_name(url: str) -> str:
-    """``tasks-example-org-backup-20261123-024538.db``: after the server's host, and now."""
+    """``tasks-example-org-backup-20261123-024538.db``: from the server's host and the time now."""
     host = re.sub(r"[^A-Za-z0-9]+", "-", urlsplit(url).hostname or "").strip("-")
     return f"{host[:64].rstrip('-') or 'server'}-backup-{timestamp(datetime.now(UTC))}.db"
 
@@ -34,7 +34,7 @@ def _is_ours(name: str) -> bool:
     if form is None or len(name) > MOST_CHARACTERS:
         return False
     try:
-        datetime.strptime(form[1], TIMESTAMP).replace(tzinfo=UTC)
+        parse_timestamp(form[1])
     except ValueError:  # 20261399-250000
         return False
     return True

@@ -1,4 +1,4 @@
-"""The body of an upload, read from a file while it is sent."""
+"""The body of an upload, read from a file as it is sent."""
 
 from collections.abc import Callable
 from typing import BinaryIO
@@ -7,7 +7,7 @@ Progress = Callable[[int], None]  # called with the number of bytes of each step
 
 
 class RequestBody:
-    """A request body of just this length, which tells how far it has been read."""
+    """A request body of exactly this length, which reports how far it has been read."""
 
     def __init__(self, content: BinaryIO, size: int, progress: Progress | None) -> None:
         self._content = content
@@ -20,7 +20,7 @@ class RequestBody:
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._content.read(self._left if size < 0 else min(size, self._left))
-        if self._left and not chunk:  # the server would wait for the rest, and we for the server
+        if self._left and not chunk:  # else we and the server would wait for each other
             raise OSError("the file became shorter while it was sent")
         self._left -= len(chunk)
         self._progress(len(chunk))

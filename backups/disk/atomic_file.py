@@ -1,10 +1,10 @@
 """
-A file that appears under its name only when it is whole: written beside it, then renamed.
+Write a file that appears under its name only when it is whole: write beside it, then rename.
 
-The folder may be one that others can write too, such as /tmp. So what is written has a name that
-nobody can foresee, is made by us and by nobody else, and is looked at again once it has its name.
-What a kill -9 leaves is removed by the next run that writes into that folder: it has the form of
-our names, is its user's own, and no process holds its lock.
+Other users may be able to write to the folder, e.g. /tmp. So the temporary file has a name that
+nobody can guess, must be new, and is compared with the open file once it has its final name. If a
+process is killed, the next run that writes to that folder removes its file: one whose name has
+this form, which belongs to the same user, and whose lock nobody holds.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False) -> None:
     """
-    Write ``chunks`` to ``destination``, for its owner alone (0600).
+    Write ``chunks`` to ``destination``, readable only by its owner (0600).
 
-    They go to ``<destination>.backups-<random>.part``, which is synced and then takes the name; the
-    folder is synced last. If anything fails, also Ctrl-C, the ``.part`` is removed and whatever was
-    at ``destination`` is as it was. What a kill -9 leaves is a ``.part``, which the next run that
-    writes into this folder removes.
+    They go to ``<destination>.backups-<random>.part``, which is synced and then renamed; the folder
+    is synced last. If anything fails, Ctrl-C included, the ``.part`` is removed and ``destination``
+    is unchanged. A kill -9 leaves the ``.part``; the next run that writes to this folder removes
+    it.
 
-    :raises DestinationError: it exists and ``overwrite`` is false; another process writes it;
+    :raises DestinationError: it exists and ``overwrite`` is false; another process is writing it;
         or the system refuses.
     """
     check(destination, overwrite=overwrite)
@@ -46,10 +46,10 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
 
 def save_as_new(chunks: Iterable[bytes], destination: Path) -> Path:
     """
-    As ``save``, but where the name is taken, or is being written, under the next that is free:
-    ``name-2.db``, ``name-3.db`` … Returns the path.
+    As ``save``, but if the name is taken or being written, use the next free one: ``name-2.db``,
+    ``name-3.db`` … Returns the path.
 
-    :raises DestinationError: as ``save``, but for a name that is taken.
+    :raises DestinationError: as ``save``, except for a taken name.
     """
     check(destination, overwrite=True)
     being_written = _sweep(destination.parent)
@@ -58,10 +58,10 @@ def save_as_new(chunks: Iterable[bytes], destination: Path) -> Path:
 
 
 def _save(chunks: Iterable[bytes], names: Iterable[Path], *, overwrite: bool) -> Path:
-    """Under the first of the names that is free. Returns it."""
+    """Save under the first free name, and return it."""
     names = iter(names)
     destination = next(names)
-    while not overwrite and os.path.lexists(destination):  # before anything is asked for
+    while not overwrite and os.path.lexists(destination):  # before the first chunk is requested
         destination = _next(names, destination)
     try:
         with _part_of(destination) as (part, descriptor):
@@ -92,7 +92,7 @@ def _numbered(destination: Path) -> Iterator[Path]:
 
 
 def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
-    """Write and sync them, some at a time: others that commit on this disk wait for each sync."""
+    """Write and sync in steps: other programs that commit to this disk wait for each sync."""
     unsynced = 0
     for chunk in chunks:
         files.write_all(descriptor, chunk)
@@ -105,9 +105,9 @@ def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
 
 def check(destination: Path, *, overwrite: bool) -> None:
     """
-    Tell before any work is done whether ``save`` would refuse this destination. Writes nothing.
+    Refuse what ``save`` would refuse, before any work is done. Writes nothing.
 
-    :raises DestinationError: it is taken, or its folder is not there.
+    :raises DestinationError: the name is taken, or its folder is missing.
     """
     if not os.path.isdir(destination.parent):
         raise DestinationError(
@@ -121,22 +121,22 @@ def check(destination: Path, *, overwrite: bool) -> None:
 
 def within_room(chunks: Iterable[bytes], folder: Path, size: int | None) -> Iterator[bytes]:
     """
-    Pass them on, if they have room on the disk of this folder.
+    Pass the chunks on while they fit on the disk of this folder.
 
-    :param size: how many bytes they are; None if nobody has said, and then they may take half of
-        what is free: others write to that disk too.
-    :raises DestinationError: they have not; of an unknown size, once that much has come.
+    :param size: their total in bytes; None if it is unknown: then they may take half of the free
+        space, since others write to that disk too.
+    :raises DestinationError: they do not fit; with an unknown size, once they exceed that half.
     """
     free = files.free_bytes(folder)
     if size is not None and not files.has_room(folder, size):
-        raise _too_large(f"The snapshot has {size:,} bytes, and {free:,} are free in {folder}.")
+        raise _too_large(f"The snapshot has {size:,} bytes, but {free:,} are free in {folder}.")
     most, received = free // 2, 0
     for chunk in chunks:
         received += len(chunk)
         if size is None and most and received > most:
             raise _too_large(
-                f"Nobody said how long the snapshot is: the download stopped after {most:,} bytes,"
-                f" half of what was free in {folder}."
+                f"The size of the snapshot is not known: the download stopped after {most:,} bytes,"
+                f" half of the free space in {folder}."
             )
         yield chunk
 
@@ -153,9 +153,9 @@ def _exists(destination: Path) -> DestinationError:
 
 @contextlib.contextmanager
 def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
-    """The locked, empty ``.part``; gone at the end, whether it was renamed or not."""
-    # A signal that ends a command raises wherever the process is: not between the moment in
-    # which the file is there and the one in which it is sure to be removed.
+    """Yield a locked, empty ``.part`` and its descriptor. Removes that name at the end."""
+    # A signal that ends a command can raise anywhere. It must not do so after the file is created
+    # and before its removal is certain.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         part, descriptor = _create_locked(destination)
@@ -171,7 +171,7 @@ def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _create_locked(destination: Path) -> tuple[Path, int]:
-    """Make a new ``.part`` and lock it, so that no other run takes it for one that was left."""
+    """Create a ``.part`` and lock it, so that no other run mistakes it for a leftover."""
     while True:
         part = destination.with_name(f"{destination.name}.backups-{secrets.token_hex(8)}.part")
         descriptor = files.create_private(part)
@@ -180,7 +180,7 @@ def _create_locked(destination: Path) -> tuple[Path, int]:
             if files.is_named(part, descriptor):
                 return part, descriptor
         except BlockingIOError:
-            pass  # another run is looking at it, and will remove it
+            pass  # another run has locked it, and will remove it
         except BaseException:
             _unlink_ours(part, descriptor)
             os.close(descriptor)
@@ -190,36 +190,36 @@ def _create_locked(destination: Path) -> tuple[Path, int]:
 
 def _sweep(folder: Path) -> set[str]:
     """
-    Remove each ``.part`` of this user that a killed process left. Returns the names that living
-    ones are writing.
+    Remove each ``.part`` that a killed process of this user left. Returns the names that running
+    processes are writing.
     """
     try:
         names = os.listdir(folder)
-    except OSError:  # a folder may take files and show none
+    except OSError:  # a folder can be writable but not readable
         return set()
     found = {name: form[1] for name in names if (form := PART.fullmatch(name))}
     return {name for part, name in found.items() if _is_being_written(folder / part, folder / name)}
 
 
 def _is_being_written(part: Path, destination: Path) -> bool:
-    """Whether a living process writes this one. Removed if a process of this user left it."""
+    """Whether a running process is writing this ``.part``. Removes a leftover of this user."""
     try:
         state = os.stat(part, follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
-            return False  # somebody else's
-        if state.st_nlink > 1:  # not opened: to close what may be a database drops its locks
+            return False  # not a file, or another user's
+        if state.st_nlink > 1:  # don't open it: closing a database drops this process's locks on it
             if os.path.samestat(state, os.stat(destination, follow_symlinks=False)):
-                files.unlink(part)  # killed between the two names of a whole file
+                files.unlink(part)  # killed after link(), before unlink()
             return False
         descriptor = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return False  # just gone, or we may not
+        return False  # it is gone now, or we may not open it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _unlink_ours(part, descriptor)
     except BlockingIOError:
         return True
-    except OSError:  # e.g. there are no locks here, and nobody knows whether it is in use
+    except OSError:  # e.g. no locks here: nobody knows whether it is in use
         return False
     finally:
         os.close(descriptor)
@@ -227,14 +227,14 @@ def _is_being_written(part: Path, destination: Path) -> bool:
 
 
 def _unlink_ours(part: Path, descriptor: int) -> None:
-    if files.is_named(part, descriptor):  # else the name may be another's now
+    if files.is_named(part, descriptor):  # else another file may have the name now
         files.unlink(part)
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> bool:
     """
-    Give the whole file its name; never over a file that is there, unless asked. Returns whether it
-    has the name.
+    Give the whole file its name. Replaces an existing file only if ``overwrite``; returns False if
+    the name is taken.
     """
     if overwrite:
         files.replace(part, destination)
@@ -253,10 +253,10 @@ def _publish(part: Path, destination: Path, *, overwrite: bool) -> bool:
 
 
 def _check_is_ours(path: Path, descriptor: int) -> None:
-    """In a folder that others can write, one of them may have put another file in our way."""
+    """Where others can write to the folder, they may have put another file there."""
     if not files.is_named(path, descriptor):
         raise DestinationError(
-            f"{path} is not the file that was written: another process has changed the names in"
+            f"{path} is not the file that was written: another process has renamed files in"
             f" {path.parent}.",
             hint="Don't use that file. Choose a folder that only you can write.",
         )

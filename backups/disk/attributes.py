@@ -1,8 +1,8 @@
 """
-Who owns a file, who may open it, and what else the system notes about it.
+A file's owner, mode and extended attributes: who may open it.
 
-What can't be set is skipped, with a warning, unless that would lock somebody out. Each is compared
-first, since some systems refuse even to set what is set already.
+What can't be set is skipped with a warning, unless that would lock somebody out. Each value is
+compared first, since some systems refuse even to set the value that is already there.
 """
 
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 from backups.disk.refusals import is_refusal, warn
 
 READ_AND_WRITE = 0o666
-DECIDES_WHO_MAY_OPEN = "system."  # ACLs; not the labels (security.*), nor what users note (user.*)
+DECIDES_WHO_MAY_OPEN = "system."  # ACLs; not labels (security.*) or users' notes (user.*)
 ACL = "system.posix_acl_access"
 
 
@@ -21,12 +21,12 @@ def copy_attributes(source: Path, destination: Path) -> None:
     """
     Give ``destination`` the owner, mode and extended attributes (ACL, SELinux label) of ``source``.
 
-    :raises PermissionError: if we may not, and who can open ``source`` might be unable to open
-        ``destination``: the caller must not put it in place then.
+    :raises PermissionError: if we may not, and somebody who can open ``source`` might be unable to
+        open ``destination``: then the caller must not put it in place.
     """
     wanted = os.stat(source)
     _copy_owner(wanted, destination)
-    copy_acl(source, destination)  # before the mode, which lets in whom the ACL names
+    copy_acl(source, destination)  # before the mode, whose group bits put an ACL in force
     _copy_mode(wanted, destination)
     for name in _names(source):
         if name != ACL:
@@ -35,10 +35,10 @@ def copy_attributes(source: Path, destination: Path) -> None:
 
 def copy_acl(source: Path, destination: Path | int) -> None:
     """
-    Let the ACL of ``destination`` be that of ``source``, or none if that has none: a new file may
-    have one of its folder, which lets in other users as soon as the group gets a right.
+    Give ``destination`` the ACL of ``source``, or none if that has none: a new file may inherit one
+    from its folder, which lets other users in as soon as the group gets a permission.
 
-    :raises OSError: that is refused, and users could open the one and not the other.
+    :raises OSError: the system refuses, and different users could open the two files.
     """
     if ACL in _names(source):
         _copy_extended(ACL, source, destination)
@@ -48,8 +48,8 @@ def copy_acl(source: Path, destination: Path | int) -> None:
 
 def give_to_owner_of(path: Path, descriptor: int) -> None:
     """
-    Give an open file of root to the owner of this path, if that exists, so that the server can
-    read it. Root without that capability keeps it.
+    If we are root, give an open file to the owner of this path, so that the server can read it.
+    Does nothing if the path is missing; warns if root lacks the capability.
     """
     if os.geteuid() != 0:
         return
@@ -62,11 +62,11 @@ def give_to_owner_of(path: Path, descriptor: int) -> None:
     except OSError as error:
         if not is_refusal(error):
             raise
-        warn(path, "files that root makes there can't be given to its owner, who can't read them.")
+        warn(path, "root can't give new files to its owner here, who then can't read them.")
 
 
 def make_private(path: Path, descriptor: int) -> None:
-    """Let nobody but its owner open a file that we have made (0600), where that is possible."""
+    """Let only its owner open a file that we made (0600), where the file system can do that."""
     if _mode(os.fstat(descriptor)) == 0o600:
         return
     try:
@@ -76,7 +76,7 @@ def make_private(path: Path, descriptor: int) -> None:
             raise
     if others := _mode(os.fstat(descriptor)) & 0o077:
         what = "read" if others & 0o044 else "open"
-        warn(path.parent, f"other users may {what} the files there, and no mode can change that.")
+        warn(path.parent, f"other users may {what} the files there, and chmod can't change that.")
 
 
 def _copy_owner(wanted: os.stat_result, destination: Path) -> None:
@@ -90,13 +90,13 @@ def _copy_owner(wanted: os.stat_result, destination: Path) -> None:
         uid, gid = _owner(wanted)
         warn(
             destination.parent,
-            f"the database can't be given to uid {uid}, gid {gid}, as before. All users who"
-            " could open it still can.",
+            f"the database can't be given back to uid {uid}, gid {gid}. All users who could open"
+            " it still can.",
         )
 
 
 def _is_open_to_all(mode: int) -> bool:
-    """Whether its owner and its group may do no more than anybody else."""
+    """Whether its owner and its group may do no more than everybody else."""
     owner, group, others = mode >> 6 & 6, mode >> 3 & 6, mode & 6
     return not (owner & ~group or (owner | group) & ~others)
 
@@ -112,13 +112,13 @@ def _copy_mode(wanted: os.stat_result, destination: Path) -> None:
             raise
         warn(
             destination.parent,
-            f"the database has the mode {_mode(now):o}, and can't have {_mode(wanted):o} as before."
-            " More users may open it.",
+            f"the database has the mode {_mode(now):o}, and can't be set back to"
+            f" {_mode(wanted):o}. More users may open it.",
         )
 
 
 def _names(path: Path | int) -> list[str]:
-    """Of its extended attributes; none where there is no such thing, or where we may not ask."""
+    """The names of its extended attributes; empty if there are none or we may not list them."""
     if not hasattr(os, "listxattr"):
         return []
     try:

@@ -1,10 +1,10 @@
 """
-Locks on open files (flock), which end with their process. No wait is longer than a limit.
+Locks on open files (flock), which end with their process. Every wait has a limit.
 
-A lock needs nothing but an open file, so whoever may read a file can hold one on it for ever. What
-we lock is therefore for its owner alone (0600). A folder is often open to others: there a private
-file in it is locked first, which is gone when nobody holds it, and that is what counts. The folder
-itself is locked too, since releases up to now know only that lock; but not against strangers.
+Anybody who may read a file can hold a lock on it for ever. So the files that we lock are readable
+only by their owner (0600). Other users can often read a folder: there we first lock a private file,
+which exists only while somebody holds it, and this lock decides. We lock the folder too, since
+older releases know only that lock, but ignore the locks that strangers hold on it.
 """
 
 import contextlib
@@ -18,25 +18,24 @@ from pathlib import Path
 
 from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
 
-# As NFS says of a descriptor that is open for reading only, or where no server of locks runs.
+# NFS gives the last two for a read-only descriptor, or if no lock server runs.
 NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 PRIVATE = ".backups.lock"
-OTHERS_OPEN = 0o044  # to open a folder it is enough that it may be read
+OTHERS_OPEN = 0o044  # read permission is enough to open a folder
 OTHERS_WRITE, OTHERS_USE = 0o022, 0o066
-# What holds a lock of ours works for milliseconds, but a restore while the site runs: seconds.
+# Most holders need milliseconds; a restore while the site runs needs seconds.
 LOCK_SECONDS = 30.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries
 
 
 def lock(descriptor: int, folder: Path, *, wait: bool = True) -> None:
     """
-    Lock an open file of a folder, or the folder itself, until it is closed. Only who calls this
-    sees the lock.
+    Lock an open file in a folder, or the folder itself, until it is closed. The lock is advisory.
 
-    Where there are no locks it does nothing, with a warning.
+    Where locks are not supported, this logs a warning and does nothing.
 
-    :raises BlockingIOError: another has it, and we are not to wait.
-    :raises TimeoutError: another has had it for ``LOCK_SECONDS``; the words say who.
+    :raises BlockingIOError: another process holds it, and ``wait`` is false.
+    :raises TimeoutError: another has held it for ``LOCK_SECONDS``; the message says which.
     """
     try:
         for _ in _tries(descriptor, folder):
@@ -63,9 +62,9 @@ def exclusive_folder(folder: Path) -> Iterator[int]:
     Let one thread of one process at a time change the names in ``folder``.
 
     The lock leaves no file, and ends with its process. Yields its descriptor: a child that
-    inherits it has the lock too, until both have ended.
+    inherits it holds the lock too, until both have ended.
 
-    :raises TimeoutError: another has had it for ``LOCK_SECONDS``; the words say who.
+    :raises TimeoutError: another has held it for ``LOCK_SECONDS``; the message says which.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -82,8 +81,8 @@ def exclusive_folder(folder: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def _private_lock(folder: Path, status: os.stat_result) -> Iterator[int | None]:
     """
-    Hold the private file of a folder that others may open; it is gone afterwards. None where the
-    folder is closed to them, or no file can be made in it: then the folder's own lock has to do.
+    Lock the private file of a folder that others may open, and remove it afterwards. Yields None if
+    others can't open the folder, or no file can be created in it: then its own lock must do.
     """
     path = folder / PRIVATE
     descriptor = _lock_private(path, status) if status.st_mode & OTHERS_OPEN else None
@@ -91,7 +90,7 @@ def _private_lock(folder: Path, status: os.stat_result) -> Iterator[int | None]:
         yield descriptor
     finally:
         if descriptor is not None:
-            with contextlib.suppress(OSError):  # who comes next takes what stays
+            with contextlib.suppress(OSError):  # the next holder uses the file that stays
                 os.unlink(path)
             os.close(descriptor)
 
@@ -100,7 +99,7 @@ def _lock_private(path: Path, status: os.stat_result) -> int | None:
     while True:
         try:
             descriptor = _open_private(path, status)
-        except OSError:  # e.g. on a full disk, where to discard a restore must be possible
+        except OSError:  # e.g. a full disk, where discarding a restore must still work
             return None
         try:
             lock(descriptor, path.parent)
@@ -109,7 +108,7 @@ def _lock_private(path: Path, status: os.stat_result) -> int | None:
         except OSError:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # who had it has unlinked it
+        os.close(descriptor)  # its last holder has removed it
 
 
 def _open_private(path: Path, status: os.stat_result) -> int:
@@ -119,13 +118,13 @@ def _open_private(path: Path, status: os.stat_result) -> int:
             return os.open(path, flags)
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-            with contextlib.suppress(OSError):  # of a kill it may stay, to be used by the others
+            with contextlib.suppress(OSError):  # a kill may leave it for the others to use
                 _share_private(descriptor, status)
             return descriptor
 
 
 def _share_private(descriptor: int, folder: os.stat_result) -> None:
-    """With those who may change the names in the folder, and nobody else."""
+    """Let the users who may write to the folder open the lock file, and nobody else."""
     os.fchown(descriptor, folder.st_uid if os.geteuid() == 0 else -1, folder.st_gid)
     may_write = folder.st_mode & OTHERS_WRITE
     os.fchmod(descriptor, 0o600 | may_write | may_write << 1)
@@ -133,9 +132,9 @@ def _share_private(descriptor: int, folder: os.stat_result) -> None:
 
 def _lock_but_for_strangers(descriptor: int, folder: Path) -> None:
     """
-    Lock a folder whose private file we hold.
+    Lock a folder whose private file we hold. A stranger's lock is ignored, with a warning.
 
-    :raises TimeoutError: a process of this user, of the folder's owner or of root has it.
+    :raises TimeoutError: a process of this user, of the folder's owner or of root holds it.
     """
     from backups.disk.lock_holders import describe_holders, holders
 
@@ -156,9 +155,9 @@ def _lock_but_for_strangers(descriptor: int, folder: Path) -> None:
 
 def _tries(descriptor: int, folder: Path) -> Iterator[None]:
     """
-    One by one, with a pause in between, until there were enough.
+    Yield once for each try, with pauses in between.
 
-    :raises TimeoutError: then.
+    :raises TimeoutError: after ``LOCK_SECONDS``; the message says who holds the lock.
     """
     end, pause = time.monotonic() + LOCK_SECONDS, SHORTEST_PAUSE
     while True:
@@ -191,7 +190,7 @@ def is_named(path: Path, descriptor: int) -> bool:
 
 
 def _user(pid: int) -> int | None:
-    """Whose a process is now; not by the owner of its folder, which can be root's for others."""
+    """The user a process runs as now. (Its folder in /proc can be root's all the same.)"""
     with contextlib.suppress(OSError):
         status = Path(f"/proc/{pid}/status").read_text()
         if found := re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE):

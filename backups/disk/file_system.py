@@ -1,5 +1,5 @@
 """
-On which kind of file system a folder is. Reads only.
+Which kind of file system a folder is on. Reads only.
 
 Source: proc_pid_mountinfo(5).
 """
@@ -8,9 +8,9 @@ import os
 import re
 from pathlib import Path
 
-# On these a file has one page cache, so that what one process writes through mmap(2) or
-# write(2) is what another reads at once. SQLite's WAL asks for no less, and a network file
-# system does not give it: https://www.sqlite.org/wal.html#overview
+# A file on these has one page cache: what one process writes through mmap(2) or write(2), another
+# reads at once. SQLite's WAL needs that, and a network file system does not offer it:
+# https://www.sqlite.org/wal.html#overview
 LOCAL = (
     "bcachefs",
     "btrfs",
@@ -24,7 +24,7 @@ LOCAL = (
     "xfs",
     "zfs",
 )
-# Several machines can have these open: their locks and their memory are not shared in time.
+# Several machines can use these at once, and do not see each other's locks and memory in time.
 NETWORK = (
     "9p",
     "afs",
@@ -48,19 +48,19 @@ NETWORK = (
     "virtiofs",
     "vmhgfs",
 )
-# A program serves these, mostly what is elsewhere (sshfs, s3fs, rclone …); but these are not.
+# A program serves these, mostly from elsewhere (sshfs, s3fs, rclone …). FUSE_HERE are local.
 FUSE, FUSE_HERE = "fuse.", ("bindfs", "encfs", "fuse-overlayfs", "gocryptfs", "mergerfs", "zfs")
-LAYERS = ("aufs", "overlay", "fuse.fuse-overlayfs")  # of which a container's own files are made
+LAYERS = ("aufs", "overlay", "fuse.fuse-overlayfs")  # a container's own files are on these
 MOUNTS = Path("/proc/self/mountinfo")
 
 
 def is_local(folder: Path) -> bool:
-    """Whether this is a file system of this machine; no for a kind that is not known."""
+    """Whether the folder is on a file system of this machine; False for an unknown kind."""
     return kind_of(folder) in LOCAL
 
 
 def is_on_network(folder: Path) -> bool:
-    """Whether this is known to be shared with other machines."""
+    """Whether the folder is on a kind of file system that other machines can share."""
     kind = kind_of(folder) or ""
     if kind.startswith(FUSE):
         return kind.removeprefix(FUSE) not in FUSE_HERE
@@ -68,19 +68,19 @@ def is_on_network(folder: Path) -> bool:
 
 
 def is_container_layer(folder: Path) -> bool:
-    """Whether this belongs to a container alone: nothing is mounted there but its root."""
+    """Whether the folder is in a container's own layer, and not on a mounted volume."""
     mount = _mount_of(folder)
     return mount is not None and mount[0] == "/" and mount[1] in LAYERS
 
 
 def kind_of(folder: Path) -> str | None:
-    """The kind, as ``mount`` calls it, e.g. ``ext4``; None if the system does not tell."""
+    """The kind, as ``mount`` calls it, e.g. ``ext4``; None if it is unknown."""
     mount = _mount_of(folder)
     return mount[1] if mount else None
 
 
 def _mount_of(folder: Path) -> tuple[str, str] | None:
-    """Where what this folder is on is mounted, and its kind."""
+    """The mount point of the folder's file system, and the kind."""
     try:
         lines = MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
@@ -89,7 +89,7 @@ def _mount_of(folder: Path) -> tuple[str, str] | None:
     for line in lines:
         fields, _, rest = line.partition(" - ")
         point = _unescape(fields.split(" ")[4])
-        # What is mounted later hides what was mounted at the same place before.
+        # A later mount hides an earlier one at the same place.
         if _holds(point, real) and len(point) >= len(deepest[0]):
             deepest = point, rest.partition(" ")[0]
     return deepest if deepest[0] else None

@@ -1,9 +1,9 @@
 """
 Durable steps on files: create, write, sync, link, replace, sync the folder.
 
-Each function is one step that a power cut can fall before or after, and each is called
-through this module, so that a test can stop the world between any two. A file is durable
-when it *and* the folder that names it have been synced.
+Each function is one step: a power cut can come before or after it. All are called through this
+module, so that a test can stop the process between any two. A file is durable when both the file
+*and* the folder that names it have been synced.
 
 Source: https://www.sqlite.org/atomiccommit.html (why the folder needs its own sync).
 """
@@ -29,17 +29,17 @@ from backups.exceptions import printable
 from backups.processes import limits
 
 NO_LINKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.EXDEV, errno.EMLINK)
-# As cp does: for a longer write Linux looks for as much memory in one piece, which on a virtual
-# machine may have to come from its host first. Writes of 1 MiB took several times as long.
+# As cp does. For a longer write, Linux looks for that much memory in one piece, which a virtual
+# machine may first have to get from its host: writes of 1 MiB took several times as long.
 CHUNK_BYTES = 128 * 1024
 
 
 def create_private(path: Path, *, owner_of: Path | None = None) -> int:
     """
-    Create ``path`` for its owner alone (0600) and return its descriptor, open for both ways.
+    Create ``path``, for its owner only (0600). Returns its descriptor, open to read and write.
 
-    :param owner_of: when we are root, the new file is given to the owner of this path, if we
-        may, so that a command run by root leaves nothing that the server can't read.
+    :param owner_of: if we are root, give the new file to the owner of this path where possible,
+        so that a command run by root leaves nothing that the server can't read.
     :raises FileExistsError: if the name is taken; that file is untouched.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -56,7 +56,7 @@ def create_private(path: Path, *, owner_of: Path | None = None) -> int:
 
 def create_private_folder(path: Path, *, owner_of: Path | None = None) -> int:
     """
-    Create a folder for its owner alone (0700) and return its descriptor.
+    Create a folder for its owner only (0700), and return its descriptor.
 
     :param owner_of: as for ``create_private``.
     """
@@ -80,8 +80,8 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 def sync(descriptor: int) -> None:
     """Return when the file's bytes are on the disk itself."""
-    if sys.platform == "darwin":  # there fsync(2) stops at the drive's own cache
-        with contextlib.suppress(OSError):  # not on a network file system: SQLite does the same
+    if sys.platform == "darwin":  # there, fsync(2) stops at the drive's cache
+        with contextlib.suppress(OSError):  # a network file system lacks it: SQLite falls back too
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
@@ -100,8 +100,8 @@ def sync_folder(folder: Path) -> None:
     """
     Return when the folder's names (created, renamed, unlinked) are on the disk itself.
 
-    Some file systems can't sync a folder: they keep its names in order by themselves, or not.
-    SQLite and PostgreSQL go on there, and so do we, with a warning.
+    Some file systems can't sync a folder. Like SQLite and PostgreSQL, this then continues, but
+    logs a warning.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -119,7 +119,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace(source: Path, destination: Path) -> None:
-    """Give ``source`` the name ``destination``, atomically; what had that name loses it."""
+    """Give ``source`` the name ``destination``, atomically. A file that had it loses it."""
     os.replace(source, destination)
 
 
@@ -138,7 +138,7 @@ def unlink(path: Path) -> bool:
 
 
 def truncate(path: Path) -> None:
-    """Empty the file of this name, durably. Only for what is kept elsewhere."""
+    """Empty the file of this name, durably. Only for content that is kept elsewhere."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.ftruncate(descriptor, 0)
@@ -149,9 +149,9 @@ def truncate(path: Path) -> None:
 
 def exists(path: Path) -> bool:
     """
-    Whether the name is there. ``Path.exists`` takes any error for a no since Python 3.14.
+    Whether the name exists. ``Path.exists`` would return False for any error since Python 3.14.
 
-    :raises OSError: the system can't say, e.g. because the disk or the server behind it fails.
+    :raises OSError: the system can't tell, e.g. because the disk or a file server fails.
     """
     try:
         os.stat(path)
@@ -164,7 +164,7 @@ def copy(source: int, destination: int) -> None:
     """
     Fill an empty file with the bytes of another and sync it. Both stay open.
 
-    By descriptors, so that it can copy a database without opening (and closing) it again.
+    It takes descriptors, so that a database is not opened (and closed) once more.
     """
     with (
         open(source, "rb", closefd=False) as incoming,
@@ -176,25 +176,25 @@ def copy(source: int, destination: int) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hash a file, as 64 hex digits. Never call it on the live database: trap of POSIX locks."""
+    """Hash a file, as 64 hex digits. Never the live database: closing it would drop its locks."""
     with open(path, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def free_bytes(folder: Path) -> int:
-    """How much an ordinary user can still write on the disk of this folder; 0 if unknown."""
+    """How many bytes an ordinary user can still write to this folder's disk; 0 if unknown."""
     usage = _usage(folder)
     return usage[2] if usage else 0
 
 
 def disk_bytes(folder: Path) -> int:
-    """How large the disk of this folder is; 0 if unknown."""
+    """How many bytes this folder's disk has; 0 if unknown."""
     usage = _usage(folder)
     return usage[0] if usage else 0
 
 
 def has_room(folder: Path, size: int) -> bool:
-    """Whether so many bytes fit, as far as the system tells: some FUSE file systems do not."""
+    """Whether so many bytes fit. True if the system can't tell, as on some FUSE file systems."""
     return size <= free_bytes(folder) or _usage(folder) is None
 
 
@@ -214,12 +214,12 @@ def is_full(error: OSError) -> bool:
 
 
 def explain(error: OSError, folder: Path) -> str:
-    """What happened to which file; of a write the system does not tell which, so the folder."""
+    """What happened to which file; for a write, where the system names no file, the folder."""
     return printable(f"{os.fsdecode(error.filename or folder)}: {words(error)}.")
 
 
 def words(error: OSError) -> str:
-    """What the system says, and the limit of this process that it speaks of, if it is that one."""
+    """The system's message; if the file size limit of this process was the cause, also that."""
     said = error.strerror or str(error)
     if error.errno == errno.EFBIG and (most := limits.file_bytes()) is not None:
         said += f" (this process may write {most:,} bytes to a file: ulimit -f)"

@@ -1,9 +1,8 @@
 """
-Files that only their owner may read, in folders where strangers can't put another in their place.
+Files that only their owner may read, in folders where strangers can't replace them.
 
-Each is written beside its final name, synced and then put in place, so that whatever happens a
-reader finds the old content or the new one, never a part. Knows no Django, so that settings can
-use it.
+Each is written beside its final name, synced and then renamed, so that a reader always finds
+either the old content or the new, never a part. Does not import Django, so settings can use it.
 """
 
 import contextlib
@@ -36,11 +35,11 @@ ROOT = 0
 
 
 class NotPrivateError(Exception):
-    """The file can't be trusted: the message says why, and which command mends it."""
+    """The file can't be trusted: the message says why, and which command fixes it."""
 
 
 class FileTooOpenError(NotPrivateError):
-    """Others than its owner may read or write the file."""
+    """Users other than its owner may read or write the file."""
 
     def __init__(self, path: Path, mode: int) -> None:
         super().__init__(
@@ -49,7 +48,7 @@ class FileTooOpenError(NotPrivateError):
 
 
 class FolderTooOpenError(NotPrivateError):
-    """Every user may put another file in the place of this one."""
+    """Every user may replace the file."""
 
     def __init__(self, folder: Path, mode: int) -> None:
         super().__init__(
@@ -59,11 +58,11 @@ class FolderTooOpenError(NotPrivateError):
 
 
 class NotOursError(NotPrivateError):
-    """The file belongs to a user who has no business there, or whose files we can't read."""
+    """The file belongs to a user who is not trusted here, or whose files we can't read."""
 
     def __init__(self, path: Path, owner: int) -> None:
         user = os.geteuid()
-        # Root may work for the site's user, whose folder it is.
+        # Root may be working for the site's user, who owns the folder.
         rightful = user if user != ROOT else os.stat(path.parent).st_uid
         super().__init__(
             f"{path} belongs to {_user(owner)}, and this process runs as {_user(user)}."
@@ -82,7 +81,7 @@ class FileState(NamedTuple):
 
 
 def file_state(status: os.stat_result) -> FileState:
-    """Condense a stat result to what tells one version of a file from the next."""
+    """Reduce a stat result to what differs between two versions of a file."""
     return FileState(
         status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode, status.st_uid
     )
@@ -92,17 +91,17 @@ def read(path: Path) -> bytes:
     """
     Read a file that must be closed to other users.
 
-    :raises NotPrivateError: if it is no ordinary file.
+    :raises NotPrivateError: if it is not a regular file.
     :raises FileTooOpenError: if its group or others may read or write it.
     :raises NotOursError: if it belongs to neither this user, nor root, nor the folder's owner; or
-        to somebody else, and cannot be read.
+        if another user owns it and it can't be read.
     :raises FolderTooOpenError: if every user may replace the files in its folder.
-    :raises OSError: if it is missing or cannot be read.
+    :raises OSError: if it is missing or can't be read.
     """
     descriptor = _open(path)
     try:
         _check_folders(path)
-        # Of the open file: the name may lead to another one by now.
+        # Of the open file: by now the name may lead to another.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise NotPrivateError(f"{path} is not a file. Move it away")
@@ -116,7 +115,7 @@ def read(path: Path) -> bytes:
 
 
 def _open(path: Path) -> int:
-    """Without waiting for who would write to it, if somebody put a FIFO there."""
+    """Open it without blocking, in case somebody put a FIFO there."""
     try:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
@@ -125,10 +124,10 @@ def _open(path: Path) -> int:
 
 def group_may_replace(path: Path) -> Path | None:
     """
-    The folder of this file, if its whole group may replace files in it; None if not. Reads only.
+    The folder of this file, if its whole group may replace files in it; else None. Reads only.
 
-    That is no reason to refuse: a site may share its folder with a group on purpose. A group
-    that is called as the folder's owner has that one user.
+    That is not a reason to refuse: a site may share its folder with a group on purpose. A group
+    with the same name as the folder's owner is taken to have only that user.
     """
     for folder in _folders(path):
         status = os.stat(folder)
@@ -145,12 +144,12 @@ def _is_of_one_user(status: os.stat_result) -> bool:
 
 
 def _folders(path: Path) -> set[Path]:
-    """That of the name, and that of the file which a link leads to."""
+    """The folder of the name, and that of the file that a link leads to."""
     return {path.parent, Path(os.path.realpath(path)).parent}
 
 
 def _check_folders(path: Path) -> None:
-    """With the sticky bit a user may replace only what is his own."""
+    """In a folder with the sticky bit, users may replace only their own files."""
     for folder in _folders(path):
         mode = stat.S_IMODE(os.stat(folder).st_mode)
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
@@ -158,7 +157,7 @@ def _check_folders(path: Path) -> None:
 
 
 def _check_owners(path: Path, *owners: int) -> None:
-    """A folder's owner may replace the file anyway, and root runs commands for that user."""
+    """The folder's owner may replace the file anyway, and root runs commands for that user."""
     trusted = {os.geteuid(), ROOT, *(os.stat(folder).st_uid for folder in _folders(path))}
     for owner in owners:
         if owner not in trusted:
@@ -166,11 +165,11 @@ def _check_owners(path: Path, *owners: int) -> None:
 
 
 def _denied(path: Path, error: PermissionError) -> Exception:
-    """A command that root has run may have left a file that the server can't read."""
+    """A command run by root may have left a file that the server can't read."""
     try:
         owner = os.stat(path).st_uid
     except OSError:
-        return error  # it is the folder that is closed to us
+        return error  # we may not even enter the folder
     return error if owner == os.geteuid() else NotOursError(path, owner)
 
 
@@ -183,12 +182,12 @@ def _user(uid: int) -> str:
 
 def create_once(path: Path, content: bytes, *, owner_of: Path | None = None) -> None:
     """
-    Create the file with mode 0600, or leave the one that somebody else created first.
+    Create the file with mode 0600, unless another process has created it first.
 
-    A link, unlike a rename, fails when the name is taken: of two processes that start together
-    one wins, and both then read the same file.
+    A link, unlike a rename, fails if the name is taken: if two processes start together, one wins,
+    and both then read the same file.
 
-    :param owner_of: when we are root, the file is given to the owner of this path, or the server
+    :param owner_of: if we are root, give the file to the owner of this path: otherwise the server
         could not read it.
     :raises FolderTooOpenError: if every user may replace the files in its folder.
     :raises OSError: if the folder is full or not writable.
@@ -216,10 +215,10 @@ def _give_free_name(incoming: Path, path: Path) -> None:
 
 def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None:
     """
-    Put ``content`` in place of the file, with mode 0600. If it fails, the old file is unchanged.
+    Replace the file with ``content``, in mode 0600. If this fails, the old file is unchanged.
 
-    :param owner_of: when we are root, a file that is new is given to the owner of this path, or
-        the server could not read it. One that is replaced keeps its owner.
+    :param owner_of: if we are root, give a new file to the owner of this path: otherwise the
+        server could not read it. A file that is replaced keeps its owner.
     :raises OSError: if the folder is full or not writable.
     """
     owner_of = path if owner_of is None or path.exists() else owner_of
@@ -250,7 +249,7 @@ def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -
 
 
 def _check_is_closed(folder: Path, descriptor: int) -> None:
-    """A file system may give every file one mode, e.g. exFAT, CIFS and some of FUSE."""
+    """Some file systems give every file the same mode: exFAT, CIFS and some of FUSE."""
     mode = _mode(descriptor)
     if mode & OTHERS:
         raise OSError(

@@ -1,6 +1,6 @@
 """
-What a file system or a confinement refuses although nothing is wrong: which errors say so, and
-one warning of what it means. A disk that fails (EIO) or is full is none of these.
+What a file system or a sandbox refuses although nothing is wrong: which errors mean this, and one
+warning about the consequences. A failing disk (EIO) or a full one is not a refusal.
 """
 
 import errno
@@ -10,20 +10,20 @@ from pathlib import Path
 
 from backups.disk.file_system import kind_of
 
-# There is no such thing here: exFAT, CIFS, NFS, FUSE, 9p and others lack one or another.
+# Not available here: exFAT, CIFS, NFS, FUSE, 9p and others each lack something.
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-# Or not for us: SELinux, AppArmor, seccomp, a container without capabilities, another's file.
+# Not allowed: SELinux, AppArmor, seccomp, a container without capabilities, another user's file.
 NOT_PERMITTED = (errno.EPERM, errno.EACCES)
 
 logger = logging.getLogger(__name__)
 
 
 def is_refusal(error: OSError) -> bool:
-    """Whether the system does not do such a thing here, rather than failed to."""
+    """Whether the system refused the step, rather than tried it and failed."""
     return error.errno in NOT_SUPPORTED + NOT_PERMITTED
 
 
 @functools.cache
 def warn(folder: Path, what: str) -> None:
     """Log, once per process, what is not available in this folder and what that means."""
-    logger.warning("%s (%s): %s", folder, kind_of(folder) or "file system not known", what)
+    logger.warning("%s (%s): %s", folder, kind_of(folder) or "unknown file system", what)

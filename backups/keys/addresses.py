@@ -1,8 +1,8 @@
 """
-Where a request comes from, for logs and to count failures by.
+Where a request comes from: for logs, and for counting failures.
 
-Behind a proxy ``REMOTE_ADDR`` is the proxy's. The header ``X-Forwarded-For`` is believed only as
-far as Django REST framework's ``NUM_PROXIES`` says, since any client can send one:
+Behind a proxy, ``REMOTE_ADDR`` is the proxy's address. Any client can send ``X-Forwarded-For``, so
+that header is trusted only as far as Django REST framework's ``NUM_PROXIES`` says:
 
     REST_FRAMEWORK = {"NUM_PROXIES": 1}    # one proxy in front, which sets or extends the header
 """
@@ -18,7 +18,7 @@ UNKNOWN = "an unknown address"  # a Unix socket has none
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """The client's address, in one spelling; what a client may have made up is never shown."""
+    """The client's address in normal form; never text that a client may have made up."""
     last = _parse(request.META.get("REMOTE_ADDR", ""))
     proxies = api_settings.NUM_PROXIES or 0
     if proxies:
@@ -28,7 +28,7 @@ def client_address(request: HttpRequest | Request) -> str:
 
 
 def network(address: str) -> str:
-    """What one client can be expected to have: an IPv4 address, or a /64 of IPv6."""
+    """The addresses that one client is likely to have: one of IPv4, or a /64 of IPv6."""
     known = _parse(address)
     if isinstance(known, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((int(known) >> 64 << 64, 64)))

@@ -1,13 +1,13 @@
 """
 Named API keys, in a separate file: by default ``<database>.api-keys.json``, beside it.
 
-Not in the database, because a restored snapshot must neither revive a key nor remove one. The
-file holds the SHA-256 of each key. A slow hash would protect nothing more: a key is 256 random
-bits, so there is no dictionary to try.
+They are not in the database, because a restored snapshot must neither revive a key nor remove one.
+The file holds the SHA-256 of each key. A slow hash would add no protection: a key is 256 random
+bits, which nobody can guess.
 
-No file means no keys, and nobody gets in by one. A file that cannot be understood is refused
-whole (``KeyFileError``): it never turns authentication off. When each key was last used is noted
-beside the file (``key_usage``).
+Without the file there are no keys, and no key is accepted. A file that can't be understood is
+refused as a whole (``KeyFileError``): it never turns authentication off. ``key_usage`` notes
+beside the file when each key was last used.
 """
 
 import hashlib
@@ -62,15 +62,15 @@ def create_key(
     owner_of: Path | None = None,
 ) -> str:
     """
-    Make a key, add it to the file, and tell it: the only time that it can be seen.
+    Make a key, add it to the file, and return it. Nobody can see it again later.
 
-    The file is replaced under a lock, so that of two keys made at once both are kept. If it
+    The file is replaced under a lock, so two keys made at the same time are both kept. If this
     fails, the file is unchanged.
 
     :param scopes: what the key may do: backup, restore, or one of BACKUPS_EXTRA_SCOPES;
         None for all of them.
-    :param expires_at: when it ends; None for never.
-    :param owner_of: when we are root, a new file is given to the owner of this path.
+    :param expires_at: when it expires; None for never.
+    :param owner_of: if we are root, give a new file to the owner of this path.
     :returns: the key, letters, digits and ``_``, safe in a header and a shell.
     :raises KeyNameError: if a key has that name, or the name is blank, long or not printable.
     :raises KeyFileError: if the file that exists is not usable.
@@ -91,12 +91,12 @@ def create_key(
 
 def revoke_key(path: Path, *, name: str) -> ApiKey:
     """
-    Remove a key from the file: from the next request on it opens nothing. Its name is free then.
+    Remove a key from the file: it is refused from the next request on, and its name is free again.
 
-    :returns: what was kept of it.
+    :returns: its entry in the file.
     :raises KeyNameError: if no key has that name; the hint lists the names.
     :raises KeyFileError: if the file is not usable; it is unchanged.
-    :raises OSError: if the folder is full or not writable; the key still holds.
+    :raises OSError: if the folder is full or not writable; the key still works.
     """
 
     def without_it(keys: Keys) -> list[ApiKey]:
@@ -109,14 +109,14 @@ def revoke_key(path: Path, *, name: str) -> ApiKey:
 
 def rotate_key(path: Path, *, name: str, expires_at: datetime | None = None) -> tuple[str, ApiKey]:
     """
-    Put a new key in place of one, with its name and scopes. The old one ends with this step.
+    Replace a key with a new one that has its name and scopes. The old key stops working at once.
 
-    :param expires_at: when the new one ends; None for as long after now as the old one had from
-        its beginning, or never.
-    :returns: the new key, which can be seen only now, and what is kept of it.
+    :param expires_at: when the new key expires; None for the old key's lifetime, counted from
+        now, or never if the old key had no end.
+    :returns: the new key, which nobody can see again later, and its entry in the file.
     :raises KeyNameError: if no key has that name; the hint lists the names.
     :raises KeyFileError: if the file is not usable; it is unchanged.
-    :raises OSError: if the folder is full or not writable; the old key still holds.
+    :raises OSError: if the folder is full or not writable; the old key still works.
     """
     key = key_format.make(conf.name)
     made: list[ApiKey] = []
@@ -132,19 +132,19 @@ def rotate_key(path: Path, *, name: str, expires_at: datetime | None = None) -> 
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that would be unclear in a log. :raises KeyNameError: and says the rule."""
+    """Refuse a name that would be unclear in a log. :raises KeyNameError: states the rule."""
     if not name.isprintable() or name.strip() != name or not 0 < len(name) <= MAX_NAME_LENGTH:
         raise KeyNameError(
-            f"{name!r} cannot name an API key: use 1 to {MAX_NAME_LENGTH} printable characters "
-            f"without space around them."
+            f"{name!r} can't be the name of an API key: use 1 to {MAX_NAME_LENGTH} printable"
+            f" characters, without spaces at either end."
         )
 
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
     """
-    Find the key that a caller presents, also one that has expired.
+    Find the key that a caller presents, even if it has expired.
 
-    Every entry is compared, each in constant time, so that the time taken tells nothing.
+    Every entry is compared, each in constant time, so that the time taken reveals nothing.
     """
     presented_digest = digest(presented)
     found = None
@@ -155,12 +155,12 @@ def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
 
 
 def digest(key: str) -> str:
-    """Hash a key to 64 hex digits. Any string has a hash, whatever a caller may send."""
+    """Hash a key to 64 hex digits. Accepts any string that a caller may send."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_keys(path: Path) -> Keys:
-    """Read the file; no file is no keys. :raises KeyFileError: if it is not usable."""
+    """Read the file; empty if there is none. :raises KeyFileError: if it is not usable."""
     try:
         content = private_files.read(path)
     except FileNotFoundError:
@@ -171,14 +171,14 @@ def read_keys(path: Path) -> Keys:
 
 
 def scopes_in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
-    """These scopes, or all for None, as ``known_scopes`` orders them."""
+    """These scopes, or all if None, in the order of ``known_scopes``."""
     return tuple(scope for scope in known_scopes() if scopes is None or scope in scopes)
 
 
 def _change(
     path: Path, change: Callable[[Keys], Iterable[ApiKey]], *, owner_of: Path | None = None
 ) -> list[ApiKey]:
-    """Replace the file by what ``change`` makes of its keys. Returns those that have ended."""
+    """Replace the keys by what ``change`` makes of them. Returns those that are gone."""
     with files.exclusive_folder(path.parent):
         before = read_keys(path)
         after = tuple(change(before))

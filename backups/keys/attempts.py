@@ -1,4 +1,4 @@
-"""Counts what somebody tries in vain, and says how long to wait once it was too often."""
+"""Counts failed attempts, and says how long to wait after too many."""
 
 import hashlib
 import threading
@@ -11,7 +11,7 @@ from django.core.cache.backends.base import BaseCache
 
 
 class Attempts:
-    """So many in a window of time, which begins with the first. Threads may share one."""
+    """Allows some attempts in a window of time, which begins with the first. Thread-safe."""
 
     def __init__(
         self,
@@ -22,8 +22,8 @@ class Attempts:
         lock: Callable[[], AbstractContextManager[object]] | None = None,
     ) -> None:
         """
-        :param cache: where the counts are; for processes to share them, one that they share.
-        :param lock: keeps apart who counts; None for a lock between the threads of this object.
+        :param cache: where the counts are; processes that share it share the counts.
+        :param lock: held while counting; None for a lock between the threads of this process.
         """
         threads = threading.Lock()
         self._cache = cache
@@ -33,9 +33,9 @@ class Attempts:
 
     def add(self, who: str) -> int:
         """
-        Count one more, unless that is one too many.
+        Count an attempt, unless there were too many already.
 
-        :returns: 0, or if it is one too many, the whole seconds until the window ends.
+        :returns: 0 if it was counted, else the whole seconds until the window ends.
         """
         with self._lock():
             count, left = self._read(who)
@@ -45,19 +45,19 @@ class Attempts:
             return 0
 
     def take_back(self, who: str) -> None:
-        """Count one less: it was not in vain."""
+        """Count one less: the attempt did not fail."""
         with self._lock():
             count, left = self._read(who)
             if count:
                 self._write(who, count - 1, left)
 
     def forget(self, who: str) -> None:
-        """Begin again."""
+        """Start again from zero."""
         with self._lock():
             self._cache.delete(_key(who))
 
     def _read(self, who: str) -> tuple[int, float]:
-        """How many there were, and the seconds that their window still has."""
+        """The count, and how many seconds are left of its window."""
         count, end = self._cache.get(_key(who)) or (0, 0.0)
         left = min(end - time.time(), self._seconds)  # the clock may have been set back
         return (count, left) if count and left > 0 else (0, self._seconds)
@@ -70,5 +70,5 @@ class Attempts:
 
 
 def _key(who: str) -> str:
-    """Any text as the key of a cache."""
+    """Turn any text into a valid key for the cache."""
     return hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,7 +5,7 @@ How the file of API keys is written, and read:
                "scopes": ["backup", "restore"], "created_at": "2026-11-23T10:00:00+00:00",
                "expires_at": "2027-02-01T00:00:00+00:00"}]}
 
-``expires_at`` may be missing. A file that cannot be understood is refused whole.
+``expires_at`` may be missing. A file that can't be understood is refused as a whole.
 """
 
 import json
@@ -19,13 +19,13 @@ from typing import Any
 from backups.conf import conf
 from backups.exceptions import KeyFileError
 
-BACKUP, RESTORE = "backup", "restore"  # the scopes that this app asks for itself
+BACKUP, RESTORE = "backup", "restore"  # the scopes that this app itself requires
 FIELDS = {"name", "sha256", "scopes", "created_at"}
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is kept of a key. The key itself is known to its holder only."""
+    """The entry of a key. Only its holder knows the key itself."""
 
     name: str
     sha256: str = field(repr=False)
@@ -34,7 +34,7 @@ class ApiKey:
     expires_at: str | None = None  # the same; None for never
 
     def is_expired(self, now: datetime | None = None) -> bool:
-        """Whether the key has come to its end and opens nothing any more."""
+        """Whether the key has expired, by now or at the given time."""
         return self.expires_at is not None and moment(self.expires_at) <= (now or datetime.now(UTC))
 
 
@@ -50,7 +50,7 @@ def moment(text: str) -> datetime:
 
 
 def end_of_day(day: date) -> datetime:
-    """When a key ends of which this is the last day, in UTC."""
+    """When a key expires if this is its last day, in UTC."""
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
@@ -66,7 +66,7 @@ def render(keys: Iterable[ApiKey]) -> bytes:
 
 
 def parse(path: Path, content: bytes) -> tuple[ApiKey, ...]:
-    """Read the file's content. :raises KeyFileError: if any of it cannot be understood."""
+    """Read the file's content. :raises KeyFileError: if any of it can't be understood."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -106,7 +106,7 @@ def _entry(key: ApiKey) -> dict[str, Any]:
 
 
 def _problem(entry: Any, *, known: set[str]) -> str | None:
-    """Tell what is wrong with an entry, as the end of a sentence; None if nothing is."""
+    """What is wrong with an entry, as the end of a sentence; None if nothing is."""
     if not isinstance(entry, dict):
         return "is not an object"
     if missing := FIELDS - entry.keys():

@@ -1,16 +1,14 @@
-"""The API keys as the running server knows them: read again whenever their file changes."""
+"""The API keys of the running server, read again whenever their file changes."""
 
 import logging
 import os
 import threading
 from pathlib import Path
 
-from backups.conf import conf
 from backups.disk.private_files import FileState, file_state
 from backups.exceptions import KeyFileError
 from backups.keys import api_keys
 from backups.keys.api_keys import ApiKey
-from backups.site import local_store
 
 logger = logging.getLogger(__name__)
 
@@ -18,19 +16,9 @@ Keys = tuple[ApiKey, ...]
 Folder = tuple[int, int]  # its mode and its owner
 
 
-def key_file() -> Path | None:
-    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
-    if (chosen := conf.key_file) is not None:
-        return chosen
-    beside = local_store.paths()
-    return None if beside is None else beside.keys
-
-
 class KeyRing:
     """
-    Remembers the keys of a file, and the state of the file that they were read from.
-
-    Threads share one; a lock lets one of them read at a time.
+    Remembers the keys of a file, and the state of the file when they were read. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -40,10 +28,10 @@ class KeyRing:
 
     def keys(self, path: Path) -> Keys | None:
         """
-        Tell the keys that hold now, after two ``stat`` if file and folder are as they were.
+        The keys that are in the file now. Costs two ``stat`` calls if nothing has changed.
 
-        :returns: empty if there is no file; None if it is not usable, so that every key is to
-            be refused. The log says why, once per change of the file.
+        :returns: empty if there is no file; None if it is not usable: then every key must be
+            refused. The log says why, once for each change of the file.
         """
         with self._lock:
             source = (path, _state(path), _folder(path))
@@ -62,7 +50,7 @@ def _state(path: Path) -> FileState | None:
 
 
 def _folder(path: Path) -> Folder | None:
-    """Of the folder only what decides who may replace the file: its times change with each name."""
+    """What decides who may replace the file. The folder's times change too often to compare."""
     try:
         status = os.stat(path.parent)
     except OSError:

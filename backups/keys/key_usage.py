@@ -1,9 +1,9 @@
 """
-When each API key was last used: the time of an empty file, in the folder ``<key file>.used``.
+When each API key was last used: the time of an empty file in the folder ``<key file>.used``.
 
-To set a file's time takes no lock and no room, so processes that serve at once can't undo what
-another has noted, and it works on a full disk. Each file is called by the first digits of its
-key's hash. What can't be noted fails no request: the key was right.
+Setting a file's time needs no lock and no space, so processes can't overwrite each other's notes,
+and it works on a full disk. Each file is named after the first digits of its key's hash. If a use
+can't be noted, the request still succeeds: the key was right.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from pathlib import Path
 
 from backups.disk.refusals import warn
 
-EVERY = 60.0  # seconds: more exact than a person asks, and nothing for a disk
+EVERY = 60.0  # seconds: precise enough for a person, and hardly any work for a disk
 
 
 class KeyUsage:
-    """Notes the use of keys, of each at most once a minute. Threads share one."""
+    """Notes the use of each key, at most once a minute. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._noted: dict[Path, float] = {}
 
     def note(self, key_file: Path, sha256: str) -> None:
-        """Note that a key is used now. What can't be written is said in the log, once."""
+        """Note that a key is used now. If that fails, the log says so, once."""
         mark = _mark(key_file, sha256)
         if self._is_due(mark):
             try:
@@ -48,7 +48,7 @@ class KeyUsage:
 
 
 def last_used(key_file: Path, sha256: str) -> datetime | None:
-    """When a key was last used, to the minute; None if never, or if it is not known."""
+    """When a key was last used, to the minute; None if never, or if that is unknown."""
     try:
         return datetime.fromtimestamp(os.lstat(_mark(key_file, sha256)).st_mtime, UTC)
     except OSError:
@@ -56,7 +56,7 @@ def last_used(key_file: Path, sha256: str) -> datetime | None:
 
 
 def forget(key_file: Path, sha256: str) -> None:
-    """Remove what was noted of a key that has ended. It does no harm if it stays."""
+    """Remove the note of a key that is gone. It does no harm if this fails."""
     with contextlib.suppress(OSError):
         os.unlink(_mark(key_file, sha256))
 

@@ -1,9 +1,9 @@
 """
-What happens to a wrong API key: a line in the log, and 429 once one address has sent many.
+What happens to a wrong API key: a line in the log, and 429 once an address has sent too many.
 
-Only wrong ones are counted, so nobody can keep out a valid key by guessing from its address. Each
-process counts for itself, whatever cache the project has: a key can't be guessed, and this is to
-spare the log.
+Only wrong keys count, so guessing from an address never blocks a valid key from there. Each
+process counts for itself, whatever cache the project has: nobody can guess a key, so this only
+protects the log.
 """
 
 import logging
@@ -46,9 +46,9 @@ def count(request: Request, presented: str) -> None:
 
 
 def refuse_expired(request: Request, key: ApiKey) -> NoReturn:
-    """Refuse a key that has ended; no guess, so it is not counted. :raises AuthenticationFailed:"""
+    """Refuse an expired key. It is not a guess, so not counted. :raises AuthenticationFailed:"""
     ended = f"{moment(str(key.expires_at)):%Y-%m-%d %H:%M} UTC"
-    if not attempts.add(f"expired {key.sha256}"):  # a job that never stops does not fill the log
+    if not attempts.add(f"expired {key.sha256}"):  # a job that keeps trying must not fill the log
         logger.warning(
             "The API key %r, which expired at %s, came from %s and was refused.",
             key.name,
@@ -59,9 +59,9 @@ def refuse_expired(request: Request, key: ApiKey) -> NoReturn:
 
 
 def _describe(presented: str) -> str:
-    """Help who looks for the cause, without a character of the key."""
+    """Help to find the cause, without showing a character of the key."""
     if key_format.is_whole(presented):
-        return "a whole key, which was revoked or is of another site"
+        return "a whole key that was revoked, or that belongs to another site"
     if key_format.PATTERN.fullmatch(presented):
-        return "one with a wrong checksum, mistyped perhaps"
-    return "not in the form that keys have now, cut off perhaps"
+        return "a key with a wrong checksum, perhaps mistyped"
+    return "not in the form of a current key, perhaps cut off"

@@ -66,16 +66,14 @@ class StoreCommand(BaseCommand):
             self.say(words)
 
     def tell(self, words: str) -> None:
-        """
-        Print the outcome. The work is done, even if nobody reads this.
-        """
+        """Print the outcome. The work is done, even if this can't be written."""
         try:
             self.stdout.write(words)
             self.stdout.flush()
         except OSError as error:
             with suppress(OSError):
                 self.say(f"{words}\n(Standard output could not be written: {error.strerror}.)")
-            _let_go_of_stdout()
+            _detach_stdout()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Every error of ours ends the command with its message, its hint and an exit code."""
@@ -98,11 +96,11 @@ class StoreCommand(BaseCommand):
             raise CommandError(f"{str(error).rstrip('.')}.") from error
 
     def _open_closed_streams(self) -> None:
-        """A stream that the shell closed (``>&-``) is None in Python. What it says goes nowhere."""
+        """A stream that the shell closed (``>&-``) is None in Python. What goes there is lost."""
         if sys.stderr is None:
             self.stderr = OutputWrapper(_nowhere())
         if sys.stdout is None:
-            # Who closed it may still want to know where the file is.
+            # The user may still want to know where the file is.
             self.stdout = OutputWrapper(sys.stderr or _nowhere())
 
 
@@ -110,8 +108,8 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # for the process's life
 
 
-def _let_go_of_stdout() -> None:
-    """Or the interpreter tries to write the rest at its exit, and fails with its own message."""
+def _detach_stdout() -> None:
+    """Or the interpreter writes the rest at its exit, and fails with its own message."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(_nowhere().fileno(), sys.stdout.fileno())
 
@@ -140,8 +138,8 @@ def _is_warning(record: logging.LogRecord) -> bool:
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
     """
-    ``kill`` and a closed terminal clean up as Ctrl-C does, or they would leave a part of a file.
-    What is ignored, as ``nohup`` asks for, stays ignored.
+    Clean up after ``kill`` and a closed terminal as after Ctrl-C, or part of a file would stay.
+    A signal that is ignored, e.g. under ``nohup``, stays ignored.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ import shlex
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,8 @@ STDIN = "-"
 SPOOL_FOLDER = "/var/tmp"  # noqa: S108  # on a disk; /tmp is memory on many machines
 HEAD_BYTES = 64 * 1024
 
+Progress = Callable[[int], None]  # called with the number of bytes of each step
+
 
 class Incoming:
     """An open snapshot, with what a person calls it."""
@@ -33,17 +35,33 @@ class Incoming:
 
     @property
     def size(self) -> int | None:
-        """Bytes; None for a pipe, which tells at its end."""
+        """Bytes; None for a pipe, whose length only its end shows."""
         state = os.fstat(self.content.fileno())
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What can be foreseen without its check. Nothing for a pipe, which is read once."""
+        """What can be said before the check. Nothing of a pipe, which can be read only once."""
         if self.size is None:
             return ()
         head = os.pread(self.content.fileno(), HEAD_BYTES, 0)
         return tuple(map(self.fill_in, services.foresee_warnings(head)))
+
+    def chunks(self, progress: Progress = lambda _: None) -> Iterator[bytes]:
+        """
+        The content in order, to be read once.
+
+        :raises CommandError: it can't be read; the message names it.
+        """
+        while chunk := self._read():
+            progress(len(chunk))
+            yield chunk
+
+    def _read(self) -> bytes:
+        try:
+            return self.content.read(CHUNK_BYTES)
+        except OSError as error:
+            raise CommandError(f"{self.name} can't be read: {error.strerror}.") from error
 
     @contextmanager
     def with_length(self) -> Iterator[BinaryIO]:
@@ -53,7 +71,7 @@ class Incoming:
             return
         with _spool() as spool:
             try:
-                while chunk := read_chunk(self.content):
+                for chunk in self.chunks():
                     spool.write(chunk)
                 spool.flush()
             except OSError as error:
@@ -74,7 +92,7 @@ class Incoming:
 @contextmanager
 def open_incoming(name: str) -> Iterator[Incoming]:
     """
-    Open what is to be put back. Refuses the live database, whatever it is called here.
+    Open a snapshot to restore. Refuses the live database, by whatever name.
 
     :raises CommandError: it can't be read, or is only a part of a database.
     """
@@ -89,18 +107,6 @@ def open_incoming(name: str) -> Iterator[Incoming]:
     with _open(path) as content:
         _check_is_one_file(path)
         yield Incoming(name, content)
-
-
-def read_chunk(content: BinaryIO) -> bytes:
-    """
-    The next bytes; empty at the end.
-
-    :raises CommandError: it can't be read; the message names it.
-    """
-    try:
-        return content.read(CHUNK_BYTES)
-    except OSError as error:
-        raise CommandError(f"{content.name} can't be read: {error.strerror}.") from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from backups.keys.entries import end_of_day
-from backups.keys.key_ring import key_file
+from backups.site.local_store import key_file
 
 MOST_DAYS = 36_500  # a hundred years: more is a mistake
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextmanager
@@ -16,14 +17,26 @@ def progress_bar(
 
     The bar is drawn on standard error, and only on a terminal.
     """
-    console = Console(stderr=True)
-    if is_quiet or not console.is_terminal:
+    console = None if is_quiet else _terminal()
+    if console is None:
         yield lambda _: None
         return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
     columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=total)
         yield lambda step: progress.advance(task, step)
+
+
+def _terminal() -> "Console | None":
+    """Where a person watches; None if nobody does, or if rich is not installed to draw there."""
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError:
+        return None
+    console = Console(stderr=True)
+    return console if console.is_terminal else None
 
 
 def count(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:

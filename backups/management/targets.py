@@ -5,32 +5,23 @@ Both answer with the API's own JSON shapes, so that output reads the same for ei
 """
 
 import getpass
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO, NamedTuple, Protocol
-
-from django.core.serializers.json import DjangoJSONEncoder
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backups import services
-from backups.api.serializers import (
-    describe_applied,
-    describe_discarded,
-    describe_pending,
-    describe_restores,
-    describe_status,
-)
-from backups.client import BackupClient
+from backups.api import serializers
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, read_chunk
+from backups.management.incoming import Incoming, Progress
 from backups.store import PendingRestore
 
-Progress = Callable[[int], None]  # called with the number of bytes of each step
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from backups.client import BackupClient
 
+Json = dict[str, Any]
 
 NAMED_HERE = (
     "The server sent no name of the form <name>-backup-<time>.db: the file is named here, after the"
@@ -39,37 +30,15 @@ NAMED_HERE = (
 
 
 class NamedSnapshot(NamedTuple):
-    """A snapshot that is on its way."""
+    """A snapshot that arrives."""
 
     name: str
     method: str  # "compact" or "pages"; empty if an older server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # what the store has noticed, for a person to read
-    is_from_server: bool = False  # so its name and its size are another's word
+    is_from_server: bool = False  # so its name and size are what the server says
     note: str = ""  # what to say if this name is used
-
-
-class Target(Protocol):
-    """What the commands need of a store."""
-
-    where: str  # for a person to read
-
-    def create_snapshot(
-        self, *, compact: bool | None, compress: bool
-    ) -> AbstractContextManager[NamedSnapshot]: ...
-
-    def stage_restore(
-        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
-    ) -> Json: ...
-
-    def undo_restore(self, *, now: bool) -> Json: ...
-
-    def get_restore_status(self) -> Json: ...
-
-    def list_restores(self) -> Json: ...
-
-    def discard_pending_restore(self) -> Json: ...
 
 
 class LocalTarget:
@@ -98,55 +67,63 @@ class LocalTarget:
         self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
     ) -> Json:
         pending = services.stage_restore(
-            _read(incoming.content, progress),
+            incoming.chunks(progress),
             staged_by=_user(),
             at_least=incoming.size or 0,
             database=self._database,
             accept=accept,
         )
-        return self._conclude(pending, now)
+        return self._staged(pending, now=now)
 
     def undo_restore(self, *, now: bool) -> Json:
-        return self._conclude(
-            services.undo_restore(staged_by=_user(), database=self._database), now
-        )
+        pending = services.undo_restore(staged_by=_user(), database=self._database)
+        return self._staged(pending, now=now)
 
-    def apply_now(self, *, sha256: str | None) -> Json:
+    def apply_now(self, *, sha256: str | None, warnings: Collection[str] = ()) -> Json:
         receipt = services.apply_now(applied_by=_user(), sha256=sha256, database=self._database)
-        return _as_json(describe_applied(receipt))
+        return self._answer(serializers.AppliedRestoreSerializer, receipt, warnings=warnings)
 
     def get_restore_status(self) -> Json:
         status = services.get_restore_status(database=self._database)
         others = replace(status, present=status.present[1:])  # the first is this command itself
-        return _as_json(
-            describe_status(others, max_upload_bytes=conf.max_upload_bytes, database=self._database)
-        )
+        return self._answer(serializers.RestoreStatusSerializer, others)
 
     def discard_pending_restore(self) -> Json:
         discarded = services.discard_pending_restore(discarded_by=_user(), database=self._database)
-        return _as_json(describe_discarded(discarded))
+        return self._answer(serializers.DiscardedRestoreSerializer, discarded)
 
     def list_restores(self) -> Json:
-        receipts = services.list_receipts(database=self._database)
-        kept = services.list_kept_copies(database=self._database)
-        downloads = services.list_downloads(database=self._database)
-        return _as_json(describe_restores(receipts, kept, downloads))
+        found = {
+            "restores": services.list_receipts(database=self._database),
+            "kept": services.list_kept_copies(database=self._database),
+            "downloads": services.list_downloads(database=self._database),
+        }
+        return self._answer(serializers.RestoresSerializer, found)
 
-    def _conclude(self, pending: PendingRestore, now: bool) -> Json:
-        if not now:
-            return _as_json(describe_pending(pending, database=self._database))
-        receipt = services.apply_now(
-            applied_by=_user(), sha256=pending.sha256, database=self._database
-        )
-        return _as_json(describe_applied(receipt, pending.warnings))
+    def _staged(self, pending: PendingRestore, *, now: bool) -> Json:
+        if now:
+            return self.apply_now(sha256=pending.sha256, warnings=pending.warnings)
+        return self._answer(serializers.PendingRestoreSerializer, pending)
+
+    def _answer(
+        self, shape: type[serializers.AnswerSerializer], found: object, **context: object
+    ) -> Json:
+        """As a client gets it: fit for a terminal, since a process can give itself any name."""
+        context["database"] = self._database
+        answer: Json = shown_answer(shape(found, context=context).data)
+        return answer
 
 
 class RemoteTarget:
     """A server's store, over HTTP."""
 
-    def __init__(self, client: BackupClient) -> None:
+    def __init__(self, client: "BackupClient") -> None:
         self._client = client
         self.where = client.base_url
+        self.undo_restore = client.undo_restore
+        self.get_restore_status = client.get_restore_status
+        self.discard_pending_restore = client.discard_pending_restore
+        self.list_restores = client.list_restores
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
@@ -168,17 +145,8 @@ class RemoteTarget:
         with incoming.with_length() as snapshot:  # a request says how long its body is
             return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
 
-    def undo_restore(self, *, now: bool) -> Json:
-        return self._client.undo_restore(now=now)
 
-    def get_restore_status(self) -> Json:
-        return self._client.get_restore_status()
-
-    def discard_pending_restore(self) -> Json:
-        return self._client.discard_pending_restore()
-
-    def list_restores(self) -> Json:
-        return self._client.list_restores()
+Target = LocalTarget | RemoteTarget
 
 
 @contextmanager
@@ -191,7 +159,8 @@ def open_target(
     :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
         server in BACKUPS_REMOTE_URL alone.
     :raises InsecureServerError: it would, and may not.
-    :raises ClientError: a remote server is named, but no key for it is set.
+    :raises ClientError: a remote server is named, but no key for it is set, or what the client
+        needs is not installed.
     :raises BadParameterError: a remote server is named, and a database of this machine too.
     """
     url = "" if local else url or conf.remote_url
@@ -209,16 +178,26 @@ def open_target(
             hint="Set BACKUPS_REMOTE_KEY in the settings, or the variable that they take it from.",
         )
     insecure = insecure or (conf.remote_insecure and url == conf.remote_url)
-    with BackupClient(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
+    client_of = _client_class()
+    with client_of(url, conf.remote_key, header=conf.remote_header, insecure=insecure) as client:
         yield RemoteTarget(client)
+
+
+def _client_class() -> "type[BackupClient]":
+    """Imported here, since this machine's own store needs no package for it."""
+    try:
+        from backups.client import BackupClient
+    except ImportError as error:
+        raise ClientError(str(error)) from error
+    return BackupClient
 
 
 @contextmanager
 def in_our_form(target: Target) -> Iterator[None]:
     """
-    For what reads the answers of a target.
+    For a block that reads the answers of a target.
 
-    :raises ClientError: a server's lack something, or have another kind of thing in its place.
+    :raises ClientError: a server's answer lacks something, or has it in another form.
     """
     try:
         yield
@@ -230,18 +209,6 @@ def in_our_form(target: Target) -> Iterator[None]:
             hint="Check the URL, and which release that server runs. restore_db --status shows what"
             " is pending there.",
         ) from error
-
-
-def _read(snapshot: BinaryIO, progress: Progress) -> Iterator[bytes]:
-    while chunk := read_chunk(snapshot):
-        progress(len(chunk))
-        yield chunk
-
-
-def _as_json(answer: Json) -> Json:
-    """As a client gets it: what a process calls itself can be as odd as what a server says."""
-    decoded: Json = shown_answer(json.loads(json.dumps(answer, cls=DjangoJSONEncoder)))
-    return decoded
 
 
 def _user() -> str:

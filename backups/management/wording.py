@@ -50,7 +50,7 @@ def pending(answer: Json, where: str) -> str:
 
 def in_the_way(answer: Json) -> list[str]:
     """The processes that have to end before a start can apply, or that use the site."""
-    if waiting_for := answer.get("waiting_for"):  # an older server does not tell
+    if waiting_for := answer.get("waiting_for"):  # an older server does not say
         return [f"Waiting for: {', '.join(waiting_for)}"]
     return [f"In use by {other}." for other in answer["in_use_by"]]
 
@@ -89,14 +89,9 @@ def _download(taken: Json) -> str:
     what = f"{megabytes(taken['size'])} of {taken['method']}"
     if taken["first"]:
         what += f" from byte {taken['first']:,} on"
-    words = [
-        f"{taken['at'][:19]}Z",  # to the second: UTC
-        taken["by"] or "this process",
-        taken["address"] or "this machine",
-        what,
-        _end(taken),
-    ]
-    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(words))
+    at = f"{taken['at'][:19]}Z"  # to the second: UTC
+    by, address = taken["by"] or "this process", taken["address"] or "this machine"
+    return f"{at}, {by}, {address}, {what}, {_end(taken)}"
 
 
 def _end(taken: Json) -> str:
@@ -108,7 +103,7 @@ def _end(taken: Json) -> str:
 
 
 def _stays(copy: Json) -> str:
-    if "stays_until" not in copy:  # an older server does not tell
+    if "stays_until" not in copy:  # an older server does not say
         return ""
     until = copy["stays_until"]
     if until is None:

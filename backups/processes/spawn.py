@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+import backups
 from backups import which_sqlite
 from backups.exceptions import ChildFailedError, ChildNotStartedError
 from backups.processes import limits
@@ -254,7 +255,7 @@ def _site_options() -> list[str]:
 
 def _own_path() -> list[str]:
     """Where ``backups`` is; then what this process imports from, for Django's SQL functions."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(backups.__file__).resolve().parents[1])
     return list(dict.fromkeys([root, *filter(os.path.isabs, sys.path)]))
 
 

@@ -1,4 +1,4 @@
-"""A snapshot on its way out: who takes it is recorded, after its first bytes and at its end."""
+"""A snapshot that is handed out: record who takes it, after its first bytes and at its end."""
 
 import logging
 import time
@@ -12,16 +12,16 @@ from backups.store import Download, PassedOn, Snapshot
 
 logger = logging.getLogger(__name__)
 
-FIRST_BYTES = 4096  # at most: nobody has a whole snapshot before its receivers have run
+FIRST_BYTES = 4096  # at most: nobody has a whole snapshot before the receivers have run
 
 
 class OutgoingSnapshot(PassedOn):
     """
-    Hands out another snapshot, and tells ``snapshot_taken`` of it after the first bytes. Before
-    that it records that a download has begun, and when it is closed, how it has ended.
+    Hands out another snapshot, and sends ``snapshot_taken`` after its first bytes. Just before
+    that, it records that a download has begun; when it is closed, how the download ended.
 
-    A receiver may have to wait for a writer, e.g. to add a row to an audit log. The client has
-    its first byte by then; the last one comes after every receiver has run.
+    A receiver may have to wait for a writer, e.g. to add a row to an audit log. By then the client
+    has the first byte; the last one comes after every receiver has run.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class OutgoingSnapshot(PassedOn):
         Takes over the snapshot.
 
         :param address: where the request came from; None for this machine.
-        :param record: writes down what is known of the download.
+        :param record: records what is known of the download, when it begins and when it ends.
         """
         super().__init__(snapshot)
         self._taken_by, self._address, self._record = taken_by, address, record
@@ -86,7 +86,7 @@ class OutgoingSnapshot(PassedOn):
         self._record(self._download)
 
     def _end(self) -> None:
-        """Recorded once. Of a part, its SHA-256 is that of the whole."""
+        """Record the end, once. The SHA-256 is that of the whole, even for a part."""
         if self._download is not None:
             ended = replace(
                 self._download,

@@ -1,8 +1,8 @@
 """
-What a process caches of the database is cleared when a restore has replaced its content.
+Clear what a process caches of the database when a restore has replaced its content.
 
-A restore without a restart happens in one process; the others see it in the receipts beside the
-database, which each request looks at: one stat(2).
+A restore without a restart happens in one process. The others see it in the receipts beside the
+database: each request checks that file first, with one stat(2).
 """
 
 import os
@@ -18,15 +18,15 @@ Mark = tuple[int, int]  # time of the last write in nanoseconds, and bytes
 
 
 class Watch:
-    """Looks whether the receipts have grown since it last looked."""
+    """Notices when the receipts have changed."""
 
     def __init__(self, receipts: Path) -> None:
-        """What happened before this is known to the process."""
+        """Ignores the receipts that are there already."""
         self._receipts = receipts
         self._seen = self._mark()
 
     def look(self, **_: object) -> None:
-        """Forget, if something has happened. A receiver of ``request_started``."""
+        """Clear the caches if the receipts have changed. A receiver of ``request_started``."""
         if (mark := self._mark()) != self._seen:
             self._seen = mark
             forget()
@@ -39,12 +39,12 @@ class Watch:
 
 
 def watch(receipts: Path) -> None:
-    """Let every request of this process look first."""
+    """Check the receipts at the start of every request of this process."""
     request_started.connect(Watch(receipts).look, weak=False, dispatch_uid=f"backups {receipts}")
 
 
 def forget() -> None:
-    """Clear what Django remembers of rows, and let the site's own apps clear theirs."""
+    """Clear Django's caches of rows, and let the site's own apps clear theirs."""
     if apps.is_installed("django.contrib.contenttypes"):
         from django.contrib.contenttypes.models import ContentType
 

@@ -1,10 +1,10 @@
 """
-What the connections of this site have besides SQLite's own: collations, SQL functions, extensions.
+The collations, SQL functions and extensions that this site's connections have.
 
-For a child that checks a snapshot whose schema needs them. It loads the site's code *before* it
+A child needs them to check a snapshot whose schema uses them. It loads the site's code *before* it
 opens the file, lets Django connect to an empty database in memory, and remembers what Django and
-the receivers of ``connection_created`` register there. That is then registered on the connections
-of the check, and nothing else of what the receivers do (a PRAGMA, say) reaches the file.
+the receivers of ``connection_created`` register there. It registers the same on the connections of
+the check. Nothing else that the receivers do (a PRAGMA, say) reaches the file.
 """
 
 import sqlite3
@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import connections
 from django.utils.module_loading import import_string
+
+from backups.conf import conf
 
 REGISTERING = (
     "create_function",
@@ -28,9 +30,9 @@ def load(alias: str, setup: str) -> None:
     """
     Find out what the site registers.
 
-    :param alias: of the database in question.
-    :param setup: BACKUPS_CONNECTION_SETUP, the path of a function that registers it all, which
-        needs no app to be ready; empty to set up Django as any command does, and connect.
+    :param alias: the alias of the database.
+    :param setup: BACKUPS_CONNECTION_SETUP, the path of a function that registers everything before
+        any app is ready; empty to set up Django as every command does, and connect.
     """
     if setup:
         connection = _recording(sqlite3.Connection)(":memory:")
@@ -43,8 +45,8 @@ def load(alias: str, setup: str) -> None:
 
 def knows(wanted: str) -> bool:
     """
-    Whether any of it can be the ``function NAME``, ``collation NAME`` or ``module NAME`` that a
-    schema asks for. What a loaded extension brings is not known, so that can be anything.
+    Whether the site may have registered what a schema needs: ``function NAME``, ``collation NAME``
+    or ``module NAME``. Always true if it loads an extension: nobody knows what that contains.
     """
     kind, _, name = wanted.partition(" ")
     for method, arguments, options in _registered:
@@ -56,13 +58,13 @@ def knows(wanted: str) -> bool:
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Register all of it on another connection."""
+    """Register everything on another connection."""
     for name, arguments, options in _registered:
         is_extension = name == "load_extension"
         if is_extension:
             connection.enable_load_extension(True)
         getattr(connection, name)(*arguments, **options)
-        if is_extension:  # which no expression of a schema may do
+        if is_extension:  # no expression in a schema may load one
             connection.enable_load_extension(False)
 
 
@@ -70,20 +72,18 @@ def _set_up(alias: str) -> None:
     import django
     from django.conf import settings
 
-    from backups.startup import start
-
-    start.is_wanted = False  # the live database is none of this process's business
+    conf.is_child = True  # this process must not touch the live database
     database: dict[str, Any] = settings.DATABASES[alias]
     options = database.get("OPTIONS", {})
     factory = _recording(options.get("factory", sqlite3.Connection))
-    # What is ready before the first query may query all the same: it finds an empty database.
+    # An app may query the database as it becomes ready: it finds an empty one.
     database.update(NAME=":memory:", OPTIONS=options | {"factory": factory})
     django.setup()
 
 
 def _recording(base: type[sqlite3.Connection]) -> type[sqlite3.Connection]:
     """A connection that remembers what is registered on it."""
-    there = [name for name in REGISTERING if hasattr(base, name)]  # some builds load no extension
+    there = [name for name in REGISTERING if hasattr(base, name)]  # some builds lack the last
     return type("RecordingConnection", (base,), {name: _remembered(base, name) for name in there})
 
 

@@ -1,4 +1,4 @@
-"""This machine's store: what it must know of Django and of the settings."""
+"""The store on this machine, set up as Django and the settings say."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -28,13 +28,13 @@ from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
 
-PATIENCE_SECONDS = 0.777  # of a question; and a number that nobody else sets
-# What a database that can't be opened, or settings that are wrong, end in.
+PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
+# What a database that can't be opened, or wrong settings, can raise.
 UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
 
 
-# A server may hold back so much of an answer for its client, and takes nothing more from us until
-# that has gone: as long as a client takes that is just fast enough, a snapshot must wait.
+# A server may hold back this much of an answer, and takes nothing more from us until the client has
+# it. So a snapshot must wait as long as a client that is just fast enough needs for it.
 HELD_BACK_BYTES = 8 * 1024**2
 
 
@@ -96,9 +96,9 @@ def database_path(alias: str | None = None) -> Path:
 
 def other_aliases() -> list[str]:
     """
-    The other databases that are SQLite in a file which is there, each file once. Reads only.
+    The other databases that are SQLite in an existing file; each file once. Reads only.
 
-    One that is not there is not: to hold presence of it would put a lock file into its folder.
+    Missing ones are left out: holding presence of one would put a lock file into its folder.
     """
     found = {first.database} if (first := paths()) else set()
     aliases = []
@@ -111,7 +111,7 @@ def other_aliases() -> list[str]:
 
 
 def absent_databases() -> dict[str, Path]:
-    """By alias, the databases that are SQLite in a file which is not there. Reads only."""
+    """The databases that are SQLite in a file that does not exist, by alias. Reads only."""
     absent = {}
     for alias in settings.DATABASES:
         around = _paths_if_usable(alias)
@@ -127,7 +127,7 @@ def _paths_if_usable(alias: str) -> StorePaths | None:
 
 
 def _is_there(paths: StorePaths) -> bool:
-    with suppress(OSError):  # in a folder that may not be looked into
+    with suppress(OSError):  # in a folder that we may not read
         return paths.database.exists() or paths.pending.exists()
     return False
 
@@ -139,16 +139,24 @@ def paths(alias: str | None = None) -> StorePaths | None:
     return None
 
 
+def key_file() -> Path | None:
+    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    if (chosen := conf.key_file) is not None:
+        return chosen
+    beside = paths()
+    return None if beside is None else beside.keys
+
+
 def all_paths() -> list[StorePaths]:
-    """The names around each database that is SQLite in a file, the first one's first."""
+    """The names around each database that is SQLite in a file, BACKUPS_DATABASE first."""
     return [each for each in map(paths, (None, *other_aliases())) if each]
 
 
 def journal_mode(alias: str) -> str:
     """
-    The journal mode of the database, asked by the site's own connection: to open the file here
-    would drop the locks of this process. Empty if it is not known, or if WAL mode is not for the
-    file system that it is on.
+    The journal mode of the database, asked on the site's own connection: opening the file here
+    would drop the locks of this process. Empty if it is not known, or if WAL mode does not suit
+    the file system.
     """
     with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
         if _may_be_asked(alias):
@@ -159,10 +167,10 @@ def journal_mode(alias: str) -> str:
 
 def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
     """
-    What these pragmas say on a connection that is set up as the site's own. It is a separate one,
-    and closed at once: this process may be one that forks. Empty if nobody can be asked, e.g.
-    there is no database yet. Never waits long for a lock, so ``busy_timeout`` is left out unless
-    something besides the option ``timeout`` has set it.
+    The values of these pragmas on a connection that is set up like the site's own. It is a separate
+    one and closed at once, since this process may fork. Empty if the database can't be asked, e.g.
+    because it is missing. Waits less than a second for a lock, so ``busy_timeout`` is left out
+    unless something other than the option ``timeout`` has set it.
     """
     answers = {}
     with suppress(*UNASKABLE):
@@ -172,12 +180,12 @@ def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
                     row = connection.execute(f"PRAGMA {pragma}").fetchone()
                     answers[pragma] = "" if row is None else str(row[0]).lower()
     if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
-        del answers["busy_timeout"]  # which is ours
+        del answers["busy_timeout"]  # this is our own
     return answers
 
 
 def sqlite_version(alias: str) -> tuple[int, ...]:
-    """Of the library that Django opens this database with, which must be SQLite."""
+    """The version of the SQLite library that Django opens this database with."""
     version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
     return version
 
@@ -190,14 +198,14 @@ def has_database(alias: str) -> bool:
 
 
 def _module(wrapper: Any) -> Any:
-    """What Django opens a database with: ``sqlite3.dbapi2``, or what stands for it."""
+    """The module that Django opens a database with: ``sqlite3.dbapi2`` or its replacement."""
     return wrapper.Database
 
 
 def _may_be_asked(alias: str) -> bool:
     """
-    Not one that is not there yet, which would be made, nor one on a file system of which it is not
-    known whether its locks work.
+    Whether connecting is safe: not if the database is missing, since that would create it, nor on a
+    file system whose locks may not work.
 
     :raises WrongUserError: this user would leave files that the site can't use.
     """
@@ -218,12 +226,12 @@ def own_names() -> tuple[Path, ...]:
 
 def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
     """
-    A separate connection, set up as the site's are: with Django's functions, its pragmas.
+    A separate connection, set up like the site's: with Django's functions and the site's pragmas.
 
-    :param seconds: to wait for locks; None for as long as the site waits.
+    :param seconds: how long it waits for locks; None for as long as the site waits.
     """
     path = database_path(alias)
-    if not has_content(path):  # to connect would create it
+    if not has_content(path):  # connecting would create it
         raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
     wrapper = connections.create_connection(alias)
     if seconds is not None:

@@ -1,9 +1,9 @@
 """
 Migrate a database file that is not the live one.
 
-Run in a separate process, in which the site's database *is* that file: data migrations that ignore
-``using`` write into it and never into the live one, and every app's signal handlers are
-connected, which they are not yet while the site is starting up.
+This runs in a separate process, in which the site's database *is* that file. So data migrations
+that ignore ``using`` write to it and never to the live one. And every app's signal handlers are
+connected: while the site starts, they are not yet.
 """
 
 import errno
@@ -29,12 +29,13 @@ from backups.processes.spawn import answering, has_crashed, last_line, leave, ru
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-DONE = "migrated"  # what a child answers that came to its end
-FAILED = "a migration failed"  # one that the snapshot stopped
-NO_MEMORY = "out of memory"  # one that wanted more than it may have
-NO_FAULT = "no fault of the snapshot"  # one that the machine or the site's own code stopped
+# The child's answers.
+DONE = "migrated"
+FAILED = "a migration failed"  # because of the snapshot
+NO_MEMORY = "out of memory"  # it reached its memory limit
+NO_FAULT = "no fault of the snapshot"  # the machine or the site's own code is the cause
 
-# What a full or a failing disk looks like, in SQLite and in the system.
+# How SQLite and the system report a full or failing disk.
 MACHINE_SQLITE = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -48,20 +49,20 @@ MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOME
 
 
 GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
-APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` says it
+APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrate`` prints it
 
 
 def migrate_file(alias: str, database: Path) -> None:
     """
     Bring ``database`` to this release, in a child process.
 
-    It has BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
-    BACKUPS_MIGRATE_MEMORY_BYTES; what runs out of these says nothing against the snapshot.
+    Its limits are BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
+    BACKUPS_MIGRATE_MEMORY_BYTES. Reaching one is not the snapshot's fault.
 
-    :raises MigrationStoppedError: it ran out of one, which the message names; discard the file.
+    :raises MigrationStoppedError: it reached a limit, which the message names; discard the file.
     :raises RestoreRefusedError: a migration failed; discard the file.
-    :raises RestoreBlockedError: the machine failed, e.g. its disk is full, or an operator ended
-        it, or the site could not be set up; discard the file too.
+    :raises RestoreBlockedError: the machine failed (e.g. the disk is full), an operator ended the
+        process, or the site could not be set up; discard the file too.
     :raises ChildNotStartedError: the process did not start its work.
     """
     seconds, processor_seconds = conf.migrate_seconds, math.ceil(conf.migrate_processor_seconds)
@@ -91,7 +92,7 @@ def migrate_file(alias: str, database: Path) -> None:
 def _check_limits(
     child: "subprocess.CompletedProcess[bytes]", outcome: str, processor_seconds: int
 ) -> None:
-    """Raise MigrationStoppedError if one of its limits, or the machine's memory, ended it."""
+    """Raise MigrationStoppedError if the child reached a limit, or the machine's memory ran out."""
     said = child.stderr
     if child.returncode == -signal.SIGXCPU:
         inherited = limits.processor_seconds()
@@ -114,7 +115,7 @@ def _check_limits(
 
 
 def _stopped(how: str, setting: str, said: bytes) -> MigrationStoppedError:
-    """Names the migration that was running, if ``migrate`` had come to one."""
+    """Names the migration that was running, if ``migrate`` had begun one."""
     running = APPLYING.findall(said)
     where = f", in {running[-1].decode(errors='replace')}" if running else ""
     return MigrationStoppedError(
@@ -129,20 +130,20 @@ def main(alias: str, database: str, seconds: str, processor: str, memory: str) -
     """
     Run ``migrate`` on the file, then answer with the outcome.
 
-    :param seconds: by the clock, ``processor`` seconds and bytes of ``memory`` are its limits,
-        as arguments of a process are.
+    :param seconds: the limit by the clock. The others are ``processor``, in seconds of processor
+        time, and ``memory``, in bytes. All are strings, as the arguments of a process are.
     """
     with answering() as answer:
-        # By a thread that needs no lock of Python's; for the case that our parent is killed.
+        # In case our parent is killed. The thread of faulthandler does not need Python's lock.
         faulthandler.dump_traceback_later(float(seconds) + GRACE_SECONDS, exit=True)
         limits.lower_processor_time(int(processor))
         try:
             _set_up(alias, database)
-        except Exception:  # the same would stop a start of the site
+        except Exception:  # a start of the site would fail in the same way
             traceback.print_exc()
             answer.write(NO_FAULT)
         else:
-            if sys.platform == "linux":  # elsewhere the limit on address space is not kept
+            if sys.platform == "linux":  # other systems do not enforce this limit
                 most = limits.used_address_space() + int(memory)
                 limits.lower(resource.RLIMIT_AS, most)
             answer.write(_migrate(alias))
@@ -150,7 +151,7 @@ def main(alias: str, database: str, seconds: str, processor: str, memory: str) -
 
 
 def is_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that there is no memory left."""
+    """Whether an error, or one of its causes, says that memory has run out."""
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
@@ -163,7 +164,7 @@ def is_of_memory(error: BaseException | None) -> bool:
 
 
 def is_of_the_machine(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, comes from the disk or the memory."""
+    """Whether an error, or one of its causes, comes from the disk or the memory."""
     while error is not None:
         if isinstance(error, sqlite3.Error):
             return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINE_SQLITE
@@ -179,10 +180,8 @@ def _set_up(alias: str, database: str) -> None:
     import django
     from django.conf import settings
 
-    from backups.startup import start
-
-    start.is_wanted = False  # the parent is alone with the live database, on our behalf
-    # A URI that does not create: our parent may be dead by now, and the file swept.
+    conf.is_child = True  # the parent holds the live database, on our behalf
+    # This URI does not create the file: if our parent is dead, it may have been swept.
     settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
     django.setup()
 
@@ -205,8 +204,8 @@ def _migrate(alias: str) -> str:
 
 def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
     """
-    Django fails a migration if any row of the database refers to nothing, whatever the cause. Here
-    it fails if there are more of these than before: the others were accepted.
+    Django fails a migration if any row of the database has a broken reference. Let it fail only if
+    there are more of these than before: the old ones were accepted.
     """
     strict, before = connection.check_constraints, _broken_references(connection)
     if before == 0:
@@ -220,7 +219,7 @@ def _let_old_references_be(connection: "BaseDatabaseWrapper") -> None:
 
 
 def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
-    """How many rows refer to nothing; None if a table that they refer to has no key for it."""
+    """How many rows have a broken reference; None if a table that is referred to lacks the key."""
     from django.db import DatabaseError
 
     try:

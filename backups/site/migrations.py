@@ -1,4 +1,4 @@
-"""What a snapshot says of its migrations, compared with the migrations of the installed apps."""
+"""Compare the migrations that a snapshot has with those of the installed apps."""
 
 import re
 import sysconfig
@@ -26,10 +26,10 @@ _OPENING = re.compile(
 
 class SnapshotLoader(MigrationLoader):
     """
-    Django's loader, for a database that is known only by the migrations it says it has.
+    Django's loader, for a database of which we know only the applied migrations.
 
-    ``build_graph`` asks a connection what was applied, and takes nothing as applied without
-    one; here they are given to it, so that squashed migrations resolve as on that database.
+    ``build_graph`` asks a connection what was applied, and assumes nothing without one. Here we
+    pass in what was applied, so that squashed migrations resolve as on that database.
     """
 
     def __init__(self, applied: Iterable[str]) -> None:
@@ -38,8 +38,8 @@ class SnapshotLoader(MigrationLoader):
 
     def build_graph(self) -> None:
         """
-        :raises InvalidSnapshotError: the snapshot has a part of what a squashed migration
-            replaces, and the files of the other part are gone.
+        :raises InvalidSnapshotError: the snapshot has only some of the migrations that a squashed
+            one replaces, and the files of the others are gone.
         """
         try:
             super().build_graph()
@@ -54,7 +54,7 @@ class SnapshotLoader(MigrationLoader):
 
     @applied_migrations.setter
     def applied_migrations(self, _: object) -> None:
-        """What the loader assumes without a connection is not wanted."""
+        """Ignore what the loader assumes without a connection."""
 
     # What the snapshot has
 
@@ -65,7 +65,7 @@ class SnapshotLoader(MigrationLoader):
         return self.project_state(nodes).apps
 
     def unknown(self) -> list[Key]:
-        """Migrations that this release does not know, in their order."""
+        """The migrations that this release does not know, in the snapshot's order."""
         known = set(self.disk_migrations)
         for migration in self.disk_migrations.values():
             known.update(migration.replaces)
@@ -74,7 +74,7 @@ class SnapshotLoader(MigrationLoader):
     def is_left_behind(self, key: Key) -> bool:
         """
         Whether a migration that this release does not know comes before one that it knows and
-        that the snapshot has too: then its file was removed or renamed since, e.g. by a squash.
+        that the snapshot also has. Then its file was removed or renamed, e.g. by a squash.
         """
         number = _first_number(key)
         return number is not None and any(
@@ -85,8 +85,8 @@ class SnapshotLoader(MigrationLoader):
 
     def broken_order(self) -> tuple[str, str] | None:
         """
-        A migration that was applied, and one that it depends on and that was not. ``migrate``
-        refuses to begin on such a database.
+        A migration that was applied before one that it depends on, and the latter. ``migrate``
+        refuses to run on such a database.
 
         Source: ``MigrationLoader.check_consistent_history``, which asks a connection.
         """
@@ -125,8 +125,8 @@ class SnapshotLoader(MigrationLoader):
 def own_apps(loader: MigrationLoader) -> set[str]:
     """
     The labels of the project's own apps that have migrations: those whose code is not where
-    packages are installed. If there are none, of those that are not Django's. Empty if a database
-    of this project looks like that of any other.
+    packages are installed. If there are none, of every app that is not Django's. Empty if this
+    project's database looks like any other's.
     """
     configs = [each for each in apps.get_app_configs() if each.label in loader.migrated_apps]
     others = [each for each in configs if not _is_djangos(each)]
@@ -135,7 +135,7 @@ def own_apps(loader: MigrationLoader) -> set[str]:
 
 
 def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """The operations that act on a database: of the split ones, that half of them."""
+    """The operations that act on a database; of ``SeparateDatabaseAndState``, only that half."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
             yield from flat(operation.database_operations)
@@ -145,8 +145,8 @@ def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 def words_of(sql: str) -> str:
     """
-    A statement as SQLite keeps it: its opening normalized, and all else as it was typed. A line
-    break ends a comment, so not even white space may differ.
+    A statement as SQLite stores it: its opening normalized, the rest as it was typed. Not even
+    white space may differ, since a line break ends a comment.
     """
     match = _OPENING.match(sql)
     if match is None:
@@ -156,18 +156,18 @@ def words_of(sql: str) -> str:
 
 
 def key_of(name: str) -> Key:
-    """``tasks.0001_initial`` in its two parts."""
+    """Split ``tasks.0001_initial`` into its two parts."""
     app, _, migration = name.partition(".")
     return app, migration
 
 
 def name_of(key: Key) -> str:
-    """The two parts as one name."""
+    """Join the two parts to one name."""
     return ".".join(key)
 
 
 def _sqls(operation: RunSQL) -> Iterator[str]:
-    """The statements of both directions: of a list as they are, else as Django splits a text."""
+    """The statements of both directions: a list as it is, a text as Django splits it."""
     for given in (operation.sql, operation.reverse_sql):
         if isinstance(given, str):
             yield given
@@ -185,7 +185,7 @@ def _first_number(key: Key) -> int | None:
 
 
 def _end(key: Key) -> int:
-    """Behind which number a migration leaves no other: a squash goes up to its last one."""
+    """Migrations with lower numbers come before this one; a squash includes its last number."""
     numbers = [int(number) for number in re.findall(r"\d{4,}", key[1])]
     if "squashed" in key[1] and len(numbers) > 1:
         return max(numbers) + 1

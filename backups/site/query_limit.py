@@ -1,8 +1,8 @@
 """
-A limit on the site's own queries, while something of ours waits for them.
+A time limit for the site's own queries, while this app waits for them.
 
-A restored database can hold what never ends: a view, or a column that is generated. SQLite counts
-steps and asks now and then, so such a query can be ended, and its caller gets an OperationalError.
+In a restored database, a view or a generated column may never end. SQLite asks us now and then
+whether to go on, so such a query can be ended; its caller gets an OperationalError.
 """
 
 import threading
@@ -14,17 +14,17 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-_limits = threading.local()  # the limit that this thread is within, if it is within one
+_limits = threading.local()  # the limit that this thread is under, if any
 
-SECONDS = 10.0  # what a command of ours needs of the live database takes some milliseconds
+SECONDS = 10.0  # this app's own queries on the live database take some milliseconds
 STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's virtual machine: some milliseconds
 
 
 @contextmanager
 def query_limit(seconds: float | None = None) -> Iterator[Callable[[], bool]]:
     """
-    End what the SQLite connections of this thread still run after that time. The connections
-    that are opened meanwhile, too.
+    End the queries that still run after that time on the SQLite connections of this thread,
+    including those that are opened in this block.
 
     Yields a function that says whether the time is over.
 

@@ -1,7 +1,7 @@
 """
-In which tables login sessions are, if they are in a database.
+The tables that hold login sessions, if they are in a database.
 
-A session's key is what is in the cookie: who reads these tables can be whoever is logged in.
+The cookie is the session's key: whoever can read these tables can act as any user who is logged in.
 """
 
 import logging
@@ -26,8 +26,8 @@ def session_tables() -> tuple[str, ...]:
     The tables with login sessions: those of the SESSION_ENGINE, its cache if that is a table, and
     those of each installed model of sessions, which an earlier engine may have filled.
 
-    What refers to a session and would be deleted with it comes first: without its session
-    such a row would be a broken reference. Reads no database.
+    Tables whose rows refer to a session, and would be deleted with it, come first: without its
+    session, such a row would be a broken reference. Reads no database.
     """
     store = _store()
     models = dict.fromkeys([*_models_of(store), *filter(_is_of_sessions, apps.get_models())])
@@ -58,9 +58,9 @@ def _store() -> Any:
 
 def _models_of(store: Any) -> list[type[Model]]:
     """
-    The models that an engine keeps sessions in, if their apps are installed: the one that it says,
-    as Django's own and their subclasses do, and those in its module, or in that of what it is made
-    of, as django-user-sessions has.
+    The models that an engine keeps sessions in, if their apps are installed: the one that it names,
+    as Django's engines do, and those in its module or the modules of its base classes, as
+    django-user-sessions has.
     """
     if store is None:
         return []
@@ -83,7 +83,7 @@ def _is_of_sessions(model: type[Model]) -> bool:
 
 
 def _cache_of(store: Any) -> list[Any]:
-    """Of the engines ``cache`` and ``cached_db``, the cache, if it is a table."""
+    """The cache of the engines ``cache`` and ``cached_db``, if it is a table."""
     try:
         cache = getattr(store and store(), "_cache", None)
     except ImproperlyConfigured:  # SESSION_CACHE_ALIAS is not in CACHES

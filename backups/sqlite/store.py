@@ -25,6 +25,7 @@ from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.header import has_wal_mark
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
@@ -60,7 +61,7 @@ class SqliteBackupStore(BackupStore):
     What it must know of the site comes in from outside, so that nothing here imports Django:
 
     :param connect: opens a separate connection to the live database.
-    :param release: what the installed code knows of migrations.
+    :param site: what the installed code knows of migrations.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
     :param keeping: which kept copies stay after an apply.
@@ -222,6 +223,20 @@ class SqliteBackupStore(BackupStore):
 
     def list_kept_copies(self) -> list[KeptCopy]:
         return kept_copies.list_kept(self._paths, self._keeping)
+
+    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
+        return (stage.WAL_MARK,) if has_wal_mark(head) else ()
+
+    def describe_next_start(self, pending: PendingRestore) -> str:
+        live, number = self._paths.database, len(pending.migrations)
+        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+        if has_content(live):
+            steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
+        steps.append(f"puts the snapshot in place as {live.name}")
+        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+
+    def is_readable(self) -> bool:
+        return has_content(self._paths.database) and is_readable(self._paths.database)
 
     # Apply while others go on
 
@@ -407,7 +422,7 @@ class SqliteBackupStore(BackupStore):
         """
         database = self._paths.database
         try:
-            if not has_content(database) or not is_readable(database):
+            if not self.is_readable():
                 return {}
             # The last connection to close would checkpoint and unlink the -wal, but a reader.
             with closing(connect(database, mode="ro")) as reader:

@@ -1,0 +1,1 @@
+"""What each process does when it starts: apply a pending restore, and hold presence."""

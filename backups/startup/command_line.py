@@ -1,10 +1,10 @@
 """
 Which management command this process runs, whatever the program is called.
 
-``AppConfig.ready`` runs inside ``django.setup()``, which ``ManagementUtility.execute()`` calls
-once it knows the words of the command: they are found in its frame. ``sys.argv`` alone can be
-wrong: a program may give Django another list (``archivebox manage restore_db``). It is asked
-only where a program has set Django up by itself.
+``AppConfig.ready`` runs inside ``django.setup()``. ``ManagementUtility.execute()`` calls that when
+it has the command's arguments, so we find them in its frame. ``sys.argv`` can be wrong: a program
+may pass Django another list (``archivebox manage restore_db``). We use it only if a program has set
+up Django by itself.
 """
 
 import inspect
@@ -21,26 +21,26 @@ from django.core.management import ManagementUtility, get_commands
 from backups.startup.precedence import OTHER_NAMES, others_with
 
 APP = "backups"
-COMMANDS = "backups.management"  # what a command imports that is made of one of ours
-COMPLETING = "DJANGO_AUTO_COMPLETE"  # set by Django's shell completion, which asks a real process
+COMMANDS = "backups.management"  # a project's command imports this if it extends one of this app
+COMPLETING = "DJANGO_AUTO_COMPLETE"  # set by shell completion, for which Django runs a real process
 BEFORE_A_COMMAND = ("manage", "manage.py", "django-admin")
 
 
 class CommandLine(NamedTuple):
-    """A management command and what follows it."""
+    """A management command and its arguments."""
 
-    name: str  # empty where the process runs none, e.g. in a server
+    name: str  # empty if the process runs none, e.g. a server
     options: tuple[str, ...]
-    only_tells: bool = False  # help, a version or a completion: no command runs
+    only_tells: bool = False  # help, the version or a completion: no command runs
 
     @property
     def is_ours(self) -> bool:
-        """Whether a command of this app runs, or a project's own that is made of one."""
+        """Whether this is a command of this app, or a project's command that extends one."""
         return _is_ours(self.name)
 
 
 def current() -> CommandLine:
-    """The command line of this process. To be called while Django is being set up."""
+    """The command line of this process. Call it while Django is being set up."""
     for utility in _utilities_at_work():
         command = _parse(utility.argv[1:])
         return command._replace(only_tells=command.only_tells or _lacks(utility, command.name))
@@ -53,7 +53,7 @@ def is_known(name: str) -> bool:
 
 
 def _utilities_at_work() -> Iterator[ManagementUtility]:
-    """Each ``ManagementUtility`` above this frame."""
+    """Each ``ManagementUtility`` that is executing in a frame above this one."""
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code is ManagementUtility.execute.__code__:
@@ -62,14 +62,14 @@ def _utilities_at_work() -> Iterator[ManagementUtility]:
 
 
 def _lacks(utility: ManagementUtility, name: str) -> bool:
-    """Whether Django is about to say that there is no such command. A project may find more."""
+    """Whether Django will report an unknown command. A project's utility may find more."""
     finds_as_django = type(utility).fetch_command is ManagementUtility.fetch_command
     return bool(name) and finds_as_django and name not in get_commands()
 
 
 def _parse(words: list[str]) -> CommandLine:
     options = tuple(words[1:])
-    name = words[0] if words else ""  # no word asks for nothing: a start like any other
+    name = words[0] if words else ""  # no word: a start like any other
     only_tells = (
         COMPLETING in os.environ
         or name in ("help", "version", "-h")
@@ -79,7 +79,7 @@ def _parse(words: list[str]) -> CommandLine:
 
 
 def _asks_to_be_told(word: str) -> bool:
-    """``--help`` or ``--version``, or what argparse takes for one of them."""
+    """Whether this is ``--help`` or ``--version``, or an abbreviation that argparse accepts."""
     if word == "-h":
         return True
     shortest = ("--h", "--vers")  # --ver could be --verbosity as well
@@ -87,7 +87,7 @@ def _asks_to_be_told(word: str) -> bool:
 
 
 def _parse_words_of_the_system(words: list[str]) -> CommandLine:
-    """Django's own words stand behind ``manage``; without it one of the first may be of ours."""
+    """Django's arguments follow ``manage``; without it, look for a command of this app."""
     for number, word in enumerate(words, start=1):
         if word in BEFORE_A_COMMAND:
             return _parse(words[number:])
@@ -102,14 +102,14 @@ def _parse_words_of_the_system(words: list[str]) -> CommandLine:
 def _is_ours(name: str) -> bool:
     app = get_commands().get(name)
     if app == APP and name in OTHER_NAMES:
-        app = next(others_with(name), APP)  # ours steps aside for a project's command of that name
+        app = next(others_with(name), APP)  # a project's command of that name replaces ours
     return app == APP or (isinstance(app, str) and COMMANDS in _source(app, name))
 
 
 def _source(app: str, name: str) -> str:
     """
-    What the command's module says. It is read and not imported: no app of the site is ready yet,
-    and a module that is imported too early stays as it is.
+    The source of the command's module. It is not imported: no app of the site is ready yet, and a
+    module that is imported too early is never loaded again.
     """
     with suppress(ImportError, AttributeError, ValueError, OSError):
         module = f"{app}.management.commands.{name}"

@@ -1,9 +1,9 @@
 """
-A database that is not there when a process starts, and appears later, e.g. by ``migrate``.
+A database that is missing when a process starts, and is created later, e.g. by ``migrate``.
 
-Nobody holds presence of it from the start, so that no lock file comes into a folder that is not
-ours yet. A process joins when it first connects: otherwise the next one to start would believe it
-is alone, and replace the file under an open connection.
+A start does not hold presence of it: that would put a lock file into a folder that may not be ours.
+The process does so when it first connects. Otherwise the next process to start would believe that
+it is alone, and replace the file under an open connection.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def watch() -> None:
-    """Hold presence of what is not there yet as soon as this process connects to it."""
+    """Hold presence of each missing database as soon as this process connects to it."""
     if absent := local_store.absent_databases():
         connection_created.connect(
             _Late(absent).join, weak=False, dispatch_uid="backups late databases"
@@ -41,7 +41,7 @@ class _Late:
         alias = connection.alias
         around = local_store.paths(alias)
         if alias not in self._absent or around is None or around.database != self._absent[alias]:
-            return  # present already, or a database of tests in its place
+            return  # already held, or this is a test database in its place
         before = _inode(around.database)
         try:
             services.hold_presence_of(alias)
@@ -49,7 +49,7 @@ class _Late:
             logger.info("no restore of the database %r can be applied: %s", alias, error)
         self._absent.pop(alias, None)
         caches.watch(around.receipts)
-        if _inode(around.database) != before:  # by an applier, for which it has waited
+        if _inode(around.database) != before:  # by the restore that this call waited for
             connection.close()
             raise OperationalError(f"{around.database} was just replaced. Connect again.")
 

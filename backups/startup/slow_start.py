@@ -1,10 +1,10 @@
 """
-A start that does not come to its end after a restore.
+A start that hangs after a restore.
 
-Django makes every app ready before it serves, and before any command. An app that asks the database
-then may ask one that was just put in place, and get no answer for ever. So a start says what to
-do if the apps are not ready in time. A command of ours, which is what there is to do, begins again
-and leaves the other apps as they are: the query can't be ended from outside, however it hangs.
+Django makes every app ready before it serves, and before it runs a command. If an app queries the
+database then, a restored one may keep it waiting for ever. So if the apps are not ready in time,
+the log says what to do: run a command of this app. Such a command hangs as well, so it starts again
+without making the other apps ready: nothing can end the query from outside.
 """
 
 import logging
@@ -19,8 +19,8 @@ from django.apps import apps
 from backups.store import Receipt
 
 SECONDS = 30.0  # most sites are ready in one or two
-NEWS = timedelta(days=7)  # what was applied longer ago is hardly why
-AGAIN = "_BACKUPS_BEGUN_AGAIN"  # in the environment of a command that has waited once
+NEWS = timedelta(days=7)  # an older restore is hardly the cause
+AGAIN = "_BACKUPS_BEGUN_AGAIN"  # in the environment of a command that was started again
 OURS = "backups"
 
 logger = logging.getLogger(__name__)
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 def watch(receipts: list[Receipt], *, is_command: bool) -> None:
     """
     Wait in a thread until all apps are ready; if that takes too long, log what to do. Does nothing
-    unless the last restore was applied lately.
+    unless a restore was applied in the last seven days, and nothing under uWSGI.
 
-    To be called from our own ``ready``: the apps in front of ours are ready by then.
+    Call it from this app's ``ready``: the apps before it are ready by then.
 
-    :param receipts: the newest first.
-    :param is_command: this process runs a command of ours, and begins again without the others.
+    :param receipts: newest first.
+    :param is_command: this process runs a command of this app: start it again without the others.
     """
     applied = next((each for each in receipts if each.outcome == "applied"), None)
     if applied is None or datetime.now(UTC) - applied.at > NEWS:
@@ -42,7 +42,11 @@ def watch(receipts: list[Receipt], *, is_command: bool) -> None:
     if is_command and AGAIN in os.environ:
         _leave_others()
         return
-    with suppress(RuntimeError):  # the system refuses a thread
+    if "uwsgi" in sys.modules:
+        # It forks its workers without telling Python. If this thread runs at that moment, they wait
+        # for the lock that it holds for ever.
+        return
+    with suppress(RuntimeError):  # the system refused to start a thread
         threading.Thread(target=_wait, args=(applied, is_command), daemon=True).start()
 
 
@@ -53,7 +57,7 @@ def _wait(applied: Receipt, is_command: bool) -> None:
     if is_command:
         logger.warning(
             "the site's apps are not ready after %g seconds, perhaps because of a query on the"
-            " database that was restored at %s: this command begins again without them",
+            " database that was restored at %s: this command starts again without them",
             SECONDS,
             when,
         )

@@ -1,7 +1,7 @@
 """
 What each process of the site does before its first connection: apply, and hold presence.
 
-``AppConfig.ready`` runs in every process: gunicorn's master or each of its workers, every
+``AppConfig.ready`` runs in every process: in gunicorn's master or in each of its workers, in every
 command, and twice under ``runserver``, whose autoreloader is a parent that never serves.
 """
 
@@ -12,11 +12,10 @@ from contextlib import suppress
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from backups import services
+from backups.conf import conf
 from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.startup import command_line, slow_start
 from backups.startup.command_line import CommandLine
-
-is_wanted = True  # False in a child that works on a file which is not the live database
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +24,14 @@ def start() -> None:
     """
     Apply the pending restore if this process may, and hold presence for the process's life.
 
-    Never raises for what is wrong with a restore or its folder: the site starts with a whole
-    database, and the log says what happened.
+    A problem with a restore or its folder never raises: the site starts with a whole database, and
+    the log says what happened.
     """
-    if not is_wanted:
+    if conf.is_child:
         return
     try:
         command = command_line.current()
-        # Ours look at, stage or discard a restore: to apply it first would come too early.
+        # Our commands show, stage or discard a restore, so it must not be applied first.
         if command.is_ours or command.only_tells:
             _watch(command)
             services.repair()
@@ -40,11 +39,11 @@ def start() -> None:
         services.apply_pending_restore()
         _watch(command)
         if _is_autoreload_parent(command):
-            services.release_presence()  # or no reload of the child would ever be alone
+            services.release_presence()  # else a reloaded child would never be alone
     except BackupError as error:
         logger.warning("no restore can be applied: %s %s", error, error.hint)
     except Exception:
-        # The database is whole between any two steps, so the site can start whatever this was.
+        # The database is whole between any two steps, so the site can start after any error.
         logger.exception("no restore could be applied")
         _hold_presence_anyway()
 
@@ -55,7 +54,7 @@ def _watch(command: CommandLine) -> None:
 
 
 def _hold_presence_anyway() -> None:
-    """Whatever failed, this process is going to use the database: no other may replace it."""
+    """After any error, this process will still use the database: no other may replace it."""
     try:
         services.hold_presence()
     except Exception:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from backups import exceptions
-from backups.api.serializers import describe_error
-from backups.api.views import status_of
+from backups.api.errors import error_response, status_of
 from backups.exceptions import BackupError
 
 
@@ -33,7 +32,7 @@ OURS = [kind for kind in tree() if kind.__module__ == exceptions.__name__]
 def test_each_error_has_a_status_and_a_body(kind: type[BackupError]) -> None:
     error = made(kind)
     assert HTTPStatus(status_of(error)) >= HTTPStatus.BAD_REQUEST
-    body = describe_error(error)
+    body = error_response(error).data
     assert body["detail"] == "What happened."
     assert body["code"] == kind.code
     assert isinstance(body["hint"], str)

@@ -5,13 +5,11 @@ import io
 import pytest
 from django.core.management.base import CommandError
 
-from backups.management.incoming import Incoming, read_chunk
+from backups.management.incoming import Incoming
 
 
 class Failing(io.BytesIO):
     """A file on a disk that is pulled out."""
-
-    name = "/mnt/usb/saved.db"
 
     def read(self, _: int | None = -1) -> bytes:
         raise OSError(5, "Input/output error")
@@ -22,7 +20,7 @@ class Failing(io.BytesIO):
 
 def test_source_that_cannot_be_read_is_named_and_not_the_destination() -> None:
     with pytest.raises(CommandError, match=r"^/mnt/usb/saved\.db can't be read: Input/output"):
-        read_chunk(Failing())
+        next(Incoming("/mnt/usb/saved.db", Failing()).chunks())
 
 
 def test_pipe_that_cannot_be_read_is_not_told_as_a_full_disk(
@@ -30,7 +28,7 @@ def test_pipe_that_cannot_be_read_is_not_told_as_a_full_disk(
 ) -> None:
     monkeypatch.setattr(Incoming, "size", None)
     with (
-        pytest.raises(CommandError, match=r"^/mnt/usb/saved\.db can't be read"),
+        pytest.raises(CommandError, match=r"^standard input can't be read"),
         Incoming("-", Failing()).with_length(),
     ):
         pass

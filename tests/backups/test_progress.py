@@ -6,7 +6,6 @@ import threading
 import pytest
 from rich.console import Console
 
-from backups.management import progress
 from backups.management.progress import count, progress_bar
 
 
@@ -14,6 +13,15 @@ def test_chunks_pass_unchanged_and_are_counted() -> None:
     steps: list[int] = []
     assert list(count([b"one", b"", b"three"], steps.append)) == [b"one", b"", b"three"]
     assert steps == [3, 0, 5]
+
+
+def test_without_rich_nothing_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
+    with progress_bar("Saving", 10) as step:
+        step(10)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_nothing_is_drawn_into_a_log_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,8 +49,7 @@ def test_a_bar_is_drawn_on_a_terminal(
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setattr(
-            progress,
-            "Console",
+            "rich.console.Console",
             lambda stderr: Console(stderr=stderr, force_terminal=True, width=90),
         )
         with progress_bar("Saving", total) as step:

@@ -1,16 +1,18 @@
 """What is said of an installation that lacks something; packages are folders made by the test."""
 
-import re
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 from types import ModuleType
 
 import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from backups import requirements
-from backups.requirements import PACKAGES, Package, check_requirements
+from backups.requirements import DJANGO, PACKAGES, PYTHON, Package, check_requirements
 from tests.processes import CHECKOUT, run_manage
 
 
@@ -19,6 +21,30 @@ def install(folder: Path, name: str, version: str) -> None:
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+CONFIGURATION = ConfigParser()
+CONFIGURATION.read(CHECKOUT / "setup.cfg")
+
+
+def setup_cfg(section: str, option: str) -> dict[str, Requirement]:
+    """What the package asks for there, by the name of each."""
+    return requirements_of(CONFIGURATION[section][option])
+
+
+def requirements_of(text: str) -> dict[str, Requirement]:
+    lines = filter(None, (line.partition("#")[0].strip() for line in text.splitlines()))
+    return {requirement.name: requirement for requirement in map(Requirement, lines)}
+
+
+def lowest(requirement: Requirement) -> tuple[int, ...]:
+    return numbers(requirement.specifier)
+
+
+def numbers(specifiers: SpecifierSet) -> tuple[int, ...]:
+    (specifier,) = specifiers
+    assert specifier.operator == ">="
+    return tuple(map(int, specifier.version.split(".")))
 
 
 def refusal() -> str:
@@ -40,7 +66,7 @@ def test_package_that_is_too_old_is_named_with_the_versions_and_the_command(
     oldest = ".".join(map(str, package.oldest))
     assert refusal() == (
         f"backups needs {package.name} {oldest} or newer, but 0.9.1 is installed. Install it:"
-        f' python -m pip install "{package.name}>={oldest}" "Django=={django.get_version()}"'
+        f' python -m pip install "django-restorable" "Django=={django.get_version()}"'
     )
 
 
@@ -87,11 +113,17 @@ def test_command_ends_with_the_sentence_and_not_in_a_module_of_ours(tmp_path: Pa
     assert "backups needs djangorestframework 3.15 or newer, but 3.14.0 is installed." in last
 
 
-def test_pins_of_the_site_and_the_file_for_projects_say_the_same() -> None:
-    for_projects = (CHECKOUT / "requirements-app.txt").read_text()
-    lowest = dict(re.findall(r"^([\w.]+)>=([\d.]+)", for_projects, re.MULTILINE))
-    assert {name: tuple(map(int, given.split("."))) for name, given in lowest.items()} == {
-        package.name: package.oldest for package in PACKAGES
-    } | ({} if sys.version_info < (3, 14) else {"backports.zstd": (1,)})
-    site = (CHECKOUT / "requirements.in").read_text()
-    assert all(re.search(rf"^{re.escape(name)}==", site, re.MULTILINE) for name in lowest)
+def test_package_asks_for_what_is_looked_at_here() -> None:
+    asked = setup_cfg("options", "install_requires")
+    looked_at = {package.name: package.oldest for package in PACKAGES}
+    expected = {"django": DJANGO, "backports.zstd": (1,)} | looked_at
+    assert {name: lowest(requirement) for name, requirement in asked.items()} == expected
+    python = SpecifierSet(str(CONFIGURATION["options"]["python_requires"]))
+    assert numbers(python) == PYTHON
+
+
+def test_site_has_what_the_package_asks_for_and_all_of_its_extras() -> None:
+    asked = setup_cfg("options", "install_requires") | setup_cfg("options.extras_require", "cli")
+    pinned = requirements_of((CHECKOUT / "requirements.in").read_text())
+    for name, requirement in asked.items():
+        assert requirement.specifier.contains(next(iter(pinned[name].specifier)).version), name

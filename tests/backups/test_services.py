@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from backups import own_files, services, signals
+from backups import services, signals, store
 from backups.exceptions import (
     BackupNotSupportedError,
     NeedsRestartError,
@@ -26,7 +26,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     SnapshotTooLargeError,
 )
-from backups.site import local_store
+from backups.site import local_store, own_files
 from backups.store import PendingRestore, Receipt
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
@@ -50,7 +50,8 @@ def test_public_surface_is_written_down() -> None:
         name
         for name, value in vars(services).items()
         if inspect.isfunction(value)
-        and value.__module__ in (services.__name__, local_store.__name__, own_files.__name__)
+        and value.__module__
+        in (services.__name__, local_store.__name__, own_files.__name__, store.__name__)
         and not name.startswith("_")
     ]
     assert services.__all__ == sorted(defined)

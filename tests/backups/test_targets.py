@@ -1,4 +1,5 @@
 import getpass
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -64,6 +65,21 @@ def test_server_without_a_key_is_told_before_it_is_asked(settings: Settings) -> 
     ):
         raise AssertionError("it was opened")
     assert "BACKUPS_REMOTE_KEY" in error.value.hint
+
+
+def test_server_without_the_client_s_packages_names_the_extra(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_REMOTE_KEY = "key"
+    for name in [each for each in sys.modules if each.startswith("backups.client")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "requests", None)  # as if it were not installed
+    with pytest.raises(ClientError) as error, open_target(URL, local=False):
+        raise AssertionError("it was opened")
+    assert str(error.value) == (
+        "backups.client needs requests, which is not installed. Install it:"
+        ' python -m pip install "django-restorable[cli]"'
+    )
 
 
 @pytest.mark.proof

@@ -26,7 +26,7 @@ USE = "from backups.which_sqlite import use_pysqlite3; use_pysqlite3()\n"
 TELL = 'import sqlite3; print(sqlite3.__name__, __import__("sqlite3.dbapi2").__name__)\n'
 TELL_CHILD = """
 from backups.processes import spawn
-print(child.run_module("who", with_site=WITH_SITE).stdout.decode())
+print(spawn.run_module("who", with_site=WITH_SITE).stdout.decode())
 """
 WHO = """
 import os, sqlite3

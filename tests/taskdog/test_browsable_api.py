@@ -46,6 +46,13 @@ def test_every_page_can_be_opened(page: str, browser: Client) -> None:
     assert b"<html" in response.content
 
 
+def test_a_page_shows_its_description_as_markdown(browser: Client) -> None:
+    browser.login(username="ann", password="pw")
+    page = browser.get("/api/v1/restore/undo").content
+    assert b"With <code>?apply=now</code> in the URL" in page
+    assert b"`" not in page
+
+
 def test_a_stranger_sees_a_page_with_the_way_to_log_in(browser: Client) -> None:
     response = browser.get("/api/v1/tasks")
     assert response.status_code == 401

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from backups.exceptions import BrokenReferencesError, DamagedSnapshotError, InvalidSnapshotError
-from backups.sqlite.checking.defects import Defects, describe, new_ones, total
+from backups.sqlite.checking.defects import Defects, new_ones, total
 from backups.sqlite.checking.findings import MOST_FINDINGS
 from backups.sqlite.checking.messages import Verdict
-from backups.store import DEFECTS
+from backups.store import DEFECTS, describe_defects
 
 HINT = (
     "Nothing was staged. Use another copy of this snapshot, or an older one. If the"
@@ -51,13 +51,17 @@ class Acceptance:
             if new := new_ones(verdict.defects, self.live_defects()):
                 raise _refuse(verdict, new)
             why = ", which the live database has too"
-        return (f"The snapshot has {total(verdict.defects)}{why}: {describe(verdict.defects)}.",)
+        return (
+            f"The snapshot has {total(verdict.defects)}{why}: {describe_defects(verdict.defects)}.",
+        )
 
 
 def _refuse(verdict: Verdict, new: Defects) -> InvalidSnapshotError:
     """In SQLite's own words; how many there are is of interest if they are many."""
     counted = (
-        "" if new == verdict.defects else f" More than the live database has: {describe(new)}."
+        ""
+        if new == verdict.defects
+        else f" More than the live database has: {describe_defects(new)}."
     )
     if verdict.broken_rules:
         return DamagedSnapshotError(

@@ -21,7 +21,6 @@ from pathlib import Path
 
 from backups.sqlite.checking.findings import (
     MOST_COUNTED,
-    MOST_FINDINGS,
     find_broken_references,
     find_damage,
     sentence,
@@ -62,13 +61,6 @@ def place_of(finding: str) -> str | None:
         if match := pattern.fullmatch(finding):
             return match.expand(place)
     return None
-
-
-def describe(defects: Defects) -> str:
-    """``NULL value in tasks.name (3), rows missing from index by_name (1)``, the first few."""
-    words = [f"{place} ({count:,})" for place, count in list(defects.items())[:MOST_FINDINGS]]
-    more = len(defects) - MOST_FINDINGS
-    return ", ".join(words) + (f" and {more} more kinds" if more > 0 else "")
 
 
 def total(defects: Defects) -> str:

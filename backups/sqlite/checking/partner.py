@@ -24,7 +24,7 @@ from backups.sqlite.checking.messages import Question, load_setup, tell_settled
 from backups.sqlite.checking.pragmas import REFERENCES, Findings, check_whole, find_parts
 from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
 
-SHARED_FROM = 64 * 1024**2  # 64 MiB: below, a second process costs more than it saves
+SHARED_FROM = 128 * 1024**2  # 128 MiB: below, a second process takes as long to start as it saves
 
 # The number of a part; after the last comes that many if the file is unchanged, one more if it is
 # changed. A pipe gives four bytes to one reader at a time.

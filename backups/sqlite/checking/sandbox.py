@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import backups
 from backups.processes import limits, memory
 from backups.sqlite.format.connection import connect
 
@@ -216,7 +217,7 @@ def _own_files(functions: str) -> Iterator[str]:
     folders of the import path as such: the site's settings and its data may be in one of them.
     """
     yield os.path.dirname(os.__file__)
-    yield os.path.dirname(limits.__file__)
+    yield os.path.dirname(backups.__file__)
     yield from LIBRARIES
     for prefix in (sys.prefix, sys.base_prefix):
         yield os.path.join(prefix, "lib")

@@ -5,8 +5,10 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+
+from backups.disk.timestamp import parse_timestamp, timestamp
 
 TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
@@ -21,13 +23,7 @@ TEMPORARY = (
     "reserved",  # a hole as long as what a restore without a restart will take of the disk
 )
 
-TIMESTAMP = "%Y%m%d-%H%M%S"
 SIDECARS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
-
-
-def timestamp(moment: datetime) -> str:
-    """``20261123-024538``: UTC, sorts by time, and is safe in a file name."""
-    return moment.astimezone(UTC).strftime(TIMESTAMP)
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ class StorePaths:
     def kept_at(self, kept: Path) -> datetime:
         """When one of ``pre_restores()`` was kept, by its name: UTC, to the second."""
         moment, _ = _kept(kept)
-        return _moment(moment)
+        return parse_timestamp(moment)
 
     def attempt_of(self, kept: Path) -> int:
         """Which of its second one of ``pre_restores()`` is, by its name: 1, 2 …"""
@@ -170,13 +166,9 @@ def _kept(path: Path) -> tuple[str, int]:
     """``….pre-restore-20261123-024538-2`` as time and attempt; no time for the names of others."""
     match = re.search(r"\.pre-restore-(\d{8}-\d{6})(?:-(\d+))?$", path.name, re.ASCII)
     with suppress(ValueError):  # it is not a time
-        if match and _moment(match[1]):
+        if match and parse_timestamp(match[1]):
             return match[1], int(match[2] or 1)
     return "", 0
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text, TIMESTAMP).replace(tzinfo=UTC)
 
 
 def _nth(attempt: int) -> str:

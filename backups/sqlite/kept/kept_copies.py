@@ -41,7 +41,7 @@ def kept_by_last(paths: StorePaths) -> Path:
         raise NoKeptCopyError(
             f"What the last restore replaced could not be read by SQLite: {kept} is a folder of"
             " raw copies.",
-            hint="Try to recover it by hand, with: sqlite3 FILE .recover",
+            hint="Try to recover it by hand, with: sqlite3 FILE .recover, or .dump if that fails.",
         )
     for suffix in SIDECARS:
         if suffix != "-shm" and has_content(beside := kept.with_name(kept.name + suffix)):

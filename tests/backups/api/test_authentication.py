@@ -19,8 +19,8 @@ from rest_framework.test import APIRequestFactory
 from backups.api.authentication import ApiClient, caller_name
 from backups.api.views import RestoresView
 from backups.keys.api_keys import create_key
-from backups.keys.key_ring import key_file
 from backups.site import local_store
+from backups.site.local_store import key_file
 from backups.sqlite.folder.paths import StorePaths
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from backups.api.parsers import (
     CHUNK_BYTES,
     FIELDS_BYTES,
     UPLOAD_PARSERS,
-    Upload,
 )
+from backups.api.upload import Upload
 from backups.exceptions import UploadInterruptedError
 
 BOUNDARY = "frontier"

@@ -158,7 +158,7 @@ def test_rest_framework_that_is_not_installed_is_a_warning(settings: Settings) -
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "rest_framework"]
     (message,) = check_installation()
     assert (message.id, message.is_serious()) == ("backups.W010", False)
-    assert "a browser can't be shown the upload form" in message.msg
+    assert "a browser can't show the upload form" in message.msg
     assert message.hint == "Add 'rest_framework' to INSTALLED_APPS."
 
 

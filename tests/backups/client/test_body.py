@@ -109,7 +109,7 @@ def test_what_nobody_announced_at_all_takes_half_of_the_disk_at_most(
 ) -> None:
     monkeypatch.setattr("backups.disk.files.free_bytes", lambda folder: 8 * CHUNK_BYTES)
     answer = chunked(bomb("gzip", is_counted=False), "gzip")
-    with pytest.raises(DestinationError, match=r"stopped after 4,194,304 bytes, half of what"):
+    with pytest.raises(DestinationError, match=r"stopped after 4,194,304 bytes, half of the free"):
         download(answer, tmp_path)
 
 

@@ -243,7 +243,7 @@ def test_file_over_the_limit_is_told_before_it_is_sent(
         huge.truncate(LIMIT + 1)
         with pytest.raises(ServerRefusedError, match=f"up to {LIMIT:,} bytes") as refused:
             client.stage_restore(huge, progress=steps.append)
-    assert refused.value.status == 413
+    assert (refused.value.status, refused.value.code) == (413, "too_large")
     assert steps == []
 
 
@@ -639,6 +639,7 @@ def test_outcome_is_not_known_when_a_proxy_answers_in_the_site_s_place(
         (503, b'{"detail": "Too many.", "code": "too_many_snapshots", "hint": "Wait."}', None),
         (400, b'{"detail": "Damaged.", "code": "damaged", "hint": "Another."}', None),
         (403, b'{"detail": "No permission."}', "refused_by_server"),
+        (403, b'{"detail": "No permission.", "code": "two words"}', "refused_by_server"),
     ],
 )
 def test_site_s_own_words_are_its_verdict_and_keep_their_code(

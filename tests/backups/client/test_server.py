@@ -112,7 +112,7 @@ def test_two_contents_of_one_header_are_refused() -> None:
 
 @pytest.mark.parametrize("header", ["", ":", "X Key", "X-Key: a b", "Clé", "X-Key\r\nHost"])
 def test_what_is_no_header_is_refused_before_anything_is_sent(header: str) -> None:
-    with pytest.raises(ClientError, match="is not the name of one"):
+    with pytest.raises(ClientError, match="is not a header name"):
         BackupClient("https://example.org", "secret", header=header)
 
 
@@ -195,7 +195,7 @@ def test_hint_to_ask_first_names_the_option_that_is_needed() -> None:
         ("http://127.0.0.1", "--url http://127.0.0.1"),
     ):
         with BackupClient(url, "secret", insecure=True) as client:
-            assert client._ask_first().endswith(end)
+            assert client._exchange._ask_first().endswith(end)
 
 
 # What the environment says
@@ -315,3 +315,22 @@ def test_site_that_sends_everybody_to_its_login_is_told_apart_from_another_serve
     ):
         client.get_restore_status()
     assert "exempt this URL from the login requirement" in refused.value.hint
+
+
+def test_no_request_goes_on_a_connection_that_the_server_may_be_about_to_close() -> None:
+    """As uWSGI is, after each answer, without a word of it in the answer."""
+    ports = []
+
+    def keep_open(request: Request) -> None:
+        request.close_connection = False
+        ports.append(request.client_address[1])
+        body = b'{"status": "nothing"}'
+        request.send_response_only(200)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    with standing_in(keep_open) as server, BackupClient(server.url, "secret") as client:
+        client.get_restore_status()
+        client.get_restore_status()
+    assert len(set(ports)) == 2

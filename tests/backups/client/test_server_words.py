@@ -5,7 +5,15 @@ import unicodedata
 
 import pytest
 
-from backups.client.server_words import MOST_CHARACTERS, MOST_TEXTS, as_cause, shown, shown_answer
+from backups.client.server_words import (
+    MOST_CHARACTERS,
+    MOST_TEXTS,
+    as_cause,
+    code_in,
+    hint_in,
+    shown,
+    shown_answer,
+)
 from backups.exceptions import printable
 
 OBEYED = [
@@ -53,6 +61,24 @@ def test_every_text_of_an_answer_is_made_fit() -> None:
     kept = [{"name": str(number)} for number in range(1000)]
     assert shown_answer(kept) == kept
     assert "\x1b" not in json.dumps(shown_answer(answer), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("code", ["damaged", "too_many_snapshots", "x" * 64])
+def test_code_of_an_answer_is_a_word_for_programs(code: str) -> None:
+    assert code_in({"code": code}) == code
+
+
+@pytest.mark.parametrize(
+    "code", [None, 7, "", "two words", "x" * 65, "\x1b", "né", ["damaged"], "a\n"]
+)
+def test_what_is_not_such_a_word_is_no_code(code: object) -> None:
+    assert code_in({"code": code}) == ""
+    assert code_in({}) == ""
+
+
+def test_hint_of_an_answer_is_a_text_or_nothing() -> None:
+    assert hint_in({"hint": "Wait."}) == "Wait."
+    assert hint_in({"hint": {"Wait": "!"}}) == hint_in({}) == ""
 
 
 def test_error_that_quotes_a_server_is_not_shown_with_ours() -> None:

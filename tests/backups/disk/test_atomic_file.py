@@ -362,7 +362,7 @@ def test_folder_that_shows_no_names_can_be_written(folder: Path, path: Path) -> 
 def test_what_has_no_room_is_refused_before_it_is_asked_for(folder: Path, path: Path) -> None:
     asked = broken(error=AssertionError("nothing should be asked for"))
     chunks = atomic_file.within_room(asked, folder, 2**60)
-    with pytest.raises(DestinationError, match=r"has 1,152,921,504,606,846,976 bytes, and .* free"):
+    with pytest.raises(DestinationError, match=r"has 1,152,921,504,606,846,976 bytes, but .* free"):
         atomic_file.save(chunks, path)
     assert not list(folder.iterdir())
 
@@ -373,7 +373,7 @@ def test_what_nobody_has_said_the_length_of_may_take_half_of_what_is_free(
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
     atomic_file.save(atomic_file.within_room([bytes(500)], folder, None), path)
     asked = iter([bytes(500), b"1", b"not asked for"])
-    with pytest.raises(DestinationError, match="stopped after 500 bytes, half of what was free"):
+    with pytest.raises(DestinationError, match="stopped after 500 bytes, half of the free space"):
         atomic_file.save(atomic_file.within_room(asked, folder, None), path, overwrite=True)
     assert list(asked) == [b"not asked for"]
     assert content_of(folder) == {"saved.db": bytes(500)}

@@ -125,7 +125,7 @@ def test_log_tells_a_revoked_key_from_a_mistyped_one(
     mistyped = key[:-1] + ("x" if key[-1] != "x" else "y")
     ask(Mine, mistyped)
     said = [record.getMessage() for record in caplog.records]
-    assert "revoked or is of another site" in said[0]
+    assert "was revoked, or that belongs to another site" in said[0]
     assert "cut off" in said[1]
     assert "cut off" in said[2]
     assert "wrong checksum" in said[3]

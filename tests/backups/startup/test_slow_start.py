@@ -55,6 +55,13 @@ def test_without_a_restore_of_late_nobody_waits(receipts: tuple[object, ...]) ->
     thread.assert_not_called()
 
 
+def test_no_thread_runs_where_uwsgi_may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", mock.Mock())
+    with mock.patch.object(threading, "Thread") as thread:
+        slow_start.watch([APPLIED], is_command=False)
+    thread.assert_not_called()
+
+
 def test_thread_that_the_system_refuses_stops_no_start() -> None:
     with mock.patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start")):
         slow_start.watch([APPLIED], is_command=False)
@@ -68,7 +75,7 @@ def test_command_of_ours_begins_again_with_the_same_words(
     ((program, words, environment),) = (call.args for call in execve.call_args_list)
     assert (program, words) == (sys.executable, [sys.executable, *sys.orig_argv[1:]])
     assert environment == os.environ | {slow_start.AGAIN: "1"}
-    assert "begins again without them" in caplog.messages[0]
+    assert "starts again without them" in caplog.messages[0]
 
 
 def test_command_that_has_begun_again_leaves_the_other_apps_as_they_are(

@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from backups import services
+from backups.conf import conf
 from backups.exceptions import StoreFolderError
 from backups.startup import start
 from tests.backups.uploads import add_tasks
@@ -59,7 +60,7 @@ def test_each_kind_of_process_does_its_part(
 def test_child_that_migrates_a_copy_takes_no_part(
     calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "is_wanted", False)
+    monkeypatch.setattr(conf, "is_child", True)
     start.start()
     assert calls == []
 

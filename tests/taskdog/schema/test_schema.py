@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from backups.api import query
-from backups.api import views as backup_views
+from backups.api.errors import STATUS
 from taskdog.schema import views
 from taskdog.schema.site import add_plain_views
 from tests.site import Server
@@ -115,7 +115,7 @@ def test_backups_statuses_are_told(schema: Schema) -> None:
         if path.startswith(("/api/v1/backup", "/api/v1/restore"))
         for status in operation["responses"]
     }
-    assert set(backup_views.STATUS.values()) <= told
+    assert set(STATUS.values()) <= told
 
 
 def test_backups_parameters_are_told(schema: Schema) -> None:

@@ -18,7 +18,6 @@ from backups.exceptions import (
 )
 from backups.sqlite.checking.defects import (
     Defects,
-    describe,
     find_defects,
     look_over,
     new_ones,
@@ -27,7 +26,7 @@ from backups.sqlite.checking.defects import (
 from backups.sqlite.checking.findings import MOST_FINDINGS
 from backups.sqlite.records.manifest import find_manifest
 from backups.sqlite.records.sent_snapshots import record_sent
-from backups.store import DEFECTS
+from backups.store import DEFECTS, describe_defects
 from tests.backups import builders
 from tests.backups.stores import Store, new_snapshot, new_store
 
@@ -118,8 +117,8 @@ def test_what_is_of_a_row_or_an_index_is_a_defect(finding: str, place: str | Non
 def test_defects_that_are_more_than_before_are_new() -> None:
     assert new_ones({"a": 3, "b": 1, "c": 2}, {"a": 3, "b": 0, "d": 9}) == {"b": 1, "c": 2}
     many = {f"place {number}": 1000 for number in range(MOST_FINDINGS + 2)}
-    assert describe(many).startswith("place 0 (1,000), place 1 (1,000)")
-    assert describe(many).endswith("and 2 more kinds")
+    assert describe_defects(many).startswith("place 0 (1,000), place 1 (1,000)")
+    assert describe_defects(many).endswith("and 2 more kinds")
 
 
 # What a snapshot tells of them when it is taken
@@ -212,7 +211,7 @@ def test_snapshot_of_a_database_with_defects_goes_back_and_can_be_undone(
     if expected := defects_of(snapshot):
         (warning,) = pending.warnings
         assert "which the live database has too" in warning
-        assert describe(expected) in warning
+        assert describe_defects(expected) in warning
     apply(store)
     assert not new_ones(defects_of(store.database), before)
 
@@ -241,7 +240,7 @@ def test_defects_that_the_live_database_lacks_are_refused_until_they_are_accepte
     assert not store.paths.pending.exists()
 
     (warning,) = store.stage(bad, accept=[DEFECTS]).warnings
-    assert describe(defects_of(bad)) in warning
+    assert describe_defects(defects_of(bad)) in warning
     apply_at_start(store)
     assert defects_of(store.database) == defects_of(bad)
 

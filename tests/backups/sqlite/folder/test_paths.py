@@ -1,20 +1,15 @@
 """The names around a database."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from backups.exceptions import BackupNotSupportedError
-from backups.sqlite.folder.paths import TEMPORARY, StorePaths, timestamp
+from backups.sqlite.folder.paths import TEMPORARY, StorePaths
 from backups.sqlite.format.connection import database_file
 
 MOMENT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
-
-
-def test_timestamps_are_in_utc_and_sort_by_time() -> None:
-    assert timestamp(MOMENT) == "20261123-024538"
-    assert timestamp(MOMENT.astimezone(timezone(timedelta(hours=9)))) == "20261123-024538"
 
 
 def test_all_names_are_beside_the_real_file_behind_a_symbolic_link(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from unittest import mock
 
 import pytest
 
-from backups import services
 from backups.disk import files
 from backups.exceptions import NotEnoughSpaceError
+from backups.site import outcomes
 from backups.sqlite.kept import pruning
 from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.records.receipts import (
@@ -204,7 +204,7 @@ def test_what_goes_is_in_the_receipt(
     assert read_receipts(store.paths)[-1] == receipt
     assert not any(kept.exists() for kept in old)
     with caplog.at_level(logging.WARNING):
-        services._log(receipt, None)
+        outcomes.log(receipt, None)
     assert all(kept.name in caplog.text for kept in old)
 
 

@@ -1,4 +1,4 @@
-"""Paths that a person names, compared with the site's own files."""
+"""Compare a path that a person gives with the site's own files."""
 
 import os
 import tempfile
@@ -11,8 +11,8 @@ from django.conf import settings
 from backups.conf import conf
 from backups.disk.file_locks import PRIVATE
 from backups.exceptions import OwnFileError
-from backups.keys.key_ring import key_file
 from backups.site import local_store
+from backups.site.local_store import key_file
 
 SESSION_FILES = "django.contrib.sessions.backends.file"
 
@@ -22,7 +22,7 @@ def check_not_live(source: Path) -> None:
     Refuse to read the live database as if it were a snapshot. Reads no content.
 
     Closing any descriptor of it would drop the locks of every connection in this process, and
-    its newest rows may be in its WAL and not in it.
+    its newest rows may still be only in its WAL.
 
     :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
     """
@@ -41,8 +41,8 @@ def check_not_own(destination: Path) -> None:
     Refuse to write onto a file of this site: the live database, what belongs to it, the API keys,
     login sessions that are files, and what BACKUPS_OWN_FILES names.
 
-    By the name, which may be free yet, and by the file itself, whatever it is called here.
-    Opens nothing.
+    Compares the name, which may still be free, and the file itself, which may have another name
+    here. Opens nothing.
 
     :raises OwnFileError: it is one of them, or in a folder that is.
     """
@@ -70,10 +70,10 @@ def _reserved(destination: Path, whom: str) -> OwnFileError:
 
 
 def _other_names() -> Iterator[Path]:
-    """With what the names of this site's other files begin."""
+    """What the paths of this site's other files begin with."""
     if keys := key_file():
         yield keys
-    # Whoever takes the folder's lock next would remove what has its name.
+    # The next holder of the folder's lock would remove a file of this name.
     databases = (path.folder for path in local_store.all_paths())
     yield from {folder / PRIVATE for folder in (*databases, *([keys.parent] if keys else ()))}
     if getattr(settings, "SESSION_ENGINE", "") == SESSION_FILES:
@@ -82,7 +82,7 @@ def _other_names() -> Iterator[Path]:
 
 
 def _files() -> Iterator[Path]:
-    """Every file of this site that is there."""
+    """Every existing file of this site."""
     for start in (*local_store.own_names(), *_other_names()):
         with suppress(OSError):
             yield from (each for each in start.parent.iterdir() if each.name.startswith(start.name))
@@ -101,7 +101,7 @@ def _is_at(destination: Path, own: Path) -> bool:
 
 
 def _is_same(path: Path, own: Path) -> bool:
-    """Whether both lead to one file or folder, by hard or symbolic links too."""
+    """Whether both are the same file or folder, even through hard or symbolic links."""
     with suppress(OSError):  # one of them is not there
         return path.samefile(own)
     return False

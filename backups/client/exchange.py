@@ -1,0 +1,94 @@
+"""One request to a remote server and its answer, or the error that says why there is none."""
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from backups.client.body import read_answer
+from backups.client.refusals import innermost, not_the_site, refusal
+from backups.client.server import RemoteServer, authorize, open_session
+from backups.client.server_words import as_cause
+from backups.exceptions import BackupError, ServerUnreachableError, TransferInterruptedError
+
+NEVER_SENT = (requests.ConnectTimeout, requests.exceptions.InvalidURL)
+
+
+class Exchange:
+    """The session with one server. Redirects are not followed: they would carry the key along."""
+
+    def __init__(self, server: RemoteServer, timeout: tuple[float, float]) -> None:
+        """``timeout``: seconds to connect, and the longest silence after that."""
+        self._server = server
+        self._timeout = timeout
+        self._session = open_session(server)
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def authorize(self, header: str, key: str, *, insecure: bool) -> None:
+        """Let every request carry the key, or raise as ``server.authorize`` does."""
+        authorize(self._session, self._server, header, key, insecure=insecure)
+
+    def json(
+        self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any
+    ) -> dict[str, Any]:
+        """``is_ours`` tells an answer of this API from another, which may come from a proxy."""
+        response, answer = self.request(method, name, **arguments)
+        if not is_ours(answer):
+            raise not_the_site(response, method, self._ask_first())
+        return answer
+
+    def request(
+        self,
+        method: str,
+        name: str,
+        *,
+        is_read: bool = True,
+        headers: dict[str, str] | None = None,
+        **arguments: Any,
+    ) -> tuple[requests.Response, dict[str, Any]]:
+        """The response and the answer in its body, which is left unread unless ``is_read``."""
+        url = f"{self._server.api_url}/{name}"
+        try:
+            response = self._session.request(
+                method,
+                url,
+                timeout=self._timeout,
+                allow_redirects=False,
+                headers={"Accept": "application/json"} | (headers or {}),
+                stream=True,  # so that the size of a body can be limited
+                **arguments,
+            )
+            is_good = response.status_code in (200, 206)
+            if is_good and not is_read:
+                return response, {}
+            with response:
+                answer = _answer(response)
+        except (OSError, HTTPError) as error:  # every error of requests is an OSError
+            if method == "GET" or isinstance(error, NEVER_SENT):
+                no_answer = f"{url} did not answer: {innermost(error)}."
+                raise ServerUnreachableError(no_answer) from as_cause(error)
+            what = "upload" if "data" in arguments else "request"
+            raise TransferInterruptedError(
+                f"The {what} to {url} broke off: {innermost(error)}.", hint=self._ask_first()
+            ) from as_cause(error)
+        if not is_good:
+            raise refusal(response, answer) or not_the_site(response, method, self._ask_first())
+        return response, answer
+
+    def _ask_first(self) -> str:
+        server, url = self._server, shlex.quote(self._server.url)
+        options = "" if server.is_encrypted or server.is_here else " --insecure"
+        return f"Ask before you try again: manage.py restore_db --status --url {url}{options}"
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._session.close()
+
+
+def _answer(response: requests.Response) -> dict[str, Any]:
+    try:
+        return read_answer(response)
+    except BackupError:  # in a coding that was not asked for, or damaged
+        return {}
