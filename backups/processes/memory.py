@@ -2,7 +2,7 @@
 How much memory a check of an upload may take: the one number, from which all limits on it follow.
 
 It is address space beyond what the process has when it begins, Python and the site's own code. An
-upload is checked by one process, or by two from 64 MiB on, so BACKUPS_UPLOADS_AT_ONCE uploads take
+upload is checked by one process, or by two from 128 MiB on, so BACKUPS_UPLOADS_AT_ONCE uploads take
 at most twice that many times this. To compare a row with its index SQLite needs it twice, and some
 40 MiB besides: the default lets rows of nearly 500 MB through.
 """

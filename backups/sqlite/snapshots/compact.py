@@ -6,7 +6,7 @@ of deleted rows. It is written beside the database, read back through its descri
 no name any more by the time its first byte is handed out, so nothing can be left behind.
 
 A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So the pages
-of a large one are copied first (``rollback_pages.py``), and the copy is compacted.
+of a large one are copied first (``rollback_reader.py``), and the copy is compacted.
 
 Login sessions are left out (``leaving_out.py``): if there are any, a first copy is compacted
 again without them. If the disk has no room for two, they are overwritten in the only one.
