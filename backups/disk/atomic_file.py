@@ -32,8 +32,7 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
 
     They go to ``<destination>.backups-<random>.part``, which is synced and then renamed; the folder
     is synced last. If anything fails, Ctrl-C included, the ``.part`` is removed and ``destination``
-    is unchanged. A kill -9 leaves the ``.part``; the next run that writes to this folder removes
-    it.
+    is unchanged. Only a kill -9 leaves the ``.part``: see above.
 
     :raises DestinationError: it exists and ``overwrite`` is false; another process is writing it;
         or the system refuses.

@@ -3,8 +3,9 @@ Locks on open files (flock), which end with their process. Every wait has a limi
 
 Anybody who may read a file can hold a lock on it for ever. So the files that we lock are readable
 only by their owner (0600). Other users can often read a folder: there we first lock a private file,
-which exists only while somebody holds it, and this lock decides. We lock the folder too, since
-older releases know only that lock, but ignore the locks that strangers hold on it.
+which exists only while somebody holds it, and this lock decides. We lock the folder too, since a
+process that can't create that file (the disk is full) has only this lock. Strangers' locks on the
+folder are ignored.
 """
 
 import contextlib
