@@ -79,7 +79,7 @@ def _folder(path: Path) -> Iterator[CheckMessage]:
         return
     yield CheckWarning(
         f"The folder {folder} is open to its group: every member may remove or replace the"
-        f" API key file.",
+        " API key file.",
         hint=f"Close it with: chmod g-w '{folder}'. Or keep the keys in a separate folder:"
         " set BACKUPS_KEY_FILE.",
         id="backups.W050",

@@ -23,7 +23,7 @@ from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
 NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 PRIVATE = ".backups.lock"
 OTHERS_OPEN = 0o044  # read permission is enough to open a folder
-OTHERS_WRITE, OTHERS_USE = 0o022, 0o066
+OTHERS_WRITE = 0o022
 # Most holders need milliseconds; a restore while the site runs needs seconds.
 LOCK_SECONDS = 30.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries

@@ -17,8 +17,7 @@ LONGEST_BYTES = 4096  # the program comes first
 OF_DJANGO = ("manage.py", "django-admin", "django-admin.py", "django")
 
 
-# Whether a word is a management command of this site: only such a word is shown. Set when the app
-# is ready.
+# Whether a word is a management command of this site: only such a word is shown. See apps.py.
 is_command: Callable[[str], bool] = lambda _: False  # noqa: E731
 
 

@@ -36,10 +36,7 @@ def session_tables() -> tuple[str, ...]:
 
 
 def databases_with_sessions() -> dict[str, str]:
-    """
-    The databases that the SESSION_ENGINE keeps login sessions in: each alias with the table.
-    Reads no database.
-    """
+    """The aliases of the databases with login sessions, each with its table. Reads no database."""
     store = _store()
     found = {router.db_for_write(model): model._meta.db_table for model in _models_of(store)}
     for cache in _cache_of(store):

@@ -47,10 +47,7 @@ class PageSnapshot(Snapshot):
         taken_at: datetime,
         locked_seconds: float = 0.0,
     ) -> None:
-        """
-        Takes over the process, which has answered, but not begun to send. Writers had to wait for
-        ``locked_seconds``.
-        """
+        """Takes over the process, which has answered. Writers waited for ``locked_seconds``."""
         self._process = process
         self._is_whole = False
         self.size = size

@@ -44,9 +44,8 @@ class Pin:
         self, path: Path, descriptor: int, snapshot_id: str, seconds: float, floor: int = 0
     ) -> None:
         """Takes over the descriptor, whose lock makes the file ours."""
-        self._floor = floor
         self.id = snapshot_id
-        self._path, self._descriptor, self._seconds = path, descriptor, seconds
+        self._path, self._descriptor, self._seconds, self._floor = path, descriptor, seconds, floor
         self._is_released = threading.Event()
 
     def release_later(self) -> None:
