@@ -59,7 +59,7 @@ def explain_unfit(python: str) -> str:
         return f"could not be run: {error}"
     words = probe.stdout.decode("utf-8", "replace").split()
     if words[:1] != ["backups"] or len(words) < 2:
-        return "did not answer as a Python does"
+        return "did not answer like a Python"
     if words[1] != sys.implementation.cache_tag:
         return f"is {words[1]}, but this process is {sys.implementation.cache_tag}"
     if len(words) < 3:

@@ -100,7 +100,7 @@ class DjangoSite:
 
         If the snapshot needs migrations (``applied`` has those that it does not need), these may
         be going to change a view that the live database has with other SQL, or anything whose SQL
-        is in a migration of this site. Such programs are returned: they must not stay as they are.
+        is in a migration of this site. Such programs are returned: the migrations must change them.
 
         :raises UnknownSchemaError: the message names the trigger, view or virtual table.
         """

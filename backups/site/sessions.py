@@ -1,7 +1,8 @@
 """
 The tables that hold login sessions, if they are in a database.
 
-The cookie is the session's key: whoever can read these tables can act as any user who is logged in.
+The cookie has the session's key: a person who can read these tables can act as any user who is
+logged in.
 """
 
 import logging

@@ -112,19 +112,17 @@ def create_compact_snapshot(
     floor: int = 0,
 ) -> CompactSnapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on.
+    Copy the database as it is between two commits; in WAL mode writers continue.
 
     Writes ``<db>.snapshot-<random>`` and perhaps ``<db>.copy-<random>`` (0600), and removes both
     names before it returns; a pinned snapshot has another name then. This process reads the live
     file only through a SQLite connection: closing any other descriptor of it would drop the locks
     of the whole process.
 
-    :param connect: opens a separate connection to the live database.
-    :param clear: the tables of login sessions, whose rows are left out. If they can't be, they
-        stay in the snapshot, and the log says why.
-    :param presence: the descriptor that holds this process's presence.
+    The parameters are those of ``create_snapshot``, and:
+
+    :param clear: if these rows can't be left out, they stay in the snapshot; the log says why.
     :param pinning: who may continue a broken download, and for how long; None for nobody.
-    :param floor: how many free bytes of the disk are reserved for the site.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.

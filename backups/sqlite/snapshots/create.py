@@ -60,7 +60,7 @@ def create_snapshot(
     floor: int = 0,
 ) -> Snapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on.
+    Copy the database as it is between two commits; in WAL mode writers continue.
 
     :param connect: opens a separate connection to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
@@ -134,7 +134,7 @@ def _compact_if_possible(
 
 
 def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:
-    """Whether it is small, with its WAL, and the folder is writable (pages don't need that)."""
+    """Whether it is small, with its WAL, and the folder is writable. Opens no file."""
     wal = paths.sidecars[0]
     size = paths.database.stat().st_size + (wal.stat().st_size if files.exists(wal) else 0)
     return size <= limits.compact_up_to and os.access(paths.folder, os.W_OK)

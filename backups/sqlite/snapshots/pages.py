@@ -103,7 +103,7 @@ def create_page_snapshot(
     floor: int = 0,
 ) -> PageSnapshot:
     """
-    Take the database as it is between two commits; in WAL mode writers go on, and do not wait.
+    Take the database as it is between two commits; in WAL mode writers continue, and do not wait.
 
     Nothing is written to the disk unless the reader is slow: then the rest goes to
     ``<db>.spool-<random>`` (0600), whose name is removed before the first byte is written. The WAL
@@ -114,8 +114,7 @@ def create_page_snapshot(
 
     :param spool_after: seconds after which what the reader has not read yet is spooled.
     :param stall_seconds: a reader that reads nothing for so long is disconnected.
-    :param presence: the descriptor that holds the presence lock; the process inherits it.
-    :param floor: how many free bytes of the disk are reserved for the site.
+    :param presence: and ``floor``: as for ``create_snapshot``. The process inherits the presence.
     :raises PagesNotPossibleError: not for this database, or not now; nothing was changed.
     :raises SnapshotFailedError: the database is damaged, or not a database.
     """
@@ -171,7 +170,7 @@ def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple
     """The size of the snapshot in bytes, and for how many seconds writers had to wait."""
     answer = b""
     if not has_started(process):
-        raise PagesNotPossibleError(f"its process did not begin: {_last_words(process)}")
+        raise PagesNotPossibleError(f"its process did not start its work: {_last_words(process)}")
     while len(answer) < ANSWER_BYTES:
         if not (part := os.read(_number(process.stdout), ANSWER_BYTES - len(answer))):
             raise PagesNotPossibleError(f"its process failed: {_last_words(process)}")

@@ -56,12 +56,7 @@ class Sending:
         spool_after: float,
         floor: int = 0,
     ) -> None:
-        """
-        Does not begin to send.
-
-        :param spool_after: seconds from now.
-        :param floor: how many free bytes of the disk are reserved for the site.
-        """
+        """Does not begin to send. ``spool_after``: seconds from now; ``floor``: as for ``main``."""
         self._pages, self._outlet, self._floor = pages, outlet, floor
         self._database = database
         self._size = pages.size

@@ -160,7 +160,7 @@ class PinnedSnapshot(Snapshot):
         while offset < end:
             chunk = os.pread(self._descriptor, min(files.CHUNK_BYTES, end - offset), offset)
             if not chunk:
-                raise SnapshotFailedError(f"The snapshot {self.id} was cut at {offset:,} bytes.")
+                raise SnapshotFailedError(f"The snapshot {self.id} ends after {offset:,} bytes.")
             offset += len(chunk)
             yield chunk
         if self.sha256 is not None and end == self.size:

@@ -75,7 +75,7 @@ class Outlet:
         except BrokenPipeError as error:
             raise ReaderGoneError from error
         if not count:
-            raise OSError("a file is shorter than it was")
+            raise OSError("a file became shorter while it was read")
         self.sent += count
         self._moved_at = time.monotonic()
         if is_lent:

@@ -6,7 +6,7 @@ its content is exact, but every writer waits. So we do as little as possible und
 
 1. Where the file system can share blocks (XFS, btrfs), we clone the file under the lock, which
    takes no time.
-2. Elsewhere we copy it without the lock, while writers go on. The copy may be torn. It is synced
+2. Elsewhere we copy it without the lock, while writers continue. The copy may be torn. It is synced
    piece by piece, so that no commit has to wait for a busy disk.
 3. Under the lock we read the file again, and copy each block whose SHA-256 has changed.
 

@@ -33,6 +33,6 @@ class SentDigest:
         wanted = min(length, until - self.hashed, HASH_BYTES)
         count = os.preadv(file, [self._buffer[:wanted]], position)
         if not count:
-            raise OSError("a file is shorter than it was")
+            raise OSError("a file became shorter while it was read")
         self._sha256.update(self._buffer[:count])
         self.hashed += count
