@@ -34,7 +34,6 @@ PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely 
 # What a database that can't be opened, or wrong settings, can raise.
 UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
 
-
 # A server may hold back this much of an answer, and takes nothing more from us until the client has
 # it. So a snapshot must wait as long as a client that is just fast enough needs for it.
 HELD_BACK_BYTES = 8 * 1024**2
