@@ -42,7 +42,7 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@$(BIN)/python manage.py create_api_key first --scope tasks --if-none
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
-test: $(VENV)/.development  ## the tests of every module, except the proofs (ARGS="-k name")
+test: $(VENV)/.tests  ## the tests of every module, except the proofs (ARGS="-k name")
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl)
@@ -53,7 +53,7 @@ endif
 
 test-all: test proofs  ## both
 
-sqlite-test: $(VENV)/.development  ## what depends on SQLite, on Python's own (every other test is on the newest)
+sqlite-test: $(VENV)/.tests  ## what depends on SQLite, on Python's own (every other test is on the newest)
 	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS) $(ARGS)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
@@ -66,7 +66,7 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
-	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto --dist loadgroup -m package tests/package $(ARGS)
+	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
 
 bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
@@ -81,7 +81,8 @@ lint: $(VENV)/.development  ## style and types
 
 lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requirements*.in (LOCK_OPTIONS=--upgrade)
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements.in -o requirements.txt
-	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements.txt requirements-test.in -o requirements-test.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements-test.txt requirements-dev.in -o requirements-dev.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-bench.in -o requirements-bench.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
@@ -123,17 +124,24 @@ clean:  ## remove what the targets above made, but never data/
 	rm -rf build dist site *.egg-info
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 
-$(VENV)/.runtime: requirements.txt
+$(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+# Each of these files names everything that its purpose needs, so none waits for another.
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
 	@$(BIN)/python $(INSTALL) requirements.txt
+	@touch $@
+
+$(VENV)/.tests: requirements-test.txt | $(BIN)/python
+	@$(BIN)/python $(INSTALL) requirements-test.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt | $(BIN)/python
+	@$(BIN)/python $(INSTALL) requirements-dev.txt
 	@touch $@
 
 $(VENV)-bench/.bench: requirements-bench.txt
 	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
 	@$(VENV)-bench/bin/python $(INSTALL) requirements-bench.txt
-	@touch $@
-
-$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
-	@$(BIN)/python $(INSTALL) requirements-dev.txt
 	@touch $@

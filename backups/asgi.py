@@ -19,6 +19,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from backups.api.asgi_limits import LIMITED
 from backups.api.pace import Pace
 from backups.conf import conf
 
@@ -42,7 +43,7 @@ def limit_requests(application: Application) -> Application:
         elif (refused := _refused(scope)) is not None:
             await _answer(*refused, send)
         else:
-            await application(scope, _paced(scope, receive, send), send)
+            await application({**scope, LIMITED: True}, _paced(scope, receive, send), send)
 
     return limited
 

@@ -269,14 +269,14 @@ def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[
     return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
-def foresee_warnings(head: bytes, *, database: str | None = None) -> tuple[str, ...]:
+def foresee_warnings(head: bytes) -> tuple[str, ...]:
     """
     The warnings of staging that a file's first bytes foretell, compressed or not, for a person to
     read before anything is done. Reads nothing.
     """
     with suppress(BackupError):  # what can't be unpacked will be refused
         unwrapped = next(iter(Unwrapped([head])), b"")
-        return get_store(database).foresee_warnings(unwrapped)
+        return local_store.foresee_warnings(unwrapped)
     return ()
 
 

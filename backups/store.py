@@ -263,10 +263,6 @@ class BackupStore(ABC):
         """Every kept copy, newest first. Reads only."""
 
     @abstractmethod
-    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
-        """The warnings of staging that a snapshot's first bytes foretell. Reads nothing."""
-
-    @abstractmethod
     def describe_next_start(self, pending: PendingRestore) -> str:
         """Say in a sentence what the next start will do with a pending restore."""
 

@@ -1,5 +1,6 @@
 """Sites and servers for every test that wants one."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,18 @@ from tests.site import Server, Site, copy_site, make_site
 # A shell ignores Ctrl-C in what it runs in the background, and so would every process that a test
 # starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+WHOLE_MODULE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a module out if nobody wants what all of it is marked as: to import it takes long."""
+    expression = str(config.getoption("markexpr"))
+    if " or " in expression or not collection_path.match("test_*.py"):
+        return None
+    unwanted = set(expression.split(" and "))
+    marks = WHOLE_MODULE.findall(collection_path.read_text())
+    return any(f"not {mark}" in unwanted for mark in marks) or None
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,9 @@ def test_each_is_pinned_and_has_its_hashes(name: str) -> None:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), requirement.name
 
 
-def test_tests_run_with_what_the_site_runs_with() -> None:
-    site, tests = locked("requirements.txt"), locked("requirements-dev.txt")
+@pytest.mark.parametrize("name", ["requirements-test.txt", "requirements-dev.txt"])
+def test_tests_run_with_what_the_site_runs_with(name: str) -> None:
+    site, tests = locked("requirements.txt"), locked(name)
     assert {name: str(lock[0].specifier) for name, lock in site.items()} == {
         name: str(tests[name][0].specifier) for name in site
     }

@@ -3,12 +3,16 @@
 import logging
 from typing import Any
 
+from django.apps import apps
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backups.api import body_limit
+from backups.api.asgi_limits import warn_unless_limited
 from backups.api.authentication import ApiClient, ApiKeysMixin
 from backups.api.errors import error_response
 from backups.api.negotiation import JSONRenderer
@@ -41,6 +45,13 @@ class StoreView(ApiKeysMixin, APIView):
         if isinstance(user, ApiClient):
             _answer_in_json(request)
 
+    def get_renderers(self) -> list[BaseRenderer]:
+        """The view's own; but a page needs the templates of Django REST framework."""
+        renderers: list[BaseRenderer] = super().get_renderers()
+        if apps.is_installed("rest_framework"):
+            return renderers
+        return [each for each in renderers if not isinstance(each, BrowsableAPIRenderer)]
+
     def takes_upload(self, request: Request) -> bool:
         """Whether the body of this request is read as it arrives. Any other body must be short."""
         return False
@@ -51,6 +62,8 @@ class StoreView(ApiKeysMixin, APIView):
             _limit_body(request)
         super().initial(request, *args, **kwargs)
         warn_of_time_limit()
+        if isinstance(request._request, ASGIRequest):
+            warn_unless_limited(request._request.scope)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

@@ -7,6 +7,8 @@ import pytest
 from django.urls import reverse
 from pytest_django import Settings
 
+from backups.api import asgi_limits
+from backups.api.asgi_limits import warn_unless_limited
 from backups.asgi import FORM_BYTES, Message, Receive, Send, limit_requests
 
 STALL_SECONDS = 0.2
@@ -114,3 +116,20 @@ def test_what_is_no_request_passes() -> None:
 
     asyncio.run(run())
     assert seen == ["lifespan"]
+
+
+def test_request_that_did_not_come_through_the_limits_is_told_in_the_log_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asgi_limits._warn.cache_clear()
+    seen: list[Message] = []
+
+    async def look(scope: Message, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    asyncio.run(limit_requests(look)({"type": "http", "path": "/", "headers": []}, None, None))  # type: ignore[arg-type]
+    for scope in (*seen, {"type": "http"}, {"type": "http"}):
+        warn_unless_limited(scope)
+    (message,) = caplog.messages
+    assert "limit_requests" in message
+    asgi_limits._warn.cache_clear()

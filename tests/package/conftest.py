@@ -1,8 +1,9 @@
 """One environment for each pair of a Python and a Django, and in it one project to be copied."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.package.environments import Environment, Pair, pairs
 from tests.package.projects import Project, install
@@ -10,6 +11,7 @@ from tests.package.readme import read_lines
 from tests.processes import Finished
 
 NOWHERE = "http://127.0.0.1:1"
+SCRIPT = "from backups.client import BackupClient"
 
 
 class Plain(NamedTuple):
@@ -24,14 +26,23 @@ class Plain(NamedTuple):
     client: Finished  # imported by a script
 
 
-@pytest.fixture(
-    scope="session",
-    # Where tests run at once, those of a pair run in one process, and share all this.
-    params=[
-        pytest.param(pair, id=pair.name, marks=pytest.mark.xdist_group(pair.name))
-        for pair in pairs()
-    ],
-)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Where tests run at once, all of a pair run in one process, and share its environment.
+
+    Not by ``--dist loadgroup``, which does nothing with pytest 9.2.
+    """
+    scheduler: Any = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _pair_of
+    return scheduler
+
+
+def _pair_of(test: str) -> str:
+    return next((pair.name for pair in pairs() if f"[{pair.name}" in test), test)
+
+
+@pytest.fixture(scope="session", params=pairs(), ids=lambda pair: pair.name)
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Plain:
     """A project that follows the README."""
     pair: Pair = request.param
@@ -49,9 +60,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         printed,
         project.manage("backup", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
         project.manage("restore_db", "--status", "--url", NOWHERE, code=None, BACKUPS_KEY="key"),
-        environment.run(
-            folder, "python", "-c", "from backups.client import BackupClient", code=None
-        ),
+        environment.run(folder, "python", "-c", SCRIPT, code=None),
     )
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Pair(NamedTuple):
         return f"{Path(self.python).name}-django{self.django}"
 
 
+@cache
 def pairs() -> list[Pair]:
     """Every Python that there is, with its Django."""
     named = os.environ.get("PACKAGE_PYTHONS", "").split() or [sys.executable]

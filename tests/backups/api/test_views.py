@@ -22,7 +22,9 @@ from unittest import mock
 
 import pytest
 import requests
+from django.apps import apps
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
 from django.db import connections
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
@@ -379,6 +381,22 @@ def test_in_memory_database_is_not_supported(
     ):
         assert (answer.status_code, answer.json()["code"]) == (501, "not_supported")
         assert "in memory" in answer.json()["detail"]
+
+
+def test_browser_gets_json_where_the_templates_of_a_page_are_not_installed(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.force_authenticate(User(username="ann", is_staff=True))
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    page = client.get("/api/v1/restore", headers=browser)
+    assert page.headers["Content-Type"].startswith("text/html")
+    is_installed = apps.is_installed
+    monkeypatch.setattr(
+        apps, "is_installed", lambda name: name != "rest_framework" and is_installed(name)
+    )
+    answer = client.get("/api/v1/restore", headers=browser)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json()["status"] == "nothing"
 
 
 def test_download_without_enough_room_says_how_much_is_missing(
