@@ -407,10 +407,7 @@ def apply_pending_restore() -> Receipt | None:
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
     """
-    try:
-        return _apply_pending(conf.database)
-    finally:
-        _for_the_others(_apply_pending)
+    return _for_each_database(_apply_pending)
 
 
 def repair() -> None:
@@ -420,18 +417,12 @@ def repair() -> None:
     A process that applies nothing must call this before it opens the database. Opening a database
     that was just put in place changes it, and hides that it was put there.
     """
-    try:
-        _repair(conf.database)
-    finally:
-        _for_the_others(_repair)
+    _for_each_database(_repair)
 
 
 def hold_presence() -> None:
     """Tell other processes that this one uses the databases, without applying anything."""
-    try:
-        hold_presence_of(conf.database)
-    finally:
-        _for_the_others(hold_presence_of)
+    _for_each_database(hold_presence_of)
 
 
 def hold_presence_of(database: str) -> None:
@@ -468,10 +459,13 @@ def _repair(alias: str) -> None:
             outcomes.log(receipt, alias)
 
 
-def _for_the_others(step: Callable[[str], object]) -> None:
-    """For every other database. One that this process can only read is not an error."""
-    for alias in local_store.other_aliases():
-        try:
-            step(alias)
-        except (BackupError, OSError) as error:
-            logger.info("no restore of the database %r can be applied: %s", alias, error)
+def _for_each_database(step: Callable[[str], Receipt | None]) -> Receipt | None:
+    """For BACKUPS_DATABASE, then for the others, of which this process may only read some."""
+    try:
+        return step(conf.database)
+    finally:
+        for alias in local_store.other_aliases():
+            try:
+                step(alias)
+            except (BackupError, OSError) as error:
+                logger.info("no restore of the database %r can be applied: %s", alias, error)

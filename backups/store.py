@@ -219,10 +219,7 @@ class BackupStore(ABC):
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         """
-        Check a snapshot and keep it for the next start.
-
-        A restore that is already pending is replaced if, and only if, the new one has passed every
-        check.
+        Check a snapshot and keep it for the next start, in place of one that is already pending.
 
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param accept: problems to accept, of those in ``ACCEPTABLE``.
@@ -272,19 +269,11 @@ class BackupStore(ABC):
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
-        """
-        Put the pending snapshot in the live store's place, and keep what was live.
-
-        Whatever the outcome, the store is whole: the old one, or the new one.
-        """
+        """Put the pending snapshot in the live store's place, and keep what was live."""
 
     @abstractmethod
     def repair(self) -> Receipt | None:
-        """
-        Finish what a crash interrupted, and apply nothing. Call it before the store is opened.
-
-        :returns: the receipt that could not be written because of the crash, if any.
-        """
+        """As the service. :returns: the receipt that a crash prevented from being written, if any."""
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:

@@ -11,6 +11,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from backups.exceptions import DamagedSnapshotError, WrongLengthError
 
@@ -68,13 +69,7 @@ def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         first += chunk
         if len(first) >= MAGIC_BYTES:
             break
-
-    def everything() -> Iterator[bytes]:
-        if first:
-            yield first
-        yield from chunks
-
-    return first, everything()
+    return first, chain(filter(None, [first]), chunks)
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -73,13 +73,9 @@ class Line:
     def has_left(self) -> bool:
         """Whether the client has hung up. Never waits."""
         events = self._events()
-        if events & GONE:
+        if events & GONE or (events & ENDED and not self._may_ask):
             return True
-        if not events & ENDED:
-            return False
-        if not self._may_ask:
-            return True
-        if not self._is_asked:
+        if events & ENDED and not self._is_asked:
             self._is_asked = True
             with suppress(OSError):  # the next look sees the outcome
                 self._connection.send(ARE_YOU_THERE, socket.MSG_DONTWAIT)

@@ -8,6 +8,9 @@ bits, which nobody can guess.
 Without the file there are no keys, and no key is accepted. A file that can't be understood is
 refused as a whole (``KeyFileError``): it never turns authentication off. ``key_usage`` notes
 beside the file when each key was last used.
+
+If ``create_key``, ``revoke_key`` or ``rotate_key`` fails, the file is unchanged. Each raises
+``KeyFileError`` if the file is not usable, and ``OSError`` if its folder is full or not writable.
 """
 
 import hashlib
@@ -64,8 +67,7 @@ def create_key(
     """
     Make a key, add it to the file, and return it. Nobody can see it again later.
 
-    The file is replaced under a lock, so two keys made at the same time are both kept. If this
-    fails, the file is unchanged.
+    The file is replaced under a lock, so two keys made at the same time are both kept.
 
     :param scopes: what the key may do: backup, restore, or one of BACKUPS_EXTRA_SCOPES;
         None for all of them.
@@ -73,8 +75,6 @@ def create_key(
     :param owner_of: if we are root, give a new file to the owner of this path.
     :returns: the key, letters, digits and ``_``, safe in a header and a shell.
     :raises KeyNameError: a key has that name, or the name is blank, long or not printable.
-    :raises KeyFileError: the file that exists is not usable.
-    :raises OSError: the folder is full or not writable.
     """
     check_name(name)
     key = key_format.make(conf.name)
@@ -94,9 +94,7 @@ def revoke_key(path: Path, *, name: str) -> ApiKey:
     Remove a key from the file: it is refused from the next request on, and its name is free again.
 
     :returns: its entry in the file.
-    :raises KeyNameError: if no key has that name; the hint lists the names.
-    :raises KeyFileError: if the file is not usable; it is unchanged.
-    :raises OSError: if the folder is full or not writable; the key still works.
+    :raises KeyNameError: no key has that name; the hint lists the names.
     """
 
     def without_it(keys: Keys) -> list[ApiKey]:
@@ -114,10 +112,9 @@ def rotate_key(path: Path, *, name: str, expires_at: datetime | None = None) -> 
     :param expires_at: when the new key expires; None for the old key's lifetime, counted from
         now, or never if the old key had no end.
     :returns: the new key, which nobody can see again later, and its entry in the file.
-    :raises KeyNameError: if no key has that name; the hint lists the names.
-    :raises KeyFileError: if the file is not usable; it is unchanged.
-    :raises OSError: if the folder is full or not writable; the old key still works.
+    :raises KeyNameError: no key has that name; the hint lists the names.
     """
+
     key = key_format.make(conf.name)
     made: list[ApiKey] = []
 

@@ -46,20 +46,18 @@ class Command(StoreCommand):
             action="store_true",
             help="apply without a restart: with PATH or --undo, or alone for what is pending",
         )
+        accept: dict[str, Any] = {"dest": "accept", "action": "append_const", "default": []}
         parser.add_argument(
             "--accept-defects",
-            dest="accept",
-            action="append_const",
             const=DEFECTS,
-            default=[],
             help="with PATH: accept a snapshot whose rows break rules of its schema",
+            **accept,
         )
         parser.add_argument(
             "--accept-foreign",
-            dest="accept",
-            action="append_const",
             const=FOREIGN,
             help="with PATH: accept a database that has nothing of this project's own apps",
+            **accept,
         )
         parser.add_argument("--yes", action="store_true", help="do not ask")
         self.add_store_arguments(parser)
