@@ -273,7 +273,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def repair(self) -> Receipt | None:
-        """As the service. :returns: the receipt that a crash prevented from being written, if any."""
+        """As the service. :returns: the receipt that a crash kept from being written, if any."""
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
