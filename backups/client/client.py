@@ -25,7 +25,7 @@ except ModuleNotFoundError as missing:
 
 from backups.client.download import RemoteSnapshot
 from backups.client.exchange import Exchange
-from backups.client.server import KEY_HEADER, remote_server
+from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
 from backups.client.upload import Progress, RequestBody
 from backups.disk import atomic_file
 from backups.exceptions import ClientError, ServerRefusedError, SnapshotTooLargeError
@@ -64,8 +64,9 @@ class BackupClient:
         """
         server = remote_server(base_url)
         self.base_url = server.url
-        self._exchange = Exchange(server, (connect_seconds, read_seconds))
-        self._exchange.authorize(header, api_key, insecure=insecure)
+        session = open_session(server)
+        authorize(session, server, header, api_key, insecure=insecure)
+        self._exchange = Exchange(server, session, (connect_seconds, read_seconds))
 
     def create_snapshot(
         self, *, compact: bool | None = None, compress: bool = False

@@ -9,7 +9,7 @@ from urllib3.exceptions import HTTPError
 
 from backups.client.body import read_answer
 from backups.client.refusals import innermost, not_the_site, refusal
-from backups.client.server import RemoteServer, authorize, open_session
+from backups.client.server import RemoteServer
 from backups.client.server_words import as_cause
 from backups.exceptions import BackupError, ServerUnreachableError, TransferInterruptedError
 
@@ -19,16 +19,13 @@ NEVER_SENT = (requests.ConnectTimeout, requests.exceptions.InvalidURL)
 class Exchange:
     """The session with one server. Redirects are not followed: they would carry the key along."""
 
-    def __init__(self, server: RemoteServer, timeout: tuple[float, float]) -> None:
+    def __init__(
+        self, server: RemoteServer, session: requests.Session, timeout: tuple[float, float]
+    ) -> None:
         """``timeout``: seconds to connect, and the longest silence after that."""
         self._server = server
+        self._session = session
         self._timeout = timeout
-        self._session = open_session(server)
-        self._session.headers["Accept-Encoding"] = "identity"
-
-    def authorize(self, header: str, key: str, *, insecure: bool) -> None:
-        """Let every request carry the key, or raise as ``server.authorize`` does."""
-        authorize(self._session, self._server, header, key, insecure=insecure)
 
     def json(
         self, method: str, name: str, is_ours: Callable[[dict[str, Any]], bool], **arguments: Any

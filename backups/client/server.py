@@ -107,6 +107,7 @@ def open_session(server: RemoteServer) -> requests.Session:
     logging.getLogger("urllib3.connection").addFilter(_in_one_line)
     session = _Session()
     session.trust_env = False
+    session.headers["Accept-Encoding"] = "identity"
     session.proxies = dict(server.proxies())
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     session.verify = bundle or True
