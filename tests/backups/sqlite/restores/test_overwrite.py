@@ -48,6 +48,7 @@ def request_for(store: Store) -> dict[str, Any]:
         "seconds": 5,
         "applied_by": "alice",
         "keeping": {"copies": 3, "days": 7},
+        "floor": 0,
     }
 
 
