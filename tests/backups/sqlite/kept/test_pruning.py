@@ -254,7 +254,6 @@ def test_copy_that_cannot_be_removed_goes_at_a_later_restore(store: Store, tmp_p
 def test_line_of_a_later_release_is_read_as_far_as_it_is_known(store: Store) -> None:
     append_receipt(store.paths, make_receipt(NOW, "staged"))
     line = store.paths.receipts.read_bytes().strip()
-    assert b"removed" not in line, "an earlier release could not read it"
     receipt = parse_receipt(line[:-1] + b', "weather": "fine"}')
     assert receipt == parse_receipt(line)
 
