@@ -104,7 +104,7 @@ def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
 def conclude_overwritten(
     paths: StorePaths, manifest: Manifest, *, by: str | None = None
 ) -> Receipt | None:
-    """Finish a restore whose content is in the live database. Returns as ``record_applied``."""
+    """Finish a restore whose content is live already. Returns what ``record_applied`` does."""
     receipt = record_applied(paths, manifest, by=by)
     if manifest.was_wal:
         enter_wal_mode(paths)

@@ -1,7 +1,7 @@
 """
 The one transaction that overwrites the live database: locked, kept, marked, written, committed.
 
-What holds between any two steps, and why: overwrite.py, whose invariants are cited here.
+The invariants that are cited here stand in overwrite.py.
 """
 
 import os

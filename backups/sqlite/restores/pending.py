@@ -33,7 +33,7 @@ from backups.sqlite.site import Site
 
 def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     """
-    Give a synced file, whose manifest this is, the pending name: the commit of staging.
+    Give a synced file the pending name, after its manifest is written: the commit of staging.
 
     Sidecars of an earlier pending file, which some program has left, are removed first. If a step
     fails, the sync of the folder included, what was pending before is pending again, and the new
@@ -58,14 +58,14 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
 @contextlib.contextmanager
 def _earlier(paths: StorePaths) -> Iterator[Path | None]:
     """A second name for what is pending, to go back to; None if nothing is, or without links."""
-    earlier: Path | None = paths.temporary("earlier")
+    earlier, name = None, paths.temporary("earlier")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(owned(paths.pending, earlier, files.link))
+            stack.enter_context(owned(paths.pending, name, files.link))
+            earlier = name
         except OSError as error:
             if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
                 raise
-            earlier = None
         yield earlier
 
 
