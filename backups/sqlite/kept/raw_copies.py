@@ -79,7 +79,7 @@ def _put_back(paths: StorePaths, kept: Path, originals: Iterable[Path]) -> None:
     for sidecar in originals:
         if sidecar != paths.database:
             files.replace(kept / sidecar.name, sidecar)
-    files.sync_folder(paths.folder)  # a power cut could undo the renames, after the copies are gone
+    files.sync_folder(paths.folder)  # or a power cut could undo the renames after the next step
     remove_folder(paths, kept)
 
 
@@ -98,7 +98,7 @@ def open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
 
 
 def remove_folder(paths: StorePaths, kept: Path) -> None:
-    """Remove a folder of copies. It gets a name first that a start sweeps, so it is never half."""
+    """Rename a folder of copies so that a start would sweep it, then remove it."""
     temporary = paths.temporary("keeping")
     files.replace(kept, temporary)
     shutil.rmtree(temporary, ignore_errors=True)

@@ -145,7 +145,7 @@ class Presence:
     def _rejoin_after_fork(self) -> None:
         """Replace the inherited descriptor by a new one; the inherited lock covers the gap."""
         if self._descriptor is None or self._is_alone:
-            return  # it would wait for its parent that is alone, which may be waiting for it
+            return  # a parent that is alone may wait for this child: do not wait for the parent
         inherited = self._descriptor
         try:
             descriptor = open_lock(self._lock, self._owner_of)

@@ -18,6 +18,8 @@ from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file
 
+_TUPLES = ("migrations", "historic", "migrated", "warnings", "accepted")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -72,18 +74,10 @@ class Manifest:
         """
         try:
             fields: dict[str, Any] = json.loads(path.read_bytes())
-            return cls(
-                **fields
-                | {
-                    "staged_at": datetime.fromisoformat(fields["staged_at"]),
-                    "migrations": tuple(fields["migrations"]),
-                    "historic": tuple(fields["historic"]),
-                    "migrated": tuple(fields["migrated"]),
-                    "warnings": tuple(fields.get("warnings", ())),
-                    "accepted": tuple(fields.get("accepted", ())),
-                    "changing": tuple(tuple(each) for each in fields.get("changing", ())),
-                }
-            )
+            fields |= {name: tuple(fields[name]) for name in _TUPLES if name in fields}
+            fields["staged_at"] = datetime.fromisoformat(fields["staged_at"])
+            fields["changing"] = tuple(map(tuple, fields.get("changing", ())))
+            return cls(**fields)
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
