@@ -1,14 +1,14 @@
 """
-The room on the disk of a store: who may take how much of it, and what is left to the site.
+The free bytes on a store's disk: who may take how many, and how many stay free for the site.
 
-- A floor of free bytes is the site's own: nothing here that takes room goes below it. A start is
-  the exception. Nobody writes then, and a restore that waits is worth more than the floor.
-- An upload is promised the length that it announced. Its file has that length at once, as a hole,
-  so what is promised and not yet written is the length less what the file takes of the disk:
-  others can see it, and it ends with the file. A restore without a restart reserves what it needs
-  in a file that is nothing but a hole.
-- Snapshots don't look at what uploads were promised: a client that announces much and sends
-  nothing must not keep anybody from a backup.
+- The floor: so many bytes stay free for the site, except at a start. Nobody writes then, and the
+  pending restore matters more than the floor.
+- An upload is promised the length that it announced. Its file gets that length at once, as a hole.
+  The length minus the file's size on the disk is the promise that is still open. Others can see
+  it, and it ends with the file. A restore without a restart reserves its bytes in a file that is
+  all hole.
+- Snapshots ignore what uploads were promised: a client that announces much and sends nothing must
+  not prevent backups.
 """
 
 import contextlib
@@ -27,25 +27,21 @@ from backups.sqlite.kept.pruning import room_hint
 from backups.sqlite.locking import locks
 from backups.sqlite.locking.lock_file import open_lock
 
-FLOOR_BYTES = 64 * 1024**2  # what a WAL of a busy site grows by between two checkpoints, and more
-SHARE = 20  # of a disk that is small, the twentieth part
+FLOOR_BYTES = 64 * 1024**2  # more than the WAL of a busy site grows between two checkpoints
+SHARE = 20  # of a small disk the floor is the twentieth part
 LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 UPLOADS, RESTORES = "incoming", "reserved"  # the kinds of files that promise room
-ADMISSION = 1 << 21  # the number of the turn to look at the promises and to make one's own
-ADMISSION_SECONDS = 2.0  # it takes a millisecond; who holds it longer must not stop uploads
+ADMISSION = 1 << 21  # the number of the turn to add up the promises and to make another
+ADMISSION_SECONDS = 2.0  # it takes a millisecond; a process that keeps it must not stop uploads
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
 
 
 def floor_of(folder: Path, asked: int | None) -> int:
-    """
-    How many bytes stay free for the site on the disk of this folder. Reads only.
-
-    :param asked: what the settings say; None for the default.
-    """
+    """How many bytes stay free for the site on this folder's disk; ``asked`` unless it is None."""
     if asked is not None:
         return asked
-    with contextlib.suppress(OSError):  # whoever needs the folder finds out what is wrong
+    with contextlib.suppress(OSError):  # the next step that needs the folder reports the error
         if total := files.disk_bytes(folder):
             return min(FLOOR_BYTES, total // SHARE)
     return FLOOR_BYTES
@@ -53,11 +49,10 @@ def floor_of(folder: Path, asked: int | None) -> int:
 
 def check_room(paths: StorePaths, what: str, needed: int, *, floor: int, promised: int = 0) -> None:
     """
-    Refuse to take so many bytes if that would leave less than the floor.
+    Check that the disk has the needed bytes, the floor, and the bytes promised to others.
 
     :param what: the beginning of a sentence: ``The upload needs``.
-    :param promised: bytes that others will take.
-    :raises NotEnoughSpaceError: it would.
+    :raises NotEnoughSpaceError: it has not.
     """
     if not files.has_room(paths.folder, needed + floor + promised):
         raise no_room(paths, what, needed, floor=floor, promised=promised)
@@ -66,7 +61,7 @@ def check_room(paths: StorePaths, what: str, needed: int, *, floor: int, promise
 def no_room(
     paths: StorePaths, what: str, needed: int, *, floor: int = 0, promised: int = 0
 ) -> NotEnoughSpaceError:
-    """The error that says how much is missing, and why, and which kept copies could go."""
+    """The error that says how much is missing, and why, and which kept copies can be removed."""
     free = files.free_bytes(paths.folder)
     reasons = []
     if floor:
@@ -92,26 +87,18 @@ def reserve(
     what: str = "The upload needs at least",
 ) -> None:
     """
-    Promise an upload or a restore so many bytes, or refuse it, if there is not that much which
-    is neither the site's nor promised to others.
+    Promise an upload or a restore so many bytes. One process at a time does this, so that the same
+    bytes are never promised twice.
 
-    One at a time looks and promises, so that two can't be promised the same bytes.
-
-    :param file: the open, empty file that promises them: the upload's own.
+    :param file: the open, empty file whose length is the promise.
     :param what: the beginning of a sentence.
-    :raises NotEnoughSpaceError: there is no room.
+    :raises NotEnoughSpaceError: fewer are free beside the floor and what others were promised.
     :raises OSError: the file can't have that length.
     """
     with contextlib.suppress(OSError):
-        sweep(paths)  # what killed processes left takes room too
+        sweep(paths)  # files of killed processes take room too
     with _one_at_a_time(paths):
-        check_room(
-            paths,
-            what,
-            size,
-            floor=floor,
-            promised=promised(paths, but=file),
-        )
+        check_room(paths, what, size, floor=floor, promised=promised(paths, but=file))
         try:
             os.ftruncate(file, size)
         except OSError as error:
@@ -121,12 +108,7 @@ def reserve(
 
 @contextlib.contextmanager
 def reserved(paths: StorePaths, what: str, size: int, *, floor: int) -> Iterator[None]:
-    """
-    Keep so many bytes from being promised to uploads, for the block.
-
-    :raises NotEnoughSpaceError: as above.
-    :raises OSError: the folder can't be written.
-    """
+    """Reserve so many bytes for the length of the block. Raises the errors of ``reserve``."""
     with temporary_file(paths, RESTORES) as hole:
         reserve(paths, hole.descriptor, size, floor=floor, what=what)
         yield
@@ -138,7 +120,7 @@ def promised(
     """
     How many bytes uploads and restores were promised and have not written yet. Reads only.
 
-    :param but: the open file of one that does not count.
+    :param but: an open file that does not count.
     """
     total = 0
     for path in paths.promising(*to):
@@ -152,8 +134,8 @@ def promised(
 @contextlib.contextmanager
 def leaving(folder: Path, connection: sqlite3.Connection, *, floor: int) -> Iterator[None]:
     """
-    Interrupt what this connection does in the block (``sqlite3.OperationalError``, with the code
-    SQLITE_INTERRUPT) as soon as the disk has less free than the floor.
+    Interrupt this connection's statements in the block (``sqlite3.OperationalError``, with the
+    code SQLITE_INTERRUPT) as soon as the disk has less free than the floor.
     """
     if not floor:
         yield
@@ -167,7 +149,7 @@ def leaving(folder: Path, connection: sqlite3.Connection, *, floor: int) -> Iter
 
 @contextlib.contextmanager
 def _one_at_a_time(paths: StorePaths) -> Iterator[None]:
-    """Best effort: where there are no such locks, or somebody keeps this one, it goes on."""
+    """Best effort: goes on where there are no such locks, or another process keeps this one."""
     descriptor = open_lock(paths.lock, owner_of=paths.database)
     try:
         end = time.monotonic() + ADMISSION_SECONDS

@@ -10,13 +10,13 @@ from backups.sqlite.format.schema import Program
 
 @dataclass(frozen=True)
 class Live:
-    """What the live database has; nothing of it is known if it can't be read."""
+    """What the live database has; empty if it can't be read."""
 
-    migrations: frozenset[str] = frozenset()  # whether or not this release still knows them
-    programs: frozenset[Program] | None = None  # None if that is not known
-    # The columns of whatever can be read like a table, a view too. All names are folded.
+    migrations: frozenset[str] = frozenset()  # also those that this release does not know any more
+    programs: frozenset[Program] | None = None  # None if not known
+    # The columns of each table and view. All names are folded.
     tables: Mapping[str, Collection[str]] | None = field(default=None, compare=False)
-    # Of those the generated ones: GENERATED ALWAYS AS (…).
+    # The generated ones among them: GENERATED ALWAYS AS (…).
     generated: Mapping[str, Collection[str]] = field(default_factory=dict, compare=False)
 
     @property
@@ -30,9 +30,9 @@ class Found:
     """What a snapshot has."""
 
     migrations: Collection[str]  # ``app.name`` of each that was applied
-    tables: Mapping[str, Collection[str]]  # of each real table its columns; names are folded
+    tables: Mapping[str, Collection[str]]  # the columns of each real table; names are folded
     programs: Collection[Program] = ()  # its triggers, views and virtual tables
-    generated: Mapping[str, Collection[str]] = field(default_factory=dict)  # of each its columns
+    generated: Mapping[str, Collection[str]] = field(default_factory=dict)  # columns, per table
 
 
 class Site(Protocol):
@@ -43,23 +43,22 @@ class Site(Protocol):
 
     def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
         """
-        Raise ForeignDatabaseError if it is not of this site, unless that is accepted, and
-        NewerSnapshotError if a newer release made it. Returns warnings of what this release does
-        not have any more.
+        Raise ForeignDatabaseError if it is another project's, unless that is accepted, and
+        NewerSnapshotError if a newer release made it. Returns warnings about what this release
+        does not have any more.
         """
 
     def unknown(self, applied: Collection[str]) -> tuple[str, ...]:
-        """Of these, the migrations that the installed code does not have."""
+        """Those of these migrations that the installed code does not have."""
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """Raise NewerSnapshotError if any is known neither to this release nor in ``historic``."""
 
     def check_tables(self, found: Found, live: Live, *, judged: Collection[str] = ()) -> None:
         """
-        Raise MissingTablesError if its migrations promise a table, or a column of one, that is
-        not there, and UnknownSchemaError if a column is generated that the model stores, or the
-        other way round; unless the live database breaks the same promise. What the migrations of
-        ``judged`` promise is not looked at again.
+        Raise MissingTablesError if a table or column is missing that its migrations create, and
+        UnknownSchemaError if a column is generated that the model stores, or the other way round;
+        unless the live database has the same fault. Skips the migrations in ``judged``.
         """
 
     def check_programs(
@@ -71,45 +70,36 @@ class Site(Protocol):
         """
 
     def recognise(self, tables: Mapping[str, Collection[str]]) -> str:
-        """
-        Say what a whole database is that is not one of this site, and what to do with it; empty
-        if that is not known. ``tables`` as above.
-        """
+        """What a database of these tables is if not this site's, and what to do; may be empty."""
 
     def session_tables(self) -> tuple[str, ...]:
-        """The tables of login sessions, which a restore must not revive; those that refer first."""
+        """The tables of login sessions, which a restore must empty; referring tables first."""
 
     def account_column(self) -> tuple[str, str]:
-        """The table of accounts, and its column with their names."""
+        """The table of accounts, and its column with the account names."""
 
     def functions(self) -> str:
-        """
-        The module whose ``register(connection)`` gives the SQL functions that the schema of this
-        site may use; empty if there is none.
-        """
+        """The module whose ``register(connection)`` adds the schema's SQL functions; or empty."""
 
     def connection_setup(self) -> tuple[str, ...]:
         """
-        A module whose ``load(*words)`` loads what the connections of this site have, for a schema
-        that needs more than ``functions()``, whose ``knows(name)`` says whether that is in it, and
-        whose ``register(connection)`` gives it; then those words. Empty if there is none.
+        For a schema that needs more than ``functions()``: a module, and the words for its
+        ``load(*words)``, which loads what this site's connections have. Then ``knows(name)`` says
+        whether a function is among that, and ``register(connection)`` adds it. Or empty.
         """
 
     def disconnect(self) -> None:
-        """
-        Close the site's own connections, which its code may have opened since: a migration can
-        query while it is imported.
-        """
+        """Close this thread's connections; a migration can open one while it is imported."""
 
     def plan(self, applied: Collection[str]) -> tuple[str, ...]:
         """
-        Those that are still to run on a database that has these, in order.
+        The migrations still to run on a database that has these, in order.
 
         :raises InvalidSnapshotError: they can't be run on it.
         """
 
     def migrate(self, database: Path) -> None:
         """
-        Run them on a database file; raises RestoreRefusedError if one fails, and
-        MigrationStoppedError if they take more time or memory than they may.
+        Run the missing migrations on a database file. Raises RestoreRefusedError if one fails, and
+        MigrationStoppedError if they exceed their time or memory limit.
         """

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
-from backups.sqlite.records.receipts import last_conclusion, read_receipts
+from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
 from backups.sqlite.restores.stage import Staging
@@ -49,26 +49,22 @@ from backups.store import (
     Snapshot,
 )
 
-TRIES = 10  # to look at what is pending while others stage
+TRIES = 10  # looks at what is pending; another is needed if another file was just staged
 
-_presences: dict[Path, Presence] = {}  # one for each database and process: a hold is for life
+_presences: dict[Path, Presence] = {}  # one for each database, held while the process lives
 
 
 class SqliteBackupStore(BackupStore):
     """
-    ``BackupStore`` for one database file. All its files stand in the database's own folder.
-
-    What it must know of the site comes in from outside, so that nothing here imports Django:
+    ``BackupStore`` for one database file. All its files are in the database's own folder.
 
     :param connect: opens a separate connection to the live database.
-    :param site: what the installed code knows of migrations.
+    :param site: what the store must know of the site, so that nothing here imports Django.
     :param check_seconds: how long SQLite's checks of an upload may take.
     :param live_seconds: how long an apply without a restart may keep writers waiting.
-    :param keeping: which kept copies stay after an apply.
-    :param migrate_tries: how many starts may run the migrations of one snapshot in vain.
-    :param snapshot_limits: what a snapshot may take.
-    :param keep_free: how many bytes of the disk are left to the site; None for the default.
-    :param uploads_at_once: how many uploads and checks may be under way, over all processes.
+    :param migrate_tries: how many starts may begin one snapshot's migrations without finishing.
+    :param uploads_at_once: how many uploads and checks all processes may have under way.
+    :param keep_free: how many bytes of the disk stay free for the site; None for the default.
     """
 
     def __init__(
@@ -111,15 +107,13 @@ class SqliteBackupStore(BackupStore):
     def resume_snapshot(
         self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
     ) -> Snapshot | None:
-        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
-        try:
+        with ExitStack() as stack:
+            turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+            stack.callback(os.close, turn)
             snapshot = find_pinned(self._paths, snapshot_id, caller=caller, first=first, last=last)
-        except BaseException:
-            os.close(turn)
-            raise
-        if snapshot is None:
-            os.close(turn)
-            return None
+            if snapshot is None:
+                return None
+            stack.pop_all()
         return SnapshotInTurn(snapshot, turn)
 
     # Stage, discard, status
@@ -195,7 +189,7 @@ class SqliteBackupStore(BackupStore):
         )
         try:
             return self._describe(staging.stage(kept_copies.read(kept)))
-        except InvalidSnapshotError as error:  # whatever is wrong with it: the site ran with it
+        except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
             failing = replace(staging, fails=str(error))
             return self._describe(failing.stage(kept_copies.read(kept)))
 
@@ -282,8 +276,9 @@ class SqliteBackupStore(BackupStore):
     # Steps
 
     def _create_in_turn(self, compact: bool | None, caller: str | None) -> Snapshot:
-        turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
-        try:
+        with ExitStack() as stack:
+            turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
+            stack.callback(os.close, turn)
             snapshot = create_snapshot(
                 self._paths,
                 self._connect,
@@ -294,9 +289,7 @@ class SqliteBackupStore(BackupStore):
                 clear=self._site.session_tables(),
                 floor=self._floor,
             )
-        except BaseException:
-            os.close(turn)
-            raise
+            stack.pop_all()
         return SnapshotInTurn(snapshot, turn)
 
     def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
@@ -306,21 +299,16 @@ class SqliteBackupStore(BackupStore):
             if is_wanted:
                 check_user(self._paths)
             is_alone = is_wanted and self._presence.try_alone()
-        except OSError as error:
-            # To be present it is enough to read the lock file; others must not think us away.
+        except (OSError, WrongUserError) as error:
+            # Reading the lock file is enough to be present, and the others must see this process.
             with suppress(StoreFolderError):
                 self.hold_presence()
-            return self._blocked(files.explain(error, self._paths.lock))
-        except WrongUserError as error:
-            with suppress(StoreFolderError):
-                self.hold_presence()
-            return self._blocked(f"{error} {error.hint}")
-        if not is_wanted:
-            self.hold_presence()
-            return None
+            if isinstance(error, OSError):
+                return _blocked(files.explain(error, self._paths.lock))
+            return _blocked(f"{error} {error.hint}")
         if not is_alone:
             self.hold_presence()  # waits while an applier is at work
-            return self._blocked_by_others()
+            return self._blocked_by_others() if is_wanted else None
         try:
             return work()
         finally:
@@ -331,7 +319,7 @@ class SqliteBackupStore(BackupStore):
         try:
             is_pending = files.exists(self._paths.pending)
         except OSError as error:
-            return self._blocked(files.explain(error, self._paths.folder))
+            return _blocked(files.explain(error, self._paths.folder))
         if not is_pending or (receipt and receipt.outcome == "blocked"):
             return receipt
         return apply_at_start.apply_pending(
@@ -346,39 +334,21 @@ class SqliteBackupStore(BackupStore):
         try:
             return repair.repair(self._paths)
         except RestoreBlockedError as error:
-            return self._blocked(f"What a crash interrupted could not be finished: {error}")
+            reason = str(error)
         except OSError as error:
             reason = files.explain(error, self._paths.folder)
-            return self._blocked(f"What a crash interrupted could not be finished: {reason}")
+        return _blocked(f"What a crash interrupted could not be finished: {reason}")
 
     def _blocked_by_others(self) -> Receipt | None:
         if not files.exists(self._paths.pending):
-            return None  # the one that was alone has applied it
+            return None  # the process that was alone has applied it
         others = ", ".join(map(str, self._presence.others())) or describe_holders(
             self._paths.lock, but=os.getpid()
         )
-        return self._blocked(f"{self._paths.database} is in use by {others}.")
-
-    def _blocked(self, reason: str) -> Receipt:
-        return Receipt(
-            id="",
-            at=datetime.now(UTC),
-            outcome="blocked",
-            reason=reason,
-            size=None,
-            sha256=None,
-            staged_at=None,
-            staged_by=None,
-            migrations=(),
-            kept=None,
-            seconds=0.0,
-        )
+        return _blocked(f"{self._paths.database} is in use by {others}.")
 
     def _pending(self) -> PendingRestore | None:
-        """
-        The file and its manifest, of one moment: looked at again if another file was put in place
-        meanwhile. Without a lock: who asks must not wait for who has one.
-        """
+        """The file and its manifest, of one moment, found without waiting for anybody's lock."""
         try:
             for _ in range(TRIES):
                 before = os.stat(self._paths.pending)
@@ -401,7 +371,7 @@ class SqliteBackupStore(BackupStore):
         )
 
     def _describe_unknown(self) -> PendingRestore:
-        """A pending file that nobody staged: somebody copied it there. It will be refused."""
+        """A file that was not staged: somebody copied it there. A start will refuse it."""
         stat = self._paths.pending.stat()
         return PendingRestore(
             size=stat.st_size,
@@ -413,15 +383,14 @@ class SqliteBackupStore(BackupStore):
 
     def _find_live_defects(self) -> Defects:
         """
-        What the live database has too, if it can be read. A check of one that is not in WAL mode
-        keeps its writers waiting, so it takes no longer than a restore may.
+        None if it can't be read. The check keeps writers of a database in rollback mode waiting, so
+        there it takes no longer than a restore may.
         """
-        database = self._paths.database
         try:
             if not self.is_readable():
                 return {}
-            # The last connection to close would checkpoint and unlink the -wal, but a reader.
-            with closing(connect(database, mode="ro")) as reader:
+            # A reader: another connection, if the last to close, would checkpoint and unlink -wal.
+            with closing(connect(self._paths.database, mode="ro")) as reader:
                 (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
@@ -432,7 +401,7 @@ class SqliteBackupStore(BackupStore):
             return {}
 
     def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
-        """To tell what is pending must not fail because it will be refused."""
+        """The status must not fail because the restore will be refused."""
         try:
             return pending.missing_migrations(manifest, self._site)
         except BackupError:
@@ -449,3 +418,7 @@ class SqliteBackupStore(BackupStore):
             owner = database if files.exists(database) else self._paths.folder
             _presences[database] = Presence(self._paths.lock, owner_of=owner)
         return _presences[database]
+
+
+def _blocked(reason: str) -> Receipt:
+    return make_receipt(datetime.now(UTC), "blocked", reason)

@@ -82,6 +82,7 @@ def _overwrite(store: Store, sha256: str) -> Outcome:
             "seconds": store.live_seconds,
             "applied_by": "tester",
             "keeping": {"copies": store.kept_copies, "days": store.kept_days},
+            "floor": 0,
         }
     )
     reason = verdict.get("error", "")

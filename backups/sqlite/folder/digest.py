@@ -1,6 +1,6 @@
 """
-The SHA-256 of chunks as they pass, in a separate thread: hashing takes as long as writing,
-and ``hashlib`` lets other threads run.
+The SHA-256 of chunks as they pass, in a separate thread: hashing takes as long as writing, and
+``hashlib`` lets other threads run.
 """
 
 import hashlib
@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-MOST_WAITING = 2  # chunks that wait to be hashed: they are held in memory
+MOST_WAITING = 2  # chunks that wait in memory to be hashed
 
 
 class Digest:
     """
-    SHA-256 in the background. Leave the block, and the thread has ended.
+    SHA-256 in the background. The thread ends with the block.
 
     with Digest() as digest:
         for chunk in chunks:
@@ -29,14 +29,11 @@ class Digest:
         self._waiting: deque[Future[None]] = deque()
 
     def update(self, chunk: bytes) -> None:
-        """
-        Hash a chunk after those before it. Waits while too many are not hashed yet, and for the
-        hash itself where the system starts no thread.
-        """
+        """Hash the next chunk. Waits if too many wait already, or if there is no thread."""
         if self._has_thread:
             try:
                 self._waiting.append(self._thread.submit(self._sha256.update, chunk))
-            except RuntimeError:  # of the first chunk: later ones start none
+            except RuntimeError:  # the system starts no thread; only the first chunk needs one
                 self._thread.shutdown(wait=False, cancel_futures=True)
                 self._has_thread = False
         if not self._has_thread:

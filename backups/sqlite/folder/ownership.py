@@ -1,10 +1,10 @@
 """
 Whether the site could use the files that this process would leave beside the database.
 
-SQLite makes a ``-wal`` and a ``-shm`` for the user who opens a database first, and that user
-owns them. If that user may only read the database, the site can no longer write them, nor its own
-database. So such a user is refused before anything is opened or created. Root gives such files
-away, as SQLite itself does; who may write the database shares them (``sharing.py``).
+The user who opens a database first owns its ``-wal`` and ``-shm``. If that user may only read the
+database, the site can write neither them nor its own database any more. So such a user is refused
+before anything is opened or created. Root gives such files away, as SQLite itself does; users who
+may write the database share them (``sharing.py``).
 """
 
 import os
@@ -20,13 +20,9 @@ EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def check_user(paths: StorePaths) -> None:
-    """
-    Reads only, and opens nothing.
-
-    :raises WrongUserError: this user may not write the database, but its folder.
-    """
+    """Raise WrongUserError if this user may write the folder and not the database; open nothing."""
     if may_write(paths) or not _may(paths.folder, os.W_OK | os.X_OK):
-        return  # where no file can be created, none is left behind
+        return  # no file can be left behind where none can be created
     raise WrongUserError(
         f"{_name(os.geteuid())} may not write {paths.database}, and would leave files beside it"
         " that the site can't write: SQLite's -wal and -shm, or the lock file.",
@@ -35,7 +31,7 @@ def check_user(paths: StorePaths) -> None:
 
 
 def may_write(paths: StorePaths) -> bool:
-    """Whether this user may write the database; yes if there is none, or it can't be told."""
+    """Whether this user may write the database; True if there is none, or it is not known."""
     try:
         os.stat(paths.database)
     except OSError:
@@ -44,7 +40,7 @@ def may_write(paths: StorePaths) -> bool:
 
 
 def tell_reader(paths: StorePaths, error: BackupError) -> None:
-    """Let the hint of an error say what to do, if it comes from a user who may not write here."""
+    """If this user may not write here, let the error's hint say so and what to do."""
     for path in (paths.database, paths.folder):
         if path.exists() and not (_gives_away() or _may(path, os.W_OK)):
             error.hint = f"{_name(os.geteuid())} may not write {path}. {_remedy(paths)}"
@@ -52,7 +48,7 @@ def tell_reader(paths: StorePaths, error: BackupError) -> None:
 
 
 def _gives_away() -> bool:
-    """Whether this is root, who may change the owner of a file; in a container it may not."""
+    """Whether this is root and may change the owner of a file; in a container it may not."""
     if os.geteuid() != 0:
         return False
     try:

@@ -13,14 +13,14 @@ from backups.disk.timestamp import parse_timestamp, timestamp
 TEMPORARY = (
     "incoming",  # an upload that is arriving or being checked
     "snapshot",  # a snapshot that is being taken
-    "pinned",  # a snapshot whose rest may be asked for
-    "spool",  # the rest of a snapshot, for a reader that is slow
+    "pinned",  # a snapshot whose download may be resumed
+    "spool",  # the rest of a snapshot, for a slow reader
     "copy",  # the pages of a database in rollback mode, while they are compacted
     "manifest",  # a manifest that is being written
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
     "keeping",  # the old database, where it can't be kept by a link
-    "reserved",  # a hole as long as what a restore without a restart will take of the disk
+    "reserved",  # a hole as long as the room that a restore without a restart needs
 )
 
 SIDECARS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
@@ -31,8 +31,7 @@ class StorePaths:
     """
     The names around one database file, all in its own folder so that each move is a rename.
 
-    ``database`` is the real file: a symbolic link is followed once, when this is made, and
-    never replaced.
+    ``database`` is the real file: a symbolic link is followed once, here, and never replaced.
     """
 
     database: Path
@@ -69,16 +68,16 @@ class StorePaths:
 
     @property
     def pending_sidecars(self) -> tuple[Path, Path, Path]:
-        """What a program leaves that opens the pending file, which nobody should."""
+        """What a program leaves if it opens the pending file, which none should."""
         wal, shm, journal = (self.beside(f".pending-restore{end}") for end in SIDECARS)
         return wal, shm, journal
 
     def manifest(self, sha256: str) -> Path:
-        """What is known of a pending file, named after its hash so that the two can't mix."""
+        """The manifest of the pending file with this hash, so that the two can't mix."""
         return self.beside(f".pending-restore.{sha256[:16]}.json")
 
     def manifests(self) -> list[Path]:
-        """All manifests there are: one when a restore is pending, more only after a crash."""
+        """All manifests: one when a restore is pending, more only after a crash."""
         return sorted(self._named(f"{self.pending.name}.", ".json"))
 
     @property
@@ -93,12 +92,12 @@ class StorePaths:
 
     @property
     def downloads(self) -> Path:
-        """Two lines for each snapshot that somebody has taken, newest last."""
+        """Two lines for each snapshot that was taken, newest last."""
         return self.beside(".download-receipts.jsonl")
 
     @property
     def earlier_downloads(self) -> Path:
-        """The same, once that file was full."""
+        """Where the lines of ``downloads`` went when it was full."""
         return self.beside(".download-receipts.jsonl.1")
 
     @property
@@ -111,7 +110,7 @@ class StorePaths:
         return self.beside(f".pre-restore-{timestamp(moment)}{_nth(attempt)}")
 
     def pre_restores(self) -> list[Path]:
-        """Every kept copy of an old database, oldest first; not what SQLite left beside one."""
+        """Every kept copy of an old database, oldest first, without their sidecars."""
         copies = [path for path in self._named(self.beside(".pre-restore-").name) if _kept(path)[0]]
         return sorted(copies, key=_kept)
 
@@ -121,11 +120,11 @@ class StorePaths:
         return parse_timestamp(moment)
 
     def attempt_of(self, kept: Path) -> int:
-        """Which of its second one of ``pre_restores()`` is, by its name: 1, 2 …"""
+        """The number of one of ``pre_restores()`` among those of its second: 1, 2 …"""
         return _kept(kept)[1]
 
     def refused(self, moment: datetime, attempt: int = 1) -> Path:
-        """Where a pending restore is set aside that can't be applied."""
+        """Where a pending restore that can't be applied is set aside."""
         return self.beside(f".refused-restore-{timestamp(moment)}{_nth(attempt)}")
 
     def temporary(self, kind: str) -> Path:
@@ -134,11 +133,11 @@ class StorePaths:
         return self.beside(f".{kind}-{secrets.token_hex(8)}")
 
     def pinned(self, name: str) -> Path:
-        """A snapshot that keeps a name for some minutes; ``name`` is what the asker knows."""
+        """A snapshot that can be resumed for some minutes; ``name`` comes from the client."""
         return self.beside(f".pinned-{name}")
 
     def all_pinned(self) -> list[Path]:
-        """Every snapshot that has such a name."""
+        """Every snapshot that can be resumed."""
         return self._named(self.beside(".pinned-").name)
 
     def promising(self, *kinds: str) -> list[Path]:
@@ -146,24 +145,20 @@ class StorePaths:
         return [path for kind in kinds for path in self._named(self.beside(f".{kind}-").name)]
 
     def temporaries(self) -> list[Path]:
-        """Every file made under such a name, sidecars included, of this process or another."""
-        return sorted(
-            path for kind in TEMPORARY for path in self._named(self.beside(f".{kind}-").name)
-        )
+        """Every temporary file, sidecars included, of this process or another."""
+        return sorted(self.promising(*TEMPORARY))
 
     def _named(self, start: str, end: str = "") -> list[Path]:
-        """What is in the folder under such a name."""
         try:
             names = os.listdir(self.folder)
         except FileNotFoundError:
             return []
-        return [
-            self.folder / name for name in names if name.startswith(start) and name.endswith(end)
-        ]
+        found = (name for name in names if name.startswith(start) and name.endswith(end))
+        return [self.folder / name for name in found]
 
 
 def _kept(path: Path) -> tuple[str, int]:
-    """``….pre-restore-20261123-024538-2`` as time and attempt; no time for the names of others."""
+    """``….pre-restore-20261123-024538-2`` as time and attempt; no time for other names."""
     match = re.search(r"\.pre-restore-(\d{8}-\d{6})(?:-(\d+))?$", path.name, re.ASCII)
     with suppress(ValueError):  # it is not a time
         if match and parse_timestamp(match[1]):

@@ -1,10 +1,10 @@
 """
-Files that this process has made beside the database, shared with others who may write it. Those
-who may only read it get SQLite's files, which a reader needs, and no file of ours, whose locks they
-could keep for ever.
+Share the files that this process has made beside the database with all who may write it. Users who
+may only read it get SQLite's files, which a reader needs, and none of ours: they could keep the
+locks on ours for ever.
 
 SQLite gives its ``-wal`` and ``-shm`` the mode of the database and, unless root opened it, the
-group of the user who opened it. So a member of the group who is there first would shut
+group of the user who opened it. So a member of the database's group who opens it first would lock
 the site out. Few modules are imported: a client may be waiting.
 
 Source: findCreateFileMode and robustFchown in os_unix.c.
@@ -20,19 +20,19 @@ MADE_BY_SQLITE = ("-wal", "-shm", "-journal")
 
 
 def share_sidecars(database: str) -> None:
-    """Share what SQLite has made beside this database, as far as it is ours. Opens nothing."""
+    """Share the sidecars of this database that this user owns. Opens nothing."""
     for suffix in MADE_BY_SQLITE:
         try:
             share(database + suffix, os.stat(database))
-        except OSError:  # it is not there, or this user is not in that group
+        except OSError:  # it does not exist, or this user is not in the database's group
             continue
 
 
 def share(file: str | int, like: os.stat_result) -> None:
     """
-    Let those who may write another file do with one of ours what they may with that.
+    Give this user's file the rights of another one, if more than its owner may write that.
 
-    :param like: of the other file. If only its owner may write it, nothing is done.
+    :param like: of the other file.
     :raises OSError: this user is not in the group of the other file.
     """
     found = os.stat(file)
@@ -47,11 +47,10 @@ def share(file: str | int, like: os.stat_result) -> None:
 
 def share_with_writers(descriptor: int, like: Path) -> None:
     """
-    Let those who may write another file open one of ours, and nobody else: not one who may only
-    read the other, although an earlier release let him.
+    Let all who may write the file ``like`` open ours, and nobody else.
 
-    Nothing changes if that file is missing, or only a folder stands for it, if ours is another
-    user's, or as far as the system refuses, e.g. since we are not in the group of the other.
+    Nothing changes if ``like`` is missing or a folder, if ours belongs to another user, or if the
+    system refuses, e.g. since this user is not in the group of ``like``.
     """
     from backups.disk.files import copy_acl
 

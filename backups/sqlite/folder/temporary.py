@@ -1,9 +1,9 @@
 """
-Files that live only while something is under way, and never outlive their owner for long.
+Files that exist only while something is under way, and never outlive their owner for long.
 
-The owner holds a lock (flock) on its file. A file whose lock is free belongs to nobody any
-more: its owner was killed, and the next start of any process sweeps it. The lock needs no
-record of pids, works between containers, and the system releases it with the process.
+The owner holds a lock (flock) on its file. If the lock is free, the owner was killed, and the next
+start of any process sweeps the file. The lock needs no record of pids, works between containers,
+and the system releases it with the process.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from backups.sqlite.folder.paths import SIDECARS, StorePaths
 
 @dataclass(frozen=True)
 class Temporary:
-    """A file (0600) or folder (0700) of ours, at ``path`` until it is renamed or removed."""
+    """A file (0600) or folder (0700), at ``path`` until it is renamed or removed."""
 
     path: Path
     descriptor: int
@@ -38,42 +38,33 @@ class Temporary:
 @contextlib.contextmanager
 def temporary_file(paths: StorePaths, kind: str) -> Iterator[Temporary]:
     """
-    Own a new empty file for the length of the block; afterwards it is gone, unless renamed.
+    Own a new empty file for the block. Afterwards it is removed, unless it was renamed.
 
-    :raises OSError: if the folder can't be written; then there is no file.
+    :raises OSError: the folder can't be written; there is no file.
     """
-    owner = _owner(paths)
-    with _owned(paths, kind, lambda path: files.create_private(path, owner_of=owner)) as file:
+    with _owned(paths, kind, files.create_private) as file:
         yield file
 
 
 @contextlib.contextmanager
 def temporary_folder(paths: StorePaths, kind: str) -> Iterator[Temporary]:
     """Own a new empty folder, as ``temporary_file`` does a file."""
-    owner = _owner(paths)
-    with _owned(
-        paths, kind, lambda path: files.create_private_folder(path, owner_of=owner)
-    ) as folder:
+    with _owned(paths, kind, files.create_private_folder) as folder:
         yield folder
-
-
-def _owner(paths: StorePaths) -> Path:
-    """Whose owner gets what root makes."""
-    return paths.database if files.exists(paths.database) else paths.folder
 
 
 @contextlib.contextmanager
 def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterator[None]:
     """
-    Give a file a temporary name and own it for the block; then the name goes, if it is there.
+    Give a file a temporary name and own it for the block; then remove that name if it still exists.
 
-    The file is locked before it has that name, or the sweep of a start could fall between.
+    The file is locked before it gets the name, or a start could sweep it in between.
 
     :param give: ``files.link`` or ``files.replace``.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # Who else has a lock on it, e.g. a stranger who may read it, keeps the sweep away as well.
+        # A lock of somebody else, e.g. of a user who may read it, prevents the sweep as well.
         with contextlib.suppress(BlockingIOError):
             files.lock(descriptor, name.parent, wait=False)
         give(file, name)
@@ -86,11 +77,10 @@ def owned(file: Path, name: Path, give: Callable[[Path, Path], None]) -> Iterato
 
 def sweep(paths: StorePaths) -> list[Path]:
     """
-    Remove what killed processes left, and return its names. Leaves alone what has an owner.
+    Remove the files that killed processes left, and return their names.
 
-    A sidecar goes with its file, and before it; one without its file, as a power cut can leave
-    it, belongs to nobody. What can't be removed, e.g. since it is another user's, waits for the
-    next sweep: no start fails for it.
+    A sidecar is removed before its file; a power cut can leave a sidecar alone, which is removed
+    too. What can't be removed, e.g. another user's file, waits for the next sweep: no start fails.
     """
     try:
         found = paths.temporaries()
@@ -104,7 +94,7 @@ def sweep(paths: StorePaths) -> list[Path]:
 
 
 def _remove_if_orphan(sidecar: Path) -> bool:
-    """Remove a sidecar whose file is not there. Returns whether it was one."""
+    """Remove a sidecar whose file is missing. Returns whether it did."""
     file = sidecar.with_name(sidecar.name.rpartition("-")[0])
     with contextlib.suppress(OSError):
         return not files.exists(file) and files.unlink(sidecar)
@@ -112,7 +102,7 @@ def _remove_if_orphan(sidecar: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _owned(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Iterator[Temporary]:
+def _owned(paths: StorePaths, kind: str, create: Callable[..., int]) -> Iterator[Temporary]:
     temporary = _create_locked(paths, kind, create)
     try:
         yield temporary
@@ -122,10 +112,11 @@ def _owned(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Itera
         os.close(temporary.descriptor)
 
 
-def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) -> Temporary:
+def _create_locked(paths: StorePaths, kind: str, create: Callable[..., int]) -> Temporary:
+    owner = paths.database if files.exists(paths.database) else paths.folder
     while True:
         path = paths.temporary(kind)
-        temporary = Temporary(path, create(path))
+        temporary = Temporary(path, create(path, owner_of=owner))
         try:
             files.lock(temporary.descriptor, path.parent)
             if files.is_named(path, temporary.descriptor):
@@ -135,14 +126,14 @@ def _create_locked(paths: StorePaths, kind: str, create: Callable[[Path], int]) 
                 temporary.remove()
             os.close(temporary.descriptor)
             raise
-        os.close(temporary.descriptor)  # swept between our two steps: take another name
+        os.close(temporary.descriptor)  # swept before it was locked: take another name
 
 
 def _remove_if_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        return False  # just removed, or not ours
+        return False  # just removed, or another user's
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         Temporary(path, descriptor).remove()

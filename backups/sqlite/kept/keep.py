@@ -1,9 +1,9 @@
 """
 The kept copy: the database that was live before a restore, under its pre-restore name.
 
-It is the old file itself under a second name where the file system has links: no space, no
-time, and no moment in which the live name is missing. The second name exists only while the
-database is settled and locked, since two names for one open database are a way to corrupt it.
+Where the file system has hard links, it is the old file itself under a second name: that takes no
+space and no time, and the live name is never missing. Both names exist only while the database is
+settled and locked, since two names for one open database can corrupt it.
 
 Source: https://www.sqlite.org/howtocorrupt.html#_multiple_links_to_the_same_file
 """
@@ -25,18 +25,14 @@ from backups.store import Receipt
 
 
 def free_name(paths: StorePaths, moment: datetime) -> Path:
-    """
-    A pre-restore name that is free. Writes nothing.
-
-    It sorts after every other of that second, also after those that were pruned since.
-    """
+    """A free pre-restore name, which sorts after all others of that second. Writes nothing."""
     first = paths.pre_restore(moment).name
     taken = [kept for kept in paths.pre_restores() if kept.name.startswith(first)]
     return paths.pre_restore(moment, 1 + max(map(paths.attempt_of, taken), default=0))
 
 
 def has_something(paths: StorePaths) -> bool:
-    """Whether there is anything to keep: a database, or what is left of one."""
+    """Whether there is a database to keep, or what is left of one."""
     return any(map(has_content, (paths.database, *paths.sidecars)))
 
 
@@ -47,10 +43,10 @@ def retired(paths: StorePaths, kept: Path) -> Iterator[Path | None]:
 
     Yields the kept copy: the file itself under a second name, where the file system has links;
     a folder of full copies if SQLite can't read it; None if there was nothing to keep. If the
-    block fails, the kept name goes again and the database is as it was before.
+    block fails, the kept name is removed and the database is as it was before.
 
     :raises RestoreBlockedError: another program has the database open.
-    :raises OSError: a step failed; the database goes on.
+    :raises OSError: a step failed; the live database stays.
     """
     with ExitStack() as stack:
         yield _retire(paths, kept, stack)
@@ -67,7 +63,7 @@ def _retire(paths: StorePaths, kept: Path, stack: ExitStack) -> Path | None:
 
 @contextlib.contextmanager
 def _kept(paths: StorePaths, descriptor: int, kept: Path) -> Iterator[Path]:
-    """The settled database under its second name; the name goes again if the block fails."""
+    """The settled database under its second name, which is removed if the block fails."""
     try:
         # Invariant 2 of apply_at_start.py; takes no space and no time, and never overwrites.
         files.link(paths.database, kept)
@@ -88,9 +84,9 @@ def keep_copy(paths: StorePaths, kept: Path, fill: Callable[[int, Path], None]) 
     """
     Keep a durable copy of the live database, where the file itself can't be kept.
 
-    :param kept: its name, which is free; it is there whole, or not at all.
+    :param kept: its name, which is free; the copy appears whole, or not at all.
     :param fill: writes and syncs the copy, given its descriptor and its path.
-    :raises OSError: a step failed; there is no kept copy then.
+    :raises OSError: a step failed; there is no kept copy.
     """
     _copy_whole(paths, kept, fill)
     try:
@@ -112,10 +108,8 @@ def _copy_whole(paths: StorePaths, destination: Path, fill: Callable[[int, Path]
 
 def kept_copies(paths: StorePaths, receipts: list[Receipt]) -> list[Path]:
     """
-    Every kept copy, the one that was made first first. Reads only.
-
-    The order is that of the receipts: a clock may have been wrong. What no receipt names, such as
-    the copy of a try that a kill interrupted, stands among them by the time in its name.
+    Every kept copy, in the order of the receipts, since a clock may have been wrong. A copy without
+    a receipt, e.g. of a try that was killed, is placed by the time in its name. Reads only.
     """
     there = paths.pre_restores()
     named = {receipt.kept: None for receipt in receipts if receipt.outcome == "applied"}

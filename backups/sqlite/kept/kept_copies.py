@@ -1,4 +1,4 @@
-"""The kept copies, to look at and to go back to."""
+"""The kept copies, to list and to go back to."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,12 +17,12 @@ from backups.store import KeptCopy
 
 
 def list_kept(paths: StorePaths, keeping: Keeping) -> list[KeptCopy]:
-    """Every kept copy, the one that was made last first. Reads only."""
+    """Every kept copy, the newest first. Reads only."""
     copies = []
     receipts = read_receipts(paths)
     until = keeping.stay_until(paths, receipts, now=datetime.now(UTC))
     for kept in reversed(kept_copies(paths, receipts)):
-        with suppress(FileNotFoundError):  # a restore prunes it at this moment
+        with suppress(FileNotFoundError):  # a restore has just removed it
             copies.append(_describe(paths, kept, until.get(kept)))
     return copies
 
@@ -39,10 +39,10 @@ def _describe(paths: StorePaths, kept: Path, until: datetime | None) -> KeptCopy
 
 def kept_by_last(paths: StorePaths) -> Path:
     """
-    What the last restore that was applied has replaced. Reads only.
+    What the last applied restore replaced. Reads only.
 
-    :raises NoKeptCopyError: there is no such thing, it is gone, or it is no one database.
-    :raises OSError: that is not known now.
+    :raises NoKeptCopyError: nothing was replaced, or it is gone or not one whole database.
+    :raises OSError: the receipts or the file can't be read now.
     """
     kept = _named_by_last(paths)
     if not files.exists(kept):
@@ -56,15 +56,14 @@ def kept_by_last(paths: StorePaths) -> Path:
     for suffix in SIDECARS:
         if suffix != "-shm" and has_content(beside := kept.with_name(kept.name + suffix)):
             raise NoKeptCopyError(
-                f"{kept} was opened by a program, and is no longer one whole file: {beside}"
-                " exists.",
+                f"A program has opened {kept}: it is no longer one whole file, {beside} exists.",
                 hint=f"Make one file of the two first: sqlite3 {kept} 'PRAGMA journal_mode=DELETE'",
             )
     return kept
 
 
 def _named_by_last(paths: StorePaths) -> Path:
-    """By its receipt, or, if that could not be written yet, by its manifest."""
+    """As its receipt says or, if that could not be written yet, its manifest."""
     applied = [receipt for receipt in load_receipts(paths) if receipt.outcome == "applied"]
     unrecorded = find_unrecorded(paths)
     if not applied and unrecorded is None:
@@ -76,7 +75,7 @@ def _named_by_last(paths: StorePaths) -> Path:
 
 
 def kept_by(paths: StorePaths, manifest: Manifest) -> Path | None:
-    """What an interrupted try to apply this has kept, by the name that it announced."""
+    """What an interrupted try to apply this has kept, under the name that it announced."""
     kept = None if manifest.keeps is None else paths.folder / manifest.keeps
     return kept if kept is not None and files.exists(kept) else None
 

@@ -1,9 +1,9 @@
 """
-Which kept copies go when a restore has made another one: the oldest, and none that is young.
+Which kept copies are removed when a restore has made another one: the oldest, but no young ones.
 
-A copy is young for so many days after it was kept. Its time is in its name, by a clock that may
-have been wrong. So it is no earlier than any receipt before it, and a copy from the future, or of
-a time when no clock was set, stays: nothing is removed on doubt.
+A copy is young for a number of days. The time in its name is from a clock that may have been wrong.
+So it counts as no earlier than any receipt before it, and a copy from the future, or from before
+the clock was set, stays: nothing is removed in doubt.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from backups.sqlite.kept.raw_copies import remove_folder
 from backups.sqlite.records.receipts import read_receipts
 from backups.store import Receipt
 
-CLOCK_WAS_SET = datetime(2000, 1, 1, tzinfo=UTC)  # one that was never set tells 1970 or 1980
+CLOCK_WAS_SET = datetime(2000, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970 or 1980
 CHUNK_BYTES = 1024**2
-MOST_COMPARED = 1024**3  # bytes; a start must not wait long for it: larger ones count as different
+MOST_COMPARED = 1024**3  # bytes; a start must not wait long: larger copies count as different
 MOST_NAMED = 3  # of the copies that an error names
 
 
@@ -36,14 +36,14 @@ class Keeping:
         self, paths: StorePaths, receipts: list[Receipt], *, but: str | None, now: datetime
     ) -> list[Path]:
         """
-        The copies that may go, the oldest first. Reads only.
+        The copies to remove, the oldest first. Reads only.
 
         :param receipts: all of them, the oldest first.
-        :param but: the name of one that stays, which counts too.
-        :raises OSError: one can't be read.
+        :param but: the name of a copy that stays, and counts too.
+        :raises OSError: a copy can't be read.
         """
         order = kept_copies(paths, receipts)
-        order.sort(key=lambda kept: kept.name == but)  # last, whatever a clock has said
+        order.sort(key=lambda kept: kept.name == but)  # last, whatever a clock said
         old = {
             kept
             for kept, until in self.stay_until(paths, receipts, now=now).items()
@@ -66,9 +66,7 @@ class Keeping:
     def stay_until(
         self, paths: StorePaths, receipts: list[Receipt], *, now: datetime
     ) -> dict[Path, datetime | None]:
-        """
-        Until when each copy can't go, UTC; None if it stays until somebody removes it. Reads only.
-        """
+        """When each copy may be removed, UTC; None: only by hand. Reads only."""
         copies = paths.pre_restores()
         if not self.copies:
             return dict.fromkeys(copies)
@@ -86,7 +84,7 @@ class Keeping:
 
 def remove(paths: StorePaths, copies: list[Path]) -> None:
     """
-    Remove kept copies, with what a program that looked into one has left beside it.
+    Remove kept copies, with the sidecars that a program left beside one.
 
     :raises OSError: one can't be removed; those after it stay.
     """
@@ -100,7 +98,7 @@ def remove(paths: StorePaths, copies: list[Path]) -> None:
 
 
 def room_hint(paths: StorePaths) -> str:
-    """What to do on a full disk: names the kept copies that could be removed by hand."""
+    """What to do on a full disk: names the kept copies that can be removed by hand."""
     hint = "Free some space on that disk, then try again."
     with suppress(OSError):
         older = kept_copies(paths, read_receipts(paths))[:-1]
@@ -109,7 +107,7 @@ def room_hint(paths: StorePaths) -> str:
             more = f" and {len(named) - MOST_NAMED} more" * (len(named) > MOST_NAMED)
             hint += (
                 f" In {paths.folder}, these hold what earlier restores replaced, and can be removed"
-                f" if nobody needs it: {', '.join(named[:MOST_NAMED])}{more}."
+                f" if nobody needs them: {', '.join(named[:MOST_NAMED])}{more}."
             )
     return hint
 
@@ -122,7 +120,7 @@ def size_of(kept: Path) -> int:
 
 
 def _latest_before(receipts: list[Receipt], now: datetime) -> Iterator[tuple[str, datetime]]:
-    """For each copy that a receipt names, the latest time of the receipts up to that one."""
+    """For each copy that a receipt names, the latest time of the receipts up to that receipt."""
     latest = CLOCK_WAS_SET
     for receipt in receipts:
         if receipt.at <= now:
@@ -132,7 +130,7 @@ def _latest_before(receipts: list[Receipt], now: datetime) -> Iterator[tuple[str
 
 
 def _is_doubtful(paths: StorePaths, kept: Path, now: datetime) -> bool:
-    """Whether a clock was wrong when it was made, or written to, or is wrong now."""
+    """Whether a clock was wrong when it was made or written to, or is wrong now."""
     with suppress(FileNotFoundError):
         is_odd = not 0 <= kept.stat().st_mtime <= now.timestamp()
         return is_odd or not CLOCK_WAS_SET <= paths.kept_at(kept) <= now
@@ -140,10 +138,7 @@ def _is_doubtful(paths: StorePaths, kept: Path, now: datetime) -> bool:
 
 
 def _are_same(one: Path, other: Path) -> bool:
-    """
-    Whether two are equal to the byte. Others than copies of one content differ in the first page,
-    by SQLite's counter of changes, so that little of them is read.
-    """
+    """Whether they are equal byte for byte. Most differ in the first page, by SQLite's counters."""
     if not (one.is_file() and other.is_file()):
         return False
     if not size_of(one) == size_of(other) <= MOST_COMPARED:

@@ -1,12 +1,10 @@
-"""
-The raw copies of a database that SQLite can't read: a folder with the file and its sidecars.
-"""
+"""The raw copies of a database that SQLite can't read: a folder with the file and its sidecars."""
 
 import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,12 +16,11 @@ from backups.sqlite.format.connection import has_content
 
 def keep_raw(paths: StorePaths, kept: Path) -> Path | None:
     """
-    Keep a database that SQLite can't read, as a folder of raw copies; its sidecars go.
+    Keep a database that SQLite can't read, as a folder of raw copies, and remove its sidecars.
 
     :param kept: the name of that folder, which is free.
-
     :returns: None if there was nothing to keep.
-    :raises OSError: a step failed; what was there is there, or in the folder.
+    :raises OSError: a step failed; each file is where it was, or in the folder.
     """
     with ExitStack() as stack:
         return _keep_raw(paths, open_all(paths, stack), kept)
@@ -34,16 +31,16 @@ def kept_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Itera
     """
     Keep a database that SQLite can't read, or what is left of a missing one, byte for byte.
 
-    Copies and not links, since there are several files, and a crash must not take the set
-    apart. Then its sidecars are unlinked: they would be replayed into the next database. If
-    the block fails they are put back.
+    These are copies, not links: a crash must not separate the files. Then the sidecars are
+    unlinked, since they would be replayed into the next database. If the block fails they are put
+    back.
     """
     kept = _keep_raw(paths, originals, name)
     try:
         yield kept
     except BaseException:
         if kept is not None and files.exists(paths.pending):
-            _put_back(paths, kept, [path for path in originals if path != paths.database])
+            _put_back(paths, kept, originals)
         raise
 
 
@@ -59,13 +56,13 @@ def _keep_raw(paths: StorePaths, originals: dict[Path, int], name: Path) -> Path
         files.sync_folder(paths.folder)
     except OSError:
         if kept is not None:
-            _put_back(paths, kept, [path for path in originals if path != paths.database])
+            _put_back(paths, kept, originals)
         raise
     return kept
 
 
 def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) -> None:
-    """A folder with durable copies of all, which appears whole and never overwrites."""
+    """Copy all, durably, into a folder that appears whole and never overwrites."""
     refuse_taken(destination)
     with temporary_folder(paths, "keeping") as folder:
         for path, original in originals.items():
@@ -78,16 +75,17 @@ def _copy_set(paths: StorePaths, originals: dict[Path, int], destination: Path) 
         files.replace(folder.path, destination)
 
 
-def _put_back(paths: StorePaths, kept: Path, sidecars: list[Path]) -> None:
-    for sidecar in sidecars:
-        files.replace(kept / sidecar.name, sidecar)
-    files.sync_folder(paths.folder)  # before the copies go: a power cut could undo the renames
+def _put_back(paths: StorePaths, kept: Path, originals: Iterable[Path]) -> None:
+    for sidecar in originals:
+        if sidecar != paths.database:
+            files.replace(kept / sidecar.name, sidecar)
+    files.sync_folder(paths.folder)  # or a power cut could undo the renames after the next step
     remove_folder(paths, kept)
 
 
 def open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
     """
-    The database and its sidecars, as far as they have content, to be copied if need be.
+    Open those of the database and its sidecars that have content, in case they must be copied.
 
     Opened before SQLite opens them and closed after it, or the close would drop its locks.
     """
@@ -100,13 +98,13 @@ def open_all(paths: StorePaths, stack: ExitStack) -> dict[Path, int]:
 
 
 def remove_folder(paths: StorePaths, kept: Path) -> None:
-    """Remove a folder of copies, under a name that a start sweeps: it is never half there."""
+    """Rename a folder of copies so that a start would sweep it, then remove it."""
     temporary = paths.temporary("keeping")
     files.replace(kept, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refuse_taken(name: Path) -> None:
-    """A rename would overwrite it. Nobody else makes names here: this process is alone."""
+    """A rename would overwrite it. No other process makes such names: this one is alone."""
     if files.exists(name):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name))

@@ -1,9 +1,9 @@
 """
 The live database, settled: every committed row is in its main file, no sidecar is left to be
-replayed into the next database, and SQLite's EXCLUSIVE lock keeps out programs that know
-nothing of our presence lock, such as the ``sqlite3`` shell.
+replayed into the next database, and SQLite's EXCLUSIVE lock keeps out programs that ignore our
+presence lock, such as the ``sqlite3`` shell.
 
-Only a process that is alone (presence.py) calls this, and has no connection open.
+Only a process that is alone (presence.py) and has no connection open calls this.
 
 Sources: https://www.sqlite.org/wal.html#the_wal_file,
 https://www.sqlite.org/lockingv3.html#hot_journals
@@ -27,14 +27,14 @@ from backups.sqlite.format.sqlite_errors import CLOSE_IT, blocked, is_ruin, who_
 @contextlib.contextmanager
 def settled(paths: StorePaths) -> Iterator[int | None]:
     """
-    Hold the database settled, as the top of this module says, and yield its descriptor.
+    Hold the database settled for the block, and yield its descriptor.
 
-    Yields None if it turns out to be ruined. SQLite has it open then until the end of the block,
-    so that its files can be copied before that close, which would unlink the -wal.
+    Yields None if the database turns out to be ruined. SQLite then has it open until the end of
+    the block: its close would unlink the -wal, so the files can be copied before that.
 
-    If the block fails, the database is given back as it was. The descriptor is opened before
-    SQLite opens the file and closed after it: closing any descriptor of a database drops the
-    locks that SQLite holds on it in this process.
+    If the block fails, the database is as it was. The descriptor is opened before SQLite opens the
+    file and closed after it: closing any descriptor of a database drops the locks that SQLite
+    holds on it in this process.
 
     :raises RestoreBlockedError: another program has it open, or SQLite can't write it now.
     """
@@ -56,7 +56,7 @@ def settled(paths: StorePaths) -> Iterator[int | None]:
 
 
 def _recover(connection: sqlite3.Connection, database: Path) -> str | None:
-    """Recover what is hot. Returns the journal mode to go back to; None if it is ruined."""
+    """Recover a hot journal. Returns the journal mode to go back to; None if it is ruined."""
     try:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -86,16 +86,15 @@ def _fold_into_one_file(connection: sqlite3.Connection, paths: StorePaths) -> No
     leave_wal_mode(connection, paths.database)
     connection.execute("BEGIN EXCLUSIVE")
     wal, shm, journal = paths.sidecars
-    files.unlink(shm)  # SQLite does not say if it could not; without a -wal it is of no use
+    files.unlink(shm)  # SQLite does not report if it could not; without a -wal it is useless
     files.unlink(journal)  # left by PERSIST or TRUNCATE; the lock proves that it is not hot
     if files.exists(wal) and not wal.stat().st_size:
-        files.unlink(wal)  # left by a power cut beside a database that had not become a WAL one
+        files.unlink(wal)  # left by a power cut before the database entered WAL mode
     if files.exists(wal):
         raise RestoreBlockedError(f"{wal} is still there after a checkpoint.")
 
 
 def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
-    """Give the database back as it was: its lock, and its journal mode."""
     with contextlib.suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -105,10 +104,9 @@ def _unsettle(connection: sqlite3.Connection, journal_mode: str) -> None:
 
 def is_live(database: Path, descriptor: int) -> bool:
     """
-    Whether this open file is the live one still. Asked again if that is not known: the way back
-    depends on it, and a disk may fail for a moment.
+    Whether this open file is still the live one. Tries twice, since a disk may fail for a moment.
 
-    :raises OSError: that is not known.
+    :raises OSError: it is not known.
     """
     with contextlib.suppress(OSError):
         return files.is_named(database, descriptor)
@@ -119,8 +117,8 @@ def leave_wal_mode(connection: sqlite3.Connection, database: Path) -> None:
     """
     Bring the rows of the -wal into the main file, and unlink -wal and -shm.
 
-    :raises RestoreBlockedError: somebody else has the database open.
-    :raises sqlite3.Error: SQLite can't; it is in WAL mode then, with all its rows.
+    :raises RestoreBlockedError: another program has the database open.
+    :raises sqlite3.Error: SQLite can't; the database stays in WAL mode, with all its rows.
     """
     (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
@@ -135,11 +133,10 @@ def leave_wal_mode(connection: sqlite3.Connection, database: Path) -> None:
 
 def enter_wal_mode(paths: StorePaths) -> None:
     """
-    Put a database that was in WAL mode before a restore into it again, durably, if that can be
-    done now. Without it the site is slower, and loses nothing.
+    Put the database back into WAL mode, durably, if possible: without it the site is only slower.
 
-    SQLite does not sync the unlink of its journal. If that came back after a power cut, it would
-    undo what the site has written since. So the folder is synced before anybody writes.
+    SQLite does not sync the unlink of its journal. If the journal came back after a power cut, it
+    would undo what the site has written since. So the folder is synced before anybody writes.
     """
     with contextlib.suppress(sqlite3.Error, OSError, RestoreBlockedError):
         if has_content(paths.database) and readable.is_readable(paths.database):

@@ -1,8 +1,8 @@
 """
 The lock file beside the database: always empty, created by the first process, never unlinked.
 
-It is for those who may write the database: who may only read it could lock it for ever, and keep
-every snapshot and every restore waiting.
+Only users who may write the database can open it: others could lock it for ever, and keep every
+snapshot and every restore waiting.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ LAST_STREAM = 2  # standard error; 0 and 1 are the other two
 
 def open_lock(path: Path, owner_of: Path | None) -> int:
     """
-    Open the lock file, creating it if need be, and make sure that the name is still its own.
+    Open the lock file, create it if it is missing, and make sure that it was not replaced.
 
-    :param owner_of: whose owner a new lock file gets, and whose writers may open it, and nobody
-        else; for its owner alone if that is a folder.
+    :param owner_of: the file whose owner a new lock file gets, and whose writers, and nobody else,
+        may open it; if it is a folder, only its owner may.
     :returns: a descriptor above the standard streams; for reading only where the file or its
         folder can't be written, which is enough to be present.
-    :raises OSError: it can't be opened, e.g. in a folder that is missing.
+    :raises OSError: it can't be opened, e.g. because the folder is missing.
     """
     while True:
         descriptor = _open_or_create(path, owner_of)
@@ -50,7 +50,7 @@ def _open_or_create(path: Path, owner_of: Path | None) -> int:
 def _create(path: Path, owner_of: Path | None) -> int:
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     if owner_of is not None and os.geteuid() == 0:
-        with contextlib.suppress(OSError):  # not ours to give away: others then see their own error
+        with contextlib.suppress(OSError):  # if root may not, the other users' errors say so
             like = os.stat(owner_of)  # or the server could not open what root's command made
             os.fchown(descriptor, like.st_uid, like.st_gid)
     return descriptor
@@ -58,11 +58,8 @@ def _create(path: Path, owner_of: Path | None) -> int:
 
 def _open(path: Path, flags: int) -> int:
     """
-    Open it above the standard streams.
-
-    In a process that was started without them the lowest free descriptor is one of theirs, and
-    a process that prints to it, or puts /dev/null there as daemons do, would write to our
-    file or close it.
+    Open it above the standard streams. In a process without them the lowest free descriptor is one
+    of theirs: printing would write to this file, and a daemon that puts /dev/null there closes it.
     """
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if descriptor > LAST_STREAM:

@@ -32,7 +32,7 @@ if sys.platform == "linux":
         """
         Take the exclusive lock if nobody else has any; never waits.
 
-        :param keep_shared: the descriptor has the shared lock, and must have it if this fails.
+        :param keep_shared: the descriptor has the shared lock, and must keep it if this fails.
         :raises PermissionError: the file was opened for reading only, as it may not be written.
         """
         try:
@@ -43,11 +43,7 @@ if sys.platform == "linux":
             raise
 
     def try_turn(descriptor: int, number: int) -> bool:
-        """
-        Take one of the turns, 0, 1 …, if nobody has it; never waits.
-
-        A file that was opened for reading only has no turns, and refuses nobody.
-        """
+        """Take turn 0, 1 … if it is free; never waits. Always True on a read-only descriptor."""
         try:
             return _try(descriptor, fcntl.F_WRLCK, FIRST_TURN + number, 1)
         except OSError as error:
@@ -56,15 +52,12 @@ if sys.platform == "linux":
         return True
 
     def is_read_locked(descriptor: int) -> bool:
-        """
-        Whether somebody has a shared lock on a turn. None of ours has: it is a process that keeps
-        all snapshots waiting, and not a snapshot.
-        """
+        """Whether a process has a shared lock on a turn: a stranger, since snapshots never do."""
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, FIRST_TURN, 1, 0)
         return _answer(descriptor, asked)[0] == fcntl.F_RDLCK
 
     def step_down(descriptor: int) -> None:
-        """From exclusive to shared, with never a moment of neither."""
+        """From exclusive to shared, without a gap."""
         slot = _own_slot()
         _set(descriptor, fcntl.F_RDLCK, slot, 1)
         _set(descriptor, fcntl.F_UNLCK, 0, slot)
@@ -74,8 +67,8 @@ if sys.platform == "linux":
         """
         The pids of all other sharers. Reads only.
 
-        The kernel names any conflicting lock, not the first, so the ranges left and right of
-        each find are asked again.
+        The kernel names any conflicting lock, not the first, so the ranges on both sides of each
+        find are searched again.
         """
         found: set[int] = set()
         ranges = [(FIRST_SLOT, FIRST_SLOT + (1 << 16) * PIDS)]
@@ -102,7 +95,7 @@ if sys.platform == "linux":
         return True
 
     def _answer(descriptor: int, asked: bytes) -> tuple[int, int, int, int, int]:
-        """The first lock that is in the way, as a struct flock."""
+        """A conflicting lock, as a struct flock."""
         found: tuple[int, int, int, int, int] = struct.unpack(
             _FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
         )
@@ -144,11 +137,11 @@ else:
         return True
 
     def try_turn(descriptor: int, number: int) -> bool:
-        """There are no turns: flock(2) knows the whole file only."""
+        """Always True: flock(2) can only lock the whole file."""
         return True
 
     def is_read_locked(descriptor: int) -> bool:
-        """That is not known: flock(2) does not tell."""
+        """Not known: flock(2) does not tell."""
         return False
 
     def step_down(descriptor: int) -> None:
@@ -156,5 +149,5 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
     def holders(descriptor: int) -> set[int]:
-        """Nobody that could be named: flock(2) does not tell."""
+        """Not known: flock(2) does not tell."""
         return set()

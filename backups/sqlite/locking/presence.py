@@ -4,9 +4,9 @@ Who has the database open: a lock file beside it, on which every process of the 
     users      a read lock on their own byte, for their life
     an applier a write lock on everything: it is alone, and nobody can join
 
-A restore may replace the database only while its process is alone: writes of a process that
-still has the old file open would be accepted and lost. The locks end with their process, also
-by kill -9, so there are no stale ones; the lock file itself stays.
+A restore may replace the database only while its process is alone: a process that still has the old
+file open would accept writes and lose them. The locks end with their process, also after kill -9,
+so there are no stale ones; the lock file itself stays.
 
 Source: https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
 """
@@ -34,9 +34,7 @@ class Holder:
     """Another process that has the database open."""
 
     pid: int
-    command: (
-        str  # the program's name; empty when the system does not tell, e.g. in another container
-    )
+    command: str  # the program's name; empty if it is not known, e.g. in another container
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.command})" if self.command else f"pid {self.pid}"
@@ -46,18 +44,17 @@ class Presence:
     """
     This process's hold on one database: outside, present (shared with others), or alone.
 
-    Forked children get their own hold, without a gap. One that can't, or whose fork Python
-    does not see (a fork in C), shares its parent's: it is present under the parent's pid,
-    and never alone.
+    A forked child gets a separate hold, without a gap. If it can't, or Python does not see the fork
+    (in C), it shares its parent's: it is present under the parent's pid, and never alone.
     """
 
     def __init__(self, lock: Path, *, owner_of: Path | None = None) -> None:
-        """Nothing is opened or locked yet. ``owner_of``: whose owner a new lock file gets."""
+        """Opens and locks nothing yet. ``owner_of``: as for ``open_lock``."""
         self._lock = lock
         self._owner_of = owner_of
         self._descriptor: int | None = None
         self._is_alone = False
-        self._taken_by = 0  # the pid whose hold it is; not ours if we inherited it
+        self._taken_by = 0  # the pid that took the hold: another process's if it was inherited
         _presences.add(self)
 
     @property
@@ -67,17 +64,15 @@ class Presence:
 
     @property
     def descriptor(self) -> int | None:
-        """What holds the lock. A child that inherits it holds the lock too, while it lives."""
+        """It holds the lock; a child that inherits it holds the lock too, while it lives."""
         return self._descriptor
 
     def join(self) -> None:
         """
-        Become present. Waits while an applier is at work, however long that takes: to go on
-        would be to write into a file that is about to be replaced. The log says what it waits for.
+        Become present, unless this process is already. Waits while an applier is at work, however
+        long that takes, since the file is about to be replaced. The log says what it waits for.
 
-        Does nothing if this process is present already.
-
-        :raises OSError: if the lock file can't be opened, e.g. in a read-only folder.
+        :raises OSError: the lock file can't be opened, e.g. in a read-only folder.
         """
         if self._descriptor is None:
             descriptor = open_lock(self._lock, self._owner_of)
@@ -86,13 +81,14 @@ class Presence:
 
     def try_alone(self) -> bool:
         """
-        Become alone if nobody else is present; never waits. Present stays present on failure.
+        Become alone if nobody else is present; never waits. If that fails, a process that was
+        present still is.
 
-        :raises OSError: if the lock file can't be opened.
+        :raises OSError: the lock file can't be opened.
         """
         if self._descriptor is not None:
             if self._is_inherited:
-                return False  # the parent is present by this same lock, which would not refuse us
+                return False  # the parent is present with the same lock, which would not refuse
             self._is_alone = locks.try_exclusive(self._descriptor, keep_shared=True)
             return self._is_alone
         descriptor = open_lock(self._lock, self._owner_of)
@@ -107,14 +103,14 @@ class Presence:
 
     def share(self) -> None:
         """
-        From alone to present, with never a moment of neither, unless the system is out of locks:
-        then it leaves and joins, which is safe as long as it has not opened the database.
+        From alone to present, without a gap. If the system is out of locks it leaves and joins,
+        which is safe before it has opened the database.
 
-        :raises OSError: that failed as well; this process is outside.
+        :raises OSError: joining failed too; this process is outside.
         """
         assert self._descriptor is not None
         try:
-            if not self._is_inherited:  # or it would be the parent, at work, that steps down
+            if not self._is_inherited:  # or the parent, which is at work, would step down
                 locks.step_down(self._descriptor)
         except OSError:
             self.leave()
@@ -122,7 +118,7 @@ class Presence:
         self._is_alone = False
 
     def leave(self) -> None:
-        """Release the hold. Does nothing if nothing is held."""
+        """Release the hold, if there is one."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor, self._is_alone = None, False
@@ -133,7 +129,7 @@ class Presence:
             return []
         pids = locks.holders(self._descriptor)
         if self._is_inherited:
-            pids.add(self._taken_by)  # the system does not list a lock to who has it
+            pids.add(self._taken_by)  # the system does not list a process's own lock
         return [Holder(pid, name_of(pid)) for pid in sorted(pids)]
 
     def everybody(self) -> list[Holder]:
@@ -147,32 +143,27 @@ class Presence:
         return self._descriptor is not None and self._taken_by != os.getpid()
 
     def _rejoin_after_fork(self) -> None:
-        """
-        Swap the inherited descriptor for one of our own; the inherited lock covers the gap.
-
-        A child of a process that is alone keeps the inherited one: it would wait for its parent,
-        which may be waiting for it.
-        """
+        """Replace the inherited descriptor by a new one; the inherited lock covers the gap."""
         if self._descriptor is None or self._is_alone:
-            return
+            return  # a parent that is alone may wait for this child: do not wait for the parent
         inherited = self._descriptor
         try:
             descriptor = open_lock(self._lock, self._owner_of)
             _share(descriptor, self._lock)
         except OSError:
-            return  # the parent's hold, rather than none
+            return  # sharing the parent's hold is better than none
         self._descriptor, self._taken_by = descriptor, os.getpid()
         os.close(inherited)
 
 
 def _share(descriptor: int, lock: Path) -> None:
-    """Take the shared lock. While another process has it alone, say so from time to time."""
+    """Take the shared lock. While it waits, log from time to time which process it waits for."""
     began, pause, told = time.monotonic(), SHORTEST_PAUSE, TELL_AFTER_SECONDS
     while not locks.try_share(descriptor):
         if time.monotonic() - began >= told:
             logger.warning(
-                "waiting for %s, which has %s locked to apply a restore. If it hangs, end it: what"
-                " it was doing is finished or undone by the next start.",
+                "waiting for %s, which has %s locked to apply a restore. If it hangs, end it: the"
+                " next start finishes or undoes what it was doing.",
                 describe_holders(lock, but=os.getpid()),
                 lock,
             )

@@ -1,10 +1,10 @@
 """
-How many snapshots, and how many uploads and checks, are under way: each takes a turn, a lock on
-one byte of the lock file.
+Limit how many snapshots, and how many uploads and checks, are under way: each takes a turn, which
+is a lock on one byte of the lock file.
 
-The limits hold over all processes of one machine that share the database. A lock ends with its
-process, so a turn can't be left behind. Where the system has no locks on ranges of open file
-descriptions (any but Linux) there is no limit.
+The limits hold for all processes of one machine that share the database. A lock ends with its
+process, so no turn can be left behind. Other systems than Linux, which lack such locks, have no
+limit.
 """
 
 import logging
@@ -28,9 +28,8 @@ logger = logging.getLogger(__name__)
 
 def take_turn(paths: StorePaths, *, at_once: int) -> int:
     """
-    Take the first turn of a snapshot that is free. Never waits.
+    Take the first free turn of ``at_once`` for snapshots. Never waits.
 
-    :param at_once: how many there are.
     :returns: a descriptor; closing it gives the turn back.
     :raises TooManySnapshotsError: none is free.
     :raises StoreFolderError: the lock file can't be opened.
@@ -46,13 +45,7 @@ class UploadTurn:
     """The turn of one upload, or of one check, until it is closed."""
 
     def __init__(self, paths: StorePaths, *, at_once: int) -> None:
-        """
-        Take the first turn that is free. Never waits.
-
-        :param at_once: how many there are.
-        :raises TooManyUploadsError: none is free.
-        :raises StoreFolderError: the lock file can't be opened.
-        """
+        """As ``take_turn``, for uploads: raises TooManyUploadsError if none is free."""
         self._descriptor = _take(paths, range(FIRST_UPLOAD, FIRST_UPLOAD + at_once))
         if self._descriptor is None:
             raise TooManyUploadsError(
@@ -61,7 +54,7 @@ class UploadTurn:
             )
 
     def close(self) -> None:
-        """Give it back. May be called more than once."""
+        """Give the turn back. May be called more than once."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -73,7 +66,7 @@ class UploadTurn:
         self.close()
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # of one that was refused
+        with suppress(AttributeError):  # the turn was refused
             self.close()
 
 
@@ -92,25 +85,27 @@ class SnapshotInTurn(PassedOn):
         try:
             self._snapshot.close()
         finally:
-            if self._turn is not None:
-                os.close(self._turn)
-                self._turn = None
+            self._give_back()
 
     def __del__(self) -> None:
-        """Of one that nobody has closed: an ASGI server drops the answer to who has hung up."""
+        """For one that was not closed: an ASGI server drops its answer when the client hangs up."""
+        if self._turn is not None:
+            self._give_back()
+            self.abandon()
+
+    def _give_back(self) -> None:
         if self._turn is not None:
             os.close(self._turn)
             self._turn = None
-            self.abandon()
 
 
 def _take(paths: StorePaths, numbers: range) -> int | None:
-    """A descriptor that holds the first of these turns that is free; None if none is."""
+    """A descriptor that holds the first free one of these turns; None if none is free."""
     try:
         descriptor = open_lock(paths.lock, owner_of=paths.database)
     except OSError as error:
         if paths.lock.exists() and not may_write(paths):
-            # It is closed to who may only read here, and so has no locks to take, and no turns.
+            # A user who may only read here can't open it, and needs no turn.
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         raise StoreFolderError(
             f"The lock file {paths.lock} can't be used: {error.strerror}."
@@ -119,9 +114,9 @@ def _take(paths: StorePaths, numbers: range) -> int | None:
         if any(locks.try_turn(descriptor, number) for number in numbers):
             return descriptor
         if locks.is_read_locked(descriptor):
-            # By a stranger: the limit is lost rather than every backup.
+            # A stranger's lock: rather lose the limit than every backup.
             logger.warning(
-                "%s is locked by %s, so the limit on what is under way at once does not hold."
+                "%s is locked by %s, so the limit on snapshots and uploads does not hold."
                 " End that process.",
                 paths.lock,
                 describe_holders(paths.lock, but=os.getpid(), at=locks.FIRST_TURN),

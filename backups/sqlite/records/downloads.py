@@ -1,12 +1,11 @@
 """
-Who has taken a snapshot: one JSON line when it begins, and one when it ends, beside the database.
+Who has taken a snapshot: one JSON line when a download begins, one when it ends.
 
-Outside of the database on purpose: what an audit log in it says of a download goes with the
-database when a restore replaces it. A download that has no second line is under way, or its
-process was killed.
+The file is beside the database on purpose: a restore replaces the database with the audit logs in
+it. A download without a second line is under way, or its process was killed.
 
-Not promised: that every line is there for ever. When the file has ``MOST_BYTES`` it is renamed
-to ``.1``, and what had that name before goes.
+Lines don't stay for ever: at ``MOST_BYTES`` the file is renamed to ``.1``, which replaces the
+earlier file of that name.
 """
 
 import json
@@ -30,10 +29,8 @@ logger = logging.getLogger(__name__)
 
 def record_download(paths: StorePaths, download: Download) -> None:
     """
-    Add a line. Several processes may do so at once.
-
-    Never raises for what the system refuses: that is logged, and no download fails for it. It is
-    not synced: a power cut may take the last lines.
+    Add a line; several processes may do so at once. If the system refuses, that is logged, and no
+    download fails. Lines are not synced: a power cut may lose the last ones.
     """
     line = json.dumps(asdict(download), default=datetime.isoformat).encode()
     try:
@@ -48,7 +45,7 @@ def record_download(paths: StorePaths, download: Download) -> None:
 
 
 def read_downloads(paths: StorePaths) -> list[Download]:
-    """Every download that is recorded, the newest first; each as its last line says. Reads only."""
+    """Every recorded download, the newest first, each from its last line. Reads only."""
     found: dict[str, Download] = {}
     for path in (paths.earlier_downloads, paths.downloads):
         try:
@@ -63,7 +60,7 @@ def _append(paths: StorePaths, line: bytes, *, most: int | None) -> bool:
     """Returns False if the file was full, and has another name now."""
     with json_lines.locked(paths, paths.downloads) as descriptor:
         if most is not None and os.fstat(descriptor).st_size + len(line) >= most:
-            # Of two that find it full at once, the second has the file that was renamed.
+            # Two processes may find it full at once: the second holds the renamed file.
             if files.is_named(paths.downloads, descriptor):
                 files.replace(paths.downloads, paths.earlier_downloads)
             return False
@@ -74,7 +71,7 @@ def _append(paths: StorePaths, line: bytes, *, most: int | None) -> bool:
 def _parse(line: bytes) -> Download | None:
     try:
         words: dict[str, Any] = json.loads(line)
-        known = {name: words[name] for name in _FIELDS if name in words}  # a later one has more
+        known = {name: words[name] for name in _FIELDS if name in words}  # later releases have more
         return Download(**known | {"at": datetime.fromisoformat(words["at"]).astimezone(UTC)})
     except (ValueError, TypeError, KeyError):  # torn, or not ours
         return None

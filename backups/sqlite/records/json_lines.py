@@ -17,11 +17,11 @@ from backups.sqlite.folder.sharing import share_with_writers
 @contextlib.contextmanager
 def locked(paths: StorePaths, path: Path) -> Iterator[int]:
     """
-    Open the file, which nobody else writes until the block ends. It is for those who may write
-    the database: who may only read it could keep its lock.
+    Open the file and lock it for the block. Only those who may write the database can open it: a
+    user who may only read could keep the lock.
 
     :raises OSError: the system refuses, or the name is a symbolic link.
-    :raises TimeoutError: another process does not release its lock; the words say which.
+    :raises TimeoutError: another process, which is named, does not release its lock.
     """
     descriptor = _open(paths, path)
     try:
@@ -38,13 +38,12 @@ def append(descriptor: int, line: bytes) -> None:
     :raises OSError: it can't be written; the lines before it are unharmed.
     """
     end = os.lseek(descriptor, 0, os.SEEK_END)
-    # A crash may have cut the last line off: begin a line of our own.
+    # A crash may have cut off the last line: then begin a new one.
     torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
     try:
         files.write_all(descriptor, b"\n" * torn + line + b"\n")
     except OSError:
-        # A full disk takes half a line; without it the next one is whole again.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a full disk may have taken half of the line
             os.ftruncate(descriptor, end)
         raise
 

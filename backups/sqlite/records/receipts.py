@@ -1,7 +1,7 @@
 """
-The receipts: one JSON line for each thing that happened to a restore, beside the database.
+The receipts: one JSON line for each thing that happened to a restore.
 
-Outside of the database on purpose: what a restore did must survive the restore.
+The file is beside the database on purpose: a receipt must survive the restore.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from backups.sqlite.records.manifest import Manifest
 from backups.store import Receipt
 
 _FIELDS = [field.name for field in fields(Receipt)]
-CONCLUSIONS = ("applied", "refused", "blocked")  # what can come of a try to apply
+CONCLUSIONS = ("applied", "refused", "blocked")  # the outcomes of a try to apply
 
 
 def make_receipt(
@@ -33,10 +33,9 @@ def make_receipt(
     by: str | None = None,
 ) -> Receipt:
     """
-    What happened to a restore, in one record with its own id. Writes nothing.
+    A receipt with a new id. Writes nothing.
 
     :param kept: the old database, or the file that was set aside.
-    :param seconds: how long it took.
     :param by: who asked for it; None for a process that was starting.
     """
     return Receipt(
@@ -60,13 +59,10 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
     """
     Add a receipt, durably. Several processes may do so at once.
 
-    :raises OSError: if it can't be written; the receipts before it are unharmed.
+    :raises OSError: it can't be written; the receipts before it are unharmed.
     """
     is_new = not files.exists(paths.receipts)
-    words = asdict(receipt)
-    if not receipt.removed:
-        del words["removed"]  # a release that does not know it could not read the line
-    line = json.dumps(words, default=datetime.isoformat)
+    line = json.dumps(asdict(receipt), default=datetime.isoformat)
     with json_lines.locked(paths, paths.receipts) as descriptor:
         json_lines.append(descriptor, line.encode())
         files.sync(descriptor)
@@ -75,19 +71,16 @@ def append_receipt(paths: StorePaths, receipt: Receipt) -> None:
 
 
 def record_staged(paths: StorePaths, manifest: Manifest, seconds: float = 0.0) -> None:
-    """Write the receipt of a staging. If it can't be written, the file is pending all the same."""
-    receipt = make_receipt(
-        manifest.staged_at, "staged", "", manifest, seconds=seconds, by=manifest.staged_by
-    )
+    """Write the receipt of a staging. Without it the file is pending all the same."""
+    at, by = manifest.staged_at, manifest.staged_by
     with contextlib.suppress(OSError):
-        append_receipt(paths, receipt)
+        append_receipt(paths, make_receipt(at, "staged", "", manifest, seconds=seconds, by=by))
 
 
 def read_receipts(paths: StorePaths) -> list[Receipt]:
     """
-    Every receipt, oldest first; a line that a crash cut off is left out. Reads only.
-
-    Empty if the file can't be read: no restore depends on what is written there.
+    Every receipt, oldest first, without a line that a crash cut off. Empty if the file can't be
+    read. Reads only.
     """
     try:
         return load_receipts(paths)
@@ -96,11 +89,7 @@ def read_receipts(paths: StorePaths) -> list[Receipt]:
 
 
 def load_receipts(paths: StorePaths) -> list[Receipt]:
-    """
-    As ``read_receipts``, for whom they matter.
-
-    :raises OSError: the file is there and can't be read.
-    """
+    """As ``read_receipts``, but raises OSError if the file exists and can't be read."""
     try:
         lines = paths.receipts.read_bytes().splitlines()
     except FileNotFoundError:
@@ -109,7 +98,7 @@ def load_receipts(paths: StorePaths) -> list[Receipt]:
 
 
 def last_conclusion(paths: StorePaths) -> Receipt | None:
-    """The outcome of the last try to apply a restore, if there was any. Reads only."""
+    """The receipt of the last try to apply a restore, if there was one. Reads only."""
     receipts = reversed(read_receipts(paths))
     return next((receipt for receipt in receipts if receipt.outcome in CONCLUSIONS), None)
 
@@ -117,11 +106,8 @@ def last_conclusion(paths: StorePaths) -> Receipt | None:
 def is_recorded(
     paths: StorePaths, outcome: str, manifest: Manifest, kept: Path | None = None
 ) -> bool:
-    """
-    Whether there is a receipt of this outcome for this very restore. Reads only.
-
-    By more than its time: a clock can come by the same moment twice.
-    """
+    """Whether this very restore has a receipt of this outcome. Reads only."""
+    # Its time is not enough: a clock that is set back shows the same moment twice.
     very = (outcome, manifest.staged_at, manifest.snapshot_sha256, kept.name if kept else None)
     return any(
         (receipt.outcome, receipt.staged_at, receipt.sha256, receipt.kept) == very
@@ -130,11 +116,11 @@ def is_recorded(
 
 
 def parse_receipt(line: bytes) -> Receipt | None:
-    """Read one line; None if it is not a receipt of ours."""
+    """Read one line; None if it is torn or not a receipt."""
     try:
         words: dict[str, Any] = json.loads(line)
         staged_at = words["staged_at"]
-        known = {name: words[name] for name in _FIELDS if name in words}  # a later one has more
+        known = {name: words[name] for name in _FIELDS if name in words}  # later releases have more
         return Receipt(
             **known
             | {
@@ -144,5 +130,5 @@ def parse_receipt(line: bytes) -> Receipt | None:
                 "removed": tuple(words.get("removed", ())),
             }
         )
-    except (ValueError, TypeError, KeyError):  # torn, or not a receipt
+    except (ValueError, TypeError, KeyError):
         return None

@@ -1,9 +1,9 @@
 """
 The snapshots that this site has sent, one JSON line each: time, SHA-256, size.
 
-An upload that is among them, byte for byte, is this site's own database as it was, and needs no
-check of each index entry. To remember is a convenience: whatever can't be written or read is
-not among them, and gets the whole check.
+An upload that equals one of them byte for byte is this site's own database as it was, so its index
+entries need no check. A snapshot that could not be recorded, or read from here, only gets the full
+check.
 """
 
 import json
@@ -22,13 +22,11 @@ logger = logging.getLogger(__name__)
 
 def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
     """
-    Remember a snapshot that was sent whole. Several processes may do so at once.
-
-    Never raises for what the system refuses: that is logged, and the snapshot not remembered.
-    It is not synced, since a line that a power cut takes costs a later upload some seconds.
+    Remember a snapshot that was sent whole; several processes may do so at once. If the system
+    refuses, that is logged. The line is not synced: losing it only costs a later upload some
+    seconds.
 
     :param sha256: of the bytes that were sent, uncompressed, as 64 hex digits.
-    :param size: bytes.
     """
     line = json.dumps({"at": datetime.now(UTC).isoformat(), "sha256": sha256, "size": size})
     try:
@@ -41,11 +39,7 @@ def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
 
 
 def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
-    """
-    Whether these bytes are among the last 1,000 snapshots that were sent. Reads only.
-
-    False if that is not known.
-    """
+    """Whether this is one of the last 1,000 sent snapshots; False if not known. Reads only."""
     try:
         lines = paths.sent.read_bytes().splitlines()
     except OSError:
@@ -57,8 +51,7 @@ def _add(descriptor: int, line: bytes) -> None:
     """
     Append; once there are too many, write the newest over all.
 
-    A crash in the middle of that leaves a line made of two: it is not JSON, or has a SHA-256
-    that no file has.
+    A crash in the middle leaves a line made of two: it is not JSON, or no file has its SHA-256.
     """
     lines = os.pread(descriptor, os.fstat(descriptor).st_size, 0).splitlines()
     if len(lines) < MOST:
@@ -69,7 +62,7 @@ def _add(descriptor: int, line: bytes) -> None:
 
 
 def _snapshot(line: bytes) -> tuple[object, object] | None:
-    """The SHA-256 and the size in one line; None if the line is not ours."""
+    """The SHA-256 and the size in one line; None if they are not there."""
     try:
         fields = json.loads(line)
         return fields["sha256"], fields["size"]

@@ -43,11 +43,7 @@ from backups.sqlite.records.receipts import make_receipt
 from backups.sqlite.restores.conclude import conclude
 from backups.sqlite.restores.migration import bring_to_this_release
 from backups.sqlite.restores.overwrite import overwrite_alone
-from backups.sqlite.restores.pending import (
-    announce,
-    set_aside,
-    verify_pending,
-)
+from backups.sqlite.restores.pending import announce, set_aside, verify_pending
 from backups.sqlite.site import Site
 from backups.store import Receipt
 
@@ -63,17 +59,17 @@ def apply_pending(
     migrate_tries: int,
 ) -> Receipt:
     """
-    Apply the pending restore, or set it aside, or leave it for the next start. Raises no error of
-    the restore.
+    Apply the pending restore, set it aside, or leave it for the next start. Errors of the restore
+    are not raised: the receipt reports them.
 
     1. Verify the file against its manifest.
     2. Bring a copy of it to this release, if it is older, and make that the pending file.
-    3. Close what the site's code has opened. Note in the manifest which name the live database
-       will be kept under, and its journal mode. Settle it, and keep it under that name.
+    3. Close the connections of the site's code. Note in the manifest the live database's journal
+       mode and the name that it will be kept under. Settle it, and keep it under that name.
     4. Rename the pending file to the live name, and sync the folder. Where the live name can't
        be renamed over, write the pages into it instead (overwrite.py).
-    5. Write the receipt, put the database into WAL mode if it was before, and sweep what belonged
-       to the pending file and the oldest kept copies.
+    5. Write the receipt, return to WAL mode if the old database was in it, and remove what
+       belonged to the pending file, and the oldest kept copies.
 
     :returns: the receipt: applied, refused (set aside), or blocked (still pending).
     """
@@ -98,12 +94,12 @@ def apply_pending(
 
 
 def _is_in_wal_mode(paths: StorePaths) -> bool:
-    """If the database is lost or unreadable, the WAL that is left shows it."""
+    """A WAL shows it too, if the database itself is lost or unreadable."""
     return is_wal(paths.database) or has_content(paths.sidecars[0])
 
 
 def _put_in_place(paths: StorePaths, manifest: Manifest, name: Path) -> tuple[Path | None, str]:
-    """Returns the kept copy, and what is wrong although the restore is in place."""
+    """Returns the kept copy, and what failed although the restore is in place."""
     earlier = kept_by(paths, manifest)  # of an interrupted try, if this one has nothing to keep
     try:
         kept = _replace_live(paths, name)
@@ -124,11 +120,7 @@ def _replace_live(paths: StorePaths, name: Path) -> Path | None:
 
 
 def _sync_rename(paths: StorePaths) -> str:
-    """
-    Sync the rename before anybody writes to the new database. Returns what is wrong, if so.
-
-    There is no way back from here, so a failure is returned, not raised.
-    """
+    """Returns what is wrong, if anything: after the commit there is no way back."""
     try:
         files.sync_folder(paths.folder)  # invariant 4
     except OSError as error:
@@ -148,7 +140,7 @@ def _copy_attributes(paths: StorePaths) -> None:
 
 
 def _explain(error: Exception, paths: StorePaths) -> str:
-    """What happened to which file; to the folder, where SQLite does not say which file it was."""
+    """What happened to which file; names the folder if SQLite does not say which file it was."""
     if isinstance(error, OSError):
         return files.explain(error, paths.folder)
     if isinstance(error, sqlite3.Error):

@@ -51,14 +51,12 @@ def apply_pending_now(
     Apply the pending restore in one transaction, and return its receipt.
 
     :param seconds: how long writers may be kept waiting.
-    :param sha256: of the snapshot that is meant; None for whichever is pending.
-    :param keeping: which kept copies stay.
+    :param sha256: of the snapshot to apply; None for whichever is pending.
     :param presence: the descriptor that holds presence, if this process does.
-    :param floor: how many bytes of the disk are left to the site.
 
     Errors are those of ``BackupStore.apply_now``.
     """
-    if presence is None:  # a process that starts now would believe it is alone
+    if presence is None:  # a process that starts now would think that it is alone
         raise NeedsRestartError(f"This process can't tell others that it uses {paths.database}.")
     with files.exclusive_folder(paths.folder) as folder:
         if not files.exists(paths.pending):
@@ -81,17 +79,10 @@ def apply_pending_now(
             }
             return _run_child(paths, request, (folder, presence))
         except BackupError as error:
-            receipt = make_receipt(
-                datetime.now(UTC), "blocked", str(error), manifest, by=applied_by
-            )
+            moment = datetime.now(UTC)
+            receipt = make_receipt(moment, "blocked", str(error), manifest, by=applied_by)
             conclude(paths, receipt, keeping=keeping)
             raise
-
-
-def _unmark(paths: StorePaths) -> None:
-    with suppress(OSError):  # gone by now, or a full disk: then the next start does it
-        if (manifest := find_manifest(paths)) is not None:
-            manifest.unmark(paths)
 
 
 def _verify(paths: StorePaths, applied_by: str, keeping: Keeping) -> Manifest:
@@ -134,14 +125,15 @@ def _run_child(paths: StorePaths, request: dict[str, Any], inherit: tuple[int, .
         if "error" in verdict:
             _unmark(paths)
         return read_verdict(verdict)
-    return _look_what_came_of_it(paths, request, how)
+    return _find_outcome(paths, request, how)
 
 
-def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
+def _find_outcome(paths: StorePaths, request: dict[str, Any], how: str) -> Receipt:
     """The child did not report the outcome. The live database shows it."""
     last = last_conclusion(paths)
     if not files.exists(paths.pending) and last is not None and last.outcome == "applied":
-        return last  # it came to its end, and had no time to say so
+        return last  # the child finished, and could not report it any more
+    what = f"The process that was to replace the content of {paths.database} {how}."
     try:
         manifest = verify_pending(paths)
         if is_overwritten(paths, manifest) and (
@@ -150,17 +142,20 @@ def _look_what_came_of_it(paths: StorePaths, request: dict[str, Any], how: str) 
             return receipt
     except (sqlite3.Error, OSError) as error:
         raise NeedsRestartError(
-            f"The process that was to replace the content of {paths.database} {how}."
-            f" It is not known whether it did: {error}. The next start finds out."
+            f"{what} It is not known whether it did: {error}. The next start finds out."
         ) from error
     _unmark(paths)
-    raise NeedsRestartError(
-        f"The process that was to replace the content of {paths.database} {how}."
-        " Nothing was changed."
-    )
+    raise NeedsRestartError(f"{what} Nothing was changed.")
+
+
+def _unmark(paths: StorePaths) -> None:
+    with suppress(OSError):  # it is gone, or the disk is full: then the next start does it
+        if (manifest := find_manifest(paths)) is not None:
+            manifest.unmark(paths)
 
 
 def read_verdict(verdict: dict[str, Any]) -> Receipt:
+    """The receipt that the child reported; raises the error that it reported."""
     if "receipt" in verdict:
         receipt = parse_receipt(json.dumps(verdict["receipt"]).encode())
         assert receipt is not None

@@ -1,9 +1,9 @@
 """
 Replace the live content while the site runs: ``main``, for a separate process.
 
-It opens the live database's own file. It inherits two locks from its parent, so that it still
-holds them if the parent is killed: the folder, so that nobody stages or discards at the same time,
-and presence, so that no starting process believes it is alone.
+It opens the live database's own file. It inherits two locks from its parent, and still holds them
+if the parent is killed: one on the folder, so that nobody stages or discards at the same time, and
+presence, so that no starting process thinks that it is alone.
 """
 
 import json
@@ -43,16 +43,10 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
         assert manifest is not None  # our parent has verified it, and we hold its lock
         kept = free_name(paths, moment)
         manifest = announce(paths, manifest, kept, is_wal=False)  # it stays in the mode it is in
-        overwrite_shared(
-            paths, manifest, kept, seconds=request["seconds"], floor=request.get("floor", 0)
-        )
+        overwrite_shared(paths, manifest, kept, seconds=request["seconds"], floor=request["floor"])
     except NotEnoughSpaceError as error:
-        return {
-            "error": str(error),
-            "needed_bytes": error.needed_bytes,
-            "free_bytes": error.free_bytes,
-            "hint": error.hint,
-        }
+        room = {"needed_bytes": error.needed_bytes, "free_bytes": error.free_bytes}
+        return {"error": str(error), "hint": error.hint, **room}
     except BackupError as error:
         return {"error": str(error)}
     except sqlite3.Error as error:
@@ -61,14 +55,6 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         reason = files.explain(error, paths.folder)
         return {"error": f"The content of {paths.database} could not be replaced: {reason}"}
-    receipt = make_receipt(
-        moment,
-        "applied",
-        "",
-        manifest,
-        kept,
-        time.monotonic() - started,
-        by=request["applied_by"],
-    )
-    receipt = conclude(paths, receipt, keeping=Keeping(**request["keeping"]))
-    return {"receipt": asdict(receipt)}
+    seconds = time.monotonic() - started
+    receipt = make_receipt(moment, "applied", "", manifest, kept, seconds, by=request["applied_by"])
+    return {"receipt": asdict(conclude(paths, receipt, keeping=Keeping(**request["keeping"])))}

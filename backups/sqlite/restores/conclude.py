@@ -1,12 +1,13 @@
 """
 The end of a restore: its receipt, and then the sweep of what belonged to the pending file.
 
-In this order, since what is swept is what a start would write a missing receipt from (repair.py).
+In this order: if the receipt is missing, a start writes it from what is swept here (repair.py).
 """
 
 import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from backups.disk import files
@@ -34,22 +35,21 @@ def conclude(
     """
     Record the outcome, and sweep what belonged to the pending file unless it stays pending.
 
-    If the record can't be written, the outcome is the same, and no kept copy goes: none does
-    before a receipt names it.
+    If the receipt can't be written, the outcome is the same, and no kept copy is removed: a receipt
+    must name it first.
 
-    :param keeping: which kept copies stay after an apply.
-    :param was_wal: whether what was applied is to be in WAL mode, as what it replaced.
-    :returns: the receipt as it was recorded, with the kept copies that go.
+    :param was_wal: whether what was replaced was in WAL mode, so that this is to be too.
+    :returns: the receipt as it was recorded, with the kept copies to remove.
     """
     going = _choose(paths, receipt, keeping) if receipt.outcome == "applied" else []
-    recorded = replace(receipt, removed=tuple(kept.name for kept in going))
-    is_recorded = _record(paths, recorded)
-    _sweep(paths, receipt, going, is_recorded=is_recorded, was_wal=was_wal)
-    return recorded if is_recorded else receipt
+    complete = replace(receipt, removed=tuple(kept.name for kept in going))
+    has_receipt = _record(paths, complete)
+    _sweep(paths, receipt, going, has_receipt=has_receipt, was_wal=was_wal)
+    return complete if has_receipt else receipt
 
 
 def _choose(paths: StorePaths, receipt: Receipt, keeping: Keeping) -> list[Path]:
-    """The kept copies that go. No copy goes if that is not known now: the next restore chooses."""
+    """The kept copies to remove; none if the receipts can't be read: the next restore chooses."""
     with contextlib.suppress(OSError):
         receipts = [*load_receipts(paths), receipt]
         return keeping.choose(paths, receipts, but=receipt.kept, now=receipt.at)
@@ -67,31 +67,23 @@ def _record(paths: StorePaths, receipt: Receipt) -> bool:
 
 
 def _is_news(paths: StorePaths, receipt: Receipt) -> bool:
-    """
-    A restore that is blocked in the same way at each start needs one receipt, not many. If somebody
-    asked for it, each try has one.
-    """
-    last = last_conclusion(paths)
-    same = last is not None and (last.outcome, last.reason, last.staged_at) == (
-        receipt.outcome,
-        receipt.reason,
-        receipt.staged_at,
-    )
-    return receipt.by is not None or not same
+    """A try that somebody asked for is; the same block at each start gets one receipt, not many."""
+    last, what = last_conclusion(paths), attrgetter("outcome", "reason", "staged_at")
+    return receipt.by is not None or last is None or what(last) != what(receipt)
 
 
 def _sweep(
-    paths: StorePaths, receipt: Receipt, going: list[Path], *, is_recorded: bool, was_wal: bool
+    paths: StorePaths, receipt: Receipt, going: list[Path], *, has_receipt: bool, was_wal: bool
 ) -> None:
     if receipt.outcome == "blocked":
         return
-    with contextlib.suppress(OSError):  # the next start sweeps what stays
+    with contextlib.suppress(OSError):  # the next start sweeps the rest
         # The content was overwritten, and committed: invariant 3 of overwrite.py
         if receipt.outcome == "applied" and files.unlink(paths.pending):
             files.sync_folder(paths.folder)
         unlink_pending_sidecars(paths)
-        if not is_recorded:
-            return  # the manifest tells the next start what to record: of this file, as it is now
+        if not has_receipt:
+            return  # the next start writes it, from the manifest and this file as it is now
         if receipt.outcome == "applied" and was_wal:
             enter_wal_mode(paths)
         sweep_manifests(paths, but=None)
@@ -100,9 +92,9 @@ def _sweep(
 
 def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
     """Whether the transaction that overwrites the live database with this was committed."""
-    if manifest.overwrites is None or not has_content(paths.database):
+    if manifest.overwrites is None:
         return False
-    if not is_readable(paths.database):
+    if not (has_content(paths.database) and is_readable(paths.database)):
         return False
     with contextlib.closing(connect(paths.database)) as connection:
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
@@ -112,12 +104,7 @@ def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
 def conclude_overwritten(
     paths: StorePaths, manifest: Manifest, *, by: str | None = None
 ) -> Receipt | None:
-    """
-    Finish a restore whose content is in the live database: take the pending file away.
-
-    :param by: who asked for it, if that is known.
-    :returns: the receipt; None if the crash came after it was written.
-    """
+    """Finish a restore whose content is live already. Returns what ``record_applied`` does."""
     receipt = record_applied(paths, manifest, by=by)
     if manifest.was_wal:
         enter_wal_mode(paths)
@@ -130,7 +117,11 @@ def conclude_overwritten(
 def record_applied(
     paths: StorePaths, manifest: Manifest, *, by: str | None = None
 ) -> Receipt | None:
-    """Write the receipt that a crash kept from being written; None if it is there."""
+    """
+    Write the receipt that a crash prevented; None if it exists.
+
+    :param by: who asked for the restore, if that is known.
+    """
     kept = kept_by(paths, manifest)
     if is_recorded(paths, "applied", manifest, kept):
         return None

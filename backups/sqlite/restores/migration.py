@@ -1,5 +1,5 @@
 """
-Bring a pending file that is older than this release up to it, before the live database is touched.
+Migrate a pending file that is older than this release, before the live database is touched.
 
     pending ─▶ <db>.migrating-<random> ─▶ migrated, checked, synced ─▶ pending
 
@@ -11,7 +11,6 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
 
 from backups.disk import files
 from backups.exceptions import (
@@ -38,7 +37,6 @@ from backups.sqlite.restores.pending import make_pending, missing_migrations
 from backups.sqlite.restores.tries import begin_try, conclude_try
 from backups.sqlite.site import Live, Site
 
-NOT_CHECKED = (CheckTimedOutError, CheckOutOfMemoryError, UnknownFunctionError)
 CHECK_ADVICE = "If that is because of its size, raise BACKUPS_CHECK_SECONDS."
 
 
@@ -46,13 +44,13 @@ def bring_to_this_release(
     paths: StorePaths, manifest: Manifest, site: Site, check_seconds: float, tries: int
 ) -> tuple[Manifest, str]:
     """
-    Run the migrations that are missing. Returns the manifest of what is pending now, and a doubt:
-    what was live once is put back as it was if its migrations fail, and the doubt says why.
+    Run the missing migrations. Returns the manifest of what is pending now, and a doubt: a kept
+    copy whose migrations fail is put back as it was, and the doubt says why they failed.
 
     :param tries: how many starts may begin the migrations.
-    :raises RestoreRefusedError: a migration failed. So do the subclasses of InvalidSnapshotError:
-        what came of the migrations fails the check.
-    :raises RestoreBlockedError: they did not come to their end; another start may try.
+    :raises RestoreRefusedError: a migration failed.
+    :raises InvalidSnapshotError: the migrated database fails the check.
+    :raises RestoreBlockedError: they did not finish; another start may try.
     """
     try:
         return _migrate(paths, manifest, site, check_seconds, tries), ""
@@ -66,15 +64,13 @@ def _migrate(
     paths: StorePaths, manifest: Manifest, site: Site, check_seconds: float, tries: int
 ) -> Manifest:
     """
-    Does nothing, and makes no copy, if the snapshot is of this release.
-
-    Each start is counted before it begins them, so that a snapshot whose migrations are killed
-    each time is given up too. The count is taken back if something else than time or memory
-    stopped them.
+    Counts each start before it begins the migrations, so that a snapshot whose migrations are
+    killed each time is given up too. Takes the count back if something other than a lack of time
+    or memory stopped them.
     """
     missing = missing_migrations(manifest, site)
     if not missing:
-        return manifest
+        return manifest  # without making a copy
     begun = begin_try(paths, manifest, missing, tries)
     try:
         return _migrate_copy(paths, begun, missing, site, check_seconds)
@@ -82,7 +78,7 @@ def _migrate(
         raise conclude_try(error, begun, tries) from error
     except (RestoreRefusedError, InvalidSnapshotError):
         raise
-    except (BackupError, OSError, sqlite3.Error):  # e.g. a full disk, which may get room again
+    except (BackupError, OSError, sqlite3.Error):  # e.g. a full disk
         with suppress(OSError):
             manifest.write(paths)
         raise
@@ -96,9 +92,11 @@ def _migrate_copy(
     check_seconds: float,
 ) -> Manifest:
     with temporary_file(paths, "migrating") as copy:
-        _copy_pending(paths, copy.descriptor)
+        with paths.pending.open("rb") as pending:
+            files.copy(pending.fileno(), copy.descriptor)
         site.migrate(copy.path)
-        _fold(copy.path)
+        with closing(connect(copy.path)) as connection:  # the migrations may have left a -wal
+            connection.execute("PRAGMA journal_mode=DELETE").fetchone()
         contents = _check_migrated(copy, manifest, site, check_seconds)
         _check_changed(contents, manifest)
         files.sync(copy.descriptor)
@@ -117,8 +115,8 @@ def _migrate_copy(
 
 def _check_migrated(copy: Temporary, manifest: Manifest, site: Site, seconds: float) -> Contents:
     """
-    Check it as an upload is checked. Damage is believed when it is found twice: the snapshot was
-    whole when it was staged, and a disk that fails for a moment can look like damage.
+    Check it like an upload. Damage must be found twice: the snapshot was whole when it was staged,
+    and a disk that fails for a moment can look like damage.
     """
 
     def check() -> Contents:
@@ -140,36 +138,19 @@ def _check_migrated(copy: Temporary, manifest: Manifest, site: Site, seconds: fl
     except InvalidSnapshotError as error:
         if manifest.undoes is not None:
             return look_into(copy.descriptor, copy.path, seconds=seconds, site=site)
-        if not isinstance(error, NOT_CHECKED):
-            raise
-        # it is as good as it was when it was staged
+        # A check that did not finish says nothing against it, and it passed when it was staged.
         if isinstance(error, UnknownFunctionError):
             raise RestoreBlockedError(str(error)) from error
-        raise MigrationStoppedError(f"After the migrations: {error} {CHECK_ADVICE}") from error
+        if isinstance(error, CheckTimedOutError | CheckOutOfMemoryError):
+            raise MigrationStoppedError(f"After the migrations: {error} {CHECK_ADVICE}") from error
+        raise
 
 
 def _check_changed(contents: Contents, manifest: Manifest) -> None:
-    """
-    Refuse a program that the live database has in another form or not at all, if the migrations
-    were to change it and have not.
-    """
+    """Refuse programs that the migrations were to change or remove, and have not."""
     for kind, name, sql in manifest.changing:
         if Program(kind, name, sql) in contents.programs:
             raise UnknownSchemaError(
                 f"The snapshot has the {kind} {name}, which this site's database has in"
                 " another form or not at all, and no migration has changed it."
             )
-
-
-def _copy_pending(paths: StorePaths, destination: int) -> None:
-    pending = os.open(paths.pending, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        files.copy(pending, destination)
-    finally:
-        os.close(pending)
-
-
-def _fold(database: Path) -> None:
-    """Leave one file without sidecars, whatever journal mode the migrations ran in."""
-    with closing(connect(database)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE").fetchone()

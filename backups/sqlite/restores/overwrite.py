@@ -3,8 +3,8 @@ Put a snapshot's content into the live database file itself, by SQLite's backup 
 
     locked ─▶ old content kept ─▶ marked in the manifest ─▶ pages written ─▶ committed
 
-For two cases in which no rename will do: the site goes on running (apply_now.py), or the
-file can't be renamed over, since it is a mount point (apply_at_start.py). Invariants:
+For two cases in which a rename does not work: the site goes on running (apply_now.py), or the live
+file can't be renamed over because it is a mount point (apply_at_start.py). Invariants:
 
 1. It is one transaction: killed at any moment, SQLite's journal makes it the old or the new.
 2. The write lock is held from before the kept copy is taken to the commit, so no commit of
@@ -31,20 +31,19 @@ from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.restores.overwrite_transaction import Overwriting
 
 WAL_HEADERS = 20  # of a WAL, at most: 24 bytes for each page of 512
-ALONE_SECONDS = 3600.0  # nobody waits for a start that is alone, but it must not hang for ever
+ALONE_SECONDS = 3600.0  # no writer waits for a start that is alone, but it must not hang for ever
 
 
 def overwrite_shared(
     paths: StorePaths, manifest: Manifest, kept: Path, *, seconds: float, floor: int = 0
 ) -> None:
     """
-    Overwrite the live database while other processes use it.
+    Overwrite the live database while other processes use it. The calling process must have no
+    other connection to it.
 
-    To be called in a process that has no other connection to it.
-
-    :param kept: what its old content is kept as, announced in the manifest.
-    :param seconds: how long writers may be kept waiting, and the write lock be waited for.
-    :param floor: how many bytes of the disk are left to the site.
+    :param kept: the name for its old content, announced in the manifest.
+    :param seconds: how long writers may have to wait, and how long to wait for the write lock.
+    :param floor: how many bytes of the disk stay free for the site.
     :raises NeedsRestartError: it can't be done; the live database is unchanged.
     :raises NotEnoughSpaceError: the disk is too full; the live database is unchanged.
     """
@@ -62,8 +61,8 @@ def overwrite_shared(
 
 def _needed_bytes(paths: StorePaths) -> int:
     """
-    In WAL mode for the kept copy, for the pages in the WAL, with a header for each, and for what
-    the checkpoint adds to the file. Else for the old pages in a journal, and the longer of the two.
+    In WAL mode: the kept copy, the pages in the WAL with their headers, and what the checkpoint
+    adds to the file. Else: the old pages in a journal, and the larger of the two databases.
     """
     old, new = paths.database.stat().st_size, paths.pending.stat().st_size
     if is_wal(paths.database):
@@ -75,10 +74,9 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path |
     """
     Overwrite a live database that nobody else has open. Returns the kept copy, if any.
 
-    :param name: what its old content is kept as, announced in the manifest.
-    :raises RestoreBlockedError: it can't be done. A readable live database is as it was; one that
-        SQLite can't read is in the kept copy.
-    :raises OSError: as above.
+    :param name: the name for its old content, announced in the manifest.
+    :raises RestoreBlockedError, OSError: it can't be done. A readable live database is as it was;
+        one that SQLite can't read is in the kept copy.
     """
     if not has_content(paths.database) or not is_readable(paths.database):
         kept = keep_raw(paths, name)  # nobody else has it open, so invariant 2 holds
@@ -93,7 +91,9 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path |
             overwriting.run()
         return name
     except BaseException:
-        _give_back(paths, journal_mode)
+        if journal_mode == "wal":
+            with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
         raise
 
 
@@ -101,10 +101,3 @@ def _journal_mode(paths: StorePaths) -> str:
     with closing(connect(paths.database)) as connection:
         (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     return str(journal_mode)
-
-
-def _give_back(paths: StorePaths, journal_mode: str) -> None:
-    """Put the database into the journal mode that it had, if the system lets us."""
-    with suppress(sqlite3.Error), closing(connect(paths.database)) as connection:
-        if journal_mode == "wal":
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()

@@ -1,7 +1,7 @@
 """
 The one transaction that overwrites the live database: locked, kept, marked, written, committed.
 
-What holds between any two steps, and why: overwrite.py, whose invariants are cited here.
+The invariants that are cited here stand in overwrite.py.
 """
 
 import os
@@ -24,7 +24,7 @@ from backups.sqlite.kept.settle import leave_wal_mode
 from backups.sqlite.records.manifest import Manifest
 
 RETRY_SECONDS = 0.05  # between two tries for the write lock
-PAGES = 1000  # of the kept copy between two looks at the clock, of all between two at the disk
+PAGES = 1000  # kept between two looks at the clock; copied between two looks at the disk
 PAGE_BYTES = 4096  # as most databases have
 FORMAT = ("page_size", "encoding", "auto_vacuum")  # open connections remember these
 
@@ -35,10 +35,7 @@ class Overwriting:
     def __init__(
         self, paths: StorePaths, manifest: Manifest, kept: Path, seconds: float, floor: int = 0
     ) -> None:
-        """
-        ``kept`` is a free name for the old content; ``floor``: bytes of the disk that are left to
-        the site.
-        """
+        """``kept``: a free name for the old content; ``floor``: bytes to leave free on the disk."""
         self._floor, self._looks = floor, 0
         self._paths, self._manifest, self._kept = paths, manifest, kept
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
@@ -61,11 +58,7 @@ class Overwriting:
         self._stack.close()
 
     def check_same_format(self) -> None:
-        """
-        Refuse what open connections would not notice.
-
-        :raises NeedsRestartError: naming what differs.
-        """
+        """Raise NeedsRestartError for a difference that open connections would not notice."""
         for name in FORMAT:
             (now,) = self._live.execute(f"PRAGMA {name}").fetchone()
             (then,) = self._snapshot.execute(f"PRAGMA {name}").fetchone()
@@ -84,11 +77,7 @@ class Overwriting:
         leave_wal_mode(self._live, self._paths.database)
 
     def run(self) -> None:
-        """
-        Keep the old content, then overwrite it.
-
-        If it is certain that this has failed, the kept copy is removed again.
-        """
+        """Keep the old content, then overwrite it; remove the kept copy if that surely failed."""
         try:
             self.write_pages(self._keep)
         except BaseException:
@@ -99,10 +88,8 @@ class Overwriting:
 
     def write_pages(self, keep: Callable[[], None]) -> None:
         """
-        Write all pages in one transaction.
-
-        SQLite can report an error after its commit, e.g. when it gives up its lock. That is not a
-        failure.
+        Write all pages in one transaction. An error that SQLite reports after its commit, e.g.
+        while it releases its lock, is not a failure.
 
         :param keep: called once the transaction holds the write lock, before any write.
         """
@@ -124,8 +111,8 @@ class Overwriting:
         except sqlite3.Error:
             if self._came_through() is not True:
                 raise
-        # SQLite does not sync the unlink of its journal. If that came back after a power cut, it
-        # would undo this, and the pending file may be gone by then.
+        # SQLite does not sync the unlink of its journal. If the journal came back after a power
+        # cut, it would undo this, and the pending file may be gone by then.
         try:
             files.sync_folder(self._paths.folder)
         except OSError as error:
@@ -147,23 +134,23 @@ class Overwriting:
         return bool(version == self._marked)
 
     def _check_is_live(self) -> None:
-        """The open file can have got another name: then this would write into a kept copy."""
+        """If the open file has been renamed, this would write into a kept copy."""
         if not files.is_named(self._paths.database, self._descriptor):
             raise NeedsRestartError(f"{self._paths.database} has just been replaced.")
 
     def _keep(self) -> None:
-        """Make a durable copy of what is live. Nobody can change it now."""
+        """Make a durable copy of the live database. Nobody can change it now."""
         if self._is_wal():
             keep_copy(self._paths, self._kept, self._copy_pages)
         else:
             _, shm, _ = self._paths.sidecars
-            files.unlink(shm)  # SQLite does not say if it could not; it is of no use here
+            files.unlink(shm)  # SQLite does not report if it could not; it is useless here
             # Readers are locked out too, but nothing is written to the file before the commit.
             keep_copy(self._paths, self._kept, lambda copy, _: files.copy(self._descriptor, copy))
         self._is_kept = True
 
     def _copy_pages(self, descriptor: int, path: Path) -> None:
-        """Copy by a separate reader, which sees the last commit. The copy is one file."""
+        """Copy through a separate reader, which sees the last commit, into one file."""
         with (
             closing(connect(self._paths.database, mode="ro")) as source,
             closing(connect(path)) as copy,
@@ -180,7 +167,7 @@ class Overwriting:
         self._marked = marked
 
     def _schema_version(self) -> int:
-        """Before the commit. SQLite adds one to it when a backup has overwritten a database."""
+        """The one before the commit; SQLite adds one when a backup overwrites a database."""
         if not self._is_wal():
             return int.from_bytes(header.read(self._descriptor)[header.SCHEMA_VERSION], "big")
         with closing(connect(self._paths.database, mode="ro")) as reader:

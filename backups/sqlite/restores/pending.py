@@ -1,5 +1,5 @@
 """
-The pending file: everything that gives a file the pending name, or takes it away.
+The pending file: everything that gives a file the pending name or takes that name away.
 
     NOTHING ──make_pending──▶ PENDING ──make_pending──▶ PENDING   (another file)
     PENDING ──discard──▶ NOTHING
@@ -27,20 +27,17 @@ from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.folder.temporary import owned
 from backups.sqlite.kept.keep import has_something
 from backups.sqlite.records.manifest import Manifest, find_manifest, sweep_manifests
-from backups.sqlite.records.receipts import (
-    append_receipt,
-    make_receipt,
-)
+from backups.sqlite.records.receipts import append_receipt, make_receipt
 from backups.sqlite.site import Site
 
 
 def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
     """
-    Give a synced file, whose manifest this is, the pending name: the commit of staging.
+    Give a synced file the pending name, after its manifest is written: the commit of staging.
 
-    First it removes what a program has left beside an earlier pending file: that does not belong
-    to this one. If a step fails, the folder's sync included, what was pending before is pending
-    again, and the new manifest is removed.
+    Sidecars of an earlier pending file, which some program has left, are removed first. If a step
+    fails, the sync of the folder included, what was pending before is pending again, and the new
+    manifest is removed.
     """
     with files.exclusive_folder(paths.folder), _earlier(paths) as earlier:
         was_pending, before = files.exists(paths.pending), paths.manifests()
@@ -54,23 +51,22 @@ def make_pending(paths: StorePaths, source: Path, manifest: Manifest) -> None:
             if is_out and paths.manifest(manifest.sha256) not in before:
                 files.unlink(paths.manifest(manifest.sha256))
             raise
-        with contextlib.suppress(OSError):  # it is pending: what is left matches nothing
+        with contextlib.suppress(OSError):  # it is pending; any other manifest matches nothing
             sweep_manifests(paths, but=manifest.sha256)
 
 
 @contextlib.contextmanager
 def _earlier(paths: StorePaths) -> Iterator[Path | None]:
-    """A second name for what is pending, to go back to; None without it, or without links."""
-    earlier = paths.temporary("earlier")
-    has_link = True
+    """A second name for what is pending, to go back to; None if nothing is, or without links."""
+    earlier, name = None, paths.temporary("earlier")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(owned(paths.pending, earlier, files.link))
+            stack.enter_context(owned(paths.pending, name, files.link))
+            earlier = name
         except OSError as error:
             if not isinstance(error, FileNotFoundError) and error.errno not in files.NO_LINKS:
                 raise
-            has_link = False
-        yield earlier if has_link else None
+        yield earlier
 
 
 def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> bool:
@@ -84,10 +80,10 @@ def _withdraw(paths: StorePaths, earlier: Path | None, *, was_pending: bool) -> 
 
 def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
     """
-    Remove the pending file first: without it, its manifest means nothing and can be swept.
+    Remove the pending file, and then its manifest, which means nothing without it.
 
     :raises NoPendingRestoreError: nothing is pending.
-    :raises StoreFolderError: the file can't be removed; it is still pending then.
+    :raises StoreFolderError: the file can't be removed, and is still pending.
     """
     try:
         with files.exclusive_folder(paths.folder):
@@ -104,7 +100,7 @@ def discard(paths: StorePaths, *, discarded_by: str) -> Manifest | None:
 
 
 def _take_away(paths: StorePaths) -> None:
-    """Rename it, so that there is a way back until the folder is synced."""
+    """Rename it first: that can be undone until the folder is synced."""
     earlier = paths.temporary("earlier")
     with owned(paths.pending, earlier, files.replace):
         try:
@@ -115,7 +111,7 @@ def _take_away(paths: StorePaths) -> None:
 
 
 def _conclude_discard(paths: StorePaths, manifest: Manifest | None, discarded_by: str) -> None:
-    """The file is gone, so nothing here fails the discard; a start sweeps what is left."""
+    """The file is gone, so no error here fails the discard; a start sweeps what is left."""
     receipt = make_receipt(datetime.now(UTC), "discarded", "", manifest, by=discarded_by)
     with contextlib.suppress(OSError):
         append_receipt(paths, receipt)
@@ -129,8 +125,8 @@ def verify_pending(paths: StorePaths) -> Manifest:
     """
     Compare the pending file with what was staged. Reads only.
 
-    :raises RestoreRefusedError: it is not that file any more.
-    :raises OSError: that is not known now.
+    :raises RestoreRefusedError: it is another file now.
+    :raises OSError: it can't be read now.
     """
     wal, _, journal = paths.pending_sidecars
     for beside in (wal, journal):
@@ -147,9 +143,8 @@ def verify_pending(paths: StorePaths) -> Manifest:
 
 def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
     """
-    What is still to run on the pending file, in order.
-
-    What was live once is put back even if that can't be told: then it is not migrated.
+    What is still to run on the pending file, in order. Nothing for a kept copy if that is not
+    known: it is put back all the same, without migrations.
 
     :raises NewerSnapshotError: the code may be older than it was when this was staged.
     """
@@ -163,8 +158,8 @@ def missing_migrations(manifest: Manifest, site: Site) -> tuple[str, ...]:
 
 def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool) -> Manifest:
     """
-    Note in the manifest, durably, what only this try knows, for a start that finds it interrupted.
-    What an interrupted try has noted stays, if there is nothing left to find it out from.
+    Note in the manifest, durably, what only this try knows: a start needs it if this try is
+    interrupted. Notes of an interrupted try stay if nothing is left to find them out from.
 
     :param name: what the live database will be kept as, if there is one.
     :param is_wal: whether it is in WAL mode.
@@ -182,9 +177,9 @@ def announce(paths: StorePaths, manifest: Manifest, name: Path, *, is_wal: bool)
 
 def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
     """
-    Take the pending name away, sidecars included, so that the next start does not try again.
+    Rename the pending file and its sidecars, so that the next start does not try it again.
 
-    :returns: its new name; None if the system refuses, and then it is still pending.
+    :returns: its new name; None if the system refuses, and it is still pending.
     """
     attempt = 1
     try:
@@ -193,7 +188,7 @@ def set_aside(paths: StorePaths, moment: datetime) -> Path | None:
         files.replace(paths.pending, refused)
     except OSError:
         return None
-    with contextlib.suppress(OSError):  # it is aside: what is left of its sidecars is swept
+    with contextlib.suppress(OSError):  # it is aside; sidecars that are left are swept
         for suffix, sidecar in zip(SIDECARS, paths.pending_sidecars, strict=True):
             if files.exists(sidecar):
                 files.replace(sidecar, refused.with_name(refused.name + suffix))

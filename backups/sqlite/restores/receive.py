@@ -23,12 +23,12 @@ def receive(
     """
     Write the chunks, hashing them as they pass. Returns their length and SHA-256.
 
-    Looks at the floor again and again: the site and its snapshots take room while bytes arrive,
-    and a few bytes, unpacked, can become more than any disk has. Beyond what was announced, what
-    was promised to others counts too.
+    Checks the free space again and again: the site and its snapshots use the disk while bytes
+    arrive, and a few bytes, unpacked, can become more than any disk has. For bytes beyond those
+    announced, the room promised to others counts too.
 
     :param at_least: how many bytes were announced, and are reserved.
-    :param floor: how many bytes of the disk are left to the site.
+    :param floor: how many bytes of the disk stay free for the site.
     """
     size, looked_at = 0, 0
     with Digest() as digest:

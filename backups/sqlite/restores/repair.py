@@ -1,14 +1,13 @@
 """
-What a start finishes when a crash interrupted something. Only a process that is alone calls
-``repair``.
+What a start finishes after a crash. Only a process that is alone calls ``repair``.
 
-- Before the rename of an apply, the live database may have its pre-restore name too: that name
-  goes.
-- After it, the manifest of the applied file is still there: it becomes the receipt that is
-  missing. Nobody has written to that file yet, since each process comes here first.
-- A restore without a restart leaves the pending file where it is until its transaction has been
-  committed; the live database tells whether it was.
-- What a program that had opened the pending file left beside it goes when that file is gone.
+- A crash before the rename of an apply: the live database may have its pre-restore name too. That
+  name is removed.
+- A crash after it: the missing receipt is written from the manifest of the applied file. Nobody
+  has written to that file yet, since each process comes here first.
+- A restore without a restart leaves the pending file in place until its transaction is committed;
+  the live database shows whether it was.
+- Sidecars that a program left beside the pending file are removed when that file is gone.
 """
 
 import os
@@ -18,11 +17,7 @@ from contextlib import suppress
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.kept.settle import enter_wal_mode
-from backups.sqlite.records.manifest import (
-    Manifest,
-    find_manifest,
-    find_unrecorded,
-)
+from backups.sqlite.records.manifest import Manifest, find_manifest, find_unrecorded
 from backups.sqlite.records.receipts import is_recorded, record_staged
 from backups.sqlite.restores.conclude import conclude_overwritten, is_overwritten, record_applied
 from backups.sqlite.restores.pending import unlink_pending_sidecars
@@ -31,10 +26,10 @@ from backups.store import Receipt
 
 def repair(paths: StorePaths) -> Receipt | None:
     """
-    Finish what a crash interrupted, and return the receipt that it kept from being written.
+    Finish what a crash interrupted. Returns the receipt that the crash prevented, if any.
 
     :raises OSError: a step failed; the next start tries again.
-    :raises RestoreBlockedError: another program keeps the live database from being read.
+    :raises RestoreBlockedError: another program locks the live database, so it can't be read.
     """
     _unlink_second_names(paths)
     if files.exists(paths.pending):
@@ -48,7 +43,9 @@ def repair(paths: StorePaths) -> Receipt | None:
 
 def needs_repair(paths: StorePaths) -> bool:
     """Whether a crash may have interrupted an apply or a staging. Reads only."""
-    if not files.exists(paths.pending) and (paths.manifests() or _stray_sidecars(paths)):
+    if not files.exists(paths.pending) and (
+        paths.manifests() or any(map(files.exists, paths.pending_sidecars))
+    ):
         return True
     return files.exists(paths.database) and os.stat(paths.database).st_nlink > 1
 
@@ -57,16 +54,15 @@ def _repair_pending(paths: StorePaths) -> Receipt | None:
     manifest = find_manifest(paths)
     if manifest is None:
         return None
-    with suppress(OSError):  # a record that can't be kept stops no restore
-        if not is_recorded(paths, "staged", manifest):
-            record_staged(paths, manifest)
+    if not is_recorded(paths, "staged", manifest):
+        record_staged(paths, manifest)
     try:
         if is_overwritten(paths, manifest):
             return conclude_overwritten(paths, manifest)
     except sqlite3.Error as error:
         raise OSError(f"{paths.database} can't be read: {error}") from error
     manifest.unmark(paths)
-    if manifest.was_wal:  # a try was killed when it had settled the database
+    if manifest.was_wal:  # a try was killed after it had settled the database
         enter_wal_mode(paths)
     return None
 
@@ -76,19 +72,17 @@ def _record_replaced(paths: StorePaths) -> Receipt | None:
     if manifest is None:
         return None
     receipt = record_applied(paths, manifest)
-    if manifest.was_wal:  # only now: it is known by its bytes until it is recorded
+    if manifest.was_wal:  # only now: until it is recorded, its bytes identify it
         enter_wal_mode(paths)
     return receipt
 
 
 def _manifest_of_live(paths: StorePaths) -> Manifest | None:
     """The manifest of the file, or of the content, that is live now and was pending before."""
-    if not files.exists(paths.database):
-        return None
-    if not paths.manifests():
+    if not (files.exists(paths.database) and paths.manifests()):
         return None
     manifests = [found for found in map(Manifest.load, paths.manifests()) if found is not None]
-    with suppress(sqlite3.Error):  # then it is not what any of them says
+    with suppress(sqlite3.Error):  # then none of them was written into it
         if written := [found for found in manifests if is_overwritten(paths, found)]:
             return written[0]
     if unrecorded := find_unrecorded(paths):  # the site may have written since
@@ -96,11 +90,6 @@ def _manifest_of_live(paths: StorePaths) -> Manifest | None:
     live = files.sha256(paths.database)
     manifest = Manifest.load(paths.manifest(live))
     return manifest if manifest is not None and manifest.sha256 == live else None
-
-
-def _stray_sidecars(paths: StorePaths) -> bool:
-    """Whether the pending file is gone and what was beside it is not."""
-    return any(files.exists(sidecar) for sidecar in paths.pending_sidecars)
 
 
 def _unlink_second_names(paths: StorePaths) -> None:

@@ -7,11 +7,10 @@ Invariants, which hold between any two steps, power cuts included:
 
 1. Only a whole, synced file that passed every check is ever named ``.pending-restore``.
 2. A pending restore is replaced by one rename, or not at all.
-3. Nothing here opens the live database's files. What has to be known of it, the site's own
-   connections read.
+3. Nothing here opens the live database's files. Only the site's own connections read them.
 
-The rename is in pending.py. The manifest is in place before it, so that a pending file is never
-without one; manifest.py says why a crash between the two can't mix them.
+The rename is in pending.py. The manifest is written before it, so that a pending file always has
+one; manifest.py says why a crash between the two can't mix them.
 """
 
 import os
@@ -39,9 +38,9 @@ from backups.sqlite.restores.pending import make_pending
 from backups.sqlite.restores.receive import explain, receive, too_large
 from backups.sqlite.site import Live, Site
 
-LIVE_SECONDS = 10.0  # to read what the live database has takes some milliseconds
+LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
 
-# A snapshot of ours is never in WAL mode; the live database of most sites is.
+# No snapshot is in WAL mode; the live database of most sites is.
 WAL_MARK = (
     "The file was copied from a database in WAL mode, so its newest rows may be missing: they may"
     " be in a file beside the original that has the same name with -wal at its end. If there is"
@@ -53,14 +52,14 @@ WAL_MARK = (
 @dataclass(frozen=True)
 class Staging:
     """
-    What is asked of an upload on its way to the pending name.
+    One upload on its way to the pending name, and what it has to pass.
 
-    :param at_least: how many bytes of it were announced.
-    :param floor: how many bytes of the disk are left to the site.
-    :param live_defects: looks for the defects of the live database; called only if need be.
-    :param undoes: the kept copy that these chunks are, if they are one.
-    :param fails: why the kept copy fails the checks, to stage it as it was anyway.
-    :param watch: called now and then while it is checked; if it raises, nothing is staged.
+    :param at_least: how many of its bytes were announced.
+    :param floor: how many bytes of the disk stay free for the site.
+    :param live_defects: finds the defects of the live database; called only if they matter.
+    :param undoes: the name of the kept copy, if the upload is one.
+    :param fails: why this kept copy fails the checks; it is then staged without them.
+    :param watch: called now and then during the check; if it raises, nothing is staged.
     """
 
     paths: StorePaths
@@ -78,11 +77,7 @@ class Staging:
     watch: Callable[[], None] | None = None
 
     def stage(self, chunks: Iterable[bytes]) -> Manifest:
-        """
-        Write the upload beside the database, check it, and let it become the pending restore.
-
-        Errors are those of ``BackupStore.stage_restore``.
-        """
+        """Errors are those of ``BackupStore.stage_restore``."""
         started = time.monotonic()
         try:
             manifest = self._stage(chunks)
@@ -178,15 +173,15 @@ class Staging:
     def _check_programs(
         self, contents: Contents, live: Live
     ) -> tuple[tuple[str, ...], tuple[Program, ...]]:
-        """None of a kept copy: they were this site's own, whatever a restore has put in place."""
+        """Not those of a kept copy: they were this site's own."""
         if self.undoes:
             return (), ()
         return self.site.check_programs(contents.programs, live, applied=contents.migrations)
 
     def _historic(self, contents: Contents, live: Live) -> tuple[str, ...]:
         """
-        The migrations that count as known at the start: what the live database has too, and what
-        was accepted although this release does not know it. All of what was live once.
+        The migrations that count as known at the start: all of a kept copy. Else those that the
+        live database has too, and those that were accepted although this release lacks them.
         """
         if self.undoes is not None:
             return contents.migrations
@@ -196,19 +191,18 @@ class Staging:
     def _warn(
         self, arrived: "_Arrived", contents: Contents, of_programs: Iterable[str]
     ) -> Iterator[str]:
-        """What the person who stages it should know."""
         if arrived.is_marked and not arrived.is_ours and not self.undoes:
             yield WAL_MARK
         if self.fails is not None:
             yield (
-                f"What was live fails the checks of a snapshot: {self.fails.rstrip('.')}. It is put"
+                f"The kept copy fails the checks of a snapshot: {self.fails.rstrip('.')}. It is put"
                 " back unchanged, with its login sessions."
             )
         yield from contents.warnings
         if contents.defects and self.site.plan(contents.migrations):
             yield (
                 "The next start has to run migrations on it, which may fail because of its defects."
-                " Then the site goes on with its current database."
+                " If they fail, the site keeps its current database."
             )
         yield from of_programs
         if self.account is not None and contents.account_is_missing:
@@ -220,18 +214,18 @@ class Staging:
 
 @dataclass(frozen=True)
 class _Arrived:
-    """An upload, as it came."""
+    """An upload as it arrived."""
 
     size: int
     sha256: str
-    is_ours: bool  # byte for byte what this site has sent
-    is_marked: bool  # by WAL mode
+    is_ours: bool  # byte for byte a snapshot that this site has sent
+    is_marked: bool  # its header says WAL mode
 
 
 def _read_live_in_time(site: Site) -> Live:
     """
-    For an undo, which does without it if need be, since it compares the two for its warnings only:
-    what is live may be what somebody wants to get rid of, and may never answer.
+    For an undo, which needs it for warnings only: the live database may be the one that somebody
+    wants to get rid of, and reading it may never end.
     """
     found: list[Live] = []
 
@@ -242,7 +236,7 @@ def _read_live_in_time(site: Site) -> Live:
     thread = threading.Thread(target=read, daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the system refuses one
+    except RuntimeError:  # the system refuses to start a thread
         return Live()
     thread.join(LIVE_SECONDS)
     return found[0] if found else Live()

@@ -1,12 +1,12 @@
 """
-How often a start may begin the migrations of a pending restore without finishing them.
+How many starts may begin the migrations of a pending restore without finishing them.
 
-A start waits for them. Time and memory are the machine's, so a snapshot whose migrations run out
-of them stays pending, and a few starts try again. Then it is set aside, or each start would cost
-that time for ever.
+A start waits for the migrations. If they run out of time or memory, that may be the machine's
+fault: the snapshot stays pending, and a few more starts try. Then it is set aside, or each start
+would lose that time for ever.
 
-The count is in the manifest, and durable before the migrations begin: a start that is killed
-while they run, say by a service manager that takes it for hung, counts too.
+The count is written to the manifest, durably, before the migrations begin. So a start that is
+killed while they run, e.g. by a service manager that thinks it hangs, counts too.
 """
 
 import logging
@@ -31,9 +31,8 @@ def begin_try(
     """
     Count one more start, durably, and log how long it may take.
 
-    :param most: how many starts may begin.
-    :raises RestoreRefusedError: that many have begun.
-    :raises OSError: it can't be noted.
+    :raises RestoreRefusedError: ``most`` starts have begun the migrations.
+    :raises OSError: the count can't be written.
     """
     if manifest.tries >= most:
         raise RestoreRefusedError(

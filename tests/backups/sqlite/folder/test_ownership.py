@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -13,11 +11,10 @@ from typing import IO, Any
 import pytest
 
 from backups.exceptions import BackupError
-from backups.sqlite.folder import ownership, sharing
-from backups.sqlite.format.connection import connect, uri
+from backups.sqlite.folder import ownership
+from backups.sqlite.format.connection import uri
 from backups.sqlite.locking.lock_file import open_lock
 from backups.sqlite.locking.turns import take_turn
-from backups.sqlite.records.sent_snapshots import record_sent
 from backups.sqlite.snapshots import create as snapshot_module
 from backups.sqlite.snapshots.page_reader import Pages
 from tests.backups import builders
@@ -26,19 +23,6 @@ from tests.backups.stores import LIMITS, Store
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 GROUP = 1234 if IS_ROOT else os.getegid()
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    """A WAL database that may be read, in a folder that anybody may write."""
-    folder = Path(tempfile.mkdtemp())  # tmp_path lies below folders that only root may enter
-    store = Store(folder / "tasks.db")
-    builders.healthy(store.database, "row", journal_mode="wal")
-    store.database.chmod(0o444)
-    folder.chmod(0o777)
-    yield store
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
 
 
 def as_another(work: Callable[[], Any]) -> Any:
@@ -146,36 +130,6 @@ def test_failure_of_a_reader_says_who_could(store: Store) -> None:
     assert f"may not write {store.database}" in hint
     assert "sudo -u " in hint
     assert builders.folder(store.paths.folder) == before
-
-
-def test_member_of_the_group_shares_all_that_is_made(store: Store) -> None:
-    if IS_ROOT:
-        os.chown(store.database, 0, GROUP)
-    store.database.chmod(0o664)
-    files = [store.paths.lock, store.paths.sent, *store.paths.sidecars[:2]]
-
-    def use() -> list[list[object]]:
-        os.umask(0o077)
-        ownership.check_user(store.paths)
-        os.close(open_lock(store.paths.lock, owner_of=store.database))
-        record_sent(store.paths, sha256="a" * 64, size=1)
-        with closing(connect(store.database)) as connection:
-            builders.add(connection, "of a member")
-            sharing.share_sidecars(str(store.database))
-            return [[path.stat().st_gid, path.stat().st_mode & 0o660] for path in files]
-
-    assert as_another(use) == [[GROUP, 0o660]] * len(files)
-
-
-def test_file_of_its_owner_alone_is_not_shared(store: Store) -> None:
-    store.database.chmod(0o644)
-    made = store.paths.beside(".made")
-    made.touch(0o600)
-    sharing.share(str(made), os.stat(store.database))
-    assert made.stat().st_mode & 0o777 == 0o600
-    store.database.chmod(0o666)
-    sharing.share(str(made), os.stat(store.database))
-    assert made.stat().st_mode & 0o777 == 0o666
 
 
 def test_owner_of_the_database_is_not_refused(store: Store) -> None:

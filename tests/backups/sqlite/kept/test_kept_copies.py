@@ -132,7 +132,7 @@ def test_kept_copy_that_is_damaged_goes_back_as_it_was_with_a_warning(store: Sto
     builders.scribbled_page(kept.with_name("damaged")).replace(kept)
     (warning,) = store.real.stage_kept_copy(staged_by="alice").warnings
     assert warning.startswith(
-        "What was live fails the checks of a snapshot: The file fails SQLite's integrity check:"
+        "The kept copy fails the checks of a snapshot: The file fails SQLite's integrity check:"
     )
     assert store.paths.pending.read_bytes() == kept.read_bytes()
     receipt = store.start()

@@ -6,11 +6,10 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import Barrier
 from pathlib import Path
 from typing import IO
-from unittest import mock
 
 import pytest
 
@@ -48,18 +47,6 @@ def present(lock: Path) -> Callable[[IO[str], IO[str]], None]:
 def ask(requests: IO[str], answers: IO[str], request: str) -> str:
     print(request, file=requests)
     return answers.readline().strip()
-
-
-@pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    return tmp_path / "tasks.db.lock"
-
-
-@pytest.fixture
-def presence(lock: Path) -> Iterator[Presence]:
-    presence = Presence(lock)
-    yield presence
-    presence.leave()
 
 
 def test_alone_only_while_nobody_else_is_present(lock: Path, presence: Presence) -> None:
@@ -200,81 +187,6 @@ def test_hold_ends_with_the_process_and_not_with_the_thread(lock: Path, presence
         assert answers.readline() == "present\n"
         assert not presence.try_alone()
     assert presence.try_alone()
-
-
-def test_process_without_standard_streams_keeps_its_hold_out_of_their_place(
-    lock: Path, presence: Presence
-) -> None:
-    def work(requests: IO[str], answers: IO[str]) -> None:
-        os.closerange(0, 3)
-        own = Presence(lock)
-        own.join()
-        for stream in range(3):  # as a daemon does
-            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
-        os.write(1, b"what a library prints")
-        print("present", file=answers)
-        requests.readline()
-
-    with builders.forked(work) as (pid, _, answers):
-        assert answers.readline() == "present\n"
-        presence.join()
-        assert [holder.pid for holder in presence.others()] == [pid]
-        assert lock.read_bytes() == b""
-
-
-@pytest.mark.parametrize(
-    ("database", "lock"),
-    [
-        (0o600, 0o600),
-        (0o644, 0o600),
-        (0o750, 0o600),
-        (0o660, 0o660),
-        (0o664, 0o660),
-        (0o666, 0o666),
-    ],
-)
-def test_lock_file_is_for_those_who_may_write_the_database(
-    database: int, lock: int, tmp_path: Path
-) -> None:
-    (tmp_path / "tasks.db").touch()
-    (tmp_path / "tasks.db").chmod(database)
-    for left in (None, 0o644, 0o666):  # by an earlier release
-        if left is not None:
-            (tmp_path / "lock").chmod(left)
-        presence = Presence(tmp_path / "lock", owner_of=tmp_path / "tasks.db")
-        presence.join()
-        now = (tmp_path / "lock").stat().st_mode & 0o777
-        assert now == lock
-        presence.leave()
-
-
-def test_lock_file_is_not_opened_through_a_symbolic_link(tmp_path: Path) -> None:
-    """In a folder where others write, it would lead root's command to any file."""
-    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
-        Presence(tmp_path / "lock").join()
-    assert not (tmp_path / "elsewhere").exists()
-
-
-def test_lock_file_that_was_replaced_meanwhile_is_opened_again(
-    lock: Path, presence: Presence
-) -> None:
-    system_open = os.open
-    opened: list[int] = []
-
-    def open_and_lose(path: Path, flags: int, mode: int = 0o777) -> int:
-        descriptor = system_open(path, flags, mode)
-        opened.append(descriptor)
-        if len(opened) == 2:  # the first one found no file, and the second made it
-            lock.unlink()
-        return descriptor
-
-    lock.touch()
-    opened.append(0)
-    with mock.patch("os.open", open_and_lose):
-        presence.join()
-    other = Presence(lock)
-    assert not other.try_alone()
 
 
 def test_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.records.receipts import append_receipt, read_receipts
+from backups.sqlite.records.receipts import append_receipt, parse_receipt, read_receipts
 from backups.store import Receipt
 from tests.backups.stand_ins import Steps, counted, refuse_with
 
@@ -55,3 +55,10 @@ def test_receipt_that_cannot_be_written_leaves_those_before_it(tmp_path: Path) -
     with counted(Steps(refuse_with(28), at=1)), pytest.raises(OSError, match="No space"):
         append_receipt(paths, receipt(2))
     assert read_receipts(paths) == [receipt(1)]
+
+
+def test_line_of_a_later_release_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    paths = StorePaths(tmp_path / "tasks.db")
+    append_receipt(paths, receipt(1))
+    line = paths.receipts.read_bytes().strip()
+    assert parse_receipt(line[:-1] + b', "weather": "fine"}') == receipt(1)

@@ -7,26 +7,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pytest
 
 from backups.disk import files
-from backups.exceptions import (
-    BackupError,
-    CheckOutOfMemoryError,
-    CheckTimedOutError,
-    ChildFailedError,
-    ChildNotStartedError,
-    DamagedSnapshotError,
-    UnknownFunctionError,
-)
-from backups.sqlite.checking.check import check_snapshot
-from backups.sqlite.checking.contents import Contents
 from backups.sqlite.format import readable
-from backups.sqlite.format.header import is_wal
-from backups.sqlite.format.schema import Program
 from backups.store import Receipt
 from tests.backups import builders
 from tests.backups.sqlite.kept.test_settle import COMMANDS, shell
@@ -251,122 +237,6 @@ def test_receipt_tells_what_was_applied_by_whom_and_what_was_kept(tmp_path: Path
     assert receipt.seconds > 0
 
 
-def test_receipt_of_a_migrated_snapshot_tells_what_was_uploaded(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    staged = store.stage(builders.older(tmp_path / "older.db", "new"))
-    receipt = start(store)
-    assert (receipt.size, receipt.sha256) == (staged.size, staged.sha256)
-    assert receipt.migrations == ("shop.0002_prices",)
-
-
-def test_receipt_that_a_crash_prevented_is_written_by_the_next_start(store: Store) -> None:
-    builders.healthy(store.database, "old")
-    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
-        assert start(store).outcome == "applied"
-    assert store.outcomes() == ["staged"]
-    receipt = start(store)
-    assert (receipt.outcome, receipt.staged_by) == ("applied", "tester")
-    assert receipt.kept == store.kept()[0].name
-    assert store.real.get_status().last == receipt
-    assert store.start() is None
-
-
-def apply_without_receipt(store: Store, tmp_path: Path) -> None:
-    """Two restores, of which the second has no receipt; then the site writes."""
-    builders.healthy(store.database, "old", journal_mode="wal")
-    start(store)
-    store.stage(builders.healthy(tmp_path / "newer.db", "newer"))
-    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
-        assert start(store).outcome == "applied"
-    insert(store.database, "written later")
-
-
-def test_receipt_that_could_not_be_written_follows_though_the_site_has_written(
-    store: Store, tmp_path: Path
-) -> None:
-    apply_without_receipt(store, tmp_path)
-    receipt = start(store)
-    assert (receipt.outcome, receipt.kept) == ("applied", store.kept()[-1].name)
-    assert is_wal(store.database)
-    assert store.items() == ["newer", "written later"]
-    assert store.start() is None
-
-
-def test_undo_of_a_restore_without_a_receipt_goes_back_to_what_that_has_replaced(
-    store: Store, tmp_path: Path
-) -> None:
-    apply_without_receipt(store, tmp_path)
-    store.real.stage_kept_copy(staged_by="tester")
-    assert start(store).outcome == "applied"
-    assert store.items() == ["new"]
-
-
-def test_repaired_receipt_does_not_claim_the_copy_of_an_earlier_restore(store: Store) -> None:
-    earlier = store.paths.beside(".pre-restore-20200101-000000")
-    builders.healthy(earlier, "of an earlier restore")
-    with mock.patch("backups.sqlite.restores.conclude.append_receipt", side_effect=OSError):
-        start(store)  # with no live database: there was nothing to keep
-    assert start(store).kept is None
-
-
-def test_receipts_file_that_cannot_be_written_stops_nothing(store: Store) -> None:
-    builders.healthy(store.database, "old")
-    store.paths.receipts.unlink()
-    store.paths.receipts.mkdir()
-    assert start(store).outcome == "applied"
-    assert store.items() == ["new"]
-    assert store.real.list_receipts() == []
-
-
-def test_same_block_at_each_start_is_recorded_once(store: Store) -> None:
-    builders.healthy(store.database, "old")
-    with mock.patch.object(files, "sync_file", side_effect=OSError(errno.EIO, "broken disk")):
-        first, second = start(store), start(store)
-    assert first.reason == second.reason
-    assert store.outcomes() == ["staged", "blocked"]
-    assert start(store).outcome == "applied"
-    assert store.outcomes() == ["staged", "blocked", "applied"]
-
-
-def test_damage_that_is_gone_at_the_second_look_was_of_the_disk(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    builders.healthy(store.database, "old")
-    store.stage(builders.older(tmp_path / "older.db", "new"))
-    looks = iter([DamagedSnapshotError("page 7 can't be read"), None])
-
-    def look(*arguments: Any, **options: Any) -> Contents:
-        if (error := next(looks)) is not None:
-            raise error
-        return check_snapshot(*arguments, **options)
-
-    with mock.patch("backups.sqlite.restores.migration.check_snapshot", look):
-        assert start(store).outcome == "applied"
-    assert store.items() == ["new"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        CheckTimedOutError("The check was stopped."),
-        CheckOutOfMemoryError("The check needs more memory."),
-    ],
-    ids=lambda error: error.code,
-)
-def test_check_that_runs_out_of_time_or_memory_leaves_it_pending(
-    error: BackupError, tmp_path: Path
-) -> None:
-    store = new_store(tmp_path)
-    builders.healthy(store.database, "old")
-    store.stage(builders.older(tmp_path / "older.db", "new"))
-    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
-        receipt = start(store)
-    assert (receipt.outcome, store.items()) == ("blocked", ["old"])
-    assert str(error) in receipt.reason
-    assert "try 1 of 3" in receipt.reason, "the migrations ran for nothing, and will again"
-    assert store.items() == ["old"]
-    assert start(store).outcome == "applied"
-
-
 # Refused: set aside, once
 
 
@@ -450,40 +320,6 @@ def test_snapshot_that_is_newer_than_the_code_by_now_is_refused(
         check_refused(store, start(store), before, "shop.0002_prices")
 
 
-def test_failing_migration_refuses_and_sets_the_uploaded_file_aside(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    older = builders.older(tmp_path / "older.db", "new")
-    store.stage(older)
-    builders.hot_wal(store.database, "old")
-    before = store.folder()
-    store.site = FakeSite(fails=True)
-    refused = check_refused(store, start(store), before, "migrations failed")
-    assert refused.read_bytes() == older.read_bytes()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ChildNotStartedError("No Python was found."),
-        ChildFailedError("The check did not come to its end."),
-        UnknownFunctionError("The schema uses the collation swedish."),
-    ],
-    ids=lambda error: error.code,
-)
-def test_check_that_could_not_be_made_leaves_a_good_snapshot_pending(
-    error: BackupError, tmp_path: Path
-) -> None:
-    store = new_store(tmp_path)
-    store.stage(builders.older(tmp_path / "older.db", "new"))
-    builders.hot_wal(store.database, "old")
-    with mock.patch("backups.sqlite.restores.migration.check_snapshot", side_effect=error):
-        receipt = start(store)
-    assert (receipt.outcome, receipt.reason) == ("blocked", str(error))
-    assert store.temporaries() == []
-    assert start(store).outcome == "applied", "as soon as it can be made"
-    assert store.items() == ["new"]
-
-
 def test_set_aside_that_fails_tries_again_at_the_next_start(store: Store) -> None:
     builders.healthy(store.database, "old")
     store.paths.manifests()[0].unlink()
@@ -494,99 +330,7 @@ def test_set_aside_that_fails_tries_again_at_the_next_start(store: Store) -> Non
     assert start(store).kept == store.refused()[0].name
 
 
-# Migrations
-
-
-def test_older_snapshot_is_migrated_before_it_becomes_live(tmp_path: Path) -> None:
-    store = new_store(tmp_path)
-    store.stage(builders.older(tmp_path / "older.db", "new"))
-    builders.hot_wal(store.database, "old")
-    receipt = start(store)
-    assert receipt.outcome == "applied", receipt.reason
-    assert store.items() == ["new"]
-    with closing(sqlite3.connect(store.database)) as connection:
-        assert connection.execute("SELECT count(*) FROM prices").fetchone() == (0,)
-    assert [builders.names(kept) for kept in store.kept()] == [["old"]]
-    assert store.listing() == {"tasks.db", store.kept()[0].name, store.paths.receipts.name}
-    (migrated,) = store.site.migrated
-    assert migrated.parent == store.paths.folder
-    assert migrated != store.paths.database
-
-
-@pytest.mark.parametrize("changes", [True, False])
-def test_program_that_a_migration_is_to_change_must_not_be_as_it_was(
-    changes: bool, tmp_path: Path
-) -> None:
-    store = new_store(tmp_path)
-    older = builders.older(tmp_path / "older.db", "new")
-    builders.healthy(store.database, "old")
-    with closing(sqlite3.connect(older)) as connection:
-        connection.execute("CREATE VIEW changing AS SELECT 1")
-    store.site.programs = frozenset({Program("view", "changing", "other words")})
-    store.stage(older)
-    migrate = store.site.migrate
-
-    def change(database: Path) -> None:
-        migrate(database)
-        if changes:
-            with closing(sqlite3.connect(database)) as connection:
-                connection.executescript("DROP VIEW changing; CREATE VIEW changing AS SELECT 2")
-
-    with mock.patch.object(store.site, "migrate", change):
-        receipt = start(store)
-    if changes:
-        assert (receipt.outcome, store.items()) == ("applied", ["new"])
-    else:
-        assert (receipt.outcome, store.items()) == ("refused", ["old"])
-        assert "the view changing" in receipt.reason
-
-
-def test_what_a_migration_left_in_its_wal_is_in_the_file_that_becomes_live(
-    tmp_path: Path,
-) -> None:
-    """Its process ended without closing the database."""
-
-    class Careless(FakeSite):
-        def migrate(self, database: Path) -> None:
-            def work() -> sqlite3.Connection:
-                connection = sqlite3.connect(database)
-                connection.execute("PRAGMA journal_mode=WAL")
-                builders.add_prices(connection)
-                builders.add(connection, "in the WAL")
-                return connection
-
-            builders.in_killed_process(work)
-
-    store = new_store(tmp_path)
-    store.stage(builders.older(tmp_path / "older.db", "new"))
-    store.site = Careless()
-    receipt = start(store)
-    assert receipt.outcome == "applied", receipt.reason
-    assert store.items() == ["new", "in the WAL"]
-    assert store.listing() == {"tasks.db", store.paths.receipts.name}
-
-
-def test_snapshot_of_this_release_is_not_copied_or_migrated(store: Store) -> None:
-    inode = os.stat(store.paths.pending).st_ino
-    assert start(store).outcome == "applied"
-    assert store.site.migrated == []
-    assert os.stat(store.database).st_ino == inode
-
-
-def test_damage_that_a_migration_does_is_refused(tmp_path: Path) -> None:
-    class Damaging(FakeSite):
-        def migrate(self, database: Path) -> None:
-            super().migrate(database)
-            with closing(sqlite3.connect(database)) as connection:
-                connection.execute("INSERT INTO items (name, owner) VALUES ('stray', 77)")
-                connection.commit()
-
-    store = new_store(tmp_path)
-    store.stage(builders.older(tmp_path / "older.db"))
-    builders.hot_wal(store.database, "old")
-    before = store.folder()
-    store.site = Damaging()
-    check_refused(store, start(store), before, "foreign key check")
+# Blocked: it stays pending
 
 
 def test_migrated_restore_that_was_blocked_is_not_migrated_again(tmp_path: Path) -> None:
@@ -601,9 +345,6 @@ def test_migrated_restore_that_was_blocked_is_not_migrated_again(tmp_path: Path)
     receipt = start(store)
     assert (receipt.outcome, len(store.site.migrated)) == ("applied", 1)
     assert receipt.migrations == ("shop.0002_prices",)
-
-
-# Blocked: it stays pending
 
 
 @pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)

@@ -1,46 +1,27 @@
 """Staging: an upload becomes the pending restore as a whole, or nothing has changed."""
 
-import contextlib
 import errno
 import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
-from unittest import mock
 
 import pytest
 
 from backups import exceptions
 from backups.disk import files
-from backups.exceptions import NotEnoughSpaceError
 from backups.processes import spawn
-from backups.sqlite import disk_space
-from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.sent_snapshots import record_sent
 from tests.backups import builders
 from tests.backups.sqlite.checking.test_check import BAD
-from tests.backups.stand_ins import FakeSite, Steps, counted, refuse_with, without_hard_links
+from tests.backups.stand_ins import FakeSite, Steps, counted, refuse_with
 from tests.backups.stores import MAX_BYTES, Store, chunks, new_snapshot, new_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A store whose live database has rows in its WAL only."""
-    store = new_store(tmp_path)
-    builders.hot_wal(store.database, "live")
-    return store
-
-
-@pytest.fixture
-def snapshot(tmp_path: Path) -> Path:
-    return new_snapshot(tmp_path)
 
 
 def check_pair(store: Store) -> Manifest:
@@ -104,79 +85,6 @@ def test_refused_upload_changes_nothing(
     assert after == before
 
 
-def test_newer_upload_replaces_the_pending_one(
-    store: Store, snapshot: Path, tmp_path: Path
-) -> None:
-    store.stage(snapshot, staged_by="alice")
-    newer = builders.healthy(tmp_path / "newer.db", "newer")
-    pending = store.stage(newer, staged_by="bob")
-    assert store.paths.pending.read_bytes() == newer.read_bytes()
-    assert check_pair(store).staged_by == "bob"
-    assert store.real.get_status().pending == pending
-
-
-def test_same_file_staged_again_is_the_later_one_s(store: Store, snapshot: Path) -> None:
-    store.stage(snapshot, staged_by="alice")
-    store.stage(snapshot, staged_by="bob")
-    assert check_pair(store).staged_by == "bob"
-
-
-def test_upload_over_the_limit_stops_reading(store: Store) -> None:
-    before = store.folder()
-    taken = 0
-
-    def upload() -> Iterator[bytes]:
-        nonlocal taken
-        for _ in range(100):
-            taken += 1
-            yield b"x" * 1000
-
-    with pytest.raises(exceptions.SnapshotTooLargeError, match="10,000 bytes"):
-        store.stage_chunks(upload(), max_bytes=10_000)
-    assert taken == 11
-    assert store.folder() == before
-
-
-@pytest.mark.parametrize(
-    ("at_least", "error"),
-    [
-        (64 * 1024**2 + 1, exceptions.SnapshotTooLargeError),
-        (20_000, exceptions.NotEnoughSpaceError),
-    ],
-)
-def test_what_cannot_fit_is_refused_before_any_of_it_is_read(
-    at_least: int, error: type[Exception], store: Store
-) -> None:
-    def read() -> bytes:
-        raise AssertionError("it was read")
-
-    before = store.folder()
-    with (
-        mock.patch.object(files, "free_bytes", return_value=10_000),
-        pytest.raises(error, match=f"{at_least:,}"),
-    ):
-        store.real.stage_restore(
-            iter(read, b""), staged_by="x", max_bytes=64 * 1024**2, at_least=at_least
-        )
-    assert store.folder() == before
-
-
-def test_upload_that_breaks_off_leaves_nothing(store: Store, snapshot: Path) -> None:
-    def upload() -> Iterator[bytes]:
-        yield snapshot.read_bytes()[:10_000]
-        raise exceptions.UploadInterruptedError("The client went away.")
-
-    before = store.folder()
-    with pytest.raises(exceptions.UploadInterruptedError):
-        store.stage_chunks(upload())
-    assert store.folder() == before
-
-
-def test_missing_folder_is_an_error_of_ours(tmp_path: Path, snapshot: Path) -> None:
-    with pytest.raises(exceptions.StoreFolderError):
-        Store(tmp_path / "nowhere" / "tasks.db").stage(snapshot)
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
 @pytest.mark.parametrize("pending", ["nothing", "another", "the same"])
@@ -217,28 +125,6 @@ def test_error_at_any_step_changes_nothing_or_stages_whole(
             (store.paths.folder / name).write_bytes(old)
     assert number > 12
     assert not steps.failed
-
-
-def test_sidecars_that_a_program_left_beside_the_pending_file_are_not_the_new_one_s(
-    store: Store, snapshot: Path, tmp_path: Path
-) -> None:
-    """Somebody looked into the pending file with a program that was killed."""
-    store.stage(builders.healthy(tmp_path / "looked at.db", "looked at"))
-
-    def edit() -> sqlite3.Connection:
-        connection = sqlite3.connect(store.paths.pending)
-        connection.execute("PRAGMA journal_mode=WAL")
-        builders.add(connection, "edited by hand")
-        return connection
-
-    builders.in_killed_process(edit)
-    assert store.paths.pending_sidecars[0].stat().st_size > 0
-    store.stage(snapshot)
-    assert not any(sidecar.exists() for sidecar in store.paths.pending_sidecars)
-    receipt = store.start()
-    assert receipt is not None
-    assert receipt.outcome == "applied", receipt.reason
-    assert store.items() == ["new"]
 
 
 def test_concurrent_stagings_of_threads_end_with_one_matching_pair(
@@ -292,28 +178,6 @@ def test_concurrent_stagings_of_processes_end_with_one_matching_pair(
     assert store.paths.pending.read_bytes() == (tmp_path / manifest.staged_by).read_bytes()
 
 
-def test_status_and_a_staging_at_once_tell_one_restore_and_not_half_of_two(
-    store: Store, snapshot: Path, tmp_path: Path
-) -> None:
-    """The new restore comes between the two looks at the old one: at its size and its manifest."""
-    staged = store.stage(snapshot)
-    newer = builders.healthy(tmp_path / "newer.db", *"x" * 500)
-    thread = threading.Thread(target=store.stage, args=[newer])
-    list_manifests = StorePaths.manifests
-
-    def let_another_stage(paths: StorePaths) -> list[Path]:
-        if threading.current_thread() is threading.main_thread() and thread.ident is None:
-            thread.start()
-            thread.join()
-        return list_manifests(paths)
-
-    with mock.patch.object(StorePaths, "manifests", let_another_stage):
-        pending = store.real.get_status().pending
-    assert pending is not None
-    assert pending != staged
-    assert (pending.size, pending.sha256) == (newer.stat().st_size, files.sha256(newer))
-
-
 # Sessions, accounts, programs
 
 
@@ -363,28 +227,6 @@ def test_file_in_wal_mode_may_lack_rows_and_says_so(
     pending = store.real.get_status().pending
     assert pending is not None
     assert pending.warnings == warnings
-
-
-def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A few bytes can be unpacked to more than any disk has, and the site writes there too."""
-    floor = 50 * 1024**2
-    leaving = replace(store, keep_free=floor)
-    free = floor + 3 * disk_space.LOOK_EVERY_BYTES
-    taken = []
-
-    def growing() -> Iterator[bytes]:
-        while True:
-            taken.append(1024 * 1024)
-            yield bytes(taken[-1])
-
-    monkeypatch.setattr(files, "free_bytes", lambda folder: free - sum(taken))
-    with pytest.raises(NotEnoughSpaceError, match=r"52,428,800 stay free for the site \(BACKUPS_"):
-        leaving.stage_chunks(growing(), max_bytes=1024**4)
-    assert sum(taken) < free - floor + disk_space.LOOK_EVERY_BYTES
-    assert store.temporaries() == []
-    assert store.outcomes() == []
 
 
 def test_snapshot_that_was_sent_gets_the_quick_check_only(store: Store, tmp_path: Path) -> None:
@@ -442,110 +284,11 @@ def test_program_that_the_live_database_has_not_leaves_nothing_behind(
     assert store.stage(snapshot).warnings == ("not known: 1",)
 
 
-# Discard and status
-
-
-def test_discarding_leaves_the_live_database_untouched(store: Store, snapshot: Path) -> None:
-    before = store.folder()
-    staged = store.stage(snapshot)
-    assert store.real.discard_pending_restore(discarded_by="tester") == staged
-    after = store.folder()
-    del after[store.paths.receipts.name]
-    assert after == before
-    assert store.real.get_status().pending is None
-
-
-def test_discarding_nothing_is_an_error(store: Store) -> None:
-    with pytest.raises(exceptions.NoPendingRestoreError):
-        store.real.discard_pending_restore(discarded_by="tester")
-
-
-def test_discard_that_fails_leaves_it_pending(store: Store, snapshot: Path) -> None:
-    staged = store.stage(snapshot)
-    with (
-        counted(Steps(refuse_with(errno.EACCES), at=1)),
-        pytest.raises(exceptions.StoreFolderError, match="Permission denied"),
-    ):
-        store.real.discard_pending_restore(discarded_by="tester")
-    assert store.real.get_status().pending == staged
-    check_pair(store)
-
-
-@pytest.mark.parametrize("earlier", [False, True], ids=["nothing before", "another before"])
-@pytest.mark.parametrize("has_links", [True, False], ids=["links", "no links"])
-def test_staging_that_cannot_be_synced_leaves_what_was_pending(
-    earlier: bool, has_links: bool, store: Store, snapshot: Path, tmp_path: Path
-) -> None:
-    before = store.stage(builders.healthy(tmp_path / "earlier.db", "earlier")) if earlier else None
-    with contextlib.ExitStack() as stack:
-        if not has_links:
-            stack.enter_context(without_hard_links())
-        real, calls = files.sync_folder, []
-
-        def fails_after_the_rename(folder: Path) -> None:
-            calls.append(folder)
-            if len(calls) == 2:  # the first is the manifest's
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            real(folder)
-
-        stack.enter_context(mock.patch.object(files, "sync_folder", fails_after_the_rename))
-        with pytest.raises(exceptions.StoreFolderError, match="Input/output error"):
-            store.stage(snapshot)
-    if earlier and not has_links:  # there is no way back to it, and something has to be pending
-        assert store.paths.pending.read_bytes() == snapshot.read_bytes()
-        assert find_manifest(store.paths) is not None
-    else:
-        assert store.real.get_status().pending == before
-    assert store.temporaries() == []
-    assert store.outcomes() == ["staged"] * earlier
-
-
-def test_discard_that_cannot_be_synced_leaves_it_pending(store: Store, snapshot: Path) -> None:
-    staged = store.stage(snapshot)
-    with (
-        mock.patch.object(files, "sync_folder", side_effect=OSError(errno.EIO, "broken disk")),
-        pytest.raises(exceptions.StoreFolderError, match="broken disk"),
-    ):
-        store.real.discard_pending_restore(discarded_by="tester")
-    assert store.real.get_status().pending == staged
-    assert store.temporaries() == []
-    assert store.outcomes() == ["staged"]
-
-
-def test_every_stage_and_discard_is_recorded(store: Store, snapshot: Path) -> None:
-    staged = store.stage(snapshot, staged_by="alice")
-    store.real.discard_pending_restore(discarded_by="bob")
-    discarded, first = store.real.list_receipts()
-    assert (first.outcome, first.by, first.sha256) == ("staged", "alice", staged.sha256)
-    assert (first.at, first.size) == (staged.staged_at, staged.size)
-    assert first.seconds > 0
-    assert (discarded.outcome, discarded.by, discarded.staged_by) == ("discarded", "bob", "alice")
-    assert discarded.sha256 == staged.sha256
-    assert discarded.id != first.id
-
-
 def test_record_that_cannot_be_written_fails_no_staging(store: Store, snapshot: Path) -> None:
     store.paths.receipts.mkdir()
     staged = store.stage(snapshot)
     assert store.real.get_status().pending == staged
     assert store.real.discard_pending_restore(discarded_by="tester") == staged
-
-
-def test_asking_for_the_status_writes_nothing(store: Store, snapshot: Path) -> None:
-    store.stage(snapshot)
-    before = builders.folder(store.paths.folder)
-    assert store.real.get_status().last is None
-    assert builders.folder(store.paths.folder) == before
-
-
-def test_file_that_nobody_staged_is_told_as_unknown(store: Store, snapshot: Path) -> None:
-    os.replace(snapshot, store.paths.pending)
-    pending = store.real.get_status().pending
-    assert pending is not None
-    assert pending.staged_by == "unknown"
-    assert pending.sha256 == files.sha256(store.paths.pending)
-    assert store.real.discard_pending_restore(discarded_by="tester") is None
-    assert not store.paths.pending.exists()
 
 
 def test_staging_does_not_open_the_live_database(tmp_path: Path, snapshot: Path) -> None:
@@ -555,28 +298,6 @@ def test_staging_does_not_open_the_live_database(tmp_path: Path, snapshot: Path)
         other.execute("BEGIN EXCLUSIVE")  # whoever opens it now has to wait, and fails
         store.stage(snapshot)
         other.execute("ROLLBACK")
-
-
-def test_upload_passes_where_the_system_does_not_tell_what_is_free(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disk_space, "LOOK_EVERY_BYTES", 1)
-    snapshot = new_snapshot(tmp_path)
-    with mock.patch("shutil.disk_usage", side_effect=OSError(errno.ENOSYS, "not implemented")):
-        store.stage(snapshot)
-    assert store.paths.pending.exists()
-
-
-@pytest.mark.parametrize(("mode", "seconds"), [("wal", 60.0), ("delete", 10.0)])
-def test_live_database_in_wal_mode_is_looked_through_to_the_end_though_its_wal_is_empty(
-    mode: str, seconds: float, tmp_path: Path
-) -> None:
-    """In rollback mode its writers wait for that."""
-    store = Store(tmp_path / "tasks.db")
-    builders.healthy(store.database, "row", journal_mode=mode)
-    with mock.patch("backups.sqlite.store.find_defects", return_value={}) as find:
-        store.real._find_live_defects()
-    assert find.call_args.kwargs["seconds"] == seconds
 
 
 def test_upload_whose_client_left_is_not_staged_and_its_check_ends(
