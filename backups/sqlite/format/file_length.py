@@ -81,14 +81,11 @@ def check_header(descriptor: int) -> None:
 
 def _not_a_database(head: bytes) -> NotADatabaseError:
     """Say what it is instead if that is known, and how to unwrap it."""
+    message = "The file is not a SQLite database: it"
     if wrapping := recognise(head):
-        return NotADatabaseError(
-            f"The file is not a SQLite database: it is {wrapping.what}.",
-            hint=f"Nothing was staged. {wrapping.remedy}",
-        )
-    return NotADatabaseError(
-        "The file is not a SQLite database: it does not begin with 'SQLite format 3'."
-    )
+        hint = f"Nothing was staged. {wrapping.remedy}"
+        return NotADatabaseError(f"{message} is {wrapping.what}.", hint=hint)
+    return NotADatabaseError(f"{message} does not begin with 'SQLite format 3'.")
 
 
 def cut_trailing_bytes(descriptor: int) -> int:

@@ -328,7 +328,7 @@ def test_bytes_behind_the_last_page_are_left_out_if_they_are_accepted(tmp_path: 
         store.stage(longer)
     assert "--accept-defects" in caught.value.hint
     (warning,) = store.stage(longer, accept=[DEFECTS]).warnings
-    assert warning == "6 bytes behind the last page of the file were left out."
+    assert warning == "6 bytes after the last page of the file were left out."
     assert store.paths.pending.read_bytes() == longer.read_bytes()[:-6]
     apply_at_start(store)
     assert store.items() == ["longer"]
