@@ -79,11 +79,7 @@ def check_snapshot(
 
 
 def _compare(
-    contents: Contents,
-    site: Site,
-    live: Live,
-    judged: Collection[str],
-    acceptance: Acceptance,
+    contents: Contents, site: Site, live: Live, judged: Collection[str], acceptance: Acceptance
 ) -> tuple[str, ...]:
     """Check that it is of this site, and of this release or an older one. Returns warnings."""
     found = Found(contents.migrations, contents.tables, contents.programs, contents.generated)

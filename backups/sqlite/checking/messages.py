@@ -79,9 +79,8 @@ def lacks_wanted(question: Question) -> bool:
 
 def tell_settled(pipe: int, *, changed: bool) -> None:
     """
-    Report that this child will not modify the file again. Does nothing without a pipe (-1).
-
-    Leaves the pipe open, since another file could get the number of a closed one.
+    Report that this child will not modify the file again; does nothing without a pipe (-1). Leaves
+    the pipe open, since another file could get the number of a closed one.
     """
     if pipe >= 0:
         with contextlib.suppress(BrokenPipeError):  # the caller waits no more

@@ -63,6 +63,7 @@ PRAGMAS = (
     "cell_size_check=ON",
     "foreign_keys=OFF",  # so that removing a row removes no other
     "secure_delete=ON",  # so that removed rows are overwritten
+    "cache_size=-2000",  # 2 MB; the header can ask for more
 )
 # Python 3.12 and later: turns the file's triggers and views off, even those that no check found.
 SWITCHES = {
@@ -99,7 +100,6 @@ class Sandbox:
             self.prepare(self.connection)
             for pragma in PRAGMAS:
                 self.connection.execute(f"PRAGMA {pragma}").fetchall()
-            self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB; the header can ask for more
             if set_config := getattr(self.connection, "setconfig", None):
                 for switch, is_on in SWITCHES.items():
                     set_config(getattr(sqlite3, switch), is_on)

@@ -15,12 +15,12 @@ def is_ruin(error: sqlite3.Error) -> bool:
     return primary_code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-def primary_code(error: sqlite3.Error) -> int:
-    """The low byte of the code. 0 if there is none."""
+def primary_code(error: sqlite3.Error | str) -> int:
+    """The low byte of the code; 0 for an error without one, and for a message."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def describe_error(error: sqlite3.Error, database: Path) -> str:
+def describe_error(error: sqlite3.Error | str, database: Path) -> str:
     """What SQLite says and, if the database is locked, who has locked it."""
     is_busy = primary_code(error) == sqlite3.SQLITE_BUSY
     return f"{error} by {who_uses(database)}" if is_busy else str(error)
@@ -34,10 +34,8 @@ def who_uses(database: Path) -> str:
 
 def blocked(database: Path, error: sqlite3.Error | str) -> RestoreBlockedError:
     """The error of a restore that must wait because SQLite can't use the live database now."""
-    reason, hint = str(error), None
-    if isinstance(error, sqlite3.Error):
-        reason = describe_error(error, database)
-        hint = CLOSE_IT if primary_code(error) == sqlite3.SQLITE_BUSY else None
+    reason = describe_error(error, database)
+    hint = CLOSE_IT if primary_code(error) == sqlite3.SQLITE_BUSY else None
     return RestoreBlockedError(
         f"SQLite could not settle {database} before it is replaced: {reason}.", hint=hint
     )
