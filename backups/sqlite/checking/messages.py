@@ -33,7 +33,7 @@ class Question:
 
 @dataclass
 class Verdict:
-    """What the child found. Lists hold the first few findings; damage is reported alone."""
+    """What the child found: the first few findings, and of a damaged file only the damage."""
 
     damage: list[str] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found

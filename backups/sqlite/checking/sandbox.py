@@ -11,11 +11,11 @@ hold for the whole process, and can't be undone.
   file and the files of Python, this app and Django, but not the live database, a key or any other.
   It can't start a program, use TCP, or signal a process of the site.
 
-Where a seccomp filter forbids limits on processes, only those on statements and on time by the
-clock remain. Without Landlock resources are limited, but code has the rights of the site's user.
+Where the system forbids limits on a process, as a seccomp filter can, only those on statements and
+on time by the clock remain. Without Landlock, code would have the rights of the site's user.
 
 The schema's expressions (CHECK, indexes, generated columns) do run. They can call any function of
-this connection, and none of those reads or writes a file. ``trusted_schema=OFF`` would add
+this connection, but none of these reads or writes anything. ``trusted_schema=OFF`` would add
 nothing, and makes SQLite 3.40 refuse its own JSON functions, which Django's CHECKs call.
 
 Sources: https://www.sqlite.org/security.html, https://www.sqlite.org/c3ref/c_limit_attached.html
@@ -37,7 +37,7 @@ import backups
 from backups.processes import limits, memory
 from backups.sqlite.format.connection import connect
 
-FIRST_TO_GO = 1000  # proc(5), oom_score_adj: without memory, the kernel kills this process first
+FIRST_TO_GO = 1000  # proc(5), oom_score_adj: when memory runs out, the kernel kills this first
 NICENESS = 5  # on a shared core, a busy process of the site gets three times as much as a check
 SPARE_CPU_SECONDS = 5  # for the start of Python; the limit by the clock ends a check before this
 SPARE_FILES = 16  # at once: the file itself, and what an import opens
@@ -73,8 +73,8 @@ SWITCHES = {
 }
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
 CHECKS = {"integrity_check", "quick_check", "foreign_key_check"}
-# Since SQLite 3.44 integrity_check also runs statements of full-text and R-tree tables: the last
-# two. An R-tree prepares all that it could ever need, also those that write to its own tables.
+# Since SQLite 3.44 integrity_check also runs statements of full-text and R-tree tables, which need
+# the last two. An R-tree prepares all its statements, also those that write to its own tables.
 ALLOWED_PRAGMAS = CHECKS | {"table_list", "table_xinfo", "data_version", "page_size"}
 ALLOWED_FUNCTIONS = {"count", "length"}
 R_TREE_TABLES = ("_node", "_rowid", "_parent")
