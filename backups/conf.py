@@ -1,207 +1,144 @@
-"""The app's settings: one property for each, with its default, read when it is used."""
+"""The app's settings, with their defaults. Each is read from Django's when it is used."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 
 from backups.processes import memory
 
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One setting: its name, what turns its value into the right type, and its default."""
+
+    def __init__(self, name: str, read: Callable[[Any], T], default: object) -> None:
+        self._name = name
+        self._read = read
+        self._default = default
+
+    def __get__(self, instance: object, owner: type) -> T:
+        return self._read(_get(self._name, self._default))
+
+
+def _get(name: str, default: object) -> Any:
+    return getattr(settings, name, default)
+
+
+def _number_or_none(given: Any) -> int | None:
+    return None if given is None else int(given)
+
+
+def _path_or_none(given: Any) -> Path | None:
+    return Path(given) if given else None
+
 
 class Settings:
-    """Read this app's settings from Django's, or give their defaults."""
+    """All settings of this app."""
 
     # Not a setting: true in a child process whose database is not the live one.
     is_child = False
 
-    @property
-    def database(self) -> str:
-        """The alias in DATABASES of the database to take snapshots of."""
-        return str(self._get("BACKUPS_DATABASE", "default"))
+    # The alias in DATABASES of the database to take snapshots of.
+    database = Setting("BACKUPS_DATABASE", str, "default")
 
     @property
     def name(self) -> str:
         """The name in ``<name>-backup-<time>.db``; by default the project's own."""
-        return str(self._get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
+        return str(_get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
 
-    @property
-    def compact_up_to(self) -> int:
-        """The largest database, in bytes, that is sent compact by default; 0 for none."""
-        return int(self._get("BACKUPS_COMPACT_UP_TO", 256 * 1024**2))  # 256 MiB: under a second
+    # Snapshots
 
-    @property
-    def snapshots_at_once(self) -> int:
-        """How many snapshots may be under way in all processes that share the database."""
-        return int(self._get("BACKUPS_SNAPSHOTS_AT_ONCE", 4))
+    # The largest database, in bytes, that is sent compact by default; 0 for none.
+    compact_up_to = Setting("BACKUPS_COMPACT_UP_TO", int, 256 * 1024**2)  # 256 MiB: under a second
+    # How many snapshots may be under way in all processes that share the database.
+    snapshots_at_once = Setting("BACKUPS_SNAPSHOTS_AT_ONCE", int, 4)
+    # How long a client may keep the WAL from being reset; then the rest is spooled.
+    spool_seconds = Setting("BACKUPS_SPOOL_SECONDS", float, 10)
+    # How long a client may take or send nothing at all before its transfer is dropped.
+    stall_seconds = Setting("BACKUPS_STALL_SECONDS", float, 30)
+    # A client that is slower than this for long is dropped too. The default: a line of 256 kbit/s.
+    min_bytes_per_second = Setting("BACKUPS_MIN_BYTES_PER_SECOND", float, 32 * 1024)
+    # How long a compact download can be continued; 0 for not at all.
+    resume_seconds = Setting("BACKUPS_RESUME_SECONDS", float, 300)
 
-    @property
-    def spool_seconds(self) -> float:
-        """How long a client may keep the WAL from being reset; then the rest is spooled."""
-        return float(self._get("BACKUPS_SPOOL_SECONDS", 10))
+    # Uploads and their checks
 
-    @property
-    def stall_seconds(self) -> float:
-        """How long a client may take or send nothing at all before its transfer is dropped."""
-        return float(self._get("BACKUPS_STALL_SECONDS", 30))
+    # The largest snapshot, in bytes, that is accepted for a restore.
+    max_upload_bytes = Setting("BACKUPS_MAX_UPLOAD_BYTES", int, 10 * 1024**3)  # 10 GiB
+    # The longest body, in bytes, of any other request: a form with a token needs little.
+    max_body_bytes = Setting("BACKUPS_MAX_BODY_BYTES", int, 1024**2)  # 1 MiB
+    # How many uploads and checks may be under way in all processes of the site.
+    uploads_at_once = Setting("BACKUPS_UPLOADS_AT_ONCE", int, 2)  # each can keep two cores busy
+    # How many bytes of the disk uploads and snapshots leave free for the site; None for 64 MiB, or
+    # a twentieth of a small disk.
+    keep_free_bytes = Setting("BACKUPS_KEEP_FREE_BYTES", _number_or_none, None)
+    # How long SQLite's checks of an upload may take; about 2 s a GB on a common disk.
+    check_seconds = Setting("BACKUPS_CHECK_SECONDS", float, 300)
+    # How much memory each of the two processes of a check may take.
+    check_memory_bytes = Setting("BACKUPS_CHECK_MEMORY_BYTES", int, memory.DEFAULT)
+    # Whether the login sessions in a snapshot are removed while it is staged.
+    clear_sessions = Setting("BACKUPS_CLEAR_SESSIONS", bool, True)
+    # Whether a snapshot may have triggers and views that the live database lacks.
+    allow_unknown_schema = Setting("BACKUPS_ALLOW_UNKNOWN_SCHEMA", bool, False)
+    # The path of a function that describes the database of another application: it takes the
+    # columns of each table, in lower case, and returns a sentence. Empty for none.
+    recogniser = Setting("BACKUPS_RECOGNISER", str, "")
+    # The path of a function that takes a ``sqlite3.Connection`` and registers the site's own
+    # collations and SQL functions on it; empty to find them out from Django's connections.
+    connection_setup = Setting("BACKUPS_CONNECTION_SETUP", str, "")
+    # The path of the Python to run child processes with; empty for this process's own.
+    python = Setting("BACKUPS_PYTHON", str, "")
 
-    @property
-    def min_bytes_per_second(self) -> float:
-        """A client that is slower than this for long is dropped too."""
-        return float(self._get("BACKUPS_MIN_BYTES_PER_SECOND", 32 * 1024))  # a line of 256 kbit/s
+    # Restores
 
-    @property
-    def resume_seconds(self) -> float:
-        """How long a compact download can be continued; 0 for not at all."""
-        return float(self._get("BACKUPS_RESUME_SECONDS", 300))
-
-    @property
-    def max_upload_bytes(self) -> int:
-        """The largest snapshot, in bytes, that is accepted for a restore."""
-        return int(self._get("BACKUPS_MAX_UPLOAD_BYTES", 10 * 1024**3))  # 10 GiB
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The longest body, in bytes, of any other request: a form with a token needs little."""
-        return int(self._get("BACKUPS_MAX_BODY_BYTES", 1024**2))  # 1 MiB
-
-    @property
-    def uploads_at_once(self) -> int:
-        """How many uploads and checks may be under way in all processes of the site."""
-        return int(self._get("BACKUPS_UPLOADS_AT_ONCE", 2))  # each can keep two cores busy
-
-    @property
-    def keep_free_bytes(self) -> int | None:
-        """
-        How many bytes of the disk uploads and snapshots leave free for the site; None for 64 MiB,
-        or a twentieth of a small disk.
-        """
-        asked = self._get("BACKUPS_KEEP_FREE_BYTES", None)
-        return None if asked is None else int(asked)
-
-    @property
-    def check_seconds(self) -> float:
-        """How long SQLite's checks of an upload may take; about 2 s a GB on a common disk."""
-        return float(self._get("BACKUPS_CHECK_SECONDS", 300))
-
-    @property
-    def check_memory_bytes(self) -> int:
-        """How much memory each of the two processes of a check may take."""
-        return int(self._get("BACKUPS_CHECK_MEMORY_BYTES", memory.DEFAULT))
-
-    @property
-    def migrate_seconds(self) -> float:
-        """How long the migrations of an older snapshot may keep a start waiting."""
-        return float(self._get("BACKUPS_MIGRATE_SECONDS", 900))  # 15 minutes
+    # How long the migrations of an older snapshot may keep a start waiting.
+    migrate_seconds = Setting("BACKUPS_MIGRATE_SECONDS", float, 900)  # 15 minutes
 
     @property
     def migrate_processor_seconds(self) -> float:
         """How much processor time they may take; by default as much as ``migrate_seconds``."""
-        return float(self._get("BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
+        return float(_get("BACKUPS_MIGRATE_PROCESSOR_SECONDS", self.migrate_seconds))
 
-    @property
-    def migrate_memory_bytes(self) -> int:
-        """How much address space they may take, besides what the site's own imports take."""
-        return int(self._get("BACKUPS_MIGRATE_MEMORY_BYTES", 4 * 1024**3))  # 4 GiB
+    # How much address space they may take, besides what the site's own imports take.
+    migrate_memory_bytes = Setting("BACKUPS_MIGRATE_MEMORY_BYTES", int, 4 * 1024**3)  # 4 GiB
+    # How many starts may begin the migrations of one snapshot and not finish them.
+    migrate_tries = Setting("BACKUPS_MIGRATE_TRIES", int, 3)
+    # How many kept copies stay after a restore: the newest ones; 0 for all.
+    kept_copies = Setting("BACKUPS_KEPT_COPIES", int, 3)
+    # How many days a kept copy stays at least, even if there are enough newer ones.
+    kept_days = Setting("BACKUPS_KEPT_DAYS", int, 7)
+    # How long a restore without a restart may keep writers waiting before it gives up.
+    live_seconds = Setting("BACKUPS_LIVE_SECONDS", float, 30)
 
-    @property
-    def migrate_tries(self) -> int:
-        """How many starts may begin the migrations of one snapshot and not finish them."""
-        return int(self._get("BACKUPS_MIGRATE_TRIES", 3))
+    # Who may do what
 
-    @property
-    def clear_sessions(self) -> bool:
-        """Whether the login sessions in a snapshot are removed while it is staged."""
-        return bool(self._get("BACKUPS_CLEAR_SESSIONS", True))
+    # Who may take a snapshot, and who may stage, see and discard a restore: the paths of DRF
+    # permission classes.
+    backup_permission = Setting(
+        "BACKUPS_BACKUP_PERMISSION", str, "backups.api.permissions.MayBackUp"
+    )
+    restore_permission = Setting(
+        "BACKUPS_RESTORE_PERMISSION", str, "backups.api.permissions.MayRestore"
+    )
+    # Where the API keys are; None for a file beside the database.
+    key_file = Setting("BACKUPS_KEY_FILE", _path_or_none, None)
+    # The site's own scopes for keys, besides ``backup`` and ``restore``.
+    extra_scopes = Setting[tuple[str, ...]]("BACKUPS_EXTRA_SCOPES", tuple, ())
+    # More files and folders of this site that no snapshot may overwrite.
+    own_files = Setting("BACKUPS_OWN_FILES", lambda given: tuple(map(Path, given or ())), ())
 
-    @property
-    def allow_unknown_schema(self) -> bool:
-        """Whether a snapshot may have triggers and views that the live database lacks."""
-        return bool(self._get("BACKUPS_ALLOW_UNKNOWN_SCHEMA", False))
+    # A remote server for the commands
 
-    @property
-    def recogniser(self) -> str:
-        """
-        The path of a function that describes the database of another application: it takes the
-        columns of each table, in lower case, and returns a sentence. Empty for none.
-        """
-        return str(self._get("BACKUPS_RECOGNISER", ""))
-
-    @property
-    def connection_setup(self) -> str:
-        """
-        The path of a function that takes a ``sqlite3.Connection`` and registers the site's own
-        collations and SQL functions on it; empty to find them out from Django's connections.
-        """
-        return str(self._get("BACKUPS_CONNECTION_SETUP", ""))
-
-    @property
-    def python(self) -> str:
-        """The path of the Python to run child processes with; empty for this process's own."""
-        return str(self._get("BACKUPS_PYTHON", ""))
-
-    @property
-    def kept_copies(self) -> int:
-        """How many kept copies stay after a restore: the newest ones; 0 for all."""
-        return int(self._get("BACKUPS_KEPT_COPIES", 3))
-
-    @property
-    def kept_days(self) -> int:
-        """How many days a kept copy stays at least, even if there are enough newer ones."""
-        return int(self._get("BACKUPS_KEPT_DAYS", 7))
-
-    @property
-    def live_seconds(self) -> float:
-        """How long a restore without a restart may keep writers waiting before it gives up."""
-        return float(self._get("BACKUPS_LIVE_SECONDS", 30))
-
-    @property
-    def backup_permission(self) -> str:
-        """Who may take a snapshot: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_BACKUP_PERMISSION", "backups.api.permissions.MayBackUp"))
-
-    @property
-    def restore_permission(self) -> str:
-        """Who may stage, see and discard a restore: the path of a DRF permission class."""
-        return str(self._get("BACKUPS_RESTORE_PERMISSION", "backups.api.permissions.MayRestore"))
-
-    @property
-    def key_file(self) -> Path | None:
-        """Where the API keys are; None for a file beside the database."""
-        path = self._get("BACKUPS_KEY_FILE", None)
-        return Path(path) if path else None
-
-    @property
-    def extra_scopes(self) -> tuple[str, ...]:
-        """The site's own scopes for keys, besides ``backup`` and ``restore``."""
-        return tuple(self._get("BACKUPS_EXTRA_SCOPES", ()))
-
-    @property
-    def remote_url(self) -> str:
-        """The server that the commands work on; empty for this machine's own store."""
-        return str(self._get("BACKUPS_REMOTE_URL", ""))
-
-    @property
-    def remote_key(self) -> str:
-        """The API key for that server."""
-        return str(self._get("BACKUPS_REMOTE_KEY", ""))
-
-    @property
-    def remote_header(self) -> str:
-        """The request header that carries that key, with its scheme if it has one."""
-        return str(self._get("BACKUPS_REMOTE_HEADER", "X-Api-Key"))
-
-    @property
-    def remote_insecure(self) -> bool:
-        """Whether the key may be sent to BACKUPS_REMOTE_URL in plain http."""
-        return self._get("BACKUPS_REMOTE_INSECURE", False) is True  # "0" is not a yes
-
-    @property
-    def own_files(self) -> tuple[Path, ...]:
-        """More files and folders of this site that no snapshot may overwrite."""
-        return tuple(map(Path, self._get("BACKUPS_OWN_FILES", ()) or ()))
-
-    def _get(self, name: str, default: object) -> Any:
-        return getattr(settings, name, default)
+    # Its URL; empty for this machine's own store.
+    remote_url = Setting("BACKUPS_REMOTE_URL", str, "")
+    # The API key for that server, and the request header that carries it, with its scheme if any.
+    remote_key = Setting("BACKUPS_REMOTE_KEY", str, "")
+    remote_header = Setting("BACKUPS_REMOTE_HEADER", str, "X-Api-Key")
+    # Whether the key may be sent there in plain http.
+    remote_insecure = Setting("BACKUPS_REMOTE_INSECURE", lambda given: given is True, False)
 
 
 conf = Settings()

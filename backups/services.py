@@ -1,10 +1,9 @@
 """
 The front door: views, commands and starting processes take snapshots and restore them here.
 
-A restore has two halves. ``stage_restore()`` checks an upload and keeps it beside the
-database; ``apply_pending_restore()`` puts it in place at the next start, before any
-connection opens. The states, and what holds between any two steps: backups/store.py and
-docs/how-restore-works.md.
+A restore has two halves. ``stage_restore()`` checks an upload and keeps it beside the database.
+``apply_pending_restore()`` puts it in place at the next start, before any connection opens. The
+states, and what holds between any two steps: backups/store.py and docs/how-restore-works.md.
 
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
@@ -100,7 +99,6 @@ def create_snapshot(
     :param resumable: keep a compact one beside the database for BACKUPS_RESUME_SECONDS, so that
         ``taken_by`` can continue its download by its ``id``.
     :param address: where the request came from, for the record; None for this machine.
-    :returns: a snapshot to iterate over; its ``size`` is in bytes, ``taken_at`` in UTC.
     :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
     :raises BackupNotSupportedError: the database has no file behind it.
     :raises NotEnoughSpaceError: the disk has no room for the copy.
@@ -109,12 +107,8 @@ def create_snapshot(
     """
     store = get_store(database)
     snapshot = store.create_snapshot(compact=compact, caller=taken_by if resumable else None)
-    logger.info(
-        "snapshot taken by %s: %d bytes, %s",
-        taken_by or "this process",
-        snapshot.size,
-        snapshot.method,
-    )
+    by = taken_by or "this process"
+    logger.info("snapshot taken by %s: %d bytes, %s", by, snapshot.size, snapshot.method)
     if snapshot.defects:
         logger.warning("the database has old defects: %s", describe_defects(snapshot.defects))
     return OutgoingSnapshot(
@@ -133,11 +127,11 @@ def resume_snapshot(
     """
     Hand out a part of a snapshot that was taken before, by its ``id``.
 
+    ``address`` and errors are as for ``create_snapshot``.
+
     :param first: the first byte to hand out, counted from 0.
     :param last: the last one; None for all that follow.
-    :param address: as for ``create_snapshot``.
     :returns: None if it is gone, or another caller took it.
-    :raises TooManySnapshotsError: as for ``create_snapshot``.
     """
     store = get_store()
     snapshot = store.resume_snapshot(snapshot_id, caller=taken_by, first=first, last=last)
@@ -205,8 +199,8 @@ def stage_restore(
     """
     Check an uploaded snapshot and keep it for the next start.
 
-    The live database is not touched. Everything happens in its folder, so that each move is
-    a rename within one file system:
+    The live database is not touched. Everything happens in its folder, so that each move is a
+    rename within one file system:
 
     1. ``chunks`` are written to ``<db>.incoming-<random>`` (0600) and hashed.
     2. The login sessions in the file are removed (BACKUPS_CLEAR_SESSIONS), and it is checked:
@@ -216,14 +210,13 @@ def stage_restore(
     An upload in gzip or zstd is unpacked as it arrives. ``size`` and ``sha256`` of the result, and
     every limit, are about the unpacked database.
 
-    A restore that was pending is replaced by step 3, not before. If anything fails, the
-    incoming file is removed and nothing else has changed.
+    Step 3 replaces a restore that was pending. If anything fails, the incoming file is removed and
+    nothing else has changed.
 
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
     :param at_least: how many bytes will certainly come: too many are refused before any is read.
-    :param account: the name of the user who stages, if it is a user of the site: the result
-        warns if the snapshot has no such user.
+    :param account: the site's user who stages, if any: the result warns if the snapshot lacks it.
     :param accept: problems to accept: "defects" in rows that SQLite can read; a "foreign"
         database without any of this project's own apps.
     :param turn: what ``take_upload_turn`` returned; it stays the caller's. None to take one.
@@ -262,9 +255,13 @@ def stage_restore(
         "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
     )
     outcomes.announce(get_store(database))
-    if unwrapped.wrapping:
-        return replace(pending, warnings=(*pending.warnings, _unpacked(unwrapped.wrapping)))
-    return pending
+    if not unwrapped.wrapping:
+        return pending
+    warning = (
+        f"The upload was unpacked from {unwrapped.wrapping}: its size and SHA-256 describe the"
+        " unpacked file."
+    )
+    return replace(pending, warnings=(*pending.warnings, warning))
 
 
 def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[object]:
@@ -272,21 +269,15 @@ def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[
     return take_upload_turn(database=database) if turn is None else nullcontext()
 
 
-def foresee_warnings(head: bytes, *, database: str | None = None) -> tuple[str, ...]:
+def foresee_warnings(head: bytes) -> tuple[str, ...]:
     """
-    The warnings of staging that a file's first bytes foretell, compressed or not. For a person to
+    The warnings of staging that a file's first bytes foretell, compressed or not, for a person to
     read before anything is done. Reads nothing.
     """
     with suppress(BackupError):  # what can't be unpacked will be refused
         unwrapped = next(iter(Unwrapped([head])), b"")
-        return get_store(database).foresee_warnings(unwrapped)
+        return local_store.foresee_warnings(unwrapped)
     return ()
-
-
-def _unpacked(wrapping: str) -> str:
-    return (
-        f"The upload was unpacked from {wrapping}: its size and SHA-256 describe the unpacked file."
-    )
 
 
 def undo_restore(
@@ -300,9 +291,8 @@ def undo_restore(
     Stage the kept copy of the last restore that was applied: applying it undoes that restore.
 
     It is checked like any upload, but a problem in it is only a warning: the site ran with it. The
-    kept copy stays where it is.
+    kept copy stays where it is. ``turn`` and ``watch`` are as for ``stage_restore``.
 
-    :param turn: and ``watch``: as for ``stage_restore``.
     :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
     :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
@@ -411,8 +401,8 @@ def apply_pending_restore() -> Receipt | None:
 
     Call it before this process opens the database. From then on, the process holds presence until
     it ends. A restore never stops a start: whatever the outcome, the database is whole, and the
-    outcome is logged and returned. The other databases in DATABASES that are SQLite in a file are
-    treated in the same way; if one fails, the others are not affected.
+    outcome is logged and returned. The same happens to every other database in DATABASES that is
+    SQLite in a file; if one fails, the others are not affected.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
         if nothing was pending, or the database has no file behind it.
@@ -463,9 +453,7 @@ def _apply_pending(alias: str) -> Receipt | None:
         connections.close_all()
         store = get_store(alias)
         if swept := store.sweep():
-            logger.info(
-                "removed temporary files of processes that have ended: %s", ", ".join(swept)
-            )
+            logger.info("removed temporary files of ended processes: %s", ", ".join(swept))
         receipt = store.apply_pending_restore()
         if receipt is not None:
             outcomes.log(receipt, alias)

@@ -41,11 +41,7 @@ class Snapshot(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]:
-        """
-        The bytes, in chunks of bounded size.
-
-        :raises SnapshotFailedError: the rest can't be read.
-        """
+        """In chunks of bounded size. :raises SnapshotFailedError: the rest can't be read."""
 
     @abstractmethod
     def close(self) -> None:
@@ -223,10 +219,10 @@ class BackupStore(ABC):
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
         """
-        Check a snapshot and keep it for the next start. The live store is not touched.
+        Check a snapshot and keep it for the next start.
 
         A restore that is already pending is replaced if, and only if, the new one has passed every
-        check. If anything fails, nothing has changed.
+        check.
 
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param accept: problems to accept, of those in ``ACCEPTABLE``.
@@ -267,10 +263,6 @@ class BackupStore(ABC):
         """Every kept copy, newest first. Reads only."""
 
     @abstractmethod
-    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
-        """The warnings of staging that a snapshot's first bytes foretell. Reads nothing."""
-
-    @abstractmethod
     def describe_next_start(self, pending: PendingRestore) -> str:
         """Say in a sentence what the next start will do with a pending restore."""
 
@@ -296,7 +288,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
-        """Put the pending snapshot\'s content into the live store, in one transaction."""
+        """Put the pending snapshot's content into the live store, in one transaction."""
 
     @abstractmethod
     def hold_presence(self) -> None:

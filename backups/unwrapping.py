@@ -25,8 +25,6 @@ SKIPPABLE = b"\x50\x2a\x4d\x18"  # the first byte may be up to 0x5f: pzstd write
 MAGIC_BYTES = 4
 GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
 STEP_BYTES = 1024 * 1024  # the most that is unpacked at a time
-
-
 UNPACK = {"gzip": "gunzip", "zstd": "unzstd"}
 
 

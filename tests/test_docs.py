@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.urls import reverse
@@ -47,21 +48,22 @@ def rows(text: str) -> Iterator[list[str]]:
 # Settings
 
 
-class Defaults(conf.Settings):
+def defaults() -> dict[str, Any]:
     """This app's settings as they are where a project sets none, by the name of each."""
+    found: dict[str, Any] = {}
 
-    def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-        for name, member in vars(conf.Settings).items():
-            if isinstance(member, property):
-                getattr(self, name)
-
-    def _get(self, name: str, default: object) -> Any:
-        self.found[name] = default
+    def get(name: str, default: object) -> object:
+        found[name] = default
         return default
 
+    with mock.patch.object(conf, "_get", get):
+        for name, member in vars(conf.Settings).items():
+            if isinstance(member, property | conf.Setting):
+                getattr(conf.conf, name)
+    return found
 
-DEFAULTS = Defaults().found
+
+DEFAULTS = defaults()
 # What no cell can say by a value.
 IN_WORDS = {
     "BACKUPS_NAME": "the project's name",

@@ -1,8 +1,7 @@
 """
-A body for an ASGI server: read in the request's own thread, a piece at a time.
+A body for an ASGI server: read in the request's own thread, one chunk at a time.
 
-An iterator of the ordinary kind would be collected in memory, whole, before its first byte is
-sent. What is held here is one chunk.
+Django would collect an ordinary iterator in memory, whole, before it sends the first byte.
 """
 
 import asyncio
@@ -18,17 +17,16 @@ PIECE_BYTES = 64 * 1024
 
 
 class AsynchronousBody:
-    """Hands out the bytes of a body. A client that is too slow is dropped, as it is by WSGI."""
+    """Takes over a body and sends its bytes. Drops a client that is too slow, as under WSGI."""
 
     def __init__(self, body: Iterable[bytes]) -> None:
-        """Takes over the body."""
         self._body = body
         self._pace = Pace(
             bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds
         )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        # Thread-sensitive: the thread of the view, whose connections end with the request.
+        # It runs in the thread of the view, whose database connections end with the request.
         chunks = iter(self._body)
         take = sync_to_async(lambda: next(chunks, None))
         try:
@@ -37,11 +35,11 @@ class AsynchronousBody:
                     with self._dropping(len(piece)):
                         yield piece  # the server asks for the next one when it has room for it
         finally:
-            await sync_to_async(self.close)()  # Django closes no response whose body has failed
+            await sync_to_async(self.close)()  # Django does not close a response that failed
 
     @contextmanager
     def _dropping(self, count: int) -> Iterator[None]:
-        """Cancel the request once its client has been too slow."""
+        """Cancel the request when its client has been too slow."""
         task = asyncio.current_task()
         assert task is not None
         self._pace.begin()

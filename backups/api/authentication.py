@@ -1,15 +1,14 @@
 """
-The caller: the holder of an API key, known from the header ``X-Api-Key`` alone.
+Authentication by an API key in the header ``X-Api-Key``.
 
-The body is not read, so a caller who is refused costs no upload. The views of this app take keys
-beside whatever authentication the project has; a project's own views can use them too:
+The body is not read, so a refused caller costs no upload. The views of this app accept keys besides
+the project's own authentication. A project's own views can accept them too:
 
     REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": [
         "backups.api.authentication.ApiKeyAuthentication", …]}
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
@@ -17,8 +16,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from backups.keys import wrong_keys
-from backups.keys.api_keys import ApiKey, find_key
-from backups.keys.key_ring import Keys, key_ring
+from backups.keys.api_keys import ApiKey, Keys, find_key
+from backups.keys.key_ring import key_ring
 from backups.keys.key_usage import key_usage
 from backups.site.local_store import key_file
 
@@ -39,7 +38,7 @@ NO_KEYS = "Authentication required but no API keys configured"
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """Stands in ``request.user`` for the holder of a key; not a row of the database."""
+    """The holder of a key, as ``request.user``. Not a row of the database."""
 
     name: str
 
@@ -51,7 +50,7 @@ class ApiClient:
     is_superuser: ClassVar[bool] = False
 
     def get_username(self) -> str:
-        """Tell the name of the key, for logs and records."""
+        """The name of the key, for logs and records."""
         return self.name
 
     def __str__(self) -> str:
@@ -63,10 +62,10 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[ApiClient, ApiKey] | None:
         """
-        Find the key. None without the header, so that a session may be tried instead.
+        Find the key. None without the header, so that other authentication is tried.
 
         :raises AuthenticationFailed: the key is wrong, or has expired.
-        :raises Throttled: too many wrong ones came from that address. A right one never waits.
+        :raises Throttled: too many wrong keys came from that address. A valid key never waits.
         """
         presented = request.headers.get(HEADER, "")
         if not presented:
@@ -78,39 +77,41 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if key.is_expired():
             wrong_keys.refuse_expired(request, key)
-        key_usage.note(_file(), key.sha256)
+        path = key_file()
+        assert path is not None  # the key was found there
+        key_usage.note(path, key.sha256)
         return ApiClient(key.name), key
 
     def refuse(self, request: Request, presented: str, keys: Keys | None) -> None:
-        """Answer a key that is not one of ours. While none is known, none is counted as wrong."""
+        """Refuse an unknown key. It counts as wrong only if this site has keys at all."""
         if keys:
             wrong_keys.count(request, presented)
         raise AuthenticationFailed(NO_KEYS if keys == () else KEY_INVALID)
 
     def authenticate_header(self, request: Request) -> str:
-        """Name the scheme; with one DRF answers 401, without one 403."""
+        """The scheme. With one, DRF answers 401; without one, 403."""
         return f'ApiKey header="{HEADER}"'
 
 
 class _KeyIfKnown(ApiKeyAuthentication):
-    """As above, but a key that is not ours may be the project's own: it is left to the others."""
+    """Leaves an unknown key to the project's own authentication, which may know it."""
 
     def refuse(self, request: Request, presented: str, keys: Keys | None) -> None:
-        """Nothing yet: the view counts it once nobody else knew it."""
+        """Does nothing: the view counts the key as wrong if no other authentication knows it."""
 
 
 class ApiKeysMixin:
-    """For a view: take an API key beside the authentication that the project has chosen."""
+    """For a view: accept an API key besides the authentication that the project has chosen."""
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Those of the project, and ours in front unless it is one of them."""
+        """Ours first, then the project's; only the project's if ours is one of them."""
         theirs: list[BaseAuthentication] = super().get_authenticators()  # type: ignore[misc]
         if any(isinstance(each, ApiKeyAuthentication) for each in theirs):
             return theirs
         return [_KeyIfKnown(), *theirs]
 
     def perform_authentication(self, request: Request) -> None:
-        """As any view; then a key that nobody knew is counted. :raises Throttled: one too many."""
+        """As any view, but count a key that nobody knows. :raises Throttled: too many of them."""
         super().perform_authentication(request)  # type: ignore[misc]
         presented = request.headers.get(HEADER, "")
         is_known = getattr(request.user, "is_authenticated", False)
@@ -118,26 +119,19 @@ class ApiKeysMixin:
             wrong_keys.count(request, presented)
 
     def get_authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for: what the project asks for, if it does; else a key."""
+        """What a 401 asks for: the project's own scheme if it has one; else a key."""
         theirs = [each for each in self.get_authenticators() if not isinstance(each, _KeyIfKnown)]
         asked = theirs[0].authenticate_header(request) if theirs else None
         return asked or ApiKeyAuthentication().authenticate_header(request)
 
 
 def current_keys() -> Keys | None:
-    """The keys that hold now; None if their file is not usable, and every key is refused."""
+    """The keys that are valid now; None if their file is not usable: refuse every key."""
     path = key_file()
     return () if path is None else key_ring.keys(path)
 
 
-def _file() -> Path:
-    """Where a key was found a moment ago."""
-    path = key_file()
-    assert path is not None
-    return path
-
-
 def caller_name(request: Request) -> str:
-    """The name of the key or of the user who calls, for records; empty if nobody is known."""
+    """The name of the key or of the user, for records; empty for an anonymous request."""
     user: Any = request.user  # None with DRF's UNAUTHENTICATED_USER, or an object of the project's
     return str(user.get_username() if hasattr(user, "get_username") else user or "")

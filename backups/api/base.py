@@ -1,4 +1,4 @@
-"""What all views of this app share: who may call, how long a body may be, and their errors."""
+"""What all views of this app share: authentication, the limit on bodies, and error answers."""
 
 import logging
 from typing import Any
@@ -24,25 +24,22 @@ logger = logging.getLogger(__name__)
 
 class StoreView(ApiKeysMixin, APIView):
     """
-    Takes an API key, and answers this app's errors by the table; all others as the site does.
+    Accepts an API key, and answers this app's errors by the table in ``errors``.
 
-    No view runs in a transaction of the site (ATOMIC_REQUESTS): it would keep the write lock for
-    as long as an upload takes, and what is applied at once would wait for its own request.
+    No view runs in a transaction (ATOMIC_REQUESTS). It would hold the write lock during a whole
+    upload, and a restore that is applied at once would wait for its own request.
     """
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """As any view, but outside of transactions, in whichever database."""
+        """As any view, but outside of transactions of every database."""
         view = super().as_view(**initkwargs)
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
 
     def perform_authentication(self, request: Request) -> None:
-        """
-        As any view; but a caller with a key is a program and gets JSON. A site's page may look up
-        the user's rows, and a key has none.
-        """
+        """As any view, but answer a caller with a key in JSON: a page may look up its user."""
         super().perform_authentication(request)
         user: object = request.user
         if isinstance(user, ApiClient):
@@ -56,11 +53,11 @@ class StoreView(ApiKeysMixin, APIView):
         return [each for each in renderers if not isinstance(each, BrowsableAPIRenderer)]
 
     def takes_upload(self, request: Request) -> bool:
-        """Whether the body of this request is read as it arrives. All others must be short."""
+        """Whether the body of this request is read as it arrives. Any other body must be short."""
         return False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check the body's length and the caller before anything that takes long."""
+        """Check the body's length and the caller before any long work."""
         if not self.takes_upload(request):
             _limit_body(request)
         super().initial(request, *args, **kwargs)
@@ -71,12 +68,12 @@ class StoreView(ApiKeysMixin, APIView):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """No copy of an answer is kept on the way."""
+        """Let no proxy and no browser keep a copy of an answer."""
         response.headers.setdefault("Cache-Control", "no-store")
         return super().finalize_response(request, response, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """The log gets what is the server's fault."""
+        """Answer an error of this app by its status. Log it if the server is at fault."""
         if not isinstance(exc, BackupError):
             return super().handle_exception(exc)
         response = error_response(exc)

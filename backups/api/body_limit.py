@@ -1,9 +1,9 @@
 """
-How long the body of a request may be that is not an upload.
+Limit the bodies of requests that are not uploads.
 
-Only an upload is read as it arrives. Any other body is read whole when Django looks for a form's
-token, before it is known whether the user may do anything here. So a body that is longer than such
-a form is refused by its length, before it is read.
+Only an upload is read as it arrives. Django reads any other body whole to find a form's CSRF token,
+before anybody checks who the user is. So a body that is longer than such a form is refused by its
+length, unread.
 """
 
 from django.core.files.uploadhandler import MemoryFileUploadHandler
@@ -20,7 +20,7 @@ def refuse_large_body(request: HttpRequest) -> None:
     Look at the headers only.
 
     :raises BodyTooLargeError: the body is longer than BACKUPS_MAX_BODY_BYTES.
-    :raises LengthRequiredError: it comes in chunks, so that it may be of any length.
+    :raises LengthRequiredError: it is sent in chunks, so its length is unknown.
     """
     if "HTTP_TRANSFER_ENCODING" in request.META and request.method not in BODILESS:
         raise LengthRequiredError(
@@ -34,6 +34,6 @@ def refuse_large_body(request: HttpRequest) -> None:
 
 
 def keep_files_in_memory(request: HttpRequest) -> None:
-    """A file in this form, which nobody asked for, is not written to the disk."""
-    if not hasattr(request, "_files"):  # else some middleware has had it parsed already
+    """Don't write a file that somebody puts into this form to the disk."""
+    if not hasattr(request, "_files"):  # else some middleware has parsed the form already
         request.upload_handlers = [MemoryFileUploadHandler(request)]

@@ -1,7 +1,7 @@
 """
 Compression on the wire, for a client that asks for it.
 
-Streamed: what is held at any time is one chunk and the compressor's window, a few MB.
+Memory holds one chunk and the compressor's window, a few MB.
 
 Sources: RFC 9110, 12.5.3 (Accept-Encoding); RFC 8878 (zstd); RFC 1952 (gzip).
 """
@@ -18,13 +18,11 @@ else:
     from backports import zstd
 
 UNASKED = re.compile(r"gzip\s*,\s*deflate\b")
-FASTEST = 1  # both: what travels is a database, and somebody waits for it
+FASTEST = 1  # of both: somebody waits for the database
 GZIP_WBITS = 31  # zlib's way to ask for a gzip header and the largest window
 
 
 class Compressor(Protocol):
-    """What both libraries have in common."""
-
     def compress(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
@@ -40,11 +38,10 @@ def choose_coding(accepted: str) -> str | None:
     """
     The content coding that a client asks for with its ``Accept-Encoding``; None for no coding.
 
-    HTTP libraries and browsers send ``gzip, deflate`` and more with every request, and nobody
-    has asked for it. A snapshot in a coding has no length, arrives slower on a fast line, and
-    is not a database for a program that saves the body as it comes. So that header is not taken
-    as a request; ``zstd``, ``gzip`` or ``curl --compressed`` is. RFC 9110 allows an answer without
-    a coding unless the client forbids it.
+    HTTP libraries and browsers send ``gzip, deflate …`` with every request, although nobody asked
+    for it. A compressed snapshot has no length, is slower on a fast line, and is not a database if
+    a program saves the body as it comes. So that header is not taken as a request; ``zstd``,
+    ``gzip`` and ``curl --compressed`` are. RFC 9110 allows a plain answer unless it is forbidden.
     """
     if UNASKED.match(accepted.strip().lower()):
         return None
@@ -57,7 +54,7 @@ def choose_coding(accepted: str) -> str | None:
 
 
 def compress(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """The chunks in that coding; if they end early, so does the stream, which is then not whole."""
+    """Compress the chunks. If they end with an error, the stream has no end and is not whole."""
     compressor = COMPRESSORS[coding]()
     for chunk in chunks:
         if compressed := compressor.compress(chunk):  # an empty one would end a chunked body
@@ -72,4 +69,4 @@ def _weights(accepted: str) -> Iterator[tuple[str, float]]:
         try:
             yield coding.strip(), float(value) if name.strip() == "q" else 1.0
         except ValueError:
-            continue  # a weight that is not a number: as if the coding were not there
+            continue  # the weight is not a number: ignore the coding

@@ -1,4 +1,4 @@
-"""The response that is a file: a snapshot with its headers, compressed if that was asked for."""
+"""The response that sends a snapshot as a file, compressed if the client asks for it."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -19,9 +19,9 @@ class DownloadResponse(StreamingHttpResponse):
     """
     A snapshot as an attachment. Closing the response closes the snapshot.
 
-    Its length is in ``Content-Length``, or, compressed, which has none, in ``Snapshot-Size``
-    alone; how it was taken is in ``Snapshot-Method``: ``compact`` or ``pages``. How many old
-    defects a short look has found is in ``Snapshot-Defects``, if there was one.
+    ``Snapshot-Size`` is its length in bytes, and so is ``Content-Length`` unless it is compressed.
+    ``Snapshot-Method`` is ``compact`` or ``pages``. ``Snapshot-Defects`` is how many old defects a
+    short check has found, if there was one.
     """
 
     def __init__(
@@ -31,8 +31,7 @@ class DownloadResponse(StreamingHttpResponse):
         Takes over the snapshot.
 
         :param coding: a content coding of ``compression``, or None.
-        :param environ: of the request, by WSGI. None for an ASGI server, which asks for the body
-            in its own way.
+        :param environ: the WSGI environ of the request; None under ASGI.
         """
         body = snapshot if coding is None else _Compressed(snapshot, coding)
         super().__init__(
@@ -59,15 +58,15 @@ class DownloadResponse(StreamingHttpResponse):
 
 class PartResponse(DownloadResponse):
     """
-    The rest of a snapshot that was taken before, or all of it. Never in a coding.
+    A snapshot that was taken before, or a part of it. Never compressed.
 
-    ``Repr-Digest`` (RFC 9530) has the SHA-256 of the whole, which proves what was joined.
+    ``Repr-Digest`` (RFC 9530) is the SHA-256 of the whole snapshot: with it, a client that has
+    joined the parts can check them.
     """
 
     def __init__(
         self, snapshot: Snapshot, *, is_part: bool, environ: Mapping[str, Any] | None
     ) -> None:
-        """Takes over the snapshot."""
         super().__init__(snapshot, None, environ=environ)
         if snapshot.sha256 is not None:
             digest = base64.b64encode(bytes.fromhex(snapshot.sha256)).decode()
@@ -87,7 +86,7 @@ class PartResponse(DownloadResponse):
 
 
 class _Compressed:
-    """An iterable that closes its snapshot even if it was never read."""
+    """Unlike a generator, it closes its snapshot even if it was never read."""
 
     def __init__(self, snapshot: Snapshot, coding: str) -> None:
         self._snapshot = snapshot

@@ -1,4 +1,4 @@
-"""The HTTP status of each error of this app, and the answer that says it."""
+"""The HTTP status of each error of this app, and the answer."""
 
 from rest_framework.response import Response
 
@@ -30,12 +30,11 @@ STATUS: dict[type[exceptions.BackupError], int] = {
 
 
 def status_of(error: exceptions.BackupError) -> int:
-    """By the table."""
     return next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
 
 
 def error_response(error: exceptions.BackupError) -> Response:
-    """What a client gets: the message, the code and the hint, and when to ask again."""
+    """The message, the code and the hint, and after how many seconds to try again."""
     response = Response(BackupErrorSerializer(error).data, status=status_of(error))
     if isinstance(error, exceptions.TooManySnapshotsError | exceptions.TooManyUploadsError):
         response["Retry-After"] = str(error.retry_seconds)

@@ -1,21 +1,21 @@
 """
-Whether the client of a request is still there: nobody waits for the check of its upload if not.
+Notice that a client has hung up, to stop the check of its upload.
 
-WSGI says nothing to an application about its client, but gunicorn lets it have the socket. There a
-client that is gone looks like this:
+WSGI tells an application nothing about its client, but gunicorn gives it the socket. There a client
+that has left looks like this:
 
 - A reset, or both directions closed: it has left.
-- The end of what it sends (FIN). A client that was killed sends that, and so does a proxy whose own
-  client has left, but HTTP/1.1 also allows one that has sent its request to close that half and
-  wait for the answer. nginx takes all of them for gone (``proxy_ignore_client_abort``). Here they
-  are told apart by a first answer, "100 Continue", which every HTTP/1.1 client reads past: the
-  system of one that is gone answers it with a reset. HTTP/1.0 knows no such answer (nginx
-  speaks that to us), nor does TLS know half-closed connections: there it has left.
-- Nothing, if its machine or its line failed: the check goes on to its end.
+- The end of what it sends (FIN). A client that was killed sends that, and so does a proxy whose
+  client has left. But an HTTP/1.1 client may also close that direction and wait for the answer.
+  nginx treats all of them as gone (``proxy_ignore_client_abort``). We send "100 Continue", which
+  every HTTP/1.1 client skips; the system of a client that has left replies with a reset. HTTP/1.0,
+  which nginx speaks to us, has no such answer, and TLS has no half-closed connections: with these,
+  the client has left.
+- Nothing, if its machine or its line failed: the check continues to its end.
 
-Under ASGI, and under servers that keep the socket to themselves, this is not known: the check goes
-on to its end or its time limit, and BACKUPS_UPLOADS_AT_ONCE limits how many there are. (Django
-hears of the hang-up under ASGI, but can't tell a view that runs in a thread.)
+Under ASGI, and under servers that don't give us the socket, the check continues to its end or its
+time limit. BACKUPS_UPLOADS_AT_ONCE limits how many run. (Under ASGI, Django notices a hang-up, but
+can't tell a view that runs in a thread.)
 
 Sources: RFC 9110, 15.2 and 15.2.1; tcp(7); poll(2), POLLRDHUP.
 """
@@ -37,9 +37,9 @@ GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 def watch(request: HttpRequest) -> Callable[[], None] | None:
     """
-    What to call now and then while this request is at work, after its body was read.
+    A function to call now and then while this request is handled, after its body has been read.
 
-    It raises ``UploadAbandonedError`` once the client has left. None where that can't be known.
+    It raises ``UploadAbandonedError`` once the client has left. None if that can't be noticed.
     """
     if (line := _line(request)) is None:
         return None
@@ -65,13 +65,13 @@ class Line:
     """The connection to a client that waits for an answer."""
 
     def __init__(self, connection: socket.socket, *, may_ask: bool) -> None:
-        """``may_ask``: whether it understands a first answer that is not the last."""
+        """``may_ask``: whether the client skips a "100 Continue"."""
         self._connection = connection
         self._may_ask = may_ask
         self._is_asked = False
 
     def has_left(self) -> bool:
-        """Whether nobody is at the other end any more. Never waits."""
+        """Whether the client has hung up. Never waits."""
         events = self._events()
         if events & GONE:
             return True

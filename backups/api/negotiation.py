@@ -10,17 +10,16 @@ from rest_framework.request import Request
 
 
 class JSONRenderer(renderers.JSONRenderer):
-    """As Django REST framework's, but a file's name that is not UTF-8 can be written too."""
+    """As Django REST framework's, but it can also write a file name that is not UTF-8."""
 
     ensure_ascii = True
 
 
 class IgnoreAccept(BaseContentNegotiation):
     """
-    Any ``Accept`` header gets the file, and errors always come in the view's first renderer.
+    Send the file whatever ``Accept`` says, and errors in the view's first renderer.
 
-    The renderers do not render the file, so to match ``Accept`` with them would answer 406 to
-    a client that asks for just what it gets.
+    No renderer is for the file's own type: a client that accepts only that would get a 406.
     """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:

@@ -1,11 +1,11 @@
 """
 How long a transfer may wait for its client.
 
-A client that has stopped, and one that sends or takes a byte now and then, look alike: both keep
-what serves them. So waiting is paid for from an account of seconds. It begins full, each byte that
-moves pays some back, and it never holds more than it did at first. A client that is faster than the
-rate is never dropped, however long it takes; one that has stopped is dropped once the account is
-empty, and a slower one somewhat later. What the server does itself costs nothing.
+A client that has stopped, and one that sends or takes a byte now and then, both occupy a thread. So
+we pay for waiting from an account of seconds. It starts full, each byte that moves pays some back,
+and it never holds more than at the start. A client that is faster than the rate is never dropped,
+however long it takes. One that has stopped is dropped once the account is empty, and a slow one
+somewhat later. Time that the server itself needs costs nothing.
 """
 
 import errno
@@ -13,10 +13,9 @@ import time
 
 
 class TooSlowError(ConnectionResetError):
-    """The client was too slow; the transfer is given up. A server takes it for a lost client."""
+    """The client was too slow, so its transfer ended. A server treats it as a lost connection."""
 
     def __init__(self, message: str) -> None:
-        """:param message: who was too slow, and how slow that is."""
         super().__init__(errno.ECONNRESET, message)
 
 
@@ -25,10 +24,10 @@ class Pace:
 
     def __init__(self, *, bytes_per_second: float, stall_seconds: float) -> None:
         """
-        Begins full.
+        Starts with a full account.
 
-        :param bytes_per_second: a client that moves as many is never dropped.
-        :param stall_seconds: what the account holds: how long nothing at all may move.
+        :param bytes_per_second: a client that is as fast as this is never dropped.
+        :param stall_seconds: the most that the account holds: how long nothing may move.
         """
         self.bytes_per_second = bytes_per_second
         self.stall_seconds = stall_seconds
@@ -36,17 +35,17 @@ class Pace:
         self._waits_since = 0.0
 
     def begin(self) -> float:
-        """From now on the client is waited for. :returns: when that must end."""
+        """Start to wait for the client. :returns: the deadline."""
         self._waits_since = time.monotonic()
         return self.deadline
 
     @property
     def deadline(self) -> float:
-        """When the account will be empty, if the wait goes on and nothing moves."""
+        """When the account will be empty if nothing moves."""
         return self._waits_since + self._left
 
     def moved(self, count: int) -> float:
-        """So many bytes were waited for, and moved. :returns: the new deadline."""
+        """So many bytes have moved since the wait began. :returns: the new deadline."""
         now = time.monotonic()
         left = self._left - (now - self._waits_since) + count / self.bytes_per_second
         self._left = min(self.stall_seconds, left)
@@ -60,5 +59,5 @@ class Pace:
         )
 
     def seconds_for(self, count: int) -> float:
-        """How long the client may take for so many bytes, all in all."""
+        """How long the client may take for so many bytes, in all."""
         return self._left + count / self.bytes_per_second

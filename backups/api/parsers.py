@@ -1,9 +1,9 @@
 """
-Parsers that hand an upload on while it arrives: no temporary file, nothing kept in memory.
+Parsers that pass an upload on while it arrives: no temporary file, nothing kept in memory.
 
-Each gives ``request.data["file"]``, an ``Upload``, whose bytes are still in the socket. They are
-read when the view iterates over it, after authentication and permissions. A form's leading
-fields are read at once: the browser sends its CSRF token in front of the file.
+``request.data["file"]`` is an ``Upload`` whose bytes are still in the socket. They are read when
+the view iterates over it, after authentication and permissions. Only a form's first fields are read
+at once: the browser sends the CSRF token before the file.
 
 Source: https://www.rfc-editor.org/rfc/rfc7578 (multipart/form-data)
 """
@@ -15,12 +15,13 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from rest_framework.parsers import BaseParser, DataAndFiles
+from rest_framework.request import Request
 
 from backups.api.socket_timeout import PacedStream
 from backups.api.upload import Upload
 from backups.exceptions import UploadInterruptedError
 
-CHUNK_BYTES = 1024 * 1024  # 1 MiB a read, as gunicorn reads: less, and it copies each byte twice
+CHUNK_BYTES = 1024 * 1024  # 1 MiB, as gunicorn reads: with less, it copies each byte twice
 FIELDS_BYTES = 64 * 1024  # room for a form's boundaries, headers and small fields
 FIELD = "file"
 
@@ -37,26 +38,26 @@ class RawUploadParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> "DataAndFiles[Any, Any]":
         """Reads nothing yet."""
-        length = _content_length(parser_context)
-        return _parsed(
-            {}, Upload(_exactly(length, _paced(stream, parser_context)), at_least=length)
-        )
+        request = _request(parser_context)
+        length = _content_length(request)
+        chunks = _exactly(length, PacedStream(stream, request.META))
+        return _parsed({}, Upload(chunks, at_least=length))
 
 
 class SqliteUploadParser(RawUploadParser):
-    """The body is the file, called by SQLite's own media type (registered with IANA)."""
+    """The body is the file, sent with SQLite's own media type (registered with IANA)."""
 
     media_type = "application/vnd.sqlite3"
 
 
 class GzipUploadParser(RawUploadParser):
-    """The body is the file, packed by gzip (RFC 6713); its bytes say so too, and those count."""
+    """The body is the file in gzip (RFC 6713). Its first bytes decide, not this type."""
 
     media_type = "application/gzip"
 
 
 class ZstdUploadParser(RawUploadParser):
-    """The body is the file, packed by zstd (RFC 8878)."""
+    """The body is the file in zstd (RFC 8878)."""
 
     media_type = "application/zstd"
 
@@ -73,8 +74,9 @@ class MultiPartUploadParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> "DataAndFiles[Any, Any]":
         """Reads the form up to the beginning of the file."""
-        at_least = max(0, _content_length(parser_context) - FIELDS_BYTES)
-        events = _events(_paced(stream, parser_context), _boundary(parser_context))
+        request = _request(parser_context)
+        at_least = max(0, _content_length(request) - FIELDS_BYTES)
+        events = _events(PacedStream(stream, request.META), _boundary(request))
         fields = _leading_fields(events)
         return _parsed(fields, Upload(_file_chunks(events), at_least=at_least))
 
@@ -94,26 +96,25 @@ def _parsed(fields: dict[str, str], upload: Upload) -> "DataAndFiles[Any, Any]":
     return DataAndFiles(data, MultiValueDict({FIELD: [upload]}))
 
 
-def _content_length(parser_context: Mapping[str, Any] | None) -> int:
+def _request(parser_context: Mapping[str, Any] | None) -> Request:
     assert parser_context is not None
-    return int(parser_context["request"].META.get("CONTENT_LENGTH") or 0)
+    request: Request = parser_context["request"]
+    return request
 
 
-def _boundary(parser_context: Mapping[str, Any] | None) -> str:
-    assert parser_context is not None
-    boundary: str | None = parser_context["request"]._request.content_params.get("boundary")
+def _content_length(request: Request) -> int:
+    return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
+def _boundary(request: Request) -> str:
+    boundary: str | None = (request._request.content_params or {}).get("boundary")
     if not boundary:
         raise UploadInterruptedError("The form has no boundary in its Content-Type header.")
     return boundary
 
 
-def _paced(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> PacedStream:
-    assert parser_context is not None
-    return PacedStream(stream, parser_context["request"].META)
-
-
 def _exactly(length: int, stream: PacedStream) -> Iterator[bytes]:
-    """The body's bytes; an error if the client goes away before it is whole."""
+    """The body's bytes. An error if the client leaves before it is whole."""
     received = 0
     while received < length:
         chunk = _read(stream, min(CHUNK_BYTES, length - received))
@@ -135,7 +136,7 @@ def _read(stream: PacedStream, size: int) -> bytes:
 def _events(stream: PacedStream, boundary: str) -> Iterator[MultipartSegment | bytes | None]:
     """The form as it arrives: a segment, its bytes, None at its end, and so on."""
     try:
-        # Latin-1 takes any byte: a file's name, which is not used, may be in any encoding.
+        # The file's name, which is not used, may be in any encoding. Latin-1 accepts any byte.
         with PushMultipartParser(boundary, header_charset="latin-1") as parser:
             while not parser.closed:
                 chunk = _read(stream, CHUNK_BYTES)
@@ -147,7 +148,7 @@ def _events(stream: PacedStream, boundary: str) -> Iterator[MultipartSegment | b
 
 
 def _leading_fields(events: Iterator[MultipartSegment | bytes | None]) -> dict[str, str]:
-    """The small fields in front of the file; the next event is then the file's first bytes."""
+    """The small fields before the file. The next event is then the file's first bytes."""
     fields: dict[str, str] = {}
     name, value, size = "", b"", 0
     for event in events:
@@ -165,7 +166,7 @@ def _leading_fields(events: Iterator[MultipartSegment | bytes | None]) -> dict[s
 
 
 def _file_chunks(events: Iterator[MultipartSegment | bytes | None]) -> Iterator[bytes]:
-    """The file's bytes; then the form must end."""
+    """The file's bytes. No second file may follow."""
     for event in events:
         if not isinstance(event, bytes):
             break

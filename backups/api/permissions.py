@@ -1,6 +1,5 @@
 """
-Who may take snapshots, and who may restore: a key with the scope, and others that the settings
-admit.
+Who may take snapshots and who may restore: a key with the scope, and whom the settings allow.
 
     BACKUPS_BACKUP_PERMISSION = "backups.api.permissions.MayBackUp"  # the default: a key, or staff
 """
@@ -26,7 +25,7 @@ __all__ = ["HasScope", "MayBackUp", "MayRestore", "backup_permissions", "restore
 
 class HasScope(BasePermission):
     """
-    A key with the scope, or active staff. A subclass names its scope; nothing else is needed.
+    Allows a key with the scope, and active staff. A subclass only needs to set ``scope``.
 
     The site's own scopes are in BACKUPS_EXTRA_SCOPES.
     """
@@ -35,17 +34,16 @@ class HasScope(BasePermission):
     message: str
 
     def __init_subclass__(cls) -> None:
-        """Word the refusal."""
         cls.message = f"This needs an API key with the scope '{cls.scope}', or a staff login."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Admit by scope or by staff. :raises AuthenticationFailed: the key is not known."""
+        """Whether to allow it. :raises AuthenticationFailed: the key is unknown."""
         if isinstance(request.auth, ApiKey):
             return self.scope in request.auth.scopes
         user = request.user
         if not getattr(user, "is_authenticated", False) and request.headers.get(HEADER):
             raise AuthenticationFailed(KEY_INVALID)
-        # A user model of the project's own may have neither.
+        # The project's own user model may have neither.
         return bool(getattr(user, "is_active", False) and getattr(user, "is_staff", False))
 
 
@@ -72,14 +70,13 @@ def restore_permissions() -> list[BasePermission]:
 
 
 class _ScopeOfKey(BasePermission):
-    """A key needs the scope, also where the project lets in everybody who is logged in."""
+    """A key needs the scope even if the project allows every logged-in user."""
 
     def __init__(self, permission: type[HasScope]) -> None:
         self._permission = permission
         self.message = permission.message
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Refuse a key without the scope; nobody else."""
         is_key = isinstance(request.auth, ApiKey)
         return not is_key or self._permission().has_permission(request, view)
 

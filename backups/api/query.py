@@ -1,4 +1,8 @@
-"""What a URL may ask for, besides the path. Read from the URL alone, so it costs no upload."""
+"""
+The parameters in a URL. They are read before the body, so a wrong one costs no upload.
+
+Each function raises ``BadParameterError`` if its parameter has an invalid value.
+"""
 
 import re
 
@@ -7,16 +11,12 @@ from rest_framework.request import Request
 from backups.exceptions import BadParameterError
 from backups.store import ACCEPTABLE
 
-RECEIPTS = 100  # in one answer, unless another limit is asked for
+RECEIPTS = 100  # in one answer, by default
 MAX_RECEIPTS = 1000
 
 
 def is_now(request: Request) -> bool:
-    """
-    ``?apply=now``: not to wait for a restart.
-
-    :raises BadParameterError: it is neither ``now`` nor ``restart``.
-    """
+    """``?apply=now`` applies without a restart; ``restart`` is the default."""
     when = request.query_params.get("apply", "restart")
     if when not in ("now", "restart"):
         raise BadParameterError(f"apply must be 'now' or 'restart', not {when!r}.")
@@ -24,11 +24,7 @@ def is_now(request: Request) -> bool:
 
 
 def compact(request: Request) -> bool | None:
-    """
-    ``?compact=``: which kind of snapshot; None to leave it to the database's size.
-
-    :raises BadParameterError: it is neither ``1`` nor ``0``.
-    """
+    """``?compact=1`` or ``0``: which kind of snapshot; None to let the database's size decide."""
     given = request.query_params.get("compact")
     if given not in (None, "1", "0"):
         raise BadParameterError(f"compact must be '1' or '0', not {given!r}.")
@@ -36,11 +32,7 @@ def compact(request: Request) -> bool | None:
 
 
 def accept(request: Request) -> frozenset[str]:
-    """
-    ``?accept=``: what is taken although it is wrong, e.g. ``defects`` or ``defects,foreign``.
-
-    :raises BadParameterError: it has another word.
-    """
+    """``?accept=``: problems to accept in an upload, e.g. ``defects`` or ``defects,foreign``."""
     given = request.query_params.get("accept")
     words = frozenset(() if given is None else given.split(","))
     if unknown := sorted(words.difference(ACCEPTABLE)):
@@ -49,16 +41,12 @@ def accept(request: Request) -> frozenset[str]:
 
 
 def snapshot(request: Request) -> str | None:
-    """``?snapshot=``: which one that was taken before, by its ETag; None for a new one."""
+    """``?snapshot=``: the ETag of a snapshot that was taken before; None for a new one."""
     return request.query_params.get("snapshot")
 
 
 def limit(request: Request) -> int:
-    """
-    ``?limit=``: how many receipts.
-
-    :raises BadParameterError: it is not a whole number within the bounds.
-    """
+    """``?limit=``: the most receipts in an answer, from 1 to 1,000."""
     given = request.query_params.get("limit", str(RECEIPTS))
     if not re.fullmatch("[1-9][0-9]{0,3}", given) or int(given) > MAX_RECEIPTS:
         raise BadParameterError(

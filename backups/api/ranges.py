@@ -1,9 +1,9 @@
 """
 The part of a snapshot that a request asks for: ``Range``, ``If-Range``, ``If-Match``.
 
-The client names the snapshot: by the ETag that came with the beginning, in a header, or by
-``?snapshot=`` in the URL, which wget and curl repeat by themselves. A bare ``Range`` names none,
-and the rest of one snapshot must not be joined to the beginning of another.
+The client names the snapshot by the ETag that came with the first part: in a header, or in the URL
+as ``?snapshot=``, which wget and curl repeat by themselves. A ``Range`` alone names none, and the
+rest of one snapshot must never be joined to the beginning of another.
 
 Source: RFC 9110, 13.1 (preconditions) and 14 (ranges).
 """
@@ -25,13 +25,12 @@ class Wanted:
     """Which bytes, counted from 0, of which snapshot."""
 
     id: str | None  # None: of a new one
-    is_strict: bool  # whether nothing but that one will do
+    is_strict: bool  # whether no other snapshot may be sent instead
     first: int
     last: int | None
     is_part: bool
 
     def __post_init__(self) -> None:
-        """Refuse a request that has no right answer."""
         if self.id is None and self.is_part and self.first > 0:
             raise _cannot_resume("The request does not name the snapshot whose rest it wants.")
 
@@ -41,7 +40,7 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     What a request asks for.
 
     :param named: the ``?snapshot=`` of its URL.
-    :raises NotResumableError: it does not say whose rest it wants, or in a form that is not known.
+    :raises NotResumableError: it does not name the snapshot, or its range has an unknown form.
     """
     if (match := headers.get("If-Match", "*").strip()) != "*":
         named = _etag(match) or ""
@@ -50,16 +49,16 @@ def wanted(headers: Mapping[str, str], named: str | None) -> Wanted:
     if (condition := headers.get("If-Range")) is None:
         return Wanted(None, False, *_part(headers))
     snapshot_id = _etag(condition)
-    # By the RFC a condition that does not hold leaves the whole: its client starts again.
+    # By the RFC, a condition that is false gets the whole: the client starts again.
     part = (0, None, False) if snapshot_id is None else _part(headers)
     return Wanted(snapshot_id, False, *part)
 
 
 def kept_snapshot(wanted: Wanted, taken_by: str, address: str | None) -> Snapshot | None:
     """
-    The snapshot that was taken before, if one is asked for; None to take a new one.
+    The snapshot that was taken before, if the request names one; None to take a new one.
 
-    :raises NotResumableError: it is gone, and no other will do; or it ends before that part.
+    :raises NotResumableError: it is gone and no other may be sent, or it ends before that part.
     """
     if wanted.id is None:
         return None
@@ -75,7 +74,6 @@ def kept_snapshot(wanted: Wanted, taken_by: str, address: str | None) -> Snapsho
 
 
 def _cannot_resume(reason: str) -> NotResumableError:
-    """The error that stops every client."""
     return NotResumableError(f"This download can't be continued. {reason}")
 
 

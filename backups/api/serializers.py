@@ -1,11 +1,11 @@
 """
-What the API answers: one JSON shape for a thing, wherever it shows.
+The JSON shapes of the API's answers.
 
-Views answer with these shapes, commands print from them, and a project can generate its OpenAPI
-description from them. Times are UTC, whatever time zone and format the project has.
+Views answer with them, commands print from them, and a project can generate its OpenAPI description
+from them. Times are UTC, whatever time zone and format the project uses.
 
-The context of a serializer can have ``database``, an alias in DATABASES (without it, it is
-BACKUPS_DATABASE), and ``warnings``, those of the staging, for a restore that was applied.
+The context of a serializer may have ``database``, an alias in DATABASES instead of
+BACKUPS_DATABASE, and ``warnings``, those of staging, for a restore that was applied.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class RestoreUploadSerializer(serializers.Serializer[Any]):
 
 
 class UndoSerializer(serializers.Serializer[Any]):
-    """The form of the browsable API that is a button and nothing else."""
+    """The form of the browsable API: only a button."""
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -36,7 +36,7 @@ class AnswerSerializer(serializers.Serializer[Any]):
 
     @property
     def data(self) -> dict[str, Any]:  # type: ignore[override]
-        """A plain dict. From DRF's own, the browsable API would make a form of this shape."""
+        """A plain dict: of DRF's own, the browsable API would make a form."""
         answer: dict[str, Any] = self.to_representation(self.instance)
         return answer
 
@@ -91,7 +91,6 @@ class PendingRestoreSerializer(AnswerSerializer):
     next_start = serializers.CharField(help_text="What the next start will do, in a sentence.")
 
     def to_representation(self, instance: PendingRestore) -> Any:
-        """With what the next start will do."""
         return super().to_representation(_pending(instance, self.context))
 
 
@@ -106,7 +105,7 @@ class RestoreStatusSerializer(AnswerSerializer):
     max_upload_bytes = serializers.IntegerField(help_text="A larger upload is refused.")
 
     def get_fields(self) -> dict[str, Any]:
-        """Those of a pending restore too, unless nothing is pending."""
+        """Also the fields of a pending restore, unless nothing is pending."""
         if self.instance is not None and self.instance.pending is None:
             return super().get_fields()
         pending: dict[str, Any] = PendingRestoreSerializer().get_fields()
@@ -115,7 +114,7 @@ class RestoreStatusSerializer(AnswerSerializer):
         return pending | super().get_fields()
 
     def to_representation(self, instance: RestoreStatus) -> Any:
-        """With the processes that a start would wait for: a restart ends the server's own."""
+        """Lists all processes that a start would wait for: a restart ends the server's own."""
         now: dict[str, Any] = {"status": "nothing", "message": "no restore is pending"}
         if instance.pending is not None:
             waiting = f"; waiting for {', '.join(instance.present)}" if instance.present else ""
@@ -132,7 +131,7 @@ class RestoreStatusSerializer(AnswerSerializer):
 
 
 class _AppliedSerializer(AnswerSerializer):
-    """What comes before its receipt."""
+    """The fields before its receipt's."""
 
     status = serializers.ChoiceField(["applied"])
     message = serializers.CharField()
@@ -144,7 +143,6 @@ class AppliedRestoreSerializer(_AppliedSerializer, ReceiptSerializer):
     warnings = TextsField(help_text="Sentences for the person who staged it.")
 
     def to_representation(self, instance: Receipt) -> Any:
-        """As its receipt, with what staging warned of."""
         applied = {"status": "applied", "message": "the snapshot is live"}
         warnings = self.context.get("warnings", ())
         return super().to_representation(vars(instance) | applied | {"warnings": warnings})
@@ -161,9 +159,9 @@ class DiscardedRestoreSerializer(AnswerSerializer):
     staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
 
     def to_representation(self, instance: PendingRestore | None) -> Any:
-        """With null for what is not known: its description can be lost."""
         discarded = {"status": "discarded", "message": "the pending restore was discarded"}
-        return super().to_representation((vars(instance) if instance else {}) | discarded)
+        known = vars(instance) if instance else {}  # its description can be lost
+        return super().to_representation(known | discarded)
 
 
 def _pending(pending: PendingRestore, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +214,8 @@ class BackupErrorSerializer(AnswerSerializer):
     """What happened to which file, and what to do next."""
 
     detail = serializers.CharField(source="*")  # the message is the error as text
-    # An error of Django REST framework's own, such as 403, has no more than that.
+    # An error of Django REST framework itself, such as 403, has only that.
+
     code = serializers.CharField(required=False, help_text="For programs.")
     hint = serializers.CharField(required=False, help_text="What to do next.")
     needed_bytes = serializers.IntegerField(required=False, help_text="If the disk is too full.")

@@ -1,11 +1,11 @@
 """
 A client that stalls must not hold a thread, a snapshot or a file for ever, under any server.
 
-What waits for a client is the server, in ``recv(2)`` or ``send(2)``, where no code of ours runs,
-and a byte now and then keeps it there. So each wait has a deadline, by the client's ``Pace``, and a
-thread of this process ends the connection when it passes. The connection must be known: gunicorn
-and uWSGI hand it over. Under other servers the pace is looked at when the server comes back for
-more, and what it waits for in between is limited by its own settings.
+The server waits for the client in ``recv(2)`` or ``send(2)``, where none of our code runs, and a
+byte now and then keeps it there. So each wait has a deadline, by the client's ``Pace``, and a
+thread of this process ends the connection at the deadline. Gunicorn and uWSGI give us the
+connection. Under other servers, we check the pace only when the server asks for more, and their own
+settings limit each wait.
 """
 
 import logging
@@ -27,17 +27,16 @@ logger = logging.getLogger(__name__)
 
 
 class Transfer:
-    """An upload or a download, and the connection that it goes over, if that is known."""
+    """An upload or a download, and its connection if that is known."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
-        """:param environ: of the request, by WSGI."""
         self._who = str(environ.get("REMOTE_ADDR") or "a client")
         self._connection: socket.socket | int | None = _socket(environ) or _uwsgi_descriptor()
         self._pace = Pace(
             bytes_per_second=conf.min_bytes_per_second, stall_seconds=conf.stall_seconds
         )
-        # A server may look at the pace itself. It can also hold back what it was given, so that one
-        # chunk waits for others, and no deadline of ours would be right.
+        # A server that checks the pace itself may buffer what we give it. A chunk then waits for
+        # others, so none of our deadlines would be right.
         self._is_paced = hasattr(self._connection, "pace")
         self.deadline = 0.0
         self.is_dropped = False
@@ -46,7 +45,7 @@ class Transfer:
         """
         Receive up to so many bytes.
 
-        :raises TooSlowError: they came too slowly. The client can still be answered.
+        :raises TooSlowError: they came too slowly. The client can still get an answer.
         """
         if self._is_paced:
             return stream.read(size)
@@ -57,9 +56,9 @@ class Transfer:
 
     def send(self, chunk: bytes) -> Iterator[bytes]:
         """
-        Hand this to the server, and wait until that comes back for more.
+        Give a chunk to the server, and wait until it asks for more.
 
-        :raises TooSlowError: it was taken too slowly.
+        :raises TooSlowError: the client took it too slowly.
         """
         if self._is_paced:
             yield chunk
@@ -69,7 +68,7 @@ class Transfer:
         self._moved(len(chunk))
 
     def end(self, how: int) -> None:
-        """The deadline has passed: what waits in the server is woken up, by an error or an end."""
+        """End the server's wait after the deadline: it gets an error, or the end of the body."""
         self._drop()
         with suppress(OSError):  # the client has gone
             if isinstance(self._connection, socket.socket):
@@ -98,10 +97,9 @@ class Transfer:
 
 
 class PacedBody:
-    """The body of an answer, whose client is dropped if it takes it too slowly."""
+    """Takes over the body of an answer. Drops a client that takes it too slowly."""
 
     def __init__(self, body: Iterable[bytes], environ: Mapping[str, Any]) -> None:
-        """Takes over the body."""
         self._body = body
         self._environ = environ
 
@@ -118,10 +116,9 @@ class PacedBody:
 
 
 class PacedStream:
-    """The body of a request, whose client is given up if it sends it too slowly."""
+    """The body of a request. Drops a client that sends it too slowly. Reads nothing by itself."""
 
     def __init__(self, stream: IO[bytes], environ: Mapping[str, Any]) -> None:
-        """Reads nothing yet."""
         self._stream = stream
         self._transfer = Transfer(environ)
 
@@ -131,21 +128,21 @@ class PacedStream:
 
 
 class _Watcher:
-    """Ends the transfers whose deadline has passed, from a thread that runs while there are any."""
+    """A thread that ends transfers at their deadlines. It runs while there are transfers."""
 
     def __init__(self) -> None:
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        """A child has none of its parent's threads, and serves none of its clients."""
+        """A forked child has none of its parent's threads, and serves none of its clients."""
         self._lock = threading.Lock()
         self._watched: dict[Transfer, int] = {}
         self._is_running = False
 
     @contextmanager
     def watching(self, transfer: Transfer, how: int) -> Iterator[None]:
-        """While the block runs. After it, nothing is done to the connection any more."""
+        """Watch the transfer during the block. After it, leave the connection alone."""
         with self._lock:
             self._watched[transfer] = how
             is_first, self._is_running = not self._is_running, True
@@ -154,8 +151,8 @@ class _Watcher:
         try:
             yield
         finally:
-            # Python may get here while it collects an answer that a server has dropped: in a thread
-            # that holds this lock, or that its holder waits for. So it is not waited for for long.
+            # Python may get here while it garbage-collects an answer that a server has dropped, in
+            # a thread that holds this lock or that the lock's holder waits for. So wait briefly.
             is_locked = self._lock.acquire(timeout=LOOK_SECONDS)
             self._watched.pop(transfer, None)
             if is_locked:
@@ -164,7 +161,7 @@ class _Watcher:
     def _start(self) -> None:
         try:
             threading.Thread(target=self._run, name="backups-stalling", daemon=True).start()
-        except RuntimeError:  # the system has no thread left: the next one tries again
+        except RuntimeError:  # the system has no thread left: the next transfer tries again
             self._is_running = False
 
     def _run(self) -> None:
@@ -189,7 +186,7 @@ _watcher = _Watcher()
 
 def check_connected(environ: Mapping[str, Any]) -> None:
     """
-    Before something is begun for a client: is it still there, as far as the system knows?
+    Check that the client is still connected, as far as the system knows.
 
     :raises OSError: it is not.
     """
@@ -198,13 +195,13 @@ def check_connected(environ: Mapping[str, Any]) -> None:
 
 
 def _socket(environ: Mapping[str, Any]) -> socket.socket | None:
-    """The connection, from gunicorn, or from the server of werkzeug."""
+    """The connection, from gunicorn or werkzeug's server."""
     given = environ.get("gunicorn.socket", environ.get("werkzeug.socket"))
     return given if isinstance(given, socket.socket) else None
 
 
 def _uwsgi_descriptor() -> int | None:
-    """The connection of the request that this thread serves, in a process of uWSGI only."""
+    """The connection of the request that this thread serves, if this is a process of uWSGI."""
     try:
         return int(import_module("uwsgi").connection_fd())
     except (ImportError, AttributeError, TypeError, ValueError):

@@ -1,10 +1,10 @@
 """
-How long the server that runs us lets one request take, where that can be known.
+Warn of a server that ends long requests.
 
-A download or an upload takes as long as the line needs. Gunicorn's default worker is killed after
-30 seconds of one request (threaded and asynchronous ones give a sign of life while they work), and
-uWSGI's harakiri ends every request. Neither tells its application before it happens. So the log
-says so once in each process, when it is first asked for something that may take long.
+A download or an upload takes as long as the line needs. Gunicorn kills its default worker after 30
+seconds of one request (threaded and asynchronous workers report while they work), and uWSGI's
+harakiri ends every request. Neither tells the application before. So each process logs a warning
+at its first request that may take long.
 """
 
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Limit(NamedTuple):
-    """Who ends a request, when, and what to do about it."""
+    """What ends a request, after how long, and what to do about it."""
 
     who: str
     seconds: int  # 0: never
@@ -29,9 +29,9 @@ class Limit(NamedTuple):
 
 @cache
 def warn_of_time_limit() -> None:
-    """Log what will cut a long request off, the first time in this process. Never raises."""
+    """Log what will end a long request, the first time in this process. Never raises."""
     for find in (_gunicorn, _uwsgi):
-        with suppress(AttributeError, TypeError, ValueError):  # it keeps it elsewhere now
+        with suppress(AttributeError, TypeError, ValueError):  # a newer version stores it elsewhere
             if (limit := find()) is not None and 0 < limit.seconds < LONG_ENOUGH_SECONDS:
                 logger.warning(
                     "%s ends every request after %d seconds: a backup or a restore that takes"
@@ -41,7 +41,7 @@ def warn_of_time_limit() -> None:
 
 
 def _gunicorn() -> Limit | None:
-    """Its worker is what handles SIGABRT, by which its master kills it."""
+    """Its worker handles SIGABRT, with which the master kills it."""
     worker: Any = getattr(signal.getsignal(signal.SIGABRT), "__self__", None)
     if "gunicorn.workers.sync" not in {kind.__module__ for kind in type(worker).__mro__}:
         return None
@@ -50,7 +50,6 @@ def _gunicorn() -> Limit | None:
 
 
 def _uwsgi() -> Limit | None:
-    """Its options, in a module that only its own processes have."""
     try:
         options = import_module("uwsgi").opt
     except ImportError:

@@ -15,9 +15,8 @@ class Upload:
     """The bytes of an uploaded file, in order, to be read once."""
 
     def __init__(self, chunks: Iterator[bytes], *, at_least: int) -> None:
-        """``at_least``: how many bytes the request's length promises."""
         self._chunks = chunks
-        self.at_least = at_least
+        self.at_least = at_least  # bytes, by the request's length
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -25,10 +24,10 @@ class Upload:
 
 def upload_of(request: Request) -> Upload:
     """
-    Reads nothing of the file yet; of a form, the fields in front of it.
+    The file, still unread; of a form, only the fields before the file are read.
 
     :raises LengthRequiredError: the request does not say how long its body is.
-    :raises UnsupportedUploadError: the body is of a type or in a coding that is not accepted.
+    :raises UnsupportedUploadError: the body has a type or a coding that is not accepted.
     :raises UploadInterruptedError: the form is not whole.
     :raises NotADatabaseError: there is no body.
     """
@@ -49,7 +48,7 @@ def upload_of(request: Request) -> Upload:
 
 
 def _check_coding(request: Request) -> None:
-    """A body is unpacked as it arrives if its own first bytes show its coding, and else refused."""
+    """Accept a body in gzip or zstd: its first bytes show how to unpack it as it arrives."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     is_form = request.content_type.startswith(MultiPartParser.media_type)
     if coding != "identity" and (is_form or coding not in ACCEPTED_CODINGS):

@@ -1,4 +1,4 @@
-"""The views: declarations, and one call of a service each."""
+"""The views: each calls one service."""
 
 from typing import Any
 
@@ -46,8 +46,8 @@ class BackupView(StoreView):
         """
         Download a snapshot of the whole database.
 
-        If it can't be taken, the answer is an error. If its rest can't be read later, the
-        connection ends before the promised length.
+        If it can't be taken, the answer is an error. If the rest can't be read later, the
+        connection ends before the announced length.
         """
         compact = query.compact(request)
         wanted = ranges.wanted(request.headers, query.snapshot(request))
@@ -81,7 +81,7 @@ class RestoreView(StoreView, GenericAPIView[Any]):
     serializer_class = serializers.RestoreUploadSerializer
 
     def takes_upload(self, request: Request) -> bool:
-        """A POST, of which only a form's first fields are read before the caller is known."""
+        """A POST. Until the caller is known, only the first fields of a form are read."""
         return request.method == "POST"
 
     def get(self, request: Request) -> Response:
@@ -91,8 +91,8 @@ class RestoreView(StoreView, GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         """Check a snapshot and stage it; apply it at once if that is asked for."""
         is_now, accept = query.is_now(request), query.accept(request)
-        # Nothing of the body is read without a turn. It lasts as long as the request: a restore
-        # that is applied waits for others, and would hold a thread for each of them.
+        # Read nothing of the body without a turn. Hold it until the end of the request: applying
+        # waits for other processes, and would otherwise hold a thread for each such request.
         with services.take_upload_turn() as turn:
             upload = upload_of(request)
             pending = services.stage_restore(
@@ -121,7 +121,7 @@ class UndoView(StoreView, GenericAPIView[Any]):
     """
 
     get_permissions = staticmethod(restore_permissions)
-    parser_classes = (MultiPartParser, FormParser)  # for the token of the form; nothing else
+    parser_classes = (MultiPartParser, FormParser)  # only for the token of the form
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
     serializer_class = serializers.UndoSerializer
 
@@ -153,7 +153,7 @@ class RestoresView(StoreView):
 
 
 def _staged(request: Request, pending: PendingRestore, *, is_now: bool) -> Response:
-    """Apply it, if that is asked for. If only a restart can, the answer says what is pending."""
+    """Apply it if that is asked for. If only a restart can, the answer shows what is pending."""
     if not is_now:
         return Response(serializers.PendingRestoreSerializer(pending).data)
     try:

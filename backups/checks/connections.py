@@ -9,6 +9,7 @@ separate connection, which is closed at once, so that no process has one open wh
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import django
@@ -35,17 +36,18 @@ class Setup:
     """How the site's connections to one database are set up, as far as that is known."""
 
     alias: str
+    folder: Path
     is_there: bool
     options: dict[str, Any]
     told: dict[str, str]  # the values of pragmas
 
     @classmethod
-    def of(cls, alias: str) -> "Setup":
+    def of(cls, alias: str, folder: Path) -> "Setup":
         """Ask a connection. What it can't tell is taken from the settings."""
         database: dict[str, Any] = settings.DATABASES[alias]
         options = database.get("OPTIONS") or {}
         told = _written(str(options.get("init_command") or "")) | local_store.ask(alias, PRAGMAS)
-        return cls(alias, local_store.has_database(alias), options, told)
+        return cls(alias, folder, local_store.has_database(alias), options, told)
 
     @property
     def journal_mode(self) -> str:
@@ -70,13 +72,13 @@ def check_connections(*, databases: Sequence[str] | None = None, **_: Any) -> li
     return [
         message
         for alias in dict.fromkeys((conf.database, *local_store.other_aliases()))
-        if local_store.paths(alias) is not None
-        for message in _messages(alias, is_told=alias in (databases or ()))
+        if (paths := local_store.paths(alias)) is not None
+        for message in _messages(alias, paths.folder, is_told=alias in (databases or ()))
     ]
 
 
-def _messages(alias: str, *, is_told: bool) -> Iterator[CheckMessage]:
-    setup = Setup.of(alias)
+def _messages(alias: str, folder: Path, *, is_told: bool) -> Iterator[CheckMessage]:
+    setup = Setup.of(alias, folder)
     yield from _wal_reset_bug(setup)
     if not is_told:
         yield from _rollback_journal(setup)
@@ -104,11 +106,10 @@ def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
 
 
 def _rollback_journal(setup: Setup) -> Iterator[CheckMessage]:
-    around = local_store.paths(setup.alias)
     is_meant = setup.is_there or "journal_mode" in setup.told
-    if around is None or not is_meant or setup.journal_mode in ("wal", ""):
+    if not is_meant or setup.journal_mode in ("wal", ""):
         return
-    if is_on_network(around.folder):
+    if is_on_network(setup.folder):
         return  # where WAL mode does not work
     yield CheckWarning(
         f"The database {setup.alias!r} is not in WAL mode, but in journal mode"
@@ -164,22 +165,19 @@ def _pragmas(setup: Setup) -> Iterator[CheckMessage]:
 
 
 def _place(setup: Setup) -> Iterator[CheckMessage]:
-    around = local_store.paths(setup.alias)
-    if around is None:
-        return
-    if is_on_network(around.folder):
+    if is_on_network(setup.folder):
         yield CheckWarning(
-            f"The database {setup.alias!r} is on a network file system ({kind_of(around.folder)}:"
-            f" {around.folder}): if locks do not hold there, two processes that write damage it,"
+            f"The database {setup.alias!r} is on a network file system ({kind_of(setup.folder)}:"
+            f" {setup.folder}): if locks do not hold there, two processes that write damage it,"
             " and WAL mode does not work across machines.",
             hint="Put it on a disk of the machine that the site runs on; keep snapshots elsewhere.",
             id="backups.W076",
         )
-    if setup.is_there and is_container_layer(around.folder):
+    if setup.is_there and is_container_layer(setup.folder):
         yield CheckWarning(
-            f"The database {setup.alias!r} is in a container's own layer ({around.folder}): it is"
+            f"The database {setup.alias!r} is in a container's own layer ({setup.folder}): it is"
             " gone when the container is removed, e.g. at the next deployment.",
-            hint=f"Mount a volume at {around.folder}, the whole folder and not the file alone:"
+            hint=f"Mount a volume at {setup.folder}, the whole folder and not the file alone:"
             " SQLite and this app keep files beside the database.",
             id="backups.W077",
         )

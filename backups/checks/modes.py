@@ -77,7 +77,7 @@ def _of_folders(bit: int, verb: str, number: str, result: str) -> Iterator[Check
 
 
 def _above_folders() -> Iterator[CheckMessage]:
-    """Whoever may write to a folder can replace folders in it, except in one such as /tmp."""
+    """Users who may write to a folder can replace folders in it, unless it is like /tmp."""
     for above in {above: None for folder in _by_folder() for above in folder.parents}:
         mode = _mode(above)
         if mode & OTHERS_WRITE and not mode & stat.S_ISVTX and _can_be_reached(above):

@@ -1,4 +1,4 @@
-"""Login sessions in a database that snapshots are taken of: whoever has a session is logged in."""
+"""Warn if snapshots contain login sessions: with a session's key, anybody is logged in."""
 
 from typing import Any
 

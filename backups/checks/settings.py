@@ -1,6 +1,7 @@
 """Numbered checks, each with a hint, of the settings of this app and of its installation."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_database(),
         *_name(),
         *_numbers(),
+        *_whole_numbers(),
         *_permissions(),
         *_switches(),
         *_own_files(),
@@ -37,84 +39,71 @@ def check_installation(**_: Any) -> list[CheckMessage]:
     return [*_first(), *_rest_framework(), *_commands(), *_django()]
 
 
-def _first() -> list[CheckMessage]:
+def _first() -> Iterator[CheckMessage]:
     first = next(iter(apps.get_app_configs())).name
     if first == "backups":
-        return []
-    return [
-        CheckWarning(
-            f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
-            hint="Put 'backups' first, so that a restore is applied before any query.",
-            id="backups.W001",
-        )
-    ]
+        return
+    yield CheckWarning(
+        f"'backups' is not the first of INSTALLED_APPS: {first!r} is ready before it.",
+        hint="Put 'backups' first, so that a restore is applied before any query.",
+        id="backups.W001",
+    )
 
 
-def _rest_framework() -> list[CheckMessage]:
+def _rest_framework() -> Iterator[CheckMessage]:
     if apps.is_installed("rest_framework"):
-        return []
-    return [
-        CheckWarning(
-            "'rest_framework' is not in INSTALLED_APPS: a browser can't show the upload form.",
-            hint="Add 'rest_framework' to INSTALLED_APPS.",
-            id="backups.W010",
-        )
-    ]
+        return
+    yield CheckWarning(
+        "'rest_framework' is not in INSTALLED_APPS: a browser can't show the upload form.",
+        hint="Add 'rest_framework' to INSTALLED_APPS.",
+        id="backups.W010",
+    )
 
 
-def _commands() -> list[CheckMessage]:
-    return [
-        CheckWarning(
-            f"'manage.py {name}' runs the command of {app!r}, not the one of this app.",
-            hint=f"To run this app's command, use: manage.py {other_name}.",
-            id="backups.W011",
-        )
-        for name, other_name in OTHER_NAMES.items()
-        for app in others_with(name)
-        if not is_ours(app, name)
-    ]
+def _commands() -> Iterator[CheckMessage]:
+    for name, other_name in OTHER_NAMES.items():
+        for app in others_with(name):
+            if not is_ours(app, name):
+                yield CheckWarning(
+                    f"'manage.py {name}' runs the command of {app!r}, not the one of this app.",
+                    hint=f"To run this app's command, use: manage.py {other_name}.",
+                    id="backups.W011",
+                )
 
 
-def _django() -> list[CheckMessage]:
+def _django() -> Iterator[CheckMessage]:
     if django.VERSION >= (5, 2):
-        return []
-    return [
-        CheckWarning(
-            f"Django {django.get_version()} is older than 5.2, the oldest that this app is"
-            " tested with.",
-            hint="It is known to work from 4.2 on; try a backup and a restore before you need one.",
-            id="backups.W012",
-        )
-    ]
+        return
+    yield CheckWarning(
+        f"Django {django.get_version()} is older than 5.2, the oldest that this app is"
+        " tested with.",
+        hint="It is known to work from 4.2 on; try a backup and a restore before you need one.",
+        id="backups.W012",
+    )
 
 
-def _database() -> list[CheckMessage]:
+def _database() -> Iterator[CheckMessage]:
     if conf.database in settings.DATABASES:
-        return []
-    return [
-        Error(
-            f"BACKUPS_DATABASE is {conf.database!r}, which is not in DATABASES.",
-            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
-            id="backups.E001",
-        )
-    ]
+        return
+    yield Error(
+        f"BACKUPS_DATABASE is {conf.database!r}, which is not in DATABASES.",
+        hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
+        id="backups.E001",
+    )
 
 
-def _name() -> list[CheckMessage]:
+def _name() -> Iterator[CheckMessage]:
     name = conf.name
     if name and name.isascii() and name.isprintable() and not set(name) & set('/\\"'):
-        return []
-    return [
-        Error(
-            f"BACKUPS_NAME is {conf.name!r}, which can't be part of a file name.",
-            hint="Use letters, digits and hyphens, e.g. 'taskdog'.",
-            id="backups.E002",
-        )
-    ]
+        return
+    yield Error(
+        f"BACKUPS_NAME is {conf.name!r}, which can't be part of a file name.",
+        hint="Use letters, digits and hyphens, e.g. 'taskdog'.",
+        id="backups.E002",
+    )
 
 
-def _numbers() -> list[CheckMessage]:
-    wrong = []
+def _numbers() -> Iterator[CheckMessage]:
     for number, name, unit in (
         ("E003", "BACKUPS_MAX_UPLOAD_BYTES", "bytes"),
         ("E004", "BACKUPS_CHECK_SECONDS", "seconds"),
@@ -129,18 +118,14 @@ def _numbers() -> list[CheckMessage]:
         value = getattr(settings, name, 1)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 < value < math.inf:
-            wrong.append(
-                Error(
-                    f"{name} should be a number of {unit} greater than zero, not {value!r}.",
-                    hint=f"Remove it to use the default, or set a number of {unit}.",
-                    id=f"backups.{number}",
-                )
+            yield Error(
+                f"{name} should be a number of {unit} greater than zero, not {value!r}.",
+                hint=f"Remove it to use the default, or set a number of {unit}.",
+                id=f"backups.{number}",
             )
-    return [*wrong, *_whole_numbers()]
 
 
-def _whole_numbers() -> list[CheckMessage]:
-    wrong = []
+def _whole_numbers() -> Iterator[CheckMessage]:
     for number, name, lowest, meaning in (
         ("E025", "BACKUPS_RESUME_SECONDS", 0, "of seconds, 0 for none"),
         ("E007", "BACKUPS_KEPT_COPIES", 0, "of files, 0 for all"),
@@ -155,67 +140,55 @@ def _whole_numbers() -> list[CheckMessage]:
     ):
         value = getattr(settings, name, lowest)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-            wrong.append(
-                Error(
-                    f"{name} should be a whole number {meaning}, not {value!r}.",
-                    hint="Remove it to use the default, or set a whole number.",
-                    id=f"backups.{number}",
-                )
+            yield Error(
+                f"{name} should be a whole number {meaning}, not {value!r}.",
+                hint="Remove it to use the default, or set a whole number.",
+                id=f"backups.{number}",
             )
-    return list(wrong)
 
 
-def _permissions() -> list[CheckMessage]:
-    wrong = []
+def _permissions() -> Iterator[CheckMessage]:
     for number, name, path in (
         ("E005", "BACKUPS_BACKUP_PERMISSION", conf.backup_permission),
         ("E006", "BACKUPS_RESTORE_PERMISSION", conf.restore_permission),
     ):
         if problem := _problem(path):
-            wrong.append(
-                Error(
-                    f"{name} is {path!r}, which {problem}.",
-                    hint="Set the dotted path of a Django REST framework permission class.",
-                    id=f"backups.{number}",
-                )
+            yield Error(
+                f"{name} is {path!r}, which {problem}.",
+                hint="Set the dotted path of a Django REST framework permission class.",
+                id=f"backups.{number}",
             )
-    return list(wrong)
 
 
-def _switches() -> list[CheckMessage]:
-    return [
-        Error(
-            f"{name} should be True or False, not {getattr(settings, name)!r}.",
-            hint="Remove it to use the default.",
-            id=f"backups.{number}",
-        )
-        for number, name in (
-            ("E009", "BACKUPS_CLEAR_SESSIONS"),
-            ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
-            ("E045", "BACKUPS_REMOTE_INSECURE"),
-        )
-        if not isinstance(getattr(settings, name, True), bool)
-    ]
+def _switches() -> Iterator[CheckMessage]:
+    for number, name in (
+        ("E009", "BACKUPS_CLEAR_SESSIONS"),
+        ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
+        ("E045", "BACKUPS_REMOTE_INSECURE"),
+    ):
+        if not isinstance(value := getattr(settings, name, True), bool):
+            yield Error(
+                f"{name} should be True or False, not {value!r}.",
+                hint="Remove it to use the default.",
+                id=f"backups.{number}",
+            )
 
 
-def _own_files() -> list[CheckMessage]:
+def _own_files() -> Iterator[CheckMessage]:
     given = getattr(settings, "BACKUPS_OWN_FILES", ())
     if isinstance(given, list | tuple) and all(
         isinstance(path, str | Path) and Path(path).is_absolute() for path in given
     ):
-        return []
-    return [
-        Error(
-            f"BACKUPS_OWN_FILES is {given!r}, which is not a list of full paths.",
-            hint="List the files and folders of this site that no snapshot may be written onto,"
-            " e.g. ['/srv/site/secret_key'].",
-            id="backups.E046",
-        )
-    ]
+        return
+    yield Error(
+        f"BACKUPS_OWN_FILES is {given!r}, which is not a list of full paths.",
+        hint="List the files and folders of this site that no snapshot may be written onto,"
+        " e.g. ['/srv/site/secret_key'].",
+        id="backups.E046",
+    )
 
 
-def _functions() -> list[CheckMessage]:
-    wrong = []
+def _functions() -> Iterator[CheckMessage]:
     for number, name, path, takes in (
         ("E015", "BACKUPS_RECOGNISER", conf.recogniser, "the tables of a database"),
         ("E016", "BACKUPS_CONNECTION_SETUP", conf.connection_setup, "a sqlite3.Connection"),
@@ -226,27 +199,22 @@ def _functions() -> list[CheckMessage]:
             problem = "is not a function"
         except (ImportError, ValueError) as error:
             problem = f"can't be imported: {error}"
-        wrong.append(
-            Error(
-                f"{name} is {path!r}, which {problem}.",
-                hint=f"Set the dotted path of a function that takes {takes}.",
-                id=f"backups.{number}",
-            )
+        yield Error(
+            f"{name} is {path!r}, which {problem}.",
+            hint=f"Set the dotted path of a function that takes {takes}.",
+            id=f"backups.{number}",
         )
-    return list(wrong)
 
 
-def _python() -> list[CheckMessage]:
+def _python() -> Iterator[CheckMessage]:
     path = conf.python
     if not path or not (problem := explain_unfit(path)):
-        return []
-    return [
-        Error(
-            f"BACKUPS_PYTHON is {path!r}, which {problem}.",
-            hint="Set the path of the Python that this site runs in, e.g. /srv/venv/bin/python.",
-            id="backups.E017",
-        )
-    ]
+        return
+    yield Error(
+        f"BACKUPS_PYTHON is {path!r}, which {problem}.",
+        hint="Set the path of the Python that this site runs in, e.g. /srv/venv/bin/python.",
+        id="backups.E017",
+    )
 
 
 def _problem(path: str) -> str:

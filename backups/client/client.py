@@ -79,13 +79,12 @@ class BackupClient:
         :raises ClientError: the server could not be used, or does not say how long its answer is.
         """
 
+        params = {} if compact is None else {"compact": str(int(compact))}
+        headers = {"Accept-Encoding": CODINGS} if compress else {}
+
         def ask(more: dict[str, str]) -> requests.Response:
             response, _ = self._exchange.request(
-                "GET",
-                "backup",
-                is_read=False,
-                params={} if compact is None else {"compact": str(int(compact))},
-                headers=({"Accept-Encoding": CODINGS} if compress else {}) | more,
+                "GET", "backup", is_read=False, params=params, headers=headers | more
             )
             return response
 
@@ -148,22 +147,15 @@ class BackupClient:
                 hint=SnapshotTooLargeError.hint,
                 code=SnapshotTooLargeError.code,
             )
-        return self._stage(
-            "restore",
-            now=now,
-            accept=accept,
-            data=RequestBody(snapshot, size, progress),
-            headers={"Content-Type": "application/vnd.sqlite3"},
-        )
+        body = RequestBody(snapshot, size, progress)
+        headers = {"Content-Type": "application/vnd.sqlite3"}
+        return self._stage("restore", now=now, accept=accept, data=body, headers=headers)
 
     def undo_restore(self, *, now: bool = False) -> dict[str, Any]:
         """
         Let the server stage what its last restore replaced; it applies that when it restarts.
 
-        :param now: let the server apply it at once, without a restart.
-        :raises ServerRefusedError: the server refused it and said why.
-        :raises TransferInterruptedError: the connection ended; ask for the status.
-        :raises OutcomeUnknownError: a proxy answered instead of the server; ask for the status.
+        ``now`` and the errors are as for ``stage_restore``.
         """
         return self._stage("restore/undo", now=now)
 
@@ -193,14 +185,8 @@ class BackupClient:
         self, name: str, *, now: bool, accept: Iterable[str] = (), **arguments: Any
     ) -> dict[str, Any]:
         params = {"apply": "now" if now else None, "accept": ",".join(sorted(accept)) or None}
-        is_done = _has_status("pending", "applied")
-        answer = self._exchange.json("POST", name, is_done, params=params, **arguments)
-        if now and answer.get("status") != "applied":
-            raise ClientError(
-                f"{self.base_url} is too old to apply a restore without a restart.",
-                hint="It is staged, and stays pending: restart that server, or discard it.",
-            )
-        return answer
+        is_done = _has_status("applied" if now else "pending")
+        return self._exchange.json("POST", name, is_done, params=params, **arguments)
 
 
 def _has_status(*known: str) -> Callable[[dict[str, Any]], bool]:

@@ -36,11 +36,7 @@ class RemoteSnapshot:
     """
 
     def __init__(self, response: requests.Response, *, ask_again: "AskAgain | None" = None) -> None:
-        """
-        Takes over a response whose body is unread.
-
-        :param ask_again: repeats the request with more headers.
-        """
+        """Takes over a response with an unread body. ``ask_again`` adds headers to its request."""
         self._response = response
         self._ask_again = ask_again
         self._sha256 = hashlib.sha256()
@@ -58,7 +54,7 @@ class RemoteSnapshot:
 
     def __iter__(self) -> Iterator[bytes]:
         """
-        The bytes of a whole database, decompressed. Raises if the rest does not come.
+        The bytes of a whole database, decompressed.
 
         :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
         :raises ClientError: this is not a database, e.g. a proxy's error page, or it is longer than
@@ -106,7 +102,6 @@ class RemoteSnapshot:
             raise TransferInterruptedError(
                 f"The download from {self.url} ended after {received:,} of {self.size:,} bytes."
             )
-
         digest = _digest(self._response)
         if digest is not None and digest != self._sha256.digest():
             raise TransferInterruptedError(

@@ -39,12 +39,8 @@ def refusal(response: requests.Response, answer: dict[str, Any]) -> ServerRefuse
         hint = "Nothing was staged. Raise the proxy's own limit (nginx: client_max_body_size)."
     else:
         return None
-    return ServerRefusedError(
-        f"{response.url} refused: {words}",
-        status=response.status_code,
-        hint=hint,
-        code=code,
-    )
+    message = f"{response.url} refused: {words}"
+    return ServerRefusedError(message, status=response.status_code, hint=hint, code=code)
 
 
 def not_the_site(response: requests.Response, method: str, ask_first: str) -> ClientError:
@@ -56,11 +52,8 @@ def not_the_site(response: requests.Response, method: str, ask_first: str) -> Cl
     status = _status(response)
     said = f"{response.url} answered {status}"
     if method == "GET" and 400 <= response.status_code < 500:
-        return ServerRefusedError(
-            f"{response.url} refused: {status}.",
-            status=response.status_code,
-            hint=WRONG_PLACE,
-        )
+        message = f"{response.url} refused: {status}."
+        return ServerRefusedError(message, status=response.status_code, hint=WRONG_PLACE)
     if method == "GET":
         return ServerUnreachableError(
             f"{said}, but the answer is not from a server with this API.",
@@ -84,9 +77,8 @@ def _other_place(url: str, location: str) -> str:
         is_here = urlsplit(urljoin(url, location))[:2] == urlsplit(url)[:2]
     except ValueError:  # not a URL at all
         is_here = False
-    if not is_here:
-        return f"It redirects to {shown(location)}: use that server's URL."
-    return f"It redirects to {shown(location)}: exempt this URL from the login requirement."
+    advice = "exempt this URL from the login requirement" if is_here else "use that server's URL"
+    return f"It redirects to {shown(location)}: {advice}."
 
 
 def innermost(error: BaseException) -> str:

@@ -32,8 +32,7 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
 
     They go to ``<destination>.backups-<random>.part``, which is synced and then renamed; the folder
     is synced last. If anything fails, Ctrl-C included, the ``.part`` is removed and ``destination``
-    is unchanged. A kill -9 leaves the ``.part``; the next run that writes to this folder removes
-    it.
+    is unchanged. Only a kill -9 leaves the ``.part``: see above.
 
     :raises DestinationError: it exists and ``overwrite`` is false; another process is writing it;
         or the system refuses.
@@ -72,10 +71,8 @@ def _save(chunks: Iterable[bytes], names: Iterable[Path], *, overwrite: bool) ->
             _check_is_ours(destination, descriptor)
             files.sync_folder(destination.parent)
     except OSError as error:
-        raise DestinationError(
-            f"{destination} could not be written: {error.strerror or error}.",
-            hint="Choose another place with -o, or make room.",
-        ) from error
+        said = error.strerror or error
+        raise _no_room(f"{destination} could not be written: {said}.") from error
     return destination
 
 
@@ -129,19 +126,19 @@ def within_room(chunks: Iterable[bytes], folder: Path, size: int | None) -> Iter
     """
     free = files.free_bytes(folder)
     if size is not None and not files.has_room(folder, size):
-        raise _too_large(f"The snapshot has {size:,} bytes, but {free:,} are free in {folder}.")
+        raise _no_room(f"The snapshot has {size:,} bytes, but {free:,} are free in {folder}.")
     most, received = free // 2, 0
     for chunk in chunks:
         received += len(chunk)
         if size is None and most and received > most:
-            raise _too_large(
+            raise _no_room(
                 f"The size of the snapshot is not known: the download stopped after {most:,} bytes,"
                 f" half of the free space in {folder}."
             )
         yield chunk
 
 
-def _too_large(message: str) -> DestinationError:
+def _no_room(message: str) -> DestinationError:
     return DestinationError(message, hint="Choose another place with -o, or make room.")
 
 
@@ -189,10 +186,7 @@ def _create_locked(destination: Path) -> tuple[Path, int]:
 
 
 def _sweep(folder: Path) -> set[str]:
-    """
-    Remove each ``.part`` that a killed process of this user left. Returns the names that running
-    processes are writing.
-    """
+    """Remove the ``.part`` of each killed process. Returns the names that others are writing."""
     try:
         names = os.listdir(folder)
     except OSError:  # a folder can be writable but not readable
@@ -232,10 +226,7 @@ def _unlink_ours(part: Path, descriptor: int) -> None:
 
 
 def _publish(part: Path, destination: Path, *, overwrite: bool) -> bool:
-    """
-    Give the whole file its name. Replaces an existing file only if ``overwrite``; returns False if
-    the name is taken.
-    """
+    """Give the file its name; False if that is taken. Replaces a file only if ``overwrite``."""
     if overwrite:
         files.replace(part, destination)
         return True

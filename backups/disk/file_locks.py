@@ -3,8 +3,9 @@ Locks on open files (flock), which end with their process. Every wait has a limi
 
 Anybody who may read a file can hold a lock on it for ever. So the files that we lock are readable
 only by their owner (0600). Other users can often read a folder: there we first lock a private file,
-which exists only while somebody holds it, and this lock decides. We lock the folder too, since
-older releases know only that lock, but ignore the locks that strangers hold on it.
+which exists only while somebody holds it, and this lock decides. We lock the folder too, since a
+process that can't create that file (the disk is full) has only this lock. Strangers' locks on the
+folder are ignored.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from backups.disk.refusals import NOT_PERMITTED, NOT_SUPPORTED, warn
 NO_LOCKS = (*NOT_SUPPORTED, *NOT_PERMITTED, errno.ENOLCK, errno.EBADF)
 PRIVATE = ".backups.lock"
 OTHERS_OPEN = 0o044  # read permission is enough to open a folder
-OTHERS_WRITE, OTHERS_USE = 0o022, 0o066
+OTHERS_WRITE = 0o022
 # Most holders need milliseconds; a restore while the site runs needs seconds.
 LOCK_SECONDS = 30.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two tries

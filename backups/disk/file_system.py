@@ -12,42 +12,13 @@ from pathlib import Path
 # reads at once. SQLite's WAL needs that, and a network file system does not offer it:
 # https://www.sqlite.org/wal.html#overview
 LOCAL = (
-    "bcachefs",
-    "btrfs",
-    "ext2",
-    "ext3",
-    "ext4",
-    "f2fs",
-    "jfs",
-    "overlay",
-    "tmpfs",
-    "xfs",
-    "zfs",
-)
+    "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs",
+)  # fmt: skip
 # Several machines can use these at once, and do not see each other's locks and memory in time.
 NETWORK = (
-    "9p",
-    "afs",
-    "beegfs",
-    "ceph",
-    "cifs",
-    "coda",
-    "davfs",
-    "gfs2",
-    "glusterfs",
-    "gpfs",
-    "lustre",
-    "ncpfs",
-    "nfs",
-    "nfs4",
-    "ocfs2",
-    "orangefs",
-    "smb3",
-    "smbfs",
-    "vboxsf",
-    "virtiofs",
-    "vmhgfs",
-)
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "gpfs", "lustre",
+    "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs",
+)  # fmt: skip
 # A program serves these, mostly from elsewhere (sshfs, s3fs, rclone …). FUSE_HERE are local.
 FUSE, FUSE_HERE = "fuse.", ("bindfs", "encfs", "fuse-overlayfs", "gocryptfs", "mergerfs", "zfs")
 LAYERS = ("aufs", "overlay", "fuse.fuse-overlayfs")  # a container's own files are on these

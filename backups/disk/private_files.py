@@ -17,19 +17,6 @@ from typing import NamedTuple
 
 from backups.disk import files
 
-__all__ = [
-    "FileState",
-    "FileTooOpenError",
-    "FolderTooOpenError",
-    "NotOursError",
-    "NotPrivateError",
-    "create_once",
-    "file_state",
-    "group_may_replace",
-    "read",
-    "replace",
-]
-
 OTHERS = 0o077  # the permission bits of the group and of everybody else
 ROOT = 0
 
@@ -187,8 +174,7 @@ def create_once(path: Path, content: bytes, *, owner_of: Path | None = None) -> 
     A link, unlike a rename, fails if the name is taken: if two processes start together, one wins,
     and both then read the same file.
 
-    :param owner_of: if we are root, give the file to the owner of this path: otherwise the server
-        could not read it.
+    :param owner_of: as for ``files.create_private``.
     :raises FolderTooOpenError: if every user may replace the files in its folder.
     :raises OSError: if the folder is full or not writable.
     """
@@ -217,8 +203,7 @@ def replace(path: Path, content: bytes, *, owner_of: Path | None = None) -> None
     """
     Replace the file with ``content``, in mode 0600. If this fails, the old file is unchanged.
 
-    :param owner_of: if we are root, give a new file to the owner of this path: otherwise the
-        server could not read it. A file that is replaced keeps its owner.
+    :param owner_of: as for ``files.create_private``. A file that is replaced keeps its owner.
     :raises OSError: if the folder is full or not writable.
     """
     owner_of = path if owner_of is None or path.exists() else owner_of
@@ -250,8 +235,7 @@ def _write_beside(path: Path, content: bytes, *, owner_of: Path | None = None) -
 
 def _check_is_closed(folder: Path, descriptor: int) -> None:
     """Some file systems give every file the same mode: exFAT, CIFS and some of FUSE."""
-    mode = _mode(descriptor)
-    if mode & OTHERS:
+    if (mode := _mode(descriptor)) & OTHERS:
         raise OSError(
             errno.EPERM,
             f"every file there is open to other users (mode {mode:03o}), whatever mode it is given."

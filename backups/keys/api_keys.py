@@ -72,9 +72,9 @@ def create_key(
     :param expires_at: when it expires; None for never.
     :param owner_of: if we are root, give a new file to the owner of this path.
     :returns: the key, letters, digits and ``_``, safe in a header and a shell.
-    :raises KeyNameError: if a key has that name, or the name is blank, long or not printable.
-    :raises KeyFileError: if the file that exists is not usable.
-    :raises OSError: if the folder is full or not writable.
+    :raises KeyNameError: a key has that name, or the name is blank, long or not printable.
+    :raises KeyFileError: the file that exists is not usable.
+    :raises OSError: the folder is full or not writable.
     """
     check_name(name)
     key = key_format.make(conf.name)

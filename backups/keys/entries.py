@@ -61,8 +61,8 @@ def last_day(expires_at: str) -> str:
 
 def render(keys: Iterable[ApiKey]) -> bytes:
     """Write the keys as the file's content."""
-    entries = [_entry(key) for key in keys]
-    return (json.dumps({"keys": entries}, indent=2, ensure_ascii=False) + "\n").encode()
+    document = {"keys": [_entry(key) for key in keys]}
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def parse(path: Path, content: bytes) -> tuple[ApiKey, ...]:
@@ -75,18 +75,10 @@ def parse(path: Path, content: bytes) -> tuple[ApiKey, ...]:
         raise unusable(path, 'it must hold {"keys": [...]}')
     keys: list[ApiKey] = []
     for number, entry in enumerate(document["keys"], start=1):
-        problem = _problem(entry, known={key.name for key in keys})
-        if problem:
+        if problem := _problem(entry, known={key.name for key in keys}):
             raise unusable(path, f"entry {number} {problem}")
-        keys.append(
-            ApiKey(
-                entry["name"],
-                entry["sha256"],
-                tuple(entry["scopes"]),
-                entry["created_at"],
-                entry.get("expires_at"),
-            )
-        )
+        scopes, expires_at = tuple(entry["scopes"]), entry.get("expires_at")
+        keys.append(ApiKey(entry["name"], entry["sha256"], scopes, entry["created_at"], expires_at))
     return tuple(keys)
 
 

@@ -29,10 +29,7 @@ def make(site: str) -> str:
 def is_whole(text: str) -> bool:
     """Whether a text has the form of a key and a correct checksum: not mistyped, not cut off."""
     match = PATTERN.fullmatch(text)
-    if match is None:
-        return False
-    random, checksum = match[2][:RANDOM_LENGTH], match[2][RANDOM_LENGTH:]
-    return checksum == _checksum(random)
+    return match is not None and match[2][RANDOM_LENGTH:] == _checksum(match[2][:RANDOM_LENGTH])
 
 
 def _checksum(random: str) -> str:

@@ -8,18 +8,15 @@ from pathlib import Path
 from backups.disk.private_files import FileState, file_state
 from backups.exceptions import KeyFileError
 from backups.keys import api_keys
-from backups.keys.api_keys import ApiKey
+from backups.keys.api_keys import Keys
 
 logger = logging.getLogger(__name__)
 
-Keys = tuple[ApiKey, ...]
 Folder = tuple[int, int]  # its mode and its owner
 
 
 class KeyRing:
-    """
-    Remembers the keys of a file, and the state of the file when they were read. Thread-safe.
-    """
+    """Remembers the keys of a file, and the file's state when they were read. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What commands that work on a store share: which one, and how they end on an error."""
+"""What the commands on a store share: the choice of the store, and how they end on an error."""
 
 import io
 import logging
@@ -14,15 +14,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backups.exceptions import BackupError, InsecureServerError
 
-WRONG_USAGE = 2  # what argparse ends with
+WRONG_USAGE = 2  # as argparse's own exit code
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
-STOPPING = (signal.SIGTERM, signal.SIGHUP)  # kill, and a terminal that is closed
+STOPPING = (signal.SIGTERM, signal.SIGHUP)  # from kill, and from a terminal that is closed
 
 
 class StoreCommand(BaseCommand):
     """A command that works on this machine's store or on a server's."""
 
-    # A check that fails must not keep anybody from saving, or bringing back, their data.
+    # A system check that fails must not stop anybody from saving or restoring their data.
     requires_system_checks = []  # noqa: RUF012
     requires_migrations_checks = False
 
@@ -30,7 +30,6 @@ class StoreCommand(BaseCommand):
     is_quiet = False
 
     def add_store_arguments(self, parser: CommandParser) -> None:
-        """``--database``, ``--url`` or ``--local``, and ``--insecure``."""
         parser.add_argument(
             "--database",
             metavar="ALIAS",
@@ -41,32 +40,31 @@ class StoreCommand(BaseCommand):
         store.add_argument(
             "--url",
             help="work on the server at this URL, and not on this machine's store:"
-            " https://tasks.example.org, whose API is at /api/v1, or with a path the place"
+            " https://tasks.example.org, whose API is at /api/v1; or, with a path, the place"
             " where backups.urls is included",
         )
         store.add_argument(
             "--local",
             action="store_true",
-            help="work on this machine's store, whatever the environment says",
+            help="work on this machine's store, even if BACKUPS_REMOTE_URL is set",
         )
         parser.add_argument(
             "--insecure",
             action="store_true",
-            help="send the API key in plain http to another machine, where anybody on the way"
-            " can read it",
+            help="send the API key to another machine in plain http: others can read it there",
         )
 
     def say(self, words: str, *, ending: str | None = None) -> None:
-        """Write to standard error, but not in the red that Django has for errors."""
-        self.stderr.write(words, _plain, ending)
+        """Write to standard error, but without Django's red for errors."""
+        self.stderr.write(words, str, ending)
 
     def inform(self, words: str) -> None:
-        """Write what needs no action; nothing with ``-v 0``."""
+        """Say something that needs no action; nothing with ``-v 0``."""
         if not self.is_quiet:
             self.say(words)
 
     def tell(self, words: str) -> None:
-        """Print the outcome. The work is done, even if this can't be written."""
+        """Print the outcome. The work is done, so a failure to write this is not an error."""
         try:
             self.stdout.write(words)
             self.stdout.flush()
@@ -76,10 +74,10 @@ class StoreCommand(BaseCommand):
             _detach_stdout()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Every error of ours ends the command with its message, its hint and an exit code."""
+        """End with the message, the hint and an exit code on each error of this app."""
         self.is_quiet = options.get("verbosity") == 0
         self._open_closed_streams()
-        if isinstance(sys.stdout, io.TextIOWrapper):  # or some names of files can't be printed
+        if isinstance(sys.stdout, io.TextIOWrapper):  # to print any file name
             sys.stdout.reconfigure(errors="surrogateescape")
         try:
             with _terminated_as_interrupted(), _quiet_logs(self.is_quiet):
@@ -96,7 +94,7 @@ class StoreCommand(BaseCommand):
             raise CommandError(f"{str(error).rstrip('.')}.") from error
 
     def _open_closed_streams(self) -> None:
-        """A stream that the shell closed (``>&-``) is None in Python. What goes there is lost."""
+        """A stream that the shell closed (``>&-``) is None in Python. Discard its output."""
         if sys.stderr is None:
             self.stderr = OutputWrapper(_nowhere())
         if sys.stdout is None:
@@ -109,14 +107,14 @@ def _nowhere() -> TextIO:
 
 
 def _detach_stdout() -> None:
-    """Or the interpreter writes the rest at its exit, and fails with its own message."""
+    """Otherwise the interpreter writes the rest when it exits, and fails with its own message."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(_nowhere().fileno(), sys.stdout.fileno())
 
 
 @contextmanager
 def _quiet_logs(is_quiet: bool) -> Iterator[None]:
-    """Keep what is not a warning off the terminal. A log that is a file has all of it."""
+    """Show only warnings and errors on the terminal. A log file still gets everything."""
     consoles = [
         handler
         for handler in (*logging.getLogger().handlers, *logging.getLogger("backups").handlers)
@@ -138,7 +136,7 @@ def _is_warning(record: logging.LogRecord) -> bool:
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
     """
-    Clean up after ``kill`` and a closed terminal as after Ctrl-C, or part of a file would stay.
+    Let ``kill`` and a closed terminal clean up as Ctrl-C does; otherwise part of a file would stay.
     A signal that is ignored, e.g. under ``nohup``, stays ignored.
     """
 
@@ -161,7 +159,3 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def megabytes(size: int | None) -> str:
     """``12.3 MB``, for a person to read."""
     return "unknown size" if size is None else f"{size / 1e6:,.1f} MB"
-
-
-def _plain(words: str) -> str:
-    return words

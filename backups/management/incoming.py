@@ -1,4 +1,4 @@
-"""The snapshot that ``restore_db`` is given: a file, a pipe, or standard input."""
+"""The snapshot for ``restore_db``: a file, a pipe, or standard input."""
 
 import os
 import shlex
@@ -24,24 +24,22 @@ Progress = Callable[[int], None]  # called with the number of bytes of each step
 
 
 class Incoming:
-    """An open snapshot, with what a person calls it."""
+    """An open snapshot, and its name for messages."""
 
     def __init__(self, name: str, content: BinaryIO) -> None:
-        """``name``: the path as it was given."""
         self.content = content
         self.is_stdin = name == STDIN
         self.name = "standard input" if self.is_stdin else name
-        self._path = name
 
     @property
     def size(self) -> int | None:
-        """Bytes; None for a pipe, whose length only its end shows."""
+        """Bytes; None for a pipe, whose length is not known before its end."""
         state = os.fstat(self.content.fileno())
         return state.st_size if stat.S_ISREG(state.st_mode) else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What can be said before the check. Nothing of a pipe, which can be read only once."""
+        """The warnings that need no check. None for a pipe, which can be read only once."""
         if self.size is None:
             return ()
         head = os.pread(self.content.fileno(), HEAD_BYTES, 0)
@@ -61,11 +59,11 @@ class Incoming:
         try:
             return self.content.read(CHUNK_BYTES)
         except OSError as error:
-            raise CommandError(f"{self.name} can't be read: {error.strerror}.") from error
+            raise _can_not_read(self.name, error) from error
 
     @contextmanager
     def with_length(self) -> Iterator[BinaryIO]:
-        """The content as a file with a length: a pipe's is written to the disk first."""
+        """The content as a file with a length. That of a pipe is written to the disk first."""
         if self.size is not None:
             yield self.content
             return
@@ -83,16 +81,14 @@ class Incoming:
             yield spool
 
     def fill_in(self, words: str) -> str:
-        """Put the path where a hint says FILE, so that its command can be copied."""
-        if self.is_stdin:
-            return words
-        return fill_in(words, shlex.quote(self._path))
+        """Put the path in the place of FILE in a hint, so that its command can be copied."""
+        return words if self.is_stdin else fill_in(words, shlex.quote(self.name))
 
 
 @contextmanager
 def open_incoming(name: str) -> Iterator[Incoming]:
     """
-    Open a snapshot to restore. Refuses the live database, by whatever name.
+    Open a snapshot to restore. Refuses the live database under any name.
 
     :raises CommandError: it can't be read, or is only a part of a database.
     """
@@ -113,11 +109,15 @@ def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise CommandError(f"{path} can't be read: {error.strerror}.") from error
+        raise _can_not_read(path, error) from error
+
+
+def _can_not_read(name: object, error: OSError) -> CommandError:
+    return CommandError(f"{name} can't be read: {error.strerror}.")
 
 
 def _check_is_one_file(path: Path) -> None:
-    """A copied database may have its newest rows beside it; staged alone it would lose them."""
+    """The newest rows of a copied database may be in a file beside it. Alone it lacks them."""
     for suffix in ("-wal", "-journal"):
         sidecar = path.with_name(path.name + suffix)
         if sidecar.exists() and sidecar.stat().st_size:

@@ -1,4 +1,4 @@
-"""What the commands about API keys share: where the keys are, and when one ends."""
+"""What the commands about API keys share: where the keys are, and when a key expires."""
 
 import argparse
 from argparse import ArgumentTypeError
@@ -15,17 +15,17 @@ MOST_DAYS = 36_500  # a hundred years: more is a mistake
 
 
 def chosen_key_file() -> Path:
-    """Where the API keys are. :raises CommandError: if there is no place for them."""
+    """Where the API keys are. :raises CommandError: there is no place for them."""
     if (path := key_file()) is None:
         raise CommandError(
-            "There is no place for API keys: the database has no file to keep them beside."
-            " Set BACKUPS_KEY_FILE."
+            "There is no place for the file of API keys, because the database is not a file. Set"
+            " BACKUPS_KEY_FILE."
         )
     return path
 
 
 def add_expiry(parser: argparse.ArgumentParser, *, default: str) -> None:
-    """Declare ``--expires`` and ``--days``, of which one may be given."""
+    """Add ``--expires`` and ``--days``, which exclude each other."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--expires",
@@ -39,7 +39,7 @@ def add_expiry(parser: argparse.ArgumentParser, *, default: str) -> None:
 
 
 def expiry(options: dict[str, Any]) -> datetime | None:
-    """When the key ends by these options; None if they do not say."""
+    """When the key expires by these options; None without them."""
     if options.get("expires") is not None:
         return end_of_day(options["expires"])
     if options.get("days") is not None:

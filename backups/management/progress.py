@@ -1,4 +1,4 @@
-"""How far a transfer is: a bar when a person watches, nothing in a log file."""
+"""The progress of a transfer: a bar on a terminal, nothing in a log file."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 def progress_bar(
     title: str, total: int | None, *, is_quiet: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """
-    Yield a function to call with the bytes of each step.
-
-    The bar is drawn on standard error, and only on a terminal.
-    """
+    """Yield a function to call with the bytes of each step. Draws only on a terminal, to stderr."""
     console = None if is_quiet else _terminal()
     if console is None:
         yield lambda _: None
@@ -30,7 +26,7 @@ def progress_bar(
 
 
 def _terminal() -> "Console | None":
-    """Where a person watches; None if nobody does, or if rich is not installed to draw there."""
+    """The terminal; None if standard error is not one, or if rich is not installed."""
     try:
         from rich.console import Console
     except ModuleNotFoundError:
@@ -40,7 +36,7 @@ def _terminal() -> "Console | None":
 
 
 def count(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
-    """Pass the chunks on, and tell ``progress`` of each."""
+    """Pass the chunks on, and report the size of each to ``progress``."""
     for chunk in chunks:
         progress(len(chunk))
         yield chunk

@@ -1,7 +1,7 @@
 """
-The two stores that a command can work on: this machine's own, and a remote server's.
+The two stores that a command can work on: this machine's, and a remote server's.
 
-Both answer with the API's own JSON shapes, so that output reads the same for either.
+Both answer in the API's JSON shapes, so the output is the same for both.
 """
 
 import getpass
@@ -33,28 +33,27 @@ class NamedSnapshot(NamedTuple):
     """A snapshot that arrives."""
 
     name: str
-    method: str  # "compact" or "pages"; empty if an older server does not say
+    method: str  # "compact" or "pages"; empty if the server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
-    defects: str = ""  # what the store has noticed, for a person to read
-    is_from_server: bool = False  # so its name and size are what the server says
+    defects: str = ""  # that the store has noticed, for a person to read
+    is_from_server: bool = False  # so a server chose its name and size
     note: str = ""  # what to say if this name is used
 
 
 class LocalTarget:
-    """This machine's own store, by the same services as the API."""
+    """This machine's store, through the same services as the API."""
 
     def __init__(self, database: str | None = None) -> None:
-        """``database``: an alias; None for BACKUPS_DATABASE."""
-        self._database = database
+        self._database = database  # an alias; None for BACKUPS_DATABASE
         self.where = f"this machine's database {database!r}" if database else "this machine's store"
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
         if compress:
             raise BadParameterError(
-                "--compress is for a download from a server: here nothing is sent.",
-                hint="Leave it out; to save space, compress the file afterwards.",
+                "--compress is for a download from a server, and nothing is downloaded here.",
+                hint="Leave it out. To save space, compress the file afterwards.",
             )
         with services.create_snapshot(
             taken_by=_user(), compact=compact, database=self._database
@@ -108,7 +107,7 @@ class LocalTarget:
     def _answer(
         self, shape: type[serializers.AnswerSerializer], found: object, **context: object
     ) -> Json:
-        """As a client gets it: fit for a terminal, since a process can give itself any name."""
+        """As a client gets it: safe for a terminal, since a process can give itself any name."""
         context["database"] = self._database
         answer: Json = shown_answer(shape(found, context=context).data)
         return answer
@@ -156,12 +155,12 @@ def open_target(
     """
     The store that the options and the settings name.
 
-    :param insecure: let the key travel in plain http; BACKUPS_REMOTE_INSECURE does so for the
-        server in BACKUPS_REMOTE_URL alone.
-    :raises InsecureServerError: it would, and may not.
-    :raises ClientError: a remote server is named, but no key for it is set, or what the client
-        needs is not installed.
-    :raises BadParameterError: a remote server is named, and a database of this machine too.
+    :param insecure: allow sending the key in plain http; BACKUPS_REMOTE_INSECURE allows it only
+        for the server in BACKUPS_REMOTE_URL.
+    :raises InsecureServerError: the key would be sent in plain http without permission.
+    :raises ClientError: a remote server is named, but there is no key for it, or a package that
+        the client needs is not installed.
+    :raises BadParameterError: both a remote server and a database of this machine are named.
     """
     url = "" if local else url or conf.remote_url
     if not url:
@@ -184,7 +183,7 @@ def open_target(
 
 
 def _client_class() -> "type[BackupClient]":
-    """Imported here, since this machine's own store needs no package for it."""
+    """Imported here, since this machine's store does not need the client's packages."""
     try:
         from backups.client import BackupClient
     except ImportError as error:
@@ -197,7 +196,7 @@ def in_our_form(target: Target) -> Iterator[None]:
     """
     For a block that reads the answers of a target.
 
-    :raises ClientError: a server's answer lacks something, or has it in another form.
+    :raises ClientError: a server's answer lacks something, or has it in an unknown form.
     """
     try:
         yield

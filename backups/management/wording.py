@@ -1,4 +1,4 @@
-"""What ``restore_db`` says: the API's JSON, in sentences for a person to read."""
+"""The sentences of ``restore_db``, made from the API's JSON."""
 
 from datetime import UTC, datetime
 
@@ -17,12 +17,12 @@ GO_BACK = "To go back: manage.py restore_db --undo"
 
 
 def staged_or_applied(answer: Json) -> str:
-    """The outcome for a snapshot."""
+    """The outcome of staging a snapshot, or of applying it at once."""
     if answer["status"] == "applied":
         return (
             f"Applied: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
             "It is live for every process of the site.\n"
-            f"The content that it replaced is kept as {answer['kept']}. {GO_BACK}"
+            f"The replaced content is kept as {answer['kept']}. {GO_BACK}"
         )
     return (
         f"Pending: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
@@ -32,12 +32,12 @@ def staged_or_applied(answer: Json) -> str:
 
 
 def status(answer: Json, where: str) -> str:
-    """What is pending, who is in the way, and the outcome of the last restore."""
+    """What is pending, which processes it waits for, and the outcome of the last restore."""
     return "\n".join([pending(answer, where), *in_the_way(answer), last(answer["last"])])
 
 
 def pending(answer: Json, where: str) -> str:
-    """What waits for a start, if anything does."""
+    """What is pending, if anything is."""
     if answer["status"] != "pending":
         return f"Nothing is pending on {where}."
     return (
@@ -49,8 +49,8 @@ def pending(answer: Json, where: str) -> str:
 
 
 def in_the_way(answer: Json) -> list[str]:
-    """The processes that have to end before a start can apply, or that use the site."""
-    if waiting_for := answer.get("waiting_for"):  # an older server does not say
+    """The processes that must end before a start can apply, or that have the database open."""
+    if waiting_for := answer.get("waiting_for"):  # missing if nothing is pending
         return [f"Waiting for: {', '.join(waiting_for)}"]
     return [f"In use by {other}." for other in answer["in_use_by"]]
 
@@ -70,18 +70,19 @@ def last(receipt: Json | None) -> str:
 
 
 def kept_copies(kept: list[Json]) -> str:
-    """One aligned line for each: its name, its size, when it was kept, when it may go."""
+    """One aligned line for each: its name, its size, when it was kept, how long it stays."""
     names, sizes = [copy["name"] for copy in kept], [megabytes(copy["size"]) for copy in kept]
     wide, broad = max(map(len, names)), max(map(len, sizes))
     lines = []
     for copy, name, size in zip(kept, names, sizes, strict=True):
         raw = "" if copy["is_database"] else "  a folder of what SQLite could not read"
-        lines.append(f"{name:<{wide}}  {size:>{broad}}  {copy['kept_at']}{_stays(copy)}{raw}")
+        stays = _stays(copy["stays_until"])
+        lines.append(f"{name:<{wide}}  {size:>{broad}}  {copy['kept_at']}  {stays}{raw}")
     return "\n".join(lines)
 
 
 def downloads(taken: list[Json]) -> str:
-    """A line for each, the newest first: when, who, from where, what, and how it ended."""
+    """One line for each, the newest first: when, who, from where, what, and how it ended."""
     return "\n".join(map(_download, taken))
 
 
@@ -102,12 +103,9 @@ def _end(taken: Json) -> str:
     return f"whole, SHA-256 {taken['sha256']}" if taken["sha256"] else "whole"
 
 
-def _stays(copy: Json) -> str:
-    if "stays_until" not in copy:  # an older server does not say
-        return ""
-    until = copy["stays_until"]
+def _stays(until: str | None) -> str:
     if until is None:
-        return "  stays until you remove it"
+        return "stays until you remove it"
     if datetime.fromisoformat(until) > datetime.now(UTC):
-        return f"  stays until {until}"
-    return "  goes when a restore needs its place"
+        return f"stays until {until}"
+    return "goes when a restore needs its place"

@@ -1,10 +1,10 @@
 """
-The Python that our child processes run in.
+Find the Python to run child processes with.
 
 ``sys.executable`` is the server's own binary under uWSGI, the program itself where Python is
-frozen or embedded, and empty or another Python's under mod_wsgi. To start it would start one more
-server. So what is not known to be a Python is not started, and what is not the running program
-itself has to prove that it is the same Python as this one.
+frozen or embedded, and empty or another Python under mod_wsgi. Starting it could start a second
+server. So we start only what has the name of a Python. Unless it is the program that this process
+runs, it must first prove that it is the same Python.
 """
 
 import functools
@@ -34,7 +34,7 @@ print(*importlib.import_module(sys.argv[1]).sqlite_version_info)
 
 def find_python() -> str:
     """
-    The path of a Python of this process's version. Looked for once a process.
+    The path of a Python of this process's version. Each process searches only once.
 
     :raises ChildNotStartedError: there is none, or BACKUPS_PYTHON names another.
     """
@@ -42,7 +42,7 @@ def find_python() -> str:
 
 
 def explain_unfit(python: str) -> str:
-    """Why this program can't run our children, after starting it; empty if it can."""
+    """Start this program, and return why it can't run our children; empty if it can."""
     if not os.access(python, os.X_OK) or os.path.isdir(python):
         return "is not a program that this user may run"
     module, paths = which_sqlite.module_name(), filter(os.path.isabs, sys.path)
@@ -59,7 +59,7 @@ def explain_unfit(python: str) -> str:
         return f"could not be run: {error}"
     words = probe.stdout.decode("utf-8", "replace").split()
     if words[:1] != ["backups"] or len(words) < 2:
-        return "did not answer as a Python does"
+        return "did not answer like a Python"
     if words[1] != sys.implementation.cache_tag:
         return f"is {words[1]}, but this process is {sys.implementation.cache_tag}"
     if len(words) < 3:
@@ -72,7 +72,7 @@ def explain_unfit(python: str) -> str:
 
 @functools.cache
 def _find(named: str, executable: str) -> str:
-    """The arguments are what the answer depends on, should it ever change."""
+    """Takes as arguments what the answer depends on, for the cache."""
     if named:
         if problem := explain_unfit(named):
             raise ChildNotStartedError(f"BACKUPS_PYTHON is {named}, which {problem}.")
@@ -89,7 +89,7 @@ def _find(named: str, executable: str) -> str:
 
 
 def _candidates(executable: str) -> Iterator[str]:
-    """Where the Python of this process may be, the likeliest first."""
+    """Where this process's Python may be, the most likely place first."""
     names = (f"python{_VERSION}", "python3", "python")
     library = os.path.dirname(os.path.dirname(os.path.realpath(os.__file__)))
     if executable:
@@ -99,15 +99,15 @@ def _candidates(executable: str) -> Iterator[str]:
     yield getattr(sys, "_base_executable", "") or ""
     for prefix in (sys.base_prefix, sys.base_exec_prefix, os.path.dirname(library)):
         yield from (os.path.join(prefix, "bin", name) for name in names)
-    import shutil  # which takes its time, and is hardly ever needed
+    import shutil  # slow to import, and rarely needed
 
     yield from filter(os.path.isabs, filter(None, map(shutil.which, names[:2])))
 
 
 def _is_this_program(candidate: str) -> bool:
     """
-    Whether it is what this process runs, so that nothing has to be proved. With PYTHONHOME that
-    is not enough: a child ignores it, and may not find its own library without.
+    Whether it is the program that this process runs, so it needs no proof. With PYTHONHOME it does:
+    a child ignores that variable, and may not find its library without it.
     """
     try:
         return "PYTHONHOME" not in os.environ and os.path.samefile(candidate, "/proc/self/exe")

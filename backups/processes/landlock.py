@@ -1,11 +1,11 @@
 """
-Landlock: a process of Linux gives up, for the rest of its life, what it does not need.
+Landlock: on Linux, a process gives up rights that it does not need, for the rest of its life.
 
-No library: those for Python are experiments so far, and a child of ours starts without the
-site's packages. Where the kernel, a filter of system calls or Python (no ``ctypes``) does not
-let us, nothing is given up, and the caller is told.
+We use no library: those for Python are experimental, and our children start without the site's
+packages. If the kernel, a seccomp filter or Python (no ``ctypes``) does not allow it, nothing is
+given up, and the return value says so.
 
-Not covered by it: UDP, sockets that have a path, and what is open already.
+Landlock does not cover UDP, sockets that have a path, and what is already open.
 
 Source: https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -16,14 +16,14 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 
-# System calls. Alpha has others by these numbers, every other architecture the same or none.
+# System calls. On Alpha these numbers mean others; elsewhere they are the same or not in use.
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-_VERSION = 1  # a flag of the first one
+_VERSION = 1  # a flag of _CREATE
 _BENEATH = 1  # the kind of a rule: a path, and what is below it
-_NO_NEW_PRIVILEGES = 38  # of prctl
+_NO_NEW_PRIVILEGES = 38  # an option of prctl(2)
 
 _WRITE, _READ, _LIST, _CUT = 1 << 1, 1 << 2, 1 << 3, 1 << 14
-_RIGHTS = (0, 13, 14, 15, 15, 16)  # how many rights on files each version knows, the last and later
+_RIGHTS = (0, 13, 14, 15, 15, 16)  # how many file rights each version has; the last: and later ones
 _TCP_FROM, _TCP = 4, 0b11  # to bind and to connect
 _SCOPES_FROM, _SCOPES = 6, 0b11  # abstract sockets and signals, to processes outside
 _RULES = struct.Struct("=QQQ")  # what is given up of files, TCP and scopes
@@ -31,7 +31,7 @@ _EXCEPTION = struct.Struct("=Qi")  # the rights on what a descriptor names
 
 
 def version() -> int:
-    """Of the kernel's Landlock; 0 if there is none, or we may not use it."""
+    """The version of the kernel's Landlock; 0 if there is none, or we may not use it."""
     if os.uname().machine == "alpha":
         return 0
     with suppress(OSError, AttributeError):
@@ -40,15 +40,15 @@ def version() -> int:
 
 
 def give_up_privileges() -> None:
-    """No program that this process starts can have more rights than it has itself."""
+    """Let no program that this process starts have more rights than this process."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
 
 
 def give_up_others() -> bool:
     """
-    Use no TCP, and reach no process that was not started from here, by a signal or an abstract
-    socket. As far as the kernel knows of these. Returns whether anything was given up.
+    Give up TCP, and signals and abstract sockets to processes that were not started from here, as
+    far as the kernel supports it. Returns whether anything was given up.
     """
     known = version()
     network = _TCP if known >= _TCP_FROM else 0
@@ -58,11 +58,11 @@ def give_up_others() -> bool:
 
 def give_up_files(*, writable: Iterable[str], readable: Iterable[str]) -> bool:
     """
-    Open no file but these, start no program, and make, rename and remove nothing.
+    Open only these files, start no program, and create, rename or remove no file.
 
     :param writable: files that can be read and written.
-    :param readable: files, and folders with all that is in them; what is missing is left out.
-    :returns: whether it was given up.
+    :param readable: files, and folders with their contents; missing ones are left out.
+    :returns: whether these rights were given up.
     """
     every = (1 << _RIGHTS[min(version(), len(_RIGHTS) - 1)]) - 1
     if not every:
@@ -82,7 +82,7 @@ def _restrict(rules: bytes, exceptions: Iterable[tuple[str, int]]) -> bool:
     try:
         for path, rights in exceptions:
             _let_through(ruleset, path, rights)
-        give_up_privileges()  # or only root may
+        give_up_privileges()  # without this, only root may restrict itself
         _call(_RESTRICT, ruleset, 0)
     except OSError:
         return False
@@ -100,11 +100,7 @@ def _let_through(ruleset: int, path: str, rights: int) -> None:
 
 
 def _call(number: int, *words: object) -> int:
-    """
-    One system call.
-
-    :raises OSError: it fails.
-    """
+    """Make one system call; OSError if it fails."""
     system = ctypes.CDLL(None, use_errno=True)
     sized = [ctypes.c_size_t(word) if isinstance(word, int) else word for word in words]
     result = int(system.syscall(ctypes.c_long(number), *sized))

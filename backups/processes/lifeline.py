@@ -1,4 +1,4 @@
-"""A check ends with the process that waits for it, also if that is killed."""
+"""End a check when the process that waits for it ends, even if that is killed."""
 
 import signal
 import sys
@@ -11,8 +11,8 @@ def end_with_parent() -> None:
     """
     Let the system kill this process when the thread that started it ends.
 
-    To be called before anything is written to that thread: if it has ended by then, the write
-    fails. Where the system does not know this, the limits of time end the process.
+    Call this before writing anything to that thread: if it has ended before, that write fails.
+    Where the system does not support this, the time limits end the process.
 
     Source: prctl(2).
     """

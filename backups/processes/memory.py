@@ -1,13 +1,13 @@
 """
-How much memory a check of an upload may take: the one number, from which all limits on it follow.
+How much memory a check of an upload may take: all limits on it follow from this number.
 
-It is address space beyond what the process has when it begins, Python and the site's own code. An
-upload is checked by one process, or by two from 64 MiB on, so BACKUPS_UPLOADS_AT_ONCE uploads take
-at most twice that many times this. To compare a row with its index SQLite needs it twice, and some
-40 MiB besides: the default lets rows of nearly 500 MB through.
+It counts address space beyond what the process uses for Python and the site's code when it begins.
+An upload is checked by one process, from 128 MiB on by two. So all uploads together take at most
+2 × BACKUPS_UPLOADS_AT_ONCE times this. To compare a row with its index, SQLite needs the row twice,
+and some 40 MiB more: the default allows rows of nearly 500 MB.
 """
 
 LEAST = 128 * 1024**2  # bytes; with less, a whole snapshot with some thousand tables is refused
 DEFAULT = 1024**3  # bytes, 1 GiB
 
-most = DEFAULT  # for each process of a check; the site's settings set it
+most = DEFAULT  # bytes, for each process of a check; set from BACKUPS_CHECK_MEMORY_BYTES

@@ -1,7 +1,7 @@
 """
-What a process is called in a message: its program, and of a ``manage.py`` the command that it runs.
+What to call a process in a message: its program and, for ``manage.py``, the command that it runs.
 
-Never more of its command line: arguments, titles and the program of a ``-c`` can hold passwords.
+Never more of its command line: arguments, titles and the code of a ``-c`` can hold passwords.
 Reads only /proc, where other users' processes are listed too.
 """
 
@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable
 
-# A word that can't be much of a secret, and breaks no line of a log.
+# A word that is hardly a secret, and keeps a log line intact.
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,39}")
 PYTHON = re.compile(r"(python|pypy|graalpy)[\d.]*", re.IGNORECASE)
 VALUE = re.compile(r"-[A-Za-z]*?([cmWX])(.*)", re.DOTALL)  # options of Python with a value
@@ -17,19 +17,14 @@ LONGEST_BYTES = 4096  # the program comes first
 OF_DJANGO = ("manage.py", "django-admin", "django-admin.py", "django")
 
 
-def _knows_none(_: str) -> bool:
-    return False
-
-
-# Whether a word is a management command of this site: only such a word is shown. Set by who knows.
-is_command: Callable[[str], bool] = _knows_none
+# Whether a word is a management command of this site: only such a word is shown. See apps.py.
+is_command: Callable[[str], bool] = lambda _: False  # noqa: E731
 
 
 def name_of(pid: int) -> str:
     """
-    ``gunicorn``, ``manage.py shell``, ``python -c``: what a process of our own namespace runs.
-
-    :returns: empty if the system does not tell, e.g. of a process in another container.
+    What a process in our own namespace runs: ``gunicorn``, ``manage.py shell``, ``python -c``.
+    Empty if the system does not tell, e.g. for a process in another container.
     """
     words = _read(pid, "cmdline").split("\0")
     program = _program(words[0]) or _program(_read(pid, "comm").strip().split(" ")[0])
@@ -39,7 +34,7 @@ def name_of(pid: int) -> str:
 
 
 def _program(word: str) -> str:
-    """What a process says of itself may be a title, with anything in it, in place of a path."""
+    """A process may have replaced its path by a title, which can contain anything."""
     is_path = word.isprintable() and " " not in word and "://" not in word
     return _plain(os.path.basename(word).strip("[]:-")) if is_path else ""
 
@@ -64,7 +59,7 @@ def _name_of_python(python: str, words: list[str]) -> str:
 
 
 def _with_command(program: str, words: list[str]) -> str:
-    """Only the word in the one place where Django looks for a command."""
+    """Show only the word where Django looks for a command."""
     if program in OF_DJANGO and words and _plain(words[0]) and is_command(words[0]):
         return f"{program} {words[0]}"
     return program

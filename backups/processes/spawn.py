@@ -1,13 +1,13 @@
 """
 Start our modules in separate Python processes: every child of this app is started here.
 
-A child is isolated: neither the current folder nor the environment says where it
-imports from. What it needs is handed over as arguments, and for most children stands behind the
-standard library, so that no file of another user or of the site takes the place of a module.
-Those children get no variable of the environment that can hold a secret either.
+A child is isolated: neither the current folder nor the environment determines what it imports.
+Its import path is passed as arguments. For most children it follows the standard library, so that
+no file of another user or of the site can replace a module. These children also get no environment
+variable that can hold a secret.
 
 A child reports that it runs once it has imported what it needs, before any work. If it ends
-without that report it never ran: that is the machine's fault, never the file's.
+without that report, it never ran: the machine is the cause, not the file.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from backups.processes.environment import without_secrets
 from backups.processes.interpreter import find_python
 from backups.processes.started import STARTED
 
-LOOK_SECONDS = 0.5  # between two looks whether the outcome is still wanted
+LOOK_SECONDS = 0.5  # between two calls of ``watch``
 START_SECONDS = 60.0  # a start takes a tenth of a second, or as long as the site's imports
 
-# What a process's own work can end it with. Every other signal comes from outside.
+# The signals that a process's own work can cause. All others come from outside.
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
 
-# Paths are counted and not joined: a path can have a colon in it. What stands for sqlite3 in this
-# process does so in the child too, before anything there imports it.
+# The paths are counted, not joined, because a path may have a colon in it. If another module
+# replaces sqlite3 in this process, it does so in the child too, before anything imports sqlite3.
 PROGRAM = """
 import sys
 place, count, sqlite, module = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -53,11 +53,11 @@ __import__(module, fromlist=["main"]).main(*arguments)
 
 def command(module: str, *arguments: str, with_site: bool = False) -> list[str]:
     """
-    The words that run ``module.main(*arguments)`` in a Python process.
+    The command line that runs ``module.main(*arguments)`` in a Python process.
 
-    :param with_site: it imports the site's own code, so it gets the import path of this process,
-        in its order, and what the .pth files of site-packages bring. Otherwise the folders of
-        this import path come last, and relative ones not at all.
+    :param with_site: for a child that imports the site's own code: it gets this process's import
+        path in the same order, and what the .pth files of site-packages add. Otherwise the
+        absolute folders of this import path come after the standard library.
     :raises ChildNotStartedError: no Python was found.
     """
     paths = _site_path() if with_site else _own_path()
@@ -72,7 +72,7 @@ def command(module: str, *arguments: str, with_site: bool = False) -> list[str]:
 
 
 def environment(*, with_site: bool = False) -> dict[str, str] | None:
-    """For ``Popen``: all variables for code of the site, whose settings read them; else few."""
+    """For ``Popen``: all variables for the site's code, whose settings may read them; else few."""
     return None if with_site else without_secrets()
 
 
@@ -85,16 +85,16 @@ def run_module(
     watch: Callable[[], None] | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
     """
-    Run ``module.main(*arguments)`` in a child and wait for its end. Its answer is returned as its
-    standard output, and what it printed besides as its standard error.
+    Run ``module.main(*arguments)`` in a child and wait until it ends. Returns its answer as its
+    standard output, and everything else that it printed as its standard error.
 
-    A parent that reaps every child (gunicorn's master while it reloads) can take the exit code
-    away, so callers must rely on what the child answers.
+    Callers must rely on the answer: a parent that reaps every child (gunicorn's master while it
+    reloads) can take the exit code away.
 
-    :param seconds: wall clock limit; the child is killed at it.
-    :param inherit: descriptors whose locks the child is to hold too, while it lives.
-    :param with_site: it imports the site's own code; see ``command``.
-    :param watch: called now and then meanwhile; if it raises, the child is killed.
+    :param seconds: wall clock limit, at which the child is killed.
+    :param inherit: descriptors whose locks the child holds too while it lives.
+    :param with_site: as for ``command``.
+    :param watch: called every ``LOOK_SECONDS`` while waiting; if it raises, the child is killed.
     :raises subprocess.TimeoutExpired: at the limit.
     :raises ChildNotStartedError: it did not start its work.
     """
@@ -126,10 +126,10 @@ def run_module(
 def has_started(process: "subprocess.Popen[bytes]") -> bool:
     """
     Wait until a child reports that it runs, and read no further. Its standard output must be a
-    pipe that nobody has read from yet.
+    pipe that was not read from yet.
 
-    :returns: False if it has ended, or does not report in time: Python itself can loop for ever
-        while it starts with too little memory.
+    :returns: False if it has ended, or does not report in time: with too little memory, Python
+        itself can loop for ever at its start.
     """
     assert process.stdout is not None
     poll, said, end = select.poll(), b"", time.monotonic() + START_SECONDS
@@ -148,8 +148,8 @@ def _communicate(
     process: "subprocess.Popen[bytes]", seconds: float | None, watch: Callable[[], None] | None
 ) -> tuple[bytes, bytes]:
     """
-    Wait for the end, but not for one that has not said in time that it runs. ``has_started``
-    would not do here: a site's imports can fill standard error, which has to be read as well.
+    Wait for the end, but give up if the child does not report in time that it runs. We can't use
+    ``has_started``: a site's imports can fill standard error, so it must be read too.
     """
     if seconds is not None and seconds <= START_SECONDS:
         return _wait(process, seconds, watch)
@@ -178,24 +178,28 @@ def _wait(
 
 @contextlib.contextmanager
 def starting_thread() -> Iterator[None]:
-    """
-    For the call that starts a thread, which the system can refuse as it can a process.
-
-    :raises ChildNotStartedError: it does.
-    """
+    """Put the start of a thread in this block: ChildNotStartedError if the system refuses it."""
     try:
         yield
-    except RuntimeError as error:  # which is what Python has for it
+    except RuntimeError as error:
         raise _not_started("thread", str(error)) from error
 
 
+def _not_started(what: str, how: str) -> ChildNotStartedError:
+    hint = None
+    if described := limits.describe():
+        hint = f"{ChildFailedError.hint} This one is limited to {described}."
+    message = f"A {what} that this needs could not be started: {how.rstrip('.')}."
+    return ChildNotStartedError(message, hint=hint)
+
+
 def answer_of(output: bytes) -> bytes:
-    """What a child has answered; empty if it did not start its work."""
+    """What a child answered; empty if it did not start its work."""
     return output.partition(STARTED)[2]
 
 
 def last_line(output: bytes) -> str:
-    """The last line that a child printed: of a traceback, the error itself."""
+    """The last line that a child printed; in a traceback, this is the error itself."""
     lines = output.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip() if lines else ""
 
@@ -208,7 +212,7 @@ def ending(child: "subprocess.CompletedProcess[bytes]") -> str:
 
 
 def has_crashed(child: "subprocess.CompletedProcess[bytes]") -> bool:
-    """Whether its own work ended it, and not the machine or an operator."""
+    """Whether the child's own work ended it, rather than the machine or an operator."""
     return -child.returncode in CRASHES
 
 
@@ -218,9 +222,9 @@ def has_crashed(child: "subprocess.CompletedProcess[bytes]") -> bool:
 @contextlib.contextmanager
 def answering() -> Iterator[IO[str]]:
     """
-    Say that this child runs, and yield where its answer goes.
+    Report that this child runs, and yield the file for its answer.
 
-    Whatever else it prints, such as a site's settings do, goes to standard error.
+    Everything else that is printed, e.g. by a site's settings, goes to standard error.
     """
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
@@ -230,37 +234,27 @@ def answering() -> Iterator[IO[str]]:
         yield answer
 
 
-def _not_started(what: str, how: str) -> ChildNotStartedError:
-    hint = None
-    if described := limits.describe():
-        hint = f"{ChildFailedError.hint} This one is limited to {described}."
-    return ChildNotStartedError(
-        f"A {what} that this needs could not be started: {how.rstrip('.')}.",
-        hint=hint,
-    )
-
-
 def leave() -> None:
-    """End this process at once: what the site's code has started, e.g. threads, may go on."""
+    """End this process at once: threads that the site's code started could keep it alive."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
 def _site_options() -> list[str]:
-    """As -I does, but for the packages of the user, if this process imports those too."""
+    """-I, or the same with the user's own packages if this process imports those too."""
     has_user_site = getattr(sys.modules.get("site"), "ENABLE_USER_SITE", False)
     return ["-E", "-P"] if has_user_site else ["-I"]
 
 
 def _own_path() -> list[str]:
-    """Where ``backups`` is; then what this process imports from, for Django's SQL functions."""
+    """The folder of ``backups``, then this process's path, for Django's SQL functions."""
     root = str(Path(backups.__file__).resolve().parents[1])
     return list(dict.fromkeys([root, *filter(os.path.isabs, sys.path)]))
 
 
 def _site_path() -> list[str]:
-    """What this process imports from. A current folder that is gone is left out."""
+    """This process's import path. A current folder that no longer exists is left out."""
     absolute = []
     for path in sys.path:
         with contextlib.suppress(OSError):

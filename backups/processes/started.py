@@ -1,3 +1,3 @@
-"""The word with which a child says that it runs, before it does any work."""
+"""What a child writes to report that it runs, before it does any work."""
 
 STARTED = b"started\n"

@@ -41,7 +41,8 @@ class OutgoingSnapshot(PassedOn):
         super().__init__(snapshot)
         self._taken_by, self._address, self._record = taken_by, address, record
         self._download: Download | None = None  # once it has begun
-        self._left = self._all = _length(snapshot)
+        last = snapshot.size - 1 if snapshot.last is None else snapshot.last
+        self._left = self._all = last + 1 - snapshot.first
 
     def __iter__(self) -> Iterator[bytes]:
         if not self._all:
@@ -106,9 +107,3 @@ class OutgoingSnapshot(PassedOn):
             taken_at=self.taken_at,
             taken_by=self._taken_by,
         )
-
-
-def _length(snapshot: Snapshot) -> int:
-    """How many bytes iterating gives."""
-    last = snapshot.size - 1 if snapshot.last is None else snapshot.last
-    return last + 1 - snapshot.first

@@ -11,11 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils.module_loading import import_string
 
 from backups.conf import conf
-from backups.exceptions import (
-    InconsistentHistoryError,
-    RestoreBlockedError,
-    UnknownSchemaError,
-)
+from backups.exceptions import InconsistentHistoryError, RestoreBlockedError, UnknownSchemaError
 from backups.site.migrate import migrate_file
 from backups.site.migrations import SnapshotLoader, name_of, words_of
 from backups.site.names import plural, some
@@ -64,13 +60,8 @@ class DjangoSite:
                 applied = _applied(connection)
                 with connection.cursor() as cursor:
                     schema = sort_out(cursor.execute(QUERY))
-                    tables = _columns(
-                        cursor,
-                        [
-                            *schema.tables,
-                            *(each.name for each in schema.programs if each.is_relation),
-                        ],
-                    )
+                    relations = [each.name for each in schema.programs if each.is_relation]
+                    tables = _columns(cursor, [*schema.tables, *relations])
         except (RestoreBlockedError, DatabaseError, sqlite3.Error):
             return Live()
         return Live(
@@ -109,7 +100,7 @@ class DjangoSite:
 
         If the snapshot needs migrations (``applied`` has those that it does not need), these may
         be going to change a view that the live database has with other SQL, or anything whose SQL
-        is in a migration of this site. Such programs are returned: they must not stay as they are.
+        is in a migration of this site. Such programs are returned: the migrations must change them.
 
         :raises UnknownSchemaError: the message names the trigger, view or virtual table.
         """
@@ -152,10 +143,7 @@ class DjangoSite:
         return str(import_string(conf.recogniser)(tables))
 
     def session_tables(self) -> tuple[str, ...]:
-        """
-        The tables with login sessions, after the tables that refer to them; none if
-        BACKUPS_CLEAR_SESSIONS is off. Reads no database.
-        """
+        """As ``sessions.session_tables``; none if BACKUPS_CLEAR_SESSIONS is off."""
         return session_tables() if conf.clear_sessions else ()
 
     def account_column(self) -> tuple[str, str]:
@@ -184,18 +172,17 @@ class DjangoSite:
         """
         loader = SnapshotLoader(applied)
         plan = loader.plan()
+        refuses = f"The snapshot needs {len(plan)} migration{plural(plan)}, and Django refuses to"
         if plan and (broken := loader.broken_order()):
             raise InconsistentHistoryError(
-                f"The snapshot needs {len(plan)} migration{plural(plan)}, and Django refuses to"
-                f" run any on it: {broken[0]} is applied in it before {broken[1]}, which it"
-                " depends on."
+                f"{refuses} run any on it: {broken[0]} is applied in it before {broken[1]}, which"
+                " it depends on."
             )
         if plan and (conflicts := loader.detect_conflicts()):
             app, names = next(iter(sorted(conflicts.items())))
             raise InconsistentHistoryError(
-                f"The snapshot needs {len(plan)} migration{plural(plan)}, and Django refuses to"
-                f" run any with this release: the app {app} has more than one last migration"
-                f" ({some(sorted(names))}).",
+                f"{refuses} run any with this release: the app {app} has more than one last"
+                f" migration ({some(sorted(names))}).",
                 hint="Nothing was staged. Merge them first: manage.py makemigrations --merge",
             )
         return plan

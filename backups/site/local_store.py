@@ -23,7 +23,9 @@ from backups.site.django_site import DjangoSite
 from backups.sqlite.folder.ownership import check_user
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import database_file, has_content
+from backups.sqlite.format.header import has_wal_mark
 from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.restores.stage import WAL_MARK
 from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
@@ -31,7 +33,6 @@ from backups.store import BackupStore
 PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
 # What a database that can't be opened, or wrong settings, can raise.
 UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
-
 
 # A server may hold back this much of an answer, and takes nothing more from us until the client has
 # it. So a snapshot must wait as long as a client that is just fast enough needs for it.
@@ -137,6 +138,11 @@ def paths(alias: str | None = None) -> StorePaths | None:
     with suppress(BackupNotSupportedError):
         return StorePaths.of(database_path(alias))
     return None
+
+
+def foresee_warnings(head: bytes) -> tuple[str, ...]:
+    """The warnings of staging that a snapshot's first bytes foretell, whatever is live here."""
+    return (WAL_MARK,) if has_wal_mark(head) else ()
 
 
 def key_file() -> Path | None:

@@ -167,7 +167,7 @@ def name_of(key: Key) -> str:
 
 
 def _sqls(operation: RunSQL) -> Iterator[str]:
-    """The statements of both directions: a list as it is, a text as Django splits it."""
+    """The statements of both directions: a list unchanged, a text as Django splits it."""
     for given in (operation.sql, operation.reverse_sql):
         if isinstance(given, str):
             yield given

@@ -29,13 +29,8 @@ def check_origin(found: Found, live: Live, *, accept: Collection[str]) -> tuple[
     installed = {config.label for config in apps.get_app_configs()}
     unknown = loader.unknown()
     behind = [name_of(key) for key in unknown if key[0] in installed]
-    refuse_newer(
-        [
-            name
-            for name in behind
-            if name not in live.migrations and not loader.is_left_behind(key_of(name))
-        ]
-    )
+    newer = [name for name in behind if name not in live.migrations]
+    refuse_newer([name for name in newer if not loader.is_left_behind(key_of(name))])
     if behind:
         warnings.append(
             f"The snapshot has the migration{plural(behind)} {some(behind)}, which this release"
@@ -59,9 +54,8 @@ def _check_own(loader: SnapshotLoader, live: Live, accept: Collection[str]) -> t
     own = own_apps(loader)
     if not own or own.intersection(app for app, _ in loader.applied_migrations):
         return ()
-    words = f"None of this project's own apps ({some(sorted(own))}) are in the file. " + _origin(
-        loader
-    )
+    names = some(sorted(own))
+    words = f"None of this project's own apps ({names}) are in the file. {_origin(loader)}"
     is_bare = live.is_known and not own.intersection(app for app, _ in map(key_of, live.migrations))
     if FOREIGN in accept or is_bare:
         return (words,)

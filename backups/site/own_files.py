@@ -26,9 +26,8 @@ def check_not_live(source: Path) -> None:
 
     :raises OwnFileError: ``source`` is the live database or one of SQLite's files beside it.
     """
-    for own in (
-        path for each in local_store.all_paths() for path in (each.database, *each.sidecars)
-    ):
+    owns = [own for each in local_store.all_paths() for own in (each.database, *each.sidecars)]
+    for own in owns:
         if own.exists() and source.exists() and own.samefile(source):
             raise OwnFileError(
                 f"{source} is the live database, not a snapshot.",

@@ -1,12 +1,10 @@
 """Which tables and columns the migrations of a database promise, and whether it has them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import connections, router
 from django.db.migrations.operations import AddField, CreateModel, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
-from django.db.models import Field
 
 from backups.conf import conf
 from backups.exceptions import MissingTablesError, UnknownSchemaError
@@ -46,31 +44,26 @@ def check_promises(alias: str, found: Found, live: Live, *, judged: Collection[s
     lacking = {name: columns for name, columns in promised.items() if fold(name) not in programs}
     _check_tables(lacking, found.tables)
     if not judged and not conf.allow_unknown_schema:
-        _check_kinds(lacking, promised_generated(loader, alias), found, live)
+        generated = promised_tables(loader, alias, only_generated=True)
+        _check_kinds(lacking, generated, found, live)
 
 
-def promised_tables(loader: SnapshotLoader, alias: str) -> Promises:
+def promised_tables(
+    loader: SnapshotLoader, alias: str, *, only_generated: bool = False
+) -> Promises:
     """
     The table of every installed model, with its columns, as they were when the database's last
     migration ran; except models that a router keeps in another database.
+
+    :param only_generated: only the columns that the database computes (``GeneratedField``).
     """
-    return _promised(loader, alias, lambda _: True)
-
-
-def promised_generated(loader: SnapshotLoader, alias: str) -> Promises:
-    """The columns of these tables that the database computes (``GeneratedField``, Django 5.0)."""
-    return _promised(loader, alias, lambda field: getattr(field, "generated", False))
-
-
-def _promised(
-    loader: SnapshotLoader, alias: str, wanted: Callable[["Field[Any, Any]"], bool]
-) -> Promises:
     connection = connections[alias]
     return {
         model._meta.db_table: [
             str(field.column)
             for field in model._meta.local_concrete_fields
-            if field.db_parameters(connection)["type"] is not None and wanted(field)
+            if field.db_parameters(connection)["type"] is not None
+            and (not only_generated or getattr(field, "generated", False))
         ]
         for model in loader.models.get_models(include_auto_created=True)
         if model._meta.managed

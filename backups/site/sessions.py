@@ -1,7 +1,8 @@
 """
 The tables that hold login sessions, if they are in a database.
 
-The cookie is the session's key: whoever can read these tables can act as any user who is logged in.
+The cookie has the session's key: a person who can read these tables can act as any user who is
+logged in.
 """
 
 import logging
@@ -36,10 +37,7 @@ def session_tables() -> tuple[str, ...]:
 
 
 def databases_with_sessions() -> dict[str, str]:
-    """
-    The databases that the SESSION_ENGINE keeps login sessions in: each alias with the table.
-    Reads no database.
-    """
+    """The aliases of the databases with login sessions, each with its table. Reads no database."""
     store = _store()
     found = {router.db_for_write(model): model._meta.db_table for model in _models_of(store)}
     for cache in _cache_of(store):

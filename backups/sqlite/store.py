@@ -25,7 +25,6 @@ from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
-from backups.sqlite.format.header import has_wal_mark
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
@@ -36,7 +35,7 @@ from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
-from backups.sqlite.restores.stage import WAL_MARK, Staging
+from backups.sqlite.restores.stage import Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
@@ -223,9 +222,6 @@ class SqliteBackupStore(BackupStore):
 
     def list_kept_copies(self) -> list[KeptCopy]:
         return kept_copies.list_kept(self._paths, self._keeping)
-
-    def foresee_warnings(self, head: bytes) -> tuple[str, ...]:
-        return (WAL_MARK,) if has_wal_mark(head) else ()
 
     def describe_next_start(self, pending: PendingRestore) -> str:
         live, number = self._paths.database, len(pending.migrations)

@@ -36,7 +36,12 @@ class CommandLine(NamedTuple):
     @property
     def is_ours(self) -> bool:
         """Whether this is a command of this app, or a project's command that extends one."""
-        return _is_ours(self.name)
+        app = get_commands().get(self.name)
+        if app == APP and self.name in OTHER_NAMES:
+            app = next(
+                others_with(self.name), APP
+            )  # a project's command of that name replaces ours
+        return app == APP or (isinstance(app, str) and COMMANDS in _source(app, self.name))
 
 
 def current() -> CommandLine:
@@ -97,13 +102,6 @@ def _parse_sys_argv(words: list[str]) -> CommandLine:
     # Another program's -h may be a host.
     only_tells = name in ("help", "version") or "--help" in words or "--version" in words
     return CommandLine(name, tuple(words[1:]), only_tells or COMPLETING in os.environ)
-
-
-def _is_ours(name: str) -> bool:
-    app = get_commands().get(name)
-    if app == APP and name in OTHER_NAMES:
-        app = next(others_with(name), APP)  # a project's command of that name replaces ours
-    return app == APP or (isinstance(app, str) and COMMANDS in _source(app, name))
 
 
 def _source(app: str, name: str) -> str:

@@ -21,7 +21,6 @@ from backups.store import Receipt
 SECONDS = 30.0  # most sites are ready in one or two
 NEWS = timedelta(days=7)  # an older restore is hardly the cause
 AGAIN = "_BACKUPS_BEGUN_AGAIN"  # in the environment of a command that was started again
-OURS = "backups"
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +72,5 @@ def _wait(applied: Receipt, is_command: bool) -> None:
 
 def _leave_others() -> None:
     for config in apps.get_app_configs():
-        if config.name != OURS:
-            config.ready = _do_nothing  # type: ignore[method-assign]
-
-
-def _do_nothing() -> None:
-    pass
+        if config.name != "backups":
+            config.ready = lambda: None  # type: ignore[method-assign]

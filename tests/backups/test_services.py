@@ -28,6 +28,7 @@ from backups.exceptions import (
 )
 from backups.site import local_store, own_files
 from backups.store import PendingRestore, Receipt
+from tests.backups import builders
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site, task_names
 
@@ -385,3 +386,13 @@ def test_restore_that_was_tampered_with_is_refused_loudly_and_the_data_stay(
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "the site runs on its old data" in record.getMessage()
     assert str(receipt.kept) in record.getMessage()
+
+
+def test_warnings_of_a_file_do_not_depend_on_the_database_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file may be for another server."""
+    copied = builders.healthy(tmp_path / "copied.db", journal_mode="wal").read_bytes()
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", ":memory:")
+    assert "in WAL mode" in services.foresee_warnings(copied[:100])[0]
+    assert services.foresee_warnings(b"something else") == ()

@@ -1,4 +1,4 @@
-"""``manage.py api_keys``: the keys that there are, without the keys; to end one, or replace it."""
+"""``manage.py api_keys``: list the keys (not the secrets), revoke one, or replace one."""
 
 import json
 from argparse import SUPPRESS, ArgumentParser
@@ -16,21 +16,20 @@ from backups.management.key_options import add_expiry, chosen_key_file, expiry
 from backups.startup.precedence import unless_taken
 
 HEADINGS = ("NAME", "SCOPES", "CREATED", "LAST USED (UTC)", "EXPIRES")
-SOON = timedelta(days=14)  # long enough before the end to give a new key to everybody
+SOON = timedelta(days=14)  # enough time to give everybody a new key
 
 
 class ApiKeys(BaseCommand):
-    """List, revoke, rotate. A running server knows of each change at its next request."""
+    """A running server notices each change at its next request."""
 
     help = "List the API keys of this site, revoke one, or replace one with a new key."
-    # As create_api_key: a key can be revoked whatever is wrong with the site.
+    # So that a key can be revoked even if something is wrong with the site.
     requires_system_checks = []  # noqa: RUF012  as Django spells it
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare what can be done."""
         _add_json(parser, default=False)
         actions = parser.add_subparsers(dest="action", metavar="{list,revoke,rotate}")
-        # Its default would undo what stands before the word.
+        # No default here: it would overwrite a --json that stands before "list".
         _add_json(actions.add_parser("list", help="list the keys (the default)"))
         revoke = actions.add_parser("revoke", help="end a key at once")
         revoke.add_argument("name", help="of the key, as in the list")
@@ -39,7 +38,6 @@ class ApiKeys(BaseCommand):
         add_expiry(rotate, default="the same lifetime as the old key had")
 
     def handle(self, *, action: str, as_json: bool, name: str = "", **options: Any) -> None:
-        """Do it."""
         path = chosen_key_file()
         try:
             if action == "revoke":
@@ -74,7 +72,7 @@ class ApiKeys(BaseCommand):
         end = kept.expires_at
         ends = "" if end is None else f" The new one works until {last_day(end)}."
         self.stderr.write(
-            f"This is the new key {name!r}, which cannot be shown again. The old one no longer"
+            f"This is the new key {name!r}. It can't be shown again. The old one no longer"
             f" works.{ends}"
         )
 
@@ -107,8 +105,7 @@ def _expiry(key: ApiKey) -> str:
 
 def _table(rows: list[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _described(path: Path, key: ApiKey) -> dict[str, Any]:
@@ -124,7 +121,7 @@ def _described(path: Path, key: ApiKey) -> dict[str, Any]:
 
 
 def __getattr__(name: str) -> Any:
-    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    """``Command``, when Django asks for it: only then can the project's own be imported."""
     if name == "Command":
         return unless_taken("api_keys", ApiKeys)
     raise AttributeError(name)

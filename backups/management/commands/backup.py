@@ -1,4 +1,4 @@
-"""``manage.py backup``: take a snapshot into a file."""
+"""``manage.py backup``: save a snapshot as a file."""
 
 import sys
 from argparse import BooleanOptionalAction
@@ -23,15 +23,14 @@ KEPT = (
 
 
 class BackupCommand(StoreCommand):
-    """The file appears only when it is whole; nothing is left behind otherwise."""
+    """The file appears only when it is whole. If anything fails, nothing is left behind."""
 
     help = (
-        "Takes a snapshot of the whole database, while the site goes on writing. Prints the"
-        " path of the file."
+        "Takes a snapshot of the whole database while the site keeps writing. Prints the path of"
+        " the file."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``-o``, ``--force``, and which store."""
         parser.add_argument(
             "-o",
             "--output",
@@ -74,15 +73,12 @@ class BackupCommand(StoreCommand):
         insecure: bool,
         **options: Any,
     ) -> None:
-        """Let the store take it, then save it."""
         if output == "-" and check:
             raise CommandError("--check needs a file: it can't check what went to standard output.")
         if output == "-":
             _check_standard_output()
-        if output.endswith("/") and not Path(output).is_dir():
-            raise CommandError(f"There is no folder {output}. Create it, or choose another.")
-        if output != "-":
-            self._check(Path(output), force)
+        else:
+            _check_destination(output, force)
         path = None
         with (
             open_target(url, local=local, database=database, insecure=insecure) as target,
@@ -94,9 +90,9 @@ class BackupCommand(StoreCommand):
                 self._print(counted)
             else:
                 path = self._save(counted, Path(output), force)
-        if path is not None and not self.is_quiet:  # told when the bar is gone from the terminal
+        if path is not None and not self.is_quiet:  # once the progress bar is gone
             size = megabytes(path.stat().st_size)
-            about = ", ".join(filter(None, (size, snapshot.method)))  # an older server's is empty
+            about = ", ".join(filter(None, (size, snapshot.method)))
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.tell(str(path))
         if path is not None and check:
@@ -105,7 +101,7 @@ class BackupCommand(StoreCommand):
             self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
 
     def _examine(self, path: Path, *, is_own: bool, database: str | None) -> None:
-        """Check what was saved. It stays, so that there is at least this."""
+        """Check the saved file. It stays in any case: it is better than no backup."""
         try:
             wrong = services.check_snapshot(path, is_own=is_own, database=database)
         except InvalidSnapshotError as error:
@@ -116,21 +112,14 @@ class BackupCommand(StoreCommand):
             raise CommandError(f"{path} is kept. {' '.join(wrong)} {KEPT}")
         self.inform("It was checked as a restore would: nothing is wrong with it.")
 
-    def _check(self, output: Path, force: bool) -> None:
-        """Refuse a bad destination before the store does any work."""
-        if output.is_dir():
-            return
-        services.check_not_own(output)
-        atomic_file.check(output, overwrite=force)
-
     def _save(self, snapshot: NamedSnapshot, output: Path, force: bool) -> Path:
         is_named_here = output.is_dir()
         path = output / snapshot.name if is_named_here else output
-        services.check_not_own(path)  # the name may be the choice of a remote server
+        services.check_not_own(path)  # a remote server may have chosen the name
         chunks = snapshot.chunks
         if snapshot.is_from_server:
             chunks = atomic_file.within_room(chunks, path.parent, snapshot.size)
-        # Two snapshots of one second are both wanted. And no server chooses what --force replaces.
+        # Keep both of two snapshots of one second. And no server chooses what --force replaces.
         if is_named_here and (not force or snapshot.is_from_server):
             path = atomic_file.save_as_new(chunks, path)
         else:
@@ -154,6 +143,17 @@ class BackupCommand(StoreCommand):
             ) from error
 
 
+def _check_destination(output: str, force: bool) -> None:
+    """Refuse a bad destination before the store does any work."""
+    path = Path(output)
+    if path.is_dir():
+        return
+    if output.endswith("/"):
+        raise CommandError(f"There is no folder {output}. Create it, or choose another.")
+    services.check_not_own(path)
+    atomic_file.check(path, overwrite=force)
+
+
 def _check_standard_output() -> None:
     if sys.stdout is None:
         raise CommandError("Standard output is closed: name a file with -o, or redirect it.")
@@ -162,7 +162,7 @@ def _check_standard_output() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    """``Command``, when Django asks for it: only then can the project's own be imported."""
     if name == "Command":
         return unless_taken("backup", BackupCommand)
     raise AttributeError(name)

@@ -12,22 +12,21 @@ from backups.site import local_store
 from backups.startup.precedence import unless_taken
 
 NEXT_STEPS = """\
-The key {name!r} may: {scopes}. It is kept, hashed, in {path}
-and cannot be shown again. To try it:
+The key {name!r} may: {scopes}. Only its hash is kept, in {path},
+so it can't be shown again. To try it:
 
   curl -H "X-Api-Key: <the key>" -OJ https://<this site>/<where backups.urls is>/backup
 """
 
 
 class CreateApiKey(BaseCommand):
-    """Standard output carries the key and nothing else, so that a script can take it from there."""
+    """Prints only the key to standard output, so that a script can read it."""
 
     help = "Create an API key and print it once, alone on standard output."
-    # The first key is made before the database exists, and the checks may want one.
+    # The first key is made before the database exists, and some checks need a database.
     requires_system_checks = []  # noqa: RUF012  as Django spells it
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the options."""
         parser.add_argument("name", help="whose key this is, as logs and receipts will say")
         parser.add_argument(
             "--scope",
@@ -36,13 +35,10 @@ class CreateApiKey(BaseCommand):
             choices=known_scopes(),
             help="what the key may do; repeat it for more than one (default: all of them)",
         )
-        add_expiry(parser, default="it never ends")
-        parser.add_argument(
-            "--if-none", action="store_true", help="do nothing if there are keys already"
-        )
+        add_expiry(parser, default="it never expires")
+        parser.add_argument("--if-none", action="store_true", help="do nothing if there is a key")
 
     def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
-        """Make the key, then say what to do with it."""
         path = chosen_key_file()
         try:
             if if_none and read_keys(path):
@@ -64,18 +60,18 @@ class CreateApiKey(BaseCommand):
         self.stderr.write(self.next_steps(name=name, scopes=may, path=path))
 
     def next_steps(self, *, name: str, scopes: str, path: Path) -> str:
-        """What to tell a person, on standard error."""
+        """The text for a person, on standard error."""
         return NEXT_STEPS.format(name=name, scopes=scopes, path=path)
 
 
 def _of_the_server(path: Path) -> Path:
-    """What belongs to the server's user: the database, or before there is one, the folder."""
+    """A path of the server's user: the database, or its folder before there is one."""
     beside = local_store.paths()
     return beside.database if beside and beside.database.exists() else path.parent
 
 
 def __getattr__(name: str) -> Any:
-    """``Command``, once Django asks for it: by then the project's own can be imported."""
+    """``Command``, when Django asks for it: only then can the project's own be imported."""
     if name == "Command":
         return unless_taken("create_api_key", CreateApiKey)
     raise AttributeError(name)

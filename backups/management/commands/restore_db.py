@@ -1,4 +1,4 @@
-"""``manage.py restore_db``: put a snapshot back, look at the outcome, discard it, undo it."""
+"""``manage.py restore_db``: put a snapshot back, show the outcome, discard it, or undo it."""
 
 from collections.abc import Collection
 from typing import Any
@@ -15,18 +15,17 @@ from backups.store import DEFECTS, FOREIGN
 
 
 class Command(StoreCommand):
-    """Stages; the next start of the server applies, or ``--now`` does."""
+    """Stages a snapshot. The next start of the server applies it, or ``--now`` does."""
 
     help = (
         "Checks a snapshot and stages it. The next start of the server puts it in place of the"
         " current database, which is kept. With --now its content is live at once, without a"
         " restart, if that can be done."
     )
-    # A server that has the whole upload goes on to check it and to stage it.
+    # A server that has the whole upload still checks it and stages it.
     when_interrupted = "See what is pending with --status."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """A path, or one of the options that stand for another verb, and which store."""
         what = parser.add_mutually_exclusive_group()
         what.add_argument(
             "path", metavar="PATH", nargs="?", help="the snapshot to put back; - for standard input"
@@ -85,7 +84,6 @@ class Command(StoreCommand):
         insecure: bool,
         **options: Any,
     ) -> None:
-        """Do the one thing that was asked for."""
         if now and (status or kept or downloads or discard):
             self._refuse_usage("argument --now: only with PATH or --undo, or alone")
         if accept and not path:
@@ -161,9 +159,9 @@ class Command(StoreCommand):
             self.tell(wording.staged_or_applied(answer))
 
     def _warn(self, answer: Json, incoming: Incoming | None = None) -> None:
-        for warning in answer.get("warnings", ()):  # a server of an older release sends none
+        for warning in answer.get("warnings", ()):  # none if nothing is pending
             words = incoming.fill_in(warning) if incoming else warning
-            if words not in self._warned:  # before the question, and again in the answer
+            if words not in self._warned:  # it may stand in the answer too
                 self._warned.append(words)
                 self.say(f"Warning: {words}")
 
@@ -192,10 +190,7 @@ class Command(StoreCommand):
             self.say(f"Nothing is kept on {target.where}.")
 
     def _tell_downloads(self, target: Target) -> None:
-        downloads = target.list_restores().get("downloads")
-        if downloads is None:
-            self.say(f"{target.where} is of an older release, which does not record downloads.")
-        elif downloads:
+        if downloads := target.list_restores()["downloads"]:
             self.tell(wording.downloads(downloads))
         else:
             self.say(f"No download is recorded on {target.where}.")
@@ -213,14 +208,14 @@ class Command(StoreCommand):
         self.stderr.flush()
         try:
             answer = input()
-        except (EOFError, RuntimeError):  # at its end, or closed (<&-)
-            raise CommandError("Nobody is there to answer: pass --yes.") from None
+        except (EOFError, RuntimeError):  # standard input is at its end, or closed (<&-)
+            raise CommandError("Nobody can answer here: pass --yes.") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was changed.")
 
 
 def _kept_by_last(target: Target) -> str | None:
-    """The name of what an undo would stage; None if that has to fail."""
+    """The name of the kept copy that an undo would stage; None if there is none."""
     restores = target.list_restores()["restores"]
     applied = (receipt["kept"] for receipt in restores if receipt["outcome"] == "applied")
     return next(applied, None)

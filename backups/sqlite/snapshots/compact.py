@@ -2,17 +2,17 @@
 A consistent copy of the database while others write, by ``VACUUM INTO``.
 
 The copy is one compact file in rollback-journal mode: no sidecars, no free pages, no remains
-of deleted rows. It is written beside the database, read back through its descriptor, and has
-no name any more by the time its first byte is handed out, so nothing can be left behind.
+of deleted rows. It is written beside the database and read back through its descriptor. Its name
+is removed before its first byte is sent, so nothing can be left behind.
 
-A database that is not in WAL mode keeps writers waiting as long as SQLite reads it. So the pages
-of a large one are copied first (``rollback_pages.py``), and the copy is compacted.
+If a database is not in WAL mode, writers wait as long as SQLite reads it. So the pages of a large
+one are copied first (``rollback_reader.py``), and the copy is compacted.
 
 Login sessions are left out (``leaving_out.py``): if there are any, a first copy is compacted
-again without them. If the disk has no room for two, they are overwritten in the only one.
+again without them. If the disk has no room for two copies, they are overwritten in the only one.
 
-Not promised: that it takes no space. It needs the database's own size on the same disk, or twice
-that for a large one that is not in WAL mode, or one with login sessions.
+It needs the database's own size on the same disk, or twice that for a large database that is not
+in WAL mode, or one with login sessions.
 
 Source: https://www.sqlite.org/lang_vacuum.html#vacuuminto
 """
@@ -50,15 +50,14 @@ from backups.sqlite.snapshots.pages import PagesNotPossibleError, check_possible
 from backups.sqlite.snapshots.pinned import Pin, Pinning
 from backups.store import Snapshot
 
-COPIED_FROM = 64 * 1024**2  # 64 MiB: below, writers wait for a second at most
-
+COPIED_FROM = 64 * 1024**2  # 64 MiB: below that, writers wait for a second at most
 LOOK_SECONDS = 0.1  # for defects, or an eighth of the time that the copy took, if that is more
 
 logger = logging.getLogger(__name__)
 
 
 class CompactSnapshot(Snapshot):
-    """A finished snapshot in a file without a name, or with one that its ``pin`` removes."""
+    """A finished snapshot in a file that has no name, or one that its ``pin`` removes."""
 
     method = "compact"
 
@@ -71,7 +70,7 @@ class CompactSnapshot(Snapshot):
         locked_seconds: float = 0.0,
         pin: Pin | None = None,
     ) -> None:
-        """Takes over the descriptor and the pin."""
+        """Takes over the descriptor and the pin. Writers had to wait for ``locked_seconds``."""
         self.defects = defects
         self._pin = pin
         self.id = None if pin is None else pin.id
@@ -79,7 +78,7 @@ class CompactSnapshot(Snapshot):
         self._file = io.FileIO(descriptor)
         self.size = os.fstat(descriptor).st_size
         self.taken_at = taken_at
-        self.locked_seconds = locked_seconds  # for how long writers had to wait
+        self.locked_seconds = locked_seconds
 
     def __iter__(self) -> Iterator[bytes]:
         sent = hashlib.sha256()
@@ -113,19 +112,17 @@ def create_compact_snapshot(
     floor: int = 0,
 ) -> CompactSnapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on.
+    Copy the database as it is between two commits; in WAL mode writers continue.
 
-    Touches ``<db>.snapshot-<random>`` and perhaps ``<db>.copy-<random>`` (0600), which have lost
-    these names again when this returns; the first has another one if it is pinned. This process
-    reads the live file through a SQLite connection only: closing any other descriptor of
-    it would drop the locks of this whole process.
+    Writes ``<db>.snapshot-<random>`` and perhaps ``<db>.copy-<random>`` (0600), and removes both
+    names before it returns; a pinned snapshot has another name then. This process reads the live
+    file only through a SQLite connection: closing any other descriptor of it would drop the locks
+    of the whole process.
 
-    :param connect: opens a separate connection to the live database.
-    :param clear: the tables of login sessions, whose rows are left out. If that can't be done
-        they are in it, and the log says why.
-    :param presence: the descriptor that holds this process's presence.
-    :param pinning: for whom and how long its rest can be asked for; None for nobody.
-    :param floor: how many bytes of the disk are left to the site.
+    The parameters are those of ``create_snapshot``, and:
+
+    :param clear: if these rows can't be left out, they stay in the snapshot; the log says why.
+    :param pinning: who may continue a broken download, and for how long; None for nobody.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
@@ -164,22 +161,22 @@ class _Compacting:
     """The writing of one compact file."""
 
     paths: StorePaths
-    connection: sqlite3.Connection  # of the site's kind: it has the functions a schema may need
+    connection: sqlite3.Connection  # set up like the site's: with the functions a schema may need
     into: Temporary
     presence: int | None
     floor: int
 
     def run(self, clear: Collection[str]) -> float:
-        """Write it without the rows of these. Returns for how many seconds writers had to wait."""
+        """Write it, without the rows of these tables. Returns how many seconds writers waited."""
         try:
             locked = self._write(clear)
-            if clear:  # what is left: there was no room for a copy, or somebody has just logged in
+            if clear:  # some may remain: there was no room for a copy, or somebody just logged in
                 with attached(self.connection, self.into.path, "compacted"):
                     leave_out(self.connection, clear, of="compacted", overwrite=True)
             return locked
         except RowsStayError as reason:
             logger.warning("login sessions stay in the snapshot: %s", reason)
-            os.ftruncate(self.into.descriptor, 0)  # half changed
+            os.ftruncate(self.into.descriptor, 0)  # it may be half changed
             return self._write(())
 
     def _write(self, clear: Collection[str]) -> float:
@@ -188,9 +185,7 @@ class _Compacting:
             try:
                 return self._write_from_copy(clear)
             except PagesNotPossibleError as reason:
-                logger.info(
-                    "writers have to wait while SQLite itself copies the database: %s", reason
-                )
+                logger.info("writers have to wait while SQLite copies the database: %s", reason)
         with contextlib.ExitStack() as stack:
             first = self.into
             needs_two = clear and has_rows(self.connection, clear)
@@ -226,7 +221,7 @@ class _Compacting:
 
 
 def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> float:
-    """Let a separate process do it, which may open the live file."""
+    """Let a separate process copy them: it may open the live file."""
     try:
         child = run_module(
             "backups.sqlite.snapshots.rollback_child",
@@ -239,15 +234,15 @@ def _copy_pages(paths: StorePaths, descriptor: int, presence: int | None) -> flo
         raise PagesNotPossibleError(str(error)) from error
     try:
         answer = json.loads(child.stdout)
-        return float(answer["seconds"])
-    except KeyError:
-        raise PagesNotPossibleError(answer["impossible"]) from None
     except ValueError:
         raise PagesNotPossibleError(f"its process failed: {last_line(child.stderr)}") from None
+    if "impossible" in answer:
+        raise PagesNotPossibleError(answer["impossible"])
+    return float(answer["seconds"])
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:
-    """What the copy will take at most: every page but the free ones."""
+    """The largest size that the copy can have: all pages except the free ones."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free_pages,) = connection.execute("PRAGMA freelist_count").fetchone()
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()

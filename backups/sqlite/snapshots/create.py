@@ -1,14 +1,13 @@
 """
 A snapshot of a live database, in one of two ways.
 
-    compact  ``VACUUM INTO``: rewritten without gaps, without the remains of deleted rows and
-             without login sessions, in a separate file that is whole before the first byte is
-             handed out
-    pages    the database's own pages, read while they are handed out: at once, at the speed of the
-             disk, without using space. Login sessions are in them, if they are in the database
+    compact  ``VACUUM INTO``: rewritten without gaps, remains of deleted rows or login sessions,
+             into a separate file that is complete before the first byte is sent
+    pages    the database's own pages, read while they are sent: sending starts at once, runs at
+             the speed of the disk and needs no space. Login sessions are included
 
-If the pages can't be taken safely, a compact one is taken. In WAL mode no writer waits. In
-another mode writers wait while the copy is completed, and the log says for how long.
+If the pages can't be taken safely, a compact snapshot is taken. In WAL mode no writer waits. In
+other modes writers wait while the copy is completed, and the log says for how long.
 """
 
 import logging
@@ -32,21 +31,21 @@ from backups.sqlite.snapshots.pages import (
 from backups.sqlite.snapshots.pinned import Pinning
 from backups.store import Snapshot
 
-LONG_WAIT = 1.0  # seconds that writers had to wait; worth a warning
-RULES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)  # as VACUUM fails of old defects
+LONG_WAIT = 1.0  # seconds; if writers had to wait longer, the log warns
+RULES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)  # VACUUM's errors for broken rules
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SnapshotLimits:
-    """What a snapshot may take."""
+    """How large, how many and how slow snapshots may be."""
 
-    compact_up_to: int  # bytes of a database that is sent compact unless pages are asked for
-    at_once: int  # snapshots under way, over all processes
-    spool_seconds: float  # how long a reader may keep the WAL from being reset
-    stall_seconds: float  # how long a reader may take nothing before it is dropped
-    resume_seconds: float  # how long the rest of a compact one may be asked for; 0: not at all
+    compact_up_to: int  # bytes; a larger database is sent as pages, unless compact is requested
+    at_once: int  # snapshots being sent, in all processes together
+    spool_seconds: float  # how long a slow client may keep the WAL from being reset
+    stall_seconds: float  # a client that reads nothing for so long is disconnected
+    resume_seconds: float  # how long a broken compact download can be continued; 0: not at all
 
 
 def create_snapshot(
@@ -61,15 +60,15 @@ def create_snapshot(
     floor: int = 0,
 ) -> Snapshot:
     """
-    Copy the database as it is between two commits; in WAL mode writers go on.
+    Copy the database as it is between two commits; in WAL mode writers continue.
 
     :param connect: opens a separate connection to the live database.
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
-    :param caller: who may ask for the rest of a compact one later; None for nobody.
-    :param clear: the tables of login sessions, whose rows a compact one leaves out.
-    :param floor: how many bytes of the disk are left to the site.
-    :raises NotEnoughSpaceError: a compact one has no room on the disk.
+    :param caller: who may continue a broken compact download; None for nobody.
+    :param clear: the tables of login sessions, whose rows a compact snapshot leaves out.
+    :param floor: how many free bytes of the disk are reserved for the site.
+    :raises NotEnoughSpaceError: the disk has no room for a compact snapshot.
     :raises SnapshotFailedError: there is no database, or SQLite can't read it.
     :raises StoreFolderError: the folder can't be written.
     """
@@ -83,25 +82,22 @@ def create_snapshot(
         presence=presence,
         floor=floor,
     )
-    if compact is None:
-        compact = _suits_compact(paths, limits)
-    snapshot: CompactSnapshot | PageSnapshot | None = None
-    if not compact:
-        snapshot = _create_page_snapshot(take_pages)
-    if snapshot is None:
-        pinning = None
-        if caller is not None and limits.resume_seconds > 0:
-            pinning = Pinning(caller, limits.resume_seconds, limits.at_once, floor)
-        take_compact = partial(
-            create_compact_snapshot,
-            paths,
-            connect,
-            clear=clear,
-            presence=presence,
-            pinning=pinning,
-            floor=floor,
-        )
-        snapshot = _compact_if_possible(take_compact, take_pages) if compact else take_compact()
+    pinning = None
+    if caller is not None and limits.resume_seconds > 0:
+        pinning = Pinning(caller, limits.resume_seconds, limits.at_once, floor)
+    take_compact = partial(
+        create_compact_snapshot,
+        paths,
+        connect,
+        clear=clear,
+        presence=presence,
+        pinning=pinning,
+        floor=floor,
+    )
+    if _suits_compact(paths, limits) if compact is None else compact:
+        snapshot = _compact_if_possible(take_compact, take_pages)
+    else:
+        snapshot = _pages_if_possible(take_pages, take_compact)
     if snapshot.locked_seconds >= LONG_WAIT:
         logger.warning(
             "writers had to wait for up to %.1f s while a snapshot of %s was taken: it is not in"
@@ -112,18 +108,20 @@ def create_snapshot(
     return snapshot
 
 
-def _create_page_snapshot(take: Callable[[], PageSnapshot]) -> PageSnapshot | None:
+def _pages_if_possible(
+    take_pages: Callable[[], PageSnapshot], take_compact: Callable[[], CompactSnapshot]
+) -> CompactSnapshot | PageSnapshot:
     try:
-        return take()
+        return take_pages()
     except PagesNotPossibleError as reason:
         logger.info("a compact snapshot is taken instead of the pages: %s", reason)
-    return None
+    return take_compact()
 
 
 def _compact_if_possible(
     take_compact: Callable[[], CompactSnapshot], take_pages: Callable[[], PageSnapshot]
 ) -> CompactSnapshot | PageSnapshot:
-    """A compact one; the pages if rows that break a rule of the schema can't be rewritten."""
+    """SQLite can't rewrite rows that break a rule of the schema; the pages include them as is."""
     try:
         return take_compact()
     except SnapshotFailedError as error:
@@ -136,11 +134,7 @@ def _compact_if_possible(
 
 
 def _suits_compact(paths: StorePaths, limits: SnapshotLimits) -> bool:
-    """Small, and in a folder that this user may write: the pages can be had without that."""
-    return _live_bytes(paths) <= limits.compact_up_to and os.access(paths.folder, os.W_OK)
-
-
-def _live_bytes(paths: StorePaths) -> int:
-    """The database with what waits in its WAL. Asks for the lengths only: nothing is opened."""
+    """Whether it is small, with its WAL, and the folder is writable. Opens no file."""
     wal = paths.sidecars[0]
-    return paths.database.stat().st_size + (wal.stat().st_size if files.exists(wal) else 0)
+    size = paths.database.stat().st_size + (wal.stat().st_size if files.exists(wal) else 0)
+    return size <= limits.compact_up_to and os.access(paths.folder, os.W_OK)

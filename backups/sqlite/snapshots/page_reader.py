@@ -1,24 +1,24 @@
 """
 The pages of a WAL database as they are between two commits, while others write. For a separate
 process only: it opens the live files, and closing one drops the locks of the whole process
-(https://www.sqlite.org/howtocorrupt.html, 2.2), so it never does before SQLite has closed.
+(https://www.sqlite.org/howtocorrupt.html, 2.2). So it closes them only after SQLite has closed.
 
-No lock keeps a writer waiting. A read transaction keeps the pages where they are; the WAL index
-tells where that is. Which commit the transaction sees is known by this order, within one
-generation of the WAL (wal.c: walTryBeginRead, walCheckpoint, walRestartHdr):
+No writer waits for a lock. A read transaction keeps the pages in place, and the WAL index says
+where they are. These steps, within one generation of the WAL, determine which commit the
+transaction sees (wal.c: walTryBeginRead, walCheckpoint, walRestartHdr):
 
-1. read the index header;
-2. begin to read: SQLite takes the newest header, and a read mark;
-3. read how much of the WAL is backfilled;
-4. read the header again. It must be the same to the bit. Each commit changes it, and it never
-   comes back, so the transaction sees just this commit, and the number of (3) belongs to it: a
-   WAL that is restarted changes the header first, the number after that.
+1. Read the index header.
+2. Begin to read: SQLite takes the newest header, and a read mark.
+3. Read how much of the WAL is backfilled.
+4. Read the header again. It must be identical. Each commit changes it, and no header occurs twice,
+   so the transaction sees exactly this commit. The number of (3) belongs to it too: when the WAL
+   is restarted, its header changes first, and then this number.
 
-If everything was backfilled, the main file is complete. Checkpoints can't write to it what is
-newer than a reader's mark; writers may restart the WAL, so it must not be looked at.
-Otherwise more was missing when the transaction began, so that it has a mark in the WAL: that can't
-be restarted while the transaction lives, and its frames, the last one of each page, lie over the
-main file. A checkpoint that copies them there writes the same bytes.
+If everything was backfilled, the main file is complete. A checkpoint can't write anything newer
+than a reader's mark to it. Writers may restart the WAL, so it must not be read.
+If not, at least as much was missing when the transaction began, so it has a mark in the WAL. Then
+the WAL can't be restarted until the transaction ends, and the last frame of each page replaces the
+page in the main file. A checkpoint that copies the frames there writes the same bytes.
 
 Source: https://www.sqlite.org/walformat.html
 """
@@ -32,43 +32,43 @@ from backups.sqlite.format import header, wal_index
 from backups.sqlite.format.wal_index import WalIndexHeader
 
 BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close
-TRIES = 50  # between two tries to keep writers out
-SECONDS = 5.0  # for all of them; one takes less than a millisecond
-PAUSE = 0.001  # seconds, while a writer is at work
+TRIES = 50  # before each attempt to lock writers out
+SECONDS = 5.0  # for all tries together; one takes less than a millisecond
+PAUSE = 0.001  # seconds, while a writer is active
 LONGEST_PIECE = 1024 * 1024  # 1 MiB: what a pipe takes at once
 
-Piece = tuple[int, int, int]  # an open file, where in it, and how many bytes
+Piece = tuple[int, int, int]  # an open file, the position in it, and the number of bytes
 
 
 class ImpossibleError(Exception):
-    """The database can't be read in this way; SQLite itself may well be able to copy it."""
+    """The database can't be read in this way, but SQLite may be able to copy it."""
 
 
 class RollbackModeError(ImpossibleError):
-    """It is not in WAL mode: a read transaction keeps every writer waiting."""
+    """The database is not in WAL mode: every writer would wait for a read transaction."""
 
 
 class Pages:
-    """One consistent state of the database, as a file of ``size`` bytes that stands alone."""
+    """One consistent state of the database, as a file of ``size`` bytes that needs no WAL."""
 
     is_copied = False
     locked_seconds = 0.0  # no writer waits
 
     def __init__(self, uri: str, path: str) -> None:
         """
-        Open the database and keep its state of this moment, until ``close``.
+        Open the database and keep its present state readable until ``close``.
 
         :param uri: of the database, for SQLite.
         :param path: of its real file.
         :raises RollbackModeError: it is not in WAL mode.
-        :raises ImpossibleError: its WAL index is not as we know it.
+        :raises ImpossibleError: it is empty, or its WAL index is not what we expect.
         :raises sqlite3.OperationalError: SQLite can't use it now, e.g. it is locked exclusively.
-        :raises sqlite3.DatabaseError: it is damaged, or no database.
+        :raises sqlite3.DatabaseError: it is damaged, or not a database.
         :raises OSError: a file can't be opened or read.
         """
         self._uri = uri
         self._reader = _connect(uri, timeout=BUSY_SECONDS)
-        # This is the first look into the file: now the sidecars are there, and will stay.
+        # This is the first read of the file: from now on the sidecars exist, and stay.
         (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
         if mode != "wal":
             self._reader.close()
@@ -91,15 +91,11 @@ class Pages:
 
     @property
     def wal_growth(self) -> int:
-        """By how many bytes the WAL has become longer since then."""
+        """By how many bytes the WAL has grown since then."""
         return os.fstat(self._wal).st_size - self._wal_bytes
 
     def piece(self, offset: int) -> Piece:
-        """
-        Tell where the bytes from ``offset`` on are: as many as lie together in one file.
-
-        :param offset: less than ``size``.
-        """
+        """Where the bytes from ``offset`` (< ``size``) on are, as far as one file has them."""
         page, within = divmod(offset, self._page_size)
         page += 1
         if page == 1:
@@ -108,24 +104,24 @@ class Pages:
             position = wal_index.position_of(frame, self._page_size) + within
             return self._wal, position, self._page_size - within
         length = min(LONGEST_PIECE, self._bytes_until_frame(page) - within)
-        if offset >= self._main_bytes:  # free pages that nobody has ever written
+        if offset >= self._main_bytes:  # free pages that were never written
             return self._made, self._page_size, length
         return self._main, offset, min(length, self._main_bytes - offset)
 
     def close(self) -> None:
-        """Release the state. No piece may be read any more."""
+        """Release the state. No piece may be read afterwards."""
         self._reader.close()
 
-    # The moment
+    # The read transaction
 
     def _begin(self) -> tuple[WalIndexHeader, int, bool]:
-        """Begin to read. Tells the moment, how many pages, and if the main file is complete."""
+        """Begin to read. Returns the header, the page count, and if the main file is complete."""
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             for _ in range(TRIES):
                 if begun := self._try_to_begin():
                     return begun
-            if begun := self._begin_without_commits():  # they come too fast for us
+            if begun := self._begin_without_commits():  # commits come too fast for us
                 return begun
             time.sleep(PAUSE)
         raise ImpossibleError("its WAL index kept changing")
@@ -142,7 +138,7 @@ class Pages:
         return after, page_count, backfilled == after.last_frame
 
     def _begin_without_commits(self) -> tuple[WalIndexHeader, int, bool] | None:
-        """Try while writers are kept out, for about a millisecond; not while one is at work."""
+        """Try while writers are locked out, for about a millisecond; not if one is active."""
         writer = _connect(self._uri, timeout=0.0)
         try:
             writer.execute("BEGIN IMMEDIATE")
@@ -172,7 +168,7 @@ class Pages:
         return int(self._frames[page])
 
     def _bytes_until_frame(self, page: int) -> int:
-        """How many bytes from the start of this page on lie together in the main file."""
+        """How many bytes from the start of this page on are contiguous in the main file."""
         last = min(self._page_count, page + LONGEST_PIECE // self._page_size)
         if self._frames is None:
             return (last - page + 1) * self._page_size
@@ -185,17 +181,13 @@ class Pages:
         """
         The first page, as it must be in a file without a WAL.
 
-        The page count in it counts only if it was stored at the last change (an old SQLite did
-        not), and it is what a snapshot's length is compared with.
+        Its page count is updated: a check compares it with the snapshot's length, and an old
+        SQLite may not have stored it at the last change.
         """
-        frame = 0
-        if self._is_overlaid:
-            frame = wal_index.find_frame(self._index, self._header, 1)
-        if frame:
-            position = wal_index.position_of(frame, self._page_size)
-            page = bytearray(os.pread(self._wal, self._page_size, position))
-        else:
-            page = bytearray(os.pread(self._main, self._page_size, 0))
+        file, position = self._main, 0
+        if self._is_overlaid and (frame := wal_index.find_frame(self._index, self._header, 1)):
+            file, position = self._wal, wal_index.position_of(frame, self._page_size)
+        page = bytearray(os.pread(file, self._page_size, position))
         page[header.VERSIONS] = bytes([header.ROLLBACK_JOURNAL] * 2)
         header.set_page_count(page, self._page_count)
         return bytes(page)

@@ -1,13 +1,13 @@
 """
-A consistent copy of a database while others write, straight from its own pages. In WAL mode no
-copy of it is written to the disk first, so the first byte goes out at once, whatever its size. In
-another mode it is copied first, since writers would wait for as long as it is sent.
+A consistent copy of a database while others write, straight from its own pages. In WAL mode it is
+not copied to the disk first, so sending starts at once, whatever its size. In other modes it is
+copied first, since otherwise writers would have to wait until everything is sent.
 
-The server's side. A separate process reads the pages and sends them through a pipe
-(pages_child.py): it may open the live file, which a process with connections on it must not.
+This is the server's side. A separate process (pages_child.py) reads the pages and sends them
+through a pipe: it may open the live file, which a process with connections on it must not.
 
-Not promised: that it is compact. Free pages and remains of deleted rows are in it, as they are
-in the live file. And not for every database: ``PagesNotPossibleError``.
+The copy is not compact: it has the free pages and the remains of deleted rows that the live file
+has. Not every database can be copied this way: ``PagesNotPossibleError``.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ from backups.sqlite.format.connection import uri
 from backups.sqlite.snapshots.pipe import ANSWER_BYTES, PIPE_BYTES
 from backups.store import Snapshot
 
-CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer turns, more speed
-GRACE_SECONDS = 2.0  # for a process that has nothing more to do
+CHUNK_BYTES = 1024 * 1024  # 1 MiB, all that the pipe holds: fewer reads, more speed
+GRACE_SECONDS = 2.0  # for a process that has nothing left to do
 
 
 class PagesNotPossibleError(Exception):
-    """This database can't be copied by its pages. The message says why; SQLite may copy it."""
+    """The pages of this database can't be read. The message says why; SQLite may still copy it."""
 
 
 class PageSnapshot(Snapshot):
@@ -47,24 +47,24 @@ class PageSnapshot(Snapshot):
         taken_at: datetime,
         locked_seconds: float = 0.0,
     ) -> None:
-        """Takes over the process, which has answered, and has sent nothing yet."""
+        """Takes over the process, which has answered. Writers waited for ``locked_seconds``."""
         self._process = process
         self._is_whole = False
         self.size = size
         self.taken_at = taken_at
-        self.locked_seconds = locked_seconds  # for how long writers had to wait
+        self.locked_seconds = locked_seconds
 
     def __iter__(self) -> Iterator[bytes]:
         """
         The bytes, in chunks of at most ``CHUNK_BYTES``.
 
-        :raises SnapshotFailedError: the process ended too early; what was read is not a snapshot.
+        :raises SnapshotFailedError: the process ended too early; what was read is incomplete.
         """
         left = self.size
         while left:
             chunk = os.read(_number(self._process.stdout), min(CHUNK_BYTES, left))
             left -= len(chunk)
-            # It keeps the pages as they are, so it has to live until the last one is read.
+            # The process keeps the pages unchanged, so it must live until the last one is read.
             if not chunk or (not left and self._process.poll() is not None):
                 raise SnapshotFailedError(f"The snapshot broke off: {_last_words(self._process)}.")
             yield chunk
@@ -74,23 +74,24 @@ class PageSnapshot(Snapshot):
 
     def close(self) -> None:
         """
-        Let the process end. Waits for it if the snapshot was not read to its end; else it goes
-        on by itself for as long as it takes to record what it has sent.
+        Let the process end. If the whole snapshot was read, it still records what it has sent, and
+        a thread waits for it; else this waits.
         """
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        self._close_streams()
         if self._is_whole and self._process.poll() is None:
             threading.Thread(target=self._process.wait, daemon=True).start()
         else:
             _end(self._process)
 
     def abandon(self) -> None:
+        self._close_streams()
+        self._process.kill()
+        self._process.wait()
+
+    def _close_streams(self) -> None:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
-        self._process.kill()
-        self._process.wait()
 
 
 def create_page_snapshot(
@@ -102,21 +103,20 @@ def create_page_snapshot(
     floor: int = 0,
 ) -> PageSnapshot:
     """
-    Take the database as it is between two commits; writers go on, and do not wait.
+    Take the database as it is between two commits; in WAL mode writers continue, and do not wait.
 
-    Nothing is written to the disk, unless the reader is slow: then the rest goes to
-    ``<db>.spool-<random>`` (0600), which has no name any more when the first byte is in it.
-    The WAL can't be restarted, and so grows, until all is read or in there.
+    Nothing is written to the disk unless the reader is slow: then the rest goes to
+    ``<db>.spool-<random>`` (0600), whose name is removed before the first byte is written. The WAL
+    can't be restarted, and so grows, until everything is read or spooled.
 
-    In another mode than WAL all of it is in such a file before this returns, and writers wait
-    for ``locked_seconds`` of that.
+    In other modes the whole database is copied to such a file before this returns, and writers
+    wait for ``locked_seconds`` of that time.
 
-    :param spool_after: how many seconds the reader has to take all of it from the database.
-    :param stall_seconds: a reader that takes nothing for so long is hung up on.
-    :param presence: the descriptor that holds the presence lock, which the process holds too.
-    :param floor: how many bytes of the disk are left to the site.
-    :raises PagesNotPossibleError: not for this database, or not now; nothing has happened.
-    :raises SnapshotFailedError: the database is damaged, or none.
+    :param spool_after: seconds after which what the reader has not read yet is spooled.
+    :param stall_seconds: a reader that reads nothing for so long is disconnected.
+    :param presence: and ``floor``: as for ``create_snapshot``. The process inherits the presence.
+    :raises PagesNotPossibleError: not for this database, or not now; nothing was changed.
+    :raises SnapshotFailedError: the database is damaged, or not a database.
     """
     check_possible(paths)
     taken_at = datetime.now(UTC)
@@ -131,7 +131,7 @@ def create_page_snapshot(
 
 def check_possible(paths: StorePaths) -> None:
     """
-    Look whether this is a machine and a file system on which we know how SQLite works.
+    Check that this is a system and a file system on which we know how SQLite works.
 
     :raises PagesNotPossibleError: it is not.
     """
@@ -155,13 +155,13 @@ def _start(
             stderr=subprocess.PIPE,
             bufsize=0,
             pass_fds=() if presence is None else (presence,),
-            start_new_session=True,  # a Ctrl-C is for us; it ends when we close or end
+            start_new_session=True,  # so Ctrl-C reaches only us; the process ends when we do
         )
     except OSError as error:
         raise PagesNotPossibleError(f"no process could be started: {error.strerror}") from error
     except ChildNotStartedError as error:
         raise PagesNotPossibleError(str(error)) from error
-    with contextlib.suppress(OSError):  # the user has many pipes: this one stays a small one
+    with contextlib.suppress(OSError):  # this user has too many pipes: it keeps its default size
         fcntl.fcntl(_number(process.stdout), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return process
 
@@ -170,7 +170,7 @@ def _read_answer(process: "subprocess.Popen[bytes]", paths: StorePaths) -> tuple
     """The size of the snapshot in bytes, and for how many seconds writers had to wait."""
     answer = b""
     if not has_started(process):
-        raise PagesNotPossibleError(f"its process did not begin: {_last_words(process)}")
+        raise PagesNotPossibleError(f"its process did not start its work: {_last_words(process)}")
     while len(answer) < ANSWER_BYTES:
         if not (part := os.read(_number(process.stdout), ANSWER_BYTES - len(answer))):
             raise PagesNotPossibleError(f"its process failed: {_last_words(process)}")
@@ -191,7 +191,7 @@ def _last_words(process: "subprocess.Popen[bytes]") -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a process that has nothing more to do."""
+    """Wait for a process that has nothing left to do; kill it if it does not end."""
     try:
         process.wait(timeout=GRACE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -200,6 +200,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _number(stream: object) -> int:
-    """The descriptor of one of the streams that we asked for."""
+    """The descriptor of one of the process's pipes."""
     number: int = stream.fileno()  # type: ignore[attr-defined]
     return number

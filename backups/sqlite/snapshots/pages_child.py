@@ -1,24 +1,24 @@
 """
-The process that sends a page snapshot: ``main``, for a separate process.
+Send a page snapshot. Runs as a separate process.
 
-It says on its standard output that it runs, answers with a line of ``ANSWER_BYTES`` bytes and then,
-if it can, sends the snapshot. On its standard input the reader confirms with one byte that it took
-everything; if that ends without one, the reader has gone, and so does this process.
+On its standard output it reports that it runs, answers with a line of ``ANSWER_BYTES`` bytes, and
+then sends the snapshot if it can. On its standard input the reader sends one byte when it has read
+everything. If the input ends without this byte, the reader has gone, and this process ends too.
 
-A reader that has not got everything after ``spool_after`` seconds gets the rest from a spool, so
-that the read transaction, which keeps SQLite from restarting its WAL, ends:
+If the reader has not read everything after ``spool_after`` seconds, it gets the rest from a spool.
+This ends the read transaction, which keeps SQLite from restarting its WAL:
 
-    PAGES ──all sent, hashed and taken──▶ no transaction, waits for the reader's word
+    PAGES ──all sent, hashed and read──▶ no transaction, waits for the reader to confirm
     PAGES ──spool_after──▶ SPOOLING ──▶ no transaction, sends from the spool
     PAGES ──spool_after, no room on the disk──▶ PAGES, as long as the WAL does not grow much
 
-A database that is not in WAL mode is copied whole before the first byte is sent, and before the
-answer: it keeps writers waiting while it is read.
+If a database is not in WAL mode, writers wait while it is read. So it is copied completely before
+the answer is sent.
 
-Without room for a spool it keeps sending: a full disk is when a snapshot is needed most. It gives
-up when the WAL has become ``MOST_WAL_GROWTH`` longer, since that takes room from the site.
+Without room for a spool the process keeps sending: a full disk is when a snapshot is needed most.
+It gives up when the WAL has grown by ``MOST_WAL_GROWTH``, since that takes room from the site.
 
-Few modules are imported, and those for rare cases where they are wanted: the client waits.
+The client waits while modules are imported, so those for rare cases are imported when needed.
 """
 
 import os
@@ -35,17 +35,17 @@ from backups.sqlite.snapshots.pipe import ANSWER_BYTES, Outlet, ReaderGoneError,
 if TYPE_CHECKING:
     from backups.sqlite.snapshots.rollback_reader import CopiedPages
 
-IDLE_SECONDS = 0.02  # a reader that lets us wait longer leaves time for hashing
-NICE = 10  # how far hashing stands back when nothing else is left to do
+IDLE_SECONDS = 0.02  # when we wait longer for the reader, there is time to hash
+NICE = 10  # the niceness for hashing the rest, when everything is sent
 MOST_WAL_GROWTH = 64 * 1024 * 1024  # 64 MiB
 
 
 class GivenUpError(Exception):
-    """The transaction can't be kept any longer, and there is no room for a spool."""
+    """The transaction must end, but there is no room for a spool."""
 
 
 class Sending:
-    """One snapshot on its way."""
+    """Sends one snapshot."""
 
     def __init__(
         self,
@@ -56,10 +56,7 @@ class Sending:
         spool_after: float,
         floor: int = 0,
     ) -> None:
-        """
-        Nothing is sent yet. ``spool_after``: seconds from now; ``floor``: bytes of the disk that
-        are left to the site.
-        """
+        """Does not begin to send. ``spool_after``: seconds from now; ``floor``: as for ``main``."""
         self._pages, self._outlet, self._floor = pages, outlet, floor
         self._database = database
         self._size = pages.size
@@ -69,16 +66,16 @@ class Sending:
 
     def send(self) -> str:
         """
-        Send everything. Returns its SHA-256, when the reader has confirmed it.
+        Send everything, and wait until the reader confirms it. Returns the SHA-256.
 
-        :raises GivenUpError: it would cost the site too much.
+        :raises GivenUpError: the WAL would take too much room from the site.
         :raises OSError: a file can't be read.
         :raises ReaderGoneError: the reader has hung up.
         :raises ReaderStalledError: the reader is too slow.
         """
         while self._outlet.sent < self._size and self._outlet.put(self._piece):
             pass
-        # The pipe is full, so there is time to load what the first byte need not wait for.
+        # The pipe is full: now there is time to import what the first byte does not need.
         from backups.sqlite.snapshots.sent_digest import SentDigest
 
         self._digest = SentDigest()
@@ -88,13 +85,13 @@ class Sending:
         self._send()
         self._hash_rest()
         if not self._is_spooled:
-            self._let_go()
+            self._release()
         while not self._outlet.is_confirmed:
             self._outlet.wait(1.0, for_room=False)
         return self._digest.hexadecimal
 
     def _send(self, *, until: float | None = None) -> None:
-        """Put everything into the pipe, or as much as fits before the deadline."""
+        """Write everything into the pipe, or as much as fits before the deadline."""
         while self._outlet.sent < self._size and (until is None or time.monotonic() < until):
             if self._outlet.put(self._piece):
                 continue
@@ -107,7 +104,7 @@ class Sending:
                 raise GivenUpError("the WAL has grown too long, and the disk has no room")
 
     def _spool(self) -> None:
-        """Keep the rest in a file without a name, and release the pages."""
+        """Copy the rest to a file without a name, and release the pages."""
         from backups.sqlite.snapshots.spool import Spool
 
         spool = Spool.create(self._database, self._outlet.sent, self._size, self._floor)
@@ -122,7 +119,7 @@ class Sending:
         while self._digest.hashed < spool.start:
             self._digest.add(self._piece, spool.start)
         self._piece, self._is_spooled = spool.piece, True
-        self._let_go()
+        self._release()
 
     def _hash_rest(self) -> None:
         from contextlib import suppress
@@ -133,8 +130,8 @@ class Sending:
             self._digest.add(self._piece, self._size)
             self._outlet.wait(0, for_room=False)
 
-    def _let_go(self) -> None:
-        """End the transaction, when nothing in the pipe depends on it."""
+    def _release(self) -> None:
+        """End the transaction, once nothing in the pipe depends on it."""
         end = time.monotonic() + self._outlet.stall_seconds
         while self._outlet.has_lent:
             if time.monotonic() > end:
@@ -146,12 +143,11 @@ class Sending:
 
 def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: str = "0") -> None:
     """
-    Send a snapshot of this database; see above for what is said on which channel.
+    Send a snapshot of this database. All numbers are strings, as the arguments of a process are.
 
-    :param uri: the database for SQLite.
+    :param uri: of the database, for SQLite.
     :param database: the path of its real file.
-    :param spool_after: and ``stall_seconds``: seconds, as arguments of a process are.
-    :param floor: bytes of the disk that are left to the site, likewise.
+    :param floor: how many free bytes of the disk are reserved for the site.
     """
     os.write(sys.stdout.fileno(), STARTED)
     pages = _open(uri, database, int(floor))
@@ -162,7 +158,7 @@ def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: s
     try:
         sha256 = sending.send()
     except (ReaderGoneError, ReaderStalledError, GivenUpError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")  # what was read is too short by then
+        sys.exit(f"{type(error).__name__}: {error}")  # the reader sees that bytes are missing
     finally:
         pages.close()
     _record(database, sha256, pages.size)

@@ -1,17 +1,17 @@
 """
-A finished snapshot that keeps a name for some minutes, so that its rest can be asked for.
+A finished snapshot that keeps a name for some minutes, so that a broken download can be continued.
 
-A download that breaks off can be continued with the rest of the very same bytes, and with nothing
-else: two snapshots joined would be a database that SQLite finds whole, with the rows of both.
+The rest must come from the very same bytes: SQLite would find no fault in a database joined from
+two snapshots, which has the rows of both.
 
-    <db>.pinned-<hash of the caller and the id>    0600; the id is known to the caller alone
+    <db>.pinned-<hash of the caller and the id>    0600; only the caller knows the id
 
-The process that took the snapshot owns the file by its lock, as any temporary one, and removes
-the name when nobody has read it for so long. Killed before that, it leaves the name to the next
-sweep. Other processes find the file by its name, and go on reading once the name is gone.
+The process that took the snapshot owns the file by its lock, like any temporary file. It removes
+the name when nobody has read the file for some minutes. If it is killed first, the next sweep does.
+Other processes find the file by its name, and can finish reading after the name is removed.
 
-What it costs is bounded: as many pinned snapshots as may be under way at once, the newest, and
-none that would leave less free disk space than its own size, or than what is the site's. If another
+The space is bounded: only the newest are pinned, as many as may be sent at once, and none that
+would leave less free space than its own size, or than what is reserved for the site. If another
 process removes the name, the file stays on the disk until its own process takes a snapshot, or its
 time is over.
 """
@@ -34,23 +34,22 @@ from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.records.sent_snapshots import record_sent
 from backups.store import Snapshot
 
-HASH_UP_TO = 256 * 1024**2  # bytes: one second on a slow machine, before the first byte
+HASH_UP_TO = 256 * 1024**2  # bytes: takes a second on a slow machine, before the first byte
 
 
 class Pin:
-    """The name of one snapshot, and the file. Its owner's."""
+    """The name and the file of one pinned snapshot, in the process that owns it."""
 
     def __init__(
         self, path: Path, descriptor: int, snapshot_id: str, seconds: float, floor: int = 0
     ) -> None:
         """Takes over the descriptor, whose lock makes the file ours."""
-        self._floor = floor
         self.id = snapshot_id
-        self._path, self._descriptor, self._seconds = path, descriptor, seconds
+        self._path, self._descriptor, self._seconds, self._floor = path, descriptor, seconds, floor
         self._is_released = threading.Event()
 
     def release_later(self) -> None:
-        """Remove the name once nobody has read it for long; at once if the disk needs the room."""
+        """Remove the name once nobody has read the file for long; at once if space is short."""
         try:
             size = os.fstat(self._descriptor).st_size
             if files.has_room(self._path.parent, max(size, self._floor)):
@@ -59,12 +58,12 @@ class Pin:
                 with _lock:
                     _waiting.append(self)
                 return
-        except (OSError, RuntimeError):  # RuntimeError: no thread can be started any more
+        except (OSError, RuntimeError):  # RuntimeError: no thread can be started
             pass
         self.release()
 
     def release(self) -> None:
-        """Remove the name, and let the file go; who reads it reads on."""
+        """Remove the name and close the file. Those who are reading it can finish."""
         with _lock:
             if self._is_released.is_set():
                 return
@@ -74,19 +73,19 @@ class Pin:
             self.abandon()
 
     def abandon(self) -> None:
-        """Release one that nobody else knows of. Takes no lock, as one may be held."""
-        with contextlib.suppress(OSError):  # a sweep finds what stays
+        """Release a pin that is not in ``_waiting``. The caller may hold ``_lock``."""
+        with contextlib.suppress(OSError):  # the next sweep removes it
             if self.is_named():
                 files.unlink(self._path)
         os.close(self._descriptor)
 
     def is_named(self) -> bool:
-        """Whether anybody can still ask for it."""
+        """Whether the file still has this name, so that a download can be continued."""
         return files.is_named(self._path, self._descriptor)
 
     def _release_when_unread(self) -> None:
         left = self._seconds
-        while 0 < left <= self._seconds:  # not more: the clock may have been set
+        while 0 < left <= self._seconds:  # more only if the clock was set
             if self._is_released.wait(left):
                 return
             with _lock:
@@ -96,12 +95,12 @@ class Pin:
         self.release()
 
 
-_waiting: list[Pin] = []  # this process's, which nobody may have read for long
+_waiting: list[Pin] = []  # this process's pins that a thread will release
 _lock = threading.Lock()
 
 
 def _release_nameless() -> None:
-    """Release those whose name is gone: they hold a file and a thread for nobody."""
+    """Release the pins whose name is gone: nobody can use their file any more."""
     with _lock:
         nameless = [pin for pin in _waiting if not pin.is_named()]
     for pin in nameless:
@@ -110,18 +109,18 @@ def _release_nameless() -> None:
 
 @dataclass(frozen=True)
 class Pinning:
-    """For whom a snapshot is pinned, how long, and how many there may be."""
+    """For which caller and how long to pin a snapshot, and the most that may be pinned."""
 
     caller: str
     seconds: float
     most: int
-    floor: int = 0  # bytes of the disk that are left to the site
+    floor: int = 0  # how many free bytes of the disk are reserved for the site
 
     def pin(self, paths: StorePaths, file: Path, descriptor: int, taken_at: datetime) -> Pin | None:
         """
         Give a finished, locked snapshot its second name.
 
-        :returns: None if the system refuses, e.g. since its file system has no links.
+        :returns: None if the system refuses, e.g. because the file system has no links.
         """
         snapshot_id = secrets.token_hex(16)
         name = _name(paths, self.caller, snapshot_id)
@@ -138,7 +137,7 @@ class Pinning:
 
 
 class PinnedSnapshot(Snapshot):
-    """A pinned snapshot from one of its bytes on, in any process."""
+    """A part of a pinned snapshot, in any process."""
 
     method = "compact"
 
@@ -161,7 +160,7 @@ class PinnedSnapshot(Snapshot):
         while offset < end:
             chunk = os.pread(self._descriptor, min(files.CHUNK_BYTES, end - offset), offset)
             if not chunk:
-                raise SnapshotFailedError(f"The snapshot {self.id} was cut at {offset:,} bytes.")
+                raise SnapshotFailedError(f"The snapshot {self.id} ends after {offset:,} bytes.")
             offset += len(chunk)
             yield chunk
         if self.sha256 is not None and end == self.size:
@@ -197,7 +196,7 @@ def _name(paths: StorePaths, caller: str, snapshot_id: str) -> Path:
 
 
 def _by_age(paths: StorePaths) -> list[Path]:
-    """All that are pinned, the one that nobody has read for the longest time first."""
+    """All pinned snapshots, the one that was not read for the longest time first."""
     aged = []
     for path in paths.all_pinned():
         with contextlib.suppress(OSError):  # just removed
@@ -206,9 +205,9 @@ def _by_age(paths: StorePaths) -> list[Path]:
 
 
 def _touch(descriptor: int, taken_at: datetime | None = None) -> None:
-    """Note that it was read now. The time of the last write is when it was taken."""
+    """Record that it is read now. Its modification time says when it was taken."""
     written = os.fstat(descriptor).st_mtime if taken_at is None else taken_at.timestamp()
-    with contextlib.suppress(OSError):  # another user's: it may be read, and lives a bit shorter
+    with contextlib.suppress(OSError):  # another user's: it can be read, but is removed earlier
         os.utime(descriptor, (time.time(), written))
 
 

@@ -1,8 +1,8 @@
 """
-The end of a pipe that bytes go into, and the line on which its reader confirms or hangs up.
+The writing end of a pipe, and the line on which its reader confirms or hangs up.
 
-While the reader is quick, pages are lent to the pipe and not copied (sendfile(2)): that halves
-the work. What is lent must stay as it is until the reader has taken it.
+While the reader is fast, pages are lent to the pipe and not copied (sendfile(2)): that halves
+the work. A lent page must not change until the reader has read it.
 """
 
 import fcntl
@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 from backups.sqlite.snapshots.page_reader import Piece
 
-ANSWER_BYTES = 512  # a line, which goes first
+ANSWER_BYTES = 512  # the length of the line that is sent first
 PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
 COPY_BYTES = 64 * 1024  # at a time, to a slow reader
-QUICK_SECONDS = 0.1  # a reader that lets us wait longer than that is slow
-QUICK_BYTES = 4 * 1024 * 1024  # and counts as quick again when it has taken so many
+QUICK_SECONDS = 0.1  # a reader that lets us wait longer is slow
+QUICK_BYTES = 4 * 1024 * 1024  # 4 MiB: after reading so many without a pause it is fast again
 
 
 class ReaderGoneError(Exception):
@@ -27,26 +27,26 @@ class ReaderGoneError(Exception):
 
 
 class ReaderStalledError(Exception):
-    """The reader has taken nothing for too long."""
+    """The reader has read nothing for too long."""
 
 
 class Outlet:
-    """Where the bytes go."""
+    """Sends bytes through the pipe, and watches the reader."""
 
     def __init__(self, pipe: int, line: int, *, stall_seconds: float) -> None:
         """
-        Takes the pipe as it is; what is in it already is not counted.
+        Does not count what is in the pipe already.
 
-        :param pipe: for writing; it does not block any more from now on.
-        :param line: for reading; a byte confirms that all was taken, its end is a hang-up.
-        :param stall_seconds: how long the reader may take nothing.
+        :param pipe: for writing; it is set to non-blocking.
+        :param line: for reading; a byte confirms that everything was read, its end is a hang-up.
+        :param stall_seconds: how long the reader may read nothing.
         """
-        self.sent = 0  # bytes that went into the pipe
+        self.sent = 0  # bytes written into the pipe
         self.is_confirmed = False
         self._pipe, self._line = pipe, line
         self.stall_seconds = stall_seconds
         self._slow_at = 0  # how many had been sent when the reader was last seen to be slow
-        self._lent_until = 0  # the bytes before that may be lent ones
+        self._lent_until = 0  # bytes before this offset may be lent
         self._taken, self._moved_at = 0, time.monotonic()
         self._buffer = memoryview(bytearray(COPY_BYTES))
         self._poll = select.poll()
@@ -56,16 +56,16 @@ class Outlet:
 
     @property
     def has_lent(self) -> bool:
-        """Whether bytes may be in the pipe that must stay as they are in their file."""
+        """Whether the pipe may still have lent bytes, which must not change in their file."""
         return self._count_taken() < self._lent_until
 
     def put(self, piece: Callable[[int], Piece]) -> bool:
         """
-        Put what there is room for, without waiting. Returns whether there was room for any.
+        Write as much as fits, without waiting. Returns False if the pipe is full.
 
-        :param piece: tells where the bytes from an offset on are.
+        :param piece: returns where the bytes from an offset on are.
         :raises OSError: they can't be read.
-        :raises ReaderGoneError: nobody reads any more.
+        :raises ReaderGoneError: it has closed the pipe.
         """
         is_lent = self.sent - self._slow_at >= QUICK_BYTES
         try:
@@ -75,7 +75,7 @@ class Outlet:
         except BrokenPipeError as error:
             raise ReaderGoneError from error
         if not count:
-            raise OSError("a file is shorter than it was")
+            raise OSError("a file became shorter while it was read")
         self.sent += count
         self._moved_at = time.monotonic()
         if is_lent:
@@ -84,16 +84,16 @@ class Outlet:
 
     def wait(self, seconds: float, *, for_room: bool = True) -> None:
         """
-        Wait for room in the pipe, for the reader's word, or for the time to be over.
+        Wait until the pipe has room, the reader confirms or hangs up, or the time is over.
 
         :raises ReaderGoneError: it has hung up.
-        :raises ReaderStalledError: it has taken nothing for ``stall_seconds``.
+        :raises ReaderStalledError: it has read nothing for ``stall_seconds``.
         """
-        if self.is_confirmed:  # what it does now is its own affair
+        if self.is_confirmed:  # it may hang up now
             return
         self._poll.modify(self._pipe, select.POLLOUT if for_room else 0)
         events = dict(self._poll.poll(seconds * 1000))
-        # A reader that closes the pipe has said its word before, or never will.
+        # A reader that has closed the pipe has confirmed before that, or never will.
         if self._line in events or events.get(self._pipe, 0) & select.POLLERR:
             self._listen()
         self._watch(has_room=self._pipe in events)
@@ -120,6 +120,6 @@ class Outlet:
             raise ReaderStalledError
 
     def _count_taken(self) -> int:
-        """How many bytes the reader has taken out of the pipe."""
+        """How many bytes the reader has read from the pipe."""
         unread = fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4))
         return self.sent - int.from_bytes(unread, sys.byteorder)

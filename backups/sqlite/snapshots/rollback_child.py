@@ -1,5 +1,5 @@
 """
-Copy the pages of a database that is not in WAL mode: ``main``, for a separate process.
+Copy the pages of a database that is not in WAL mode. Runs as a separate process.
 
 Answers with one JSON object: for how many seconds writers had to wait, or why there is no copy.
 """
@@ -14,11 +14,10 @@ from backups.sqlite.snapshots.rollback_reader import copy_pages
 
 def main(uri: str, database: str, descriptor: str) -> None:
     """
-    Copy them into an empty file that this process has inherited.
+    Copy them into an empty file that this process has inherited as ``descriptor``.
 
-    :param uri: the database for SQLite.
+    :param uri: of the database, for SQLite.
     :param database: the path of its real file.
-    :param descriptor: the number of the open file.
     """
     with answering() as answer:
         try:

@@ -1,13 +1,14 @@
 """
 The pages of a database that is not in WAL mode. For a separate process only, as page_reader.py.
 
-A read transaction of it is SQLite's SHARED lock. As long as it is held no commit can reach the
-file, which is exact, and every writer waits. So as little as possible is done under the lock:
+A read transaction holds SQLite's SHARED lock. While it is held, no commit can reach the file, so
+its content is exact, but every writer waits. So we do as little as possible under the lock:
 
-1. Where the file system can share blocks (XFS, btrfs), the file is cloned under the lock: at once.
-2. Elsewhere it is copied without the lock, while writers go on. The copy may be torn. It is
-   synced piece by piece, so that no commit has to wait for a disk that is busy with it.
-3. Under the lock the file is read again. A block whose SHA-256 is another one now is copied again.
+1. Where the file system can share blocks (XFS, btrfs), we clone the file under the lock, which
+   takes no time.
+2. Elsewhere we copy it without the lock, while writers continue. The copy may be torn. It is synced
+   piece by piece, so that no commit has to wait for a busy disk.
+3. Under the lock we read the file again, and copy each block whose SHA-256 has changed.
 
 Source: https://www.sqlite.org/lockingv3.html
 """
@@ -24,17 +25,17 @@ from backups.sqlite.format import header
 from backups.sqlite.snapshots.page_reader import ImpossibleError
 from backups.sqlite.snapshots.spool import Spool
 
-BUSY_SECONDS = 30.0  # for writers that leave hardly a gap between two commits
-BLOCK_BYTES = 64 * 1024  # that are compared and copied together
+BUSY_SECONDS = 30.0  # for writers that pause only briefly between two commits
+BLOCK_BYTES = 64 * 1024  # compared and copied as one
 READ_BYTES = 1024 * 1024  # 1 MiB
 SYNC_BYTES = 8 * READ_BYTES
 FICLONE = 0x40049409  # ioctl_ficlone(2)
 
 
 class CopiedPages:
-    """One consistent state of the database, in a file of ours that has no name."""
+    """One consistent state of the database, copied to a file that has no name."""
 
-    wal_growth = 0  # there is none
+    wal_growth = 0  # there is no WAL
     is_copied = True
 
     def __init__(self, uri: str, path: str, floor: int = 0) -> None:
@@ -43,8 +44,8 @@ class CopiedPages:
 
         :param uri: of the database, for SQLite.
         :param path: of its real file.
-        :param floor: how many bytes of the disk are left to the site.
-        :raises ImpossibleError: it is in WAL mode now, or the disk has no room for a copy.
+        :param floor: how many free bytes of the disk are reserved for the site.
+        :raises ImpossibleError: it is empty or in WAL mode now, or the disk has no room for a copy.
         :raises sqlite3.Error: SQLite can't read it now, or it is damaged.
         :raises OSError: a file can't be opened or read.
         """
@@ -55,15 +56,15 @@ class CopiedPages:
         self.piece = Spool(spool.descriptor, 0, self.size).piece
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no transaction is open any more."""
 
 
 def copy_pages(uri: str, path: str, copy: int) -> tuple[float, int]:
     """
     Fill an empty file with the pages, as they are at one moment between two commits.
 
-    :returns: for how many seconds writers had to wait, and how many bytes there are.
-    :raises Exception: as above.
+    :returns: for how many seconds writers had to wait, and the number of bytes.
+    :raises Exception: as ``CopiedPages``.
     """
     with closing(_Copying(uri, path, copy)) as copying:
         if not copying.clone():
@@ -73,7 +74,7 @@ def copy_pages(uri: str, path: str, copy: int) -> tuple[float, int]:
 
 
 class _Copying:
-    """The live file, and the copy of it. The descriptor of the first is never closed."""
+    """The live file, whose descriptor is never closed, and its copy."""
 
     def __init__(self, uri: str, path: str, copy: int) -> None:
         self._main, self._copy = os.open(path, os.O_RDONLY | os.O_CLOEXEC), copy
@@ -86,7 +87,7 @@ class _Copying:
         self._reader.close()
 
     def clone(self) -> bool:
-        """Share the blocks of the file, if its file system can."""
+        """Share the blocks of the file. Returns False if its file system can't."""
         with self._locked():
             try:
                 fcntl.ioctl(self._copy, FICLONE, self._main)
@@ -96,7 +97,7 @@ class _Copying:
         return True
 
     def copy_unlocked(self) -> None:
-        """Copy what is there, and remember the SHA-256 of each block."""
+        """Copy each block, and remember its SHA-256."""
         for offset, block in self._blocks(os.fstat(self._main).st_size):
             self._write(offset, block)
             self._digests[offset] = hashlib.sha256(block).digest()
@@ -105,7 +106,7 @@ class _Copying:
         os.fdatasync(self._copy)
 
     def complete(self) -> None:
-        """Copy again what is not as it was, while nobody can commit."""
+        """Copy the blocks that have changed, while nobody can commit."""
         with self._locked():
             for offset, block in self._blocks(self.size):
                 if hashlib.sha256(block).digest() != self._digests.get(offset):
@@ -114,7 +115,7 @@ class _Copying:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """The first look into the file rolls back what a killed writer left in it."""
+        """The first read of the file rolls back what a killed writer left in it."""
         self._reader.execute("BEGIN")
         try:
             (self._page_count,) = self._reader.execute("PRAGMA page_count").fetchone()
@@ -130,7 +131,6 @@ class _Copying:
         self.locked_seconds = max(self.locked_seconds, time.monotonic() - began)
 
     def _blocks(self, until: int) -> Iterator[tuple[int, memoryview]]:
-        """Each block with its offset."""
         for start in range(0, until, READ_BYTES):
             wanted = min(READ_BYTES, until - start)
             count = os.preadv(self._main, [self._buffer[:wanted]], start)
@@ -146,7 +146,7 @@ class _Copying:
             raise ImpossibleError("its pages could not be copied: the disk may be full")
 
     def _finish(self) -> None:
-        """No byte behind the last page, and the page count in the header, if it lacks it."""
+        """Cut what is behind the last page, and store the page count in the header."""
         if os.fstat(self._copy).st_size < self.size:
             raise OSError("the file is shorter than its page count says")
         os.ftruncate(self._copy, self.size)

@@ -1,4 +1,4 @@
-"""The rest of a snapshot on the disk, in a file that has lost its name, for a slow reader."""
+"""The rest of a snapshot for a slow reader, in a file without a name."""
 
 import errno
 import os
@@ -10,20 +10,16 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.snapshots.page_reader import LONGEST_PIECE, Piece
 
-LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
+LOOK_EVERY_BYTES = 8 * 1024**2  # written between two looks at the free space
 
 
 class Spool:
-    """The bytes of a snapshot from ``start`` to ``size``, as far as they are ``written``."""
+    """The bytes of a snapshot from ``start`` on; those before ``written`` are in the file."""
 
     def __init__(
         self, descriptor: int, start: int, size: int, has_room: Callable[[], bool] = lambda: True
     ) -> None:
-        """
-        Takes over the descriptor of an empty file.
-
-        :param has_room: whether the disk has more free than the site needs.
-        """
+        """Takes over the descriptor of an empty file. ``has_room``: if the disk has enough left."""
         self._has_room, self._looked_at = has_room, start
         self.start, self.written = start, start
         self.descriptor, self._size = descriptor, size
@@ -31,9 +27,9 @@ class Spool:
     @classmethod
     def create(cls, database: str, start: int, size: int, floor: int = 0) -> "Spool | None":
         """
-        Make one beside the database, without a name when this returns: nothing can be left behind.
+        Create one beside the database. Its name is removed at once: nothing can be left behind.
 
-        :param floor: how many bytes of the disk are left to the site.
+        :param floor: how many free bytes of the disk are reserved for the site.
         :returns: None if the disk has no room for it, or the folder can't be written.
         """
         paths = StorePaths(Path(database))
@@ -51,10 +47,10 @@ class Spool:
 
     def add(self, source: Callable[[int], Piece]) -> bool:
         """
-        Write the next bytes, within the system, at the speed of the disk.
+        Write the next bytes; the kernel copies them (sendfile(2)).
 
-        :param source: tells where the bytes from an offset on are.
-        :returns: False if that fails, e.g. on a full disk; then the spool takes no room any more.
+        :param source: returns where the bytes from an offset on are.
+        :returns: False if that fails, e.g. on a full disk; then the spool is emptied.
         """
         file, position, length = source(self.written)
         try:
@@ -69,5 +65,5 @@ class Spool:
         return True
 
     def piece(self, offset: int) -> Piece:
-        """Where the bytes from ``offset`` on are: which file, from where on, how many."""
+        """Where the bytes from ``offset`` on are."""
         return self.descriptor, offset - self.start, min(LONGEST_PIECE, self._size - offset)

@@ -160,7 +160,7 @@ def test_restore_now_and_undo_now_are_live_when_they_return(
     ],
     ids=["stage", "undo"],
 )
-def test_older_server_that_only_stages_is_told_apart(
+def test_answer_that_only_stages_is_not_taken_for_a_restore_that_was_applied(
     good: Path, ask: Callable[[BackupClient, BinaryIO], object]
 ) -> None:
     pending = b'{"status": "pending", "message": "restart required"}'
@@ -173,10 +173,11 @@ def test_older_server_that_only_stages_is_told_apart(
         standing_in(stage_only) as server,
         BackupClient(server.url, KEY) as ours,
         good.open("rb") as content,
-        pytest.raises(ClientError, match="too old to apply a restore without a restart") as error,
+        pytest.raises(OutcomeUnknownError, match="The outcome is not known") as error,
     ):
         ask(ours, content)
-    assert "stays pending" in error.value.hint
+    assert "restore_db --status" in error.value.hint
+
     assert server.asked[-1][1].endswith("?apply=now")
 
 

@@ -114,8 +114,8 @@ def test_named_python_that_is_none_is_an_error_and_not_passed_over(
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ("echo hello", "did not answer as a Python does"),
-        ("exit 3", "did not answer as a Python does"),
+        ("echo hello", "did not answer like a Python"),
+        ("exit 3", "did not answer like a Python"),
         ("echo backups pypy-73 3 99 0", "is pypy-73, but this process is {tag}"),
         ("echo backups {tag} 3 7 4", "has SQLite 3.7.4, but this process"),
     ],

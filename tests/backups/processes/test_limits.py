@@ -26,7 +26,7 @@ from tests.backups.stand_ins import FakeSite
 path = Path(sys.argv[1])
 try:
     contents = check_snapshot(
-        os.open(path, os.O_RDONLY), path, seconds=60, release=FakeSite(), live=Live()
+        os.open(path, os.O_RDONLY), path, seconds=60, site=FakeSite(), live=Live()
     )
 except Exception as error:
     resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[1:] * 2)

@@ -465,7 +465,7 @@ def test_main_file_that_is_cut_off_fails_the_reading(database: Path) -> None:
         chunks = iter(snapshot)
         next(chunks)
         os.truncate(database, 4 * CHUNK_BYTES)
-        with pytest.raises(SnapshotFailedError, match="shorter than it was"):
+        with pytest.raises(SnapshotFailedError, match="became shorter"):
             list(chunks)
 
 

@@ -107,7 +107,7 @@ def test_part_of_a_file_that_was_cut_is_an_error(paths: StorePaths, pinned: Pin)
     part = find_pinned(paths, pinned.id, caller="ann", first=3, last=None)
     assert part is not None
     os.truncate(paths.all_pinned()[0], 5)
-    with part, pytest.raises(SnapshotFailedError, match="cut at 5 bytes"):
+    with part, pytest.raises(SnapshotFailedError, match="ends after 5 bytes"):
         list(part)
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connections
 from pytest_django import Settings
 
+import backups
 from backups import services
 from backups.client import BackupClient
 from backups.disk import files
@@ -71,6 +72,7 @@ def test_server_without_the_client_s_packages_names_the_extra(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BACKUPS_REMOTE_KEY = "key"
+    monkeypatch.setattr(backups, "client", backups.client)  # so that the import is undone
     for name in [each for each in sys.modules if each.startswith("backups.client")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "requests", None)  # as if it were not installed

@@ -872,7 +872,7 @@ def test_closed_standard_input_is_nobody_to_answer(site: Site, good: Path) -> No
         check=False,
     )
     assert ended.returncode == 1
-    assert "Nobody is there to answer: pass --yes." in ended.stderr
+    assert "Nobody can answer here: pass --yes." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert pending(site) is None
 
