@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backups.exceptions import BrokenReferencesError, DamagedSnapshotError, InvalidSnapshotError
 from backups.sqlite.checking.defects import Defects, new_ones, total
-from backups.sqlite.checking.findings import MOST_FINDINGS
+from backups.sqlite.checking.findings import listed
 from backups.sqlite.checking.messages import Verdict
 from backups.store import DEFECTS, describe_defects
 
@@ -23,24 +23,23 @@ class Acceptance:
     words: Collection[str] = ()  # of store.ACCEPTABLE, as given by the caller
     is_ours: bool = False  # this site has sent it, byte for byte
     was_live: bool = False  # this site has run with it
-    live_defects: Callable[[], Defects] = dict  # looks for those of the live database
+    live_defects: Callable[[], Defects] = dict  # finds those of the live database
 
     @property
     def takes_any(self) -> bool:
-        """Whether there is no need to ask what the live database has."""
+        """Whether it accepts defects that the live database lacks."""
         return self.was_live or self.is_ours or DEFECTS in self.words
 
     def after(self, defects: Defects) -> tuple[str, ...]:
         """
-        The words for the checks that are still to come, if it was accepted with these. Of what this
-        site has sent, the indexes are compared with their tables only after its migrations.
+        The words for later checks, if a snapshot was accepted with these defects. One that this
+        site has sent may have more: its indexes are not compared until its migrations have run.
         """
-        with_defects = bool(defects) or self.is_ours
-        return tuple(sorted({*self.words, *([DEFECTS] if with_defects else [])}))
+        return tuple(sorted({*self.words, *([DEFECTS] if defects or self.is_ours else [])}))
 
     def judge(self, verdict: Verdict) -> tuple[str, ...]:
         """
-        Return the warnings that count what is accepted.
+        Return warnings about the defects that are accepted.
 
         :raises InvalidSnapshotError: there are defects that are not accepted.
         """
@@ -51,28 +50,17 @@ class Acceptance:
             if new := new_ones(verdict.defects, self.live_defects()):
                 raise _refuse(verdict, new)
             why = ", which the live database has too"
-        return (
-            f"The snapshot has {total(verdict.defects)}{why}: {describe_defects(verdict.defects)}.",
-        )
+        found = verdict.defects
+        return (f"The snapshot has {total(found)}{why}: {describe_defects(found)}.",)
 
 
 def _refuse(verdict: Verdict, new: Defects) -> InvalidSnapshotError:
-    """In SQLite's own words; how many there are is of interest if they are many."""
-    counted = (
-        ""
-        if new == verdict.defects
-        else f" More than the live database has: {describe_defects(new)}."
-    )
-    if verdict.broken_rules:
-        return DamagedSnapshotError(
-            f"The file fails SQLite's integrity check: {_list(verdict.broken_rules)}.{counted}",
-            hint=HINT,
-        )
-    return BrokenReferencesError(
-        f"The file fails SQLite's foreign key check: {_list(verdict.broken_references)}.{counted}",
-        hint=HINT,
-    )
-
-
-def _list(findings: list[str]) -> str:
-    return "; ".join(finding.rstrip(".") for finding in findings[:MOST_FINDINGS])
+    """The error, in SQLite's words; counts the new defects if the live database has others."""
+    is_all = new == verdict.defects
+    counted = "" if is_all else f" More than the live database has: {describe_defects(new)}."
+    if rules := verdict.broken_rules:
+        message = f"The file fails SQLite's integrity check: {listed(rules)}.{counted}"
+        return DamagedSnapshotError(message, hint=HINT)
+    references = listed(verdict.broken_references)
+    message = f"The file fails SQLite's foreign key check: {references}.{counted}"
+    return BrokenReferencesError(message, hint=HINT)

@@ -1,7 +1,7 @@
 """
 Ask a child what is wrong with a file and what is in it, and turn its verdict into an error.
 
-Only what the child answers counts. Its exit code can be lost to a parent that reaps every child.
+Only the child's answer counts: its exit code can be lost to a parent that reaps every child.
 """
 
 import json
@@ -22,6 +22,7 @@ from backups.exceptions import (
 from backups.processes import limits
 from backups.processes.spawn import ending, has_crashed, run_module
 from backups.sqlite.checking.acceptance import Acceptance
+from backups.sqlite.checking.findings import listed
 from backups.sqlite.checking.messages import Question, Verdict
 from backups.sqlite.checking.sandbox import processor_seconds
 from backups.sqlite.site import Site
@@ -33,7 +34,7 @@ def ask_child(question: Question, watch: Callable[[], None] | None) -> Verdict:
 
     :raises CheckTimedOutError: it did not end in time.
     :raises DamagedSnapshotError: it crashed.
-    :raises ChildFailedError: the machine or an operator ended it, which says nothing of the file.
+    :raises ChildFailedError: the machine or an operator ended it; the file may be whole.
     """
     try:
         child = run_module(
@@ -56,8 +57,8 @@ def ask_with_the_site(
     question: Question, first: Verdict, site: Site, watch: Callable[[], None] | None
 ) -> Verdict:
     """
-    Ask once more, in a child that has what this site's connections have: SQL functions and
-    collations. It takes longer.
+    Ask again, in a child with the SQL functions and collations of this site's connections. It takes
+    longer, since that child loads the site's code.
     """
     if not (setup := site.connection_setup()):
         return first
@@ -71,7 +72,7 @@ def ask_with_the_site(
 
 
 def raise_findings(verdict: Verdict, question: Question, acceptance: Acceptance) -> None:
-    """Raise what the verdict says against the file. Returns if it is whole."""
+    """Raise the error that the verdict calls for, if any. Leaves defects to ``Acceptance``."""
     if verdict.is_late:
         raise _too_late(question.seconds)
     if verdict.intruder:
@@ -81,21 +82,20 @@ def raise_findings(verdict: Verdict, question: Question, acceptance: Acceptance)
         )
     if verdict.is_out_of_memory:
         raise _out_of_memory(verdict)
-    # A table that lacks a function for its next backup only has a defect, which may be accepted.
+    # If only rebuilding a table needs the unknown function, that is a defect and may be accepted.
     if verdict.unknown and (verdict.damage or not acceptance.takes_any):
         raise _unknown(verdict)
     if verdict.unread:
         raise StoreFolderError(f"{question.path} could not be checked: {verdict.unread}.")
     if verdict.damage:
-        raise DamagedSnapshotError(
-            f"The file fails SQLite's integrity check: {_list(verdict.damage)}."
-        )
+        damage = listed(verdict.damage)
+        raise DamagedSnapshotError(f"The file fails SQLite's integrity check: {damage}.")
 
 
 def _no_verdict(
     child: "subprocess.CompletedProcess[bytes]", question: Question
 ) -> DamagedSnapshotError | CheckTimedOutError | ChildFailedError:
-    """Why a check gave no verdict. Only a crash is the fault of the file."""
+    """The error of a check without a verdict. Only a crash is blamed on the file."""
     how = ending(child).rstrip(".")
     if has_crashed(child):
         return DamagedSnapshotError(f"SQLite could not check the file: the check ended with {how}.")
@@ -108,7 +108,7 @@ def _no_verdict(
 
 
 def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError:
-    """Whose limit it was: ours, far above what a snapshot needs, or the machine's."""
+    """The error, by whose limit it was: ours, far above what a snapshot needs, or the machine's."""
     ours, inherited = verdict.memory_bytes, limits.address_space()
     if ours is None:
         return ChildFailedError("There is not enough memory to check the file.")
@@ -124,7 +124,7 @@ def _out_of_memory(verdict: Verdict) -> CheckOutOfMemoryError | ChildFailedError
 def _unknown(verdict: Verdict) -> UnknownFunctionError:
     message = f"The snapshot's schema uses the {verdict.unknown}, which the check does not know."
     if verdict.setup_failed:
-        message += f" Setting up this site's own connections failed there: {verdict.setup_failed}."
+        message += f" Setting up this site's connections failed there: {verdict.setup_failed}."
     return UnknownFunctionError(message)
 
 
@@ -132,7 +132,3 @@ def _too_late(seconds: float) -> CheckTimedOutError:
     return CheckTimedOutError(
         f"The check of the file was stopped: it did not end within {seconds:g} seconds."
     )
-
-
-def _list(findings: list[str]) -> str:
-    return "; ".join(finding.rstrip(".") for finding in findings)

@@ -1,4 +1,4 @@
-"""Is this file a whole database, and what is in it? Header first, then SQLite in a child."""
+"""Whether a file is a whole database, and what is in it: by its header, then by SQLite."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -6,11 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backups.disk import files
-from backups.exceptions import (
-    DamagedSnapshotError,
-    ForeignDatabaseError,
-    InvalidSnapshotError,
-)
+from backups.exceptions import DamagedSnapshotError, ForeignDatabaseError, InvalidSnapshotError
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.ask import ask_child, ask_with_the_site, raise_findings
 from backups.sqlite.checking.contents import Contents
@@ -37,33 +33,31 @@ def check_snapshot(
     watch: Callable[[], None] | None = None,
 ) -> Contents:
     """
-    Check an untrusted file of our own, and say what is in it.
+    Check a private copy of an untrusted file, and return what is in it.
 
-    In order: the header, the length, ``integrity_check``, ``foreign_key_check``, the table
-    ``django_migrations``, that no migration is newer than this release, that no table or
+    Checks, in order: the header, the length, ``integrity_check``, ``foreign_key_check``, the table
+    ``django_migrations``, that no migration is newer than this release, and that no table or
     column is missing or of another kind.
 
-    The file is left in rollback-journal mode, without the rows of ``clear``; whatever of it has
-    to be changed for that is changed before it is checked, so what passes is what is there now.
-    If a check fails, the file may be half changed: throw it away. Defects, which SQLite can read
-    past, are not a failure if they are accepted; nor is anything that the site's own code would
-    refuse, if this site has run with it.
+    Leaves the file in rollback-journal mode, without the rows of ``clear``. It is changed before it
+    is checked, so the checks hold for what is there now. If one fails, the file may be half
+    changed: delete it. Accepted defects, which SQLite can read past, do not fail; nor does what
+    the site's code would refuse, if this site has run with the file.
 
-    :param descriptor: the open file; ``path`` is its name, for the child.
+    :param path: the name of the open file, for the child.
     :param seconds: wall clock time that SQLite's checks may take.
     :param live: what the live database has, to compare with.
-    :param judged: the migrations of a file that was checked before they were added to: only what
-        is new is compared with the code then, and ``live`` says what counts as known.
-    :param sha256: of the file as it is before, if that is known.
-    :param clear: tables whose rows are to be removed, as far as they are there.
+    :param judged: the migrations that the file had at an earlier check. Only later ones are
+        compared with the code, and those in ``live`` count as known.
+    :param sha256: the file's hash before this check, if known.
+    :param clear: tables to remove all rows from, if they exist.
     :param account: a name to look for among the accounts.
-    :param acceptance: what speaks for taking it although it has defects. Of a snapshot that this
-        site has sent, ``quick_check`` takes the place of ``integrity_check``, and does not compare
-        the indexes with their tables.
+    :param acceptance: why to accept defects. A snapshot that this site has sent gets
+        ``quick_check`` instead of ``integrity_check``: its indexes are not compared with tables.
     :param watch: called now and then while SQLite checks; if it raises, the check ends.
-    :raises InvalidSnapshotError: a subclass for each check, with its own sentence.
-    :raises StoreFolderError: the system refuses to read it, which says nothing of the file.
-    :raises OSError: it can't be synced or hashed.
+    :raises InvalidSnapshotError: a subclass for each check.
+    :raises StoreFolderError: the system refuses to read the file, which may be whole.
+    :raises OSError: the file can't be synced or hashed.
     """
     acceptance = acceptance or Acceptance()
     question = Question(
@@ -85,13 +79,9 @@ def check_snapshot(
 
 
 def _compare(
-    contents: Contents,
-    site: Site,
-    live: Live,
-    judged: Collection[str],
-    acceptance: Acceptance,
+    contents: Contents, site: Site, live: Live, judged: Collection[str], acceptance: Acceptance
 ) -> tuple[str, ...]:
-    """Whether it is of this site and this release, or an older one. Returns warnings."""
+    """Check that it is of this site, and of this release or an older one. Returns warnings."""
     found = Found(contents.migrations, contents.tables, contents.programs, contents.generated)
     if judged:
         site.check_known(contents.migrations, live.migrations)
@@ -99,7 +89,7 @@ def _compare(
         return ()
     warnings = site.check_origin(found, live, accept=acceptance.words)
     site.check_tables(found, live)
-    site.plan(contents.migrations)  # what the start will refuse is refused now
+    site.plan(contents.migrations)  # refuses now what the next start would refuse
     return warnings
 
 
@@ -107,14 +97,14 @@ def check_file(
     descriptor: int, path: Path, *, seconds: float, site: Site, live: Live | None
 ) -> tuple[str, ...]:
     """
-    Check a snapshot that is to be kept, and change nothing.
+    Check a snapshot, and change nothing.
 
-    :param live: what the live database has that it is of; None if it is another site's, of which
-        this code knows neither migrations nor tables.
-    :returns: what is wrong with it, though a restore would take it.
+    :param live: what the live database has; None if the snapshot is of another site, whose
+        migrations and tables this code does not know.
+    :returns: warnings about what a restore would accept.
     :raises InvalidSnapshotError: a restore would refuse it.
     """
-    check_header(descriptor)  # here already: so there is nothing to cut off
+    check_header(descriptor)  # refuses trailing bytes, which check_snapshot would cut off
     contents = check_snapshot(
         descriptor,
         path,
@@ -138,18 +128,17 @@ def look_into(
     watch: Callable[[], None] | None = None,
 ) -> Contents:
     """
-    Say what is in a file that this site has run with, whatever is wrong with it.
+    Return what is in a file that this site has run with, whatever is wrong with it.
 
-    Checks nothing and clears nothing. What can't be read counts as missing. Of the
-    file, only what lies behind its last page and its mark of WAL mode go.
+    Checks nothing and clears no rows: only bytes after the last page and the mark of WAL mode are
+    removed. What can't be read counts as missing.
 
-    :raises InvalidSnapshotError: no site can have run with it: it was ruined since.
+    :raises InvalidSnapshotError: the file is ruined, so that no site can have run with it.
     """
     cut_trailing_bytes(descriptor)
     check_header(descriptor)
-    question = Question(
-        str(path), seconds, functions=site.functions(), is_ours=True, as_it_was=True
-    )
+    functions = site.functions()
+    question = Question(str(path), seconds, functions=functions, is_ours=True, as_it_was=True)
     verdict = Verdict()
     with (
         synced_and_hashed(descriptor, path, is_known=False) as (settled, hashed),
@@ -172,38 +161,33 @@ def _read_whole(
     warnings: tuple[str, ...] = ()
     if acceptance.takes_any and (cut := cut_trailing_bytes(descriptor)):
         known = None
-        warnings = (f"{cut:,} bytes behind the last page of the file were left out.",)
+        warnings = (f"{cut:,} bytes after the last page of the file were left out.",)
     check_header(descriptor)
-    with synced_and_hashed(descriptor, Path(question.path), is_known=known is not None) as (
-        settled,
-        hashed,
-    ):
+    path = Path(question.path)
+    with synced_and_hashed(descriptor, path, is_known=known is not None) as (settled, hashed):
         question = replace(question, settled=settled)
         verdict = ask_child(question, watch)
         if verdict.unknown:
             verdict = ask_with_the_site(question, verdict, site, watch)
     raise_findings(verdict, question, acceptance)
-    check_header(descriptor)  # once more, for what was changed
+    check_header(descriptor)  # again, since the child may have changed the file
     warnings += acceptance.judge(verdict)
     if not acceptance.was_live:
         _check_origin(verdict, site)
     sha256 = hashed.result() or (None if verdict.changed else known)
-    return Contents.of(verdict, sha256 or files.sha256(Path(question.path)), warnings)
+    return Contents.of(verdict, sha256 or files.sha256(path), warnings)
 
 
 def _check_origin(verdict: Verdict, site: Site) -> None:
     if verdict.migrations_lack:
-        lacking = verdict.migrations_lack[0]
-        raise _foreign(f"its table django_migrations lacks the column {lacking}", verdict, site)
-    if verdict.migrations == []:
-        raise _foreign("its table django_migrations is empty", verdict, site)
-    if verdict.migrations is None:
-        raise _foreign("it has no table django_migrations", verdict, site)
-
-
-def _foreign(reason: str, verdict: Verdict, site: Site) -> ForeignDatabaseError:
-    """Of a database that the site knows all the same, the error says what to do with it."""
+        reason = f"its table django_migrations lacks the column {verdict.migrations_lack[0]}"
+    elif verdict.migrations is None:
+        reason = "it has no table django_migrations"
+    elif not verdict.migrations:
+        reason = "its table django_migrations is empty"
+    else:
+        return
     message = f"The file is a SQLite database, but not one of this site: {reason}."
-    if recognised := site.recognise(verdict.tables):
-        return ForeignDatabaseError(f"{message} {recognised}", hint="Nothing was staged.")
-    return ForeignDatabaseError(message)
+    if what_to_do := site.recognise(verdict.tables):
+        raise ForeignDatabaseError(f"{message} {what_to_do}", hint="Nothing was staged.")
+    raise ForeignDatabaseError(message)

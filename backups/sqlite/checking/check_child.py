@@ -1,14 +1,12 @@
 """
 SQLite's own checks of a file: ``main``, for a separate process.
 
-The file is not trusted. A page that makes SQLite crash, loop or eat memory ends this child,
-not a worker of the site. Answers with one JSON object, the verdict; its caller trusts nothing
-else, since an exit code can be lost to a parent that reaps every child.
+The file is not trusted. A page that makes SQLite crash, loop or use all memory ends this child,
+not a worker of the site. The answer is one JSON object, the verdict.
 
-The file is opened for writing, although a check writes nothing: SQLite checks no CHECK
-constraint on a read-only connection. Rows that are to be cleared go first, so that what is
-checked is what will be kept. What a check writes is that, and the two bytes of its header that
-turn a WAL database without a WAL into one file.
+The file is opened for writing because SQLite does not check CHECK constraints on a read-only
+connection. Only two changes are made: the header's mark of WAL mode is removed, and rows are
+cleared. Both happen first, so that what is checked is what will be kept.
 
 Sources: https://www.sqlite.org/security.html (defence against hostile files),
 https://www.sqlite.org/pragma.html#pragma_integrity_check
@@ -23,29 +21,23 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from backups.processes import limits
 from backups.processes.lifeline import end_with_parent
 from backups.processes.spawn import answering, leave
-from backups.sqlite.checking.defects import find_unbuildable_tables
 from backups.sqlite.checking.findings import (
     MOST_FINDINGS,
     clip,
+    find_unknown,
     find_unread,
     is_of_memory,
     is_of_the_disk,
     sentence,
 )
-from backups.sqlite.checking.messages import (
-    Question,
-    Verdict,
-    find_unknown,
-    lacks_wanted,
-    load_setup,
-)
+from backups.sqlite.checking.messages import Question, Verdict, lacks_wanted, load_setup
 from backups.sqlite.checking.partner import Partner
 from backups.sqlite.checking.pragmas import check_whole
+from backups.sqlite.checking.rebuild import find_unbuildable
 from backups.sqlite.checking.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
 from backups.sqlite.format.header import use_rollback_journal
 from backups.sqlite.format.schema import (
@@ -58,7 +50,7 @@ from backups.sqlite.format.schema import (
     read_schema,
 )
 
-MOST_BYTES = 16 * 1024**2  # of a verdict, which the caller holds in memory
+MOST_BYTES = 16 * 1024**2  # of a verdict, since the caller holds it in memory
 MIGRATIONS = "django_migrations"
 COUNTERS = "sqlite_sequence"
 MIGRATION_COLUMNS = ("id", "app", "name")
@@ -66,15 +58,14 @@ MIGRATION_COLUMNS = ("id", "app", "name")
 
 def inspect(question: Question, *, enter: Callable[[], None] = lambda: None) -> Verdict:
     """
-    Check a database, tell what is in it, and clear what is to be cleared.
+    Check a database, read what is in it, and clear rows as asked.
 
-    What is wrong is believed when it is found twice. SQLite takes a page that the disk refuses
-    for a damaged one, and a disk can fail for a moment. The second look is undivided, so that it
+    Findings count only if a second look confirms them: a page that the disk can't read looks
+    damaged to SQLite, and a disk can fail for a moment. The second look is undivided, so that it
     counts each defect once.
 
-    :param enter: called once before the file is opened by SQLite, when no process is to be
-        started any more.
-    :raises sqlite3.Error: if SQLite can't open the file at all.
+    :param enter: called once, before SQLite opens the file. No process is started after it.
+    :raises sqlite3.Error: SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
     deadline = time.monotonic() + question.seconds
@@ -123,17 +114,16 @@ def _inspect(
         _read_contents(connection, question, schema, verdict)
         return
     strange = find_strange(connection, schema)
-    sandbox.intruder = ""  # to list views, SQLite looks into them, and has done nothing
+    sandbox.intruder = ""  # SQLite only looked into views to list them
     if strange:
         verdict.damage = [sentence(each) for each in strange[:MOST_FINDINGS]]
         return
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    found = (
-        partner.check(sandbox, changed=verdict.changed)
-        if partner is not None
-        else check_whole(sandbox, question)
-    )
+    if partner is not None:
+        found = partner.check(sandbox, changed=verdict.changed)
+    else:
+        found = check_whole(sandbox, question)
     verdict.damage = found.damage or _schema_damage(schema)
     if verdict.damage:
         verdict.unread = find_unread(verdict.damage)
@@ -141,7 +131,7 @@ def _inspect(
     verdict.broken_rules = found.broken_rules
     verdict.broken_references = found.broken_references
     verdict.defects = found.defects
-    for finding in _unbuildable(sandbox, schema, question.functions):
+    if finding := _unbuildable(sandbox, schema, question.functions):
         verdict.unknown = find_unknown(finding)
         verdict.broken_rules.append(finding)
         verdict.defects[finding] = 1
@@ -164,12 +154,12 @@ def _read_contents(
     }
     verdict.programs = [(each.kind, each.name, each.sql) for each in schema.programs]
     _read_migrations(connection, verdict)
-    verdict.account_is_missing = _is_missing(connection, question.account, verdict.tables)
+    verdict.account_is_missing = _is_missing(connection, question, verdict)
     return columns
 
 
 def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Schema) -> int:
-    """Remove every row of these tables, as far as they are there. Returns how many there were."""
+    """Remove all rows of those tables that exist. Returns how many there were."""
     cleared = 0
     names = {fold(name): name for name in schema.tables}
     for table in tables:
@@ -179,17 +169,17 @@ def _clear(connection: sqlite3.Connection, tables: Collection[str], schema: Sche
     return cleared
 
 
-def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> list[str]:
-    """The table that can't be rebuilt, with the site's SQL functions if it needs them."""
-    findings = find_unbuildable_tables(schema, sandbox.prepare)
-    if functions and any(map(find_unknown, findings)):
+def _unbuildable(sandbox: Sandbox, schema: Schema, functions: str) -> str:
+    """As ``find_unbuildable``, with the site's SQL functions if the schema needs them."""
+    finding = find_unbuildable(schema, sandbox.prepare)
+    if functions and find_unknown(finding):
         sandbox.bring_functions(functions)
-        findings = find_unbuildable_tables(schema, sandbox.prepare)
-    return findings
+        finding = find_unbuildable(schema, sandbox.prepare)
+    return finding
 
 
 def _schema_damage(schema: Schema) -> list[str]:
-    """What SQLite's check does not look at, and the first INSERT or the next backup fails of."""
+    """What SQLite's check overlooks, and what makes the first INSERT or the next snapshot fail."""
     if unreadable := [name for name in schema.tables if "\ufffd" in name]:
         return [sentence(f"the name of the table {unreadable[0]} is not UTF-8")]
     for name, sql in schema.tables.items():
@@ -204,11 +194,11 @@ def _schema_damage(schema: Schema) -> list[str]:
 
 def _compute(sandbox: Sandbox, columns: Mapping[str, Columns]) -> None:
     """
-    Compute each generated column that is not stored. SQLite's check does not, and the first query
-    of the site must not be what finds out that one has no end.
+    Compute each generated column that is not stored, which SQLite's check does not do: the site's
+    first query must not be what discovers an endless one.
 
-    :raises sqlite3.Error: the time is over, or there is no memory left. Other errors, of a row
-        that an expression can't compute, are the site's own affair.
+    :raises sqlite3.Error: the time is over, or there is no memory left. A row that an expression
+        can't compute does not raise: the site may expect that.
     """
     for table, each in columns.items():
         for column in each.virtual:
@@ -221,79 +211,68 @@ def _compute(sandbox: Sandbox, columns: Mapping[str, Columns]) -> None:
 
 
 def _read_migrations(connection: sqlite3.Connection, verdict: Verdict) -> None:
-    columns = verdict.tables.get(MIGRATIONS)
-    if columns is None:
+    if (columns := verdict.tables.get(MIGRATIONS)) is None:
         return
     verdict.migrations_lack = [name for name in MIGRATION_COLUMNS if name not in columns]
     if not verdict.migrations_lack:
         rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
         if any(not isinstance(word, str) or "\ufffd" in word for row in rows for word in row):
-            # Django could not read them: nothing of the live database would be known afterwards.
+            # Django could not read them, so the site would not know its live database afterwards.
             verdict.damage = ["a row of django_migrations has a name that is not text"]
         verdict.migrations = list(dict.fromkeys(clip(f"{app}.{name}") for app, name in rows))
 
 
-def _is_missing(
-    connection: sqlite3.Connection,
-    account: tuple[str, str, str] | None,
-    tables: dict[str, list[str]],
-) -> bool:
-    if account is None:
+def _is_missing(connection: sqlite3.Connection, question: Question, verdict: Verdict) -> bool:
+    if question.account is None:
         return False
-    table, column, value = account
-    if fold(column) not in tables.get(fold(table), []):
+    table, column, value = question.account
+    if fold(column) not in verdict.tables.get(fold(table), []):
         return True
     query = f"SELECT 1 FROM {quote(table)} WHERE {quote(column)} = ?"  # noqa: S608
     return connection.execute(query, (value,)).fetchone() is None
 
 
-def _answer(question: Question) -> str:
+def _answer(asked: Question) -> str:
+    if lacks_wanted(asked):
+        return json.dumps(asdict(Verdict(is_in_vain=True)))
     try:
-        limit_process(
-            file_bytes=os.stat(question.path).st_size,
-            seconds=question.seconds,
-            memory_bytes=question.memory_bytes,
-        )
-        enter = partial(
-            confine, question.path, functions=question.functions, with_site=bool(question.setup)
-        )
-        answer = json.dumps(asdict(inspect(question, enter=enter)))
-    except MemoryError:
-        return _out_of_memory()
-    except (sqlite3.Error, OSError, ValueError) as error:
-        if isinstance(error, OSError) or is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
-            reason = error.strerror if isinstance(error, OSError) else error
-            return json.dumps(asdict(Verdict(unread=sentence(reason))))
-        return _refusal(str(error))
+        return _check(asked)
+    except (MemoryError, sqlite3.Error, OSError, ValueError) as error:
+        return json.dumps(asdict(_failure(error)))
+
+
+def _check(asked: Question) -> str:
+    size, with_site = os.stat(asked.path).st_size, bool(asked.setup)
+    limit_process(file_bytes=size, seconds=asked.seconds, memory_bytes=asked.memory_bytes)
+    enter = partial(confine, asked.path, functions=asked.functions, with_site=with_site)
+    answer = json.dumps(asdict(inspect(asked, enter=enter)))
     if len(answer) > MOST_BYTES:
-        return _refusal("its schema or its list of migrations is too long")
+        raise ValueError("its schema or its list of migrations is too long")
     return answer
 
 
-def _refusal(reason: str) -> str:
-    return json.dumps(asdict(Verdict(damage=[sentence(f"SQLite can't read it: {reason}")])))
-
-
-def _out_of_memory() -> str:
-    limit = limits.address_space()
-    return json.dumps(asdict(Verdict(is_out_of_memory=True, memory_bytes=limit)))
+def _failure(error: Exception) -> Verdict:
+    """The verdict on a file whose check raised this error."""
+    if isinstance(error, MemoryError):
+        return Verdict(is_out_of_memory=True, memory_bytes=limits.address_space())
+    if isinstance(error, OSError):
+        return Verdict(unread=sentence(error.strerror))
+    if is_of_the_disk(getattr(error, "sqlite_errorcode", 0)):
+        return Verdict(unread=sentence(error))
+    return Verdict(damage=[sentence(f"SQLite can't read it: {error}")])
 
 
 def main(question: str) -> None:
     """Answer with the verdict: both it and the ``Question`` are one JSON object."""
-    words: dict[str, Any] = json.loads(question)
-    asked = Question(**words)
+    asked = Question(**json.loads(question))
     end_with_parent()
     with answering() as answer:
         try:
             asked = load_setup(asked)
-        except (Exception, SystemExit) as error:  # whatever the site's code raises
-            failed = sentence(f"{type(error).__name__}: {error}")
-            answer.write(json.dumps(asdict(Verdict(setup_failed=failed))))
+        except (Exception, SystemExit) as error:  # the site's code may raise anything
+            failed = Verdict(setup_failed=sentence(f"{type(error).__name__}: {error}"))
+            answer.write(json.dumps(asdict(failed)))
         else:
-            if lacks_wanted(asked):
-                answer.write(json.dumps(asdict(Verdict(is_in_vain=True))))
-            else:
-                answer.write(_answer(asked))
+            answer.write(_answer(asked))
     if asked.setup:
         leave()

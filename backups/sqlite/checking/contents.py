@@ -1,4 +1,4 @@
-"""What a whole snapshot has in it, as the check of it found."""
+"""What is in a snapshot, as its check found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from backups.sqlite.format.schema import Program
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a snapshot. The bytes are those that ``sha256`` is of."""
+    """What is in a snapshot with this ``sha256``."""
 
-    migrations: tuple[str, ...]  # ``app.name`` of every migration that was applied, in order
-    tables: Mapping[str, frozenset[str]]  # of each real table its columns; names are folded
-    generated: Mapping[str, frozenset[str]]  # of those the computed columns
-    programs: tuple[Program, ...]  # its triggers, views and virtual tables
+    migrations: tuple[str, ...]  # ``app.name`` of every applied migration, in order
+    tables: Mapping[str, frozenset[str]]  # real tables, with their columns; names are folded
+    generated: Mapping[str, frozenset[str]]  # their computed columns
+    programs: tuple[Program, ...]  # triggers, views, virtual tables and clauses
     cleared: int  # rows that the check has removed
-    changed: bool  # whether the bytes are not those that were to be checked any more
-    sha256: str  # of the bytes as they are now, as 64 hex digits
+    changed: bool  # whether the check has changed the file
+    sha256: str  # of the file after the check, as 64 hex digits
     account_is_missing: bool
-    defects: Defects = field(default_factory=dict)  # those that it was accepted with
-    warnings: tuple[str, ...] = ()  # of what was accepted
+    defects: Defects = field(default_factory=dict)  # those that were accepted
+    warnings: tuple[str, ...] = ()  # about what was accepted
 
     @classmethod
     def of(cls, verdict: Verdict, sha256: str, warnings: tuple[str, ...] = ()) -> "Contents":
-        """Read them from the verdict of a child, which has them as JSON has them."""
+        """Build them from a child's verdict, which has the types of JSON."""
         return cls(
             migrations=tuple(verdict.migrations or ()),
             tables={table: frozenset(columns) for table, columns in verdict.tables.items()},

@@ -1,4 +1,4 @@
-"""What SQLite's own check says of a database, and whether that is of the file at all."""
+"""What SQLite's checks find in a database, and whether the file, disk or memory is to blame."""
 
 import contextlib
 import re
@@ -6,22 +6,21 @@ import sqlite3
 from contextlib import closing
 from typing import Any, Protocol
 
-from backups.sqlite.checking.messages import find_unknown
 from backups.sqlite.format.schema import quote, read_schema
 
 UNREAD = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)  # primary codes
 # Extended codes, by number: pysqlite3 has no names for them.
 IOERR_SHORT_READ, IOERR_WRITE, IOERR_NOMEM = 522, 778, 3082
-# Although they are SQLITE_IOERR: our limit on length, and a cut-off.
-OF_THE_FILE = (IOERR_WRITE, IOERR_SHORT_READ)
-MOST_FINDINGS = 5  # enough to tell what is wrong; a ruined file has millions
-MOST_COUNTED = 10_000  # of what is only counted
+OF_THE_FILE = (IOERR_WRITE, IOERR_SHORT_READ)  # our limit on its length was hit; it is cut off
+MOST_FINDINGS = 5  # enough to show what is wrong; a ruined file has millions
+MOST_COUNTED = 10_000  # findings that are only counted
 MOST_LETTERS = 300  # of one finding, which may quote the file
-MISMATCH = "foreign key mismatch"  # a parent without the key: SQLite can't look for its rows
+UNKNOWN = re.compile(r"(?:no such|unknown) (collation|function|module)(?: sequence)?: ([^\s()]+)")
+MISMATCH = "foreign key mismatch"  # the parent has no such key: SQLite can't look for its rows
 
 
 class Opened(Protocol):
-    """An open database that can be checked: a sandbox, or the live one."""
+    """An open database to check: a sandbox, or the live one."""
 
     connection: sqlite3.Connection
 
@@ -30,10 +29,9 @@ class Opened(Protocol):
 
 def find_damage(sandbox: Opened, functions: str, check: str) -> list[str]:
     """
-    Run a check, and return what it found. What is wrong with trees and pages comes first.
+    Run a pragma such as ``quick_check(5)``, and return what it found, trees and pages first.
 
-    :param functions: the module whose ``register(connection)`` gives the site's SQL functions.
-    :param check: a pragma, such as ``quick_check(5)``.
+    :param functions: the module whose ``register(connection)`` adds the site's SQL functions.
     :raises sqlite3.Error: SQLite can't go on.
     """
     rows = _ask(sandbox, functions, check)
@@ -42,10 +40,10 @@ def find_damage(sandbox: Opened, functions: str, check: str) -> list[str]:
 
 def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main") -> list[str]:
     """
-    Return the rows that refer to nothing. For a file that has no damage.
+    Return the rows that refer to nothing, of a file without damage.
 
-    :param functions: as above.
-    :param of: ``main``, or the name of a database that is attached and has the same tables.
+    :param functions: as for ``find_damage``.
+    :param of: ``main``, or the name of an attached database with the same tables.
     :raises sqlite3.Error: SQLite can't go on.
     """
     try:
@@ -57,11 +55,11 @@ def find_broken_references(sandbox: Opened, functions: str, *, of: str = "main")
 
 
 def _references_one_by_one(sandbox: Opened, functions: str, of: str) -> list[str]:
-    """Table by table: one that can't be checked must not hide what is wrong in the others."""
+    """So that a table that can't be checked does not hide what is wrong in the others."""
     found: list[str] = []
     for table in read_schema(sandbox.connection).tables:
+        check = f"{of}.foreign_key_check({quote(table)})"
         try:
-            check = f"{of}.foreign_key_check({quote(table)})"
             found += _broken_references(sandbox, functions, check)
         except sqlite3.Error as error:
             if MISMATCH not in str(error):
@@ -77,11 +75,16 @@ def _broken_references(sandbox: Opened, functions: str, pragma: str) -> list[str
     ]
 
 
+def find_unknown(message: str) -> str:
+    """The collation, function or module that SQLite says it does not know; empty if none."""
+    return f"{match[1]} {match[2]}" if (match := UNKNOWN.search(message)) else ""
+
+
 def find_unread(damage: list[str]) -> str:
     """
-    The finding that is of the disk, if there is one: integrity_check goes on after it.
+    The finding that reports an error of the disk; integrity_check goes on after one.
 
-    :raises MemoryError: there is one that says that there is no memory left.
+    :raises MemoryError: a finding says that there is no memory left.
     """
     for finding in damage:
         if match := re.search(r"error code=(\d+)", finding):
@@ -93,7 +96,7 @@ def find_unread(damage: list[str]) -> str:
 
 
 def is_of_the_disk(code: int) -> bool:
-    """Whether an extended result code is of the disk, and not of what is in the file."""
+    """Whether an extended result code blames the disk, and not the content of the file."""
     return code & 0xFF in UNREAD and code not in OF_THE_FILE
 
 
@@ -103,22 +106,26 @@ def is_of_memory(code: int) -> bool:
 
 
 def sentence(finding: object) -> str:
-    """One line of a bounded length that can be shown, whatever the file has put into it."""
+    """A finding as one short line, whatever the file has put into it."""
     return clip(" ".join(str(finding).split()))
 
 
+def listed(findings: list[str]) -> str:
+    """The first few findings, for an error message."""
+    return "; ".join(finding.rstrip(".") for finding in findings[:MOST_FINDINGS])
+
+
 def clip(text: str, most: int = MOST_LETTERS) -> str:
-    """Not more than ``most`` letters."""
     return text if len(text) <= most else text[:most] + "…"
 
 
 def _name(table: str) -> str:
-    """So that a sentence of two names is whole."""
+    """A name that leaves room for another in one sentence."""
     return clip(sentence(table), MOST_LETTERS // 3)
 
 
 def _ask(sandbox: Opened, functions: str, pragma: str) -> list[Any]:
-    """A schema may use SQL functions of the site: they are loaded only where they are needed."""
+    """Run a pragma. Loads the site's SQL functions only if the schema needs them."""
     try:
         return _rows(sandbox.connection, pragma)
     except sqlite3.Error as error:

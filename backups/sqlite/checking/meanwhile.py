@@ -1,8 +1,8 @@
 """
-What can be done to a file while a child checks it: its sync, and its hash if that is not known.
+Sync a file, and hash it if needed, while a child checks it.
 
-The child first changes what it has to, and says on a pipe whether it did: at once, or when two
-processes check and one of them has nothing left to do.
+The child first makes its changes. On a pipe it then reports whether there were any: at once, or
+if two processes check, when one of them has nothing left to do.
 """
 
 import contextlib
@@ -21,15 +21,14 @@ def synced_and_hashed(
     descriptor: int, path: Path, *, is_known: bool
 ) -> Iterator[tuple[int, "Future[str | None]"]]:
     """
-    Sync the file, and hash it once it is as it will stay, in a thread beside the block.
+    Sync the open file, and hash it once the child will not modify it again, in a thread that runs
+    beside the block.
 
-    A sync that failed must not be forgotten: the system reports it only once. So
-    ask for the result.
+    Always ask for the result after the block: the system reports a failed sync only once.
 
-    :param descriptor: the open file; ``path`` is its name.
-    :param is_known: its hash is known already, if it is not changed.
-    :returns: the end of a pipe for the child that tells, and the SHA-256, which is there after
-        the block: None if it is the known one, or if the child said nothing.
+    :param is_known: the hash is known unless the child changes the file.
+    :returns: the child's end of a pipe, for ``tell_settled``, and the SHA-256: None if it is the
+        known one, or if the child reported nothing.
     :raises ChildNotStartedError: the system starts no thread.
     """
     told, tell = os.pipe()
@@ -40,14 +39,14 @@ def synced_and_hashed(
                     hashed = thread.submit(_sync_and_hash, descriptor, path, told, is_known)
                 yield tell, hashed
             finally:
-                os.write(tell, OVER)  # a child that lives on could hold its end open
+                os.write(tell, OVER)  # a child that still runs may hold its end open
                 os.close(tell)
     finally:
         os.close(told)
 
 
 def _sync_and_hash(descriptor: int, path: Path, told: int, is_known: bool) -> str | None:
-    files.sync(descriptor)  # not for durability, which wants one at the end: that will be short
+    files.sync(descriptor)  # the sync at the end is the durable one; this makes it short
     word = os.read(told, 1)
     if word == CHANGED or (word == UNCHANGED and not is_known):
         return files.sha256(path)

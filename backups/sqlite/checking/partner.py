@@ -1,4 +1,4 @@
-"""The check of a large file by two processes: this one, and one that it starts."""
+"""The check of a large file by two processes: this one, and a partner that it starts."""
 
 import contextlib
 import json
@@ -13,14 +13,14 @@ from backups.sqlite.checking.pragmas import Findings, check_whole, find_parts
 from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.checking.shares import check_share, hand_out
 
-SHARED_FROM = 128 * 1024**2  # 128 MiB: below, a second process takes as long to start as it saves
+SHARED_FROM = 128 * 1024**2  # 128 MiB: for less, starting a process takes the time that it saves
 
 
 class Partner:
-    """A second process, which waits for parts to check; none for a file that is small."""
+    """A second process that waits for parts to check; a small file gets none."""
 
     def __init__(self, question: Question) -> None:
-        """Start it, so that it is ready when the file is as it will stay."""
+        """Start it now, so that it is ready once the file will not be modified again."""
         self._question = question
         is_large = os.path.getsize(question.path) >= SHARED_FROM
         self.is_there = is_large and not question.is_ours and _cores() > 1
@@ -28,18 +28,17 @@ class Partner:
             self._parts, self._hand_out = os.pipe()
             try:
                 self._process = self._start()
-            except (OSError, ChildNotStartedError):  # then one does it all
+            except (OSError, ChildNotStartedError):  # then this process does it all
                 self._close_pipe()
                 self.is_there = False
 
     def check(self, sandbox: Sandbox, *, changed: bool) -> Findings:
         """
-        Check the whole file together, or alone if there is no other. Returns what was found.
+        Check the whole file, with the partner if there is one. Returns what was found.
 
-        What the other does not report as done is done here.
+        Parts that the partner does not report as done are checked here.
 
-        :param changed: whether the bytes are not those that came. The process that waits to hash
-            them is told: at once, or when one of two has nothing left to check.
+        :param changed: whether this check has changed the file, for ``tell_settled``.
         :raises sqlite3.Error: SQLite can't go on.
         """
         if not self.is_there:
@@ -59,7 +58,6 @@ class Partner:
         return found
 
     def close(self) -> None:
-        """End it, if it has not ended."""
         if not self.is_there:
             return
         self._process.kill()
@@ -84,7 +82,7 @@ class Partner:
                 os.close(descriptor)
 
     def _answer(self) -> Findings:
-        """What the other has done; nothing, if it does not say so in time or in our words."""
+        """What the partner has done; nothing if it gives no valid answer in time."""
         assert self._process.stdout is not None
         if has_started(self._process):
             with contextlib.suppress(ValueError, TypeError):
@@ -93,7 +91,7 @@ class Partner:
 
 
 def _cores() -> int:
-    """On how many this process may run."""
+    """How many cores this process may use."""
     with contextlib.suppress(OSError, AttributeError):  # not everywhere, nor under every filter
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

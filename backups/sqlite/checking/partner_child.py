@@ -1,8 +1,4 @@
-"""
-The second process that checks a large file: ``main``, for a separate process.
-
-It is ready when the file is as it will stay, and answers with one JSON object.
-"""
+"""The partner that helps to check a large file: ``main``, for a separate process."""
 
 import json
 import os
@@ -20,7 +16,7 @@ from backups.sqlite.checking.shares import check_share
 
 
 def main(question: str) -> None:
-    """Check what is handed out on standard input, and answer with what was done."""
+    """Check the parts handed out on standard input, and answer with ``Findings`` as JSON."""
     end_with_parent()
     with answering() as answer:
         asked = load_setup(Question(**json.loads(question)))
@@ -30,13 +26,10 @@ def main(question: str) -> None:
 
 
 def _check_share(asked: Question) -> Findings:
-    limit_process(
-        file_bytes=os.stat(asked.path).st_size,
-        seconds=asked.seconds,
-        memory_bytes=asked.memory_bytes,
-    )
+    size = os.stat(asked.path).st_size
+    limit_process(file_bytes=size, seconds=asked.seconds, memory_bytes=asked.memory_bytes)
     handed_out = sys.stdin.fileno()
-    select.select([handed_out], [], [])  # when there is a part, the file is as it will stay
+    select.select([handed_out], [], [])  # once there is a part, the file does not change again
     confine(asked.path, functions=asked.functions, with_site=bool(asked.setup))
     sandbox = Sandbox(Path(asked.path), seconds=asked.seconds)
     if asked.setup:

@@ -1,24 +1,22 @@
 """
-What keeps a hostile database from doing more than being refused. For a separate process only:
-most of it limits the whole process, and can't be undone.
+The limits under which a hostile database is checked. For a separate process only: most of them
+hold for the whole process, and can't be undone.
 
-- Its statements: an authorizer lets through the few that the checks are made of, and nothing
-  that a trigger or a view brings along.
-- Its files: once the database is open, no other can be opened, and none can grow beyond the
-  length that the database has. No journal: a file that fails is thrown away.
-- Its memory, its processor time, and the time by the clock.
-- Should a file make SQLite run code of its own all the same, then on Linux with Landlock: that
-  code can open the file itself and what Python is made of, and not the live database, a key or
-  any other; it can start no program, use no TCP and signal no process of the site.
+- Statements: an authorizer allows the few that the checks need, and nothing that a trigger or a
+  view adds to them.
+- Files: once the database is open, no other file can be opened, and none can grow beyond the
+  database's length. There is no journal: a file that fails is deleted.
+- Memory, processor time, and time by the clock.
+- Code, in case a file makes SQLite run some: on Linux with Landlock, that code can open only this
+  file and the files of Python, this app and Django, but not the live database, a key or any other.
+  It can't start a program, use TCP, or signal a process of the site.
 
-Where the system lets nobody set limits on a process (a seccomp filter can forbid it), the limits
-on statements and the time by the clock are what there is. Without Landlock this is a limit on
-resources, and no fence around code: that has the rights of the site's user.
+Where the system forbids limits on a process, as a seccomp filter can, only those on statements and
+on time by the clock remain. Without Landlock, code would have the rights of the site's user.
 
-The schema's own expressions (CHECK, indexes, generated columns) do run. They can call what this
-connection has, and it has no function that reads or writes anything. ``trusted_schema=OFF``
-would add nothing to that, and SQLite 3.40 takes its own JSON functions, which Django's CHECKs
-call, for unsafe then.
+The schema's expressions (CHECK, indexes, generated columns) do run. They can call any function of
+this connection, but none of these reads or writes anything. ``trusted_schema=OFF`` would add
+nothing, and makes SQLite 3.40 refuse its own JSON functions, which Django's CHECKs call.
 
 Sources: https://www.sqlite.org/security.html, https://www.sqlite.org/c3ref/c_limit_attached.html
 """
@@ -39,15 +37,15 @@ import backups
 from backups.processes import limits, memory
 from backups.sqlite.format.connection import connect
 
-FIRST_TO_GO = 1000  # proc(5), oom_score_adj: if the machine has no memory left, this goes first
-NICENESS = 5  # of one core, a busy process gets three times as much as a check
-SPARE_CPU_SECONDS = 5  # for the start of Python; the time by the clock ends before that
+FIRST_TO_GO = 1000  # proc(5), oom_score_adj: when memory runs out, the kernel kills this first
+NICENESS = 5  # on a shared core, a busy process of the site gets three times as much as a check
+SPARE_CPU_SECONDS = 5  # for the start of Python; the limit by the clock ends a check before this
 SPARE_FILES = 16  # at once: the file itself, and what an import opens
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 
-LONGEST_STATEMENT = 1_000_000  # bytes; SQLite's own default
-# By number: pysqlite3 has neither names for them nor the call that sets them. What stands behind
-# them stands there too: the authorizer, the memory, the time, a look at the schema's texts.
+LONGEST_STATEMENT = 1_000_000  # bytes; SQLite's default
+# By number: pysqlite3 has no names for them. It can't set them either: then the authorizer, the
+# limits on memory and time, and the check of the schema's statements must do.
 LIMITS = {
     7: 0,  # ATTACHED
     1: LONGEST_STATEMENT,  # SQL_LENGTH
@@ -59,48 +57,42 @@ LIMITS = {
 }
 PRAGMAS = (
     "journal_mode=OFF",
-    "synchronous=OFF",  # the one who keeps the file syncs it
+    "synchronous=OFF",  # the caller syncs the file
     "temp_store=MEMORY",
     "mmap_size=0",
     "cell_size_check=ON",
-    "foreign_keys=OFF",  # a row that is removed takes no other along
-    "secure_delete=ON",  # what is removed is gone from the bytes too
+    "foreign_keys=OFF",  # so that removing a row removes no other
+    "secure_delete=ON",  # so that removed rows are overwritten
+    "cache_size=-2000",  # 2 MB; the header can ask for more
 )
-# From Python 3.12 on. Off for the file's own triggers and views, whatever its schema is taken for.
+# Python 3.12 and later: turns the file's triggers and views off, even those that no check found.
 SWITCHES = {
     "SQLITE_DBCONFIG_ENABLE_TRIGGER": False,
     "SQLITE_DBCONFIG_ENABLE_VIEW": False,
     "SQLITE_DBCONFIG_DEFENSIVE": True,
 }
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
-# From SQLite 3.44 on integrity_check looks into full-text and R-tree tables too, by statements of
-# theirs. An R-tree prepares all that it could ever need, to write its own tables as well.
-ALLOWED_PRAGMAS = {
-    "integrity_check",
-    "quick_check",
-    "table_list",
-    "foreign_key_check",
-    "table_xinfo",
-    "data_version",
-    "page_size",
-}
+CHECKS = {"integrity_check", "quick_check", "foreign_key_check"}
+# Since SQLite 3.44 integrity_check also runs statements of full-text and R-tree tables, which need
+# the last two. An R-tree prepares all its statements, also those that write to its own tables.
+ALLOWED_PRAGMAS = CHECKS | {"table_list", "table_xinfo", "data_version", "page_size"}
 ALLOWED_FUNCTIONS = {"count", "length"}
 R_TREE_TABLES = ("_node", "_rowid", "_parent")
-# What a module of Python's own library may be linked with, on the usual systems.
+# Where modules of Python's standard library find shared libraries, on the usual systems.
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 
 
 class Sandbox:
-    """One untrusted database, open for reading and writing, and what its own code tried to do."""
+    """An untrusted database, open for reading and writing."""
 
     def __init__(self, path: Path, *, seconds: float) -> None:
         """
-        Open it. Nothing of it is run or believed.
+        Open it, without running anything in it.
 
-        :param seconds: after that much time by the clock every statement is interrupted.
+        :param seconds: time by the clock until every statement is interrupted.
         :raises sqlite3.Error: SQLite can't open it.
         """
-        self.intruder = ""  # the trigger or view that wanted to act
+        self.intruder = ""  # a trigger or view that tried to run a statement
         self._deadline = time.monotonic() + seconds
         self._functions: Callable[[sqlite3.Connection], None] = lambda _: None
         self.connection = connect(path, extended_codes=True)
@@ -108,7 +100,6 @@ class Sandbox:
             self.prepare(self.connection)
             for pragma in PRAGMAS:
                 self.connection.execute(f"PRAGMA {pragma}").fetchall()
-            self.connection.execute("PRAGMA cache_size=-2000")  # 2 MB, whatever the header asks for
             if set_config := getattr(self.connection, "setconfig", None):
                 for switch, is_on in SWITCHES.items():
                     set_config(getattr(sqlite3, switch), is_on)
@@ -120,7 +111,6 @@ class Sandbox:
 
     @property
     def is_late(self) -> bool:
-        """Whether the time is over."""
         return time.monotonic() > self._deadline
 
     def prepare(self, connection: sqlite3.Connection) -> None:
@@ -133,11 +123,11 @@ class Sandbox:
         self._functions(connection)
 
     def bring_functions(self, module: str) -> None:
-        """Let the schema use the SQL functions that ``module.register(connection)`` gives."""
+        """Let the schema use the SQL functions that ``module.register(connection)`` adds."""
         no_files = _limit_files(self._files)
         self.connection.set_authorizer(None)
         try:
-            with suppress(ImportError, OSError):  # then it is not known, which the schema shows
+            with suppress(ImportError, OSError):  # then the schema's functions stay unknown
                 self._functions = importlib.import_module(module).register
             self._functions(self.connection)
         finally:
@@ -171,11 +161,10 @@ def limit_process(*, file_bytes: int, seconds: float, memory_bytes: int = memory
 
     A lower hard limit that it was started with stays, and what the system refuses is left out.
 
-    :param file_bytes: the length of the file that it works on, which none may exceed.
-    :param seconds: of processor time; a fence behind the clock, should nobody wait for us.
-    :param memory_bytes: of address space, beyond what it has now.
-
-    With Landlock it also reaches no other process but its own children, and no TCP.
+    :param file_bytes: the length of the database; no file may exceed it.
+    :param seconds: time by the clock. The processor time follows from it, in case the parent that
+        watches the clock is gone.
+    :param memory_bytes: of address space, beyond what the process has now.
     """
     limits.be_nice(NICENESS)
     limits.lower(resource.RLIMIT_CORE, 0)
@@ -184,7 +173,7 @@ def limit_process(*, file_bytes: int, seconds: float, memory_bytes: int = memory
     if sys.platform == "linux":  # elsewhere the limit on address space is not kept
         limits.lower(resource.RLIMIT_AS, limits.used_address_space() + memory_bytes)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-            score.write(str(FIRST_TO_GO))  # and not a worker of the site
+            score.write(str(FIRST_TO_GO))  # rather than a worker of the site
         with suppress(ImportError, OSError, MemoryError):  # a Python without ctypes
             from backups.processes import landlock
 
@@ -194,12 +183,12 @@ def limit_process(*, file_bytes: int, seconds: float, memory_bytes: int = memory
 
 def confine(path: str, *, functions: str, with_site: bool) -> None:
     """
-    Let this process have few open files for the rest of its life, and, where the system has
-    Landlock, open only the one that it works on, and start no program.
+    Limit the open files of this process for good. With Landlock it can also open only the
+    database, and start no program.
 
-    :param functions: the module that ``bring_functions`` may be asked for.
-    :param with_site: code of the site is loaded, which may read what it wants to: this process
-        knows the site's secrets already, and can't write to any other file all the same.
+    :param functions: the module that ``bring_functions`` may load.
+    :param with_site: the site's code is loaded and may read any file, since this process knows the
+        site's secrets already. It still can't write to another file.
     """
     limits.lower(resource.RLIMIT_NOFILE, _lowest_free_descriptor() + SPARE_FILES)
     if sys.platform == "linux":
@@ -207,14 +196,14 @@ def confine(path: str, *, functions: str, with_site: bool) -> None:
             from backups.processes import landlock
 
             readable = ["/"] if with_site else _own_files(functions)
-            journal = f"{path}-journal"  # an old one, which SQLite looks at to see that it is old
+            journal = f"{path}-journal"  # SQLite must read one to see that it is old
             landlock.give_up_files(writable=[path], readable=[journal, *readable])
 
 
 def _own_files(functions: str) -> Iterator[str]:
     """
-    Python, this app and Django, of which modules are imported when they are wanted. Not the
-    folders of the import path as such: the site's settings and its data may be in one of them.
+    Python, this app and Django, whose modules are imported when needed. The import path as a whole
+    is not included, since the site's settings and data may be there.
     """
     yield os.path.dirname(os.__file__)
     yield os.path.dirname(backups.__file__)
@@ -225,18 +214,18 @@ def _own_files(functions: str) -> Iterator[str]:
     package = functions.partition(".")[0]
     found = importlib.machinery.PathFinder.find_spec(package) if package else None
     if found and found.origin:
-        is_package = found.submodule_search_locations is not None  # what it imports is beside it
+        is_package = found.submodule_search_locations is not None  # its imports are beside it
         yield os.path.dirname(os.path.dirname(found.origin)) if is_package else found.origin
 
 
 def processor_seconds(seconds: float) -> int:
-    """How much processor time a check may take that may take so long by the clock."""
+    """The limit on processor time for a check with this limit by the clock."""
     return math.ceil(seconds) + SPARE_CPU_SECONDS
 
 
 def _limit_files(most: int) -> int:
-    """Let this process have so many open files, and return what the limit was."""
-    with suppress(OSError, ValueError):  # Python has a ValueError for EPERM
+    """Set the limit on open files, and return what it was."""
+    with suppress(OSError, ValueError):  # Python raises a ValueError for EPERM
         before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         return before
@@ -244,7 +233,7 @@ def _limit_files(most: int) -> int:
 
 
 def _lowest_free_descriptor() -> int:
-    """With this as the limit, no file can be opened any more."""
+    """With this as the limit, no more files can be opened."""
     descriptor = os.dup(0)
     os.close(descriptor)
     return descriptor

@@ -1,8 +1,7 @@
 """
 How two processes share the parts of a check: each takes the next number from a pipe.
 
-The one that finds none left says so to the process that waits to hash the file: from then on
-there is a core for that.
+The first process that finds none left tells the caller, which then has a core to hash the file.
 """
 
 import os
@@ -19,8 +18,8 @@ _NUMBER = struct.Struct("=I")  # of a part; a pipe gives four bytes to one reade
 
 def hand_out(parts: list[str], pipe: int, *, changed: bool) -> None:
     """
-    Put the number of each part into the pipe, and an end mark: how many parts there are if the
-    file is unchanged, one more if it is changed.
+    Write the number of each part to the pipe, then an end mark: the count of parts, plus one if
+    the file is changed.
     """
     numbers = [*range(len(parts)), len(parts) + changed]
     os.write(pipe, b"".join(map(_NUMBER.pack, numbers)))
@@ -29,7 +28,7 @@ def hand_out(parts: list[str], pipe: int, *, changed: bool) -> None:
 def check_share(
     sandbox: Sandbox, question: Question, parts: list[str], handed_out: int
 ) -> Findings:
-    """Check one part after another, until there is none left or enough is found."""
+    """Check parts until none is left or enough is found."""
     share = Findings()
     for number in _numbers(handed_out):
         if number >= len(parts):
@@ -38,7 +37,7 @@ def check_share(
         try:
             share.check(number, parts[number], sandbox, question.functions)
         except sqlite3.Error:
-            if parts[number] != REFERENCES:  # which fails of damage that the other may find
+            if parts[number] != REFERENCES:  # damage can fail it; the other process may find that
                 raise
         if share.is_enough:
             break

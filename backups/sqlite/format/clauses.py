@@ -1,8 +1,8 @@
 """
-The clauses of a table that act when somebody else writes: ON DELETE CASCADE, ON CONFLICT REPLACE …
+The clauses by which a write changes other rows too: ON DELETE CASCADE, ON CONFLICT REPLACE …
 
-A foreign key that cascades an update writes into another table, as a trigger does. ON is a word
-that no unquoted name can be, and a table's SQL has it before such a clause only.
+A foreign key that cascades an update writes to another table, as a trigger does. No unquoted name
+can be ON, and in a table's SQL the word only begins such a clause.
 
 Sources: https://www.sqlite.org/foreignkeys.html (4.3), https://www.sqlite.org/lang_conflict.html,
 https://www.sqlite.org/lang_keywords.html
@@ -20,19 +20,18 @@ _TOKENS = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-# Without effect on other rows: what SQLite does without a clause, or no more than refuse.
+# These change no other rows: SQLite's default, or an action that only refuses.
 _HARMLESS = {("no", "action"), ("restrict",), ("abort",), ("fail",), ("rollback",)}
 _TWO_WORDS = ("no", "set")  # NO ACTION, SET NULL, SET DEFAULT
 
 
 def find_clauses(sql: str) -> Iterator[tuple[str, str]]:
     """
-    Each of these clauses in the SQL of a table: its own words, and the same behind the definition
-    of the column or constraint that it is of, up to the first of its clauses. Both in one spelling,
-    whatever the case, spaces and quotes.
+    Yield each clause in a table's SQL: alone, and after the definition of its column or
+    constraint, which ends where its first clause begins. Case, spaces and quotes do not matter.
     """
     definition: list[str] = []
-    depth, before = 0, ""  # of parentheses; the definition, once it has come to a clause
+    depth, before = 0, ""  # of parentheses; the definition, once its first clause has begun
     tokens = list(_tokens(sql))
     for number, (text, is_name) in enumerate(tokens):
         is_mark = not is_name and text in ("(", ")", ",")
@@ -41,8 +40,7 @@ def find_clauses(sql: str) -> Iterator[tuple[str, str]]:
             definition, before = [], ""
         elif not is_name and text == "on":
             before = before or " ".join(definition)
-            clause = _clause([word for word, _ in tokens[number : number + 4]])
-            if clause:
+            if clause := _clause([word for word, _ in tokens[number : number + 4]]):
                 yield clause.upper(), f"{before} {clause}"
         elif not before:
             definition.append(text)
@@ -55,7 +53,7 @@ def _clause(words: list[str]) -> str:
 
 
 def _tokens(sql: str) -> Iterator[tuple[str, bool]]:
-    """Each token but spaces and comments, and whether it is a quoted name or text."""
+    """Each token except spaces and comments, and whether it is a quoted name or text."""
     for match in _TOKENS.finditer(sql):
         if match.lastgroup == "quoted":
             yield match[0][1:-1].lower(), True

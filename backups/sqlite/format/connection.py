@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from backups.exceptions import BackupNotSupportedError
 
-# Python's own module asks for extended result codes by itself; pysqlite3 has to be told.
+# Python's sqlite3 always asks for extended result codes; pysqlite3 needs this flag.
 # https://www.sqlite.org/c3ref/c_open_autoproxy.html: READWRITE, CREATE, URI, EXRESCODE
 EXTENDED_CODES = 0x2 | 0x4 | 0x40 | 0x02000000
 HAS_FLAGS = hasattr(sqlite3, "SQLITE_OPEN_URI")
@@ -34,7 +34,7 @@ def database_file(name: str | Path) -> Path:
 
 
 def has_content(path: Path) -> bool:
-    """Whether there is a file with bytes in it. SQLite takes a missing one for an empty one."""
+    """Whether the file exists and is not empty. To SQLite a missing file is an empty one."""
     try:
         return path.stat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
@@ -45,12 +45,12 @@ def connect(
     path: Path, *, mode: str = "rw", timeout: float = 5.0, extended_codes: bool = False
 ) -> sqlite3.Connection:
     """
-    Open an existing database; never creates one. Transactions are the caller's own.
+    Open an existing database; never creates one. The caller begins and ends transactions.
 
     :param mode: ``rw``, ``ro``, or ``immutable`` (read-only, without locks and sidecars).
     :param timeout: seconds to wait for another connection's lock.
-    :param extended_codes: an error's ``sqlite_errorcode`` has to be exact. pysqlite3 has no other
-        class than DatabaseError then for those that have an extended code.
+    :param extended_codes: make an error's ``sqlite_errorcode`` exact. pysqlite3 then raises plain
+        DatabaseError for each error with an extended code.
     :raises sqlite3.OperationalError: if the file is missing or can't be opened.
     """
     options: dict[str, Any] = {"uri": True, "timeout": timeout, "isolation_level": None}
@@ -67,10 +67,7 @@ def uri(path: Path, *, mode: str = "rw") -> str:
 
 
 def name_in_sql(path: Path) -> str:
-    """
-    The name of an existing file as the value of a statement that takes one. A name that is not
-    UTF-8 can't be given as a text, and goes as a URI.
-    """
+    """An existing file's name as a value in a statement: a URI if the name is not UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """
-Where things stand in the first 100 bytes of a SQLite database, and the mark of WAL mode there.
+The fields in the first 100 bytes of a SQLite database, and the mark of WAL mode there.
 
-Imports little: the process that sends a snapshot needs it before its first byte.
+Imports little, since the process that sends a snapshot loads it before it sends the first byte.
 
 Source: https://www.sqlite.org/fileformat2.html#the_database_header
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
 PAGE_SIZE = slice(16, 18)
-VERSIONS = slice(18, 20)  # who may write the file, and who may read it
-RESERVED = slice(20, 21)  # how many bytes of each page SQLite leaves alone
+VERSIONS = slice(18, 20)  # of the format: for writing, and for reading
+RESERVED = slice(20, 21)  # how many bytes at the end of each page SQLite leaves unused
 CHANGES = slice(24, 28)  # a counter
 PAGE_COUNT = slice(28, 32)
 SCHEMA_VERSION = slice(40, 44)
@@ -23,42 +23,41 @@ ROLLBACK_JOURNAL, WAL = 1, 2  # as a version
 
 
 def read(descriptor: int) -> bytes:
-    """The header of an open file; shorter if the file is."""
+    """The header of an open file, or all of a shorter file."""
     return os.pread(descriptor, HEADER_BYTES, 0)
 
 
 def set_page_count(head: bytearray, pages: int) -> None:
-    """Store it so that it counts: SQLite before 3.7 left an old one there."""
+    """Store the page count and mark it as valid: SQLite before 3.7 left an old count there."""
     head[PAGE_COUNT] = pages.to_bytes(4, "big")
     head[VALID_FOR] = head[CHANGES]
 
 
 def has_wal_mark(head: bytes) -> bool:
-    """Whether the header says that the database was in WAL mode. False if this is not a header."""
+    """Whether this is the header of a database in WAL mode."""
     return head.startswith(MAGIC) and WAL in head[VERSIONS]
 
 
 def is_wal(database: Path) -> bool:
     """
-    Whether a file is a database with the mark of WAL mode. Reads only.
+    Whether a file is a database with the mark of WAL mode; False if it is missing. Reads only.
 
-    Not for the live database in a process that has a connection to it: to close the file would
-    drop the locks of that connection.
+    Don't call it for the live database in a process with a connection to it: closing the file
+    would drop that connection's locks.
 
     :raises OSError: the file can't be read.
     """
     try:
         with database.open("rb") as file:
-            head = file.read(HEADER_BYTES)
+            return has_wal_mark(file.read(HEADER_BYTES))
     except FileNotFoundError:
         return False
-    return has_wal_mark(head)
 
 
 def use_rollback_journal(database: Path) -> bool:
     """
-    Take the mark of WAL mode from a closed database that has no WAL beside it. Nothing else marks
-    it, and no program that opens it will put a WAL there. Returns whether it had the mark.
+    Remove the mark of WAL mode from a closed database without a WAL. No program that opens it then
+    creates a WAL. Returns whether it had the mark.
 
     :raises OSError: the file can't be written.
     """

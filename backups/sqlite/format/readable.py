@@ -7,18 +7,18 @@ from pathlib import Path
 from backups.sqlite.format.connection import connect
 from backups.sqlite.format.sqlite_errors import blocked, is_ruin, primary_code
 
-NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover what is hot
-BUSY_SECONDS = 2.0  # how long to wait for another program's lock before giving up for this start
+NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover a hot journal
+BUSY_SECONDS = 2.0  # how long to wait for another program's lock before this start gives up
 
 
 def is_readable(database: Path) -> bool:
     """
-    Whether SQLite can read it as a database. Opened read-only: that neither recovers nor
-    checkpoints, and its close unlinks nothing. If the answer is no, it looks twice: a disk
-    that fails for a moment can look like a ruin, or like what has to be recovered first.
+    Whether SQLite can read it as a database. Opens it read-only: so SQLite recovers, checkpoints
+    and unlinks nothing. Unless the first look succeeds, a second must agree: a disk that fails
+    for a moment can make the file look ruined, or in need of recovery.
 
-    :raises RestoreBlockedError: it is not known now. To open a ruined database for writing
-        would be the end of its -wal, which may be all that is left of it.
+    :raises RestoreBlockedError: this can't be decided now. Opening a ruined database for writing
+        would delete its -wal, which may be all that is left of it.
     """
     first = _probe(database)
     second = first or _probe(database)
@@ -28,10 +28,7 @@ def is_readable(database: Path) -> bool:
 
 
 def _probe(database: Path) -> bool | None:
-    """
-    None if only a writable connection could tell: a hot journal must be recovered first, or the
-    file can't be opened.
-    """
+    """None if only a writable connection could tell: a journal is hot, or opening failed."""
     try:
         with contextlib.closing(connect(database, mode="ro", timeout=BUSY_SECONDS)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

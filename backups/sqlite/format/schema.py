@@ -1,13 +1,12 @@
 """
-What a database's schema is made of, by the words of its SQL and not by what a row claims to be.
+What a database's schema contains, by the words of its SQL and not by what a row claims to be.
 
-A *program* is what acts when somebody else queries: a trigger, a view, a virtual table, and a
-clause of a table such as ON UPDATE CASCADE. Nothing here runs one: the schema is read as rows.
+A *program* runs as part of other statements: a trigger, a view, a virtual table, or a clause of a
+table such as ON UPDATE CASCADE. Nothing here runs one: the schema is read as rows.
 
-SQLite writes the first words of each row itself, in one spelling. What begins otherwise was not
-written by SQLite, and its parser may take for a program what a pattern takes for nothing: it
-skips U+FEFF, and reads a BLOB as text. So such a row is *strange*, and whoever does not trust the
-file refuses it.
+SQLite writes the first words of each row itself, always in one spelling. A row that begins in
+another way is *strange*: SQLite did not write it, and may see a program where a pattern sees none,
+since its parser skips U+FEFF and reads a BLOB as text. Refuse an untrusted file with such a row.
 
 Source: https://www.sqlite.org/schematab.html (1. Introduction, 3. Interpretation)
 """
@@ -20,19 +19,20 @@ from typing import Any
 
 from backups.sqlite.format.clauses import find_clauses
 
-QUERY = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"  # its name before 3.33
+QUERY = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"  # the name before 3.33
 HAS_TABLE_LIST = (3, 37)  # https://www.sqlite.org/pragma.html#pragma_table_list
 MOST_LETTERS = 120  # of a strange row, in a sentence
-_LISTED = {"shadow": "table", "virtual": "virtual table"}  # in our words
+_LISTED = {"shadow": "table", "virtual": "virtual table"}  # a kind in table_list: our word
 
-# SQLite's own tokens. U+FEFF is white space to it where a token begins, and a letter within one.
+# SQLite's tokens. It reads U+FEFF as white space between tokens, and as a letter within one.
 _BLANK = r"(?:[\t\n\f\r ]|--[^\n]*\n|/\*.*?\*/)*+"
 _BARE = r"(?:[A-Za-z_]|[^\x00-\x7f\ufeff])(?:[A-Za-z0-9_$]|[^\x00-\x7f])*+"
 _NAME = rf'("(?:[^"]|"")*+"|\'(?:[^\']|\'\')*+\'|`(?:[^`]|``)*+`|\[[^\]]*+\]|{_BARE})'
 _END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
+_ON = rf"{_BLANK}(?i:ON){_END}{_BLANK}"
 _TIMES = "BEFORE|AFTER|INSTEAD|DELETE|INSERT|UPDATE"
 
-# What a row makes; its type; the first words of its SQL, up to where nothing else can come of it.
+# What a row makes; its type; as many of the first words of its SQL as decide that.
 _FORMS = tuple(
     (kind, type_, re.compile(words, re.DOTALL))
     for kind, type_, words in (
@@ -40,21 +40,15 @@ _FORMS = tuple(
         ("virtual table", "table", rf"CREATE VIRTUAL TABLE {_NAME}{_BLANK}(?i:USING){_END}"),
         ("view", "view", rf"CREATE VIEW {_NAME}{_BLANK}(?:(?i:AS){_END}|\()"),
         ("trigger", "trigger", rf"CREATE TRIGGER {_NAME}{_BLANK}(?i:{_TIMES}){_END}"),
-        (
-            "index",
-            "index",
-            rf"CREATE(?: UNIQUE)? INDEX {_NAME}{_BLANK}(?i:ON){_END}{_BLANK}{_NAME}{_BLANK}\(",
-        ),
+        ("index", "index", rf"CREATE(?: UNIQUE)? INDEX {_NAME}{_ON}{_NAME}{_BLANK}\("),
     )
 )
-_VIRTUAL, _KEPT = (
-    2,
-    3,
-)  # generated columns, by https://www.sqlite.org/pragma.html#pragma_table_xinfo
+# Generated columns, by https://www.sqlite.org/pragma.html#pragma_table_xinfo
+_VIRTUAL, _KEPT = 2, 3
 _STORED = ("table", "index")  # these have a root page
-_SCHEMA_PAGE = 1  # where the schema itself is
-# Tables of SQLite itself, in its own words. It reads the statistics when a connection looks at the
-# schema for the first time: a column that is computed there runs before any query, also of an undo.
+_SCHEMA_PAGE = 1  # the root page of the schema itself
+# SQLite's internal tables, as SQLite writes them. It reads the statistics when a connection first
+# loads the schema: a computed column there would run before any query, even in an undo.
 _OWN = {
     "sqlite_sequence": "(name,seq)",
     "sqlite_stat1": "(tbl,idx,stat)",
@@ -62,7 +56,7 @@ _OWN = {
     "sqlite_stat3": "(tbl,idx,neq,nlt,ndlt,sample)",
     "sqlite_stat4": "(tbl,idx,neq,nlt,ndlt,sample)",
 }
-_AUTOMATIC = "automatic index"  # of a PRIMARY KEY or UNIQUE: a row without SQL
+_AUTOMATIC = "automatic index"  # for a PRIMARY KEY or UNIQUE: a row without SQL
 
 
 @dataclass(frozen=True, order=True)
@@ -89,13 +83,12 @@ class Schema:
     tables: dict[str, str] = field(default_factory=dict)  # real ones: name to SQL
     indexes: dict[str, list[str]] = field(default_factory=dict)  # table to the SQL of each
     programs: list[Program] = field(default_factory=list)
-    strange: list[str] = field(default_factory=list)  # rows not written as SQLite writes them
+    strange: list[str] = field(default_factory=list)  # sentences about rows SQLite did not write
 
 
 def read_schema(connection: sqlite3.Connection) -> Schema:
     """
-    Read the schema of a database. A view with a table's name is not a table, nor is anything
-    without its own page in the file.
+    Read a database's schema. Only what has its own page in the file is a table.
 
     :raises sqlite3.Error: SQLite can't read it.
     """
@@ -103,7 +96,7 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
 
 
 def sort_out(rows: Iterable[tuple[object, object, object, object, object]]) -> Schema:
-    """Tell tables from programs. The rows are those of ``QUERY``."""
+    """Tell tables from programs. The rows are the result of ``QUERY``."""
     schema = Schema()
     for row in rows:
         kind = _kind(*row)
@@ -125,22 +118,21 @@ def sort_out(rows: Iterable[tuple[object, object, object, object, object]]) -> S
 
 def find_strange(connection: sqlite3.Connection, schema: Schema) -> list[str]:
     """
-    Sentences about rows that SQLite has not written so; if there are none, about what it takes for
-    something else than the rows say. A file that has any is refused.
+    Describe rows that SQLite did not write or, if there are none, one that it reads in another
+    way than this module. Refuse an untrusted file that has any.
 
     :raises sqlite3.Error: SQLite can't read the schema.
     """
-    contradiction = "" if schema.strange else find_contradiction(connection, schema)
-    return [*schema.strange, *([contradiction] if contradiction else [])]
+    found = schema.strange or [find_contradiction(connection, schema)]
+    return [each for each in found if each]
 
 
 def find_contradiction(connection: sqlite3.Connection, schema: Schema) -> str:
     """
-    Compare what SQLite itself has made of the rows with what they were taken for here. It lists
-    no triggers.
+    Compare tables and views in ``schema`` with what SQLite lists. It does not list triggers.
 
-    :returns: a sentence about the first that is not the same; empty if there is none, or if this
-        SQLite is too old to list what it has made.
+    :returns: a sentence about the first that differs; empty if none does, or if this SQLite is
+        too old to list them.
     :raises sqlite3.Error: SQLite can't read the schema.
     """
     if sqlite3.sqlite_version_info < HAS_TABLE_LIST:
@@ -160,15 +152,15 @@ def find_contradiction(connection: sqlite3.Connection, schema: Schema) -> str:
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table has, by ``PRAGMA table_xinfo``. Names are folded."""
+    """A table's columns, by ``PRAGMA table_xinfo``. Names are folded, except in ``virtual``."""
 
     names: list[str]  # generated ones too
-    generated: list[str]  # GENERATED ALWAYS AS (…): stored or not
-    virtual: list[str]  # those that are computed at each look, as the table calls them
+    generated: list[str]  # GENERATED ALWAYS AS (…), STORED or VIRTUAL
+    virtual: list[str]  # those computed at each read, as the table spells them
 
 
 def read_columns(rows: Iterable[Sequence[Any]]) -> Columns:
-    """Tell columns apart. The rows are those of the pragma: the last cell of each is ``hidden``."""
+    """Sort the rows of the pragma; the last cell of each is ``hidden``."""
     cells = [(str(row[1]), row[-1]) for row in rows]
     return Columns(
         names=[fold(name) for name, _ in cells],
@@ -178,23 +170,22 @@ def read_columns(rows: Iterable[Sequence[Any]]) -> Columns:
 
 
 def fold(name: str) -> str:
-    """A name as SQLite compares it: without regard to case, of ASCII letters only."""
+    """A name as SQLite compares it: the case of ASCII letters does not matter."""
     return name.encode("utf-8", "replace").lower().decode()
 
 
 def quote(name: str) -> str:
-    """A name as a word of SQL, whatever is in it."""
+    """Any name as an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _kind(type_: object, name: object, table: object, rootpage: object, sql: object) -> str:
-    """What a row makes; empty if it is not as SQLite writes it."""
+    """What a row makes; empty if SQLite would not write it so."""
     if not isinstance(name, str) or not isinstance(table, str) or not isinstance(rootpage, int):
         return ""
     if sql is None:
-        is_one = type_ == "index" and _is_automatic(name, table) and rootpage > _SCHEMA_PAGE
-        is_one = is_one and not _is_reserved(table)
-        return _AUTOMATIC if is_one else ""
+        is_index = type_ == "index" and rootpage > _SCHEMA_PAGE and not _is_reserved(table)
+        return _AUTOMATIC if is_index and _is_automatic(name, table) else ""
     if not isinstance(sql, str) or "\0" in sql:
         return ""
     if _is_reserved(name) or _is_reserved(table):  # SQLite makes no index on its own tables
@@ -210,7 +201,7 @@ def _kind(type_: object, name: object, table: object, rootpage: object, sql: obj
 
 
 def _called(kind: str, name: str, table: str) -> list[str] | None:
-    """The names that the SQL must give; None if the row itself does not agree."""
+    """The names that the SQL must give; None if those of the row disagree."""
     if kind == "index":
         return [fold(name), fold(table)]
     return [fold(name)] if kind == "trigger" or name == table else None

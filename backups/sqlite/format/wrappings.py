@@ -1,20 +1,19 @@
 """
-What a file is that is not a SQLite database: a database in a wrapping, or something else.
+Recognise, by its first bytes, a file that is not a SQLite database: a wrapped one or another kind.
 
-Recognised by its first bytes; nothing is unpacked here. Each has the command that unwraps it,
-in which FILE stands for the file.
+Nothing is unpacked here. Each wrapping has the command that unwraps it; FILE stands for the file.
 """
 
 import re
 from typing import NamedTuple
 
 LOOK_BYTES = 4096  # of the file's beginning
-SAMPLE_BYTES = 1024  # fewer look like random ones
-RANDOM_BELOW = 400.0  # chi-square of 256 bytes: 255 ± 23 if they are random
+SAMPLE_BYTES = 1024  # fewer are too few to tell whether they are random
+RANDOM_BELOW = 400.0  # chi-square over the 256 byte values: 255 ± 23 if they are random
 
 
 class Wrapping(NamedTuple):
-    """A sentence's end that says what a file is, and the next step."""
+    """What a file is, as the end of a sentence, and what to do next."""
 
     what: str
     remedy: str
@@ -30,6 +29,12 @@ def _decrypt(what: str, command: str) -> Wrapping:
 
 AGE = _decrypt("encrypted by age", "age --decrypt -i KEY_FILE -o restored.db FILE")
 GPG = _decrypt("encrypted by GnuPG", "gpg --output restored.db --decrypt FILE")
+OPENSSL = _decrypt(
+    "encrypted by openssl enc",
+    "openssl enc -d -aes-256-cbc -pbkdf2 -in FILE -out restored.db"
+    " (with the options that encrypted it)",
+)
+BASE64 = Wrapping("in base64", "Decode it first: base64 -d FILE > restored.db")
 SQL = Wrapping("SQL text", "Make a database of it first: sqlite3 restored.db < FILE")
 WIDE_SQL = Wrapping(
     "SQL text in UTF-16",
@@ -38,9 +43,9 @@ WIDE_SQL = Wrapping(
 FIXTURE = Wrapping(
     "JSON as dumpdata writes it", "It can't be restored, only loaded: manage.py loaddata FILE"
 )
-SIDECAR = "Send the database itself: the file of that name without this ending"
+SIDECAR = "Send the database itself: the file with this name but without this ending"
 
-BEGINNINGS = (  # the longer ones first where one is the beginning of another
+BEGINNINGS = (
     (b"\x1f\x8b", _unpack("compressed by gzip", "gunzip < FILE > restored.db")),
     (b"\x28\xb5\x2f\xfd", _unpack("compressed by zstd", "unzstd < FILE > restored.db")),
     (b"\xfd7zXZ\x00", _unpack("compressed by xz", "unxz < FILE > restored.db")),
@@ -55,39 +60,29 @@ BEGINNINGS = (  # the longer ones first where one is the beginning of another
     (b"-----BEGIN AGE ENCRYPTED FILE-----", AGE),
     (b"-----BEGIN PGP MESSAGE-----", GPG),
     (b"\x8c\x0d\x04", GPG),
-    (
-        b"Salted__",
-        _decrypt(
-            "encrypted by openssl enc",
-            "openssl enc -d -aes-256-cbc -pbkdf2 -in FILE -out restored.db"
-            " (with the options that encrypted it)",
-        ),
-    ),
-    (
-        b"U1FMaXRlIGZvcm1hdCAz",
-        Wrapping("in base64", "Decode it first: base64 -d FILE > restored.db"),
-    ),
+    (b"Salted__", OPENSSL),
+    (b"U1FMaXRlIGZvcm1hdCAz", BASE64),
     (b"\x37\x7f\x06\x82", Wrapping("the -wal of a database", SIDECAR)),
     (b"\x37\x7f\x06\x83", Wrapping("the -wal of a database", SIDECAR)),
     (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", Wrapping("the -journal of a database", SIDECAR)),
     (b"PGDMP", Wrapping("a dump of PostgreSQL", "Send a SQLite database")),
 )
 ENCRYPTED = _decrypt(
-    "encrypted, as it seems, since its bytes look random",
+    "probably encrypted, since its bytes look random",
     "if by SQLCipher, sqlcipher FILE \"PRAGMA key = '…'; ATTACH 'restored.db' AS plain KEY '';"
     " SELECT sqlcipher_export('plain');\"",
 )
-PAGE = Wrapping("a web page", "Download the snapshot again: a server answered with a page.")
+PAGE = Wrapping("a web page", "Download the snapshot again: a server sent a web page instead.")
 
 
 def recognise(head: bytes) -> Wrapping | None:
-    """What a file is that begins so and not as a SQLite database does; None if that's unknown."""
+    """What a file that begins like this is, other than a SQLite database; None if unknown."""
     for beginning, wrapping in BEGINNINGS:
         if head.startswith(beginning):
             return wrapping
     if head[257:262] == b"ustar":
         return _unpack("a tar archive", "tar -xf FILE")
-    if head[:1] in (b"\x84", b"\x85") and 3 in head[2:4]:  # a key's packet, of version 3
+    if head[:1] in (b"\x84", b"\x85") and 3 in head[2:4]:  # a packet with a session key, version 3
         return GPG
     return _recognise_text(head) or (ENCRYPTED if _is_random(head) else None)
 
@@ -99,11 +94,8 @@ def _recognise_text(head: bytes) -> Wrapping | None:
         return PAGE
     if text.startswith("[") and '"model"' in text:
         return FIXTURE
-    if re.search(
-        r"^(PRAGMA foreign_keys|BEGIN( TRANSACTION)?;|CREATE TABLE\b|INSERT INTO\b)",
-        text,
-        re.IGNORECASE | re.MULTILINE,
-    ):
+    sql = r"(?im)^(PRAGMA foreign_keys|BEGIN( TRANSACTION)?;|CREATE TABLE\b|INSERT INTO\b)"
+    if re.search(sql, text):
         return WIDE_SQL if is_wide else SQL
     return None
 

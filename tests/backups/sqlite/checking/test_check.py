@@ -1,17 +1,11 @@
 """The checks of an upload: each bad file gets its own error, and no file is changed by them."""
 
 import errno
-import json
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
@@ -21,13 +15,11 @@ import pytest
 from backups import exceptions
 from backups.disk import files
 from backups.processes import memory
-from backups.sqlite.checking import ask
-from backups.sqlite.checking.check import check_snapshot, look_into
-from backups.sqlite.checking.contents import Contents
-from backups.sqlite.checking.messages import Verdict
-from backups.sqlite.site import Live
+from backups.sqlite.checking.check import look_into
 from tests.backups import builders
+from tests.backups.sqlite.checking.checked import check
 from tests.backups.stand_ins import FakeSite
+from tests.backups.stores import new_store
 
 BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], str]] = {
     builders.empty: (exceptions.NotADatabaseError, "empty"),
@@ -70,29 +62,6 @@ BAD: dict[Callable[[Path], Path], tuple[type[exceptions.InvalidSnapshotError], s
 
 
 TRIGGER = "CREATE TRIGGER evil AFTER INSERT ON items BEGIN DELETE FROM items; END"
-
-
-def check(
-    path: Path,
-    *,
-    seconds: float = 60.0,
-    historic: tuple[str, ...] = (),
-    clear: tuple[str, ...] = (),
-    account: str | None = None,
-) -> Contents:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return check_snapshot(
-            descriptor,
-            path,
-            seconds=seconds,
-            site=FakeSite(),
-            live=Live(frozenset(historic)),
-            clear=clear,
-            account=account,
-        )
-    finally:
-        os.close(descriptor)
 
 
 @pytest.mark.parametrize("build", BAD, ids=lambda build: build.__name__)
@@ -151,103 +120,6 @@ def test_name_of_a_migration_that_is_no_text_is_told_and_breaks_nothing(tmp_path
         connection.commit()
     with pytest.raises(exceptions.DamagedSnapshotError, match="not text"):
         check(path)
-
-
-def test_check_is_stopped_at_its_time_limit(tmp_path: Path) -> None:
-    path = builders.healthy(tmp_path / "x.db")
-    with pytest.raises(exceptions.CheckTimedOutError, match=r"within 0\.001 seconds"):
-        check(path, seconds=0.001)
-
-
-@contextmanager
-def child_that(does: str) -> Iterator[None]:
-    """Let the real child do this in place of its work."""
-    program = f"import os, signal, sys; os.write(1, b'started\\n'); {does}"
-    with mock.patch(
-        "backups.processes.spawn.command", return_value=[sys.executable, "-c", program]
-    ):
-        yield
-
-
-@pytest.mark.parametrize("crash", ["SIGSEGV", "SIGABRT", "SIGBUS"])
-def test_check_that_crashes_is_damage_and_not_a_crash_of_ours(crash: str, tmp_path: Path) -> None:
-    path = builders.healthy(tmp_path / "x.db")
-    number = signal.Signals[crash].value
-    with (
-        child_that(f"os.kill(os.getpid(), {number})"),
-        pytest.raises(exceptions.DamagedSnapshotError, match=f"signal {number}"),
-    ):
-        check(path)
-
-
-@pytest.mark.parametrize(
-    ("does", "how"),
-    [
-        ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),  # what has no memory left does
-        ("os.kill(os.getpid(), signal.SIGTERM)", "signal 15"),
-        ("os.kill(os.getpid(), signal.SIGSYS)", "signal 31"),
-        ("raise PermissionError('not here')", "exit code 1: PermissionError: not here"),
-        ("", "exit code 0: it printed nothing"),  # an exit code that was lost
-    ],
-)
-def test_check_that_the_machine_ended_is_no_fault_of_the_file(
-    does: str, how: str, tmp_path: Path
-) -> None:
-    path = builders.healthy(tmp_path / "x.db")
-    with child_that(does), pytest.raises(exceptions.ChildFailedError) as caught:
-        check(path)
-    assert str(caught.value) == (f"The check of {path} did not finish: it ended with {how}.")
-
-
-def test_processor_time_that_the_machine_limits_is_told_as_that(tmp_path: Path) -> None:
-    path, killed = builders.healthy(tmp_path / "x.db"), "os.kill(os.getpid(), signal.SIGXCPU)"
-    with child_that(killed), pytest.raises(exceptions.CheckTimedOutError):
-        check(path)
-    with (
-        child_that(killed),
-        mock.patch("backups.processes.limits.processor_seconds", return_value=20),
-        pytest.raises(exceptions.ChildFailedError, match=r"20 seconds of .*\(ulimit -t\)"),
-    ):
-        check(path)
-
-
-def test_child_that_does_not_start_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    path = builders.healthy(tmp_path / "x.db")
-    before = builders.folder(tmp_path)
-    program = [sys.executable, "-c", "import no_such_module"]
-    with (
-        mock.patch("backups.processes.spawn.command", return_value=program),
-        pytest.raises(exceptions.ChildNotStartedError, match="No module named 'no_such_module'"),
-    ):
-        check(path)
-    assert builders.folder(tmp_path) == before
-
-
-def test_child_that_ended_itself_in_time_is_told_as_the_clock_is(tmp_path: Path) -> None:
-    path = builders.healthy(tmp_path / "x.db")
-    late = json.dumps(asdict(Verdict(is_late=True, damage=["interrupted"]))).encode()
-    answer = subprocess.CompletedProcess[bytes]([], 0, late, b"")
-    with (
-        mock.patch.object(ask, "run_module", return_value=answer),
-        pytest.raises(exceptions.CheckTimedOutError, match="within 60 seconds"),
-    ):
-        check(path)
-
-
-def test_verdict_counts_where_the_exit_code_was_lost(tmp_path: Path) -> None:
-    """As it is for a child of gunicorn's master, which reaps whatever ends while it reloads."""
-    path = builders.healthy(tmp_path / "x.db")
-    reaper = threading.Event()
-    wait = os.waitpid
-
-    def lost(pid: int, options: int) -> tuple[int, int]:
-        wait(pid, options)
-        reaper.set()
-        raise ChildProcessError
-
-    with mock.patch("os.waitpid", lost), mock.patch.object(subprocess, "_USE_POSIX_SPAWN", False):
-        assert check(path).migrations == builders.MIGRATIONS
-    assert reaper.is_set()
 
 
 def test_view_that_poses_as_the_table_of_migrations_is_not_asked(tmp_path: Path) -> None:
@@ -428,6 +300,8 @@ LARGE_KEY = """
     CREATE TABLE keyed (a, PRIMARY KEY (a)) WITHOUT ROWID;
     INSERT INTO keyed VALUES (zeroblob(90000000)), (zeroblob(90000001));
 """
+
+
 LARGE_EXPRESSION = """
     CREATE TABLE t (a); INSERT INTO t VALUES (1);
     PRAGMA writable_schema=ON;
@@ -435,6 +309,8 @@ LARGE_EXPRESSION = """
     UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (length(zeroblob(900000000) || a))'
         WHERE name = 'i';
 """
+
+
 GENERATED = """
     CREATE TABLE t (a, b AS (zeroblob(a)) CHECK (length(b || b) > 0));
     PRAGMA ignore_check_constraints=ON; INSERT INTO t (a) VALUES (400000000);
@@ -442,6 +318,8 @@ GENERATED = """
 
 
 CHECKED = ", ".join(f"column_{number} CHECK (column_{number} > 0)" for number in range(900))
+
+
 LARGE_SCHEMA = "; ".join(f"CREATE TABLE t{number} ({CHECKED})" for number in range(500))
 
 
@@ -625,3 +503,25 @@ def test_sync_that_failed_is_not_forgotten_when_nothing_is_checked(
             look_into(descriptor, path, seconds=60, site=FakeSite())
     finally:
         os.close(descriptor)
+
+
+def test_file_is_checked_as_a_restore_would_and_not_changed(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database)
+    good = builders.healthy(tmp_path / "good.db")
+    assert store.real.check_snapshot(good, is_own=True) == ()
+    defective = builders.broken_reference(tmp_path / "defective.db")
+    content = defective.read_bytes()
+    for is_own in (True, False):
+        (wrong,) = store.real.check_snapshot(defective, is_own=is_own)
+        assert "1 defect: rows of items that refer to no row of owners (1)" in wrong
+    assert defective.read_bytes() == content
+    newer = builders.newer(tmp_path / "newer.db")
+    assert store.real.check_snapshot(newer, is_own=False) == ()
+    with pytest.raises(exceptions.InvalidSnapshotError):
+        store.real.check_snapshot(newer, is_own=True)
+    longer = builders.trailing_bytes(tmp_path / "longer.db")
+    with pytest.raises(exceptions.WrongLengthError):
+        store.real.check_snapshot(longer, is_own=True)
+    with pytest.raises(exceptions.StoreFolderError, match="No such file"):
+        store.real.check_snapshot(tmp_path / "missing.db", is_own=True)

@@ -68,7 +68,7 @@ def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
         (b"-----BEGIN PGP MESSAGE-----\n\nhQ", "encrypted by GnuPG", "--decrypt FILE"),
         (b"\x85\x02\x0c\x03" + bytes(200), "encrypted by GnuPG", "--decrypt FILE"),
         (b"Salted__" + bytes(200), "encrypted by openssl", "openssl enc -d"),
-        (scrambled(content + bytes(4096)), "encrypted, as it seems", "sqlcipher"),
+        (scrambled(content + bytes(4096)), "probably encrypted", "sqlcipher"),
         (b"<!DOCTYPE html><title>Sign in</title>", "a web page", "again"),
         (b"\x37\x7f\x06\x82" + bytes(200), "the -wal of a database", "the database itself"),
     ]
