@@ -29,8 +29,8 @@ from backups.exceptions import (
     UploadAbandonedError,
 )
 from backups.site import caches, local_store, outcomes
-from backups.site.announced import OutgoingSnapshot
 from backups.site.local_store import get_store
+from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.site.own_files import check_not_live, check_not_own
 from backups.store import (
     Download,

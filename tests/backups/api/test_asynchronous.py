@@ -13,7 +13,7 @@ from django.urls import path
 
 from backups.api.asynchronous import PIECE_BYTES, AsynchronousBody
 from backups.api.download import DownloadResponse
-from tests.backups.site.test_announced import Given
+from tests.backups.site.test_outgoing_snapshot import Given
 
 CHUNK = bytes(PIECE_BYTES + 7)
 CHUNKS = 50

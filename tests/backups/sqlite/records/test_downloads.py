@@ -18,7 +18,7 @@ from rest_framework.test import APIRequestFactory
 from backups.api import caller
 from backups.disk import files
 from backups.management import wording
-from backups.site.announced import OutgoingSnapshot
+from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.records import downloads
 from backups.sqlite.records.downloads import read_downloads, record_download

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from backups import signals
-from backups.site import announced
-from backups.site.announced import FIRST_BYTES, OutgoingSnapshot
+from backups.site import outgoing_snapshot
+from backups.site.outgoing_snapshot import FIRST_BYTES, OutgoingSnapshot
 from backups.store import Snapshot
 
 AT = datetime(2026, 11, 23, 2, 45, 38, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_receiver_that_fails_does_not_end_the_download() -> None:
 def test_download_that_is_cut_off_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     snapshot = OutgoingSnapshot(given := Given(b"1234", b"56", b"789"), taken_by="laptop")
     pieces = iter(snapshot)
-    with caplog.at_level(logging.WARNING, "backups.site.announced"):
+    with caplog.at_level(logging.WARNING, "backups.site.outgoing_snapshot"):
         next(pieces), next(pieces), next(pieces)
         snapshot.close()
         snapshot.close()
@@ -100,7 +100,7 @@ def test_download_that_is_cut_off_is_logged_once(caplog: pytest.LogCaptureFixtur
 
 def test_whole_download_is_not_logged_as_cut_off(caplog: pytest.LogCaptureFixture) -> None:
     with (
-        caplog.at_level(logging.WARNING, "backups.site.announced"),
+        caplog.at_level(logging.WARNING, "backups.site.outgoing_snapshot"),
         OutgoingSnapshot(Given(b"1234", b"56"), taken_by=None) as snapshot,
     ):
         list(snapshot)
@@ -109,5 +109,5 @@ def test_whole_download_is_not_logged_as_cut_off(caplog: pytest.LogCaptureFixtur
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the module has logged."""
-    ours = (record for record in caplog.records if record.name == announced.__name__)
+    ours = (record for record in caplog.records if record.name == outgoing_snapshot.__name__)
     return [record.getMessage() for record in ours]
