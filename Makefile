@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 # Nothing without its hash, so only wheels: what builds a package would come without one. Where
 # there is no wheel of something, e.g. on FreeBSD: make PIP_OPTIONS=
 PIP_OPTIONS ?= --only-binary :all:
-INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes $(PIP_OPTIONS) -r
+INSTALL := -m pip install --no-deps --quiet --disable-pip-version-check --require-hashes $(PIP_OPTIONS) -r
 LOCK = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-build \
 	--custom-compile-command "make lock"
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' backups/__init__.py)

@@ -1,5 +1,6 @@
 """Sites and servers for every test that wants one."""
 
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,12 @@ from tests.site import Server, Site, copy_site, make_site
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WHOLE_MODULE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)", re.MULTILINE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: a test often waits, for a process or for a time to pass."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -3,10 +3,9 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # What other code may import: the first column of the tables.
@@ -40,6 +39,7 @@ CORE = ("disk", "exceptions", "processes", "sqlite", "store", "which_sqlite")
 ABOVE_THE_PORT = ("api", "apps", "asgi", "checks", "management", "services", "startup", "urls")
 
 
+@cache
 def parse(folder: str) -> dict[str, ast.Module]:
     """Every module below a folder by its name."""
     found = {}
@@ -50,8 +50,10 @@ def parse(folder: str) -> dict[str, ast.Module]:
     return found
 
 
-MODULES = parse("backups")
-SITE = parse("taskdog")
+def modules(*rooms: str) -> dict[str, ast.Module]:
+    """Every module of the app; of these rooms, if any are named."""
+    found = parse("backups")
+    return {name: found[name] for name in found if not rooms or is_in(name, *rooms)}
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -63,7 +65,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
             assert node.level == 0, "a relative import"
             assert node.module is not None
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from [each for each in inner if each in MODULES] or [node.module]
+            yield from [each for each in inner if each in parse("backups")] or [node.module]
 
 
 def room(module: str) -> str:
@@ -86,25 +88,37 @@ def is_standard(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
 
 
+def wrong(modules: dict[str, ast.Module], is_wrong: Callable[[str, str], bool]) -> list[str]:
+    """``one imports other`` for each import for which ``is_wrong(one, other)``."""
+    return [
+        f"{name} imports {module}"
+        for name, tree in modules.items()
+        for module in imports(tree)
+        if is_wrong(name, module)
+    ]
+
+
 def test_the_source_is_read_as_it_is() -> None:
-    assert {"backups.api.views", "backups.management.commands.backup"} <= set(MODULES)
-    assert "backups.services" in set(imports(MODULES["backups.api.views"]))
-    assert "backups.sqlite.store" in set(imports(MODULES["backups.site.local_store"]))
-    assert {room(name) for name in MODULES} - {"", "sqlite"} == set(FLOOR_OF)
+    assert {"backups.api.views", "backups.management.commands.backup"} <= set(modules())
+    assert "backups.services" in set(imports(modules()["backups.api.views"]))
+    assert "backups.sqlite.store" in set(imports(modules()["backups.site.local_store"]))
+    assert {room(name) for name in modules()} - {"", "sqlite"} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if room(name) not in ("", "sqlite")])
-def test_each_room_imports_from_below_only(name: str) -> None:
-    here = room(name)
-    for module in imports(MODULES[name]):
-        if is_ours(module) and room(module) not in ("", here):
-            assert FLOOR_OF[room(module)] < FLOOR_OF[here], f"{name} imports {module}"
+def test_each_room_imports_from_below_only() -> None:
+    def is_wrong(name: str, module: str) -> bool:
+        here, there = room(name), room(module)
+        if not is_ours(module) or there in ("", here) or here in ("", "sqlite"):
+            return False
+        return FLOOR_OF[there] >= FLOOR_OF[here]
+
+    assert not wrong(modules(), is_wrong)
 
 
 def test_modules_make_no_circle() -> None:
     below = {
-        name: {each for each in imports(tree) if each in MODULES and each != name}
-        for name, tree in MODULES.items()
+        name: {each for each in imports(tree) if each in modules() and each != name}
+        for name, tree in modules().items()
     }
     while lowest := [name for name, others in below.items() if not others]:
         for name in lowest:
@@ -114,18 +128,18 @@ def test_modules_make_no_circle() -> None:
     assert not below
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if is_in(name, *CORE)])
-def test_core_imports_the_standard_library_and_the_core(name: str) -> None:
-    for module in imports(MODULES[name]):
-        assert is_standard(module) or module == "backups" or is_in(module, *CORE), module
+def test_core_imports_the_standard_library_and_the_core() -> None:
+    assert not wrong(
+        modules(*CORE),
+        lambda _, module: not (is_standard(module) or module == "backups" or is_in(module, *CORE)),
+    )
 
 
 def test_client_needs_requests_and_no_django() -> None:
     others = {
         module
-        for name in MODULES
-        if is_in(name, "client", "unwrapping")
-        for module in imports(MODULES[name])
+        for tree in modules("client", "unwrapping").values()
+        for module in imports(tree)
         if not is_standard(module) and not is_in(module, "client", "unwrapping", *CORE)
     }
     assert {module.partition(".")[0] for module in others} <= {
@@ -136,60 +150,56 @@ def test_client_needs_requests_and_no_django() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if is_in(name, *ABOVE_THE_PORT)])
-def test_nothing_above_the_port_asks_which_store_it_is(name: str) -> None:
-    assert not [module for module in imports(MODULES[name]) if is_in(module, "sqlite")]
+def test_nothing_above_the_port_asks_which_store_it_is() -> None:
+    assert not wrong(modules(*ABOVE_THE_PORT), lambda _, module: is_in(module, "sqlite"))
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if room(name).startswith("sqlite")])
-def test_a_child_starts_without_what_it_does_not_need(name: str) -> None:
+def test_a_child_starts_without_what_it_does_not_need() -> None:
     """To import a module runs the ``__init__`` of each folder above it."""
-    if (CHECKOUT / Path(*name.split("."), "__init__.py")).exists():
-        assert not list(imports(MODULES[name]))
-    assert not list(imports(MODULES["backups"]))
+    for name, tree in modules().items():
+        is_folder = (CHECKOUT / Path(*name.split("."), "__init__.py")).exists()
+        if is_folder and (name == "backups" or room(name).startswith("sqlite")):
+            assert not list(imports(tree)), name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_backups_does_not_import_taskdog(name: str) -> None:
-    assert not [module for module in imports(MODULES[name]) if module.startswith("taskdog")]
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            assert not node.value.startswith("taskdog."), "a dotted path is an import too"
+def test_backups_does_not_import_taskdog() -> None:
+    assert not wrong(modules(), lambda _, module: module.startswith("taskdog"))
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not node.value.startswith("taskdog."), f"{name}: a path is an import too"
 
 
-@pytest.mark.parametrize("name", SITE)
-def test_taskdog_imports_what_is_public(name: str) -> None:
-    used = {module for module in imports(SITE[name]) if is_ours(module)}
-    assert used <= set(PUBLIC)
+def test_taskdog_imports_what_is_public() -> None:
+    assert not wrong(parse("taskdog"), lambda _, module: is_ours(module) and module not in PUBLIC)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_what_is_public_is_there(name: str) -> None:
-    assert name in MODULES
+def test_what_is_public_is_there() -> None:
+    assert PUBLIC
+    assert set(PUBLIC) <= set(modules())
 
 
 def children() -> set[str]:
     """The modules that a process is started for: their names stand in the text of others."""
     named = {
         node.value
-        for tree in MODULES.values()
+        for tree in modules().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     return {
         name
-        for name in named.intersection(MODULES)
-        if "main" in {getattr(node, "name", "") for node in MODULES[name].body}
+        for name in named.intersection(modules())
+        if "main" in {getattr(node, "name", "") for node in modules()[name].body}
     }
 
 
 def test_what_runs_in_a_separate_process_is_called_a_child() -> None:
-    called = {name for name in MODULES if name.endswith("_child")}
+    called = {name for name in modules() if name.endswith("_child")}
     assert called == children()
     assert len(called) >= 6
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_nobody_imports_a_child(name: str) -> None:
+def test_nobody_imports_a_child() -> None:
     """Whether a module may open the live file depends on the process that it is in."""
-    assert not [module for module in imports(MODULES[name]) if module.endswith("_child")]
+    assert not wrong(modules(), lambda _, module: module.endswith("_child"))

@@ -114,6 +114,7 @@ def test_start_goes_on_where_logins_cannot_be_removed(
     assert "expired logins were not removed" in caplog.text
 
 
+@pytest.mark.proof
 def test_logins_that_an_earlier_release_had_in_the_database_go_to_the_last_byte(
     site: Site,
 ) -> None:

@@ -63,6 +63,7 @@ def test_stream_that_breaks_off_is_not_whole(coding: str) -> None:
         DECODE[coding](b"".join(sent))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("coding", COMPRESSORS)
 def test_memory_is_flat_in_the_size(coding: str) -> None:
     chunk = os.urandom(100_000) + bytes(100_000)

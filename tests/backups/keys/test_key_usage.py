@@ -55,6 +55,7 @@ def test_many_requests_of_a_minute_write_once(
     assert used.year > 1970
 
 
+@pytest.mark.proof
 def test_processes_that_serve_at_once_undo_nothing_of_each_other(keys_file: Path) -> None:
     keys = [f"{number:x}" * 64 for number in range(16)]
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:

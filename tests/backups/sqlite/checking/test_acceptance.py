@@ -268,6 +268,7 @@ def test_trigger_on_the_sessions_does_not_keep_an_undo_back(tmp_path: Path) -> N
     assert store.items() == ["row"]
 
 
+@pytest.mark.proof
 def test_undo_is_not_kept_back_by_a_check_that_takes_too_long(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     content = replaced(store, builders.slow_to_check, tmp_path)

@@ -299,6 +299,7 @@ def _programs(connection: sqlite3.Connection) -> Iterator[str]:
         yield from ["trigger"] * bool(within - {None})
 
 
+@pytest.mark.proof
 def test_nothing_that_sqlite_takes_for_a_program_is_taken_for_data() -> None:
     chance, made, known = random.Random(11), 0, 0
     for _ in range(4000):

@@ -179,6 +179,7 @@ def restored(store: Store, tmp_path: Path, *names: str) -> None:
     assert store.start() is not None
 
 
+@pytest.mark.proof
 def test_four_uploads_in_a_row_lose_nothing(store: Store, tmp_path: Path) -> None:
     builders.hot_wal(store.database, "the owner's row")
     for number in range(6):

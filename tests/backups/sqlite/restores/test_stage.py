@@ -127,6 +127,7 @@ def test_error_at_any_step_changes_nothing_or_stages_whole(
     assert not steps.failed
 
 
+@pytest.mark.proof
 def test_concurrent_stagings_of_threads_end_with_one_matching_pair(
     store: Store, tmp_path: Path
 ) -> None:
@@ -153,6 +154,7 @@ def test_concurrent_stagings_of_threads_end_with_one_matching_pair(
     assert not store.temporaries()
 
 
+@pytest.mark.proof
 def test_concurrent_stagings_of_processes_end_with_one_matching_pair(
     store: Store, tmp_path: Path
 ) -> None:
