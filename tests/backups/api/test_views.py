@@ -510,7 +510,7 @@ def test_second_upload_replaces_the_first(
     assert len(manifests) == 1, "nothing is left of the first"
 
 
-@pytest.mark.parametrize("form", ["multipart", OCTETS])
+@pytest.mark.parametrize("form", [pytest.param("multipart", marks=pytest.mark.proof), OCTETS])
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_bad_upload_is_refused_in_its_own_words_and_changes_nothing(
     api: Server, shared_site: Site, good: Path, tmp_path: Path, bad: Bad, form: str

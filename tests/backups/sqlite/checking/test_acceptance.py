@@ -204,7 +204,9 @@ def replaced(store: Store, build: Build, folder: Path) -> bytes:
     return kept.read_bytes()
 
 
-@pytest.mark.parametrize("apply", [apply_at_start, apply_now])
+@pytest.mark.parametrize(
+    "apply", [apply_at_start, pytest.param(apply_now, marks=pytest.mark.proof)]
+)
 @pytest.mark.parametrize(
     "build",
     [
