@@ -90,7 +90,8 @@ def test_tests_run_with_what_the_site_runs_with(name: str) -> None:
 def test_make_installs_nothing_without_its_hash() -> None:
     makefile = (CHECKOUT / "Makefile").read_text()
     assert re.findall(r"pip install .*", makefile) == [
-        "pip install --no-deps --quiet --disable-pip-version-check --require-hashes $(PIP_OPTIONS) -r"
+        "pip install --no-deps --quiet --disable-pip-version-check --require-hashes"
+        " $(PIP_OPTIONS) -r"
     ]
     installed = set(re.findall(r"\$\(INSTALL\) (\S+)", makefile))
     assert installed == {name.replace(".in", ".txt") for name in INPUTS}
