@@ -2,7 +2,7 @@
 How much memory a check of an upload may take: all limits on it follow from this number.
 
 It counts address space beyond what the process uses for Python and the site's code when it begins.
-An upload is checked by one process, from 128 MiB on by two. So all uploads together take at most
+An upload is checked by one process, from 64 MiB on by two. So all uploads together take at most
 2 × BACKUPS_UPLOADS_AT_ONCE times this. To compare a row with its index, SQLite needs the row twice,
 and some 40 MiB more: the default allows rows of nearly 500 MB.
 """

@@ -13,7 +13,7 @@ from backups.sqlite.checking.pragmas import Findings, check_whole, find_parts
 from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.checking.shares import check_share, hand_out
 
-SHARED_FROM = 128 * 1024**2  # 128 MiB: for less, starting a process takes the time that it saves
+SHARED_FROM = 64 * 1024**2  # 64 MiB: below, a second process costs more than it saves
 
 
 class Partner:
