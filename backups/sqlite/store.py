@@ -25,7 +25,7 @@ from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
-from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.readable import has_database
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.presence import Presence
@@ -226,7 +226,7 @@ class SqliteBackupStore(BackupStore):
         return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
 
     def is_readable(self) -> bool:
-        return has_content(self._paths.database) and is_readable(self._paths.database)
+        return has_database(self._paths.database)
 
     # Apply while others go on
 

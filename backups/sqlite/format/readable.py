@@ -4,11 +4,20 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from backups.sqlite.format.connection import connect
+from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.sqlite_errors import blocked, is_ruin, primary_code
 
 NEEDS_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # to recover a hot journal
 BUSY_SECONDS = 2.0  # how long to wait for another program's lock before this start gives up
+
+
+def has_database(path: Path) -> bool:
+    """
+    Whether there is a database that SQLite can read.
+
+    :raises RestoreBlockedError: as for ``is_readable``.
+    """
+    return has_content(path) and is_readable(path)
 
 
 def is_readable(database: Path) -> bool:

@@ -18,7 +18,7 @@ from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.format.connection import has_content
-from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.readable import has_database
 from backups.sqlite.kept.raw_copies import kept_raw, open_all, refuse_taken
 from backups.sqlite.kept.settle import is_live, settled
 from backups.store import Receipt
@@ -54,7 +54,7 @@ def retired(paths: StorePaths, kept: Path) -> Iterator[Path | None]:
 
 def _retire(paths: StorePaths, kept: Path, stack: ExitStack) -> Path | None:
     originals = open_all(paths, stack)
-    if has_content(paths.database) and is_readable(paths.database):
+    if has_database(paths.database):
         descriptor = stack.enter_context(settled(paths))
         if descriptor is not None:
             return stack.enter_context(_kept(paths, descriptor, kept))

@@ -20,7 +20,7 @@ from backups.disk import files
 from backups.exceptions import RestoreBlockedError
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format import readable
-from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.connection import connect
 from backups.sqlite.format.sqlite_errors import CLOSE_IT, blocked, is_ruin, who_uses
 
 
@@ -139,7 +139,7 @@ def enter_wal_mode(paths: StorePaths) -> None:
     would undo what the site has written since. So the folder is synced before anybody writes.
     """
     with contextlib.suppress(sqlite3.Error, OSError, RestoreBlockedError):
-        if has_content(paths.database) and readable.is_readable(paths.database):
+        if readable.has_database(paths.database):
             with contextlib.closing(_connect(paths)) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
                 connection.execute("PRAGMA journal_mode=WAL").fetchone()

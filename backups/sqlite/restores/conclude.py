@@ -12,8 +12,8 @@ from pathlib import Path
 
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.connection import connect, has_content
-from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.connection import connect
+from backups.sqlite.format.readable import has_database
 from backups.sqlite.kept.kept_copies import kept_by
 from backups.sqlite.kept.pruning import Keeping, remove
 from backups.sqlite.kept.settle import enter_wal_mode
@@ -94,7 +94,7 @@ def is_overwritten(paths: StorePaths, manifest: Manifest) -> bool:
     """Whether the transaction that overwrites the live database with this was committed."""
     if manifest.overwrites is None:
         return False
-    if not (has_content(paths.database) and is_readable(paths.database)):
+    if not has_database(paths.database):
         return False
     with contextlib.closing(connect(paths.database)) as connection:
         (version,) = connection.execute("PRAGMA schema_version").fetchone()

@@ -23,9 +23,9 @@ from backups.disk import files
 from backups.exceptions import NeedsRestartError
 from backups.sqlite.disk_space import reserved
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.connection import connect, has_content
+from backups.sqlite.format.connection import connect
 from backups.sqlite.format.header import is_wal
-from backups.sqlite.format.readable import is_readable
+from backups.sqlite.format.readable import has_database
 from backups.sqlite.kept.raw_copies import keep_raw
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.restores.overwrite_transaction import Overwriting
@@ -47,7 +47,7 @@ def overwrite_shared(
     :raises NeedsRestartError: it can't be done; the live database is unchanged.
     :raises NotEnoughSpaceError: the disk is too full; the live database is unchanged.
     """
-    if not has_content(paths.database) or not is_readable(paths.database):
+    if not has_database(paths.database):
         raise NeedsRestartError(f"{paths.database} can't be read: only a restart can replace it.")
     needed = _needed_bytes(paths)
     what = f"To replace the content of {paths.database} while it is in use needs"
@@ -78,7 +78,7 @@ def overwrite_alone(paths: StorePaths, manifest: Manifest, name: Path) -> Path |
     :raises RestoreBlockedError, OSError: it can't be done. A readable live database is as it was;
         one that SQLite can't read is in the kept copy.
     """
-    if not has_content(paths.database) or not is_readable(paths.database):
+    if not has_database(paths.database):
         kept = keep_raw(paths, name)  # nobody else has it open, so invariant 2 holds
         files.truncate(paths.database)  # else SQLite would refuse to write into it
         with Overwriting(paths, manifest, name, ALONE_SECONDS) as overwriting:

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError, StoreFo
 from backups.sqlite.records.sent_snapshots import was_sent
 from backups.sqlite.snapshots import compact
 from backups.sqlite.snapshots import create as snapshot_module
+from backups.sqlite.store import SqliteBackupStore
 from tests.backups import builders
 from tests.backups.stand_ins import Steps, counted, refuse_with
 from tests.backups.stores import Store, insert, new_store
@@ -26,6 +27,20 @@ def items_of(snapshot: bytes, tmp_path: Path) -> list[str]:
     """What is in it, read from a file without any sidecar."""
     (tmp_path / "taken.db").write_bytes(snapshot)
     return builders.names(tmp_path / "taken.db")
+
+
+def interrupted(store: Store, step: Callable[[], int]) -> SqliteBackupStore:
+    """The store, whose connections do this now and then while SQLite works."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(store.database, isolation_level=None)
+        connection.execute("SELECT count(*) FROM items").fetchone()
+        connection.set_progress_handler(step, 5_000)
+        return connection
+
+    real = store.real
+    real._connect = connect
+    return real
 
 
 @pytest.mark.parametrize("journal_mode", ["delete", "wal"])
@@ -144,15 +159,7 @@ def test_writers_go_on_while_a_snapshot_is_taken(tmp_path: Path) -> None:
             assert answers.readline() == "committed\n"
             return 0
 
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(store.database, isolation_level=None)
-            connection.execute("SELECT count(*) FROM items").fetchone()
-            connection.set_progress_handler(let_it_write, 5_000)
-            return connection
-
-        real = store.real
-        real._connect = connect
-        with real.create_snapshot() as snapshot:
+        with interrupted(store, let_it_write).create_snapshot() as snapshot:
             taken = items_of(b"".join(snapshot), tmp_path)
     assert len(written) > 3
     assert taken == ["before", *written[: len(taken) - 1]], "as it was between two commits"
@@ -203,15 +210,7 @@ def test_writers_wait_for_the_copy_and_not_for_the_compacting(tmp_path: Path) ->
             written.append("meanwhile")
         return 0
 
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(store.database, isolation_level=None)
-        connection.execute("SELECT count(*) FROM items").fetchone()
-        connection.set_progress_handler(let_another_write, 5_000)
-        return connection
-
-    real = store.real
-    real._connect = connect
-    with real.create_snapshot() as snapshot:
+    with interrupted(store, let_another_write).create_snapshot() as snapshot:
         assert items_of(b"".join(snapshot), tmp_path) == ["before"]
     assert store.items() == ["before", "meanwhile"]
 
