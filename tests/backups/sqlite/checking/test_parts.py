@@ -57,6 +57,16 @@ def test_parts_are_the_structure_the_indexes_and_the_references(path: Path) -> N
     assert found == sorted(found, key=lambda part: -part.cost), "the longest first"
 
 
+def test_virtual_table_is_left_to_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts4(word)")
+        connection.execute("INSERT INTO words VALUES ('one')")
+        connection.commit()
+    with closing(Sandbox(path, seconds=30.0)) as sandbox:
+        assert "words" in [part.table for part in find_parts(sandbox.connection, "")]
+    assert doubts(path) == []
+
+
 def test_whole_file_leaves_no_doubt(path: Path) -> None:
     assert doubts(path) == []
 
