@@ -16,7 +16,6 @@ Sources: https://www.sqlite.org/pragma.html#pragma_integrity_check,
 https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
 """
 
-import re
 import sqlite3
 from dataclasses import dataclass
 
@@ -67,6 +66,7 @@ class _Shape:
     table: str
     name: str
     keys: list[str]  # the indexed columns and expressions
+    shown: list[str]  # the same, as EXPLAIN QUERY PLAN shows them
     collations: list[str]  # of the keys
     rowid: str  # which follows the keys in each entry
     where: list[str]  # of a partial index, one condition
@@ -98,11 +98,14 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
+    if not columns:
+        raise UnclearError("the name of an index is not text")
     *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]
+    *shown, _ = ["<expr>" if each[1] == _EXPRESSION else str(each[2]) for each in columns]
     *collations, _ = [str(each[4]) for each in columns]
     where = [f"({definition.where}\n)"] if definition.where else []
     can_be_null = bool({str(each[2]) for each in columns if each[5]}.difference(filled))
-    return _Shape(table, name, keys, collations, rowid, where, can_be_null)
+    return _Shape(table, name, keys, shown, collations, rowid, where, can_be_null)
 
 
 def _definition(connection: sqlite3.Connection, name: str) -> Definition:
@@ -140,19 +143,25 @@ def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) ->
         entries=f"SELECT count(1) FROM {of_index}{where}",  # noqa: S608
         doubled=_doubled(shape) if is_unique else "",
     )
-    scan = re.escape(f"SCAN {shape.table}")
-    use = rf"USING (COVERING )?INDEX {re.escape(shape.name)}"
-    # Values are to be compared with those of the index: it must not be asked for the row only.
-    search = use if shape.is_binary else use.replace("(COVERING )?", "COVERING ")
-    # A key that can be there only once needs no rowid; but NULLs can be there more often.
-    terms = len(shape.keys) + (not is_unique or shape.can_be_null)
-    whole_key = r"\(.*" + r"=\?.*" * terms + r"\)"
-    _expect(connection, index.rows, scan)
-    _expect(connection, index.found, scan, rf"SEARCH .* {search} {whole_key}")
-    _expect(connection, index.entries, f"{scan} {use}")
-    if index.doubled:
-        _expect(connection, index.doubled, rf"(SCAN|SEARCH) .* {use}( .*)?")
+    scan = f"SCAN {shape.table}"
+    uses = [f"USING {kind}INDEX {shape.name}" for kind in ("COVERING ", "")]
+    _expect(connection, index.rows, [scan])
+    _expect(connection, index.found, [scan], _searches(shape, uses, is_unique=is_unique))
+    _expect(connection, index.entries, [f"{scan} {use}" for use in uses])
+    if index.doubled and len(_steps(connection, index.doubled)) > 1:
+        raise UnclearError("SQLite would sort an index to find its doubled keys")
     return index
+
+
+def _searches(shape: _Shape, uses: list[str], *, is_unique: bool) -> list[str]:
+    """How SQLite may show that it searches the index for its whole key."""
+    # Values are to be compared with those of the index: it must not be asked for the row only.
+    uses = uses if shape.is_binary else uses[:1]
+    keys = [[*shape.shown, "rowid"]]
+    if is_unique and not shape.can_be_null:  # it can be there only once, so needs no rowid
+        keys.append(shape.shown)
+    terms = [" AND ".join(f"{name}=?" for name in key) for key in keys]
+    return [f"SEARCH {shape.table} {use} ({each})" for use in uses for each in terms]
 
 
 def _of_index(shape: _Shape) -> str:
@@ -190,17 +199,20 @@ def _doubled(shape: _Shape) -> str:
     )
 
 
-def _expect(connection: sqlite3.Connection, statement: str, *plan: str) -> None:
+def _expect(connection: sqlite3.Connection, statement: str, *plan: list[str]) -> None:
     """
-    :raises UnclearError: SQLite would not run the statement by this plan, one pattern a step.
+    :param plan: for each step, how SQLite may show it. Whole texts: a name can have any letters.
+    :raises UnclearError: SQLite would not run the statement by this plan.
     """
-    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
-    if len(steps) != len(plan) or not all(map(_matches, plan, steps)):
+    steps = _steps(connection, statement)
+    if len(steps) != len(plan) or any(
+        step not in texts for step, texts in zip(steps, plan, strict=True)
+    ):
         raise UnclearError(f"SQLite would run a comparison in another way: {'; '.join(steps)}")
 
 
-def _matches(pattern: str, step: str) -> bool:
-    return re.fullmatch(pattern, step, re.DOTALL) is not None
+def _steps(connection: sqlite3.Connection, statement: str) -> list[str]:
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
 def _number(connection: sqlite3.Connection, statement: str) -> int:
