@@ -232,6 +232,7 @@ if environment.text("TASKDOG_CHECK_MEMORY_BYTES"):
     BACKUPS_CHECK_MEMORY_BYTES = environment.whole_number(
         "TASKDOG_CHECK_MEMORY_BYTES", default=0, minimum=128 * 1024**2
     )
+BACKUPS_CHECK_PROCESSES = environment.whole_number("TASKDOG_CHECK_PROCESSES", default=0)
 BACKUPS_MAX_BODY_BYTES = environment.whole_number(
     "TASKDOG_MAX_BODY_BYTES", default=1024**2, minimum=1
 )

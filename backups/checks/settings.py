@@ -136,6 +136,7 @@ def _whole_numbers() -> Iterator[CheckMessage]:
         ("E040", "BACKUPS_UPLOADS_AT_ONCE", 1, "of uploads, at least 1"),
         ("E041", "BACKUPS_KEEP_FREE_BYTES", 0, "of bytes, 0 for none"),
         ("E042", "BACKUPS_CHECK_MEMORY_BYTES", LEAST_MEMORY, "of bytes, at least 128 MiB"),
+        ("E043", "BACKUPS_CHECK_PROCESSES", 0, "of processes, 0 for as many as there are cores"),
         ("E036", "BACKUPS_MAX_BODY_BYTES", 1, "of bytes, at least 1"),
     ):
         value = getattr(settings, name, lowest)

@@ -18,7 +18,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     WrongUserError,
 )
-from backups.processes import interpreter, memory
+from backups.processes import cores, interpreter, memory
 from backups.site.django_site import DjangoSite
 from backups.sqlite.folder.ownership import check_user
 from backups.sqlite.folder.paths import StorePaths
@@ -47,6 +47,7 @@ def get_store(database: str | None = None) -> BackupStore:
     """
     interpreter.named = conf.python
     memory.most = conf.check_memory_bytes
+    cores.most = conf.check_processes
     alias = database or conf.database
     return SqliteBackupStore(
         database_path(alias),

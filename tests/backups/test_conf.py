@@ -22,6 +22,7 @@ DEFAULTS = {
     "BACKUPS_UPLOADS_AT_ONCE": ("uploads_at_once", 2),
     "BACKUPS_KEEP_FREE_BYTES": ("keep_free_bytes", None),
     "BACKUPS_CHECK_MEMORY_BYTES": ("check_memory_bytes", 1024**3),
+    "BACKUPS_CHECK_PROCESSES": ("check_processes", 0),
     "BACKUPS_SPOOL_SECONDS": ("spool_seconds", 10.0),
     "BACKUPS_STALL_SECONDS": ("stall_seconds", 30.0),
     "BACKUPS_MAX_BODY_BYTES": ("max_body_bytes", 1024**2),

@@ -1,5 +1,6 @@
 """Whether a file is a whole database, and what is in it: by its header, then by SQLite."""
 
+import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
@@ -10,12 +11,16 @@ from backups.exceptions import DamagedSnapshotError, ForeignDatabaseError, Inval
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.ask import ask_child, ask_with_the_site, raise_findings
 from backups.sqlite.checking.contents import Contents
+from backups.sqlite.checking.findings import clip, listed
 from backups.sqlite.checking.meanwhile import synced_and_hashed
 from backups.sqlite.checking.messages import Question, Verdict
 from backups.sqlite.format.file_length import check_header, cut_trailing_bytes
 from backups.sqlite.format.readable import is_readable
 from backups.sqlite.site import Found, Live, Site
 from backups.store import DEFECTS
+
+logger = logging.getLogger(__name__)
+MOST_NAMED = 10  # tables in one line of the log
 
 
 def check_snapshot(
@@ -169,6 +174,7 @@ def _read_whole(
         verdict = ask_child(question, watch)
         if verdict.unknown:
             verdict = ask_with_the_site(question, verdict, site, watch)
+    _log_look(verdict)
     raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # again, since the child may have changed the file
     warnings += acceptance.judge(verdict)
@@ -176,6 +182,18 @@ def _read_whole(
         _check_origin(verdict, site)
     sha256 = hashed.result() or (None if verdict.changed else known)
     return Contents.of(verdict, sha256 or files.sha256(path), warnings)
+
+
+def _log_look(verdict: Verdict) -> None:
+    """Say what made the check take longer."""
+    if verdict.by_sqlite:
+        tables = ", ".join(map(clip, verdict.by_sqlite[:MOST_NAMED]))
+        more = len(verdict.by_sqlite) - MOST_NAMED
+        tables += f" and {more:,} more" if more > 0 else ""
+        logger.info("integrity_check has compared these tables with their indexes: %s.", tables)
+    if verdict.doubts:
+        doubts = listed(verdict.doubts)
+        logger.info("integrity_check has decided, since the quicker check said: %s.", doubts)
 
 
 def _check_origin(verdict: Verdict, site: Site) -> None:

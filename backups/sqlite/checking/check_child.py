@@ -16,10 +16,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from backups.processes import limits
@@ -34,11 +33,23 @@ from backups.sqlite.checking.findings import (
     is_of_the_disk,
     sentence,
 )
-from backups.sqlite.checking.messages import Question, Verdict, lacks_wanted, load_setup
-from backups.sqlite.checking.partner import Partner
-from backups.sqlite.checking.pragmas import check_whole
+from backups.sqlite.checking.messages import (
+    Question,
+    Verdict,
+    lacks_wanted,
+    load_setup,
+    tell_settled,
+)
+from backups.sqlite.checking.partners import Partners, cache_bytes
+from backups.sqlite.checking.pragmas import Findings, check_whole
 from backups.sqlite.checking.rebuild import find_unbuildable
-from backups.sqlite.checking.sandbox import LONGEST_STATEMENT, Sandbox, confine, limit_process
+from backups.sqlite.checking.sandbox import (
+    CACHE_BYTES,
+    LONGEST_STATEMENT,
+    Sandbox,
+    confine,
+    limit_process,
+)
 from backups.sqlite.format.header import use_rollback_journal
 from backups.sqlite.format.schema import (
     Columns,
@@ -56,39 +67,42 @@ COUNTERS = "sqlite_sequence"
 MIGRATION_COLUMNS = ("id", "app", "name")
 
 
-def inspect(question: Question, *, enter: Callable[[], None] = lambda: None) -> Verdict:
+def inspect(question: Question, partners: Partners | None = None) -> Verdict:
     """
     Check a database, read what is in it, and clear rows as asked.
 
     Findings count only if a second look confirms them: a page that the disk can't read looks
-    damaged to SQLite, and a disk can fail for a moment. The second look is undivided, so that it
-    counts each defect once.
+    damaged to SQLite, and a disk can fail for a moment. The second look is SQLite's own, at the
+    whole file, so that each defect is counted once and told in SQLite's words.
 
-    :param enter: called once, before SQLite opens the file. No process is started after it.
+    :param partners: share the first look at a large file.
     :raises sqlite3.Error: SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
     deadline = time.monotonic() + question.seconds
     changed = use_rollback_journal(Path(question.path))
-    with closing(Partner(question)) as partner:
-        enter()
-        verdict = _look(question, question.seconds, changed=changed, partner=partner)
+    verdict = _look(question, question.seconds, changed=changed, partners=partners)
     is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
-    if (verdict.damage or verdict.defects) and is_of_the_file:
-        again = _look(question, deadline - time.monotonic(), changed=verdict.changed)
-        if again.unread or not again.damage:
+    if is_of_the_file and (verdict.doubts or verdict.damage or verdict.defects):
+        left = deadline - time.monotonic()
+        again = _look(replace(question, settled=-1), left, changed=verdict.changed)
+        if verdict.doubts or again.unread or not again.damage:
             again.cleared += verdict.cleared
+            again.doubts = verdict.doubts
+            again.by_sqlite = verdict.by_sqlite
             return again
     return verdict
 
 
 def _look(
-    question: Question, seconds: float, *, changed: bool, partner: Partner | None = None
+    question: Question, seconds: float, *, changed: bool, partners: Partners | None = None
 ) -> Verdict:
     verdict = Verdict(changed=changed)
-    sandbox = Sandbox(Path(question.path), seconds=seconds)
+    in_parts = partners if partners is not None and partners.is_wanted else None
+    cache = CACHE_BYTES if in_parts is None else cache_bytes(question)
+    sandbox = Sandbox(Path(question.path), seconds=seconds, cache_bytes=cache)
     try:
-        _inspect(sandbox, question, verdict, partner)
+        _inspect(sandbox, question, verdict, in_parts)
     except sqlite3.Error as error:
         verdict.is_late = sandbox.is_late
         verdict.intruder = sandbox.intruder
@@ -104,7 +118,7 @@ def _look(
 
 
 def _inspect(
-    sandbox: Sandbox, question: Question, verdict: Verdict, partner: Partner | None
+    sandbox: Sandbox, question: Question, verdict: Verdict, partners: Partners | None
 ) -> None:
     connection = sandbox.connection
     if question.setup:
@@ -120,9 +134,14 @@ def _inspect(
         return
     verdict.cleared = _clear(connection, question.clear, schema)
     verdict.changed = verdict.changed or verdict.cleared > 0
-    if partner is not None:
-        found = partner.check(sandbox, changed=verdict.changed)
+    found = Findings()
+    if partners is not None:
+        verdict.doubts = partners.find_doubts(sandbox, changed=verdict.changed)
+        verdict.by_sqlite = partners.by_sqlite
+        if verdict.doubts:
+            return
     else:
+        tell_settled(question.settled, changed=verdict.changed)
         found = check_whole(sandbox, question)
     verdict.damage = found.damage or _schema_damage(schema)
     if verdict.damage:
@@ -232,20 +251,20 @@ def _is_missing(connection: sqlite3.Connection, question: Question, verdict: Ver
     return connection.execute(query, (value,)).fetchone() is None
 
 
-def _answer(asked: Question) -> str:
+def _answer(asked: Question, partners: Partners) -> str:
     if lacks_wanted(asked):
         return json.dumps(asdict(Verdict(is_in_vain=True)))
     try:
-        return _check(asked)
+        return _check(asked, partners)
     except (MemoryError, sqlite3.Error, OSError, ValueError) as error:
         return json.dumps(asdict(_failure(error)))
 
 
-def _check(asked: Question) -> str:
+def _check(asked: Question, partners: Partners) -> str:
     size, with_site = os.stat(asked.path).st_size, bool(asked.setup)
     limit_process(file_bytes=size, seconds=asked.seconds, memory_bytes=asked.memory_bytes)
-    enter = partial(confine, asked.path, functions=asked.functions, with_site=with_site)
-    answer = json.dumps(asdict(inspect(asked, enter=enter)))
+    confine(asked.path, functions=asked.functions, with_site=with_site)
+    answer = json.dumps(asdict(inspect(asked, partners)))
     if len(answer) > MOST_BYTES:
         raise ValueError("its schema or its list of migrations is too long")
     return answer
@@ -266,13 +285,13 @@ def main(question: str) -> None:
     """Answer with the verdict: both it and the ``Question`` are one JSON object."""
     asked = Question(**json.loads(question))
     end_with_parent()
-    with answering() as answer:
+    with closing(Partners(asked)) as partners, answering() as answer:
         try:
             asked = load_setup(asked)
         except (Exception, SystemExit) as error:  # the site's code may raise anything
             failed = Verdict(setup_failed=sentence(f"{type(error).__name__}: {error}"))
             answer.write(json.dumps(asdict(failed)))
         else:
-            answer.write(_answer(asked))
+            answer.write(_answer(asked, partners))
     if asked.setup:
         leave()

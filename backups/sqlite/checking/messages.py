@@ -5,11 +5,13 @@ import os
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
-from backups.processes import memory
+from backups.processes import cores, memory
 
 # The child sends one of the first two once it will not modify the file again and a core is free
 # for the hash. The caller sends OVER to its own thread to end the wait.
 UNCHANGED, CHANGED, OVER = b"0", b"1", b"2"
+
+SHARED_FROM = 16 * 1024**2  # 16 MiB: integrity_check of a smaller file takes a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Question:
     wanted: str = ""  # what the schema needs from setup, in the words of ``Verdict.unknown``
     is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
     as_it_was: bool = False  # only read what is in it: check and clear nothing
-    memory_bytes: int = field(default_factory=lambda: memory.most)  # for each of the two processes
+    # For the first process of the check, and once more for all others together.
+    memory_bytes: int = field(default_factory=lambda: memory.most)
+    processes: int = field(default_factory=cores.for_a_check)  # how many share the check
+    shared_from: int = SHARED_FROM
     settled: int = -1  # a pipe for ``tell_settled``
 
 
@@ -35,6 +40,8 @@ class Question:
 class Verdict:
     """What the child found: the first few findings, and of a damaged file only the damage."""
 
+    doubts: list[str] = field(default_factory=list)  # of the first look: look again
+    by_sqlite: list[str] = field(default_factory=list)  # tables that the first look left to it
     damage: list[str] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found
     broken_references: list[str] = field(default_factory=list)

@@ -42,6 +42,7 @@ NICENESS = 5  # on a shared core, a busy process of the site gets three times as
 SPARE_CPU_SECONDS = 5  # for the start of Python; the limit by the clock ends a check before this
 SPARE_FILES = 16  # at once: the file itself, and what an import opens
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
+CACHE_BYTES = 2 * 1024**2  # SQLite's default; the file's header can ask for more
 
 LONGEST_STATEMENT = 1_000_000  # bytes; SQLite's default
 # By number: pysqlite3 has no names for them. It can't set them either: then the authorizer, the
@@ -63,7 +64,6 @@ PRAGMAS = (
     "cell_size_check=ON",
     "foreign_keys=OFF",  # so that removing a row removes no other
     "secure_delete=ON",  # so that removed rows are overwritten
-    "cache_size=-2000",  # 2 MB; the header can ask for more
 )
 # Python 3.12 and later: turns the file's triggers and views off, even those that no check found.
 SWITCHES = {
@@ -75,8 +75,11 @@ ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE}
 CHECKS = {"integrity_check", "quick_check", "foreign_key_check"}
 # Since SQLite 3.44 integrity_check also runs statements of full-text and R-tree tables, which need
 # the last two. An R-tree prepares all its statements, also those that write to its own tables.
-ALLOWED_PRAGMAS = CHECKS | {"table_list", "table_xinfo", "data_version", "page_size"}
-ALLOWED_FUNCTIONS = {"count", "length"}
+ALLOWED_PRAGMAS = CHECKS | {
+    *("table_list", "table_xinfo", "index_list", "index_xinfo"),
+    *("data_version", "page_count", "page_size"),
+}
+DENIED_FUNCTIONS = {"load_extension"}  # an index can call any other: CREATE INDEX allows no more
 R_TREE_TABLES = ("_node", "_rowid", "_parent")
 # Where modules of Python's standard library find shared libraries, on the usual systems.
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
@@ -85,11 +88,12 @@ LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc
 class Sandbox:
     """An untrusted database, open for reading and writing."""
 
-    def __init__(self, path: Path, *, seconds: float) -> None:
+    def __init__(self, path: Path, *, seconds: float, cache_bytes: int = CACHE_BYTES) -> None:
         """
         Open it, without running anything in it.
 
         :param seconds: time by the clock until every statement is interrupted.
+        :param cache_bytes: how much of the file SQLite keeps in memory.
         :raises sqlite3.Error: SQLite can't open it.
         """
         self.intruder = ""  # a trigger or view that tried to run a statement
@@ -98,7 +102,7 @@ class Sandbox:
         self.connection = connect(path, extended_codes=True)
         try:
             self.prepare(self.connection)
-            for pragma in PRAGMAS:
+            for pragma in (*PRAGMAS, f"cache_size=-{cache_bytes // 1024}"):
                 self.connection.execute(f"PRAGMA {pragma}").fetchall()
             if set_config := getattr(self.connection, "setconfig", None):
                 for switch, is_on in SWITCHES.items():
@@ -148,7 +152,7 @@ class Sandbox:
         is_allowed = (
             action in ALLOWED
             or (action == sqlite3.SQLITE_PRAGMA and one in ALLOWED_PRAGMAS)
-            or (action == sqlite3.SQLITE_FUNCTION and two in ALLOWED_FUNCTIONS)
+            or (action == sqlite3.SQLITE_FUNCTION and two not in DENIED_FUNCTIONS)
             or (action == sqlite3.SQLITE_INSERT and (one or "").endswith(R_TREE_TABLES))
         )
         return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY

@@ -11,7 +11,7 @@ https://www.sqlite.org/lang_keywords.html
 import re
 from collections.abc import Iterator
 
-_TOKENS = re.compile(
+TOKENS = re.compile(
     r"""
       (?P<space>  [\t\n\f\r\x20\ufeff]++ | --[^\n]*+ | /\*.*?(?:\*/|\Z) )
     | (?P<quoted> '(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\] )
@@ -54,7 +54,7 @@ def _clause(words: list[str]) -> str:
 
 def _tokens(sql: str) -> Iterator[tuple[str, bool]]:
     """Each token except spaces and comments, and whether it is a quoted name or text."""
-    for match in _TOKENS.finditer(sql):
+    for match in TOKENS.finditer(sql):
         if match.lastgroup == "quoted":
             yield match[0][1:-1].lower(), True
         elif match.lastgroup != "space":

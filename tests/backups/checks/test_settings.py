@@ -52,6 +52,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("UPLOADS_AT_ONCE", "E040"),
             ("KEEP_FREE_BYTES", "E041"),
             ("CHECK_MEMORY_BYTES", "E042"),
+            ("CHECK_PROCESSES", "E043"),
         )
         for value in (-1, 1.5, "3", None, True)
     ),
@@ -97,6 +98,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_UPLOADS_AT_ONCE", 1),
     ("BACKUPS_KEEP_FREE_BYTES", 0),
     ("BACKUPS_CHECK_MEMORY_BYTES", 128 * 1024**2),
+    ("BACKUPS_CHECK_PROCESSES", 0),
     ("BACKUPS_SPOOL_SECONDS", 0.5),
     ("BACKUPS_STALL_SECONDS", 0.5),
     ("BACKUPS_MIGRATE_SECONDS", 0.5),

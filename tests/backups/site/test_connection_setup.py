@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from unittest import mock
 
@@ -12,13 +13,9 @@ import pytest
 from backups.exceptions import DamagedSnapshotError, UnknownFunctionError
 from backups.processes.spawn import run_module
 from backups.site import connection_setup
-from backups.sqlite.checking import partner
 from backups.sqlite.checking.check import check_snapshot
 from backups.sqlite.checking.contents import Contents
-from backups.sqlite.checking.messages import Question
-from backups.sqlite.checking.partner import Partner
-from backups.sqlite.checking.pragmas import Findings
-from backups.sqlite.checking.sandbox import Sandbox
+from backups.sqlite.checking.messages import Question, Verdict
 from backups.sqlite.site import Live
 from tests.backups import builders
 from tests.backups.stand_ins import FakeSite
@@ -138,18 +135,16 @@ def test_what_the_site_registers_is_known_to_the_check(
     assert not live.exists()
 
 
-def test_second_process_knows_it_too(live: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_process_of_a_check_knows_it(processes: int, live: Path, tmp_path: Path) -> None:
     path = strange(tmp_path / "x.db", COLLATION, FUNCTION)
-    question = Question(str(path), 60, setup=StrangeSite().connection_setup())
-    with (
-        mock.patch.object(partner, "SHARED_FROM", 0),
-        mock.patch.object(partner, "check_share", return_value=Findings()),  # it does it all
-        closing(Partner(question)) as other,
-        closing(Sandbox(path, seconds=60)) as sandbox,
-        mock.patch.object(Findings, "check") as again,
-    ):
-        assert not other.check(sandbox, changed=False).damage
-    again.assert_not_called()
+    setup = tuple(StrangeSite().connection_setup())
+    question = Question(str(path), 60, setup=setup, processes=processes, shared_from=0)
+    words = json.dumps(asdict(question))
+    child = run_module("backups.sqlite.checking.check_child", words, with_site=True)
+    verdict = Verdict(**json.loads(child.stdout))
+    assert (verdict.doubts, verdict.unknown, verdict.damage) == ([], "", [])
+    assert verdict.tables["items"]
 
 
 def test_damage_is_damage_all_the_same(live: Path, tmp_path: Path) -> None:

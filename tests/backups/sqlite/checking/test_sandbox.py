@@ -2,9 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +10,7 @@ import pytest
 
 from backups.sqlite.checking.sandbox import NICENESS, Sandbox
 from tests.backups import builders
+from tests.backups.scripts import run_script
 
 
 @pytest.fixture
@@ -91,17 +89,6 @@ def test_statement_is_interrupted_when_the_time_is_over(tmp_path: Path) -> None:
         sandbox.connection.execute(long).fetchone()
     assert sandbox.is_late
     sandbox.close()
-
-
-def run_script(script: str) -> "subprocess.CompletedProcess[str]":
-    """In a process of its own, which it may limit."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,208 @@
+"""
+Compare an index with its table, row by row, as ``integrity_check`` does.
+
+For each row, SQLite looks for its entry where the index must have it. If it finds one for each
+row, and the index has no other entries, then the index holds what the table holds, in order: an
+entry out of order is not found, or hides another one.
+
+``integrity_check`` reads a table once, and for each row it searches all of its indexes, whose pages
+push each other out of the cache. One index at a time takes a half to a quarter of the time, and
+several processes can share them.
+
+A statement counts only if SQLite runs it as meant, which ``EXPLAIN QUERY PLAN`` tells: it reads the
+whole table, and not another index in its place, and searches this index for its whole key.
+
+Sources: https://www.sqlite.org/pragma.html#pragma_integrity_check,
+https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
+"""
+
+import re
+import sqlite3
+from dataclasses import dataclass
+
+from backups.sqlite.format.definitions import Definition, read_definition
+from backups.sqlite.format.schema import fold, quote
+
+ROWIDS = ("rowid", "_rowid_", "oid")  # https://www.sqlite.org/lang_createtable.html#rowid
+_ROWID, _EXPRESSION = -1, -2  # column numbers in PRAGMA index_xinfo
+
+
+class UnclearError(Exception):
+    """No statement compares this index so that its answer counts."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """One index, with the statements that compare it; each returns a number."""
+
+    name: str
+    rows: str  # how many rows of the table belong in it
+    found: str  # how many of them have their entry where it must be
+    entries: str  # how many entries it has
+    doubled: str  # of a UNIQUE index, 1 if a key is there twice; empty for others
+
+    def find_doubt(self, connection: sqlite3.Connection, counted: dict[str, int]) -> str:
+        """
+        Return what seems to be wrong, which ``integrity_check`` must decide; empty if nothing is.
+
+        :param counted: what ``rows`` of other indexes have returned, by statement; adds to it.
+        :raises sqlite3.Error: SQLite can't go on.
+        """
+        if self.rows not in counted:
+            counted[self.rows] = _number(connection, self.rows)
+        rows = counted[self.rows]
+        if _number(connection, self.found) != rows:
+            return f"rows are missing from index {self.name}"
+        if _number(connection, self.entries) != rows:
+            return f"index {self.name} has a wrong number of entries"
+        if self.doubled and _number(connection, self.doubled):
+            return f"index {self.name} has a key twice"
+        return ""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What an index holds of a table, in the words of SQL."""
+
+    table: str
+    name: str
+    keys: list[str]  # the indexed columns and expressions
+    collations: list[str]  # of the keys
+    rowid: str  # which follows the keys in each entry
+    where: list[str]  # of a partial index, one condition
+    can_be_null: bool  # whether a key can have a NULL in it
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether keys that it calls equal are the same values."""
+        return all(fold(collation) == "binary" for collation in self.collations)
+
+
+def read_indexes(connection: sqlite3.Connection, table: str) -> list[Index]:
+    """
+    Return the indexes of a table with rowids.
+
+    :raises UnclearError: one can't be compared so that the answer counts.
+    :raises sqlite3.Error: the schema needs a function or a collation that this connection lacks.
+    """
+    listed = connection.execute(f"PRAGMA index_list({quote(table)})").fetchall()
+    return [
+        _index(connection, _shape(connection, table, name), is_unique=bool(is_unique))
+        for _, name, is_unique, *_ in listed
+    ]
+
+
+def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
+    columns = connection.execute(f"PRAGMA index_xinfo({quote(name)})").fetchall()
+    definition = _definition(connection, name)
+    of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
+    taken = {fold(str(each[1])) for each in of_table}
+    filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
+    *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]
+    *collations, _ = [str(each[4]) for each in columns]
+    where = [f"({definition.where}\n)"] if definition.where else []
+    can_be_null = bool({str(each[2]) for each in columns if each[5]}.difference(filled))
+    return _Shape(table, name, keys, collations, rowid, where, can_be_null)
+
+
+def _definition(connection: sqlite3.Connection, name: str) -> Definition:
+    query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?"
+    row = connection.execute(query, (name,)).fetchone()
+    try:
+        return read_definition(row[0]) if row and row[0] else Definition([], "")
+    except ValueError as error:
+        raise UnclearError(str(error)) from error
+
+
+def _column(
+    definition: Definition, taken: set[str], position: int, number: int, name: str | None
+) -> str:
+    """One column of an index: its name, an expression, or a name of the rowid that is not taken."""
+    if number == _EXPRESSION:
+        if position >= len(definition.items):
+            raise UnclearError("an expression of an index is not in its SQL")
+        return f"({definition.items[position]}\n)"
+    if number != _ROWID:
+        return quote(str(name))
+    if free := [each for each in ROWIDS if each not in taken]:
+        return free[0]
+    raise UnclearError("all names of the rowid are names of columns")
+
+
+def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) -> Index:
+    where = f" WHERE {shape.where[0]}" if shape.where else ""
+    of_table, of_index = f"{quote(shape.table)} NOT INDEXED", _of_index(shape)
+    index = Index(
+        shape.name,
+        rows=f"SELECT count(*) FROM {of_table}{where}",  # noqa: S608
+        found=_found(shape, f"{of_table}{where}", f"{of_index}{where}"),
+        # SQLite answers count(*) from any index, but not this.
+        entries=f"SELECT count(1) FROM {of_index}{where}",  # noqa: S608
+        doubled=_doubled(shape) if is_unique else "",
+    )
+    scan = re.escape(f"SCAN {shape.table}")
+    use = rf"USING (COVERING )?INDEX {re.escape(shape.name)}"
+    # Values are to be compared with those of the index: it must not be asked for the row only.
+    search = use if shape.is_binary else use.replace("(COVERING )?", "COVERING ")
+    # A key that can be there only once needs no rowid; but NULLs can be there more often.
+    terms = len(shape.keys) + (not is_unique or shape.can_be_null)
+    whole_key = r"\(.*" + r"=\?.*" * terms + r"\)"
+    _expect(connection, index.rows, scan)
+    _expect(connection, index.found, scan, rf"SEARCH .* {search} {whole_key}")
+    _expect(connection, index.entries, f"{scan} {use}")
+    if index.doubled:
+        _expect(connection, index.doubled, rf"(SCAN|SEARCH) .* {use}( .*)?")
+    return index
+
+
+def _of_index(shape: _Shape) -> str:
+    return f"{quote(shape.table)} INDEXED BY {quote(shape.name)}"
+
+
+def _found(shape: _Shape, of_table: str, of_index: str) -> str:
+    """Join the table with the index on its whole key."""
+    names = [f"{key} AS k{number}" for number, key in enumerate(shape.keys)]
+    columns = ", ".join([*names, f"{shape.rowid} AS r"])
+    conditions = [
+        f"b.k{number} COLLATE {quote(collation)} IS a.k{number}"
+        for number, collation in enumerate(shape.collations)
+    ]
+    if not shape.is_binary:  # values can differ that the collation calls equal
+        conditions += [f"b.k{n} COLLATE BINARY IS a.k{n}" for n in range(len(shape.keys))]
+    # The second time it is read from the end of the entry, as queries read it.
+    conditions += ["b.r = a.r", "+b.r = a.r"]
+    return (
+        f"SELECT count(*) FROM (SELECT {columns} FROM {of_table}) AS a"  # noqa: S608
+        f" CROSS JOIN (SELECT {columns} FROM {of_index}) AS b ON {' AND '.join(conditions)}"
+    )
+
+
+def _doubled(shape: _Shape) -> str:
+    """Find equal neighbours. A key with a NULL in it equals no other."""
+    conditions = " AND ".join([*shape.where, *(f"{key} IS NOT NULL" for key in shape.keys)])
+    keys = ", ".join(
+        f"{key} COLLATE {quote(collation)}"
+        for key, collation in zip(shape.keys, shape.collations, strict=True)
+    )
+    return (
+        f"SELECT 1 FROM {_of_index(shape)} WHERE {conditions}"  # noqa: S608
+        f" GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"
+    )
+
+
+def _expect(connection: sqlite3.Connection, statement: str, *plan: str) -> None:
+    """
+    :raises UnclearError: SQLite would not run the statement by this plan, one pattern a step.
+    """
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    if len(steps) != len(plan) or not all(map(_matches, plan, steps)):
+        raise UnclearError(f"SQLite would run a comparison in another way: {'; '.join(steps)}")
+
+
+def _matches(pattern: str, step: str) -> bool:
+    return re.fullmatch(pattern, step, re.DOTALL) is not None
+
+
+def _number(connection: sqlite3.Connection, statement: str) -> int:
+    (number,) = connection.execute(statement).fetchone() or (0,)
+    return int(number)

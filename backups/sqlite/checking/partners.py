@@ -1,0 +1,142 @@
+"""
+The processes that share the first look at a large file with this one.
+
+Each takes the number of the next part from a pipe, until none is left. The first that finds none
+left reports that, and the caller then has a core to hash the file. Parts that no other process
+reports as done are done here: so a process that dies leaves nothing out.
+"""
+
+import contextlib
+import json
+import os
+import select
+import struct
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from backups.processes.forks import Fork
+from backups.sqlite.checking.findings import sentence
+from backups.sqlite.checking.messages import Question, load_setup, tell_settled
+from backups.sqlite.checking.parts import UNDIVIDED, Part, find_parts, look
+from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
+
+CACHES = 24 * 1024**2  # bytes, of all processes together: at best an index stays in memory
+_NUMBER = struct.Struct("=I")  # of a part; a pipe gives four bytes to one reader at a time
+
+
+@dataclass
+class Share:
+    """The parts that one process has done, and its doubts."""
+
+    done: list[int] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def take(self, number: int, part: Part, sandbox: Sandbox) -> None:
+        """
+        Do one part, unless there is a doubt already: then the whole file is checked anyway.
+
+        :raises sqlite3.Error: SQLite can't go on.
+        """
+        if not self.doubts:
+            self.doubts += filter(None, [look(part, sandbox)])
+            self.done.append(number)
+
+
+class Partners:
+    """The processes that share a first look; of a small file there is none."""
+
+    def __init__(self, question: Question) -> None:
+        """
+        Start them, so that they are ready once the file will not be modified again.
+
+        Call this before this process opens the file, and before it starts a thread.
+        """
+        self._question = question
+        self.is_wanted = _is_large(question) and not (question.is_ours or question.as_it_was)
+        self.by_sqlite: list[str] = []  # tables that SQLite's own check compares
+        self._forks: list[Fork] = []
+        if self.is_wanted:
+            self._parts, self._hand_out = os.pipe()
+            with contextlib.suppress(OSError):  # the system starts no more: fewer will do
+                for _ in range(1, question.processes):
+                    work = partial(_share, question, self._parts)
+                    self._forks.append(Fork(work, close=(self._hand_out,)))
+
+    def find_doubts(self, sandbox: Sandbox, *, changed: bool) -> list[str]:
+        """
+        Take the first look together. Empty if the file is surely whole.
+
+        :param changed: whether this check has changed the file, for ``tell_settled``.
+        :raises sqlite3.Error: SQLite can't go on.
+        """
+        parts = find_parts(sandbox.connection, self._question.functions)
+        self.by_sqlite = sorted(sentence(part.table) for part in parts if part.table)
+        numbers = [*range(len(parts)), len(parts) + changed]  # the last one is the end mark
+        os.write(self._hand_out, b"".join(map(_NUMBER.pack, numbers)))
+        os.close(self._hand_out)
+        self._hand_out = -1
+        share = _take_share(sandbox, self._question, parts, self._parts)
+        for fork in self._forks:
+            if not share.doubts:
+                _add(share, fork.answer())
+        for number in sorted(set(range(len(parts))).difference(share.done)):
+            share.take(number, parts[number], sandbox)
+        return share.doubts if parts else [UNDIVIDED]
+
+    def close(self) -> None:
+        """Wait for none. Each ends after its part, or with this process."""
+        for fork in self._forks:
+            fork.leave()
+        if self.is_wanted:
+            for descriptor in {self._parts, self._hand_out} - {-1}:
+                os.close(descriptor)
+
+
+def _is_large(question: Question) -> bool:
+    with contextlib.suppress(OSError):  # it is gone, which its check will tell
+        return os.path.getsize(question.path) >= question.shared_from
+    return False
+
+
+def cache_bytes(question: Question) -> int:
+    """How much SQLite may keep in memory in each process of a first look."""
+    return CACHES // question.processes
+
+
+def _take_share(sandbox: Sandbox, question: Question, parts: list[Part], handed_out: int) -> Share:
+    """Do parts until none is left. After a doubt, take what is left away from the others too."""
+    share = Share()
+    while raw := os.read(handed_out, _NUMBER.size):
+        (number,) = _NUMBER.unpack(raw)
+        if number >= len(parts):
+            tell_settled(question.settled, changed=number > len(parts))
+            break
+        share.take(number, parts[number], sandbox)
+    return share
+
+
+def _add(share: Share, answer: bytes) -> None:
+    with contextlib.suppress(ValueError, TypeError):  # it was killed, or SQLite could not go on
+        other = Share(**json.loads(answer))
+        share.done += other.done
+        share.doubts += other.doubts
+
+
+def _share(question: Question, handed_out: int) -> bytes:
+    """In a partner: do a share, and answer with it."""
+    question = load_setup(question)
+    others = max(1, question.processes - 1)
+    limit_process(
+        file_bytes=os.path.getsize(question.path),
+        seconds=question.seconds,
+        memory_bytes=question.memory_bytes // others,  # together as much as the first process
+    )
+    select.select([handed_out], [], [])  # once there is a part, the file does not change again
+    confine(question.path, functions=question.functions, with_site=bool(question.setup))
+    path = Path(question.path)
+    sandbox = Sandbox(path, seconds=question.seconds, cache_bytes=cache_bytes(question))
+    if question.setup:
+        sandbox.bring_functions(question.functions)
+    parts = find_parts(sandbox.connection, question.functions)
+    return json.dumps(asdict(_take_share(sandbox, question, parts, handed_out))).encode()

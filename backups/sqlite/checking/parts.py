@@ -1,0 +1,139 @@
+"""
+The first look at a large file, in parts that several processes can share: is it surely whole?
+
+``integrity_check`` finds what ``quick_check`` finds in the whole file (each tree, each page that
+is used twice or not at all, each row, NOT NULL and CHECK), and rows and indexes that disagree. So
+the parts are ``quick_check``, the comparison of each index with its table, and
+``foreign_key_check``. A table that can't be compared so gets ``integrity_check`` of its own.
+
+Whatever makes a part doubt is left to ``integrity_check`` of the whole file. So a doubt in vain
+costs time, and never refuses a file.
+
+Source: https://www.sqlite.org/pragma.html#pragma_quick_check
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from backups.sqlite.checking.findings import (
+    find_broken_references,
+    find_damage,
+    find_unknown,
+    is_of_memory,
+    sentence,
+)
+from backups.sqlite.checking.indexes import Index, UnclearError, read_indexes
+from backups.sqlite.checking.sandbox import Sandbox
+from backups.sqlite.format.schema import quote
+
+MOST_PARTS = 1_000  # their numbers all fit into a pipe at once
+UNDIVIDED = "it can't be divided"
+STRUCTURE = "quick_check(1)"
+ROWS_A_PAGE = 16  # quick_check of a page takes as long as comparing so many rows with an index
+KNOWN_PLANS = (3, 40)  # the oldest SQLite whose EXPLAIN QUERY PLAN was tried
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of work that finds a doubt or none."""
+
+    name: str
+    cost: int  # a guess, in rows that are compared
+    find_doubt: Callable[[Sandbox], str]
+    table: str = ""  # that gets SQLite's integrity_check
+
+
+def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
+    """
+    The parts of the first look, the longest first. None if it can't be divided: SQLite is too old
+    to tell how it runs a statement, there are too many parts, or a name is not text.
+
+    :param functions: the module whose ``register(connection)`` adds the site's SQL functions.
+    """
+    rows = connection.execute("PRAGMA table_list").fetchall()
+    tables = [(name, kind, not wr) for of, name, kind, _, wr, *_ in rows if of == "main"]
+    is_nameable = not any(set(name) & {"\0", "\ufffd"} for name, *_ in tables)
+    if sqlite3.sqlite_version_info < KNOWN_PLANS or not is_nameable:
+        return []
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    counted: dict[str, int] = {}
+    parts = [
+        Part("structure", pages * ROWS_A_PAGE, partial(_ask, functions, STRUCTURE)),
+        Part("references", pages, partial(_ask_for_references, functions)),
+    ]
+    for name, kind, has_rowids in tables:
+        if kind != "view" and name not in ("sqlite_schema", "sqlite_master"):
+            parts += _parts_of(connection, functions, counted, name, kind, has_rowids=has_rowids)
+    return sorted(parts, key=lambda part: -part.cost) if len(parts) < MOST_PARTS else []
+
+
+def find_doubts(sandbox: Sandbox, functions: str = "") -> list[str]:
+    """
+    Take the whole first look in this process. Empty if the file is surely whole.
+
+    :raises sqlite3.Error: the time is over, or SQLite lacks a function or a collation.
+    """
+    parts = find_parts(sandbox.connection, functions)
+    doubts = [doubt for part in parts if (doubt := look(part, sandbox))]
+    return doubts if parts else [UNDIVIDED]
+
+
+def look(part: Part, sandbox: Sandbox) -> str:
+    """
+    Take one part. Returns its doubt; empty if there is none.
+
+    :raises sqlite3.Error: the time is over, there is no memory left, or SQLite lacks a function or
+        a collation: another look would fail too.
+    """
+    try:
+        return part.find_doubt(sandbox)
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if sandbox.is_late or is_of_memory(code) or find_unknown(str(error)):
+            raise
+        return sentence(f"{part.name}: {error}")
+
+
+def _parts_of(
+    connection: sqlite3.Connection,
+    functions: str,
+    counted: dict[str, int],
+    table: str,
+    kind: str,
+    *,
+    has_rowids: bool,
+) -> list[Part]:
+    """One part for each index of a table, or one for all; none for a table without indexes."""
+    rows = _last_row(connection, table)
+    try:
+        if kind == "virtual" or not has_rowids:
+            raise UnclearError  # only SQLite knows what belongs together there, and in which order
+        indexes = read_indexes(connection, table)
+    except (UnclearError, sqlite3.Error):
+        check = partial(_ask, functions, f"integrity_check({quote(table)})")
+        return [Part(f"table {table}", rows * 8, check, table=table)]
+    return [Part(f"index {each.name}", rows, partial(_compare, each, counted)) for each in indexes]
+
+
+def _ask(functions: str, pragma: str, sandbox: Sandbox) -> str:
+    return next(iter(find_damage(sandbox, functions, pragma)), "")
+
+
+def _ask_for_references(functions: str, sandbox: Sandbox) -> str:
+    return next(iter(find_broken_references(sandbox, functions)), "")
+
+
+def _compare(index: Index, counted: dict[str, int], sandbox: Sandbox) -> str:
+    return index.find_doubt(sandbox.connection, counted)
+
+
+def _last_row(connection: sqlite3.Connection, table: str) -> int:
+    """The highest rowid, as a guess at how many rows the table has; 0 if it has none."""
+    with suppress(sqlite3.Error):
+        query = f"SELECT rowid FROM {quote(table)} ORDER BY rowid DESC LIMIT 1"  # noqa: S608
+        (last,) = connection.execute(query).fetchone() or (0,)
+        return last if isinstance(last, int) else 0
+    return 0

@@ -1,0 +1,67 @@
+"""
+The expressions in the SQL of an index, and its WHERE, in the words of the schema.
+
+Source: https://www.sqlite.org/lang_createindex.html
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backups.sqlite.format.clauses import TOKENS
+
+_ORDER = ("asc", "desc")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What CREATE INDEX says between its parentheses, and after them."""
+
+    items: list[str]  # each indexed column or expression, with its COLLATE, without its order
+    where: str  # of a partial index; else empty
+
+
+def read_definition(sql: str) -> Definition:
+    """
+    Read the SQL of an index, as SQLite keeps it.
+
+    :raises ValueError: it is not the SQL of an index.
+    """
+    tokens = list(TOKENS.finditer(sql))
+    marks = list(_marks(tokens))
+    if not marks or marks[-1][0] != ")":
+        raise ValueError("the SQL of an index has no list of columns")
+    ends = [match.start() for _, match in marks[1:]]
+    starts = [match.end() for _, match in marks[:-1]]
+    items = [_without_order(sql[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return Definition(items, _after(sql[marks[-1][1].end() :]))
+
+
+def _marks(tokens: list["re.Match[str]"]) -> Iterator[tuple[str, "re.Match[str]"]]:
+    """The first parenthesis, the commas directly in it, and the parenthesis that closes it."""
+    depth = 0
+    for match in tokens:
+        if match.lastgroup != "other" or match[0] not in ("(", ")", ","):
+            continue
+        depth += {"(": 1, ")": -1, ",": 0}[match[0]]
+        if (match[0], depth) in (("(", 1), (",", 1), (")", 0)):
+            yield match[0], match
+        if (match[0], depth) == (")", 0):
+            return
+
+
+def _without_order(item: str) -> str:
+    words = [match for match in TOKENS.finditer(item) if match.lastgroup != "space"]
+    if words and words[-1].lastgroup == "word" and words[-1][0].lower() in _ORDER:
+        return item[: words[-1].start()].strip()
+    return item.strip()
+
+
+def _after(rest: str) -> str:
+    """The expression after WHERE."""
+    words = [match for match in TOKENS.finditer(rest) if match.lastgroup != "space"]
+    if not words:
+        return ""
+    if words[0].lastgroup != "word" or words[0][0].lower() != "where":
+        raise ValueError("the SQL of an index goes on after its columns without WHERE")
+    return rest[words[0].end() :].strip()

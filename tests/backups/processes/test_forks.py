@@ -1,0 +1,56 @@
+"""A fork answers, or ends without an answer; it holds nothing that its parent waits for."""
+
+import pytest
+
+from tests.backups.scripts import run_script
+
+SCRIPT = """
+    import os
+    from backups.processes.forks import Fork
+    held, hold = os.pipe()
+    def work():
+        print("this goes nowhere")
+        {work}
+        return b"x" * {length}
+    fork = Fork(work, close=(hold,))
+    answer = fork.answer()
+    os.close(hold)
+    assert os.read(held, 1) == b"", "the fork holds it no longer"
+    fork.leave()
+    print(len(answer), set(answer))
+"""
+
+
+def answered(work: str, length: int) -> str:
+    ended = run_script(SCRIPT.format(work=work, length=length))
+    assert ended.stderr == ""
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize("length", [0, 1, 200_000], ids=["none", "a byte", "more than a pipe has"])
+def test_answer_is_read_whole(length: int) -> None:
+    assert answered("", length) == f"{length} {set(b'x') if length else set()}"
+
+
+@pytest.mark.parametrize(
+    "work", ["1 / 0", "raise SystemExit('no')", "os.abort()", "os.kill(os.getpid(), 9)"]
+)
+def test_failure_is_no_answer(work: str) -> None:
+    assert answered(work, 1) == "0 set()"
+
+
+def test_system_that_starts_no_process_is_an_error_that_leaves_nothing_open() -> None:
+    ended = run_script("""
+        import os
+        from backups.processes.forks import Fork
+        def refuse():
+            raise OSError("too many")
+        os.fork = refuse
+        before = os.dup(0)
+        os.close(before)
+        try:
+            Fork(lambda: b"")
+        except OSError as error:
+            print(error, os.dup(0) == before)
+    """)
+    assert (ended.stdout, ended.stderr) == ("too many True\n", "")

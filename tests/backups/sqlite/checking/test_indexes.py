@@ -1,0 +1,188 @@
+"""Each kind of index is compared with its table by statements that count."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from backups.sqlite.checking.indexes import UnclearError, read_indexes
+
+TABLES = """
+    CREATE TABLE t (
+        id INTEGER PRIMARY KEY, a TEXT, b INTEGER NOT NULL, c REAL, n TEXT COLLATE NOCASE,
+        g INTEGER AS (b * 2), s TEXT AS (a || b) STORED
+    );
+    CREATE TABLE "t ""odd"" (a=?)" (rowid, "b ""(=?)", oid);
+    CREATE TABLE loose (name TEXT PRIMARY KEY);
+    CREATE TABLE named (name TEXT NOT NULL PRIMARY KEY);
+    CREATE TABLE hidden (rowid, oid, _rowid_);
+"""
+FILL = """
+    WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300)
+    INSERT INTO t (a, b, c, n) SELECT nullif('A' || (x % 50), 'A7'), x, x / 2.0, 'n' || x FROM n;
+    INSERT INTO t (a, b, c, n) VALUES (NULL, 301, NULL, NULL), (x'41', 302, 'text', 9);
+    INSERT INTO "t ""odd"" (a=?)" SELECT a, b, n FROM t;
+"""
+INDEXES = {
+    "text": "t (a)",
+    "several": "t (a, b DESC, c)",
+    "the same twice": "t (b, b)",
+    "real": "t (c DESC)",
+    "collation": "t (n)",
+    "collation of its own": "t (a COLLATE NOCASE, b)",
+    "spaces at the end": "t (n COLLATE RTRIM)",
+    "computed": "t (g)",
+    "computed and stored": "t (s, g)",
+    "expression": "t (lower(a), b + 1 DESC)",
+    "partial": "t (b, a) WHERE c > 3 AND a IS NOT NULL",
+    "partial expression": "t (upper(a)) WHERE c > 9 -- comment",
+    "rowid": "t (id, a)",
+    'odd "name" (=?)': '"t ""odd"" (a=?)" ("b ""(=?)", rowid)',
+}
+UNIQUE = {
+    "unique": "t (b)",
+    "unique with NULL": "t (a, b)",
+    "unique and partial": "t (b) WHERE a IS NOT NULL",
+    "unique expression": "t (b - 1)",
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        opened.executescript(TABLES + FILL)
+        yield opened
+
+
+def make(connection: sqlite3.Connection, name: str) -> str:
+    """Make this index, and return the name of its table."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    unique = "UNIQUE " * (name in UNIQUE)
+    connection.execute(f"CREATE {unique}INDEX {quoted} ON {({**INDEXES, **UNIQUE})[name]}")
+    query = "SELECT tbl_name FROM sqlite_master WHERE name = ?"
+    (table,) = connection.execute(query, (name,)).fetchone()
+    return str(table)
+
+
+def doubt(connection: sqlite3.Connection, table: str, name: str) -> str:
+    (index,) = [each for each in read_indexes(connection, table) if each.name == name]
+    return index.find_doubt(connection, {})
+
+
+@pytest.mark.parametrize("name", [*INDEXES, *UNIQUE])
+def test_index_of_any_kind_holds_what_its_table_holds(
+    name: str, connection: sqlite3.Connection
+) -> None:
+    assert doubt(connection, make(connection, name), name) == ""
+
+
+def spoil(connection: sqlite3.Connection, name: str, change: str) -> None:
+    """Change the table while the schema does not have the index."""
+    where = "WHERE name = ?"
+    connection.execute("PRAGMA writable_schema=ON")
+    row = connection.execute(f"SELECT * FROM sqlite_master {where}", (name,)).fetchone()
+    connection.execute(f"DELETE FROM sqlite_master {where}", (name,))
+    connection.execute("PRAGMA writable_schema=RESET")
+    connection.execute(change)
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    connection.execute("PRAGMA writable_schema=RESET")
+
+
+ONE = "b = (SELECT max(b) - 3 FROM t WHERE c > 9 AND a IS NOT NULL)"
+CHANGES = {
+    "t": {
+        "gone": f"DELETE FROM t WHERE {ONE}",
+        "new": "INSERT INTO t (a, b, c, n) VALUES ('A1', 999, 99, 'n')",
+        "other": f"UPDATE t SET a = a || 'x', b = b + 1000, c = c + 1, n = n || 'x' WHERE {ONE}",
+    },
+    't "odd" (a=?)': {
+        "gone": 'DELETE FROM "t ""odd"" (a=?)" WHERE oid = \'n9\'',
+        "new": 'INSERT INTO "t ""odd"" (a=?)" VALUES (9, 9, 9)',
+        "other": 'UPDATE "t ""odd"" (a=?)" SET rowid = \'x\' WHERE oid = \'n9\'',
+    },
+}
+
+
+@pytest.mark.parametrize("change", ["gone", "new", "other"])
+@pytest.mark.parametrize("name", [*INDEXES, *UNIQUE])
+def test_row_that_the_index_does_not_hold_so_is_in_doubt(
+    name: str, change: str, connection: sqlite3.Connection
+) -> None:
+    table = make(connection, name)
+    spoil(connection, name, CHANGES[table][change])
+    assert doubt(connection, table, name)
+
+
+@pytest.mark.parametrize("name", UNIQUE)
+def test_key_that_is_there_twice_is_in_doubt(name: str, connection: sqlite3.Connection) -> None:
+    connection.execute(f"CREATE INDEX i ON {UNIQUE[name]}")
+    connection.execute("INSERT INTO t (a, b) VALUES ('A', 1), ('A', 1)")
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute(
+        "UPDATE sqlite_master SET sql = replace(sql, 'INDEX', 'UNIQUE INDEX') WHERE name = 'i'"
+    )
+    connection.execute("PRAGMA writable_schema=RESET")
+    assert doubt(connection, "t", "i")
+    assert connection.execute("PRAGMA integrity_check").fetchone() != ("ok",)
+
+
+def test_keys_with_a_null_are_not_twice_the_same(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO t (a, b) VALUES (NULL, 1), (NULL, 1)")
+    assert doubt(connection, make(connection, "unique with NULL"), "unique with NULL") == ""
+
+
+def test_value_that_only_the_collation_calls_equal_is_in_doubt(
+    connection: sqlite3.Connection,
+) -> None:
+    table = make(connection, "collation of its own")
+    spoil(connection, "collation of its own", f"UPDATE t SET a = lower(a) WHERE {ONE}")
+    assert doubt(connection, table, "collation of its own")
+
+
+def test_table_that_hides_its_rowid_is_left_to_sqlite(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE INDEX i ON hidden (oid)")
+    with pytest.raises(UnclearError, match="names of columns"):
+        read_indexes(connection, "hidden")
+
+
+def test_primary_key_without_nulls_is_compared(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO named SELECT 'name ' || b FROM t")
+    assert doubt(connection, "named", "sqlite_autoindex_named_1") == ""
+
+
+def test_primary_key_with_nulls_is_left_to_sqlite(connection: sqlite3.Connection) -> None:
+    """SQLite would walk through all NULLs for each of them, and count one entry for another."""
+    with pytest.raises(UnclearError, match="another way"):
+        read_indexes(connection, "loose")
+
+
+def test_statement_that_sqlite_runs_in_another_way_is_left_to_it(
+    connection: sqlite3.Connection,
+) -> None:
+    """The schema says that it is partial, in other words than SQLite knows."""
+    make(connection, "partial")
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute(
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX partial ON t (b, a)' WHERE name = 'partial'"
+    )
+    with pytest.raises((UnclearError, sqlite3.Error)):
+        read_indexes(connection, "t")
+
+
+def test_entries_that_sqlite_would_leave_out_are_left_to_it(
+    connection: sqlite3.Connection,
+) -> None:
+    """It would search the index for what its WHERE asks for, and not see what else is there."""
+    connection.execute("CREATE INDEX i ON t (b) WHERE b > 1")
+    with pytest.raises(UnclearError, match="another way"):
+        read_indexes(connection, "t")
+
+
+def test_entries_are_those_of_this_index(connection: sqlite3.Connection) -> None:
+    """SQLite answers count(*) from the smallest index, whichever a statement names."""
+    make(connection, "several")
+    connection.execute("CREATE INDEX small ON t (b)")
+    spoil(connection, "several", f"DELETE FROM t WHERE {ONE}")
+    assert doubt(connection, "t", "several") == "index several has a wrong number of entries"
