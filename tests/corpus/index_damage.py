@@ -5,6 +5,7 @@ Each class takes the tree of an index, and the place of an entry to begin with.
 """
 
 from collections.abc import Callable
+from random import Random
 
 from tests.corpus.index_trees import NoRoomError, Place, Tree, integer, text
 
@@ -172,6 +173,19 @@ def damaged(content: bytes, root: int, damage: Damage, *, is_inner: bool, first:
         if tree.content != content:
             return bytes(tree.content)
     raise NoRoomError
+
+
+def combined(content: bytes, root: int, chance: Random) -> bytes:
+    """The database with a few of these at random places, where one can hide another."""
+    spoilt = content
+    for _ in range(chance.randrange(2, 5)):
+        tree = Tree(spoilt, root)
+        try:
+            chance.choice(list(CLASSES.values()))(tree, chance.choice(tree.places))
+        except NoRoomError:
+            continue
+        spoilt = bytes(tree.content)
+    return spoilt
 
 
 def _next(tree: Tree, place: Place, distance: int) -> Place:
