@@ -31,6 +31,7 @@ FEW, MANY = (
     4,
     300,
 )  # changes of one byte, of each kind of index: as a part of the quick tests, or alone
+MINUTES = 20 * 60  # in seconds: a long proof takes one alone, and more on a busy machine
 WHOLE = "integrity_check(1)"
 
 # In the last page of an index, SQLite can begin the search for a row where it found the one before.
@@ -139,6 +140,7 @@ def test_damaged_index_leaves_a_doubt(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(MINUTES)
 def test_each_class_of_damage_in_each_kind_of_index_leaves_a_doubt(tmp_path: Path) -> None:
     path, tally, silent = tmp_path / "x.db", Tally(), []
     for kind in KINDS:
@@ -154,6 +156,7 @@ def test_each_class_of_damage_in_each_kind_of_index_leaves_a_doubt(tmp_path: Pat
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(MINUTES)
 def test_ten_thousand_changes_of_one_byte_leave_a_doubt(tmp_path: Path) -> None:
     path, tally = tmp_path / "x.db", Tally()
     for kind in KINDS:
@@ -167,6 +170,7 @@ def test_ten_thousand_changes_of_one_byte_leave_a_doubt(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(MINUTES)
 def test_damage_that_may_hide_other_damage_leaves_a_doubt(tmp_path: Path) -> None:
     path, tally = tmp_path / "x.db", Tally()
     for kind in KINDS:
