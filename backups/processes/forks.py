@@ -1,14 +1,21 @@
 """
 Fork this process, which must be one of our children: one thread, and no database open.
 
-A fork has imported all it needs already, and shares that memory.
+A fork has imported all that it needs, and shares that memory. It ends with this process: each has
+an end of a pipe on which nothing is ever written, and the system sends SIGIO to the fork when the
+other end is closed, by this process or by its death. The signal that prctl(2) promises is not
+enough: Landlock keeps a process that has given up signals from sending it, even when it dies.
+
+Source: fcntl(2), F_SETOWN and O_ASYNC.
 """
 
+import contextlib
+import fcntl
 import os
+import select
+import signal
 from collections.abc import Callable
 from typing import NoReturn
-
-from backups.processes.lifeline import end_with_parent
 
 
 class Fork:
@@ -18,43 +25,53 @@ class Fork:
         """
         Start it.
 
-        :param work: returns the answer. An error in it is no answer.
+        :param work: returns the answer. If it raises an error, there is none.
         :param close: descriptors that the fork must not hold, so that the other end sees its end.
         :raises OSError: the system starts no process.
         """
         self._answers, answer = os.pipe()
+        life, self._life = os.pipe()
         try:
-            self.pid = os.fork()
+            self._pid = os.fork()
         except OSError:
             os.close(self._answers)
+            os.close(self._life)
             raise
+        else:
+            if self._pid == 0:
+                _work(work, answer, life, (self._answers, self._life, *close))
         finally:
-            if getattr(self, "pid", -1) == 0:
-                _work(work, answer, (self._answers, *close))
             os.close(answer)
+            os.close(life)
 
     def answer(self) -> bytes:
-        """Wait for the answer: empty if it ended without one."""
-        with open(os.dup(self._answers), "rb") as answers:
+        """Wait for the answer: empty if it has ended without one."""
+        with open(self._answers, "rb", closefd=False) as answers:
             return answers.read()
 
-    def leave(self) -> None:
-        """Wait no more. It ends after its work, or with this process, which may not kill it."""
+    def end(self) -> None:
+        """End it, whatever it does, and leave no zombie."""
         os.close(self._answers)
+        os.close(self._life)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
 
 
-def _work(work: Callable[[], bytes], answer: int, close: tuple[int, ...]) -> NoReturn:
-    """In the fork, which keeps nothing open by which somebody waits for the parent's end."""
+def _work(work: Callable[[], bytes], answer: int, life: int, close: tuple[int, ...]) -> NoReturn:
+    """In the fork."""
     code = 1
     try:
-        end_with_parent()
         for descriptor in close:
             os.close(descriptor)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
+        for standard in (0, 1, 2):  # somebody waits until nobody holds them open
             os.dup2(nothing, standard)
-        with open(answer, "wb") as answers:
-            answers.write(work())
-        code = 0
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC)
+        if not select.select([life], [], [], 0)[0]:  # else this process has lost its parent before
+            with open(answer, "wb") as answers:
+                answers.write(work())
+            code = 0
     finally:
         os._exit(code)

@@ -452,8 +452,9 @@ def endless_to_check(path: Path, *, tables: int = 1) -> Path:
     script = "PRAGMA ignore_check_constraints=ON;"
     for number in range(tables):
         script += (
-            f" CREATE TABLE endless{number} (a CHECK (NOT instr(hex(zeroblob(a)),"
-            f" hex(zeroblob(a / 2)) || 'x'))); INSERT INTO endless{number} VALUES (10000000);"
+            f" CREATE TABLE endless{number} (a PRIMARY KEY CHECK (NOT instr(hex(zeroblob(a)),"
+            f" hex(zeroblob(a / 2)) || 'x'))) WITHOUT ROWID;"  # so it is a part of its own
+            f" INSERT INTO endless{number} VALUES (10000000);"
         )
     return _changed(path if path.exists() else healthy(path), script)
 

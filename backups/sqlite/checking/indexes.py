@@ -18,11 +18,13 @@ https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import chain
 
 from backups.sqlite.format.definitions import Definition, read_definition
 from backups.sqlite.format.schema import fold, quote
 
 ROWIDS = ("rowid", "_rowid_", "oid")  # https://www.sqlite.org/lang_createtable.html#rowid
+UNSPEAKABLE = {"\0", "\ufffd"}  # a byte that is no text is read as the second
 _ROWID, _EXPRESSION = -1, -2  # column numbers in PRAGMA index_xinfo
 
 
@@ -95,6 +97,9 @@ def read_indexes(connection: sqlite3.Connection, table: str) -> list[Index]:
 def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     columns = connection.execute(f"PRAGMA index_xinfo({quote(name)})").fetchall()
     definition = _definition(connection, name)
+    words = (name, *definition.items, definition.where, *map(str, chain(*columns)))
+    if any(set(each) & UNSPEAKABLE for each in words):
+        raise UnclearError("a name of an index is not text, so it may stand for another name")
     of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL

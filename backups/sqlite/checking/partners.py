@@ -85,9 +85,9 @@ class Partners:
         return share.doubts if parts else [UNDIVIDED]
 
     def close(self) -> None:
-        """Wait for none. Each ends after its part, or with this process."""
+        """End them all."""
         for fork in self._forks:
-            fork.leave()
+            fork.end()
         if self.is_wanted:
             for descriptor in {self._parts, self._hand_out} - {-1}:
                 os.close(descriptor)

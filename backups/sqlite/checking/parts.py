@@ -25,7 +25,7 @@ from backups.sqlite.checking.findings import (
     is_of_memory,
     sentence,
 )
-from backups.sqlite.checking.indexes import Index, UnclearError, read_indexes
+from backups.sqlite.checking.indexes import UNSPEAKABLE, Index, UnclearError, read_indexes
 from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.format.schema import quote
 
@@ -55,7 +55,7 @@ def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
     """
     rows = connection.execute("PRAGMA table_list").fetchall()
     tables = [(name, kind, not wr) for of, name, kind, _, wr, *_ in rows if of == "main"]
-    is_nameable = not any(set(name) & {"\0", "\ufffd"} for name, *_ in tables)
+    is_nameable = not any(set(name) & UNSPEAKABLE for name, *_ in tables)
     if sqlite3.sqlite_version_info < KNOWN_PLANS or not is_nameable:
         return []
     query = "SELECT count(*) FROM sqlite_master WHERE type = 'index'"

@@ -1,5 +1,10 @@
 """A fork answers, or ends without an answer; it holds nothing that its parent waits for."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import pytest
 
 from tests.backups.scripts import run_script
@@ -16,7 +21,7 @@ SCRIPT = """
     answer = fork.answer()
     os.close(hold)
     assert os.read(held, 1) == b"", "the fork holds it no longer"
-    fork.leave()
+    fork.end()
     print(len(answer), set(answer))
 """
 
@@ -54,3 +59,39 @@ def test_system_that_starts_no_process_is_an_error_that_leaves_nothing_open() ->
             print(error, os.dup(0) == before)
     """)
     assert (ended.stdout, ended.stderr) == ("too many True\n", "")
+
+
+BUSY = """
+    import os, sqlite3, sys
+    from backups.processes import landlock
+    from backups.processes.forks import Fork
+    tell = int(sys.argv[1])
+    def work():
+        os.write(tell, b"x")
+        sqlite3.connect(":memory:").execute(
+            "SELECT instr(hex(zeroblob(10000000)), hex(zeroblob(5000000)) || 'x')"
+        )
+    fork = Fork(work)
+    os.close(tell)
+    landlock.give_up_others()  # from now on this process can't send a signal to the fork
+    sys.stdin.read(1)
+    {end}
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", ["fork.end()", "os.kill(os.getpid(), 9)", "os._exit(0)"])
+def test_fork_ends_in_the_middle_of_its_work_when_its_parent_says_so_or_ends(end: str) -> None:
+    told, tell = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(BUSY.format(end=end)), str(tell)],
+        stdin=subprocess.PIPE,
+        pass_fds=(tell,),
+    ) as parent:
+        os.close(tell)
+        assert parent.stdin is not None
+        with open(told, "rb", buffering=0) as words:
+            assert words.read(1) == b"x", "it is at work"
+            parent.stdin.write(b"x")
+            parent.stdin.flush()
+            assert words.read(1) == b"", "it has ended"

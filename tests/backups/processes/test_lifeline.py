@@ -1,19 +1,16 @@
 """A check ends with whoever waits for it."""
 
 import json
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from backups.sqlite.checking import partner
 from backups.sqlite.checking.messages import Question
 from tests.backups import builders
 from tests.backups.waiting import until
@@ -28,21 +25,14 @@ run_module("backups.sqlite.checking.check_child", sys.argv[1])
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """Large enough for two processes, and each has something to do that does not end."""
-    path = tmp_path / "endless.db"
-    builders.healthy(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("CREATE TABLE ballast (a)")
-        connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (partner.SHARED_FROM,))
-        connection.commit()
-    return builders.endless_to_check(path, tables=8)
+    """Each process has something to do that does not end."""
+    return builders.endless_to_check(builders.healthy(tmp_path / "endless.db"), tables=8)
 
 
 @pytest.fixture
 def waiting(endless: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that waits for that check."""
-    question = json.dumps(asdict(Question(str(endless), 60.0)))
+    question = json.dumps(asdict(Question(str(endless), 60.0, processes=3, shared_from=0)))
     with subprocess.Popen([sys.executable, "-c", WAITS, question], cwd=CHECKOUT) as process:
         yield process
         process.kill()
@@ -51,9 +41,8 @@ def waiting(endless: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def test_check_ends_with_the_process_that_waits_for_it(
     waiting: "subprocess.Popen[bytes]", endless: Path
 ) -> None:
-    """Both of its processes, though neither looks at a clock, nor who started it."""
-    number = min(2, len(os.sched_getaffinity(0)))
-    until(lambda: len(at_work(endless)) == number)
+    """All of its processes, though none looks at a clock, nor who started it."""
+    until(lambda: len(at_work(endless)) == 3)
     waiting.send_signal(signal.SIGKILL)
     waiting.wait()
     until(lambda: not at_work(endless))

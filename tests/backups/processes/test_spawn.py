@@ -141,7 +141,7 @@ def test_nothing_is_started_that_just_inherits_the_environment() -> None:
         if isinstance(call, ast.Call)
         and ast.unparse(call.func) in ("subprocess.Popen", "subprocess.run")
     ]
-    assert {name for name, _ in starts} >= {"spawn.py", "partner.py", "pages.py"}
+    assert {name for name, _ in starts} >= {"spawn.py", "pages.py"}
     for name, keywords in starts:
         assert "env" in {keyword.arg for keyword in keywords}, name
 

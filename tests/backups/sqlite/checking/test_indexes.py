@@ -152,6 +152,23 @@ def test_primary_key_without_nulls_is_compared(connection: sqlite3.Connection) -
     assert doubt(connection, "named", "sqlite_autoindex_named_1") == ""
 
 
+@pytest.mark.parametrize("other", ["i", "i\ufffd"], ids=["alone", "beside its namesake"])
+def test_index_whose_name_is_not_text_is_left_to_sqlite(
+    other: str, connection: sqlite3.Connection
+) -> None:
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    connection.execute("CREATE INDEX renamed ON named (name)")
+    connection.execute(f'CREATE INDEX "{other}" ON named (name DESC)')
+    connection.execute("PRAGMA writable_schema=ON")
+    connection.execute(
+        "UPDATE sqlite_master SET name = cast(x'69ff' AS TEXT),"
+        " sql = replace(sql, 'renamed', cast(x'69ff' AS TEXT)) WHERE name = 'renamed'"
+    )
+    connection.execute("PRAGMA writable_schema=RESET")
+    with pytest.raises(UnclearError, match="not text"):
+        read_indexes(connection, "named")
+
+
 def test_primary_key_with_nulls_is_left_to_sqlite(connection: sqlite3.Connection) -> None:
     """SQLite would walk through all NULLs for each of them, and count one entry for another."""
     with pytest.raises(UnclearError, match="another way"):
