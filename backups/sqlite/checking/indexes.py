@@ -103,8 +103,6 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
-    if not columns:
-        raise UnclearError("the name of an index is not text")
     *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]
     *shown, _ = ["<expr>" if each[1] == _EXPRESSION else str(each[2]) for each in columns]
     *collations, _ = [str(each[4]) for each in columns]

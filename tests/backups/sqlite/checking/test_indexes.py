@@ -190,17 +190,6 @@ def test_index_of_many_columns_is_compared(connection: sqlite3.Connection) -> No
     assert doubt(connection, "wide", "i") == ""
 
 
-def test_index_whose_name_is_not_text_is_left_to_sqlite(connection: sqlite3.Connection) -> None:
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    connection.execute("CREATE INDEX i ON t (a)")
-    connection.execute("PRAGMA writable_schema=ON")
-    change = "name = CAST(x'e9' AS TEXT), sql = replace(sql, ' i ', ' ' || CAST(x'e920' AS TEXT))"
-    connection.execute(f"UPDATE sqlite_master SET {change} WHERE name = 'i'")
-    connection.execute("PRAGMA writable_schema=RESET")
-    with pytest.raises(UnclearError, match="not text"):
-        read_indexes(connection, "t")
-
-
 def test_statement_that_sqlite_runs_in_another_way_is_left_to_it(
     connection: sqlite3.Connection,
 ) -> None:
