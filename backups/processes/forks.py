@@ -48,6 +48,10 @@ class Fork:
             os.close(answer)
             os.close(life)
 
+    def fileno(self) -> int:
+        """Can be read once it has its answer, or has ended."""
+        return self._answers
+
     def answer(self) -> bytes:
         """Wait for the answer: empty if it has ended without one."""
         with open(self._answers, "rb", closefd=False) as answers:

@@ -3,7 +3,8 @@ The processes that share the first look at a large file with this one.
 
 Each takes the number of the next part from a pipe, until none is left. The first that finds none
 left reports that, and the caller then has a core to hash the file. Parts that no other process
-reports as done are done here: so a process that dies leaves nothing out.
+reports as done, by their names, are done here: so a process that dies leaves nothing out, nor does
+one that has found other parts, since an error hit it as it looked for them.
 """
 
 import contextlib
@@ -22,17 +23,20 @@ from backups.sqlite.checking.parts import UNDIVIDED, Part, find_parts, look
 from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
 
 CACHES = 24 * 1024**2  # bytes, of all processes together: at best an index stays in memory
+LEAST_MEMORY = 32 * 1024**2  # bytes for each fork: with a third of it, one ends without an answer
+MOST_WITH_SITE = 2  # processes that each load the site's code, which can take 100 MB
 _NUMBER = struct.Struct("=I")  # of a part; a pipe gives four bytes to one reader at a time
+_ENDS = (2**32 - 2, 2**32 - 1)  # after the last part: whether this check has changed the file
 
 
 @dataclass
 class Share:
     """The parts that one process has done, and its doubts."""
 
-    done: list[int] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
-    def take(self, number: int, part: Part, sandbox: Sandbox) -> None:
+    def take(self, part: Part, sandbox: Sandbox) -> None:
         """
         Do one part, unless there is a doubt already: then the whole file is checked anyway.
 
@@ -40,7 +44,7 @@ class Share:
         """
         if not self.doubts:
             self.doubts += filter(None, [look(part, sandbox)])
-            self.done.append(number)
+            self.done.append(part.name)
 
 
 class Partners:
@@ -59,7 +63,7 @@ class Partners:
         if self.is_wanted:
             self._parts, self._hand_out = os.pipe()
             with contextlib.suppress(OSError):  # the system starts no more: fewer will do
-                for _ in range(1, question.processes):
+                for _ in range(1, _processes(question)):
                     work = partial(_share, question, self._parts)
                     self._forks.append(Fork(work, close=(self._hand_out,)))
 
@@ -72,16 +76,19 @@ class Partners:
         """
         parts = find_parts(sandbox.connection, self._question.functions)
         self.by_sqlite = sorted(sentence(part.table) for part in parts if part.table)
-        numbers = [*range(len(parts)), len(parts) + changed]  # the last one is the end mark
+        numbers = [*range(len(parts)), _ENDS[changed]]
         os.write(self._hand_out, b"".join(map(_NUMBER.pack, numbers)))
         os.close(self._hand_out)
         self._hand_out = -1
         share = _take_share(sandbox, self._question, parts, self._parts)
-        for fork in self._forks:
-            if not share.doubts:
+        names, waiting = {part.name for part in parts}, list(self._forks)
+        while waiting and not share.doubts and names.difference(share.done):
+            for fork in _ended(waiting):
+                waiting.remove(fork)
                 _add(share, fork.answer())
-        for number in sorted(set(range(len(parts))).difference(share.done)):
-            share.take(number, parts[number], sandbox)
+        for part in parts:
+            if part.name not in share.done:
+                share.take(part, sandbox)
         return share.doubts if parts else [UNDIVIDED]
 
     def close(self) -> None:
@@ -101,7 +108,22 @@ def _is_large(question: Question) -> bool:
 
 def cache_bytes(question: Question) -> int:
     """How much SQLite may keep in memory in each process of a first look."""
-    return CACHES // question.processes
+    return CACHES // _processes(question)
+
+
+def _processes(question: Question) -> int:
+    """How many processes share the first look."""
+    most = MOST_WITH_SITE if question.setup else question.processes
+    return min(most, question.processes, 1 + question.memory_bytes // LEAST_MEMORY)
+
+
+def _ended(forks: list[Fork]) -> list[Fork]:
+    """Wait until one has its answer, or has ended. One that took no part may never do so."""
+    poll = select.poll()
+    for fork in forks:
+        poll.register(fork, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll()}
+    return [fork for fork in forks if fork.fileno() in ready]
 
 
 def _take_share(sandbox: Sandbox, question: Question, parts: list[Part], handed_out: int) -> Share:
@@ -109,10 +131,11 @@ def _take_share(sandbox: Sandbox, question: Question, parts: list[Part], handed_
     share = Share()
     while raw := os.read(handed_out, _NUMBER.size):
         (number,) = _NUMBER.unpack(raw)
-        if number >= len(parts):
-            tell_settled(question.settled, changed=number > len(parts))
+        if number in _ENDS:
+            tell_settled(question.settled, changed=bool(_ENDS.index(number)))
             break
-        share.take(number, parts[number], sandbox)
+        if number < len(parts):
+            share.take(parts[number], sandbox)
     return share
 
 
@@ -126,13 +149,14 @@ def _add(share: Share, answer: bytes) -> None:
 def _share(question: Question, handed_out: int) -> bytes:
     """In a partner: do a share, and answer with it."""
     question = load_setup(question)
-    others = max(1, question.processes - 1)
+    others = max(1, _processes(question) - 1)
     limit_process(
         file_bytes=os.path.getsize(question.path),
         seconds=question.seconds,
         memory_bytes=question.memory_bytes // others,  # together as much as the first process
     )
-    select.select([handed_out], [], [])  # once there is a part, the file does not change again
+    if not _is_handed_out(handed_out):
+        return b""
     confine(question.path, functions=question.functions, with_site=bool(question.setup))
     path = Path(question.path)
     sandbox = Sandbox(path, seconds=question.seconds, cache_bytes=cache_bytes(question))
@@ -140,3 +164,13 @@ def _share(question: Question, handed_out: int) -> bytes:
         sandbox.bring_functions(question.functions)
     parts = find_parts(sandbox.connection, question.functions)
     return json.dumps(asdict(_take_share(sandbox, question, parts, handed_out))).encode()
+
+
+def _is_handed_out(handed_out: int) -> bool:
+    """
+    Wait until there is a part: then the file does not change again. False if there is none left,
+    or none comes: then the first process may have found that the file must not even be opened.
+    """
+    poll = select.poll()
+    poll.register(handed_out, select.POLLIN)
+    return any(event & select.POLLIN for _, event in poll.poll())

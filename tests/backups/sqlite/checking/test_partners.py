@@ -146,6 +146,54 @@ def test_other_process_that_ends_leaves_nothing_unchecked(end: str, path: Path) 
     assert found == "2 ['rows are missing from index short_other']"
 
 
+OTHER_LIST = """
+    find, this = partners.find_parts, os.getpid()
+    def find_less(*words):
+        found = find(*words)
+        return found if os.getpid() == this else [p for p in found if p.name != "index short_other"]
+    partners.find_parts = find_less
+"""
+
+
+def test_other_process_that_finds_other_parts_leaves_nothing_unchecked(path: Path) -> None:
+    """As it may if an error of the disk or a lack of memory hits it while it looks for them."""
+    DAMAGE["row missing from an index of another table"](path)
+    found = look(path, before=OTHER_LIST, then=NOTHING_HERE)
+    assert found == "1 ['rows are missing from index short_other']"
+
+
+def test_other_process_that_never_takes_a_part_is_not_waited_for(path: Path) -> None:
+    hangs = "import time; partners._share = lambda *_: time.sleep(60)"
+    assert look(path, before=hangs, processes=3) == "2 []"
+
+
+def test_other_process_does_not_open_the_file_if_no_part_is_handed_out(path: Path) -> None:
+    ended = run_script(f"""
+        import os
+        from backups.sqlite.checking import partners
+        parts, hand_out = os.pipe()
+        os.close(hand_out)
+        partners.Sandbox = None
+        print(partners._share(partners.Question({str(path)!r}, 30.0, processes=2), parts))
+    """)
+    assert (ended.stdout, ended.stderr) == ("b''\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "others"),
+    [
+        ("processes=64", 32),
+        ("processes=64, memory_bytes=128 * 1024**2", 4),
+        ("processes=64, setup=('site', 'x')", 1),
+        ("processes=1, setup=('site', 'x')", 0),
+    ],
+)
+def test_no_more_start_than_the_memory_is_enough_for(words: str, others: int, path: Path) -> None:
+    more = f"more = Partners(Question({str(path)!r}, 30.0, shared_from=0, {words}))"
+    count = f"{more}; print(len(more._forks)); more.close()"
+    assert look(path, then=count, processes=1) == f"{others}\n0 []"
+
+
 def test_file_is_checked_by_one_process_where_no_other_starts(path: Path) -> None:
     refused = "def refused(*_): raise OSError('too many')\n    os.fork = refused"
     assert look(path, before=refused) == "0 []"
