@@ -16,11 +16,16 @@ Sources: https://www.sqlite.org/pragma.html#pragma_integrity_check,
 https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
 """
 
-import re
 import sqlite3
 from dataclasses import dataclass
 from itertools import chain
 
+from backups.sqlite.checking.plans import (
+    read_plan,
+    scans_index,
+    scans_table,
+    searches_index,
+)
 from backups.sqlite.format.definitions import Definition, read_definition
 from backups.sqlite.format.schema import fold, quote
 
@@ -106,8 +111,18 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]
     *collations, _ = [str(each[4]) for each in columns]
     where = [f"({definition.where}\n)"] if definition.where else []
+    types = {str(each[1]): str(each[2]) for each in of_table}
+    if any(_is_real(types.get(str(each[2]), "")) for each in columns):
+        raise UnclearError("a REAL can be stored as an integer, which no query sees")
     can_be_null = bool({str(each[2]) for each in columns if each[5]}.difference(filled))
     return _Shape(table, name, keys, collations, rowid, where, can_be_null)
+
+
+def _is_real(declared: str) -> bool:
+    """Whether the affinity is REAL, by https://www.sqlite.org/datatype3.html, 3.1."""
+    words = declared.upper()
+    is_other = any(each in words for each in ("INT", "CHAR", "CLOB", "TEXT", "BLOB"))
+    return not is_other and any(each in words for each in ("REAL", "FLOA", "DOUB"))
 
 
 def _definition(connection: sqlite3.Connection, name: str) -> Definition:
@@ -145,19 +160,34 @@ def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) ->
         entries=f"SELECT count(1) FROM {of_index}{where}",  # noqa: S608
         doubled=_doubled(shape) if is_unique else "",
     )
-    scan = re.escape(f"SCAN {shape.table}")
-    use = rf"USING (COVERING )?INDEX {re.escape(shape.name)}"
-    # Values are to be compared with those of the index: it must not be asked for the row only.
-    search = use if shape.is_binary else use.replace("(COVERING )?", "COVERING ")
+    if not _is_run_as_meant(connection, shape, index, is_unique=is_unique):
+        raise UnclearError("SQLite would compare an index in another way")
+    return index
+
+
+def _is_run_as_meant(
+    connection: sqlite3.Connection, shape: _Shape, index: Index, *, is_unique: bool
+) -> bool:
+    rows, found, entries = (
+        read_plan(connection, statement) for statement in (index.rows, index.found, index.entries)
+    )
     # A key that can be there only once needs no rowid; but NULLs can be there more often.
     terms = len(shape.keys) + (not is_unique or shape.can_be_null)
-    whole_key = r"\(.*" + r"=\?.*" * terms + r"\)"
-    _expect(connection, index.rows, scan)
-    _expect(connection, index.found, scan, rf"SEARCH .* {search} {whole_key}")
-    _expect(connection, index.entries, f"{scan} {use}")
-    if index.doubled:
-        _expect(connection, index.doubled, rf"(SCAN|SEARCH) .* {use}( .*)?")
-    return index
+    return (
+        len(found) == 2
+        and all(scans_table(step, shape.table) for step in (*rows, found[0]))
+        and searches_index(
+            found[1],
+            shape.table,
+            shape.name,
+            terms=terms,
+            # Its values are compared too, and must not be computed from the row.
+            is_covering=not shape.is_binary,
+        )
+        and all(scans_index(step, shape.table, shape.name) for step in entries)
+        and len(entries) == 1
+        and (not index.doubled or len(read_plan(connection, index.doubled)) == 1)  # sorts nothing
+    )
 
 
 def _of_index(shape: _Shape) -> str:
@@ -193,19 +223,6 @@ def _doubled(shape: _Shape) -> str:
         f"SELECT 1 FROM {_of_index(shape)} WHERE {conditions}"  # noqa: S608
         f" GROUP BY {keys} HAVING count(*) > 1 LIMIT 1"
     )
-
-
-def _expect(connection: sqlite3.Connection, statement: str, *plan: str) -> None:
-    """
-    :raises UnclearError: SQLite would not run the statement by this plan, one pattern a step.
-    """
-    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
-    if len(steps) != len(plan) or not all(map(_matches, plan, steps)):
-        raise UnclearError(f"SQLite would run a comparison in another way: {'; '.join(steps)}")
-
-
-def _matches(pattern: str, step: str) -> bool:
-    return re.fullmatch(pattern, step, re.DOTALL) is not None
 
 
 def _number(connection: sqlite3.Connection, statement: str) -> int:
