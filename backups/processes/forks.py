@@ -2,11 +2,12 @@
 Fork this process, which must be one of our children: one thread, and no database open.
 
 A fork has imported all that it needs, and shares that memory. It ends with this process: each has
-an end of a pipe on which nothing is ever written, and the system sends SIGIO to the fork when the
-other end is closed, by this process or by its death. The signal that prctl(2) promises is not
-enough: Landlock keeps a process that has given up signals from sending it, even when it dies.
+an end of a pipe on which nothing is ever written, and the system sends a signal to the fork when
+the other end is closed, by this process or by its death: SIGKILL on Linux, which ends a stopped
+process too, elsewhere SIGIO. The signal that prctl(2) promises is not enough: Landlock keeps a
+process that has given up signals from sending it, even when it dies.
 
-Source: fcntl(2), F_SETOWN and O_ASYNC.
+Source: fcntl(2), F_SETOWN, F_SETSIG and O_ASYNC.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ import select
 import signal
 from collections.abc import Callable
 from typing import NoReturn
+
+_held: set[int] = set()  # this process's ends of pipes: a later fork must not keep them open
 
 
 class Fork:
@@ -39,7 +42,8 @@ class Fork:
             raise
         else:
             if self._pid == 0:
-                _work(work, answer, life, (self._answers, self._life, *close))
+                _work(work, answer, life, (*_held, self._answers, self._life, *close))
+            _held.update((self._answers, self._life))
         finally:
             os.close(answer)
             os.close(life)
@@ -51,8 +55,9 @@ class Fork:
 
     def end(self) -> None:
         """End it, whatever it does, and leave no zombie."""
-        os.close(self._answers)
-        os.close(self._life)
+        for descriptor in (self._answers, self._life):
+            _held.discard(descriptor)
+            os.close(descriptor)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
@@ -67,6 +72,8 @@ def _work(work: Callable[[], bytes], answer: int, life: int, close: tuple[int, .
         for standard in (0, 1, 2):  # somebody waits until nobody holds them open
             os.dup2(nothing, standard)
         signal.signal(signal.SIGIO, signal.SIG_DFL)
+        if hasattr(fcntl, "F_SETSIG"):
+            fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC)
         if not select.select([life], [], [], 0)[0]:  # else this process has lost its parent before

@@ -20,12 +20,7 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import chain
 
-from backups.sqlite.checking.plans import (
-    read_plan,
-    scans_index,
-    scans_table,
-    searches_index,
-)
+from backups.sqlite.checking.plans import is_planned, read_plan
 from backups.sqlite.format.definitions import Definition, read_definition
 from backups.sqlite.format.schema import fold, quote
 
@@ -74,6 +69,7 @@ class _Shape:
     table: str
     name: str
     keys: list[str]  # the indexed columns and expressions
+    shown: list[str]  # the same, as EXPLAIN QUERY PLAN shows them
     collations: list[str]  # of the keys
     rowid: str  # which follows the keys in each entry
     where: list[str]  # of a partial index, one condition
@@ -109,13 +105,14 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
     *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]
+    *shown, _ = ["<expr>" if each[1] == _EXPRESSION else str(each[2]) for each in columns]
     *collations, _ = [str(each[4]) for each in columns]
     where = [f"({definition.where}\n)"] if definition.where else []
     types = {str(each[1]): str(each[2]) for each in of_table}
     if any(_is_real(types.get(str(each[2]), "")) for each in columns):
         raise UnclearError("a REAL can be stored as an integer, which no query sees")
     can_be_null = bool({str(each[2]) for each in columns if each[5]}.difference(filled))
-    return _Shape(table, name, keys, collations, rowid, where, can_be_null)
+    return _Shape(table, name, keys, shown, collations, rowid, where, can_be_null)
 
 
 def _is_real(declared: str) -> bool:
@@ -160,34 +157,28 @@ def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) ->
         entries=f"SELECT count(1) FROM {of_index}{where}",  # noqa: S608
         doubled=_doubled(shape) if is_unique else "",
     )
-    if not _is_run_as_meant(connection, shape, index, is_unique=is_unique):
+    scan = f"SCAN {shape.table}"
+    uses = [f"USING {kind}INDEX {shape.name}" for kind in ("COVERING ", "")]
+    is_as_meant = (
+        is_planned(connection, index.rows, [scan])
+        and is_planned(connection, index.found, [scan], _searches(shape, uses, is_unique=is_unique))
+        and is_planned(connection, index.entries, [f"{scan} {use}" for use in uses])
+        and (not index.doubled or len(read_plan(connection, index.doubled)) == 1)  # sorts nothing
+    )
+    if not is_as_meant:
         raise UnclearError("SQLite would compare an index in another way")
     return index
 
 
-def _is_run_as_meant(
-    connection: sqlite3.Connection, shape: _Shape, index: Index, *, is_unique: bool
-) -> bool:
-    rows, found, entries = (
-        read_plan(connection, statement) for statement in (index.rows, index.found, index.entries)
-    )
-    # A key that can be there only once needs no rowid; but NULLs can be there more often.
-    terms = len(shape.keys) + (not is_unique or shape.can_be_null)
-    return (
-        len(found) == 2
-        and all(scans_table(step, shape.table) for step in (*rows, found[0]))
-        and searches_index(
-            found[1],
-            shape.table,
-            shape.name,
-            terms=terms,
-            # Its values are compared too, and must not be computed from the row.
-            is_covering=not shape.is_binary,
-        )
-        and all(scans_index(step, shape.table, shape.name) for step in entries)
-        and len(entries) == 1
-        and (not index.doubled or len(read_plan(connection, index.doubled)) == 1)  # sorts nothing
-    )
+def _searches(shape: _Shape, uses: list[str], *, is_unique: bool) -> list[str]:
+    """How SQLite may show that it searches the index for its whole key."""
+    # Values are to be compared with those of the index: it must not be asked for the row only.
+    uses = uses if shape.is_binary else uses[:1]
+    keys = [[*shape.shown, "rowid"]]
+    if is_unique and not shape.can_be_null:  # it can be there only once, so needs no rowid
+        keys.append(shape.shown)
+    terms = [" AND ".join(f"{name}=?" for name in key) for key in keys]
+    return [f"SEARCH {shape.table} {use} ({each})" for use in uses for each in terms]
 
 
 def _of_index(shape: _Shape) -> str:

@@ -58,6 +58,9 @@ def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
     is_nameable = not any(set(name) & UNSPEAKABLE for name, *_ in tables)
     if sqlite3.sqlite_version_info < plans.KNOWN or not is_nameable:
         return []
+    query = "SELECT count(*) FROM sqlite_master WHERE type = 'index'"
+    if connection.execute(query).fetchone()[0] >= MOST_PARTS:  # each would be planned in vain
+        return []
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     counted: dict[str, int] = {}
     parts = [

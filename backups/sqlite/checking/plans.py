@@ -1,5 +1,5 @@
 """
-How SQLite would run a statement, by ``EXPLAIN QUERY PLAN``: known of SQLite 3.40 and later.
+How SQLite would run a statement, by ``EXPLAIN QUERY PLAN``.
 
 Source: https://www.sqlite.org/eqp.html
 """
@@ -18,22 +18,14 @@ def read_plan(connection: sqlite3.Connection, statement: str) -> list[str]:
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
-def scans_table(step: str, table: str) -> bool:
-    """Whether a step reads the whole table, and no index in its place."""
-    return step == f"SCAN {table}"
-
-
-def scans_index(step: str, table: str, index: str) -> bool:
-    """Whether it reads the whole index."""
-    return step in [f"SCAN {table} USING {kind} {index}" for kind in ("INDEX", "COVERING INDEX")]
-
-
-def searches_index(step: str, table: str, index: str, *, terms: int, is_covering: bool) -> bool:
+def is_planned(connection: sqlite3.Connection, statement: str, *steps: list[str]) -> bool:
     """
-    Whether it searches the index for at least so many columns of its entries.
+    Whether SQLite would run a statement in these steps.
 
-    :param is_covering: it must read nothing but the index.
+    :param steps: for each one the texts that it may have. Whole texts: a name can have any letters.
+    :raises sqlite3.Error: it can't be run at all.
     """
-    kinds = ["COVERING INDEX"] if is_covering else ["COVERING INDEX", "INDEX"]
-    starts = [f"SEARCH {table} USING {kind} {index} (" for kind in kinds]
-    return any(step.startswith(each) and step[len(each) :].count("=?") >= terms for each in starts)
+    plan = read_plan(connection, statement)
+    return len(plan) == len(steps) and all(
+        step in texts for step, texts in zip(plan, steps, strict=True)
+    )

@@ -61,6 +61,29 @@ def test_system_that_starts_no_process_is_an_error_that_leaves_nothing_open() ->
     assert (ended.stdout, ended.stderr) == ("too many True\n", "")
 
 
+def test_forks_end_one_by_one_though_each_was_made_while_others_lived() -> None:
+    ended = run_script("""
+        import time
+        from backups.processes.forks import Fork
+        for fork in [Fork(lambda: time.sleep(60) or b"") for _ in range(3)]:
+            fork.end()
+        print("ended")
+    """)
+    assert (ended.stdout, ended.stderr) == ("ended\n", "")
+
+
+def test_stopped_fork_ends() -> None:
+    ended = run_script("""
+        import os, signal
+        from backups.processes.forks import Fork
+        fork = Fork(lambda: os.kill(os.getpid(), signal.SIGSTOP) or b"")
+        os.waitpid(fork._pid, os.WUNTRACED)
+        fork.end()
+        print("ended")
+    """)
+    assert (ended.stdout, ended.stderr) == ("ended\n", "")
+
+
 BUSY = """
     import os, sqlite3, sys
     from backups.processes import landlock

@@ -200,6 +200,21 @@ def test_primary_key_with_nulls_is_left_to_sqlite(connection: sqlite3.Connection
         read_indexes(connection, "loose")
 
 
+def test_name_does_not_pass_for_a_part_of_the_plan(connection: sqlite3.Connection) -> None:
+    connection.execute('CREATE TABLE feint ("name=?" TEXT PRIMARY KEY)')
+    with pytest.raises(UnclearError, match="another way"):
+        read_indexes(connection, "feint")
+
+
+def test_index_of_many_columns_is_compared(connection: sqlite3.Connection) -> None:
+    """To look for its key in the plan by a pattern would take for ever."""
+    names = ", ".join(f"c{number}" for number in range(60))
+    connection.execute(f"CREATE TABLE wide ({names})")
+    connection.execute(f"CREATE INDEX i ON wide ({names})")
+    connection.execute("INSERT INTO wide (c0, c59) VALUES (1, 2)")
+    assert doubt(connection, "wide", "i") == ""
+
+
 def test_statement_that_sqlite_runs_in_another_way_is_left_to_it(
     connection: sqlite3.Connection,
 ) -> None:

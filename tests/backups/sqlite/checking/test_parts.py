@@ -110,6 +110,16 @@ def test_file_that_can_t_be_divided_is_left_to_sqlite(
     assert MOST_PARTS * 4 <= 4096, "the numbers of all parts fit into a pipe on every system"
 
 
+def test_indexes_that_are_too_many_are_not_planned_one_by_one(path: Path) -> None:
+    with (
+        closing(Sandbox(path, seconds=30.0)) as sandbox,
+        mock.patch.object(parts, "MOST_PARTS", 5),
+        mock.patch.object(parts, "read_indexes") as planned,
+    ):
+        assert find_parts(sandbox.connection, "") == []
+    planned.assert_not_called()
+
+
 def part(error: Exception) -> Part:
     return Part("index x", 1, mock.Mock(side_effect=error))
 
