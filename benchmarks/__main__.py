@@ -7,6 +7,7 @@ show how things grow.
 
 import argparse
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def main() -> None:
     lines = [
         "# What the benchmark measured",
         "",
-        *describe(options.dbbackup, Peers(options.peers)),
+        *describe(options.dbbackup, Peers(options.peers, options.python)),
         "",
     ]
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
@@ -65,7 +66,7 @@ def main() -> None:
 def _measure(
     folder: Path, size: int, sizes: Sequence[int], options: argparse.Namespace
 ) -> list[str]:
-    peers = Peers(options.peers)
+    peers = Peers(options.peers, options.python)
     downloads: dict[int, Sequence[Result]] = {}
     uploads: dict[int, Sequence[Result]] = {}
     starts: dict[int, Starts] = {}
@@ -145,6 +146,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "data", help="on which disk")
     parser.add_argument("--dbbackup", type=Path, help="a Python that has requirements-bench.txt")
     parser.add_argument("--peers", type=Path, help="where their environments are, or are made")
+    parser.add_argument("--python", default=sys.executable, help="for a peer that needs another")
     parser.add_argument("--results", type=Path, default=CHECKOUT / "benchmarks/results.md")
     options = parser.parse_args()
     options.folder = options.folder.absolute()

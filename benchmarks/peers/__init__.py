@@ -4,6 +4,7 @@ What a user would pick instead, each in an environment of its own that is filled
 Versions stand in ``*.in`` in here, and of taskdog's own server in ``requirements-cli.in``.
 """
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from benchmarks.serving import Server, running
 from benchmarks.stores import CHECKOUT
 
 HERE = Path(__file__).parent
-OLDER = range(11, 20)  # the minor versions of Python 3 that are looked for
+NEWEST = 19  # the minor version of Python 3 up to which one is looked for
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ LITESTREAM = Peer("litestream", HERE / "litestream.txt")
 
 @dataclass(frozen=True)
 class Peers:
-    """The folder of their environments; None if they are not wanted."""
+    """The folder of their environments, if they are wanted, and a Python if this one is too old."""
 
     folder: Path | None
+    python: str = sys.executable
 
     def program(self, peer: Peer) -> Path:
         """
@@ -52,7 +54,7 @@ class Peers:
         wanted, has = peer.requirements.read_text(), environment / "requirements.txt"
         if not has.exists() or has.read_text() != wanted:
             shutil.rmtree(environment, ignore_errors=True)
-            output_of(_python(peer.python), "-m", "venv", environment)
+            output_of(self._python(peer.python), "-m", "venv", environment)
             output_of(
                 *(environment / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps"),
                 *("--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes"),
@@ -72,6 +74,13 @@ class Peers:
         )
         return next(line for line in found.splitlines() if line.startswith(peer.program))
 
+    def _python(self, least: int) -> str:
+        names = (f"python3.{minor}" for minor in range(least, NEWEST))
+        for name in (sys.executable, self.python, *names):
+            if _is_python(name, least):
+                return name
+        raise LeftOutError(f"there is no Python 3.{least} or newer here")
+
 
 def enter_server(
     stack: ExitStack,
@@ -90,21 +99,6 @@ def enter_server(
         raise LeftOutError(f"it did not start: {str(error).strip().splitlines()[-1]}") from error
 
 
-def _python(least: int) -> str:
-    if sys.version_info >= (3, least):
-        return sys.executable
-    for minor in OLDER:
-        name = f"python3.{minor}"
-        if minor >= least and shutil.which(name) and _runs(name):
-            return name
-    raise LeftOutError(f"there is no Python 3.{least} or newer here")
-
-
-def _runs(python: str) -> bool:
-    """Whether it is more than a name: pyenv has one for each version that it knows."""
-    return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
-
-
 def output_of(*command: str | Path) -> str:
     """
     Run a command, and return what it printed.
@@ -115,3 +109,13 @@ def output_of(*command: str | Path) -> str:
     if done.returncode:
         raise LeftOutError((done.stderr.strip() or "it failed without a word").splitlines()[-1])
     return done.stdout
+
+
+def _is_python(name: str, least: int) -> bool:
+    """Whether it runs, too: pyenv has names for those that are not chosen."""
+    script = f"import sys; sys.exit(sys.version_info < (3, {least}))"
+    with contextlib.suppress(OSError):
+        return (
+            subprocess.run([name, "-c", script], check=False, capture_output=True).returncode == 0
+        )
+    return False
