@@ -34,7 +34,8 @@ class Log:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def wait_for(self, pattern: str) -> str:
         """
@@ -55,10 +56,15 @@ class Log:
             said += line
         raise RuntimeError(f"the server has not said {pattern!r}:\n{said}")
 
+    def close(self) -> None:
+        """Read to the end; after the server's."""
+        self._thread.join()
+
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
         self._lines.put("")
 
 
@@ -102,13 +108,14 @@ def running(
         stderr=subprocess.STDOUT,
         text=True,
     )
+    log = Log(process)
     try:
-        log = Log(process)
         url = log.wait_for(listens)
         yield Server(url, process.pid, time.perf_counter() - started, log)
     finally:
         process.terminate()
         process.wait()
+        log.close()
 
 
 def free_port() -> int:

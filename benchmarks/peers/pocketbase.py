@@ -80,7 +80,7 @@ class PocketBase:
 def _ask(method: str, url: str, token: str, values: dict[str, str]) -> requests.Response:
     headers = {"Authorization": token}
     try:
-        answer = requests.request(method, url, headers=headers, json=values, timeout=60)
+        answer = requests.request(method, url, headers=headers, json=values, timeout=180)
         answer.raise_for_status()
     except requests.RequestException as error:
         raise LeftOutError(str(error)) from error
