@@ -24,12 +24,12 @@ RAW = "upload and stage, raw body"
 FORM = "upload and stage, form"
 SENT = "upload and stage what this server has sent"
 THEIRS = taskdog_server.UPLOAD
-FULL = "structure, rows, indexes, foreign keys"
+FULL = "as integrity_check; foreign keys"
 CHECKED = {
     BY_HAND: "integrity_check",
     RAW: FULL,
     FORM: FULL,
-    SENT: "structure, rows",
+    SENT: "quick_check",
     THEIRS: "integrity_check",
     pocketbase.UPLOAD: "nothing",
     litestream.RESTORE: "checksums of its own",
