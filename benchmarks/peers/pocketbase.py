@@ -19,7 +19,7 @@ from benchmarks.samples import LeftOutError, Sample, run_client, run_watched
 from benchmarks.serving import Server, free_port
 
 UPLOAD = "PocketBase: upload of its zip, restore, until it serves again"
-DOWNLOAD = "PocketBase: its zip over HTTP (writers wait)"
+DOWNLOAD = "PocketBase: its zip over HTTP (a vacuumed copy, deflated)"
 MAIL, PASSWORD = "benchmark@example.com", "of-no-use"
 LISTENS = r"Server started at (\S+)"
 HEADER = "--header=Authorization"
