@@ -68,8 +68,8 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
 	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
 
-bench: install $(VENV)-bench/.bench  ## measure against cp, sqlite3 and django-dbbackup (SIZE=500 in MB, ROUNDS=5)
-	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python
+bench: install $(VENV)-bench/.bench  ## measure against what else there is (SIZE=500 in MB, ROUNDS=5, CLI_PYTHON=…)
+	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python --peers $(VENV)-bench/peers --python $(CLI_PYTHON)
 
 docs: .venv-docs/.installed  ## build the pages of docs/ as a site, in site/; a broken link is an error
 	@.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs site
@@ -84,6 +84,8 @@ lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requir
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements.txt requirements-test.in -o requirements-test.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements-test.txt requirements-dev.in -o requirements-dev.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-bench.in -o requirements-bench.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/pocketbase.in -o benchmarks/peers/pocketbase.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/litestream.in -o benchmarks/peers/litestream.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-release.in -o requirements-release.txt

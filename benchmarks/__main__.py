@@ -7,28 +7,39 @@ show how things grow.
 
 import argparse
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.downloads import COMPACT, PAGES, STATIC, Result, measure_downloads
+from benchmarks.downloads import COMPACT, PAGES, STATIC, measure_downloads
 from benchmarks.machine import describe
+from benchmarks.peers import Peers
 from benchmarks.rollback import measure_rollback
+from benchmarks.rounds import Result
+from benchmarks.rows import SHAPES, TASKDOG
 from benchmarks.starts import Starts, measure_starts
-from benchmarks.stores import CHECKOUT, build_store
+from benchmarks.stores import CHECKOUT, Store, build_store
 from benchmarks.tables import downloads_table, growth_table, rollback_table, uploads_table
 from benchmarks.uploads import measure_uploads
 
 MEGABYTE = 10**6
-GROWTH = (0.2, 1, 4)
+GROWTH = (0.2, 1, 2, 4)
 GROWN = (STATIC, PAGES, COMPACT)  # what the table of growth tells of
 NOTES = """\
 Medians of {rounds} rounds, in each of which every candidate was run in turn; of memory and of the
 slowest write the highest. Speed is of the database's bytes, compressed or not. Memory is anonymous
-memory above idle, of all processes of the server, and of the client; of a command it is all that
+memory above idle, of all processes of the server together, those that it starts for the check
+included, and of the client; what two share since a fork counts once; of a command it is all that
 it has. The writer commits one transaction after another, without a pause, on the same cores: each
-candidate is run alone for its time, and once more beside the writer."""
+candidate is run alone for its time, and once more beside the writer, who writes to the database of
+the same candidate. Each peer has a copy of the benchmark's store as its database."""
+SHAPE = """\
+### {shape}
+
+The store is {what}. {size:,.0f} MB."""
 
 
 def main() -> None:
@@ -36,7 +47,12 @@ def main() -> None:
     options = _options()
     sizes = [round(options.size * MEGABYTE * part) for part in options.growth]
     options.folder.mkdir(parents=True, exist_ok=True)
-    lines = ["# What the benchmark measured", "", *describe(options.dbbackup), ""]
+    lines = [
+        "# What the benchmark measured",
+        "",
+        *describe(options.dbbackup, Peers(options.peers, options.python)),
+        "",
+    ]
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
     try:
         lines += _measure(folder, options.size * MEGABYTE, sizes, options)
@@ -50,33 +66,69 @@ def main() -> None:
 def _measure(
     folder: Path, size: int, sizes: Sequence[int], options: argparse.Namespace
 ) -> list[str]:
+    peers = Peers(options.peers, options.python)
     downloads: dict[int, Sequence[Result]] = {}
     uploads: dict[int, Sequence[Result]] = {}
     starts: dict[int, Starts] = {}
     for each in sorted({size, *sizes}):
-        _say(f"a store of {each / MEGABYTE:,.0f} MB is built")
-        store = build_store(folder / str(each) / "data", each)
+        is_main = each == size
         rounds = options.rounds if each <= size else min(options.rounds, options.rounds_large)
-        _say(f"copies of it are made, {rounds} rounds")
-        downloads[each] = measure_downloads(
-            store, rounds=rounds, dbbackup=options.dbbackup, only=() if each == size else GROWN
-        )
-        if each == size:
-            _say("copies of it are made in rollback mode")
-            rollback = measure_rollback(store, rounds=rounds)
-        _say("it is uploaded")
-        uploads[each] = measure_uploads(store, rounds=rounds)
-        _say("it is applied at a start")
-        starts[each] = measure_starts(store, rounds=rounds)
-        shutil.rmtree(folder / str(each))
+        with _built(folder, each) as store:
+            _say(f"copies of it are made, {rounds} rounds")
+            downloads[each] = measure_downloads(
+                store,
+                rounds=rounds,
+                dbbackup=options.dbbackup,
+                peers=peers,
+                only=() if is_main else GROWN,
+            )
+            if is_main:
+                _say("copies of it are made in rollback mode")
+                rollback = measure_rollback(store, rounds=rounds)
+            _say("it is uploaded")
+            uploads[each] = measure_uploads(store, rounds=rounds, peers=peers if is_main else None)
+            _say("it is applied at a start")
+            starts[each] = measure_starts(store, rounds=rounds)
+    shapes = {TASKDOG: uploads[size]} | {
+        shape: _upload_shape(folder, size, shape, options.rounds, peers)
+        for shape in SHAPES
+        if shape != TASKDOG
+    }
     return [
         NOTES.format(rounds=_rounds(options)),
         *("", f"## {size / MEGABYTE:,.0f} MB", ""),
         *(*downloads_table(downloads[size], size), ""),
-        *(*rollback_table(rollback, size), ""),
-        *(*uploads_table(uploads[size], size), "", "## Growth", ""),
+        *(*rollback_table(rollback, size), "", "## Uploads", ""),
+        *_shapes(shapes, size),
+        *("## Growth", ""),
         *growth_table(downloads, uploads, starts),
     ]
+
+
+def _upload_shape(
+    folder: Path, size: int, shape: str, rounds: int, peers: Peers
+) -> Sequence[Result]:
+    with _built(folder, size, shape) as store:
+        _say("it is uploaded")
+        return measure_uploads(store, rounds=rounds, peers=peers)
+
+
+def _shapes(shapes: dict[str, Sequence[Result]], size: int) -> list[str]:
+    lines = []
+    for shape, results in shapes.items():
+        head = SHAPE.format(shape=shape, what=SHAPES[shape], size=size / MEGABYTE)
+        lines += [head, "", *uploads_table(results, size), ""]
+    return lines
+
+
+@contextmanager
+def _built(folder: Path, size: int, shape: str = TASKDOG) -> Iterator[Store]:
+    _say(f"a store of {size / MEGABYTE:,.0f} MB is built, {shape}")
+    place = folder / str(size)
+    try:
+        yield build_store(place / "data", size, shape)
+    finally:
+        shutil.rmtree(place)
 
 
 def _rounds(options: argparse.Namespace) -> str:
@@ -93,10 +145,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds-large", type=int, default=3, help="of stores above --size")
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "data", help="on which disk")
     parser.add_argument("--dbbackup", type=Path, help="a Python that has requirements-bench.txt")
+    parser.add_argument("--peers", type=Path, help="where their environments are, or are made")
+    parser.add_argument("--python", default=sys.executable, help="for a peer that needs another")
     parser.add_argument("--results", type=Path, default=CHECKOUT / "benchmarks/results.md")
     options = parser.parse_args()
     options.folder = options.folder.absolute()
     options.dbbackup = options.dbbackup and options.dbbackup.absolute()
+    options.peers = options.peers and options.peers.absolute()
     return options
 
 

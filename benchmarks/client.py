@@ -23,7 +23,7 @@ BOUNDARY = "benchmark-0123456789abcdef"
 def download(connection: http.client.HTTPConnection, options: argparse.Namespace) -> dict[str, Any]:
     """Fetch a URL. Seconds are from the request on; ``first`` is when the first byte came."""
     started = time.monotonic()
-    headers = {"X-Api-Key": options.key, "Accept-Encoding": options.encoding}
+    headers = {options.header: options.key, "Accept-Encoding": options.encoding}
     connection.request("GET", _path(options.url), headers=headers)
     response = connection.getresponse()
     if response.status != http.client.OK:
@@ -57,12 +57,14 @@ def upload(connection: http.client.HTTPConnection, options: argparse.Namespace) 
         content_type = "application/vnd.sqlite3"
         if options.form:
             content_type = f"multipart/form-data; boundary={BOUNDARY}"
-            disposition = 'Content-Disposition: form-data; name="file"; filename="snapshot.db"'
+            disposition = (
+                f'Content-Disposition: form-data; name="file"; filename="{options.upload.name}"'
+            )
             head = f"--{BOUNDARY}\r\n{disposition}\r\n\r\n".encode()
             tail = f"\r\n--{BOUNDARY}--\r\n".encode()
         started = time.monotonic()
         connection.putrequest("POST", _path(options.url))
-        connection.putheader("X-Api-Key", options.key)
+        connection.putheader(options.header, options.key)
         connection.putheader("Content-Type", content_type)
         connection.putheader("Content-Length", str(len(head) + size + len(tail)))
         connection.endheaders(head or None)
@@ -75,7 +77,7 @@ def upload(connection: http.client.HTTPConnection, options: argparse.Namespace) 
         answer = response.read()
         seconds = time.monotonic() - started
         view.release()
-    if response.status != http.client.OK:
+    if response.status not in (http.client.OK, http.client.NO_CONTENT):
         raise SystemExit(f"{response.status}: {answer[:500]!r}")
     return {"started": started, "seconds": seconds, "first": 0.0, "bytes": size, "encoding": ""}
 
@@ -85,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("key")
+    parser.add_argument("--header", default="X-Api-Key", help="which the key is in")
     parser.add_argument("--encoding", default="identity")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--upload", type=Path)

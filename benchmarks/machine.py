@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.peers import LITESTREAM, POCKETBASE, TASKDOG_SERVER, Peers
+
+PEERS = (TASKDOG_SERVER, POCKETBASE, LITESTREAM)
 TOOLS = (  # how each tells its version
     ("sqlite3", ("sqlite3", "--version")),
     ("cp", ("cp", "--version")),
 )
 
 
-def describe(dbbackup: Path | None) -> list[str]:
+def describe(dbbackup: Path | None, peers: Peers) -> list[str]:
     """Lines of Markdown: when, where and with what."""
     packages = ("django", "djangorestframework", "gunicorn", "multipart", "requests")
     versions = [
@@ -28,6 +31,7 @@ def describe(dbbackup: Path | None) -> list[str]:
     if dbbackup is not None:
         script = "from importlib.metadata import version; print(version('django-dbbackup'))"
         versions.append(_tool("django-dbbackup", str(dbbackup), "-c", script))
+    versions += [found for peer in PEERS if (found := peers.version(peer))]
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return [
         f"Measured on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC, by `make bench`.",

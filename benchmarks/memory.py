@@ -1,7 +1,9 @@
 """
-The memory that processes have for themselves (RssAnon), watched while something goes on.
+The memory that processes have for themselves, watched while something goes on.
 
-Mapped pages of files are left out: they are the system's cache, which it takes back at will.
+That is anonymous memory (RssAnon). Mapped pages of files are left out: they are the system's
+cache, which it takes back at will. A page that two processes share since a fork counts once, and
+once more from when one of them writes to it.
 
 Source: https://www.kernel.org/doc/html/latest/filesystems/proc.html
 """
@@ -10,11 +12,12 @@ import contextlib
 import re
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PERIOD_SECONDS = 0.01
+PERIOD_SECONDS = 0.02
 CALM_SECONDS = 0.5  # without a change: then it is idle
 MOST_SECONDS = 10.0
 
@@ -23,22 +26,23 @@ class Peak:
     """
     Watch a process and all below it for the length of a block.
 
-    A child counts from the second look on. Between its fork and its exec it shows the memory of
-    its parent as its own.
+    A child that comes counts from the second look on: between its fork and its exec it shows the
+    memory of its parent as its own.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._known = frozenset(_tree(pid))
-        self.idle = self._bytes()
-        self._highest = self.idle
+        self._first = self._known = frozenset(_tree(pid))
+        self._shared = _shared(self._first)
+        self._idle = self._highest = self._bytes()
+        self._unshared = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     @property
     def above_idle(self) -> int:
         """Bytes: the highest that was seen, less what there was at the beginning."""
-        return self._highest - self.idle
+        return self._highest - self._idle + self._unshared
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,15 +53,18 @@ class Peak:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        if self._first <= frozenset(_tree(self._pid)):
+            self._unshared = max(0, self._shared - _shared(self._first))
 
     def _watch(self) -> None:
         while not self._ended.wait(PERIOD_SECONDS):
             self._highest = max(self._highest, self._bytes())
 
     def _bytes(self) -> int:
+        """Without what those of the beginning share: to ask for that takes too long."""
         pids = frozenset(_tree(self._pid))
         both, self._known = pids & self._known, pids
-        return sum(map(anonymous, both))
+        return sum(map(anonymous, both & self._first)) + sum(map(_private, both - self._first))
 
 
 def wait_until_idle(pid: int) -> None:
@@ -70,11 +77,39 @@ def wait_until_idle(pid: int) -> None:
 
 
 def anonymous(pid: int) -> int:
-    """Bytes of RssAnon of a process; 0 of one that has ended."""
+    """Bytes of anonymous memory of a process, shared or not; 0 of one that has ended."""
+    return _field(pid, "status", "RssAnon") or 0
+
+
+def proportional_of_all(pid: int) -> int:
+    """Bytes of it of a process and all below it; what they share counts once."""
+    return sum(map(_proportional, _tree(pid)))
+
+
+def _proportional(pid: int) -> int:
+    size = _field(pid, "smaps_rollup", "Pss_Anon")
+    return anonymous(pid) if size is None else size
+
+
+def _private(pid: int) -> int:
+    size = _field(pid, "smaps_rollup", "Private_Dirty")
+    return anonymous(pid) if size is None else size
+
+
+def _shared(pids: Iterable[int]) -> int:
+    """Bytes that are counted more than once in the sum of their memory."""
+    return sum(anonymous(pid) - _proportional(pid) for pid in pids)
+
+
+def _field(pid: int, file: str, name: str) -> int | None:
     with contextlib.suppress(OSError):
-        if found := re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
+        if found := re.search(rf"^{name}:\s+(\d+) kB", _read(pid, file), re.MULTILINE):
             return 1024 * int(found[1])
-    return 0
+    return None
+
+
+def _read(pid: int, file: str) -> str:
+    return Path(f"/proc/{pid}/{file}").read_text()
 
 
 def _tree(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
-from benchmarks.downloads import Result
+from benchmarks.rounds import Result
 from benchmarks.samples import Sample, median, run_beside_writer
 from benchmarks.stores import Store
 

@@ -1,26 +1,71 @@
-"""A server of the site: real gunicorn, with the site's own configuration and workers."""
+"""Servers in processes of their own: the site, with gunicorn as it is configured, or others."""
 
 import os
+import queue
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.stores import CHECKOUT, Store
 
+START_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Server:
-    """Where it listens, the master's pid, and how long it took from its start to listen."""
+    """Where it listens, the pid above all of it, and how long it took from its start to listen."""
 
     url: str
     pid: int
     start_seconds: float
+    log: "Log"
+
+
+class Log:
+    """What a server says, read as it comes."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, pattern: str) -> str:
+        """
+        The first group of the next line that has it.
+
+        :raises RuntimeError: it has ended, or has not said it within a minute; with its log.
+        """
+        said, end = "", time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            try:
+                line = self._lines.get(timeout=max(0, end - time.monotonic()))
+            except queue.Empty:
+                break
+            if found := re.search(pattern, line):
+                return found[1]
+            if not line:
+                raise RuntimeError(f"the server has ended:\n{said}")
+            said += line
+        raise RuntimeError(f"the server has not said {pattern!r}:\n{said}")
+
+    def close(self) -> None:
+        """Read to the end; after the server's."""
+        self._thread.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+        self._lines.put("")
 
 
 @contextmanager
@@ -38,32 +83,43 @@ def serving(store: Store, *, static_file: Path | None = None) -> Iterator[Server
         "TASKDOG_BIND": "127.0.0.1:0",
         "BENCHMARK_STATIC_FILE": str(static_file or ""),
     }
+    gunicorn = Path(sys.executable).with_name("gunicorn")
+    command = (gunicorn, "--config", "taskdog/gunicorn.conf.py")
+    with running(command, r"Listening at: (\S+)", variables) as server:
+        yield server
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], listens: str, variables: Mapping[str, str]
+) -> Iterator[Server]:
+    """
+    Run a server until the end of the block, from when it says where it listens.
+
+    :param listens: a pattern whose group is the URL.
+    :raises RuntimeError: as ``Log.wait_for``.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("gunicorn"), "--config", "taskdog/gunicorn.conf.py"],
+        command,
         cwd=CHECKOUT,
         env=os.environ | variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
+    log = Log(process)
     try:
-        url = _wait_until_it_listens(process)
-        seconds = time.perf_counter() - started
-        assert process.stderr is not None
-        drain = threading.Thread(target=process.stderr.read, daemon=True)
-        drain.start()
-        yield Server(url, process.pid, seconds)
+        url = log.wait_for(listens)
+        yield Server(url, process.pid, time.perf_counter() - started, log)
     finally:
         process.terminate()
         process.wait()
+        log.close()
 
 
-def _wait_until_it_listens(process: "subprocess.Popen[str]") -> str:
-    assert process.stderr is not None
-    log = ""
-    for line in process.stderr:
-        if match := re.search(r"Listening at: (\S+)", line):
-            return match[1]
-        log += line
-    raise RuntimeError(f"the server has ended:\n{log}")
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

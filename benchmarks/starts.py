@@ -10,7 +10,7 @@ from backups.sqlite.records.sent_snapshots import record_sent
 from benchmarks.samples import run_client
 from benchmarks.serving import serving
 from benchmarks.stores import Store
-from benchmarks.uploads import copy_snapshot
+from benchmarks.uploads import copied_snapshot
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,8 @@ class Starts:
 
 def measure_starts(store: Store, *, rounds: int) -> Starts:
     """Start, stage, start again, for so many rounds. The restored content is the same."""
-    snapshot = copy_snapshot(store)
     without, applying, hashing = [], [], []
-    try:
+    with copied_snapshot(store) as snapshot:
         for _ in range(rounds):
             with serving(store) as server:
                 without.append(server.start_seconds)
@@ -44,8 +43,6 @@ def measure_starts(store: Store, *, rounds: int) -> Starts:
                 applying.append(server.start_seconds)
             if paths.pending.exists():
                 raise RuntimeError("the restore was not applied")
-    finally:
-        snapshot.unlink()
     return Starts(*map(statistics.median, (without, applying, hashing)))
 
 

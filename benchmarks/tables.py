@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.downloads import COMPACT, PAGES, STATIC, Result
+from benchmarks.downloads import COMPACT, PAGES, STATIC
+from benchmarks.rounds import Result
 from benchmarks.samples import Sample
 from benchmarks.starts import Starts
-from benchmarks.uploads import BY_HAND, FORM, RAW, SENT
+from benchmarks.uploads import BY_HAND, CHECKED, FORM, RAW, SENT, THEIRS
 
 NOTHING = "–"
 NOT_MEASURED = Sample(seconds=0.0, started=0.0)
@@ -40,19 +41,27 @@ def downloads_table(results: Sequence[Result], size: int) -> list[str]:
 
 def uploads_table(results: Sequence[Result], size: int) -> list[str]:
     """One line for each way to a staged snapshot, beside the check by hand."""
-    by_hand = _seconds(results, BY_HAND)
+    by_hand, theirs = _seconds(results, BY_HAND), _seconds(results, THEIRS)
     rows = [
         [
             result.name,
+            CHECKED.get(result.name, NOTHING),
             f"{sample.seconds:.2f}",
             f"{size / MEGABYTE / sample.seconds:,.0f}",
             _part(by_hand and sample.seconds / by_hand),
+            _ratio(theirs, sample.seconds),
             _megabytes(sample.server),
             _megabytes(sample.client),
+            _part(sample.kept),
+            f"{_milliseconds(sample.slowest)} ({_milliseconds(sample.slowest_alone)})",
         ]
         for result, sample in _measured(results)
     ]
-    head = ("an upload", "s", "MB/s", "time ÷ by hand", "server, MB", "client, MB")
+    head = (
+        *("an upload", "what is checked", "s", "MB/s", "time ÷ by hand"),
+        *("speed ÷ taskdog's own server", "server, MB", "client, MB"),
+        *("writes/s kept", "slowest write, ms (alone)"),
+    )
     return [*_table(head, rows), *_left_out(results)]
 
 

@@ -1,9 +1,8 @@
 """What it takes to upload and stage a snapshot, beside a copy and its check by hand."""
 
-import os
-import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +11,11 @@ import requests
 from backups.disk import files
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.records.sent_snapshots import record_sent
-from benchmarks.downloads import Result
-from benchmarks.samples import (
-    LeftOutError,
-    Sample,
-    median,
-    run_client,
-    run_command,
-    run_watched,
-)
+from benchmarks.memory import proportional_of_all, wait_until_idle
+from benchmarks.peers import Peers, litestream, pocketbase, taskdog_server
+from benchmarks.peers.together import running_peers
+from benchmarks.rounds import Candidate, Result, run_rounds
+from benchmarks.samples import Sample, run_client, run_command, run_watched
 from benchmarks.serving import Server, serving
 from benchmarks.stores import Store
 
@@ -28,6 +23,20 @@ BY_HAND = "cp, then PRAGMA integrity_check"
 RAW = "upload and stage, raw body"
 FORM = "upload and stage, form"
 SENT = "upload and stage what this server has sent"
+THEIRS = taskdog_server.UPLOAD
+FULL = "as integrity_check; foreign keys"
+CHECKED = {
+    BY_HAND: "integrity_check",
+    RAW: FULL,
+    FORM: FULL,
+    SENT: "quick_check",
+    THEIRS: "integrity_check",
+    pocketbase.UPLOAD: "nothing",
+    litestream.RESTORE: "checksums of its own",
+    litestream.CHECKED_RESTORE: "integrity_check",
+}
+WARM_UPS = 5  # at most
+CALM_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,28 @@ class Upload:
     server: Server
     store: Store
 
-    def stage(self, *options: str, was_sent: bool = False) -> Sample:
+    def candidates(self) -> list[Candidate]:
+        """By hand, and ours."""
+        live = self.store.database
+        return [
+            Candidate(BY_HAND, self._check_by_hand, live),
+            Candidate(RAW, self._stage, live),
+            Candidate(FORM, lambda: self._stage("--form"), live),
+            Candidate(SENT, lambda: self._stage(was_sent=True), live),
+        ]
+
+    def warm_up(self) -> None:
+        """Upload until the server's memory stays: a worker unshares much when it is first used."""
+        before = 0
+        for _ in range(WARM_UPS):
+            self._stage()
+            wait_until_idle(self.server.pid)
+            now = proportional_of_all(self.server.pid)
+            if now - before < CALM_BYTES:
+                return
+            before = now
+
+    def _stage(self, *options: str, was_sent: bool = False) -> Sample:
         """Upload it; nothing is pending before and afterwards."""
         self._remember(was_sent)
         url = f"{self.server.url}/api/v1/restore"
@@ -47,7 +77,7 @@ class Upload:
         requests.delete(url, headers={"X-Api-Key": self.store.key}, timeout=60).raise_for_status()
         return sample
 
-    def check_by_hand(self) -> Sample:
+    def _check_by_hand(self) -> Sample:
         """As somebody does at the shell; nothing is synced."""
         copy = self.store.data.parent / "copy.db"
         try:
@@ -66,48 +96,29 @@ class Upload:
             record_sent(paths, sha256=files.sha256(self.snapshot), size=size)
 
 
-def measure_uploads(store: Store, *, rounds: int) -> list[Result]:
+def measure_uploads(store: Store, *, rounds: int, peers: Peers | None = None) -> list[Result]:
     """
-    Check by hand and upload, in an order that changes, for so many rounds.
+    Check by hand and upload for so many rounds.
 
-    What the one before has left is felt: memory that a virtual machine has given back to its host
-    takes long to be had again.
+    :param peers: run these too, and each way once more beside a writer.
     """
-    snapshot = copy_snapshot(store)
-    try:
-        with serving(store) as server:
-            upload = Upload(snapshot, server, store)
-            ways: dict[str, Callable[[], Sample]] = {
-                BY_HAND: upload.check_by_hand,
-                RAW: upload.stage,
-                FORM: lambda: upload.stage("--form"),
-                SENT: lambda: upload.stage(was_sent=True),
-            }
-            samples: dict[str, list[Sample]] = {name: [] for name in ways}
-            reasons: dict[str, str] = {}
-            upload.stage()  # for what the server does the first time only
-            for number in range(rounds):
-                for name in shuffled([*ways], number):
-                    os.sync()  # nobody is to wait for what another has left to be written
-                    try:
-                        samples[name].append(ways[name]())
-                    except LeftOutError as error:
-                        reasons[name] = str(error)
-    finally:
-        snapshot.unlink()
-    return [
-        Result(name, None if name in reasons else median(samples[name]), reasons.get(name, ""))
-        for name in ways
-    ]
+    with copied_snapshot(store) as snapshot, serving(store) as server:
+        upload = Upload(snapshot, server, store)
+        upload.warm_up()
+        ours = upload.candidates()
+        if peers is None:
+            return run_rounds([Candidate(each.name, each.run) for each in ours], rounds)
+        with running_peers(peers, snapshot, lambda peer: peer.uploads(snapshot)) as theirs:
+            candidates, left_out = theirs
+            return run_rounds(ours + candidates, rounds) + left_out
 
 
-def shuffled(names: list[str], number: int) -> list[str]:
-    """In another order in each round, the same in each run: none always follows another one."""
-    return random.Random(number).sample(names, len(names))  # noqa: S311 - nothing secret
-
-
-def copy_snapshot(store: Store) -> Path:
+@contextmanager
+def copied_snapshot(store: Store) -> Iterator[Path]:
     """A snapshot of the database, made before anybody has it open."""
     snapshot = store.data.parent / "snapshot.db"
     shutil.copyfile(store.database, snapshot)
-    return snapshot
+    try:
+        yield snapshot
+    finally:
+        snapshot.unlink()

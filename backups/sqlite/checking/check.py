@@ -174,7 +174,7 @@ def _read_whole(
         verdict = ask_child(question, watch)
         if verdict.unknown:
             verdict = ask_with_the_site(question, verdict, site, watch)
-    _log_look(verdict)
+    _log_look(path, verdict)
     raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # again, since the child may have changed the file
     warnings += acceptance.judge(verdict)
@@ -184,16 +184,20 @@ def _read_whole(
     return Contents.of(verdict, sha256 or files.sha256(path), warnings)
 
 
-def _log_look(verdict: Verdict) -> None:
+def _log_look(path: Path, verdict: Verdict) -> None:
     """Say what made the check take longer."""
     if verdict.by_sqlite:
         tables = ", ".join(map(clip, verdict.by_sqlite[:MOST_NAMED]))
         more = len(verdict.by_sqlite) - MOST_NAMED
         tables += f" and {more:,} more" if more > 0 else ""
-        logger.info("integrity_check has compared these tables with their indexes: %s.", tables)
+        logger.info(
+            "Check of %s: only integrity_check can compare the indexes of %s.", path, tables
+        )
     if verdict.doubts:
         doubts = listed(verdict.doubts)
-        logger.info("integrity_check has decided, since the quicker check said: %s.", doubts)
+        logger.info(
+            "Check of %s: integrity_check decides, since there is a doubt: %s.", path, doubts
+        )
 
 
 def _check_origin(verdict: Verdict, site: Site) -> None:

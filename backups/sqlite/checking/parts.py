@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from backups.sqlite.checking import plans
 from backups.sqlite.checking.findings import (
     find_broken_references,
     find_damage,
@@ -33,7 +34,6 @@ MOST_PARTS = 1_000  # their numbers all fit into a pipe at once
 UNDIVIDED = "it can't be divided"
 STRUCTURE = "quick_check(1)"
 ROWS_A_PAGE = 16  # quick_check of a page takes as long as comparing so many rows with an index
-KNOWN_PLANS = (3, 40)  # the oldest SQLite whose EXPLAIN QUERY PLAN was tried
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
     rows = connection.execute("PRAGMA table_list").fetchall()
     tables = [(name, kind, not wr) for of, name, kind, _, wr, *_ in rows if of == "main"]
     is_nameable = not any(set(name) & UNSPEAKABLE for name, *_ in tables)
-    if sqlite3.sqlite_version_info < KNOWN_PLANS or not is_nameable:
+    if sqlite3.sqlite_version_info < plans.KNOWN or not is_nameable:
         return []
     query = "SELECT count(*) FROM sqlite_master WHERE type = 'index'"
     if connection.execute(query).fetchone()[0] >= MOST_PARTS:  # each would be planned in vain

@@ -16,6 +16,7 @@ from backups import exceptions
 from backups.disk import files
 from backups.processes import memory
 from backups.sqlite.checking.check import look_into
+from backups.sqlite.checking.messages import SHARED_FROM
 from tests.backups import builders
 from tests.backups.sqlite.checking.checked import check
 from tests.backups.stand_ins import FakeSite
@@ -503,6 +504,33 @@ def test_sync_that_failed_is_not_forgotten_when_nothing_is_checked(
             look_into(descriptor, path, seconds=60, site=FakeSite())
     finally:
         os.close(descriptor)
+
+
+def test_log_names_what_only_integrity_check_can_decide(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = builders.large(tmp_path / "large.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE ballast (a)")
+        connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (SHARED_FROM,))
+        connection.execute("CREATE TABLE keyed (a PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("CREATE TABLE broken (a)")
+        connection.execute("INSERT INTO broken VALUES (NULL)")
+        connection.commit()
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = 'CREATE TABLE broken (a NOT NULL)'"
+            " WHERE name = 'broken'"
+        )
+        connection.commit()
+    caplog.set_level("INFO", "backups")
+    with pytest.raises(exceptions.DamagedSnapshotError, match=r"NULL value in broken\.a"):
+        check(path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Check of {path}: only integrity_check can compare the indexes of keyed.",
+        f"Check of {path}: integrity_check decides, since there is a doubt:"
+        " NULL value in broken.a.",
+    ]
 
 
 def test_file_is_checked_as_a_restore_would_and_not_changed(tmp_path: Path) -> None:

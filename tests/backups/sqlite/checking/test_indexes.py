@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -10,7 +10,7 @@ from backups.sqlite.checking.indexes import UnclearError, read_indexes
 
 TABLES = """
     CREATE TABLE t (
-        id INTEGER PRIMARY KEY, a TEXT, b INTEGER NOT NULL, c REAL, n TEXT COLLATE NOCASE,
+        id INTEGER PRIMARY KEY, a TEXT, b INTEGER NOT NULL, c NUMERIC, n TEXT COLLATE NOCASE,
         g INTEGER AS (b * 2), s TEXT AS (a || b) STORED
     );
     CREATE TABLE "t ""odd"" (a=?)" (rowid, "b ""(=?)", oid);
@@ -28,7 +28,7 @@ INDEXES = {
     "text": "t (a)",
     "several": "t (a, b DESC, c)",
     "the same twice": "t (b, b)",
-    "real": "t (c DESC)",
+    "numbers": "t (c DESC)",
     "collation": "t (n)",
     "collation of its own": "t (a COLLATE NOCASE, b)",
     "spaces at the end": "t (n COLLATE RTRIM)",
@@ -139,6 +139,31 @@ def test_value_that_only_the_collation_calls_equal_is_in_doubt(
     table = make(connection, "collation of its own")
     spoil(connection, "collation of its own", f"UPDATE t SET a = lower(a) WHERE {ONE}")
     assert doubt(connection, table, "collation of its own")
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_real"),
+    [
+        *((name, True) for name in ("REAL", "double precision", "Float")),
+        *((name, False) for name in ("FLOATING POINT", "TEXTUAL REAL", "NUMERIC", "")),
+    ],
+)
+def test_real_column_that_is_indexed_is_left_to_sqlite(
+    declared: str, connection: sqlite3.Connection, *, is_real: bool
+) -> None:
+    """It can hold an integer that is read as another number."""
+    connection.execute(f"CREATE TABLE numbers (id INTEGER PRIMARY KEY, a {declared}, b)")
+    connection.execute("CREATE INDEX i ON numbers (b, a)")
+    with pytest.raises(UnclearError, match="REAL") if is_real else nullcontext():
+        read_indexes(connection, "numbers")
+
+
+def test_index_of_many_columns_is_looked_at_at_once(connection: sqlite3.Connection) -> None:
+    names = ", ".join(f"c{number}" for number in range(100))
+    connection.execute(f"CREATE TABLE wide ({names})")
+    connection.execute(f"CREATE INDEX i ON wide ({names})")
+    connection.execute(f"CREATE INDEX j ON wide ({names}, c0 || c1)")
+    assert len(read_indexes(connection, "wide")) == 2
 
 
 def test_table_that_hides_its_rowid_is_left_to_sqlite(connection: sqlite3.Connection) -> None:

@@ -4,11 +4,12 @@ import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pytest
 
-from backups.sqlite.checking import parts
+from backups.sqlite.checking import parts, plans
 from backups.sqlite.checking.findings import find_damage
 from backups.sqlite.checking.parts import MOST_PARTS, Part, find_doubts, find_parts, look
 from backups.sqlite.checking.pragmas import WHOLE
@@ -97,10 +98,14 @@ def test_name_that_no_statement_can_have_is_left_to_sqlite(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("KNOWN_PLANS", (99, 0)), ("MOST_PARTS", 3)], ids=["old", "many"]
+    ("module", "name", "value"),
+    [(plans, "KNOWN", (99, 0)), (parts, "MOST_PARTS", 3)],
+    ids=["old", "many"],
 )
-def test_file_that_can_t_be_divided_is_left_to_sqlite(name: str, value: object, path: Path) -> None:
-    with mock.patch.object(parts, name, value):
+def test_file_that_can_t_be_divided_is_left_to_sqlite(
+    module: ModuleType, name: str, value: object, path: Path
+) -> None:
+    with mock.patch.object(module, name, value):
         assert doubts(path) == ["it can't be divided"]
     assert MOST_PARTS * 4 <= 4096, "the numbers of all parts fit into a pipe on every system"
 
