@@ -7,7 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from backups.disk import files
-from backups.exceptions import DamagedSnapshotError, ForeignDatabaseError, InvalidSnapshotError
+from backups.exceptions import (
+    DamagedSnapshotError,
+    ForeignDatabaseError,
+    InvalidSnapshotError,
+    printable,
+)
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.ask import ask_child, ask_with_the_site, raise_findings
 from backups.sqlite.checking.contents import Contents
@@ -190,14 +195,11 @@ def _log_look(path: Path, verdict: Verdict) -> None:
         tables = ", ".join(map(clip, verdict.by_sqlite[:MOST_NAMED]))
         more = len(verdict.by_sqlite) - MOST_NAMED
         tables += f" and {more:,} more" if more > 0 else ""
-        logger.info(
-            "Check of %s: only integrity_check can compare the indexes of %s.", path, tables
-        )
+        words = "Check of %s: only integrity_check can compare the indexes of %s."
+        logger.info(words, path, printable(tables))
     if verdict.doubts:
-        doubts = listed(verdict.doubts)
-        logger.info(
-            "Check of %s: integrity_check decides, since there is a doubt: %s.", path, doubts
-        )
+        words = "Check of %s: integrity_check decides, since there is a doubt: %s."
+        logger.info(words, path, printable(listed(verdict.doubts)))
 
 
 def _check_origin(verdict: Verdict, site: Site) -> None:

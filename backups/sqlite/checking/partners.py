@@ -148,6 +148,8 @@ def _add(share: Share, answer: bytes) -> None:
 
 def _share(question: Question, handed_out: int) -> bytes:
     """In a partner: do a share, and answer with it."""
+    if not _is_handed_out(handed_out):
+        return b""
     question = load_setup(question)
     others = max(1, _processes(question) - 1)
     limit_process(
@@ -155,8 +157,6 @@ def _share(question: Question, handed_out: int) -> bytes:
         seconds=question.seconds,
         memory_bytes=question.memory_bytes // others,  # together as much as the first process
     )
-    if not _is_handed_out(handed_out):
-        return b""
     confine(question.path, functions=question.functions, with_site=bool(question.setup))
     path = Path(question.path)
     sandbox = Sandbox(path, seconds=question.seconds, cache_bytes=cache_bytes(question))
@@ -168,8 +168,9 @@ def _share(question: Question, handed_out: int) -> bytes:
 
 def _is_handed_out(handed_out: int) -> bool:
     """
-    Wait until there is a part: then the file does not change again. False if there is none left,
-    or none comes: then the first process may have found that the file must not even be opened.
+    Wait until there is a part: then the file does not change again, and the first process has
+    loaded the site's code, so it gets any lock that this code takes. False if there is none left,
+    or none comes: then the file may be one that must not even be opened.
     """
     poll = select.poll()
     poll.register(handed_out, select.POLLIN)

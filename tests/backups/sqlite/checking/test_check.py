@@ -514,22 +514,22 @@ def test_log_names_what_only_integrity_check_can_decide(
         connection.execute("CREATE TABLE ballast (a)")
         connection.execute("INSERT INTO ballast VALUES (zeroblob(?))", (SHARED_FROM,))
         connection.execute("CREATE TABLE keyed (a PRIMARY KEY) WITHOUT ROWID")
-        connection.execute("CREATE TABLE broken (a)")
-        connection.execute("INSERT INTO broken VALUES (NULL)")
+        connection.execute('CREATE TABLE "broken\x1b[2J" (a)')
+        connection.execute('INSERT INTO "broken\x1b[2J" VALUES (NULL)')
         connection.commit()
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute(
-            "UPDATE sqlite_master SET sql = 'CREATE TABLE broken (a NOT NULL)'"
-            " WHERE name = 'broken'"
+            "UPDATE sqlite_master SET sql = replace(sql, '(a)', '(a NOT NULL)')"
+            " WHERE name LIKE 'broken%'"
         )
         connection.commit()
     caplog.set_level("INFO", "backups")
-    with pytest.raises(exceptions.DamagedSnapshotError, match=r"NULL value in broken\.a"):
+    with pytest.raises(exceptions.DamagedSnapshotError, match="NULL value in broken"):
         check(path)
     assert [record.getMessage() for record in caplog.records] == [
         f"Check of {path}: only integrity_check can compare the indexes of keyed.",
         f"Check of {path}: integrity_check decides, since there is a doubt:"
-        " NULL value in broken.a.",
+        r" NULL value in broken\x1b[2J.a.",
     ]
 
 

@@ -167,13 +167,13 @@ def test_other_process_that_never_takes_a_part_is_not_waited_for(path: Path) -> 
     assert look(path, before=hangs, processes=3) == "2 []"
 
 
-def test_other_process_does_not_open_the_file_if_no_part_is_handed_out(path: Path) -> None:
+def test_other_process_loads_and_opens_nothing_if_no_part_is_handed_out(path: Path) -> None:
     ended = run_script(f"""
         import os
         from backups.sqlite.checking import partners
         parts, hand_out = os.pipe()
         os.close(hand_out)
-        partners.Sandbox = None
+        partners.load_setup = partners.Sandbox = None
         print(partners._share(partners.Question({str(path)!r}, 30.0, processes=2), parts))
     """)
     assert (ended.stdout, ended.stderr) == ("b''\n", "")
