@@ -20,7 +20,7 @@ from backups.processes.forks import Fork
 from backups.sqlite.checking.findings import sentence
 from backups.sqlite.checking.messages import Question, load_setup, tell_settled
 from backups.sqlite.checking.parts import UNDIVIDED, Part, find_parts, look
-from backups.sqlite.checking.sandbox import Sandbox, confine, limit_process
+from backups.sqlite.checking.sandbox import SPARE_FILES, Sandbox, confine, limit_process
 
 CACHES = 24 * 1024**2  # bytes, of all processes together: at best an index stays in memory
 LEAST_MEMORY = 32 * 1024**2  # bytes for each fork: with a third of it, one ends without an answer
@@ -62,10 +62,14 @@ class Partners:
         self._forks: list[Fork] = []
         if self.is_wanted:
             self._parts, self._hand_out = os.pipe()
-            with contextlib.suppress(OSError):  # the system starts no more: fewer will do
+            try:
                 for _ in range(1, _processes(question)):
                     work = partial(_share, question, self._parts)
                     self._forks.append(Fork(work, close=(self._hand_out,)))
+            except OSError:  # the system starts no more: fewer will do
+                for fork in self._forks[-SPARE_FILES:]:  # the file must still be opened
+                    fork.end()
+                del self._forks[-SPARE_FILES:]
 
     def find_doubts(self, sandbox: Sandbox, *, changed: bool) -> list[str]:
         """

@@ -194,6 +194,11 @@ def test_no_more_start_than_the_memory_is_enough_for(words: str, others: int, pa
     assert look(path, then=count, processes=1) == f"{others}\n0 []"
 
 
+def test_file_is_opened_though_no_more_files_than_a_few_can_be(path: Path) -> None:
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))"
+    assert look(path, before=few, processes=64).endswith(" []")
+
+
 def test_file_is_checked_by_one_process_where_no_other_starts(path: Path) -> None:
     refused = "def refused(*_): raise OSError('too many')\n    os.fork = refused"
     assert look(path, before=refused) == "0 []"
