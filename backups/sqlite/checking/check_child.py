@@ -86,7 +86,8 @@ def inspect(question: Question, partners: Partners | None = None) -> Verdict:
     if is_of_the_file and (verdict.doubts or verdict.damage or verdict.defects):
         left = deadline - time.monotonic()
         again = _look(replace(question, settled=-1), left, changed=verdict.changed)
-        if verdict.doubts or again.unread or not again.damage:
+        # Of two reports of the same damage the first counts; SQLite's own decides all else.
+        if verdict.doubts or not verdict.damage or again.unread or not again.damage:
             again.cleared += verdict.cleared
             again.doubts = verdict.doubts
             again.by_sqlite = verdict.by_sqlite
