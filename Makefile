@@ -10,6 +10,7 @@ PORT ?= 8000
 export PORT
 SIZE ?= 500
 ROUNDS ?= 5
+GROWTH ?= 0.2 1 2 4
 RESULTS ?= benchmarks/results.md
 
 # Where Python writes no bytecode, each process that a test starts would compile the site anew.
@@ -69,7 +70,7 @@ package-test: $(VENV)/.development release  ## install what `make release` build
 	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
 
 bench: install $(VENV)-bench/.bench  ## measure against what else there is (SIZE=500 in MB, ROUNDS=5, CLI_PYTHON=…)
-	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python --peers $(VENV)-bench/peers --python $(CLI_PYTHON)
+	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --growth $(GROWTH) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python --peers $(VENV)-bench/peers --python $(CLI_PYTHON)
 
 docs: .venv-docs/.installed  ## build the pages of docs/ as a site, in site/; a broken link is an error
 	@.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs site

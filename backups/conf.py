@@ -71,7 +71,7 @@ class Settings:
     # The longest body, in bytes, of any other request: a form with a token needs little.
     max_body_bytes = Setting("BACKUPS_MAX_BODY_BYTES", int, 1024**2)  # 1 MiB
     # How many uploads and checks may be under way in all processes of the site.
-    uploads_at_once = Setting("BACKUPS_UPLOADS_AT_ONCE", int, 2)  # each can keep two cores busy
+    uploads_at_once = Setting("BACKUPS_UPLOADS_AT_ONCE", int, 2)  # each can keep all cores busy
     # How many bytes of the disk uploads and snapshots leave free for the site; None for 64 MiB, or
     # a twentieth of a small disk.
     keep_free_bytes = Setting("BACKUPS_KEEP_FREE_BYTES", _number_or_none, None)
