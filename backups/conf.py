@@ -77,9 +77,9 @@ class Settings:
     keep_free_bytes = Setting("BACKUPS_KEEP_FREE_BYTES", _number_or_none, None)
     # How long SQLite's checks of an upload may take; about 2 s a GB on a common disk.
     check_seconds = Setting("BACKUPS_CHECK_SECONDS", float, 300)
-    # How many processes share the check of an upload; 0 for as many as there are cores.
+    # How many processes may share the check of an upload; 0 for as many as there are cores.
     check_processes = Setting("BACKUPS_CHECK_PROCESSES", int, 0)
-    # How much memory the first process of a check may take, and all others together.
+    # How much memory the first process of a check may take, and all others together as much again.
     check_memory_bytes = Setting("BACKUPS_CHECK_MEMORY_BYTES", int, memory.DEFAULT)
     # Whether the login sessions in a snapshot are removed while it is staged.
     clear_sessions = Setting("BACKUPS_CLEAR_SESSIONS", bool, True)

@@ -1,9 +1,9 @@
-"""How many processor cores a check may keep busy."""
+"""How many processes may share a check, and how many processor cores there are for them."""
 
 import os
 from contextlib import suppress
 
-most = 0  # processes for one check; 0 for as many as there are cores. From BACKUPS_CHECK_PROCESSES
+most = 0  # processes for one check, set from BACKUPS_CHECK_PROCESSES; 0: as many as usable cores
 
 
 def for_a_check() -> int:
@@ -13,6 +13,6 @@ def for_a_check() -> int:
 
 def usable() -> int:
     """How many cores this process may use."""
-    with suppress(OSError, AttributeError):  # not everywhere, nor under every filter
+    with suppress(OSError, AttributeError):  # not on every system, nor under every seccomp filter
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

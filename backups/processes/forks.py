@@ -1,11 +1,11 @@
 """
-Fork this process, which must be one of our children: one thread, and no database open.
+Fork this process, which must be a child of the site with one thread and no open database.
 
-A fork has imported all that it needs, and shares that memory. It ends with this process: each has
-an end of a pipe on which nothing is ever written, and the system sends a signal to the fork when
-the other end is closed, by this process or by its death: SIGKILL on Linux, which ends a stopped
-process too, elsewhere SIGIO. The signal that prctl(2) promises is not enough: Landlock keeps a
-process that has given up signals from sending it, even when it dies.
+A fork has already imported all that it needs, and shares that memory. It ends with this process.
+The two hold the ends of a pipe to which nobody ever writes. When this process closes its end, or
+dies, the system sends a signal to the fork: SIGKILL on Linux, which ends a stopped process too,
+elsewhere SIGIO. The signal of prctl(2) is not enough: Landlock stops it if this process has given
+up the right to send signals, even when this process dies.
 
 Source: fcntl(2), F_SETOWN, F_SETSIG and O_ASYNC.
 """
@@ -22,15 +22,16 @@ _held: set[int] = set()  # this process's ends of pipes: a later fork must not k
 
 
 class Fork:
-    """A fork of this process that does some work, and answers."""
+    """A fork of this process that does some work and answers with bytes."""
 
     def __init__(self, work: Callable[[], bytes], *, close: tuple[int, ...] = ()) -> None:
         """
         Start it.
 
-        :param work: returns the answer. If it raises an error, there is none.
-        :param close: descriptors that the fork must not hold, so that the other end sees its end.
-        :raises OSError: the system starts no process.
+        :param work: returns the answer. If it raises an error, the answer is empty.
+        :param close: descriptors that the fork closes, such as the end of a pipe that this process
+            writes to: its reader sees the end only if no fork holds it open.
+        :raises OSError: the system can't start a process or open a pipe.
         """
         self._answers, answer = os.pipe()
         life, self._life = os.pipe()
@@ -49,16 +50,16 @@ class Fork:
             os.close(life)
 
     def fileno(self) -> int:
-        """Can be read once it has its answer, or has ended."""
+        """A descriptor for poll(2): readable once the fork answers or has ended."""
         return self._answers
 
     def answer(self) -> bytes:
-        """Wait for the answer: empty if it has ended without one."""
+        """Wait for the answer; empty if the fork ended without one. Call it once."""
         with open(self._answers, "rb", closefd=False) as answers:
             return answers.read()
 
     def end(self) -> None:
-        """End it, whatever it does, and leave no zombie."""
+        """End the fork, even in the middle of its work, and wait for its end."""
         for descriptor in (self._answers, self._life):
             _held.discard(descriptor)
             os.close(descriptor)
@@ -73,14 +74,14 @@ def _work(work: Callable[[], bytes], answer: int, life: int, close: tuple[int, .
         for descriptor in close:
             os.close(descriptor)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):  # somebody waits until nobody holds them open
+        for standard in (0, 1, 2):  # a reader waits until no process holds them open
             os.dup2(nothing, standard)
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         if hasattr(fcntl, "F_SETSIG"):
             fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC)
-        if not select.select([life], [], [], 0)[0]:  # else this process has lost its parent before
+        if not select.select([life], [], [], 0)[0]:  # readable: the parent is already gone
             with open(answer, "wb") as answers:
                 answers.write(work())
             code = 0

@@ -179,7 +179,7 @@ def _read_whole(
         verdict = ask_child(question, watch)
         if verdict.unknown:
             verdict = ask_with_the_site(question, verdict, site, watch)
-    _log_look(path, verdict)
+    _log_reasons(path, verdict)
     raise_findings(verdict, question, acceptance)
     check_header(descriptor)  # again, since the child may have changed the file
     warnings += acceptance.judge(verdict)
@@ -189,8 +189,8 @@ def _read_whole(
     return Contents.of(verdict, sha256 or files.sha256(path), warnings)
 
 
-def _log_look(path: Path, verdict: Verdict) -> None:
-    """Say what made the check take longer."""
+def _log_reasons(path: Path, verdict: Verdict) -> None:
+    """Log why ``integrity_check`` had to run."""
     if verdict.by_sqlite:
         tables = ", ".join(map(clip, verdict.by_sqlite[:MOST_NAMED]))
         more = len(verdict.by_sqlite) - MOST_NAMED
@@ -198,7 +198,7 @@ def _log_look(path: Path, verdict: Verdict) -> None:
         words = "Check of %s: only integrity_check can compare the indexes of %s."
         logger.info(words, path, printable(tables))
     if verdict.doubts:
-        words = "Check of %s: integrity_check decides, since there is a doubt: %s."
+        words = "Check of %s: the quicker check has a doubt, so integrity_check decides: %s."
         logger.info(words, path, printable(listed(verdict.doubts)))
 
 

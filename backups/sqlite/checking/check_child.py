@@ -71,22 +71,22 @@ def inspect(question: Question, partners: Partners | None = None) -> Verdict:
     """
     Check a database, read what is in it, and clear rows as asked.
 
-    Findings count only if a second look confirms them: a page that the disk can't read looks
-    damaged to SQLite, and a disk can fail for a moment. The second look is SQLite's own, at the
-    whole file, so that each defect is counted once and told in SQLite's words.
+    Findings count only if a second check confirms them: a page that the disk can't read looks
+    damaged to SQLite, and a disk can fail for a moment. The second is always SQLite's own check of
+    the whole file, so that each defect is counted once and reported in SQLite's words.
 
-    :param partners: share the first look at a large file.
+    :param partners: the processes that share the quicker check of a large file.
     :raises sqlite3.Error: SQLite can't open the file at all.
     Source: https://www.sqlite.org/rescode.html#ioerr_corruptfs
     """
     deadline = time.monotonic() + question.seconds
     changed = use_rollback_journal(Path(question.path))
-    verdict = _look(question, question.seconds, changed=changed, partners=partners)
+    verdict = _check_once(question, question.seconds, changed=changed, partners=partners)
     is_of_the_file = not (verdict.unread or verdict.is_late or verdict.intruder or verdict.unknown)
     if is_of_the_file and (verdict.doubts or verdict.damage or verdict.defects):
         left = deadline - time.monotonic()
-        again = _look(replace(question, settled=-1), left, changed=verdict.changed)
-        # Of two reports of the same damage the first counts; SQLite's own decides all else.
+        again = _check_once(replace(question, settled=-1), left, changed=verdict.changed)
+        # If both report damage, the first report stays, unless it was only a doubt.
         if verdict.doubts or not verdict.damage or again.unread or not again.damage:
             again.cleared += verdict.cleared
             again.doubts = verdict.doubts
@@ -95,7 +95,7 @@ def inspect(question: Question, partners: Partners | None = None) -> Verdict:
     return verdict
 
 
-def _look(
+def _check_once(
     question: Question, seconds: float, *, changed: bool, partners: Partners | None = None
 ) -> Verdict:
     verdict = Verdict(changed=changed)

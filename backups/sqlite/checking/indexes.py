@@ -1,16 +1,17 @@
 """
 Compare an index with its table, row by row, as ``integrity_check`` does.
 
-For each row, SQLite looks for its entry where the index must have it. If it finds one for each
+For each row, SQLite searches for its entry where the index must have it. If it finds one for each
 row, and the index has no other entries, then the index holds what the table holds, in order: an
 entry out of order is not found, or hides another one.
 
-``integrity_check`` reads a table once, and for each row it searches all of its indexes, whose pages
+``integrity_check`` reads a table once, and for each row it searches all of its indexes. Their pages
 push each other out of the cache. One index at a time takes a half to a quarter of the time, and
-several processes can share them.
+several processes can share the indexes.
 
-A statement counts only if SQLite runs it as meant, which ``EXPLAIN QUERY PLAN`` tells: it reads the
-whole table, and not another index in its place, and searches this index for its whole key.
+The result of a statement counts only if ``EXPLAIN QUERY PLAN`` says that SQLite runs it as we mean
+it: SQLite must read the whole table, not another index instead, and search this index for its
+whole key.
 
 Sources: https://www.sqlite.org/pragma.html#pragma_integrity_check,
 https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
@@ -25,13 +26,13 @@ from backups.sqlite.format.definitions import Definition, read_definition
 from backups.sqlite.format.schema import fold, quote
 
 ROWIDS = ("rowid", "_rowid_", "oid")  # https://www.sqlite.org/lang_createtable.html#rowid
-MOST_COLUMNS = 64  # of an index: SQLite takes a tenth of a second to plan for 400
-UNSPEAKABLE = {"\0", "\ufffd"}  # a byte that is no text is read as the second
+MOST_COLUMNS = 64  # of an index, with the rowid: for 400, SQLite plans for a tenth of a second
+NOT_TEXT = {"\0", "\ufffd"}  # bytes that are not UTF-8 are read as the second
 _ROWID, _EXPRESSION = -1, -2  # column numbers in PRAGMA index_xinfo
 
 
 class UnclearError(Exception):
-    """No statement compares this index so that its answer counts."""
+    """No statement can compare this index so that its result counts."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Index:
 
     def find_doubt(self, connection: sqlite3.Connection, counted: dict[str, int]) -> str:
         """
-        Return what seems to be wrong, which ``integrity_check`` must decide; empty if nothing is.
+        Return what seems to be wrong; empty if nothing does. ``integrity_check`` must decide.
 
-        :param counted: what ``rows`` of other indexes have returned, by statement; adds to it.
+        :param counted: results of ``rows`` of all indexes, by statement; adds what it lacks.
         :raises sqlite3.Error: SQLite can't go on.
         """
         if self.rows not in counted:
@@ -65,7 +66,7 @@ class Index:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What an index holds of a table, in the words of SQL."""
+    """What an index holds of its table, as SQL."""
 
     table: str
     name: str
@@ -73,12 +74,12 @@ class _Shape:
     shown: list[str]  # the same, as EXPLAIN QUERY PLAN shows them
     collations: list[str]  # of the keys
     rowid: str  # which follows the keys in each entry
-    where: list[str]  # of a partial index, one condition
-    can_be_null: bool  # whether a key can have a NULL in it
+    where: list[str]  # one condition for a partial index, else none
+    can_be_null: bool  # whether a key can contain NULL
 
     @property
     def is_binary(self) -> bool:
-        """Whether keys that it calls equal are the same values."""
+        """Whether two keys that the index calls equal are always the same values."""
         return all(fold(collation) == "binary" for collation in self.collations)
 
 
@@ -86,7 +87,7 @@ def read_indexes(connection: sqlite3.Connection, table: str) -> list[Index]:
     """
     Return the indexes of a table with rowids.
 
-    :raises UnclearError: one can't be compared so that the answer counts.
+    :raises UnclearError: one of them can't be compared so that the result counts.
     :raises sqlite3.Error: the schema needs a function or a collation that this connection lacks.
     """
     listed = connection.execute(f"PRAGMA index_list({quote(table)})").fetchall()
@@ -102,8 +103,8 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
         raise UnclearError("an index has so many columns that planning takes longer than comparing")
     definition = _definition(connection, name)
     words = (name, *definition.items, definition.where, *map(str, chain(*columns)))
-    if any(set(each) & UNSPEAKABLE for each in words):
-        raise UnclearError("a name of an index is not text, so it may stand for another name")
+    if any(set(each) & NOT_TEXT for each in words):
+        raise UnclearError("a name or an expression of an index is not text")
     of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
@@ -113,7 +114,7 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     where = [f"({definition.where}\n)"] if definition.where else []
     types = {str(each[1]): str(each[2]) for each in of_table}
     if any(_is_real(types.get(str(each[2]), "")) for each in columns):
-        raise UnclearError("a REAL can be stored as an integer, which no query sees")
+        raise UnclearError("SQLite can store a REAL as an integer, which no query shows")
     can_be_null = bool({str(each[2]) for each in columns if each[5]}.difference(filled))
     return _Shape(table, name, keys, shown, collations, rowid, where, can_be_null)
 
@@ -137,7 +138,7 @@ def _definition(connection: sqlite3.Connection, name: str) -> Definition:
 def _column(
     definition: Definition, taken: set[str], position: int, number: int, name: str | None
 ) -> str:
-    """One column of an index: its name, an expression, or a name of the rowid that is not taken."""
+    """One column of an index: its name, its expression, or a free name of the rowid."""
     if number == _EXPRESSION:
         if position >= len(definition.items):
             raise UnclearError("an expression of an index is not in its SQL")
@@ -156,7 +157,7 @@ def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) ->
         shape.name,
         rows=f"SELECT count(*) FROM {of_table}{where}",  # noqa: S608
         found=_found(shape, f"{of_table}{where}", f"{of_index}{where}"),
-        # SQLite answers count(*) from any index, but not this.
+        # SQLite may count count(*) in any index, but not count(1).
         entries=f"SELECT count(1) FROM {of_index}{where}",  # noqa: S608
         doubled=_doubled(shape) if is_unique else "",
     )
@@ -174,11 +175,11 @@ def _index(connection: sqlite3.Connection, shape: _Shape, *, is_unique: bool) ->
 
 
 def _searches(shape: _Shape, uses: list[str], *, is_unique: bool) -> list[str]:
-    """How SQLite may show that it searches the index for its whole key."""
-    # Values are to be compared with those of the index: it must not be asked for the row only.
+    """The steps that mean: SQLite searches the index for its whole key."""
+    # If equal keys can differ, the index itself must give the values that we compare.
     uses = uses if shape.is_binary else uses[:1]
     keys = [[*shape.shown, "rowid"]]
-    if is_unique and not shape.can_be_null:  # it can be there only once, so needs no rowid
+    if is_unique and not shape.can_be_null:  # a key is there once: the plan may leave out the rowid
         keys.append(shape.shown)
     terms = [" AND ".join(f"{name}=?" for name in key) for key in keys]
     return [f"SEARCH {shape.table} {use} ({each})" for use in uses for each in terms]
@@ -196,9 +197,9 @@ def _found(shape: _Shape, of_table: str, of_index: str) -> str:
         f"b.k{number} COLLATE {quote(collation)} IS a.k{number}"
         for number, collation in enumerate(shape.collations)
     ]
-    if not shape.is_binary:  # values can differ that the collation calls equal
+    if not shape.is_binary:  # values that the collation calls equal can differ
         conditions += [f"b.k{n} COLLATE BINARY IS a.k{n}" for n in range(len(shape.keys))]
-    # The second time it is read from the end of the entry, as queries read it.
+    # The second condition reads the rowid from the end of the entry, as queries do.
     conditions += ["b.r = a.r", "+b.r = a.r"]
     return (
         f"SELECT count(*) FROM (SELECT {columns} FROM {of_table}) AS a"  # noqa: S608
@@ -207,7 +208,7 @@ def _found(shape: _Shape, of_table: str, of_index: str) -> str:
 
 
 def _doubled(shape: _Shape) -> str:
-    """Find equal neighbours. A key with a NULL in it equals no other."""
+    """Find equal neighbours. A key that contains NULL is not equal to any other."""
     conditions = " AND ".join([*shape.where, *(f"{key} IS NOT NULL" for key in shape.keys)])
     keys = ", ".join(
         f"{key} COLLATE {quote(collation)}"

@@ -27,12 +27,12 @@ class Question:
     # opened; its register(connection) then adds all that the site's connections have.
     setup: tuple[str, ...] = ()
     wanted: str = ""  # what the schema needs from setup, in the words of ``Verdict.unknown``
-    is_ours: bool = False  # byte for byte what this site has sent: the quick check is enough
+    is_ours: bool = False  # byte for byte what this site has sent: ``quick_check`` is enough
     as_it_was: bool = False  # only read what is in it: check and clear nothing
-    # For the first process of the check, and once more for all others together.
+    # For the first process of the check, and as much again for all others together.
     memory_bytes: int = field(default_factory=lambda: memory.most)
     processes: int = field(default_factory=cores.for_a_check)  # how many share the check
-    shared_from: int = SHARED_FROM
+    shared_from: int = SHARED_FROM  # bytes; a file of that length gets the quicker check
     settled: int = -1  # a pipe for ``tell_settled``
 
 
@@ -40,8 +40,8 @@ class Question:
 class Verdict:
     """What the child found: the first few findings, and of a damaged file only the damage."""
 
-    doubts: list[str] = field(default_factory=list)  # of the first look: look again
-    by_sqlite: list[str] = field(default_factory=list)  # tables that the first look left to it
+    doubts: list[str] = field(default_factory=list)  # of the quicker check
+    by_sqlite: list[str] = field(default_factory=list)  # tables whose indexes no join can compare
     damage: list[str] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)  # defects that integrity_check found
     broken_references: list[str] = field(default_factory=list)

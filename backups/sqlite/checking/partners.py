@@ -1,10 +1,10 @@
 """
-The processes that share the first look at a large file with this one.
+The partners of the first process: forks that share the quicker check of a large file with it.
 
-Each takes the number of the next part from a pipe, until none is left. The first that finds none
-left reports that, and the caller then has a core to hash the file. Parts that no other process
-reports as done, by their names, are done here: so a process that dies leaves nothing out, nor does
-one that has found other parts, since an error hit it as it looked for them.
+Each process takes the number of its next part from a pipe, until none is left. The first one that
+finds none left reports that: a core is now free for the caller to hash the file. Partners report
+the names of the parts that they have done, and the first process does all others. So nothing is
+left out if a partner dies, or if an error made it find other parts than the first process.
 """
 
 import contextlib
@@ -19,46 +19,46 @@ from pathlib import Path
 from backups.processes.forks import Fork
 from backups.sqlite.checking.findings import sentence
 from backups.sqlite.checking.messages import Question, load_setup, tell_settled
-from backups.sqlite.checking.parts import UNDIVIDED, Part, find_parts, look
+from backups.sqlite.checking.parts import UNDIVIDED, Part, find_parts, run_part
 from backups.sqlite.checking.sandbox import SPARE_FILES, Sandbox, confine, limit_process
 
-CACHES = 24 * 1024**2  # bytes, of all processes together: at best an index stays in memory
-LEAST_MEMORY = 32 * 1024**2  # bytes for each fork: with a third of it, one ends without an answer
-MOST_WITH_SITE = 2  # processes that each load the site's code, which can take 100 MB
+CACHES = 24 * 1024**2  # bytes, for all processes together: at best a whole index stays in memory
+LEAST_MEMORY = 32 * 1024**2  # bytes for each partner: with a third of it, one ends without answer
+MOST_WITH_SITE = 2  # processes, if each loads the site's code, which can take 100 MB
 _NUMBER = struct.Struct("=I")  # of a part; a pipe gives four bytes to one reader at a time
-_ENDS = (2**32 - 2, 2**32 - 1)  # after the last part: whether this check has changed the file
+_ENDS = (2**32 - 2, 2**32 - 1)  # after the last part; the second if the check changed the file
 
 
 @dataclass
 class Share:
-    """The parts that one process has done, and its doubts."""
+    """The names of the parts that one process has done, and its doubts."""
 
     done: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
     def take(self, part: Part, sandbox: Sandbox) -> None:
         """
-        Do one part, unless there is a doubt already: then the whole file is checked anyway.
+        Do one part, unless there is a doubt already: then the whole file gets integrity_check.
 
         :raises sqlite3.Error: SQLite can't go on.
         """
         if not self.doubts:
-            self.doubts += filter(None, [look(part, sandbox)])
+            self.doubts += filter(None, [run_part(part, sandbox)])
             self.done.append(part.name)
 
 
 class Partners:
-    """The processes that share a first look; of a small file there is none."""
+    """The partners for the check of one file; none for a small file."""
 
     def __init__(self, question: Question) -> None:
         """
-        Start them, so that they are ready once the file will not be modified again.
+        Start them, so that they are ready once this check will not modify the file again.
 
         Call this before this process opens the file, and before it starts a thread.
         """
         self._question = question
         self.is_wanted = _is_large(question) and not (question.is_ours or question.as_it_was)
-        self.by_sqlite: list[str] = []  # tables that SQLite's own check compares
+        self.by_sqlite: list[str] = []  # tables that get integrity_check, since no join counts
         self._forks: list[Fork] = []
         if self.is_wanted:
             self._parts, self._hand_out = os.pipe()
@@ -66,14 +66,16 @@ class Partners:
                 for _ in range(1, _processes(question)):
                     work = partial(_share, question, self._parts)
                     self._forks.append(Fork(work, close=(self._hand_out,)))
-            except OSError:  # the system starts no more: fewer will do
-                for fork in self._forks[-SPARE_FILES:]:  # the file must still be opened
+            except OSError:  # the system starts no more, so we use those that there are
+                for fork in self._forks[-SPARE_FILES:]:  # leave descriptors to open the file
                     fork.end()
                 del self._forks[-SPARE_FILES:]
 
     def find_doubts(self, sandbox: Sandbox, *, changed: bool) -> list[str]:
         """
-        Take the first look together. Empty if the file is surely whole.
+        Run the quicker check together. Returns no doubts only if the file is whole.
+
+        Call it once: no part is handed out again.
 
         :param changed: whether this check has changed the file, for ``tell_settled``.
         :raises sqlite3.Error: SQLite can't go on.
@@ -105,24 +107,24 @@ class Partners:
 
 
 def _is_large(question: Question) -> bool:
-    with contextlib.suppress(OSError):  # it is gone, which its check will tell
+    with contextlib.suppress(OSError):  # the file is gone, which the check reports
         return os.path.getsize(question.path) >= question.shared_from
     return False
 
 
 def cache_bytes(question: Question) -> int:
-    """How much SQLite may keep in memory in each process of a first look."""
+    """How much of the file SQLite may cache in each process of the quicker check."""
     return CACHES // _processes(question)
 
 
 def _processes(question: Question) -> int:
-    """How many processes share the first look."""
+    """How many processes share the quicker check, the first included."""
     most = MOST_WITH_SITE if question.setup else question.processes
     return min(most, question.processes, 1 + question.memory_bytes // LEAST_MEMORY)
 
 
 def _ended(forks: list[Fork]) -> list[Fork]:
-    """Wait until one has its answer, or has ended. One that took no part may never do so."""
+    """Wait until at least one has answered or ended. One without a part may never do so."""
     poll = select.poll()
     for fork in forks:
         poll.register(fork, select.POLLIN)
@@ -131,7 +133,7 @@ def _ended(forks: list[Fork]) -> list[Fork]:
 
 
 def _take_share(sandbox: Sandbox, question: Question, parts: list[Part], handed_out: int) -> Share:
-    """Do parts until none is left. After a doubt, take what is left away from the others too."""
+    """Do parts until none is left. After a doubt, take the rest, so that no process does it."""
     share = Share()
     while raw := os.read(handed_out, _NUMBER.size):
         (number,) = _NUMBER.unpack(raw)
@@ -144,14 +146,14 @@ def _take_share(sandbox: Sandbox, question: Question, parts: list[Part], handed_
 
 
 def _add(share: Share, answer: bytes) -> None:
-    with contextlib.suppress(ValueError, TypeError):  # it was killed, or SQLite could not go on
+    with contextlib.suppress(ValueError, TypeError):  # it died, or SQLite could not go on
         other = Share(**json.loads(answer))
         share.done += other.done
         share.doubts += other.doubts
 
 
 def _share(question: Question, handed_out: int) -> bytes:
-    """In a partner: do a share, and answer with it."""
+    """In a partner: do a share. Returns it as JSON; nothing if no part came."""
     if not _is_handed_out(handed_out):
         return b""
     question = load_setup(question)
@@ -172,9 +174,9 @@ def _share(question: Question, handed_out: int) -> bytes:
 
 def _is_handed_out(handed_out: int) -> bool:
     """
-    Wait until there is a part: then the file does not change again, and the first process has
-    loaded the site's code, so it gets any lock that this code takes. False if there is none left,
-    or none comes: then the file may be one that must not even be opened.
+    Wait until there is a part: from then on the file does not change, and the first process has
+    loaded the site's code, so it already has any lock that this code takes. False if there is none:
+    then this process must not open the file.
     """
     poll = select.poll()
     poll.register(handed_out, select.POLLIN)

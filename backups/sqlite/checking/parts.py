@@ -1,13 +1,13 @@
 """
-The first look at a large file, in parts that several processes can share: is it surely whole?
+The quicker check of a large file, in parts that several processes can share.
 
 ``integrity_check`` finds what ``quick_check`` finds in the whole file (each tree, each page that
 is used twice or not at all, each row, NOT NULL and CHECK), and rows and indexes that disagree. So
 the parts are ``quick_check``, the comparison of each index with its table, and
-``foreign_key_check``. A table that can't be compared so gets ``integrity_check`` of its own.
+``foreign_key_check``. If an index can't be compared, its table gets ``integrity_check`` instead.
 
-Whatever makes a part doubt is left to ``integrity_check`` of the whole file. So a doubt in vain
-costs time, and never refuses a file.
+A part finds a doubt or none. If there is a doubt, ``integrity_check`` of the whole file decides.
+So a false doubt costs time, but never refuses a file.
 
 Source: https://www.sqlite.org/pragma.html#pragma_quick_check
 """
@@ -26,40 +26,40 @@ from backups.sqlite.checking.findings import (
     is_of_memory,
     sentence,
 )
-from backups.sqlite.checking.indexes import UNSPEAKABLE, Index, UnclearError, read_indexes
+from backups.sqlite.checking.indexes import NOT_TEXT, Index, UnclearError, read_indexes
 from backups.sqlite.checking.sandbox import Sandbox
 from backups.sqlite.format.schema import quote
 
-MOST_PARTS = 1_000  # their numbers all fit into a pipe at once
-UNDIVIDED = "it can't be divided"
+MOST_PARTS = 1_000  # the numbers of all parts fit into a pipe at once
+UNDIVIDED = "the check can't be divided into parts"
 STRUCTURE = "quick_check(1)"
-ROWS_A_PAGE = 16  # quick_check of a page takes as long as comparing so many rows with an index
+ROWS_A_PAGE = 16  # quick_check of a page takes as long as comparing 16 rows with an index
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of work that finds a doubt or none."""
+    """A part of the quicker check."""
 
     name: str
     cost: int  # a guess, in rows that are compared
-    find_doubt: Callable[[Sandbox], str]
-    table: str = ""  # that gets SQLite's integrity_check
+    find_doubt: Callable[[Sandbox], str]  # returns an empty text if there is none
+    table: str = ""  # the table that gets integrity_check, if this part is one
 
 
 def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
     """
-    The parts of the first look, the longest first. None if it can't be divided: SQLite is too old
-    to tell how it runs a statement, there are too many parts, or a name is not text.
+    Return the parts, the longest first; an empty list if the check can't be divided. Then this
+    SQLite is older than ``KNOWN``, there are too many parts, or the name of a table is not text.
 
     :param functions: the module whose ``register(connection)`` adds the site's SQL functions.
     """
     rows = connection.execute("PRAGMA table_list").fetchall()
     tables = [(name, kind, not wr) for of, name, kind, _, wr, *_ in rows if of == "main"]
-    is_nameable = not any(set(name) & UNSPEAKABLE for name, *_ in tables)
+    is_nameable = not any(set(name) & NOT_TEXT for name, *_ in tables)
     if sqlite3.sqlite_version_info < plans.KNOWN or not is_nameable:
         return []
     query = "SELECT count(*) FROM sqlite_master WHERE type = 'index'"
-    if connection.execute(query).fetchone()[0] >= MOST_PARTS:  # each would be planned in vain
+    if connection.execute(query).fetchone()[0] >= MOST_PARTS:  # don't plan them all for nothing
         return []
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     counted: dict[str, int] = {}
@@ -75,21 +75,21 @@ def find_parts(connection: sqlite3.Connection, functions: str) -> list[Part]:
 
 def find_doubts(sandbox: Sandbox, functions: str = "") -> list[str]:
     """
-    Take the whole first look in this process. Empty if the file is surely whole.
+    Run all parts in this process. Returns no doubts only if the file is whole.
 
     :raises sqlite3.Error: the time is over, or SQLite lacks a function or a collation.
     """
     parts = find_parts(sandbox.connection, functions)
-    doubts = [doubt for part in parts if (doubt := look(part, sandbox))]
+    doubts = [doubt for part in parts if (doubt := run_part(part, sandbox))]
     return doubts if parts else [UNDIVIDED]
 
 
-def look(part: Part, sandbox: Sandbox) -> str:
+def run_part(part: Part, sandbox: Sandbox) -> str:
     """
-    Take one part. Returns its doubt; empty if there is none.
+    Return the doubt that this part finds; empty if there is none.
 
     :raises sqlite3.Error: the time is over, there is no memory left, or SQLite lacks a function or
-        a collation: another look would fail too.
+        a collation. ``integrity_check`` would fail too. Any other error is a doubt.
     """
     try:
         return part.find_doubt(sandbox)
@@ -109,11 +109,11 @@ def _parts_of(
     *,
     has_rowids: bool,
 ) -> list[Part]:
-    """One part for each index of a table, or one for all; none for a table without indexes."""
+    """One part for each index, or one for the table; none for a table without indexes."""
     rows = _last_row(connection, table)
     try:
         if kind == "virtual" or not has_rowids:
-            raise UnclearError  # only SQLite knows what belongs together there, and in which order
+            raise UnclearError  # a join can't tell what is right there
         indexes = read_indexes(connection, table)
     except (UnclearError, sqlite3.Error):
         check = partial(_ask, functions, f"integrity_check({quote(table)})")

@@ -1,29 +1,30 @@
 """
-How SQLite would run a statement, by ``EXPLAIN QUERY PLAN``.
+How SQLite would run a statement, as ``EXPLAIN QUERY PLAN`` shows it.
 
 Source: https://www.sqlite.org/eqp.html
 """
 
 import sqlite3
 
-KNOWN = (3, 40)  # the oldest SQLite whose plans were tried
+KNOWN = (3, 40)  # the oldest SQLite with which we tested the texts of the plans
 
 
 def read_plan(connection: sqlite3.Connection, statement: str) -> list[str]:
     """
-    The steps of a statement's plan.
+    Return the texts of the steps, in order.
 
-    :raises sqlite3.Error: it can't be run at all.
+    :raises sqlite3.Error: SQLite can't run the statement at all.
     """
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
 def is_planned(connection: sqlite3.Connection, statement: str, *steps: list[str]) -> bool:
     """
-    Whether SQLite would run a statement in these steps.
+    Whether SQLite would run a statement in exactly these steps.
 
-    :param steps: for each one the texts that it may have. Whole texts: a name can have any letters.
-    :raises sqlite3.Error: it can't be run at all.
+    :param steps: for each step the texts that it may have. Texts are compared whole,
+        since a name can look like any part of one.
+    :raises sqlite3.Error: SQLite can't run the statement at all.
     """
     plan = read_plan(connection, statement)
     return len(plan) == len(steps) and all(

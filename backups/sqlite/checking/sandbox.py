@@ -79,7 +79,7 @@ ALLOWED_PRAGMAS = CHECKS | {
     *("table_list", "table_xinfo", "index_list", "index_xinfo"),
     *("data_version", "page_count", "page_size"),
 }
-DENIED_FUNCTIONS = {"load_extension"}  # an index can call any other: CREATE INDEX allows no more
+DENIED_FUNCTIONS = {"load_extension"}  # an index may call any other
 R_TREE_TABLES = ("_node", "_rowid", "_parent")
 # Where modules of Python's standard library find shared libraries, on the usual systems.
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")

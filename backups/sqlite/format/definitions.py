@@ -1,5 +1,5 @@
 """
-The expressions in the SQL of an index, and its WHERE, in the words of the schema.
+The columns, the expressions and the WHERE of an index, as they stand in its SQL.
 
 Source: https://www.sqlite.org/lang_createindex.html
 """
@@ -15,17 +15,17 @@ _ORDER = ("asc", "desc")
 
 @dataclass(frozen=True)
 class Definition:
-    """What CREATE INDEX says between its parentheses, and after them."""
+    """What CREATE INDEX says in its parentheses and after them."""
 
-    items: list[str]  # each indexed column or expression, with its COLLATE, without its order
-    where: str  # of a partial index; else empty
+    items: list[str]  # each indexed column or expression, with its COLLATE, without ASC or DESC
+    where: str  # the condition of a partial index; else empty
 
 
 def read_definition(sql: str) -> Definition:
     """
-    Read the SQL of an index, as SQLite keeps it.
+    Read the SQL of an index, as ``sqlite_master`` has it.
 
-    :raises ValueError: it is not the SQL of an index.
+    :raises ValueError: this is not the SQL of an index.
     """
     tokens = list(TOKENS.finditer(sql))
     marks = list(_marks(tokens))
@@ -38,7 +38,7 @@ def read_definition(sql: str) -> Definition:
 
 
 def _marks(tokens: list["re.Match[str]"]) -> Iterator[tuple[str, "re.Match[str]"]]:
-    """The first parenthesis, the commas directly in it, and the parenthesis that closes it."""
+    """The first parenthesis, the commas directly inside it, and the one that closes it."""
     depth = 0
     for match in tokens:
         if match.lastgroup != "other" or match[0] not in ("(", ")", ","):
@@ -58,7 +58,7 @@ def _without_order(item: str) -> str:
 
 
 def _after(rest: str) -> str:
-    """The expression after WHERE."""
+    """The condition after WHERE; empty if there is no WHERE."""
     words = [match for match in TOKENS.finditer(rest) if match.lastgroup != "space"]
     if not words:
         return ""

@@ -528,7 +528,7 @@ def test_log_names_what_only_integrity_check_can_decide(
         check(path)
     assert [record.getMessage() for record in caplog.records] == [
         f"Check of {path}: only integrity_check can compare the indexes of keyed.",
-        f"Check of {path}: integrity_check decides, since there is a doubt:"
+        f"Check of {path}: the quicker check has a doubt, so integrity_check decides:"
         r" NULL value in broken\x1b[2J.a.",
     ]
 

@@ -139,7 +139,7 @@ def test_damage_that_is_not_found_again_was_of_the_disk(first: object, tmp_path:
     with mock.patch.object(pragmas, "find_damage", side_effect=[first, []]):
         verdict = inspect(Question(str(path), 60.0, clear=("sessions",)))
     assert (verdict.damage, verdict.unread) == ([], "")
-    assert (verdict.cleared, verdict.changed) == (2, True), "the first look did that"
+    assert (verdict.cleared, verdict.changed) == (2, True), "the first check did that"
     assert verdict.migrations == list(builders.MIGRATIONS)
 
 

@@ -1,5 +1,5 @@
 """
-The proof of the first look: whatever SQLite's ``integrity_check`` finds makes it doubt.
+The proof of the quicker check: whatever SQLite's ``integrity_check`` finds makes it doubt.
 
 With ``-s``, the long ones print their figures.
 """

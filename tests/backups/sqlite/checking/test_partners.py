@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def asked(path: Path, processes: int = 1) -> Question:
-    """To take the first look at a small file too."""
+    """So that a small file gets the quicker check too."""
     return Question(str(path), seconds=30.0, processes=processes, shared_from=0)
 
 
@@ -39,7 +39,7 @@ def verdict_on(question: Question) -> Verdict:
     ("kind", "processes"),
     [(None, 1), (None, 2), (None, 5), *((kind, 2) for kind in DAMAGE)],
 )
-def test_first_look_changes_no_verdict(kind: str | None, processes: int, path: Path) -> None:
+def test_quicker_check_changes_no_verdict(kind: str | None, processes: int, path: Path) -> None:
     if kind is not None:
         DAMAGE[kind](path)
     whole = inspect(replace(asked(path), shared_from=10**9))
@@ -77,7 +77,7 @@ def test_broken_references_are_found(processes: int, path: Path) -> None:
 def test_who_waits_to_hash_the_file_is_told_once(
     processes: int, path: Path, *, clear: tuple[str, ...], word: bytes
 ) -> None:
-    DAMAGE["row missing from an index of another table"](path)  # so there is a second look too
+    DAMAGE["row missing from an index of another table"](path)  # so there is a second check too
     told, tell = os.pipe()
     verdict = verdict_on(replace(asked(path, processes), settled=tell, clear=clear))
     os.close(tell)
@@ -121,7 +121,7 @@ def test_there_are_as_many_processes_as_asked_for(path: Path) -> None:
     assert look(path, processes=4) == "3 []"
 
 
-def test_small_file_gets_no_first_look(path: Path) -> None:
+def test_small_file_gets_no_quicker_check(path: Path) -> None:
     assert look(path, then="assert others.is_wanted") == "1 []"
     bigger = f"question = Question({str(path)!r}, 30.0, processes=2)"
     then = f"{bigger}; others = Partners(question); assert not others.is_wanted"

@@ -1,4 +1,4 @@
-"""The parts of the first look doubt whatever the whole check finds."""
+"""The parts of the quicker check doubt whatever the whole check finds."""
 
 import random
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 
 from backups.sqlite.checking import parts, plans
 from backups.sqlite.checking.findings import find_damage
-from backups.sqlite.checking.parts import MOST_PARTS, Part, find_doubts, find_parts, look
+from backups.sqlite.checking.parts import MOST_PARTS, Part, find_doubts, find_parts, run_part
 from backups.sqlite.checking.pragmas import WHOLE
 from backups.sqlite.checking.sandbox import Sandbox
 from tests.backups.sqlite.checking.indexed_databases import DAMAGE, indexed
@@ -106,7 +106,7 @@ def test_file_that_can_t_be_divided_is_left_to_sqlite(
     module: ModuleType, name: str, value: object, path: Path
 ) -> None:
     with mock.patch.object(module, name, value):
-        assert doubts(path) == ["it can't be divided"]
+        assert doubts(path) == ["the check can't be divided into parts"]
     assert MOST_PARTS * 4 <= 4096, "the numbers of all parts fit into a pipe on every system"
 
 
@@ -127,17 +127,17 @@ def part(error: Exception) -> Part:
 def test_part_that_sqlite_can_t_go_on_with_is_in_doubt(path: Path) -> None:
     with closing(Sandbox(path, seconds=30.0)) as sandbox:
         malformed = sqlite3.DatabaseError("database disk image is malformed")
-        assert look(part(malformed), sandbox) == f"index x: {malformed}"
+        assert run_part(part(malformed), sandbox) == f"index x: {malformed}"
 
 
 @pytest.mark.parametrize(
     "message", ["no such function: slug", "no such collation sequence: by_length"]
 )
-def test_what_another_look_would_lack_too_is_an_error(message: str, path: Path) -> None:
+def test_what_the_whole_check_would_lack_too_is_an_error(message: str, path: Path) -> None:
     with closing(Sandbox(path, seconds=30.0)) as sandbox, pytest.raises(sqlite3.Error):
-        look(part(sqlite3.OperationalError(message)), sandbox)
+        run_part(part(sqlite3.OperationalError(message)), sandbox)
 
 
 def test_time_that_is_over_is_an_error(path: Path) -> None:
     with closing(Sandbox(path, seconds=0.0)) as sandbox, pytest.raises(sqlite3.Error):
-        look(part(sqlite3.OperationalError("interrupted")), sandbox)
+        run_part(part(sqlite3.OperationalError("interrupted")), sandbox)
