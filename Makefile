@@ -69,7 +69,7 @@ browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chro
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
 	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
 
-bench: install $(VENV)-bench/.bench  ## measure against what else there is (SIZE=500 in MB, ROUNDS=5, CLI_PYTHON=…)
+bench: install $(VENV)-bench/.bench  ## measure against other programs (SIZE=500 in MB, ROUNDS=5, CLI_PYTHON=…)
 	@$(BIN)/python -m benchmarks --size $(SIZE) --rounds $(ROUNDS) --growth $(GROWTH) --results $(RESULTS) --dbbackup $(VENV)-bench/bin/python --peers $(VENV)-bench/peers --python $(CLI_PYTHON)
 
 docs: .venv-docs/.installed  ## build the pages of docs/ as a site, in site/; a broken link is an error

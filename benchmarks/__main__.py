@@ -27,15 +27,15 @@ from benchmarks.uploads import measure_uploads
 
 MEGABYTE = 10**6
 GROWTH = (0.2, 1, 2, 4)
-GROWN = (STATIC, PAGES, COMPACT)  # what the table of growth tells of
+GROWN = (STATIC, PAGES, COMPACT)  # what the table of growth shows
 NOTES = """\
-Medians of {rounds} rounds, in each of which every candidate was run in turn; of memory and of the
-slowest write the highest. Speed is of the database's bytes, compressed or not. Memory is anonymous
-memory above idle, of all processes of the server together, those that it starts for the check
-included, and of the client; what two share since a fork counts once; of a command it is all that
-it has. The writer commits one transaction after another, without a pause, on the same cores: each
-candidate is run alone for its time, and once more beside the writer, who writes to the database of
-the same candidate. Each peer has a copy of the benchmark's store as its database."""
+Medians of {rounds} rounds; for memory and for the slowest write, the highest value. Each round runs
+every candidate once alone, for its time, and once beside the writer. The writer commits one
+transaction after another, without a pause, on the same cores, to the database of that candidate.
+Speed counts the bytes of the database, compressed or not. Memory is anonymous memory above idle: of
+the client, and of all processes of the server together, with those that it starts for the check.
+What two processes share since a fork counts once. For a command, memory is all that it has. The
+database of each peer is a copy of the benchmark's store."""
 SHAPE = """\
 ### {shape}
 
@@ -74,7 +74,7 @@ def _measure(
         is_main = each == size
         rounds = options.rounds if each <= size else min(options.rounds, options.rounds_large)
         with _built(folder, each) as store:
-            _say(f"copies of it are made, {rounds} rounds")
+            _say(f"copying it, {rounds} rounds")
             downloads[each] = measure_downloads(
                 store,
                 rounds=rounds,
@@ -83,11 +83,11 @@ def _measure(
                 only=() if is_main else GROWN,
             )
             if is_main:
-                _say("copies of it are made in rollback mode")
+                _say("copying it in rollback mode")
                 rollback = measure_rollback(store, rounds=rounds)
-            _say("it is uploaded")
+            _say("uploading it")
             uploads[each] = measure_uploads(store, rounds=rounds, peers=peers if is_main else None)
-            _say("it is applied at a start")
+            _say("applying it at a start")
             starts[each] = measure_starts(store, rounds=rounds)
     shapes = {TASKDOG: uploads[size]} | {
         shape: _upload_shape(folder, size, shape, options.rounds, peers)
@@ -109,7 +109,7 @@ def _upload_shape(
     folder: Path, size: int, shape: str, rounds: int, peers: Peers
 ) -> Sequence[Result]:
     with _built(folder, size, shape) as store:
-        _say("it is uploaded")
+        _say("uploading it")
         return measure_uploads(store, rounds=rounds, peers=peers)
 
 
@@ -123,7 +123,7 @@ def _shapes(shapes: dict[str, Sequence[Result]], size: int) -> list[str]:
 
 @contextmanager
 def _built(folder: Path, size: int, shape: str = TASKDOG) -> Iterator[Store]:
-    _say(f"a store of {size / MEGABYTE:,.0f} MB is built, {shape}")
+    _say(f"building a store of {size / MEGABYTE:,.0f} MB: {shape}")
     place = folder / str(size)
     try:
         yield build_store(place / "data", size, shape)
@@ -145,8 +145,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds-large", type=int, default=3, help="of stores above --size")
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "data", help="on which disk")
     parser.add_argument("--dbbackup", type=Path, help="a Python that has requirements-bench.txt")
-    parser.add_argument("--peers", type=Path, help="where their environments are, or are made")
-    parser.add_argument("--python", default=sys.executable, help="for a peer that needs another")
+    parser.add_argument("--peers", type=Path, help="the folder for the environments of the peers")
+    parser.add_argument("--python", default=sys.executable, help="a newer one, for some peers")
     parser.add_argument("--results", type=Path, default=CHECKOUT / "benchmarks/results.md")
     options = parser.parse_args()
     options.folder = options.folder.absolute()

@@ -1,5 +1,5 @@
 """
-A client in a process of its own: ``python -m benchmarks.client URL KEY [--output FILE] …``.
+A client in a separate process: ``python -m benchmarks.client URL KEY [--output FILE] …``.
 
 It says "ready", waits for a line, and then downloads (or uploads) as fast as it can: what comes
 is dropped, or written to a file. Prints one JSON object.
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("key")
-    parser.add_argument("--header", default="X-Api-Key", help="which the key is in")
+    parser.add_argument("--header", default="X-Api-Key", help="which header the key is in")
     parser.add_argument("--encoding", default="identity")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--upload", type=Path)

@@ -29,12 +29,12 @@ def measure_downloads(
     """
     Run each candidate alone and then beside a writer, for so many rounds.
 
-    :param only: the names of those that are run; all if there are none.
+    :param only: the names of our candidates to run, without the peers; all candidates if empty.
     """
     with _static_copy(store) as static, serving(store, static_file=static) as server:
         served = [each for each in _served(server, store) if not only or each.name in only]
         for candidate in served:
-            candidate.run()  # for what the server does the first time only
+            candidate.run()  # the server does some things only the first time
         if only:
             return run_rounds(served, rounds)
         ours = served + _commands(store) + _others(store, dbbackup)
@@ -43,7 +43,7 @@ def measure_downloads(
 
 
 def _candidate(store: Store, name: str, run: Callable[[Path], Sample], pid: int = 0) -> Candidate:
-    """One that may put files into a folder, and whose server's memory is watched if it has one."""
+    """A candidate with a folder for its output; ``pid`` is a server whose memory is watched."""
 
     def run_in_folder() -> Sample:
         output = store.data.parent / "output"

@@ -1,9 +1,8 @@
 """
-The memory that processes have for themselves, watched while something goes on.
+The anonymous memory of processes (RssAnon), watched while they work.
 
-That is anonymous memory (RssAnon). Mapped pages of files are left out: they are the system's
-cache, which it takes back at will. A page that two processes share since a fork counts once, and
-once more from when one of them writes to it.
+Mapped pages of files do not count: they are the system's cache, which it can take back at any time.
+A page that two processes share since a fork counts once, and twice after one of them writes to it.
 
 Source: https://www.kernel.org/doc/html/latest/filesystems/proc.html
 """
@@ -26,8 +25,8 @@ class Peak:
     """
     Watch a process and all below it for the length of a block.
 
-    A child that comes counts from the second look on: between its fork and its exec it shows the
-    memory of its parent as its own.
+    A new child counts when it is seen for the second time: between its fork and its exec it shows
+    the memory of its parent as its own.
     """
 
     def __init__(self, pid: int) -> None:
@@ -61,7 +60,7 @@ class Peak:
             self._highest = max(self._highest, self._bytes())
 
     def _bytes(self) -> int:
-        """Without what those of the beginning share: to ask for that takes too long."""
+        """Does not measure what the first processes share: that takes too long."""
         pids = frozenset(_tree(self._pid))
         both, self._known = pids & self._known, pids
         return sum(map(anonymous, both & self._first)) + sum(map(_private, both - self._first))
@@ -77,12 +76,12 @@ def wait_until_idle(pid: int) -> None:
 
 
 def anonymous(pid: int) -> int:
-    """Bytes of anonymous memory of a process, shared or not; 0 of one that has ended."""
+    """Bytes of anonymous memory of a process, shared or not; 0 if it has ended."""
     return _field(pid, "status", "RssAnon") or 0
 
 
 def proportional_of_all(pid: int) -> int:
-    """Bytes of it of a process and all below it; what they share counts once."""
+    """Bytes of anonymous memory of a process and all below it; what they share counts once."""
     return sum(map(_proportional, _tree(pid)))
 
 

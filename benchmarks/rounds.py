@@ -1,4 +1,4 @@
-"""Candidates that do the same thing in different ways, run in turn, again and again."""
+"""Candidates that do the same thing in different ways, run in turn for several rounds."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from benchmarks.samples import EndlessError, LeftOutError, Sample, median, run_b
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to do it, and the database that somebody writes to beside it."""
+    """A way to do it, and the database for the writer beside it; None for no writer."""
 
     name: str
     run: Callable[[], Sample]
@@ -20,7 +20,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Result:
-    """The median of all runs, or why there is none, or none beside the writer."""
+    """The median of all runs; the reason if there is none, or none beside the writer."""
 
     name: str
     sample: Sample | None
@@ -36,11 +36,11 @@ class _Runs:
     is_out: bool = False
 
     def run(self) -> None:
-        """Once alone, and once beside the writer if it has come to its end there until now."""
+        """Once alone, and once beside the writer, unless it was endless there before."""
         if self.is_out:
             return
         try:
-            os.sync()  # nobody is to wait for what another has left to be written
+            os.sync()  # so that it does not wait for what the one before has written
             self.alone.append(self.candidate.run())
             if self.candidate.written is not None and not self.reason:
                 os.sync()
@@ -58,14 +58,14 @@ class _Runs:
 
 def run_rounds(candidates: Sequence[Candidate], rounds: int) -> list[Result]:
     """
-    Run each candidate alone and then beside a writer, in an order that changes, for so many rounds.
+    Run each candidate alone and then beside a writer, for so many rounds.
 
-    What the one before has left is felt: memory that a virtual machine has given back to its host
-    takes long to be had again.
+    The order changes from round to round, since a candidate can slow down the next one: memory that
+    a virtual machine has given back to its host takes long to get again.
     """
     runs = [_Runs(candidate, [], []) for candidate in candidates]
     for number in range(rounds):
-        # In another order in each round, the same in each run: none always follows another one.
+        # The same orders in each benchmark.
         for each in random.Random(number).sample(runs, len(runs)):  # noqa: S311 - nothing secret
             each.run()
     return [each.result() for each in runs]

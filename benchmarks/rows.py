@@ -1,8 +1,8 @@
 """
 The rows of a store, in one of three shapes.
 
-SQLite makes them itself: each column is an expression over the number of the row. That takes
-seconds where the API would take hours.
+SQLite makes them: each column is an expression over the number of the row. That takes seconds; the
+API would take hours.
 """
 
 import random
@@ -15,11 +15,11 @@ SECONDS_A_TASK = 420
 TEXT_LETTERS = 16 * 1024**2  # of text that the notes are cut from
 VOCABULARY = 20_000  # words
 TASKS_A_STEP = 4_000
-BYTES_A_TASK = 8_000  # with all that belongs to it; it is 6,000
+BYTES_A_TASK = 8_000  # with all its rows; an estimate, it is about 6,000
 AUDITS_A_TASK = 5
 SESSIONS = 200
 TAGS = 50
-CACHE_KIB = 512 * 1024  # so that an index which grows in no order stays in memory
+CACHE_KIB = 512 * 1024  # so that an index that grows in random order stays in memory
 PRIME = 2**31 - 1
 STATUSES = ("PENDING", "IN_PROGRESS", "COMPLETED", "CANCELED")
 OPERATIONS = ("create_task", "update_task", "start_task", "complete_task", "update_note")
@@ -29,17 +29,17 @@ AGED = "aged"
 ONE_INDEX = "one index"
 NEEDED = "idx_audit_resource"  # taskdog looks for rows about the database at each upload
 SHAPES = {
-    TASKDOG: "as an import leaves it: in the audit log the rows of a task are in one place",
-    AGED: "as use leaves it: each row of the audit log is about any task that was there by then",
-    ONE_INDEX: "as taskdog, but each table has one index",
+    TASKDOG: "as after an import: in the audit log, the rows of a task are next to each other",
+    AGED: "as after long use: each row of the audit log is about any task that was there by then",
+    ONE_INDEX: "as for taskdog, but each table has one index",
 }
 
 
 def fill(connection: sqlite3.Connection, size: int, shape: str = TASKDOG) -> None:
-    """Add rows in steps until the database, which nobody else has open, has that many bytes."""
+    """Add rows until the database has ``size`` bytes. No one else may have it open."""
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA journal_mode=OFF")
-    connection.execute("PRAGMA ignore_check_constraints=ON")  # every row keeps to them
+    connection.execute("PRAGMA ignore_check_constraints=ON")  # every row satisfies them
     connection.execute(f"PRAGMA cache_size={-CACHE_KIB}")
     if shape == ONE_INDEX:
         _drop_indexes(connection)
@@ -81,7 +81,7 @@ def _bytes(connection: sqlite3.Connection) -> int:
 
 
 def _text() -> bytes:
-    """Words as they are spread in a language: few are frequent. Compresses as prose does."""
+    """Words, few of them frequent, as in a language: they compress like prose."""
     chance = random.Random(VOCABULARY)  # noqa: S311 - the same text each time
     words = [
         "".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 12)))
@@ -98,7 +98,7 @@ def _insert(
     columns: dict[str, str],
     text: bytes = b"",
 ) -> None:
-    """Add a row for each number: of each column an expression over ``n`` and ``:text``."""
+    """Add a row for each number. A column is an expression over ``n`` and ``:text``."""
     connection.execute(
         f"WITH RECURSIVE numbers (n) AS (VALUES (:first)"  # noqa: S608 - all of it is in here
         f" UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)"
@@ -109,7 +109,7 @@ def _insert(
 
 
 def _chance(salt: int, below: int | str) -> str:
-    """From 0 on, in no order that can be seen, the same for the same number and salt."""
+    """From 0 to below ``below``, as if random; the same for the same row and salt."""
     moved = f"(n + {salt * 1_000_003})"
     return f"({moved} * {moved} % {PRIME} * 48271 % {PRIME} % {below})"
 
@@ -129,7 +129,7 @@ def _moment(task: str) -> str:
 
 
 def _audit(*, is_aged: bool) -> dict[str, str]:
-    """Five rows for each task: about that one, or about any that are there by then."""
+    """Five rows for each task: about that task, or about any that is there by then."""
     newest = f"(1 + (n - 1) / {AUDITS_A_TASK})"
     name, other = _words(9, 20, 80), _words(10, 20, 80)
 
@@ -177,7 +177,7 @@ _NOTE = {
     "created_at": _moment("n"),
     "updated_at": _moment("n + 9"),
 }
-_TASK_TAGS = [  # two, never the same
+_TASK_TAGS = [  # two different tags for each task
     {"task_id": "n", "tag_id": f"1 + {_chance(8, TAGS)}"},
     {"task_id": "n", "tag_id": f"1 + ({_chance(8, TAGS)} + 1 + {_chance(17, TAGS - 1)}) % {TAGS}"},
 ]

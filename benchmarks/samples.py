@@ -46,7 +46,7 @@ class Sample:
 
 def run_client(url: str, key: str, *options: str) -> Sample:
     """
-    Let a client in a process of its own fetch (or send) something.
+    Let a client in a separate process fetch (or send) something.
 
     :raises LeftOutError: the server refused it, with its answer.
     """

@@ -1,4 +1,4 @@
-"""Servers in processes of their own: the site, with gunicorn as it is configured, or others."""
+"""Servers in separate processes: the site, with gunicorn as it is configured, or others."""
 
 import os
 import queue
@@ -20,7 +20,7 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """Where it listens, the pid above all of it, and how long it took from its start to listen."""
+    """Where it listens, the pid of its first process, the seconds until it listened, its log."""
 
     url: str
     pid: int
@@ -29,7 +29,7 @@ class Server:
 
 
 class Log:
-    """What a server says, read as it comes."""
+    """What a server prints, read at once so that the server never waits."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -39,9 +39,10 @@ class Log:
 
     def wait_for(self, pattern: str) -> str:
         """
-        The first group of the next line that has it.
+        Wait for the next line that matches, and return the first group.
 
-        :raises RuntimeError: it has ended, or has not said it within a minute; with its log.
+        :raises RuntimeError: the server has ended, or no line matched within ``START_SECONDS``; the
+            message has the log.
         """
         said, end = "", time.monotonic() + START_SECONDS
         while time.monotonic() < end:
@@ -54,10 +55,10 @@ class Log:
             if not line:
                 raise RuntimeError(f"the server has ended:\n{said}")
             said += line
-        raise RuntimeError(f"the server has not said {pattern!r}:\n{said}")
+        raise RuntimeError(f"the server has not printed {pattern!r}:\n{said}")
 
     def close(self) -> None:
-        """Read to the end; after the server's."""
+        """Read the rest. Call it after the server has ended."""
         self._thread.join()
 
     def _read(self) -> None:
@@ -94,7 +95,7 @@ def running(
     command: Sequence[str | Path], listens: str, variables: Mapping[str, str]
 ) -> Iterator[Server]:
     """
-    Run a server until the end of the block, from when it says where it listens.
+    Run a server until the end of the block, which begins when the server listens.
 
     :param listens: a pattern whose group is the URL.
     :raises RuntimeError: as ``Log.wait_for``.
@@ -119,7 +120,7 @@ def running(
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A port of the loopback address on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -24,7 +24,7 @@ RAW = "upload and stage, raw body"
 FORM = "upload and stage, form"
 SENT = "upload and stage what this server has sent"
 THEIRS = taskdog_server.UPLOAD
-FULL = "as integrity_check; foreign keys"
+FULL = "all that integrity_check finds; foreign keys"
 CHECKED = {
     BY_HAND: "integrity_check",
     RAW: FULL,
@@ -32,7 +32,7 @@ CHECKED = {
     SENT: "quick_check",
     THEIRS: "integrity_check",
     pocketbase.UPLOAD: "nothing",
-    litestream.RESTORE: "checksums of its own",
+    litestream.RESTORE: "its own checksums",
     litestream.CHECKED_RESTORE: "integrity_check",
 }
 WARM_UPS = 5  # at most
@@ -48,7 +48,7 @@ class Upload:
     store: Store
 
     def candidates(self) -> list[Candidate]:
-        """By hand, and ours."""
+        """The check by hand, and our ways to upload."""
         live = self.store.database
         return [
             Candidate(BY_HAND, self._check_by_hand, live),
@@ -58,7 +58,7 @@ class Upload:
         ]
 
     def warm_up(self) -> None:
-        """Upload until the server's memory stays: a worker unshares much when it is first used."""
+        """Upload until the server's memory stays the same: first use makes shared pages private."""
         before = 0
         for _ in range(WARM_UPS):
             self._stage()
@@ -69,7 +69,7 @@ class Upload:
             before = now
 
     def _stage(self, *options: str, was_sent: bool = False) -> Sample:
-        """Upload it; nothing is pending before and afterwards."""
+        """Upload it; nothing is pending before or afterwards."""
         self._remember(was_sent)
         url = f"{self.server.url}/api/v1/restore"
         options = (f"--upload={self.snapshot}", *options)
@@ -78,7 +78,7 @@ class Upload:
         return sample
 
     def _check_by_hand(self) -> Sample:
-        """As somebody does at the shell; nothing is synced."""
+        """As an operator does in a shell; nothing is synced."""
         copy = self.store.data.parent / "copy.db"
         try:
             return run_command(
@@ -100,7 +100,7 @@ def measure_uploads(store: Store, *, rounds: int, peers: Peers | None = None) ->
     """
     Check by hand and upload for so many rounds.
 
-    :param peers: run these too, and each way once more beside a writer.
+    :param peers: run these too, and each candidate also beside a writer; None: no peer, no writer.
     """
     with copied_snapshot(store) as snapshot, serving(store) as server:
         upload = Upload(snapshot, server, store)
@@ -115,7 +115,7 @@ def measure_uploads(store: Store, *, rounds: int, peers: Peers | None = None) ->
 
 @contextmanager
 def copied_snapshot(store: Store) -> Iterator[Path]:
-    """A snapshot of the database, made before anybody has it open."""
+    """A snapshot of the database. Nobody may have that open."""
     snapshot = store.data.parent / "snapshot.db"
     shutil.copyfile(store.database, snapshot)
     try:

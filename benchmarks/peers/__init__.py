@@ -1,7 +1,8 @@
 """
-What a user would pick instead, each in an environment of its own that is filled from PyPI.
+Programs that a user could choose instead, each in a separate environment, installed from PyPI.
 
-Versions stand in ``*.in`` in here, and of taskdog's own server in ``requirements-cli.in``.
+Their versions are in the files ``*.in`` of this folder; that of taskdog's own server is in
+``requirements-cli.in``.
 """
 
 import contextlib
@@ -18,12 +19,12 @@ from benchmarks.serving import Server, running
 from benchmarks.stores import CHECKOUT
 
 HERE = Path(__file__).parent
-NEWEST = 19  # the minor version of Python 3 up to which one is looked for
+NEWEST = 19  # we look for minor versions of Python 3 below this one
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A program, what pip installs for it, and the oldest Python 3 that will do."""
+    """A program, what pip installs for it, and the oldest minor version of Python 3 for it."""
 
     program: str
     requirements: Path
@@ -37,16 +38,16 @@ LITESTREAM = Peer("litestream", HERE / "litestream.txt")
 
 @dataclass(frozen=True)
 class Peers:
-    """The folder of their environments, if they are wanted, and a Python if this one is too old."""
+    """The folder of the environments, None for no peers; and a Python if this one is too old."""
 
     folder: Path | None
     python: str = sys.executable
 
     def program(self, peer: Peer) -> Path:
         """
-        The path of its program, in an environment that is made now if there is none yet.
+        Return the path of its program. Makes the environment if it is missing or out of date.
 
-        :raises LeftOutError: there is no Python for it, or pip did not get it.
+        :raises LeftOutError: there is no folder or no Python for it, or pip could not install it.
         """
         if self.folder is None:
             raise LeftOutError("no folder for its environment was named")
@@ -64,7 +65,7 @@ class Peers:
         return environment / "bin" / peer.program
 
     def version(self, peer: Peer) -> str:
-        """As pip knows it; empty if it can't be had."""
+        """Its name and version, as pip lists them; empty if it is not available."""
         try:
             python = self.program(peer).with_name("python")
         except LeftOutError:
@@ -89,9 +90,9 @@ def enter_server(
     variables: Mapping[str, str] | None = None,
 ) -> Server:
     """
-    Run a server until the end of the stack.
+    Run a server until the stack ends.
 
-    :raises LeftOutError: it did not start.
+    :raises LeftOutError: the server did not start.
     """
     try:
         return stack.enter_context(running(command, listens, variables or {}))
@@ -107,12 +108,12 @@ def output_of(*command: str | Path) -> str:
     """
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise LeftOutError((done.stderr.strip() or "it failed without a word").splitlines()[-1])
+        raise LeftOutError((done.stderr.strip() or "it failed without a message").splitlines()[-1])
     return done.stdout
 
 
 def _is_python(name: str, least: int) -> bool:
-    """Whether it runs, too: pyenv has names for those that are not chosen."""
+    """Whether it runs and is new enough: pyenv also has names of versions that do not run."""
     script = f"import sys; sys.exit(sys.version_info < (3, {least}))"
     with contextlib.suppress(OSError):
         return (

@@ -1,7 +1,7 @@
 """
-Litestream, which copies a database to a replica and goes on with what is written.
+Litestream, which copies a database to a replica and then adds each change.
 
-It adds two tables to the database, and keeps a copy beside it.
+It adds two tables to the database, and keeps a folder with a copy beside it.
 """
 
 import shutil
@@ -21,7 +21,7 @@ CHECKED_RESTORE = f"{RESTORE}, -integrity-check full"
 
 @dataclass(frozen=True)
 class Litestream:
-    """The program, and a database that it may change."""
+    """The program, and the database that it may change."""
 
     program: Path
     database: Path
@@ -64,9 +64,9 @@ class Litestream:
 @contextmanager
 def litestream(peers: Peers, folder: Path, copy: Path) -> Iterator[Litestream]:
     """
-    Have it for the length of the block, in a folder that is there, with a copy of this database.
+    Prepare it for the length of the block, in an existing folder, with a copy of this database.
 
-    :raises LeftOutError: it can't be had.
+    :raises LeftOutError: it is not available.
     """
     program = peers.program(LITESTREAM)
     database = folder / copy.name

@@ -1,7 +1,7 @@
 """
-PocketBase, which makes zip files of its data folder and restores them.
+PocketBase, which makes zip files of its data folder, and restores them.
 
-Its database is the benchmark's own store, to which it adds its tables.
+Its database is a copy of the benchmark's store, to which it adds its tables.
 """
 
 import shutil
@@ -27,7 +27,7 @@ HEADER = "--header=Authorization"
 
 @dataclass(frozen=True)
 class PocketBase:
-    """It, the token that it takes, and its database."""
+    """The server, a token for its API, and its database."""
 
     server: Server
     token: str
@@ -38,7 +38,7 @@ class PocketBase:
         return [Candidate(DOWNLOAD, self._watched_download, self.database)]
 
     def uploads(self, _snapshot: Path) -> list[Candidate]:
-        """Its way back. Nobody writes beside it: it puts another file in the place of its own."""
+        """Its way back, without a writer: it puts another file in the place of its database."""
         archive = self.database.parent.with_suffix(".zip")
         self._download(f"--output={archive}")
         return [Candidate(UPLOAD, lambda: self._restore(archive))]
@@ -90,15 +90,15 @@ def _ask(method: str, url: str, token: str, values: dict[str, str]) -> requests.
 @contextmanager
 def pocketbase(peers: Peers, folder: Path, copy: Path) -> Iterator[PocketBase]:
     """
-    Run it until the end of the block, in a folder that is there, with a copy of this database.
+    Run it until the end of the block, in an existing folder, with a copy of this database.
 
-    :raises LeftOutError: it can't be had, or does not start.
+    :raises LeftOutError: it is not available, or does not start.
     """
     program = peers.program(POCKETBASE)
     data = folder / "data"
     data.mkdir()
     shutil.copyfile(copy, data / "data.db")
-    # It starts anew when anything changes in the folder of its hooks.
+    # It restarts when anything changes in the folder of its hooks.
     unused = folder / "unused"
     command: list[str | Path] = [program, f"--dir={data}"]
     command += [f"--{name}Dir={unused}" for name in ("hooks", "migrations", "public")]

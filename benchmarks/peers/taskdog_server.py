@@ -1,8 +1,8 @@
 """
-The server that taskdog comes with, which answers the same API.
+The server that comes with taskdog, which has the same API.
 
-It serves the benchmark's own store, whose tables have the names and columns that it asks for, plus
-the table in which it looks for the last of its migrations.
+It serves a copy of the benchmark's store, whose tables have the names and columns that it needs. We
+add the table in which it looks for the last of its migrations.
 """
 
 import shutil
@@ -25,7 +25,7 @@ PENDING = ".pending-restore"
 
 @dataclass(frozen=True)
 class TaskdogServer:
-    """It, and its database."""
+    """The server and its database."""
 
     server: Server
     database: Path
@@ -56,9 +56,9 @@ class TaskdogServer:
 @contextmanager
 def taskdog_server(peers: Peers, folder: Path, copy: Path) -> Iterator[TaskdogServer]:
     """
-    Run it until the end of the block, in a folder that is there, with a copy of this database.
+    Run it until the end of the block, in an existing folder, with a copy of this database.
 
-    :raises LeftOutError: it can't be had, or does not start.
+    :raises LeftOutError: it is not available, or does not start.
     """
     program = peers.program(TASKDOG_SERVER)
     database = folder / "taskdog" / "tasks.db"

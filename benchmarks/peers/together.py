@@ -1,4 +1,4 @@
-"""All peers at once, beside ours."""
+"""All peers at once."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from benchmarks.samples import LeftOutError
 
 
 class Running(Protocol):
-    """A peer with a database of its own."""
+    """A peer with its database."""
 
     def downloads(self) -> list[Candidate]:
         """Its ways to a copy."""
@@ -38,9 +38,9 @@ def running_peers(
     peers: Peers, copy: Path, ways: Callable[[Running], list[Candidate]]
 ) -> Iterator[tuple[list[Candidate], list[Result]]]:
     """
-    Run each until the end of the block, with the database of this copy.
+    Run each peer until the end of the block, with another copy of the database ``copy``.
 
-    :return: the ways of those that run, and those that can't be had, with the reason.
+    :return: the candidates of the peers that run, and a result with the reason for each other.
     """
     folder = copy.with_name("peers")
     folder.mkdir()
