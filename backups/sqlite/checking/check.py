@@ -45,9 +45,9 @@ def check_snapshot(
     """
     Check a private copy of an untrusted file, and return what is in it.
 
-    Checks, in order: the header, the length, ``integrity_check``, ``foreign_key_check``, the table
-    ``django_migrations``, that no migration is newer than this release, and that no table or
-    column is missing or of another kind.
+    Checks, in order: the header, the length, ``integrity_check`` and ``foreign_key_check`` (of a
+    large file only if the quicker check has a doubt), the table ``django_migrations``, that no
+    migration is newer than this release, and that no table or column is missing or of another kind.
 
     Leaves the file in rollback-journal mode, without the rows of ``clear``. It is changed before it
     is checked, so the checks hold for what is there now. If one fails, the file may be half

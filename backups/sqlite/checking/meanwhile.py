@@ -2,7 +2,7 @@
 Sync a file, and hash it if needed, while a child checks it.
 
 The child first makes its changes. On a pipe it then reports whether there were any: at once, or
-if two processes check, when one of them has nothing left to do.
+if several processes check, when one of them has nothing left to do.
 """
 
 import contextlib

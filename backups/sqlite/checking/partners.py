@@ -58,7 +58,7 @@ class Partners:
         """
         self._question = question
         self.is_wanted = _is_large(question) and not (question.is_ours or question.as_it_was)
-        self.by_sqlite: list[str] = []  # tables that get integrity_check, since no join counts
+        self.by_sqlite: list[str] = []  # tables that get integrity_check instead of joins
         self._forks: list[Fork] = []
         if self.is_wanted:
             self._parts, self._hand_out = os.pipe()

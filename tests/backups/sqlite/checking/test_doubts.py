@@ -44,7 +44,7 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.missed: list[str] = []
-        self.in_vain: Counter[str] = Counter()
+        self.false_doubts: Counter[str] = Counter()
 
     def compare(self, path: Path, name: str, family: str) -> bool:
         """Check a file in both ways. Returns whether integrity_check finds anything."""
@@ -56,11 +56,11 @@ class Tally:
         if found and not doubts:
             self.missed.append(f"{name}: {found}")
         if doubts and not found:
-            self.in_vain[family] += 1
+            self.false_doubts[family] += 1
         return bool(found)
 
     def report(self) -> str:
-        return f"SQLite {sqlite3.sqlite_version}: {dict(self.counts)}; in vain: {self.in_vain}"
+        return f"SQLite {sqlite3.sqlite_version}: {dict(self.counts)}; false doubts: {self.false_doubts}"
 
 
 def _find_by_sqlite(sandbox: Sandbox) -> list[str]:

@@ -86,7 +86,7 @@ def test_who_waits_to_hash_the_file_is_told_once(
         assert words.read() == word
 
 
-def test_file_that_was_sent_gets_the_quick_check_alone(path: Path) -> None:
+def test_file_that_was_sent_gets_only_sqlites_quick_check(path: Path) -> None:
     DAMAGE["row missing from an index"](path)
     verdict = verdict_on(replace(asked(path, 2), is_ours=True))
     assert (verdict.doubts, verdict.damage, verdict.defects) == ([], [], {})
