@@ -29,8 +29,7 @@ class Fork:
         Start it.
 
         :param work: returns the answer. If it raises an error, the answer is empty.
-        :param close: descriptors that the fork closes, such as the end of a pipe that this process
-            writes to: its reader sees the end only if no fork holds it open.
+        :param close: descriptors that the fork closes, so that readers of a pipe see its end.
         :raises OSError: the system can't start a process or open a pipe.
         """
         self._answers, answer = os.pipe()

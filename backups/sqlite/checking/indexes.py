@@ -9,9 +9,8 @@ entry out of order is not found, or hides another one.
 push each other out of the cache. One index at a time takes a half to a quarter of the time, and
 several processes can share the indexes.
 
-The result of a statement counts only if ``EXPLAIN QUERY PLAN`` says that SQLite runs it as we mean
-it: SQLite must read the whole table, not another index instead, and search this index for its
-whole key.
+A result counts only if ``EXPLAIN QUERY PLAN`` says that SQLite runs the statement as we mean it: it
+reads the whole table, not another index instead, and searches this index for its whole key.
 
 Sources: https://www.sqlite.org/pragma.html#pragma_integrity_check,
 https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html

@@ -73,9 +73,7 @@ class Partners:
 
     def find_doubts(self, sandbox: Sandbox, *, changed: bool) -> list[str]:
         """
-        Run the quicker check together. Returns no doubts only if the file is whole.
-
-        Call it once: no part is handed out again.
+        Run the quicker check together, once. Returns no doubts only if the file is whole.
 
         :param changed: whether this check has changed the file, for ``tell_settled``.
         :raises sqlite3.Error: SQLite can't go on.

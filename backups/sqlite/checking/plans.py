@@ -22,8 +22,7 @@ def is_planned(connection: sqlite3.Connection, statement: str, *steps: list[str]
     """
     Whether SQLite would run a statement in exactly these steps.
 
-    :param steps: for each step the texts that it may have. Texts are compared whole,
-        since a name can look like any part of one.
+    :param steps: the texts that each step may have. Whole texts: a name can look like part of one.
     :raises sqlite3.Error: SQLite can't run the statement at all.
     """
     plan = read_plan(connection, statement)

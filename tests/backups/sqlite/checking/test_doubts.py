@@ -60,7 +60,8 @@ class Tally:
         return bool(found)
 
     def report(self) -> str:
-        return f"SQLite {sqlite3.sqlite_version}: {dict(self.counts)}; false doubts: {self.false_doubts}"
+        counts = dict(self.counts)
+        return f"SQLite {sqlite3.sqlite_version}: {counts}; false doubts: {self.false_doubts}"
 
 
 def _find_by_sqlite(sandbox: Sandbox) -> list[str]:
