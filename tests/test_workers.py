@@ -310,7 +310,10 @@ def developing(site: Site, settings: Path) -> Iterator["subprocess.Popen[str]"]:
         [sys.executable, "-u", "manage.py", "runserver", "127.0.0.1:0"],
         cwd=CHECKOUT,
         env=environment(
-            site.data, DJANGO_SETTINGS_MODULE=settings.stem, PYTHONPATH=str(settings.parent)
+            site.data,
+            DJANGO_SETTINGS_MODULE=settings.stem,
+            PYTHONPATH=str(settings.parent),
+            PYTHONUNBUFFERED="1",  # for the process that the reloader starts
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.proof  # real processes, each under a limit of its own
 CHECK = """
 import os, resource, sys
 from pathlib import Path
-from backups.sqlite.checking import partner
 from backups.sqlite.site import Live
 from backups.sqlite.checking.check import check_snapshot
 from tests.backups.stand_ins import FakeSite
