@@ -15,6 +15,8 @@ RESULTS ?= benchmarks/results.md
 
 # Where Python writes no bytecode, each process that a test starts would compile the site anew.
 export PYTHONDONTWRITEBYTECODE =
+# Where Python buffers nothing, no test would see what it leaves to be written at its exit.
+export PYTHONUNBUFFERED =
 
 BIN := $(VENV)/bin
 # Nothing without its hash, so only wheels: what builds a package would come without one. Where

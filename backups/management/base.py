@@ -71,7 +71,7 @@ class StoreCommand(BaseCommand):
         except OSError as error:
             with suppress(OSError):
                 self.say(f"{words}\n(Standard output could not be written: {error.strerror}.)")
-            _detach_stdout()
+            detach_stdout()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """End with the message, the hint and an exit code on each error of this app."""
@@ -106,10 +106,10 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # for the process's life
 
 
-def _detach_stdout() -> None:
+def detach_stdout() -> None:
     """Otherwise the interpreter writes the rest when it exits, and fails with its own message."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(_nowhere().fileno(), sys.stdout.fileno())
+    with suppress(OSError, ValueError, AttributeError), _nowhere() as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextmanager
