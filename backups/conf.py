@@ -75,7 +75,7 @@ class Settings:
     # How many bytes of the disk uploads and snapshots leave free for the site; None for 64 MiB, or
     # a twentieth of a small disk.
     keep_free_bytes = Setting("BACKUPS_KEEP_FREE_BYTES", _number_or_none, None)
-    # How long SQLite's checks of an upload may take; about 2 s a GB on a common disk.
+    # How long SQLite's checks of an upload may take; about 7 s a GB on two cores.
     check_seconds = Setting("BACKUPS_CHECK_SECONDS", float, 300)
     # How many processes may share the check of an upload; 0 for as many as there are cores.
     check_processes = Setting("BACKUPS_CHECK_PROCESSES", int, 0)

@@ -7,12 +7,9 @@ most = 0  # processes for one check, set from BACKUPS_CHECK_PROCESSES; 0: as man
 
 
 def for_a_check() -> int:
-    """How many processes may share a check."""
-    return most or usable()
-
-
-def usable() -> int:
-    """How many cores this process may use."""
+    """How many processes may share a check: by default, as many as cores that this one may use."""
+    if most:
+        return most
     with suppress(OSError, AttributeError):  # not on every system, nor under every seccomp filter
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -86,8 +86,8 @@ def inspect(question: Question, partners: Partners | None = None) -> Verdict:
     if is_of_the_file and (verdict.doubts or verdict.damage or verdict.defects):
         left = deadline - time.monotonic()
         again = _check_once(replace(question, settled=-1), left, changed=verdict.changed)
-        # If both report damage, the first report stays, unless it was only a doubt.
-        if verdict.doubts or not verdict.damage or again.unread or not again.damage:
+        # If both report damage, the first report stays. A doubt reports none.
+        if not verdict.damage or again.unread or not again.damage:
             again.cleared += verdict.cleared
             again.doubts = verdict.doubts
             again.by_sqlite = verdict.by_sqlite

@@ -6,8 +6,9 @@ row, and the index has no other entries, then the index holds what the table hol
 entry out of order is not found, or hides another one.
 
 ``integrity_check`` reads a table once, and for each row it searches all of its indexes. Their pages
-push each other out of the cache. One index at a time takes a half to a quarter of the time, and
-several processes can share the indexes.
+push each other out of the cache. One index at a time takes about half of the time if the rows are
+in no order, and not less if the indexes have the order of the table; but then several processes can
+share them.
 
 A result counts only if ``EXPLAIN QUERY PLAN`` says that SQLite runs the statement as we mean it: it
 reads the whole table, not another index instead, and searches this index for its whole key.
@@ -19,6 +20,7 @@ https://www.sqlite.org/lang_indexedby.html, https://www.sqlite.org/eqp.html
 import sqlite3
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from backups.sqlite.checking.plans import is_planned, read_plan
 from backups.sqlite.format.definitions import Definition, read_definition
@@ -90,13 +92,18 @@ def read_indexes(connection: sqlite3.Connection, table: str) -> list[Index]:
     :raises sqlite3.Error: the schema needs a function or a collation that this connection lacks.
     """
     listed = connection.execute(f"PRAGMA index_list({quote(table)})").fetchall()
+    of_table = (
+        connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall() if listed else []
+    )
     return [
-        _index(connection, _shape(connection, table, name), is_unique=bool(is_unique))
+        _index(connection, _shape(connection, table, of_table, name), is_unique=bool(is_unique))
         for _, name, is_unique, *_ in listed
     ]
 
 
-def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
+def _shape(
+    connection: sqlite3.Connection, table: str, of_table: list[tuple[Any, ...]], name: str
+) -> _Shape:
     columns = connection.execute(f"PRAGMA index_xinfo({quote(name)})").fetchall()
     if len(columns) > MOST_COLUMNS:
         raise UnclearError("an index has so many columns that planning takes longer than comparing")
@@ -104,7 +111,6 @@ def _shape(connection: sqlite3.Connection, table: str, name: str) -> _Shape:
     words = (name, *definition.items, definition.where, *map(str, chain(*columns)))
     if any(set(each) & NOT_TEXT for each in words):
         raise UnclearError("a name or an expression of an index is not text")
-    of_table = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
     taken = {fold(str(each[1])) for each in of_table}
     filled = {str(each[1]) for each in of_table if each[3]}  # NOT NULL
     *keys, rowid = [_column(definition, taken, *each[:3]) for each in columns]

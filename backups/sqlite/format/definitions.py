@@ -51,7 +51,7 @@ def _marks(tokens: list["re.Match[str]"]) -> Iterator[tuple[str, "re.Match[str]"
 
 
 def _without_order(item: str) -> str:
-    words = [match for match in TOKENS.finditer(item) if match.lastgroup != "space"]
+    words = _words(item)
     if words and words[-1].lastgroup == "word" and words[-1][0].lower() in _ORDER:
         return item[: words[-1].start()].strip()
     return item.strip()
@@ -59,9 +59,13 @@ def _without_order(item: str) -> str:
 
 def _after(rest: str) -> str:
     """The condition after WHERE; empty if there is no WHERE."""
-    words = [match for match in TOKENS.finditer(rest) if match.lastgroup != "space"]
+    words = _words(rest)
     if not words:
         return ""
     if words[0].lastgroup != "word" or words[0][0].lower() != "where":
         raise ValueError("the SQL of an index goes on after its columns without WHERE")
     return rest[words[0].end() :].strip()
+
+
+def _words(sql: str) -> list["re.Match[str]"]:
+    return [match for match in TOKENS.finditer(sql) if match.lastgroup != "space"]

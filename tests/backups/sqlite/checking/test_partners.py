@@ -21,6 +21,13 @@ def path(tmp_path: Path) -> Path:
     return indexed(tmp_path / "x.db")
 
 
+def change(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
 def asked(path: Path, processes: int = 1) -> Question:
     """So that a small file gets the quicker check too."""
     return Question(str(path), seconds=30.0, processes=processes, shared_from=0)
@@ -51,20 +58,18 @@ def test_quicker_check_changes_no_verdict(kind: str | None, processes: int, path
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_table_that_only_sqlite_can_compare_is_named(processes: int, path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE odd (rowid, oid, _rowid_)")
-        connection.execute("CREATE INDEX odd_oid ON odd (oid)")
-        connection.commit()
+    change(path, "CREATE TABLE odd (rowid, oid, _rowid_)", "CREATE INDEX odd_oid ON odd (oid)")
     tables = verdict_on(asked(path, processes)).by_sqlite
     assert tables == ["keyed", "odd"]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_broken_references_are_found(processes: int, path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE refers (id INTEGER PRIMARY KEY, to_id REFERENCES long)")
-        connection.execute("INSERT INTO refers VALUES (7, 999999)")
-        connection.commit()
+    change(
+        path,
+        "CREATE TABLE refers (id INTEGER PRIMARY KEY, to_id REFERENCES long)",
+        "INSERT INTO refers VALUES (7, 999999)",
+    )
     verdict = verdict_on(asked(path, processes))
     assert not verdict.damage
     assert verdict.broken_references == [
