@@ -10,7 +10,7 @@ from benchmarks.peers import Peers
 from benchmarks.peers.together import running_peers
 from benchmarks.rounds import Candidate, Result, run_rounds
 from benchmarks.samples import LeftOutError, Sample, run_client, run_command, run_watched
-from benchmarks.serving import Server, serving
+from benchmarks.serving import Server, serving, serving_file
 from benchmarks.stores import Store
 
 PAGES = "our pages over HTTP"
@@ -31,8 +31,13 @@ def measure_downloads(
 
     :param only: the names of our candidates to run, without the peers; all candidates if empty.
     """
-    with _static_copy(store) as static, serving(store, static_file=static) as server:
-        served = [each for each in _served(server, store) if not only or each.name in only]
+    with (
+        _static_copy(store) as static,
+        serving_file(static) as of_file,
+        serving(store) as server,
+    ):
+        ways = _served(server, of_file, store)
+        served = [each for each in ways if not only or each.name in only]
         for candidate in served:
             candidate.run()  # the server does some things only the first time
         if only:
@@ -56,8 +61,8 @@ def _candidate(store: Store, name: str, run: Callable[[Path], Sample], pid: int 
     return Candidate(name, run_in_folder, store.database)
 
 
-def _served(server: Server, store: Store) -> list[Candidate]:
-    api, static, key = f"{server.url}/api/v1/backup", f"{server.url}/static-file", store.key
+def _served(server: Server, of_file: Server, store: Store) -> list[Candidate]:
+    api, static, key = f"{server.url}/api/v1/backup", f"{of_file.url}/static-file", store.key
     zstd = "--encoding=zstd"
     ways: dict[str, Callable[[Path], Sample]] = {
         STATIC: lambda _: run_client(static, key),
@@ -71,7 +76,10 @@ def _served(server: Server, store: Store) -> list[Candidate]:
             f"{api}?compact=0", key, f"--output={output / 'x.db'}"
         ),
     }
-    return [_candidate(store, name, run, server.pid) for name, run in ways.items()]
+    return [
+        _candidate(store, name, run, (of_file if "static" in name else server).pid)
+        for name, run in ways.items()
+    ]
 
 
 def _commands(store: Store) -> list[Candidate]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from benchmarks.stores import CHECKOUT, Store
 
 START_SECONDS = 60.0
+GUNICORN = Path(sys.executable).with_name("gunicorn")
+LISTENS = r"Listening at: (\S+)"
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,32 @@ class Log:
 
 
 @contextmanager
-def serving(store: Store, *, static_file: Path | None = None) -> Iterator[Server]:
+def serving(store: Store) -> Iterator[Server]:
     """
     Serve a store on a free port until the end of the block.
 
-    :param static_file: what ``/static-file`` sends. Never the live database: to close it would
-        drop the locks that SQLite has on it.
     :raises RuntimeError: the server has ended before it listened; its log is told.
     """
     variables = {
-        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
         "TASKDOG_DATA_DIR": str(store.data),
         "TASKDOG_BIND": "127.0.0.1:0",
-        "BENCHMARK_STATIC_FILE": str(static_file or ""),
     }
-    gunicorn = Path(sys.executable).with_name("gunicorn")
-    command = (gunicorn, "--config", "taskdog/gunicorn.conf.py")
-    with running(command, r"Listening at: (\S+)", variables) as server:
+    command = (GUNICORN, "--config", "taskdog/gunicorn.conf.py")
+    with running(command, LISTENS, variables) as server:
+        yield server
+
+
+@contextmanager
+def serving_file(file: Path) -> Iterator[Server]:
+    """
+    Serve a file as ``/static-file`` until the end of the block: by gunicorn's own threaded worker.
+
+    :param file: never a live database, since gunicorn opens and closes it.
+    :raises RuntimeError: as ``serving``.
+    """
+    options = ("--bind=127.0.0.1:0", "--threads=4")
+    command = (GUNICORN, *options, "benchmarks.static_site:application")
+    with running(command, LISTENS, {"BENCHMARK_STATIC_FILE": str(file)}) as server:
         yield server
 
 

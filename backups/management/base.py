@@ -1,4 +1,4 @@
-"""What the commands on a store share: the choice of the store, and how they end on an error."""
+"""What the commands share: the choice of a store, and how they end on an error."""
 
 import io
 import logging
@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from backups.exceptions import BackupError, InsecureServerError
+from backups.management.output import detach_stdout
 
 WRONG_USAGE = 2  # as argparse's own exit code
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
@@ -20,9 +21,10 @@ STOPPING = (signal.SIGTERM, signal.SIGHUP)  # from kill, and from a terminal tha
 
 
 class StoreCommand(BaseCommand):
-    """A command that works on this machine's store or on a server's."""
+    """A command that works on this machine's store, on a server's, or on what is beside it."""
 
-    # A system check that fails must not stop anybody from saving or restoring their data.
+    # A system check that fails must not stop anybody from saving or restoring their data, or from
+    # revoking a key; and the first key is made before there is a database, which some checks need.
     requires_system_checks = []  # noqa: RUF012
     requires_migrations_checks = False
 
@@ -104,12 +106,6 @@ class StoreCommand(BaseCommand):
 
 def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # for the process's life
-
-
-def detach_stdout() -> None:
-    """Otherwise the interpreter writes the rest when it exits, and fails with its own message."""
-    with suppress(OSError, ValueError, AttributeError), _nowhere() as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextmanager

@@ -2,29 +2,29 @@
 
 import json
 from argparse import SUPPRESS, ArgumentParser
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from backups.exceptions import ApiKeyError
 from backups.keys.api_keys import ApiKey, read_keys, revoke_key, rotate_key
 from backups.keys.entries import last_day, moment
 from backups.keys.key_usage import last_used
+from backups.management.base import StoreCommand
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
+from backups.management.output import printing
 from backups.startup.precedence import unless_taken
 
 HEADINGS = ("NAME", "SCOPES", "CREATED", "LAST USED (UTC)", "EXPIRES")
 SOON = timedelta(days=14)  # enough time to give everybody a new key
 
 
-class ApiKeys(BaseCommand):
+class ApiKeys(StoreCommand):
     """A running server notices each change at its next request."""
 
     help = "List the API keys of this site, revoke one, or replace one with a new key."
-    # So that a key can be revoked even if something is wrong with the site.
-    requires_system_checks = []  # noqa: RUF012  as Django spells it
 
     def add_arguments(self, parser: CommandParser) -> None:
         _add_json(parser, default=False)
@@ -39,39 +39,35 @@ class ApiKeys(BaseCommand):
 
     def handle(self, *, action: str, as_json: bool, name: str = "", **options: Any) -> None:
         path = chosen_key_file()
-        try:
-            if action == "revoke":
-                self._revoke(path, name)
-            elif action == "rotate":
-                self._rotate(path, name, expires_at=expiry(options))
-            else:
-                self._list(path, as_json=as_json)
-        except ApiKeyError as error:
-            raise CommandError(f"{error} {error.hint}".strip()) from error
-        except OSError as error:
-            raise CommandError(f"{error}.") from error
+        if action == "revoke":
+            self._revoke(path, name)
+        elif action == "rotate":
+            self._rotate(path, name, expires_at=expiry(options))
+        else:
+            self._list(path, as_json=as_json)
 
     def _list(self, path: Path, *, as_json: bool) -> None:
         keys = read_keys(path)
-        if as_json:
-            self.stdout.write(json.dumps([_described(path, key) for key in keys], indent=2))
-        elif keys:
-            self.stdout.write(_table([HEADINGS, *(_row(path, key) for key in keys)]))
+        if as_json or keys:
+            with printing("the list"):
+                self.stdout.write(_as_json(path, keys) if as_json else _as_table(path, keys))
         else:
-            self.stderr.write(
+            self.say(
                 f"There are no API keys in {path}. Make one with: manage.py create_api_key NAME"
             )
 
     def _revoke(self, path: Path, name: str) -> None:
         revoke_key(path, name=name)
-        self.stdout.write(f"The key {name!r} is revoked: it no longer works.")
+        self.tell(f"The key {name!r} is revoked: it no longer works.")
 
     def _rotate(self, path: Path, name: str, *, expires_at: datetime | None) -> None:
         key, kept = rotate_key(path, name=name, expires_at=expires_at)
-        self.stdout.write(key)
+        lost = "The old key has ended, and nobody can see the new one: rotate it once more."
+        with printing("the key", then=lost):
+            self.stdout.write(key)
         end = kept.expires_at
         ends = "" if end is None else f" The new one works until {last_day(end)}."
-        self.stderr.write(
+        self.say(
             f"This is the new key {name!r}. It can't be shown again. The old one no longer"
             f" works.{ends}"
         )
@@ -101,6 +97,14 @@ def _expiry(key: ApiKey) -> str:
         return f"EXPIRED {last_day(key.expires_at)}"
     left = moment(key.expires_at) - datetime.now(UTC)
     return last_day(key.expires_at) + (f" (in {left.days} days)" if left < SOON else "")
+
+
+def _as_json(path: Path, keys: Iterable[ApiKey]) -> str:
+    return json.dumps([_described(path, key) for key in keys], indent=2)
+
+
+def _as_table(path: Path, keys: Iterable[ApiKey]) -> str:
+    return _table([HEADINGS, *(_row(path, key) for key in keys)])
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

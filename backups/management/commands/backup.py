@@ -10,7 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 from backups import services
 from backups.disk import atomic_file
 from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
-from backups.management.base import StoreCommand, detach_stdout, megabytes
+from backups.management.base import StoreCommand, megabytes
+from backups.management.output import printing
 from backups.management.progress import count, progress_bar
 from backups.management.targets import LocalTarget, NamedSnapshot, open_target
 from backups.startup.precedence import unless_taken
@@ -129,20 +130,9 @@ class BackupCommand(StoreCommand):
         return path
 
     def _print(self, snapshot: NamedSnapshot) -> None:
-        try:
+        with printing("the snapshot"):
             for chunk in snapshot.chunks:
                 sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
-            detach_stdout()
-            raise CommandError(
-                "The program that read the snapshot stopped before its end."
-            ) from error
-        except OSError as error:
-            detach_stdout()
-            raise CommandError(
-                f"Standard output could not be written: {error.strerror or error}."
-            ) from error
 
 
 def _check_destination(output: str, force: bool) -> None:

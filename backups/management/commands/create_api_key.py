@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from backups.exceptions import ApiKeyError
-from backups.keys.api_keys import create_key, known_scopes, read_keys, scopes_in_order
+from backups.keys.api_keys import create_key, known_scopes, read_keys, revoke_key, scopes_in_order
+from backups.management.base import StoreCommand
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
+from backups.management.output import printing
 from backups.site import local_store
 from backups.startup.precedence import unless_taken
 
@@ -19,12 +20,10 @@ so it can't be shown again. To try it:
 """
 
 
-class CreateApiKey(BaseCommand):
+class CreateApiKey(StoreCommand):
     """Prints only the key to standard output, so that a script can read it."""
 
     help = "Create an API key and print it once, alone on standard output."
-    # The first key is made before the database exists, and some checks need a database.
-    requires_system_checks = []  # noqa: RUF012  as Django spells it
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="whose key this is, as logs and receipts will say")
@@ -40,24 +39,24 @@ class CreateApiKey(BaseCommand):
 
     def handle(self, *, name: str, scopes: list[str] | None, if_none: bool, **options: Any) -> None:
         path = chosen_key_file()
+        if if_none and read_keys(path):
+            self.say(f"There are API keys in {path} already; no key was made.")
+            return
+        key = create_key(
+            path,
+            name=name,
+            scopes=scopes,
+            expires_at=expiry(options),
+            owner_of=_of_the_server(path),
+        )
         try:
-            if if_none and read_keys(path):
-                self.stderr.write(f"There are API keys in {path} already; no key was made.")
-                return
-            key = create_key(
-                path,
-                name=name,
-                scopes=scopes,
-                expires_at=expiry(options),
-                owner_of=_of_the_server(path),
-            )
-        except ApiKeyError as error:
-            raise CommandError(f"{error} {error.hint}".strip()) from error
-        except OSError as error:
-            raise CommandError(f"{error}.") from error
-        self.stdout.write(key)
+            with printing("the key", then="So no key was made."):
+                self.stdout.write(key)
+        except CommandError:
+            revoke_key(path, name=name)
+            raise
         may = ", ".join(scopes_in_order(scopes))
-        self.stderr.write(self.next_steps(name=name, scopes=may, path=path))
+        self.say(self.next_steps(name=name, scopes=may, path=path))
 
     def next_steps(self, *, name: str, scopes: str, path: Path) -> str:
         """The text for a person, on standard error."""

@@ -7,11 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from backups import services as backups
 from backups.disk import atomic_file
 from backups.management.base import StoreCommand
+from backups.management.output import printing
 from taskdog.exceptions import TaskdogError
 from taskdog.moments import read_date
 from taskdog.tasks.exports import DEFAULT_FIELDS, FIELDS, FORMATS, export
@@ -109,18 +110,13 @@ class Command(StoreCommand):
                 backups.check_not_own(Path(output))
                 atomic_file.save(map(str.encode, text), Path(output), overwrite=force)
         if output != STDOUT:
-            self.stdout.write(f"Exported {tasks.count} tasks to {output}")
+            self.tell(f"Exported {tasks.count} tasks to {output}")
 
     def _print(self, text: Iterable[str]) -> None:
-        try:
+        with printing("the export"):
             for piece in text:
                 sys.stdout.buffer.write(piece.encode())
             sys.stdout.buffer.write(b"\n")
-            sys.stdout.buffer.flush()
-        except BrokenPipeError as error:
-            raise CommandError(
-                "The program that read the export stopped before its end."
-            ) from error
 
 
 class _Counted:

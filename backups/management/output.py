@@ -1,0 +1,39 @@
+"""Standard output that is full, or whose reader has gone, ends a command with its own exit code."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.core.management.base import CommandError
+
+
+@contextmanager
+def printing(what: str, *, then: str = "") -> Iterator[None]:
+    """
+    Print during the block. All of it has been written when the block ends.
+
+    :param what: what is printed, for the message: "the list".
+    :param then: one more sentence for the message.
+    :raises CommandError: it could not be written, or its reader has stopped reading.
+    """
+    if sys.stdout is None:  # the shell closed it (``>&-``)
+        raise CommandError(f"Standard output is closed. {then}".strip())
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        detach_stdout()
+        message = f"Standard output could not be written: {error.strerror or error}."
+        if isinstance(error, BrokenPipeError):
+            message = f"The program that read {what} stopped before its end."
+        raise CommandError(f"{message} {then}".strip()) from error
+
+
+def detach_stdout() -> None:
+    """Otherwise the interpreter writes the rest when it exits, and fails with its own message."""
+    with (
+        suppress(OSError, ValueError, AttributeError),
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+    ):
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
