@@ -32,21 +32,18 @@ class Fork:
         :param close: descriptors that the fork closes, so that readers of a pipe see its end.
         :raises OSError: the system can't start a process or open a pipe.
         """
-        self._answers, answer = os.pipe()
-        life, self._life = os.pipe()
-        try:
+        with contextlib.ExitStack() as on_error, contextlib.ExitStack() as of_the_fork:
+            self._answers, answer = os.pipe()
+            on_error.callback(os.close, self._answers)
+            of_the_fork.callback(os.close, answer)
+            life, self._life = os.pipe()
+            on_error.callback(os.close, self._life)
+            of_the_fork.callback(os.close, life)
             self._pid = os.fork()
-        except OSError:
-            os.close(self._answers)
-            os.close(self._life)
-            raise
-        else:
             if self._pid == 0:
                 _work(work, answer, life, (*_held, self._answers, self._life, *close))
             _held.update((self._answers, self._life))
-        finally:
-            os.close(answer)
-            os.close(life)
+            on_error.pop_all()
 
     def fileno(self) -> int:
         """A descriptor for poll(2): readable once the fork answers or has ended."""

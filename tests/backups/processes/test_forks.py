@@ -44,13 +44,19 @@ def test_failure_is_no_answer(work: str) -> None:
     assert answered(work, 1) == "0 set()"
 
 
-def test_system_that_starts_no_process_is_an_error_that_leaves_nothing_open() -> None:
-    ended = run_script("""
+@pytest.mark.parametrize(("refused", "call"), [("fork", 1), ("pipe", 1), ("pipe", 2)])
+def test_system_that_refuses_a_process_or_a_pipe_is_an_error_that_leaves_nothing_open(
+    refused: str, call: int
+) -> None:
+    ended = run_script(f"""
         import os
         from backups.processes.forks import Fork
+        answers = [os.{refused}] * {call - 1}
         def refuse():
+            if answers:
+                return answers.pop()()
             raise OSError("too many")
-        os.fork = refuse
+        os.{refused} = refuse
         before = os.dup(0)
         os.close(before)
         try:

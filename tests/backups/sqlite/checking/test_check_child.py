@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from backups.sqlite.checking import check_child, pragmas
-from backups.sqlite.checking.check_child import inspect
+from backups.sqlite.checking.inspection import inspect
 from backups.sqlite.checking.messages import Question, Verdict
 from tests.backups import builders
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backups.processes.spawn import run_module
-from backups.sqlite.checking.check_child import inspect
+from backups.sqlite.checking.inspection import inspect
 from backups.sqlite.checking.messages import CHANGED, UNCHANGED, Question, Verdict
 from tests.backups.scripts import run_script
 from tests.backups.sqlite.checking.indexed_databases import DAMAGE, indexed
@@ -103,7 +103,7 @@ LOOK = """
     from pathlib import Path
     from backups.processes import forks
     from backups.sqlite.checking import partners
-    from backups.sqlite.checking.check_child import inspect
+    from backups.sqlite.checking.inspection import inspect
     from backups.sqlite.checking.messages import Question
     from backups.sqlite.checking.partners import Partners, Share
     {before}
