@@ -14,6 +14,7 @@ from backups.sqlite.checking.findings import (
     is_of_the_disk,
     sentence,
 )
+from backups.sqlite.checking.first_entries import find_unreadable_index
 from backups.sqlite.checking.inventory import compute_columns, read_contents
 from backups.sqlite.checking.messages import Question, Verdict, tell_settled
 from backups.sqlite.checking.partners import Partners, cache_bytes
@@ -103,7 +104,7 @@ def _inspect(
     else:
         tell_settled(question.settled, changed=verdict.changed)
         found = check_whole(sandbox, question)
-    verdict.damage = found.damage or _schema_damage(schema)
+    verdict.damage = found.damage or _schema_damage(schema) or find_unreadable_index(connection)
     if verdict.damage:
         verdict.unread = find_unread(verdict.damage)
         return

@@ -4,6 +4,7 @@ The proof of the quicker check: whatever SQLite's ``integrity_check`` finds make
 With ``-s``, the long ones print their figures.
 """
 
+import json
 import random
 import sqlite3
 from collections import Counter
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from backups.processes import limits
+from backups.processes.forks import Fork
 from backups.sqlite.checking.findings import find_broken_references, find_damage
 from backups.sqlite.checking.parts import find_doubts
 from backups.sqlite.checking.sandbox import Sandbox
@@ -25,6 +28,9 @@ from tests.corpus.snapshots import fill, in_many_forms
 from tests.site import Site, copy_site
 
 SECONDS = 2.0  # for one check of a file that may be endless
+CPU_SECONDS = 5  # for one of a hostile upload: one step of SQLite can be endless
+
+Outcome = Callable[[Path, Callable[[Sandbox], list[str]]], list[str]]
 SOME = 100  # of each kind of index, with several damages
 SHORT = 300  # hostile uploads in the shorter proof
 FEW, MANY = 4, 300  # changes of one byte, of each kind of index: in the quick tests, in a proof
@@ -38,15 +44,16 @@ OVERLOOKED = {("a column called rowid", "swapped")}
 class Tally:
     """How the two checks agree, and the files in which only one of them found something."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        self._outcome = outcome or _outcome
         self.counts: Counter[str] = Counter()
         self.missed: list[str] = []
         self.false_doubts: Counter[str] = Counter()
 
     def compare(self, path: Path, name: str, family: str) -> bool:
         """Check a file in both ways. Returns whether integrity_check finds anything."""
-        doubts = _outcome(path, find_doubts)
-        found = _outcome(path, _find_by_sqlite)
+        doubts = self._outcome(path, find_doubts)
+        found = self._outcome(path, _find_by_sqlite)
         self.counts["files"] += 1
         self.counts["with a doubt"] += bool(doubts)
         self.counts["with a finding"] += bool(found)
@@ -72,6 +79,20 @@ def _outcome(path: Path, check: Callable[[Sandbox], list[str]]) -> list[str]:
             return check(sandbox)
     except (sqlite3.Error, MemoryError, ValueError) as error:  # its message may be no UTF-8
         return [str(error)]
+
+
+def _outcome_apart(path: Path, check: Callable[[Sandbox], list[str]]) -> list[str]:
+    """As ``_outcome``, in a process of its own, which ends when its time is over."""
+
+    def work() -> bytes:
+        limits.lower_processor_time(CPU_SECONDS)
+        return json.dumps(_outcome(path, check)).encode()
+
+    fork = Fork(work)
+    try:
+        return json.loads(fork.answer() or b'["its time was over"]')  # type: ignore[no-any-return]
+    finally:
+        fork.end()
 
 
 def _cases(kind: str, path: Path, *, is_long: bool) -> Iterator[tuple[str, bytes]]:
@@ -200,7 +221,7 @@ def specimens(template_site: Site, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def compare_all(specimens: list[Specimen], path: Path) -> None:
     """Check these files in both ways."""
-    tally = Tally()
+    tally = Tally(_outcome_apart)
     for specimen in specimens:
         path.write_bytes(specimen.make())
         use_rollback_journal(path)
