@@ -35,7 +35,8 @@ CHECKED = {
     litestream.RESTORE: "its own checksums",
     litestream.CHECKED_RESTORE: "integrity_check",
 }
-WARM_UPS = 5  # at most
+WARM_UPS = 8  # at most
+CALM_UPLOADS = 3  # in a row: one may come to a process that had one before
 CALM_BYTES = 1_000_000
 
 
@@ -58,13 +59,17 @@ class Upload:
         ]
 
     def warm_up(self) -> None:
-        """Upload until the server's memory stays the same: first use makes shared pages private."""
-        before = 0
+        """
+        Upload until the server's memory stays the same: first use makes shared pages private, in
+        each of its processes.
+        """
+        before, calm = 0, 0
         for _ in range(WARM_UPS):
             self._stage()
             wait_until_idle(self.server.pid)
             now = proportional_of_all(self.server.pid)
-            if now - before < CALM_BYTES:
+            calm = calm + 1 if now - before < CALM_BYTES else 0
+            if calm == CALM_UPLOADS:
                 return
             before = now
 
