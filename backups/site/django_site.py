@@ -83,7 +83,8 @@ class DjangoSite:
 
     def check_known(self, applied: Collection[str], historic: Collection[str]) -> None:
         """Raise NewerSnapshotError if one is neither installed nor historic. Reads no database."""
-        refuse_newer([name for name in self.unknown(applied) if name not in historic])
+        known = frozenset(historic)  # a snapshot can have a hundred thousand
+        refuse_newer([name for name in self.unknown(applied) if name not in known])
 
     # What is in it
 

@@ -77,11 +77,16 @@ class SnapshotLoader(MigrationLoader):
         that the snapshot also has. Then its file was removed or renamed, e.g. by a squash.
         """
         number = _first_number(key)
-        return number is not None and any(
-            other[0] == key[0] and number < _end(other)
-            for other in self.disk_migrations
-            if other in self._applied
-        )
+        return number is not None and number < self._ends.get(key[0], 0)
+
+    @cached_property
+    def _ends(self) -> dict[str, int]:
+        """Of each app, the highest ``_end`` of those that this release and the snapshot have."""
+        ends: dict[str, int] = {}
+        for key in self.disk_migrations:
+            if key in self._applied:
+                ends[key[0]] = max(_end(key), ends.get(key[0], 0))
+        return ends
 
     def broken_order(self) -> tuple[str, str] | None:
         """

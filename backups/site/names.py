@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-MOST_NAMED = 5  # in one error; a snapshot can have hundreds
+MOST_NAMED = 5  # in one message; a snapshot can have a hundred thousand
 MOST_LETTERS = 100  # of a name
 
 

@@ -6,7 +6,7 @@ from django.apps import apps
 
 from backups.exceptions import ForeignDatabaseError, NewerSnapshotError
 from backups.site.migrations import SnapshotLoader, key_of, name_of, own_apps
-from backups.site.names import clip, plural, some
+from backups.site.names import MOST_NAMED, clip, plural, some
 from backups.sqlite.format.schema import fold
 from backups.sqlite.site import Found, Live
 from backups.store import FOREIGN
@@ -36,8 +36,10 @@ def check_origin(found: Found, live: Live, *, accept: Collection[str]) -> tuple[
             f"The snapshot has the migration{plural(behind)} {some(behind)}, which this release"
             " does not have."
         )
-    gone = dict.fromkeys(app for app, _ in unknown if app not in installed)
-    warnings += [_warn_of_gone(app, found) for app in gone]
+    gone = list(dict.fromkeys(app for app, _ in unknown if app not in installed))
+    warnings += [_warn_of_gone(app, found) for app in gone[:MOST_NAMED]]
+    if (more := len(gone) - MOST_NAMED) > 0:
+        warnings.append(f"The snapshot has {more:,} more of such apps.")
     return tuple(warnings)
 
 

@@ -88,6 +88,24 @@ def test_app_that_is_gone_with_its_tables_is_a_warning_too() -> None:
 
 
 @pytest.mark.usefixtures("write")
+def test_of_many_apps_that_are_not_installed_a_few_are_named() -> None:
+    has = found([*SHOP, *(f"old{number}.0001_initial" for number in range(1_005))])
+    *named, others = RELEASE.check_origin(has, Live(), accept=())
+    assert [f"the app old{number}," in words for number, words in enumerate(named)] == [True] * 5
+    assert others == "The snapshot has 1,000 more of such apps."
+
+
+@pytest.mark.usefixtures("write")
+def test_each_of_very_many_migrations_is_looked_at_once() -> None:
+    """Compared with each other, they would take an hour."""
+    many = [f"old.{number}" for number in range(100_000)]
+    has = found([*SHOP, *many])
+    (warning,) = RELEASE.check_origin(has, Live(), accept=())
+    assert "the app old" in warning
+    RELEASE.check_known(has.migrations, has.migrations)
+
+
+@pytest.mark.usefixtures("write")
 def test_later_migration_of_an_installed_app_is_of_a_newer_release() -> None:
     has = found([*SHOP, "shop.0003_price", "new.0001_initial"])
     with pytest.raises(NewerSnapshotError, match=r"the migration shop\.0003_price\."):
