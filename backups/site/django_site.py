@@ -115,7 +115,7 @@ class DjangoSite:
                 " database has the same: it is missing, or can't be read.",
             ), ()
         changing = self._are_to_change(unknown, live, applied)
-        if strange := [str(each) for each in unknown if each not in changing]:
+        if strange := [str(each) for each in sorted(set(unknown).difference(changing))]:
             raise UnknownSchemaError(
                 f"The snapshot has the {some(strange)}, which this site's database does not have."
             )

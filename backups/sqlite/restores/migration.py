@@ -148,8 +148,9 @@ def _check_migrated(copy: Temporary, manifest: Manifest, site: Site, seconds: fl
 
 def _check_changed(contents: Contents, manifest: Manifest) -> None:
     """Refuse programs that the migrations were to change or remove, and have not."""
+    programs = frozenset(contents.programs)
     for kind, name, sql in manifest.changing:
-        if Program(kind, name, sql) in contents.programs:
+        if Program(kind, name, sql) in programs:
             raise UnknownSchemaError(
                 f"The snapshot has the {kind} {name}, which this site's database has in"
                 " another form or not at all, and no migration has changed it."
