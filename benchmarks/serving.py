@@ -79,6 +79,7 @@ def serving(store: Store) -> Iterator[Server]:
     :raises RuntimeError: the server has ended before it listened; its log is told.
     """
     variables = {
+        "DJANGO_SETTINGS_MODULE": "taskdog.settings",
         "TASKDOG_DATA_DIR": str(store.data),
         "TASKDOG_BIND": "127.0.0.1:0",
     }

@@ -6,14 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from backups.exceptions import BackupError, InsecureServerError
-from backups.management.output import detach_stdout
+from backups.management.output import tell
 
 WRONG_USAGE = 2  # as argparse's own exit code
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
@@ -66,14 +66,8 @@ class StoreCommand(BaseCommand):
             self.say(words)
 
     def tell(self, words: str) -> None:
-        """Print the outcome. The work is done, so a failure to write this is not an error."""
-        try:
-            self.stdout.write(words)
-            self.stdout.flush()
-        except OSError as error:
-            with suppress(OSError):
-                self.say(f"{words}\n(Standard output could not be written: {error.strerror}.)")
-            detach_stdout()
+        """Print the outcome, as ``output.tell``."""
+        tell(words, self.stdout, self.stderr)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """End with the message, the hint and an exit code on each error of this app."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, OutputWrapper
 
 
 @contextmanager
@@ -28,6 +28,20 @@ def printing(what: str, *, then: str = "") -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             message = f"The program that read {what} stopped before its end."
         raise CommandError(f"{message} {then}".strip()) from error
+
+
+def tell(words: str, out: OutputWrapper, err: OutputWrapper) -> None:
+    """Print the outcome. The work is done, so a failure to write this is not an error."""
+    if getattr(out, "_out", None) is None:  # the shell closed it
+        err.write(words, str)
+        return
+    try:
+        out.write(words)
+        out.flush()
+    except OSError as error:
+        with suppress(OSError):
+            err.write(f"{words}\n(Standard output could not be written: {error.strerror}.)", str)
+        detach_stdout()
 
 
 def detach_stdout() -> None:

@@ -9,6 +9,7 @@ up Django by itself.
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +22,8 @@ from django.core.management import ManagementUtility, get_commands
 from backups.startup.precedence import OTHER_NAMES, others_with
 
 APP = "backups"
-COMMANDS = "backups.management"  # a project's command imports this if it extends one of this app
+# A project's command imports this if it extends one of this app.
+COMMANDS = re.compile(r"backups\.management(?!\.output\b)")
 COMPLETING = "DJANGO_AUTO_COMPLETE"  # set by shell completion, for which Django runs a real process
 BEFORE_A_COMMAND = ("manage", "manage.py", "django-admin")
 
@@ -41,7 +43,8 @@ class CommandLine(NamedTuple):
             app = next(
                 others_with(self.name), APP
             )  # a project's command of that name replaces ours
-        return app == APP or (isinstance(app, str) and COMMANDS in _source(app, self.name))
+        is_extended = isinstance(app, str) and COMMANDS.search(_source(app, self.name))
+        return app == APP or bool(is_extended)
 
 
 def current() -> CommandLine:

@@ -4,16 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from backups import services as backups
-from backups.management.base import StoreCommand
+from backups.exceptions import BackupError
+from backups.management.output import tell
 from taskdog.exceptions import TaskdogError
 from taskdog.imports.services import Imported, import_database
 
 
-class Command(StoreCommand):
+class Command(BaseCommand):
     """All of it comes over in one transaction, or nothing does."""
 
     help = (
@@ -39,9 +40,11 @@ class Command(StoreCommand):
         try:
             backups.check_not_live(path)
             imported = import_database(path, scratch=settings.TASKDOG_DATA_DIR, dry_run=dry_run)
+        except BackupError as error:
+            raise CommandError(f"{error} {error.hint}") from error
         except (TaskdogError, DatabaseError, OSError) as error:
             raise CommandError(f"Nothing was imported. {error}") from error
-        self.tell(_summary(imported, path, dry_run=dry_run))
+        tell(_summary(imported, path, dry_run=dry_run), self.stdout, self.stderr)
 
 
 def _summary(imported: Imported, path: Path, *, dry_run: bool) -> str:

@@ -66,6 +66,26 @@ def test_a_dry_run_changes_nothing(site: Site, theirs: Path) -> None:
     assert task_names(site.database) == []
 
 
+@pytest.mark.parametrize("lost", [">/dev/full", ">&-"])
+def test_what_came_over_is_told_on_standard_error_if_need_be(
+    site: Site, theirs: Path, lost: str
+) -> None:
+    variables = environment(site.data, **site.variables)
+    variables.pop("PYTHONUNBUFFERED", None)  # what is buffered fails later
+    ended = subprocess.run(
+        f"{sys.executable} {CHECKOUT}/manage.py import_taskdog {theirs} {lost}",
+        shell=True,
+        env=variables,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert f"Imported from {theirs}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert task_names(site.database) == ["kept", "of theirs"]
+
+
 def test_a_store_with_a_task_is_refused(site: Site, theirs: Path) -> None:
     with site.serving() as server:
         server.add_task("ours")
