@@ -93,9 +93,6 @@ class StoreCommand(BaseCommand):
         """A stream that the shell closed (``>&-``) is None in Python. Discard its output."""
         if sys.stderr is None:
             self.stderr = OutputWrapper(_nowhere())
-        if sys.stdout is None:
-            # The user may still want to know where the file is.
-            self.stdout = OutputWrapper(sys.stderr or _nowhere())
 
 
 def _nowhere() -> TextIO:

@@ -38,8 +38,11 @@ def check_origin(found: Found, live: Live, *, accept: Collection[str]) -> tuple[
         )
     gone = list(dict.fromkeys(app for app, _ in unknown if app not in installed))
     warnings += [_warn_of_gone(app, found) for app in gone[:MOST_NAMED]]
-    if (more := len(gone) - MOST_NAMED) > 0:
-        warnings.append(f"The snapshot has {more:,} more of such apps.")
+    if more := gone[MOST_NAMED:]:
+        verb = "are" if len(more) > 1 else "is"
+        warnings.append(
+            f"{len(more):,} more app{plural(more)} of the snapshot {verb} not installed here."
+        )
     return tuple(warnings)
 
 

@@ -43,8 +43,9 @@ class CommandLine(NamedTuple):
             app = next(
                 others_with(self.name), APP
             )  # a project's command of that name replaces ours
-        is_extended = isinstance(app, str) and COMMANDS.search(_source(app, self.name))
-        return app == APP or bool(is_extended)
+        if app == APP:
+            return True
+        return isinstance(app, str) and COMMANDS.search(_source(app, self.name)) is not None
 
 
 def current() -> CommandLine:

@@ -49,7 +49,7 @@ class ApiKeys(StoreCommand):
     def _list(self, path: Path, *, as_json: bool) -> None:
         keys = read_keys(path)
         if as_json or keys:
-            with printing("the list"):
+            with printing("the list", self.stdout):
                 self.stdout.write(_as_json(path, keys) if as_json else _as_table(path, keys))
         else:
             self.say(
@@ -63,7 +63,7 @@ class ApiKeys(StoreCommand):
     def _rotate(self, path: Path, name: str, *, expires_at: datetime | None) -> None:
         key, kept = rotate_key(path, name=name, expires_at=expires_at)
         lost = "The old key has ended, and nobody can see the new one: rotate it once more."
-        with printing("the key", then=lost):
+        with printing("the key", self.stdout, then=lost):
             self.stdout.write(key)
         end = kept.expires_at
         ends = "" if end is None else f" The new one works until {last_day(end)}."

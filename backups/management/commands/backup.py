@@ -130,9 +130,10 @@ class BackupCommand(StoreCommand):
         return path
 
     def _print(self, snapshot: NamedSnapshot) -> None:
-        with printing("the snapshot"):
+        with printing("the snapshot", self.stdout):
             for chunk in snapshot.chunks:
                 sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
 
 
 def _check_destination(output: str, force: bool) -> None:

@@ -50,7 +50,7 @@ class CreateApiKey(StoreCommand):
             owner_of=_of_the_server(path),
         )
         try:
-            with printing("the key", then="So no key was made."):
+            with printing("the key", self.stdout, then="So no key was made."):
                 self.stdout.write(key)
         except CommandError:
             revoke_key(path, name=name)

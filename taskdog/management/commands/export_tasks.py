@@ -113,10 +113,11 @@ class Command(StoreCommand):
             self.tell(f"Exported {tasks.count} tasks to {output}")
 
     def _print(self, text: Iterable[str]) -> None:
-        with printing("the export"):
+        with printing("the export", self.stdout):
             for piece in text:
                 sys.stdout.buffer.write(piece.encode())
             sys.stdout.buffer.write(b"\n")
+            sys.stdout.buffer.flush()
 
 
 class _Counted:

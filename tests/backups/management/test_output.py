@@ -69,6 +69,19 @@ def test_new_key_that_nobody_has_seen_can_be_rotated_again(
     assert found.name == "old"
 
 
+def test_caller_s_own_stream_gets_what_is_printed(site: Site) -> None:
+    """As under a server whose standard output is closed."""
+    script = (
+        "import io, sys, django; django.setup(); from django.core.management import call_command;"
+        " out = io.StringIO(); call_command('create_api_key', 'new', stdout=out);"
+        " call_command('api_keys', stdout=out); sys.stderr.write(out.getvalue())"
+    )
+    settings = f"DJANGO_SETTINGS_MODULE=taskdog.settings PYTHONPATH={CHECKOUT}"
+    code, err = run(site, f'{settings} {sys.executable} -c "{script}" >&-')
+    assert code == 0, err
+    assert err.count("new") > 1
+
+
 @pytest.mark.parametrize("lost", [FULL[0], CLOSED[0]])
 def test_key_is_revoked_whoever_hears_of_it(site: Site, keys: Path, lost: str) -> None:
     code, err = run(site, f"$manage api_keys revoke old {lost}")

@@ -92,7 +92,7 @@ def test_of_many_apps_that_are_not_installed_a_few_are_named() -> None:
     has = found([*SHOP, *(f"old{number}.0001_initial" for number in range(1_005))])
     *named, others = RELEASE.check_origin(has, Live(), accept=())
     assert [f"the app old{number}," in words for number, words in enumerate(named)] == [True] * 5
-    assert others == "The snapshot has 1,000 more of such apps."
+    assert others == "1,000 more apps of the snapshot are not installed here."
 
 
 @pytest.mark.usefixtures("write")
