@@ -36,6 +36,14 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── ChildFailedError             a process of this app was stopped from outside
     │   └── ChildNotStartedError     it did not even start
+    ├── BusyError                    another process is at the same work
+    ├── ArchiveError                 a stored snapshot can't be written, found, read or deleted
+    │   ├── StorageError             the storage failed, refused, or has less than it should have
+    │   ├── NotStoredError           there is no stored snapshot of that name
+    │   ├── NotDeletableError        it is held, in use, or the last good one
+    │   ├── RecipientError           a public key that no snapshot can be encrypted to
+    │   ├── IdentityError            it is encrypted, and the secret key is missing or another
+    │   └── MissingPackageError      an optional package is not installed
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -348,6 +356,60 @@ class ChildNotStartedError(ChildFailedError):
 
     code = "process_not_started"
     hint = "Nothing was changed. BACKUPS_PYTHON can name the Python to run child processes with."
+
+
+class BusyError(BackupError):
+    """Another process is at the same work, which must not be done twice at once."""
+
+    code = "busy"
+    hint = "Wait for its end, then try again."
+
+
+class ArchiveError(BackupError):
+    """A stored snapshot can't be written, found, read or deleted."""
+
+    code = "archive"
+
+
+class StorageError(ArchiveError):
+    """The storage failed, refused, or has less than it should have."""
+
+    code = "storage"
+    hint = "Check the storage that STORAGES['backups'] names: its address, its keys and its room."
+
+
+class NotStoredError(ArchiveError):
+    """There is no stored snapshot of that name."""
+
+    code = "not_stored"
+    hint = "See which there are with: manage.py backups list"
+
+
+class NotDeletableError(ArchiveError):
+    """A stored snapshot is held, in use, or the last good one. It was not deleted."""
+
+    code = "not_deletable"
+    hint = "Nothing was deleted."
+
+
+class RecipientError(ArchiveError):
+    """A public key in BACKUPS_RECIPIENTS is none. Nothing was stored."""
+
+    code = "recipient"
+    hint = "Make a pair with: manage.py backups keygen"
+
+
+class IdentityError(ArchiveError):
+    """A stored snapshot is encrypted, and the secret key is missing, or is not the right one."""
+
+    code = "identity"
+    hint = "Name the file with the secret key: --identity FILE, or BACKUPS_IDENTITY_FILE."
+
+
+class MissingPackageError(ArchiveError):
+    """An optional package is not installed."""
+
+    code = "missing_package"
 
 
 class StoreFolderError(BackupError):

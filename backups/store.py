@@ -7,10 +7,11 @@ specific to SQLite is behind this port, in ``backups/sqlite/``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
@@ -18,6 +19,14 @@ FOREIGN = "foreign"  # a database without any of the project's own apps
 ACCEPTABLE = (DEFECTS, FOREIGN)
 
 MOST_NAMED = 5  # kinds of defects; even thousands of defects are usually of a few kinds
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a snapshot has, as it was counted when it was taken."""
+
+    migrations: tuple[str, ...]  # ``app.name`` of each that was applied
+    rows: Mapping[str, int]  # the number of rows of each table by its name
 
 
 class Snapshot(ABC):
@@ -36,6 +45,7 @@ class Snapshot(ABC):
     defects: Mapping[str, int] | None = None
     id: str | None = None  # ``resume_snapshot`` takes it, for some minutes
     sha256: str | None = None  # of all its bytes, once that is known
+    inventory: Inventory | None = None  # once all its bytes have been read, if it was asked for
     first: int = 0  # the byte that iterating begins with
     last: int | None = None  # the byte that it ends with; None for the last one
 
@@ -83,6 +93,11 @@ class PassedOn(Snapshot):
     def sha256(self) -> str | None:  # type: ignore[override]
         """The other snapshot's, which may be known only when all of it has been read."""
         return self._snapshot.sha256
+
+    @property
+    def inventory(self) -> Inventory | None:  # type: ignore[override]
+        """The other snapshot's, known only when all of it has been read."""
+        return self._snapshot.inventory
 
     def abandon(self) -> None:
         self._snapshot.abandon()
@@ -185,12 +200,14 @@ class BackupStore(ABC):
 
     @abstractmethod
     def create_snapshot(
-        self, *, compact: bool | None = None, caller: str | None = None
+        self, *, compact: bool | None = None, caller: str | None = None, to_store: bool = False
     ) -> Snapshot:
         """
         Copy the store as it is between two commits, while others keep writing.
 
         :param caller: who may continue it later by its ``id``, if it gets one.
+        :param to_store: count what is in it (``inventory``), and write nothing to the disk for the
+            sake of a slow reader.
         """
 
     @abstractmethod
@@ -286,6 +303,35 @@ class BackupStore(ABC):
     @abstractmethod
     def release_presence(self) -> None:
         """Tell other processes that this one no longer uses the store."""
+
+    # What the backups that take themselves need
+
+    @abstractmethod
+    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+        """
+        Hold a lock of this name for the block; it ends with the process. No other process of the
+        store can hold it then, nor another thread.
+
+        :raises BusyError: somebody holds it, and ``wait`` is false.
+        """
+
+    @abstractmethod
+    def recall(self) -> dict[str, Any]:
+        """What ``remember`` has kept; empty at first. Reads only."""
+
+    @abstractmethod
+    def remember(self) -> AbstractContextManager[dict[str, Any]]:
+        """
+        For a block that changes what is remembered of the store outside of it, so that no restore
+        changes it. All processes share it; one at a time changes it. It must be fit for JSON.
+        """
+
+    @abstractmethod
+    def watch_commits(self) -> Callable[[], bool]:
+        """
+        :returns: a function that says if anybody else may have changed the store since this call.
+            What this thread's own connection changed does not count.
+        """
 
     @abstractmethod
     def sweep(self) -> list[str]:

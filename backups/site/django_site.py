@@ -71,6 +71,17 @@ class DjangoSite:
             {table: frozenset(each.generated) for table, each in tables.items()},
         )
 
+    def data_version(self) -> int | None:
+        """PRAGMA data_version of Django's own connection. https://sqlite.org/pragma.html"""
+        connection = connections[self._alias]
+        try:
+            if has_content(database_file(connection.settings_dict["NAME"])):
+                with connection.cursor() as cursor:
+                    return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+        except (DatabaseError, sqlite3.Error):
+            pass
+        return None
+
     # Where it comes from
 
     def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:

@@ -41,6 +41,12 @@ class Site(Protocol):
     def read_live(self) -> Live:
         """Read the live database, without touching one that is ruined or missing."""
 
+    def data_version(self) -> int | None:
+        """
+        A number that changes with each commit of others to the live database, as this thread's
+        connection sees it; None if it is not known.
+        """
+
     def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
         """
         Raise ForeignDatabaseError if it is another project's, unless that is accepted, and

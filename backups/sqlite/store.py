@@ -3,10 +3,11 @@
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from backups.disk import files
 from backups.disk.lock_holders import describe_holders
@@ -28,11 +29,13 @@ from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import has_database
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
+from backups.sqlite.locking.named_locks import named_lock
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
+from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
 from backups.sqlite.restores.stage import Staging
@@ -95,11 +98,11 @@ class SqliteBackupStore(BackupStore):
     # Snapshot
 
     def create_snapshot(
-        self, *, compact: bool | None = None, caller: str | None = None
+        self, *, compact: bool | None = None, caller: str | None = None, to_store: bool = False
     ) -> Snapshot:
         check_user(self._paths)
         try:
-            return self._create_in_turn(compact, caller)
+            return self._create_in_turn(compact, caller, to_store)
         except (SnapshotFailedError, StoreFolderError) as error:
             tell_reader(self._paths, error)
             raise
@@ -270,12 +273,27 @@ class SqliteBackupStore(BackupStore):
     def release_presence(self) -> None:
         self._presence.leave()
 
+    # What the backups that take themselves need
+
+    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+        return named_lock(self._paths, name, wait=wait)
+
+    def recall(self) -> dict[str, Any]:
+        return read_state(self._paths)
+
+    def remember(self) -> AbstractContextManager[dict[str, Any]]:
+        return changed_state(self._paths)
+
+    def watch_commits(self) -> Callable[[], bool]:
+        before = self._site.data_version()
+        return lambda: before is None or self._site.data_version() != before
+
     def sweep(self) -> list[str]:
         return [path.name for path in sweep(self._paths)]
 
     # Steps
 
-    def _create_in_turn(self, compact: bool | None, caller: str | None) -> Snapshot:
+    def _create_in_turn(self, compact: bool | None, caller: str | None, to_store: bool) -> Snapshot:
         with ExitStack() as stack:
             turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
             stack.callback(os.close, turn)
@@ -286,6 +304,7 @@ class SqliteBackupStore(BackupStore):
                 limits=self._snapshot_limits,
                 presence=self._presence.descriptor,
                 caller=caller,
+                to_store=to_store,
                 clear=self._site.session_tables(),
                 floor=self._floor,
             )

@@ -17,6 +17,8 @@ TEMPORARY = (
     "spool",  # the rest of a snapshot, for a slow reader
     "copy",  # the pages of a database in rollback mode, while they are compacted
     "manifest",  # a manifest that is being written
+    "state",  # the state of the backups that take themselves, which is being written
+    "scratch",  # a stored snapshot that is being verified
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
     "keeping",  # the old database, where it can't be kept by a link
@@ -99,6 +101,11 @@ class StorePaths:
     def earlier_downloads(self) -> Path:
         """Where the lines of ``downloads`` went when it was full."""
         return self.beside(".download-receipts.jsonl.1")
+
+    @property
+    def state(self) -> Path:
+        """What the backups that take themselves remember: the last run, the last success …"""
+        return self.beside(".backups-state.json")
 
     @property
     def keys(self) -> Path:

@@ -51,6 +51,15 @@ if sys.platform == "linux":
                 raise
         return True
 
+    def wait_for_turn(descriptor: int, number: int) -> None:
+        """Take this turn as soon as it is free. Returns at once on a read-only descriptor."""
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, FIRST_TURN + number, 1, 0)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, asked)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+
     def is_read_locked(descriptor: int) -> bool:
         """Whether a process has a shared lock on a turn: a stranger, since snapshots never do."""
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, FIRST_TURN, 1, 0)
@@ -139,6 +148,9 @@ else:
     def try_turn(descriptor: int, number: int) -> bool:
         """Always True: flock(2) can only lock the whole file."""
         return True
+
+    def wait_for_turn(descriptor: int, number: int) -> None:
+        """Returns at once, as ``try_turn``."""
 
     def is_read_locked(descriptor: int) -> bool:
         """Not known: flock(2) does not tell."""

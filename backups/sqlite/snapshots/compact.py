@@ -44,11 +44,12 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.sharing import share_sidecars
 from backups.sqlite.folder.temporary import Temporary, temporary_file
 from backups.sqlite.format.connection import name_in_sql, uri
+from backups.sqlite.format.rows import take_inventory
 from backups.sqlite.records.sent_snapshots import record_sent
 from backups.sqlite.snapshots.leaving_out import RowsStayError, attached, has_rows, leave_out
 from backups.sqlite.snapshots.pages import PagesNotPossibleError, check_possible
 from backups.sqlite.snapshots.pinned import Pin, Pinning
-from backups.store import Snapshot
+from backups.store import Inventory, Snapshot
 
 COPIED_FROM = 64 * 1024**2  # 64 MiB: below that, writers wait for a second at most
 LOOK_SECONDS = 0.1  # for defects, or an eighth of the time that the copy took, if that is more
@@ -69,9 +70,10 @@ class CompactSnapshot(Snapshot):
         defects: Defects | None,
         locked_seconds: float = 0.0,
         pin: Pin | None = None,
+        inventory: Inventory | None = None,
     ) -> None:
         """Takes over the descriptor and the pin. Writers had to wait for ``locked_seconds``."""
-        self.defects = defects
+        self.defects, self.inventory = defects, inventory
         self._pin = pin
         self.id = None if pin is None else pin.id
         self._paths = paths
@@ -110,6 +112,7 @@ def create_compact_snapshot(
     presence: int | None = None,
     pinning: Pinning | None = None,
     floor: int = 0,
+    count: bool = False,
 ) -> CompactSnapshot:
     """
     Copy the database as it is between two commits; in WAL mode writers continue.
@@ -123,6 +126,7 @@ def create_compact_snapshot(
 
     :param clear: if these rows can't be left out, they stay in the snapshot; the log says why.
     :param pinning: who may continue a broken download, and for how long; None for nobody.
+    :param count: whether to count the rows of each table.
     :raises NotEnoughSpaceError: before the copy if that is known, or in the middle of it.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the folder can't be written.
@@ -143,17 +147,23 @@ def create_compact_snapshot(
                 locked = _Compacting(paths, connection, file, presence, floor).run(clear)
                 seconds = max(LOOK_SECONDS, (time.monotonic() - started) / 8)
                 defects = look_over(connection, file.path, seconds=seconds)
+                inventory = _count(connection, file) if count else None
                 pin = None
                 if pinning is not None:
                     pin = pinning.pin(paths, file.path, file.descriptor, taken_at)
                 descriptor = os.dup(file.descriptor)
-                return CompactSnapshot(paths, descriptor, taken_at, defects, locked, pin)
+                return CompactSnapshot(paths, descriptor, taken_at, defects, locked, pin, inventory)
     except sqlite3.Error as error:
         raise _explain(error, paths, floor) from error
     except OSError as error:
         raise StoreFolderError(
             f"No snapshot could be written in {paths.folder}: {files.words(error)}."
         ) from error
+
+
+def _count(connection: sqlite3.Connection, file: Temporary) -> Inventory:
+    with attached(connection, file.path, "counted"):
+        return take_inventory(connection, schema="counted")
 
 
 @dataclass(frozen=True)

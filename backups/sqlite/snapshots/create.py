@@ -11,6 +11,7 @@ other modes writers wait while the copy is completed, and the log says for how l
 """
 
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Collection
@@ -56,6 +57,7 @@ def create_snapshot(
     limits: SnapshotLimits,
     presence: int | None,
     caller: str | None = None,
+    to_store: bool = False,
     clear: Collection[str] = (),
     floor: int = 0,
 ) -> Snapshot:
@@ -66,6 +68,7 @@ def create_snapshot(
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may continue a broken compact download; None for nobody.
+    :param to_store: count what is in it, and spool nothing, however slow the reader is.
     :param clear: the tables of login sessions, whose rows a compact snapshot leaves out.
     :param floor: how many free bytes of the disk are reserved for the site.
     :raises NotEnoughSpaceError: the disk has no room for a compact snapshot.
@@ -77,7 +80,8 @@ def create_snapshot(
     take_pages = partial(
         create_page_snapshot,
         paths,
-        spool_after=limits.spool_seconds,
+        spool_after=math.inf if to_store else limits.spool_seconds,
+        count=to_store,
         stall_seconds=limits.stall_seconds,
         presence=presence,
         floor=floor,
@@ -93,6 +97,7 @@ def create_snapshot(
         presence=presence,
         pinning=pinning,
         floor=floor,
+        count=to_store,
     )
     if _suits_compact(paths, limits) if compact is None else compact:
         snapshot = _compact_if_possible(take_compact, take_pages)

@@ -26,10 +26,14 @@ Source: https://www.sqlite.org/walformat.html
 import os
 import sqlite3
 import time
+from typing import TYPE_CHECKING
 
 from backups.sqlite.folder.sharing import share_sidecars
 from backups.sqlite.format import header, wal_index
 from backups.sqlite.format.wal_index import WalIndexHeader
+
+if TYPE_CHECKING:
+    from backups.sqlite.snapshots.counting import Counting
 
 BUSY_SECONDS = 5.0  # for a writer that commits, one that recovers the WAL, or the last to close
 TRIES = 50  # before each attempt to lock writers out
@@ -67,6 +71,7 @@ class Pages:
         :raises OSError: a file can't be opened or read.
         """
         self._uri = uri
+        self._counting: Counting | None = None
         self._reader = _connect(uri, timeout=BUSY_SECONDS)
         # This is the first read of the file: from now on the sidecars exist, and stay.
         (mode,) = self._reader.execute("PRAGMA journal_mode").fetchone()
@@ -108,8 +113,22 @@ class Pages:
             return self._made, self._page_size, length
         return self._main, offset, min(length, self._main_bytes - offset)
 
+    def count(self, pipe: int) -> None:
+        """Begin to count the rows of each table, in the same transaction, into this pipe."""
+        from backups.sqlite.snapshots.counting import Counting
+
+        self._counting = Counting(self._reader, pipe)
+
+    def stop(self) -> None:
+        """Stop counting: nobody waits for the result."""
+        if self._counting is not None:
+            self._counting.stop()
+
     def close(self) -> None:
-        """Release the state. No piece may be read afterwards."""
+        """Release the state, once the rows are counted. No piece may be read afterwards."""
+        if self._counting is not None:
+            self._counting.end()
+            self._counting = None
         self._reader.close()
 
     # The read transaction
@@ -194,4 +213,7 @@ class Pages:
 
 
 def _connect(uri: str, *, timeout: float) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
+    # Another thread counts with it, while this one only reads files.
+    return sqlite3.connect(
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )

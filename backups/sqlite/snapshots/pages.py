@@ -12,6 +12,7 @@ has. Not every database can be copied this way: ``PagesNotPossibleError``.
 
 import contextlib
 import fcntl
+import io
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from backups.exceptions import ChildNotStartedError, SnapshotFailedError
 from backups.processes.spawn import command, environment, has_started, last_line
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.connection import uri
+from backups.sqlite.format.rows import read_inventory
 from backups.sqlite.snapshots.pipe import ANSWER_BYTES, PIPE_BYTES
 from backups.store import Snapshot
 
@@ -46,8 +48,13 @@ class PageSnapshot(Snapshot):
         size: int,
         taken_at: datetime,
         locked_seconds: float = 0.0,
+        counts: int | None = None,
     ) -> None:
-        """Takes over the process, which has answered. Writers waited for ``locked_seconds``."""
+        """
+        Takes over the process, which has answered, and the pipe that its counts will come through.
+        Writers waited for ``locked_seconds``.
+        """
+        self._counts = None if counts is None else io.FileIO(counts)
         self._process = process
         self._is_whole = False
         self.size = size
@@ -71,6 +78,8 @@ class PageSnapshot(Snapshot):
         self._is_whole = True
         with contextlib.suppress(OSError):
             os.write(_number(self._process.stdin), b".")
+        if self._counts is not None:
+            self.inventory = read_inventory(self._counts.readall())
 
     def close(self) -> None:
         """
@@ -89,7 +98,8 @@ class PageSnapshot(Snapshot):
         self._process.wait()
 
     def _close_streams(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        process = self._process
+        for stream in (process.stdin, process.stdout, process.stderr, self._counts):
             if stream is not None:
                 stream.close()
 
@@ -101,6 +111,7 @@ def create_page_snapshot(
     stall_seconds: float,
     presence: int | None,
     floor: int = 0,
+    count: bool = False,
 ) -> PageSnapshot:
     """
     Take the database as it is between two commits; in WAL mode writers continue, and do not wait.
@@ -115,18 +126,29 @@ def create_page_snapshot(
     :param spool_after: seconds after which what the reader has not read yet is spooled.
     :param stall_seconds: a reader that reads nothing for so long is disconnected.
     :param presence: and ``floor``: as for ``create_snapshot``. The process inherits the presence.
+    :param count: whether to count the rows of each table while they are sent.
     :raises PagesNotPossibleError: not for this database, or not now; nothing was changed.
     :raises SnapshotFailedError: the database is damaged, or not a database.
     """
     check_possible(paths)
     taken_at = datetime.now(UTC)
-    process = _start(paths, spool_after, stall_seconds, presence, floor)
+    counts, into = os.pipe() if count else (None, None)
+    inherited = tuple(each for each in (presence, into) if each is not None)
+    try:
+        process = _start(paths, (spool_after, stall_seconds, floor, into or ""), inherited)
+    except BaseException:
+        if counts is not None:
+            os.close(counts)
+        raise
+    finally:
+        if into is not None:
+            os.close(into)
     try:
         size, locked_seconds = _read_answer(process, paths)
     except BaseException:
-        PageSnapshot(process, 0, taken_at).close()
+        PageSnapshot(process, 0, taken_at, counts=counts).close()
         raise
-    return PageSnapshot(process, size, taken_at, locked_seconds)
+    return PageSnapshot(process, size, taken_at, locked_seconds, counts)
 
 
 def check_possible(paths: StorePaths) -> None:
@@ -142,10 +164,9 @@ def check_possible(paths: StorePaths) -> None:
 
 
 def _start(
-    paths: StorePaths, spool_after: float, stall_seconds: float, presence: int | None, floor: int
+    paths: StorePaths, options: tuple[object, ...], inherited: tuple[int, ...]
 ) -> "subprocess.Popen[bytes]":
-    database = str(paths.database)
-    arguments = [uri(paths.database), database, str(spool_after), str(stall_seconds), str(floor)]
+    arguments = [uri(paths.database), str(paths.database), *map(str, options)]
     try:
         process = subprocess.Popen(
             command("backups.sqlite.snapshots.pages_child", *arguments),
@@ -154,7 +175,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            pass_fds=() if presence is None else (presence,),
+            pass_fds=inherited,
             start_new_session=True,  # so Ctrl-C reaches only us; the process ends when we do
         )
     except OSError as error:

@@ -141,13 +141,21 @@ class Sending:
         self._pages.close()
 
 
-def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: str = "0") -> None:
+def main(
+    uri: str,
+    database: str,
+    spool_after: str,
+    stall_seconds: str,
+    floor: str = "0",
+    counts: str = "",
+) -> None:
     """
     Send a snapshot of this database. All numbers are strings, as the arguments of a process are.
 
     :param uri: of the database, for SQLite.
     :param database: the path of its real file.
     :param floor: how many free bytes of the disk are reserved for the site.
+    :param counts: a pipe to write the number of rows of each table to; empty for none.
     """
     os.write(sys.stdout.fileno(), STARTED)
     pages = _open(uri, database, int(floor))
@@ -156,8 +164,11 @@ def main(uri: str, database: str, spool_after: str, stall_seconds: str, floor: s
         pages, outlet, database=database, spool_after=float(spool_after), floor=int(floor)
     )
     try:
+        if counts:
+            pages.count(int(counts))
         sha256 = sending.send()
     except (ReaderGoneError, ReaderStalledError, GivenUpError, OSError) as error:
+        pages.stop()
         sys.exit(f"{type(error).__name__}: {error}")  # the reader sees that bytes are missing
     finally:
         pages.close()

@@ -20,10 +20,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backups.sqlite.format import header
 from backups.sqlite.snapshots.page_reader import ImpossibleError
 from backups.sqlite.snapshots.spool import Spool
+
+if TYPE_CHECKING:
+    from backups.sqlite.snapshots.counting import Counting
 
 BUSY_SECONDS = 30.0  # for writers that pause only briefly between two commits
 BLOCK_BYTES = 64 * 1024  # compared and copied as one
@@ -52,11 +57,29 @@ class CopiedPages:
         spool = Spool.create(path, 0, os.stat(path).st_size, floor)
         if spool is None:
             raise ImpossibleError("no copy of it could be written beside it")
+        self._counting: Counting | None = None
+        self._descriptor = spool.descriptor
         self.locked_seconds, self.size = copy_pages(uri, path, spool.descriptor)
         self.piece = Spool(spool.descriptor, 0, self.size).piece
 
+    def count(self, pipe: int) -> None:
+        """As ``Pages.count``, of the copy."""
+        from backups.sqlite.format.connection import uri
+        from backups.sqlite.snapshots.counting import Counting
+
+        copy = uri(Path(f"/proc/self/fd/{self._descriptor}"), mode="immutable")
+        self._counting = Counting(sqlite3.connect(copy, uri=True, check_same_thread=False), pipe)
+
+    def stop(self) -> None:
+        """As ``Pages.stop``."""
+        if self._counting is not None:
+            self._counting.stop()
+
     def close(self) -> None:
-        """Do nothing: no transaction is open any more."""
+        """Wait until the rows are counted. No transaction is open any more."""
+        if self._counting is not None:
+            self._counting.end()
+            self._counting = None
 
 
 def copy_pages(uri: str, path: str, copy: int) -> tuple[float, int]:

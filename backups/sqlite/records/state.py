@@ -1,0 +1,44 @@
+"""What the backups that take themselves remember, beside the database: no restore changes it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backups.disk import files
+from backups.exceptions import StoreFolderError
+from backups.sqlite.folder.paths import StorePaths
+from backups.sqlite.folder.temporary import temporary_file
+from backups.sqlite.locking.named_locks import named_lock
+
+
+def read_state(paths: StorePaths) -> dict[str, Any]:
+    """Reads only. Empty if nothing is remembered, or the file can't be read."""
+    try:
+        found = json.loads(paths.state.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def changed_state(paths: StorePaths) -> Iterator[dict[str, Any]]:
+    """
+    For a block that changes it. After a crash the file has the old state or the new one.
+
+    :raises StoreFolderError: it can't be written; the old state stays.
+    """
+    with named_lock(paths, "state", wait=True):
+        state = read_state(paths)
+        yield state
+        try:
+            with temporary_file(paths, "state") as file:
+                files.write_all(file.descriptor, json.dumps(state, indent=1).encode() + b"\n")
+                os.fsync(file.descriptor)
+                files.replace(file.path, paths.state)
+            files.sync_folder(paths.folder)
+        except OSError as error:
+            raise StoreFolderError(
+                f"{paths.state} can't be written: {files.words(error)}."
+            ) from error
