@@ -115,6 +115,19 @@ class Settings:
     # How long a restore without a restart may keep writers waiting before it gives up.
     live_seconds = Setting("BACKUPS_LIVE_SECONDS", float, 30)
 
+    # Stored snapshots. Where they are stored: STORAGES["backups"]
+
+    # The public keys (age1…, or an SSH key) to encrypt them to; none to leave them unencrypted.
+    recipients = Setting[tuple[str, ...]]("BACKUPS_RECIPIENTS", tuple, ())
+    # The file with the secret key to read them with; None where the site shall not read them.
+    identity_file = Setting("BACKUPS_IDENTITY_FILE", _path_or_none, None)
+    # How hard zstd tries, from 1 to 22.
+    compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
+    # Whether nothing is stored again if nothing has changed since the last one.
+    skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
+    # The site's own release, for the manifests.
+    release = Setting("BACKUPS_RELEASE", str, "")
+
     # Who may do what
 
     # Who may take a snapshot, and who may stage, see and discard a restore: the paths of DRF

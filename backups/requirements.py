@@ -29,6 +29,7 @@ class Package(NamedTuple):
 
 PACKAGES = (
     Package("djangorestframework", (3, 15), "rest_framework"),
+    Package("cronsim", (2, 6), "cronsim", has="CronSim"),
     Package("multipart", (2, 0), "multipart", has="PushMultipartParser"),
     *([] if sys.version_info >= (3, 14) else [Package("backports.zstd", (1,), "backports.zstd")]),
 )

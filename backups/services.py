@@ -67,6 +67,7 @@ __all__ = [
     "repair",
     "resume_snapshot",
     "snapshot_name",
+    "snapshot_prefix",
     "stage_restore",
     "take_upload_turn",
     "undo_restore",
@@ -165,9 +166,14 @@ def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
 
     If the database is not BACKUPS_DATABASE, its alias is added: ``taskdog-other-backup-…``.
     """
+    return f"{snapshot_prefix(database=database)}{timestamp(taken_at)}.db"
+
+
+def snapshot_prefix(*, database: str | None = None) -> str:
+    """``taskdog-backup-``: what the names of a database's snapshots begin with."""
     is_other = database not in (None, conf.database)
     name = f"{conf.name}-{database}" if is_other else conf.name
-    return f"{name}-backup-{timestamp(taken_at)}.db"
+    return f"{name}-backup-"
 
 
 # Stage, discard, status

@@ -13,6 +13,21 @@ The first bytes of a snapshot were handed out. The last ones follow when every r
 Arguments: ``size`` (bytes), ``method`` ("compact" or "pages"), ``taken_at``, ``taken_by``.
 """
 
+snapshot_stored = Signal()
+"""
+A snapshot is whole in the storage, with its manifest. Arguments: ``database`` (an alias, or None),
+``stored`` (``archive.catalog.StoredSnapshot``).
+"""
+
+snapshot_verified = Signal()
+"""A stored snapshot was tried. Arguments: ``database``, ``stored``, ``verification``."""
+
+snapshots_pruned = Signal()
+"""Stored snapshots were deleted. Arguments: ``database``, ``ids``, ``by``."""
+
+backup_failed = Signal()
+"""A backup could not be stored or verified. Arguments: ``database``, ``error``, ``by``."""
+
 restore_recorded = Signal()
 """A restore got a new receipt while the site was running. Argument: the ``receipt``."""
 

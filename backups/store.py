@@ -316,6 +316,10 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def archive_folder(self) -> Path:
+        """Where stored snapshots go if the site names no storage for them. It need not exist."""
+
+    @abstractmethod
     def recall(self) -> dict[str, Any]:
         """What ``remember`` has kept; empty at first. Reads only."""
 

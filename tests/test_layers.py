@@ -28,6 +28,7 @@ FLOORS = (
     ("sqlite.store",),
     ("site",),
     ("services",),
+    ("archive",),
     ("api", "startup"),
     ("asgi", "checks", "management", "urls"),
     ("apps",),
@@ -37,7 +38,17 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 # What knows neither Django nor the network: of the rest of the world, the standard library alone.
 CORE = ("disk", "exceptions", "processes", "sqlite", "store", "which_sqlite")
 # What asks a store through its port, so that there can be another one.
-ABOVE_THE_PORT = ("api", "apps", "asgi", "checks", "management", "services", "startup", "urls")
+ABOVE_THE_PORT = (
+    "archive",
+    "api",
+    "apps",
+    "asgi",
+    "checks",
+    "management",
+    "services",
+    "startup",
+    "urls",
+)
 
 
 @cache

@@ -56,7 +56,7 @@ class LocalTarget:
                 hint="Leave it out. To save space, compress the file afterwards.",
             )
         with services.create_snapshot(
-            taken_by=_user(), compact=compact, database=self._database
+            taken_by=user(), compact=compact, database=self._database
         ) as snapshot:
             name = services.snapshot_name(snapshot.taken_at, database=self._database)
             defects = services.describe_defects(snapshot.defects) if snapshot.defects else ""
@@ -67,7 +67,7 @@ class LocalTarget:
     ) -> Json:
         pending = services.stage_restore(
             incoming.chunks(progress),
-            staged_by=_user(),
+            staged_by=user(),
             at_least=incoming.size or 0,
             database=self._database,
             accept=accept,
@@ -75,11 +75,11 @@ class LocalTarget:
         return self._staged(pending, now=now)
 
     def undo_restore(self, *, now: bool) -> Json:
-        pending = services.undo_restore(staged_by=_user(), database=self._database)
+        pending = services.undo_restore(staged_by=user(), database=self._database)
         return self._staged(pending, now=now)
 
     def apply_now(self, *, sha256: str | None, warnings: Collection[str] = ()) -> Json:
-        receipt = services.apply_now(applied_by=_user(), sha256=sha256, database=self._database)
+        receipt = services.apply_now(applied_by=user(), sha256=sha256, database=self._database)
         return self._answer(serializers.AppliedRestoreSerializer, receipt, warnings=warnings)
 
     def get_restore_status(self) -> Json:
@@ -88,7 +88,7 @@ class LocalTarget:
         return self._answer(serializers.RestoreStatusSerializer, others)
 
     def discard_pending_restore(self) -> Json:
-        discarded = services.discard_pending_restore(discarded_by=_user(), database=self._database)
+        discarded = services.discard_pending_restore(discarded_by=user(), database=self._database)
         return self._answer(serializers.DiscardedRestoreSerializer, discarded)
 
     def list_restores(self) -> Json:
@@ -210,7 +210,8 @@ def in_our_form(target: Target) -> Iterator[None]:
         ) from error
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this command, for the record."""
     try:
         return f"{getpass.getuser()} (manage.py)"
     except (KeyError, OSError):  # a container may run as a user without a name

@@ -27,24 +27,11 @@ from backups.sqlite.kept.pruning import room_hint
 from backups.sqlite.locking import locks
 from backups.sqlite.locking.lock_file import open_lock
 
-FLOOR_BYTES = 64 * 1024**2  # more than the WAL of a busy site grows between two checkpoints
-SHARE = 20  # of a small disk the floor is the twentieth part
-LOOK_EVERY_BYTES = 8 * 1024**2  # no more than this is written between two looks at the disk
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 UPLOADS, RESTORES = "incoming", "reserved"  # the kinds of files that promise room
 ADMISSION = 1 << 21  # the number of the turn to add up the promises and to make another
 ADMISSION_SECONDS = 2.0  # it takes a millisecond; a process that keeps it must not stop uploads
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
-
-
-def floor_of(folder: Path, asked: int | None) -> int:
-    """How many bytes stay free for the site on this folder's disk; ``asked`` unless it is None."""
-    if asked is not None:
-        return asked
-    with contextlib.suppress(OSError):  # the next step that needs the folder reports the error
-        if total := files.disk_bytes(folder):
-            return min(FLOOR_BYTES, total // SHARE)
-    return FLOOR_BYTES
 
 
 def check_room(paths: StorePaths, what: str, needed: int, *, floor: int, promised: int = 0) -> None:

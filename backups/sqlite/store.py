@@ -11,6 +11,7 @@ from typing import Any
 
 from backups.disk import files
 from backups.disk.lock_holders import describe_holders
+from backups.disk.room import floor_of
 from backups.exceptions import (
     BackupError,
     InvalidSnapshotError,
@@ -21,7 +22,6 @@ from backups.exceptions import (
 )
 from backups.sqlite.checking.check import check_file
 from backups.sqlite.checking.defects import Defects, find_defects
-from backups.sqlite.disk_space import floor_of
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
@@ -277,6 +277,9 @@ class SqliteBackupStore(BackupStore):
 
     def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
         return named_lock(self._paths, name, wait=wait)
+
+    def archive_folder(self) -> Path:
+        return self._paths.archive
 
     def recall(self) -> dict[str, Any]:
         return read_state(self._paths)

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from backups import services
 from backups.disk import atomic_file
 from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
+from backups.management.archive.targets import open_archive
 from backups.management.base import StoreCommand, megabytes
 from backups.management.output import printing
 from backups.management.progress import count, progress_bar
@@ -53,6 +54,17 @@ class BackupCommand(StoreCommand):
             help="let a server compress the transfer, for a slow line; the file is not compressed",
         )
         parser.add_argument(
+            "--store",
+            action="store_true",
+            help="store it in the archive (STORAGES['backups']), compressed, and encrypted if"
+            " BACKUPS_RECIPIENTS is set; see manage.py backups list",
+        )
+        parser.add_argument(
+            "--label",
+            metavar="WORD",
+            help="with --store: a word to know it by; it is stored even if nothing has changed",
+        )
+        parser.add_argument(
             "--check",
             action="store_true",
             help="check the file as a restore would; it is kept in any case, and the exit code"
@@ -69,11 +81,20 @@ class BackupCommand(StoreCommand):
         compress: bool,
         database: str | None,
         check: bool,
+        store: bool,
+        label: str | None,
         url: str | None,
         local: bool,
         insecure: bool,
         **options: Any,
     ) -> None:
+        if store:
+            if output != "." or force or compact is not None or compress or check:
+                raise CommandError("With --store only --label, --database and --url can be given.")
+            self._store(label, url=url, local=local, database=database, insecure=insecure)
+            return
+        if label is not None:
+            raise CommandError("--label is for --store.")
         if output == "-" and check:
             raise CommandError("--check needs a file: it can't check what went to standard output.")
         if output == "-":
@@ -100,6 +121,20 @@ class BackupCommand(StoreCommand):
             self._examine(path, is_own=isinstance(target, LocalTarget), database=database)
         if snapshot.defects and not check:
             self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
+
+    def _store(self, label: str | None, **options: Any) -> None:
+        with (
+            open_archive(**options) as archive,
+            progress_bar("Storing", None, is_quiet=self.is_quiet) as progress,
+        ):
+            answer = archive.store(label=label, progress=progress)
+        stored = answer["backup"]
+        if answer["status"] == "unchanged":
+            self.say(f"Nothing has changed since {stored['id']}, so nothing was stored.")
+        else:
+            size = f"{megabytes(stored['database_size'])} as {megabytes(stored['size'])}"
+            self.inform(f"A snapshot of {archive.where} ({size}) is stored:")
+        self.tell(stored["name"])
 
     def _examine(self, path: Path, *, is_own: bool, database: str | None) -> None:
         """Check the saved file. It stays in any case: it is better than no backup."""

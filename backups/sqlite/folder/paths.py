@@ -103,6 +103,11 @@ class StorePaths:
         return self.beside(".download-receipts.jsonl.1")
 
     @property
+    def archive(self) -> Path:
+        """The folder of the stored snapshots, if the site names no other storage."""
+        return self.beside(".backups")
+
+    @property
     def state(self) -> Path:
         """What the backups that take themselves remember: the last run, the last success …"""
         return self.beside(".backups-state.json")

@@ -19,7 +19,7 @@ def take_inventory(connection: sqlite3.Connection, *, schema: str = "main") -> I
     """
     rows = {}
     found = sort_out(connection.execute(QUERY.replace("sqlite_master", f"{schema}.sqlite_master")))
-    for table in sorted(found.tables):
+    for table in sorted(name for name in found.tables if not name.startswith("sqlite_")):
         query = f"SELECT count(*) FROM {schema}.{quote(table)}"  # noqa: S608
         try:
             (rows[table],) = connection.execute(query).fetchone()

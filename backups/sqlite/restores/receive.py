@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from backups.disk import files
+from backups.disk import files, room
 from backups.exceptions import NotEnoughSpaceError, SnapshotTooLargeError, StoreFolderError
 from backups.sqlite import disk_space
 from backups.sqlite.folder.digest import Digest
@@ -36,7 +36,7 @@ def receive(
             size += len(chunk)
             if size > max_bytes:
                 raise too_large(None, max_bytes)
-            if size - looked_at >= disk_space.LOOK_EVERY_BYTES:
+            if size - looked_at >= room.LOOK_EVERY_BYTES:
                 others = (
                     disk_space.promised(paths, but=incoming.descriptor) if size > at_least else 0
                 )

@@ -12,10 +12,10 @@ from unittest import mock
 
 import pytest
 
-from backups.disk import files
+from backups.disk import files, room
+from backups.disk.room import floor_of
 from backups.exceptions import NotEnoughSpaceError
 from backups.sqlite import disk_space
-from backups.sqlite.disk_space import floor_of
 from backups.sqlite.folder.temporary import temporary_file
 from backups.sqlite.records.manifest import find_manifest
 from backups.sqlite.restores.overwrite_transaction import Overwriting
@@ -55,7 +55,7 @@ def test_floor_is_what_is_asked_for_or_small_beside_the_disk(
 
 
 def test_floor_of_a_folder_that_is_missing_is_no_error_of_its_own(tmp_path: Path) -> None:
-    assert floor_of(tmp_path / "nowhere", None) == disk_space.FLOOR_BYTES
+    assert floor_of(tmp_path / "nowhere", None) == room.FLOOR_BYTES
 
 
 def test_upload_that_leaves_less_than_the_floor_is_refused_before_it_is_read(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_upload_stops_at_the_floor_though_it_was_promised_more(
     """The site itself has taken what was free, and must be able to go on."""
     free = [10 * MEGABYTE]
     monkeypatch.setattr(files, "free_bytes", lambda folder: free[0])
-    monkeypatch.setattr(disk_space, "LOOK_EVERY_BYTES", MEGABYTE)
+    monkeypatch.setattr(room, "LOOK_EVERY_BYTES", MEGABYTE)
 
     def upload() -> Iterator[bytes]:
         yield bytes(MEGABYTE)

@@ -9,9 +9,8 @@ from unittest import mock
 import pytest
 
 from backups import exceptions
-from backups.disk import files
+from backups.disk import files, room
 from backups.exceptions import NotEnoughSpaceError
-from backups.sqlite import disk_space
 from tests.backups.stores import Store, new_snapshot
 
 
@@ -77,7 +76,7 @@ def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
     """A few bytes can be unpacked to more than any disk has, and the site writes there too."""
     floor = 50 * 1024**2
     leaving = replace(store, keep_free=floor)
-    free = floor + 3 * disk_space.LOOK_EVERY_BYTES
+    free = floor + 3 * room.LOOK_EVERY_BYTES
     taken = []
 
     def growing() -> Iterator[bytes]:
@@ -88,7 +87,7 @@ def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
     monkeypatch.setattr(files, "free_bytes", lambda folder: free - sum(taken))
     with pytest.raises(NotEnoughSpaceError, match=r"52,428,800 stay free for the site \(BACKUPS_"):
         leaving.stage_chunks(growing(), max_bytes=1024**4)
-    assert sum(taken) < free - floor + disk_space.LOOK_EVERY_BYTES
+    assert sum(taken) < free - floor + room.LOOK_EVERY_BYTES
     assert store.temporaries() == []
     assert store.outcomes() == []
 
@@ -96,7 +95,7 @@ def test_upload_that_grows_past_what_it_announced_leaves_the_disk_room(
 def test_upload_passes_where_the_system_does_not_tell_what_is_free(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_space, "LOOK_EVERY_BYTES", 1)
+    monkeypatch.setattr(room, "LOOK_EVERY_BYTES", 1)
     snapshot = new_snapshot(tmp_path)
     with mock.patch("shutil.disk_usage", side_effect=OSError(errno.ENOSYS, "not implemented")):
         store.stage(snapshot)

@@ -1,0 +1,1 @@
+"""Stored snapshots: whole backups in a storage, and what is done with them."""

@@ -1,0 +1,130 @@
+"""
+Encrypt what is stored to public keys: the site can write what it can't read.
+
+The format is age's (https://age-encryption.org/v1), so that its own program reads it too. Public
+keys (*recipients*) begin with ``age1`` or ``ssh-``; the secret half is an *identity*.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from backups.archive.piped import through
+from backups.exceptions import (
+    DamagedSnapshotError,
+    IdentityError,
+    MissingPackageError,
+    RecipientError,
+    WrongLengthError,
+)
+
+MAGIC = b"age-encryption.org/"
+SECRET = "AGE-SECRET-KEY-"  # noqa: S105  # how an identity begins
+
+
+def encrypt(chunks: Iterable[bytes], recipients: Iterable[str]) -> Iterator[bytes]:
+    """
+    The chunks, for whoever has the secret half of one of these keys.
+
+    :raises RecipientError: one is no public key. Nothing is read then.
+    :raises MissingPackageError: the extra ``age`` is not installed.
+    """
+    keys = list(map(read_recipient, recipients))
+    return through(lambda reader, writer: _pyrage().encrypt_io(reader, writer, keys), chunks)
+
+
+def decrypt(chunks: Iterable[bytes], identity_file: Path | None, name: str) -> Iterator[bytes]:
+    """
+    What was encrypted. Believe it only once all of it has come: an error can follow.
+
+    :param identity_file: with secret keys; None for BACKUPS_IDENTITY_FILE not being set.
+    :param name: of what is read, for messages.
+    :raises IdentityError: there is no key, or none that fits.
+    :raises DamagedSnapshotError: it was changed.
+    :raises WrongLengthError: it is cut off.
+    """
+    if identity_file is None:
+        raise IdentityError(f"{name} is encrypted, and no secret key was named to read it with.")
+    identities = read_identities(identity_file)
+    pyrage = _pyrage()
+    try:
+        yield from through(
+            lambda reader, writer: pyrage.decrypt_io(reader, writer, identities), chunks
+        )
+    except pyrage.DecryptError as error:
+        if "No matching keys" in str(error):
+            raise IdentityError(
+                f"No secret key in {identity_file} fits {name}: it was encrypted to others.",
+                hint="Try the file with the key that belongs to one of BACKUPS_RECIPIENTS of that"
+                " time. Without it nobody can read this snapshot.",
+            ) from error
+        raise DamagedSnapshotError(f"{name} can't be decrypted: {error}.") from error
+    except OSError as error:
+        raise WrongLengthError(
+            f"{name} can't be decrypted to its end: it is cut off, or was changed ({error})."
+        ) from error
+
+
+def read_recipient(words: str) -> Any:
+    """
+    A public key: ``age1…``, or an SSH one.
+
+    :raises RecipientError: it is none.
+    """
+    pyrage = _pyrage()
+    kind = pyrage.ssh if words.startswith("ssh-") else pyrage.x25519
+    try:
+        return kind.Recipient.from_str(words.strip())
+    except pyrage.RecipientError as error:
+        if words.strip().startswith(SECRET):
+            raise RecipientError(
+                "A secret key stands in BACKUPS_RECIPIENTS, where its public half belongs.",
+                hint="Put the line that begins with age1 there, and move the secret key away.",
+            ) from error
+        raise RecipientError(
+            f"{words!r} in BACKUPS_RECIPIENTS is no public key: {error}."
+        ) from error
+
+
+def read_identities(path: Path) -> list[Any]:
+    """
+    The secret keys in a file: one a line, as ``age-keygen`` writes them, or an SSH key.
+
+    :raises IdentityError: it can't be read, or has none.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise IdentityError(f"The secret key {path} can't be read: {error.strerror}.") from error
+    pyrage = _pyrage()
+    try:
+        if b"PRIVATE KEY-----" in content:
+            return [pyrage.ssh.Identity.from_buffer(content)]
+        lines = map(str.strip, content.decode().splitlines())
+        found = [
+            pyrage.x25519.Identity.from_str(line)
+            for line in lines
+            if line and not line.startswith("#")
+        ]
+    except (pyrage.IdentityError, UnicodeDecodeError) as error:
+        raise IdentityError(f"{path} has a line that is no secret key: {error}.") from error
+    if not found:
+        raise IdentityError(f"There is no secret key in {path}.")
+    return found
+
+
+def make_pair() -> tuple[str, str]:
+    """A new secret key, and its public half."""
+    identity = _pyrage().x25519.Identity.generate()
+    return str(identity), str(identity.to_public())
+
+
+def _pyrage() -> Any:
+    try:
+        import pyrage
+    except ImportError as error:
+        raise MissingPackageError(
+            "Encryption needs the package pyrage.",
+            hint="Install it: pip install 'django-restorable[age]'",
+        ) from error
+    return pyrage

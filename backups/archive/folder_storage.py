@@ -1,0 +1,119 @@
+"""A folder as the storage of backups: each file is on the disk, whole, before it has its name."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage
+
+from backups.conf import conf
+from backups.disk import atomic_file, files
+from backups.disk.room import floor_of, leaving_room
+from backups.exceptions import DestinationError, NotEnoughSpaceError, StorageError
+
+
+class FolderStorage(FileSystemStorage):
+    """
+    Files that only their owner can read (0600), in a folder of their own (0700).
+
+    A file is written under another name, synced, and then renamed: no crash leaves a part of it
+    under its name. No file is replaced by a new one, and the disk keeps BACKUPS_KEEP_FREE_BYTES
+    free for the site.
+    """
+
+    is_local = True
+
+    def __init__(self, location: str | Path | None = None, **options: Any) -> None:
+        """Creates nothing yet."""
+        super().__init__(location=location, **options)
+        self.folder = Path(self.location)
+
+    @property
+    def where(self) -> str:
+        """The folder, for a message."""
+        return f"the folder {self.folder}"
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """The name itself: a taken one is refused."""
+        return name
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file in place of another, which stays until this one is whole."""
+        self._write([content], name, overwrite=True)
+
+    def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        """The bytes of a file, both ends included."""
+        with self._path(name).open("rb") as file:
+            file.seek(first)
+            left = None if last is None else last + 1 - first
+            while left is None or left > 0:
+                chunk = file.read(
+                    files.CHUNK_BYTES if left is None else min(files.CHUNK_BYTES, left)
+                )
+                if not chunk:
+                    return
+                left = None if left is None else left - len(chunk)
+                yield chunk
+
+    def sizes(self) -> dict[str, int]:
+        """The size of each file in bytes, by its name."""
+        found = {}
+        try:
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    if entry.is_file() and not atomic_file.PART.fullmatch(entry.name):
+                        found[entry.name] = entry.stat().st_size
+        except FileNotFoundError:  # nothing was stored yet
+            return {}
+        return found
+
+    def delete(self, name: str) -> None:
+        """Remove a file, for good once this returns."""
+        if files.unlink(self._path(name)):
+            files.sync_folder(self._path(name).parent)
+
+    def _save(self, name: str, content: "File[Any]") -> str:
+        folder = self._path(name).parent
+        chunks = leaving_room(
+            content.chunks(), _existing(folder), floor=floor_of(folder, conf.keep_free_bytes)
+        )
+        self._write(chunks, name, overwrite=False)
+        return name
+
+    def _write(self, chunks: Any, name: str, *, overwrite: bool) -> None:
+        path = self._path(name)
+        _make(path.parent)
+        if not overwrite and path.exists():
+            raise FileExistsError(name)
+        try:
+            atomic_file.save(chunks, path, overwrite=overwrite)
+        except NotEnoughSpaceError as error:
+            raise StorageError(f"{path} could not be written: {error}", hint=error.hint) from error
+        except DestinationError as error:
+            if not overwrite and path.exists():
+                raise FileExistsError(name) from error
+            raise StorageError(str(error), hint="Make room, or mend the folder.") from error
+
+    def _path(self, name: str) -> Path:
+        return Path(self.path(name))
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it, for this user alone."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    try:
+        os.mkdir(folder, 0o700)
+        files.sync_folder(folder.parent)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder

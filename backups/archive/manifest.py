@@ -1,0 +1,123 @@
+"""
+What is known of a stored snapshot: a small JSON file beside it, ``<its name>.json``.
+
+The stored file is the backup, and can be restored without its manifest. The manifest says what
+should be in it, so that a look can tell whether that is still so.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+FORMAT = 1
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found when a stored snapshot was read back and tried."""
+
+    at: datetime  # UTC
+    outcome: str  # "restorable", "damaged", or "unreadable": not all of it could be read
+    reason: str  # a sentence; empty if it is restorable
+    seconds: float
+    tables: int = 0
+    rows: int = 0  # of all tables together, once it was brought to the installed release
+    migrations: int = 0  # how many it needed for that
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it can be restored."""
+        return self.outcome == "restorable"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a stored snapshot must not be deleted."""
+
+    at: datetime  # UTC
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Media:
+    """The media files that belong to a snapshot."""
+
+    list: str  # the name of the file that lists them, in the same storage
+    files: int
+    size: int  # bytes, of all of them
+    new: int = 0  # how many of them no earlier snapshot had
+    new_size: int = 0  # bytes
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was stored, of what, when, by whom; and what became of it."""
+
+    name: str  # of the stored file
+    size: int  # bytes, of the stored file
+    sha256: str  # of the stored file
+    database_size: int  # bytes, of the snapshot when it is unpacked
+    database_sha256: str
+    taken_at: datetime  # UTC
+    seconds: float  # how long it took to store it
+    method: str  # "pages" or "compact"
+    by: str  # the key, the user, or "schedule"
+    schedule: str | None  # the cron expression, if that was the reason
+    label: str | None
+    site: str  # BACKUPS_NAME
+    release: str  # the site's
+    software: Mapping[str, str]  # the version of each program that made it
+    migrations: tuple[str, ...]  # ``app.name`` of each that was applied
+    rows: Mapping[str, int]  # of each table
+    is_encrypted: bool = False
+    verification: Verification | None = None
+    hold: Hold | None = None
+    media: Media | None = None
+
+    def to_json(self) -> bytes:
+        """For people too: indented, with times in UTC."""
+        content = {"format": FORMAT, **asdict(self)}
+        text = json.dumps(content, indent=1, default=_iso, ensure_ascii=False)
+        return text.encode(errors="backslashreplace") + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "Manifest | None":
+        """None if it is not a manifest. What a later release has added is left out."""
+        try:
+            words: dict[str, Any] = json.loads(content)
+            known = _known(cls, words)
+            known["taken_at"] = _moment(words["taken_at"])
+            known["migrations"] = tuple(words["migrations"])
+            for name, kind in (("verification", Verification), ("hold", Hold), ("media", Media)):
+                if inner := words.get(name):
+                    known[name] = _read(kind, inner)
+            return cls(**known)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def _read(kind: type, words: dict[str, Any]) -> Any:
+    known = _known(kind, words)
+    if "at" in known:
+        known["at"] = _moment(known["at"])
+    if "warnings" in known:
+        known["warnings"] = tuple(known["warnings"])
+    return kind(**known)
+
+
+def _known(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: words[field.name] for field in fields(kind) if field.name in words}
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _iso(value: object) -> str:
+    assert isinstance(value, datetime), value
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,45 @@
+"""The names of stored files: ``taskdog-backup-20261126-030000.db.zst.age``, and the id in it."""
+
+import re
+from datetime import datetime
+
+from backups.disk.timestamp import parse_timestamp, timestamp
+
+ID = r"\d{8}-\d{6}(?:-[1-9]\d*)?"
+
+
+def make_id(taken_at: datetime, attempt: int) -> str:
+    """``20261126-030000``, in UTC; ``20261126-030000-2`` for the second one of that second."""
+    return timestamp(taken_at) + (f"-{attempt}" if attempt > 1 else "")
+
+
+def make_name(prefix: str, snapshot_id: str, *, is_encrypted: bool) -> str:
+    """What a stored snapshot is called. ``prefix`` ends with ``-backup-``."""
+    return f"{prefix}{snapshot_id}.db.zst{'.age' * is_encrypted}"
+
+
+def id_of(prefix: str, name: str) -> str | None:
+    """The id in the name of a stored file; None for any other file."""
+    match = re.fullmatch(rf"{re.escape(prefix)}({ID})\.db\.zst(?:\.age)?", name, re.ASCII)
+    if match is None:
+        return None
+    try:
+        time_of(match[1])
+    except ValueError:  # no such day
+        return None
+    return match[1]
+
+
+def is_id(word: str) -> bool:
+    """Whether this has the form of an id."""
+    return re.fullmatch(ID, word, re.ASCII) is not None
+
+
+def time_of(snapshot_id: str) -> datetime:
+    """When it was taken: UTC, to the second. :raises ValueError: there is no such time."""
+    return parse_timestamp(snapshot_id[:15])
+
+
+def order_of(snapshot_id: str) -> tuple[str, int]:
+    """What to sort by, oldest first."""
+    return snapshot_id[:15], int(snapshot_id[16:] or 1)

@@ -1,0 +1,97 @@
+"""Let code that wants files to read and to write work on chunks as they come: in a thread."""
+
+import fcntl
+import io
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from backups.processes.spawn import starting_thread
+
+PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
+F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux only
+
+
+class ChunkReader(io.RawIOBase):
+    """A file to read, of chunks. It remembers an error of theirs, which a library may hide."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        """Reads nothing yet."""
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+        self._position = 0
+        self.error: BaseException | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Some of the next bytes; 0 at the end."""
+        while not self._rest:
+            if (chunk := self._next()) is None:
+                return 0
+            self._rest = memoryview(chunk)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        self._position += count
+        return count
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The chunks as they are; ``chunk_size`` is for those who call a Django ``File``."""
+        while (chunk := self._next()) is not None:
+            self._position += len(chunk)
+            yield chunk
+
+    def _next(self) -> bytes | None:
+        try:
+            return next(self._chunks, None)
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def through(
+    convert: Callable[[ChunkReader, io.FileIO], object], chunks: Iterable[bytes]
+) -> Iterator[bytes]:
+    """
+    What ``convert(reader, writer)`` makes of the chunks, while they come. Memory holds a pipe.
+
+    :raises Exception: of the chunks, or else of ``convert``. What came until then is not whole.
+    """
+    source = ChunkReader(chunks)
+    outlet, inlet = os.pipe()
+    if F_SETPIPE_SZ is not None:
+        with suppress(OSError):  # this user has too many pipes: it keeps its default size
+            fcntl.fcntl(outlet, F_SETPIPE_SZ, PIPE_BYTES)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        with io.FileIO(inlet, "wb") as writer:
+            try:
+                convert(source, writer)
+            except BaseException as error:
+                errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    with io.FileIO(outlet) as reader:
+        try:
+            with starting_thread():
+                thread.start()
+        except BaseException:
+            os.close(inlet)
+            raise
+        try:
+            while chunk := reader.read(PIPE_BYTES):
+                yield chunk
+        finally:
+            reader.close()  # a writer that still has something gets an error
+            thread.join()
+    if source.error is not None:
+        raise source.error
+    if errors:
+        raise errors[0]

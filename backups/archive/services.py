@@ -1,0 +1,140 @@
+"""
+The front door of the archive: views, commands and the schedule work on stored snapshots here.
+
+A stored snapshot is a file in a storage, ``taskdog-backup-<time>.db.zst``, or ``….zst.age`` where
+it is encrypted. It is named by its id, the time in its name, or by ``latest``.
+
+``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from backups import services
+from backups.archive.catalog import StoredSnapshot
+from backups.archive.in_use import in_use
+from backups.archive.storing import Stored, get_catalog, settling, store
+from backups.archive.unpacking import checked, unpack
+from backups.conf import conf
+from backups.store import PendingRestore, Turn
+
+__all__ = [
+    "Stored",
+    "StoredSnapshot",
+    "find_snapshot",
+    "list_snapshots",
+    "read_checked",
+    "read_snapshot",
+    "settling",
+    "stage_snapshot",
+    "store",
+    "unpack_snapshot",
+    "where",
+]
+
+
+def where(*, database: str | None = None) -> str:
+    """The storage, in words: ``the folder /srv/backups``."""
+    return get_catalog(database).files.where
+
+
+def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
+    """
+    Every stored snapshot, the newest first.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).snapshots()
+
+
+def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+    """
+    One of them, by its id, its name, or ``latest``.
+
+    :raises NotStoredError: there is none.
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).find(word)
+
+
+def read_snapshot(
+    stored: StoredSnapshot, *, first: int = 0, last: int | None = None, database: str | None = None
+) -> Iterator[bytes]:
+    """
+    The bytes of the stored file as they are, from ``first`` to ``last``, both included.
+
+    :raises StorageError: the storage can't read it, also in the middle.
+    """
+    return get_catalog(database).files.chunks(stored.name, first, last)
+
+
+def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
+    """
+    All bytes of the stored file, which are compared with the manifest's hash at their end.
+
+    :raises InvalidSnapshotError: it is cut off, or was changed.
+    :raises StorageError: the storage can't read it.
+    """
+    chunks, manifest = read_snapshot(stored, database=database), stored.manifest
+    if manifest is None:
+        return chunks
+    return checked(
+        chunks, stored.name, size=manifest.size, sha256=manifest.sha256, what="the stored file"
+    )
+
+
+def unpack_snapshot(
+    stored: StoredSnapshot, *, identity_file: Path | None = None, database: str | None = None
+) -> Iterator[bytes]:
+    """
+    The bytes of the snapshot in it. They are believed only at their end, where both hashes of the
+    manifest are compared.
+
+    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :raises IdentityError: it is encrypted, and there is no key that fits.
+    :raises InvalidSnapshotError: it is cut off, or was changed.
+    :raises StorageError: the storage can't read it.
+    """
+    chunks, manifest = read_checked(stored, database=database), stored.manifest
+    identity = identity_file or conf.identity_file
+    unpacked = unpack(chunks, stored.name, identity_file=identity)
+    if manifest is not None:
+        unpacked = checked(
+            unpacked,
+            stored.name,
+            size=manifest.database_size,
+            sha256=manifest.database_sha256,
+            what="the snapshot in it",
+        )
+    return unpacked
+
+
+def stage_snapshot(
+    word: str,
+    *,
+    staged_by: str,
+    identity_file: Path | None = None,
+    account: str | None = None,
+    accept: Collection[str] = (),
+    turn: Turn | None = None,
+    database: str | None = None,
+) -> PendingRestore:
+    """
+    Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
+    meanwhile.
+
+    :param word: its id, its name, or ``latest``.
+    :raises NotStoredError: there is none.
+    :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
+    """
+    stored = find_snapshot(word, database=database)
+    with in_use(stored, database=database):
+        return services.stage_restore(
+            unpack_snapshot(stored, identity_file=identity_file, database=database),
+            staged_by=staged_by,
+            at_least=0 if stored.manifest is None else stored.manifest.database_size,
+            account=account,
+            accept=accept,
+            turn=turn,
+            database=database,
+        )

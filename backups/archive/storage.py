@@ -1,0 +1,176 @@
+"""
+The port to where stored snapshots are: any Django storage, as STORAGES["backups"] names it.
+
+A storage may offer more than Django's ``Storage`` has, and is asked for it by these names:
+
+    where            a property: "the folder /srv/backups", for messages
+    is_local         a property: whether its files are on a disk of this machine
+    sizes()          the size of each file in bytes, by its name, from one look
+    read(name, first, last)   the bytes between two offsets, both included, in chunks
+    replace(name, content)    write a small file in place of the one that has the name
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage.handler import InvalidStorageError
+
+from backups.archive.folder_storage import FolderStorage
+from backups.archive.piped import ChunkReader
+from backups.disk.files import CHUNK_BYTES
+from backups.exceptions import BackupError, StorageError
+from backups.site import local_store
+
+ALIAS = "backups"  # in STORAGES
+
+
+class StoredFiles:
+    """The files in one storage. Each method raises StorageError for any error of the storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        """Asks the storage nothing yet."""
+        self._storage: Any = storage
+
+    @property
+    def where(self) -> str:
+        """The storage, for a message: ``the folder /srv/backups``."""
+        if where := getattr(self._storage, "where", None):
+            return str(where)
+        location = getattr(self._storage, "location", None)
+        bucket = getattr(self._storage, "bucket_name", None)
+        known = " ".join(str(each) for each in (bucket, location) if each)
+        return f"{type(self._storage).__name__} {known}".strip()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on a disk of this machine."""
+        is_file_system = isinstance(self._storage, FileSystemStorage)
+        return bool(getattr(self._storage, "is_local", is_file_system))
+
+    def create(self, name: str, chunks: Iterable[bytes]) -> None:
+        """
+        Write a new file. It has its name only once it is whole.
+
+        :raises BackupError: of the chunks; then there is no file.
+        :raises FileExistsError: the name is taken.
+        """
+        source = ChunkReader(chunks)
+        with self._explained(f"{name} could not be written", source):
+            # Never by open(name, "wb"): where that is a block which fails, a torso would stay.
+            saved = self._storage.save(name, SourceFile(source, name))
+        if saved != name:  # another has just taken it
+            self.delete(saved)
+            raise FileExistsError(name)
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a small file, in place of one that has the name."""
+        with self._explained(f"{name} could not be written"):
+            if hasattr(self._storage, "replace"):
+                self._storage.replace(name, content)
+                return
+            if self._storage.exists(name):
+                self._storage.delete(name)
+            self._storage.save(name, ContentFile(content, name))
+
+    def read(self, name: str) -> bytes:
+        """All of a small file."""
+        return b"".join(self.chunks(name))
+
+    def chunks(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        """
+        The bytes of a file from ``first`` to ``last``, both included; to its end if that is None.
+        """
+        with self._explained(f"{name} could not be read"):
+            if hasattr(self._storage, "read"):
+                yield from self._storage.read(name, first, last)
+                return
+            with closing(self._storage.open(name, "rb")) as file:
+                if first:
+                    file.seek(first)
+                left = None if last is None else last + 1 - first
+                while left is None or left > 0:
+                    chunk = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+                    if not chunk:
+                        return
+                    left = None if left is None else left - len(chunk)
+                    yield chunk
+
+    def sizes(self) -> dict[str, int]:
+        """The size of each file in bytes, by its name; empty if there is nothing yet."""
+        with self._explained("its files could not be listed"):
+            if hasattr(self._storage, "sizes"):
+                return dict(self._storage.sizes())
+            try:
+                _, names = self._storage.listdir("")
+            except FileNotFoundError:
+                return {}
+            return {name: int(self._storage.size(name)) for name in names}
+
+    def size(self, name: str) -> int | None:
+        """Its size in bytes; None if there is no such file."""
+        with self._explained(f"{name} could not be found"):
+            try:
+                return int(self._storage.size(name))
+            except FileNotFoundError:
+                return None
+            except Exception:
+                if not self._storage.exists(name):
+                    return None
+                raise
+
+    def delete(self, name: str) -> None:
+        """Remove a file. Nothing happens if there is none."""
+        with self._explained(f"{name} could not be deleted"), suppress(FileNotFoundError):
+            self._storage.delete(name)
+
+    @contextmanager
+    def _explained(self, what: str, source: ChunkReader | None = None) -> Iterator[None]:
+        try:
+            yield
+        except (BackupError, FileExistsError, GeneratorExit):
+            raise
+        except Exception as error:
+            if source is not None and source.error is not None:
+                raise source.error from error
+            words = " ".join(str(error).split())[:300] or type(error).__name__
+            raise StorageError(f"{self.where}: {what}: {words.rstrip('.')}.") from error
+
+
+class SourceFile(File):  # type: ignore[type-arg]
+    """What a storage gets to save: it can be read once, and its length is not known."""
+
+    def __init__(self, source: ChunkReader, name: str) -> None:
+        """Reads nothing yet."""
+        super().__init__(source, name)  # type: ignore[arg-type]
+        self._source = source
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The chunks as they come."""
+        return self._source.chunks()
+
+    def multiple_chunks(self, chunk_size: int | None = None) -> bool:
+        """Always: nobody may ask for all at once."""
+        return True
+
+
+def get_files(database: str | None = None) -> StoredFiles:
+    """
+    Where the stored snapshots are: STORAGES["backups"], or else a folder beside the database.
+
+    :raises StorageError: the setting names no storage.
+    :raises BackupNotSupportedError: the database has no file behind it.
+    """
+    if ALIAS not in settings.STORAGES:
+        return StoredFiles(FolderStorage(local_store.get_store(database).archive_folder()))
+    try:
+        storage = storages[ALIAS]
+    except (InvalidStorageError, ImportError, TypeError) as error:
+        raise StorageError(f"STORAGES['{ALIAS}'] names no storage: {error}.") from error
+    if type(storage) is FileSystemStorage:  # which would write under the final name
+        storage = FolderStorage(os.fspath(storage.location))
+    return StoredFiles(storage)

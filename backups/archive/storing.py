@@ -1,0 +1,221 @@
+"""Take a snapshot and store it: packed, streamed, and with its name only once it is whole."""
+
+import hashlib
+import logging
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import django
+
+import backups
+from backups import services, signals
+from backups.archive import names
+from backups.archive.catalog import Catalog, StoredSnapshot
+from backups.archive.encryption import read_recipient
+from backups.archive.manifest import Manifest
+from backups.archive.packing import Packed
+from backups.archive.storage import StoredFiles, get_files
+from backups.conf import conf
+from backups.exceptions import BusyError, StorageError
+from backups.store import BackupStore, Inventory, Snapshot
+
+SETTLED = "settled"  # in what the store remembers: the hash after our own rows of the audit log
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The outcome of a backup."""
+
+    snapshot: StoredSnapshot
+    is_new: bool  # False: nothing has changed since this one, so nothing was stored
+
+
+def get_catalog(database: str | None = None) -> Catalog:
+    """The stored snapshots of a database. Asks the storage nothing yet."""
+    return Catalog(get_files(database), services.snapshot_prefix(database=database))
+
+
+def store(
+    *,
+    by: str,
+    schedule: str | None = None,
+    label: str | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Stored:
+    """
+    Store a snapshot of the database, while others write.
+
+    It goes from the database through zstd and age into the storage, without a temporary file. Two
+    that begin at once make two stored snapshots.
+
+    :param by: the name of the key or the user, for the record; ``schedule``: the cron expression.
+    :param label: a word of the person; such a snapshot is stored even if nothing has changed.
+    :param progress: called with the number of bytes of each step, which add up to the database.
+    :raises StorageError: the storage failed. Nothing of it has the name of a snapshot.
+    :raises RecipientError: a key in BACKUPS_RECIPIENTS is none.
+    :raises BackupError: as ``services.create_snapshot``.
+    """
+    for each in conf.recipients:
+        read_recipient(each)  # before any work
+    catalog, source = get_catalog(database), services.get_store(database)
+    files = catalog.files
+    if label is None and (last := _unchanged(catalog, source)):
+        logger.info("backup by %s: nothing has changed since %s", by, last.id)
+        return Stored(last, is_new=False)
+    began = time.monotonic()
+    with (
+        source.create_snapshot(compact=False, to_store=True) as snapshot,
+        _claimed_id(source, catalog, snapshot.taken_at) as snapshot_id,
+    ):
+        name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
+        packed = Packed(
+            _counted(snapshot, progress),
+            snapshot.size,
+            level=conf.compression_level,
+            recipients=conf.recipients,
+        )
+        _create(files, name, packed)
+        manifest = Manifest(
+            name=name,
+            size=packed.size,
+            sha256=packed.sha256,
+            database_size=packed.database_size,
+            database_sha256=packed.database_sha256,
+            taken_at=snapshot.taken_at,
+            seconds=round(time.monotonic() - began, 3),
+            method=snapshot.method,
+            by=by,
+            schedule=schedule,
+            label=label,
+            site=conf.name,
+            release=conf.release,
+            software=_software(),
+            is_encrypted=bool(conf.recipients),
+            **_inventory(snapshot.inventory),
+        )
+        catalog.write(manifest)
+    stored = StoredSnapshot(snapshot_id, name, packed.size, manifest)
+    logger.info(
+        "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
+    )
+    signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
+    return Stored(stored, is_new=True)
+
+
+@contextmanager
+def settling(database: str | None = None) -> Iterator[None]:
+    """
+    For a block that stores a snapshot and records that in the database, e.g. in an audit log. If
+    nobody else has changed anything meanwhile, the next backup knows that nothing has changed.
+    """
+    source = services.get_store(database)
+    has_changed = source.watch_commits()
+    catalog = get_catalog(database)
+    yield
+    if not conf.skip_unchanged or has_changed():
+        return
+    if (last := _last(catalog)) is None or last.manifest is None:
+        return
+    size, sha256 = _hash(source)
+    if not has_changed():
+        with source.remember() as state:
+            state[SETTLED] = {"id": last.id, "size": size, "sha256": sha256}
+
+
+def _unchanged(catalog: Catalog, source: BackupStore) -> StoredSnapshot | None:
+    """The last stored snapshot, if the database has the same content now, and it is sound."""
+    if not conf.skip_unchanged or (last := _last(catalog)) is None:
+        return None
+    manifest = last.manifest
+    if manifest is None or last.problem or manifest.is_encrypted != bool(conf.recipients):
+        return None
+    if manifest.verification is not None and manifest.verification.outcome == "damaged":
+        return None
+    settled = source.recall().get(SETTLED) or {}
+    known = {(manifest.database_size, manifest.database_sha256)}
+    if settled.get("id") == last.id:
+        known.add((settled["size"], settled["sha256"]))
+    return last if _hash(source, of={size for size, _ in known}) in known else None
+
+
+def _hash(source: BackupStore, *, of: Collection[int] = ()) -> tuple[int, str]:
+    """The size and SHA-256 of a snapshot of now; no SHA-256 if it has another size than these."""
+    digest = hashlib.sha256()
+    with source.create_snapshot(compact=False) as snapshot:
+        if of and snapshot.size not in of:
+            return snapshot.size, ""
+        for chunk in snapshot:
+            digest.update(chunk)
+    return snapshot.size, digest.hexdigest()
+
+
+def _last(catalog: Catalog) -> StoredSnapshot | None:
+    stored = catalog.snapshots(with_manifests=False)
+    return catalog.find(stored[0].id) if stored else None
+
+
+@contextmanager
+def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> Iterator[str]:
+    """
+    An id that no stored snapshot has, nor one that another process of this machine is storing.
+    """
+    stored = {each.id for each in catalog.snapshots(with_manifests=False)}
+    with ExitStack() as stack:
+        for attempt in count(1):
+            snapshot_id = names.make_id(taken_at, attempt)
+            if snapshot_id in stored:
+                continue
+            try:
+                stack.enter_context(source.lock(f"store {snapshot_id}"))
+            except BusyError:
+                continue
+            break
+        yield snapshot_id
+
+
+def _create(files: StoredFiles, name: str, packed: Packed) -> None:
+    try:
+        files.create(name, packed)
+    except FileExistsError as error:
+        raise StorageError(
+            f"{files.where}: another machine has just stored {name}; nothing was stored by this"
+            " one.",
+            hint="Give each site its own storage, or its own BACKUPS_NAME.",
+        ) from error
+    if (size := files.size(name)) != packed.size:
+        raise StorageError(
+            f"{files.where}: {name} was sent with {packed.size:,} bytes, and the storage says that"
+            f" it has {'none' if size is None else f'{size:,}'}.",
+            hint="Do not rely on this storage. Look at it with manage.py backups list.",
+        )
+
+
+def _counted(snapshot: Snapshot, progress: Callable[[int], None]) -> Iterable[bytes]:
+    for chunk in snapshot:
+        progress(len(chunk))
+        yield chunk
+
+
+def _software() -> dict[str, str]:
+    return {
+        "django-restorable": backups.__version__,
+        "django": django.get_version(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "sqlite": sqlite3.sqlite_version,
+    }
+
+
+def _inventory(inventory: Inventory | None) -> dict[str, Any]:
+    if inventory is None:
+        return {"migrations": (), "rows": {}}
+    return {"migrations": inventory.migrations, "rows": dict(inventory.rows)}

@@ -1,0 +1,1 @@
+"""The verbs of ``manage.py backups``: a module each."""

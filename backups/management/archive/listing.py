@@ -1,0 +1,89 @@
+"""``manage.py backups list`` and ``show``: which snapshots are stored."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from backups.management.archive.targets import open_archive
+from backups.management.archive.verb import Verb
+from backups.management.base import megabytes
+from backups.management.output import printing
+from backups.management.targets import Json
+
+
+class List(Verb):
+    """Lists the stored snapshots, the newest first."""
+
+    name = "list"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print JSON, for a program")
+
+    def run(self, *args: Any, json: bool, **options: Any) -> None:
+        with open_archive(**options) as archive:
+            answer = archive.list()
+            where = archive.where
+        if not answer["backups"] and not json:
+            self.command.say(f"Nothing is stored in {answer['where']} yet ({where}).")
+            return
+        with printing("the list", self.command.stdout):
+            self.command.stdout.write(_json(answer) if json else _table(answer["backups"]))
+
+
+class Show(Verb):
+    """Shows all that is known of a stored snapshot, as JSON."""
+
+    name = "show"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+
+    def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
+        with open_archive(**options) as archive:
+            answer = archive.get(id)
+        with printing("it", self.command.stdout):
+            self.command.stdout.write(_json(answer))
+
+
+def _json(answer: Json) -> str:
+    return json.dumps(answer, indent=2, ensure_ascii=False)
+
+
+def _table(snapshots: list[Json]) -> str:
+    """An aligned line for each: its id, its size, who took it, what became of it."""
+    rows = [
+        (
+            each["id"],
+            megabytes(each["size"]),
+            each["by"] or "unknown",
+            ", ".join(filter(None, [_verdict(each), _notes(each)])),
+        )
+        for each in snapshots
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}"
+        for row in rows
+    )
+
+
+def _verdict(snapshot: Json) -> str:
+    if snapshot["problem"]:
+        return str(snapshot["problem"])
+    verification = snapshot["verification"]
+    if verification is None:
+        return "not verified"
+    if verification["outcome"] == "restorable":
+        return f"restorable (verified at {verification['at']})"
+    return f"{verification['outcome']}: {verification['reason']}"
+
+
+def _notes(snapshot: Json) -> str:
+    notes = []
+    if snapshot["encrypted"]:
+        notes.append("encrypted")
+    if snapshot["label"]:
+        notes.append(f"label {snapshot['label']}")
+    if hold := snapshot["hold"]:
+        notes.append(f"held by {hold['by']}" + (f" ({hold['reason']})" if hold["reason"] else ""))
+    return ", ".join(notes)

@@ -1,0 +1,71 @@
+"""The archives that a command can work on: this machine's, and a remote server's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backups.api import archive_serializers as shapes
+from backups.api.serializers import AnswerSerializer
+from backups.archive import services
+from backups.client.server_words import shown_answer
+from backups.disk import atomic_file
+from backups.management.incoming import Progress
+from backups.management.progress import count
+from backups.management.targets import Json, LocalTarget, open_target, user
+
+
+class LocalArchive:
+    """This machine's archive, through the same services as the API."""
+
+    def __init__(self, database: str | None = None) -> None:
+        self._database = database
+        self.where = LocalTarget(database).where
+
+    def store(self, *, label: str | None, progress: Progress) -> Json:
+        with services.settling(self._database):
+            stored = services.store(
+                by=user(), label=label, database=self._database, progress=progress
+            )
+        return _answer(shapes.NewSnapshotSerializer, shapes.new_snapshot(stored))
+
+    def list(self) -> Json:
+        found = {
+            "where": services.where(database=self._database),
+            "backups": services.list_snapshots(database=self._database),
+        }
+        return _answer(shapes.StoredSnapshotsSerializer, found)
+
+    def get(self, word: str) -> Json:
+        stored = services.find_snapshot(word, database=self._database)
+        return _answer(shapes.StoredSnapshotDetailSerializer, stored)
+
+    def save(self, stored: Json, path: Path, *, overwrite: bool, progress: Progress) -> None:
+        """Write the stored file to a path, which has it only when it is whole and checked."""
+        found = services.find_snapshot(stored["id"], database=self._database)
+        chunks = services.read_checked(found, database=self._database)
+        atomic_file.save(count(chunks, progress), path, overwrite=overwrite)
+
+    def unpack(self, stored: Json, identity: Path | None) -> Iterator[bytes]:
+        """The database in it."""
+        found = services.find_snapshot(stored["id"], database=self._database)
+        return services.unpack_snapshot(found, identity_file=identity, database=self._database)
+
+
+@contextmanager
+def open_archive(
+    *,
+    url: str | None = None,
+    local: bool = False,
+    database: str | None = None,
+    insecure: bool = False,
+    **_: Any,
+) -> Iterator[LocalArchive]:
+    """The archive that the options and the settings name, as ``targets.open_target``."""
+    with open_target(url, local=local, database=database, insecure=insecure):
+        yield LocalArchive(database)
+
+
+def _answer(shape: type[AnswerSerializer], found: object) -> Json:
+    answer: Json = shown_answer(shape(found).data)
+    return answer

@@ -1,0 +1,33 @@
+"""``manage.py backups``: the stored snapshots. A verb says what to do with them."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from backups.management.archive.download import Download
+from backups.management.archive.listing import List, Show
+from backups.management.archive.verb import Verb
+from backups.management.base import StoreCommand
+
+VERBS: tuple[type[Verb], ...] = (List, Show, Download)
+
+
+class Command(StoreCommand):
+    """Each verb has its own help: ``manage.py backups list --help``."""
+
+    help = (
+        "Works with the stored snapshots: where they are, whether they can be restored, which stay."
+        " A new one is stored by: manage.py backup --store"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self._verbs = {verb.name: verb(self) for verb in VERBS}
+        verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+        for name, verb in self._verbs.items():
+            words = (verb.__doc__ or "").strip()
+            inner = verbs.add_parser(name, help=words.partition(".")[0], description=words)
+            verb.add_arguments(inner)
+            self.add_store_arguments(inner)
+
+    def handle(self, *args: Any, verb: str, **options: Any) -> None:
+        self._verbs[verb].run(**options)
