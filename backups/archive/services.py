@@ -7,15 +7,18 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from backups import services
+from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
-from backups.archive.storing import Stored, get_catalog, settling, store
+from backups.archive.state import note_begun, note_failed, note_stored, read_state
+from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.archive.unpacking import checked, unpack
 from backups.conf import conf
+from backups.exceptions import BackupError
 from backups.store import PendingRestore, Turn
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "list_snapshots",
     "read_checked",
     "read_snapshot",
+    "read_state",
     "settling",
     "stage_snapshot",
     "store",
@@ -36,6 +40,32 @@ __all__ = [
 def where(*, database: str | None = None) -> str:
     """The storage, in words: ``the folder /srv/backups``."""
     return get_catalog(database).files.where
+
+
+def store(
+    *,
+    by: str,
+    schedule: str | None = None,
+    label: str | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Stored:
+    """
+    Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
+    went: ``read_state``.
+    """
+    note_begun(database=database)
+    try:
+        stored = store_snapshot(
+            by=by, schedule=schedule, label=label, database=database, progress=progress
+        )
+    except Exception as error:
+        with suppress(BackupError):
+            note_failed(str(error), database=database)
+        signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
+        raise
+    note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    return stored
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:

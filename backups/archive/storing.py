@@ -44,7 +44,7 @@ def get_catalog(database: str | None = None) -> Catalog:
     return Catalog(get_files(database), services.snapshot_prefix(database=database))
 
 
-def store(
+def store_snapshot(
     *,
     by: str,
     schedule: str | None = None,

@@ -7,9 +7,10 @@ from django.core.management.base import CommandParser
 from backups.management.archive.download import Download
 from backups.management.archive.listing import List, Show
 from backups.management.archive.verb import Verb
+from backups.management.archive.work import Work
 from backups.management.base import StoreCommand
 
-VERBS: tuple[type[Verb], ...] = (List, Show, Download)
+VERBS: tuple[type[Verb], ...] = (List, Show, Download, Work)
 
 
 class Command(StoreCommand):
@@ -25,7 +26,8 @@ class Command(StoreCommand):
         verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
         for name, verb in self._verbs.items():
             words = (verb.__doc__ or "").strip()
-            inner = verbs.add_parser(name, help=words.partition(".")[0], description=words)
+            shown: dict[str, Any] = {} if verb.is_hidden else {"help": words.partition(".")[0]}
+            inner = verbs.add_parser(name, description=words, **shown)
             verb.add_arguments(inner)
             self.add_store_arguments(inner)
 
