@@ -180,10 +180,8 @@ class _Drill:
                 pass
         except BackupError as worse:
             return _outcome(worse), _reason(worse)
-        words = _reason(error)
-        if self.manifest is not None:
-            words += " The stored file is, byte for byte, what was stored."
-        return "unreadable", words
+        same = "" if self.manifest is None else "Its bytes are those that were stored."
+        return "unreadable", " ".join(filter(None, (str(error), same, error.hint)))
 
 
 def _outcome(error: Exception) -> str:

@@ -109,10 +109,10 @@ def read_identities(path: Path) -> list[Any]:
         raise IdentityError(f"The secret key {path} can't be read: {error.strerror}.") from error
     if content.startswith(LOCKED):
         raise _locked(path, f"age -d -o UNLOCKED {path}")
+    if b"PRIVATE KEY-----" in content:
+        return [_read_ssh(path, content)]
     pyrage = _pyrage()
     try:
-        if b"PRIVATE KEY-----" in content:
-            return [pyrage.ssh.Identity.from_buffer(content)]
         lines = map(str.strip, content.decode().splitlines())
         found = [
             pyrage.x25519.Identity.from_str(line)
@@ -120,18 +120,29 @@ def read_identities(path: Path) -> list[Any]:
             if line and not line.startswith("#")
         ]
     except (pyrage.IdentityError, UnicodeDecodeError) as error:
-        if any(word in str(error) for word in LOCKED_SSH):
-            raise _locked(path, "ssh-keygen -p -N '' -f COPY") from error
         raise IdentityError(f"{path} has a line that is no secret key: {error}.") from error
     if not found:
         raise IdentityError(f"There is no secret key in {path}.")
     return found
 
 
+def _read_ssh(path: Path, content: bytes) -> Any:
+    pyrage = _pyrage()
+    try:
+        return pyrage.ssh.Identity.from_buffer(content)
+    except pyrage.IdentityError as error:
+        if any(words in str(error) for words in LOCKED_SSH):
+            raise _locked(path, "ssh-keygen -p -N '' -f COPY") from error
+        raise IdentityError(
+            f"The SSH key {path} can't be used to read snapshots: {error}.",
+            hint="Of SSH keys, those of the kinds ed25519 and rsa can be used.",
+        ) from error
+
+
 def _locked(path: Path, command: str) -> IdentityError:
     return IdentityError(
-        f"The secret key {path} is protected by a passphrase, and nobody is there to be asked.",
-        hint=f"Unlock a copy of it, and name that; then remove the copy: {command}",
+        f"The secret key {path} is protected by a passphrase, which is not supported.",
+        hint=f"Name an unlocked copy of it, and remove that afterwards. To unlock one: {command}",
     )
 
 

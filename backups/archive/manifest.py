@@ -40,9 +40,8 @@ class Verification:
         """The result, for a person."""
         if not self.is_good:
             return f"{self.outcome}: {self.reason}"
-        return (
-            f"restorable, {self.rows:,} rows in {self.tables:,} tables, {self.seconds:.1f} seconds"
-        )
+        content = f"{self.rows:,} rows in {self.tables:,} tables"
+        return f"restorable, {content}, {self.seconds:.1f} seconds"
 
 
 @dataclass(frozen=True)

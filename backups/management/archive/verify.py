@@ -63,16 +63,14 @@ class Verify(Verb):
 
     def _verify(self, archive: LocalArchive, word: str, identity: Path | None) -> bool:
         """Say what was found. Returns whether it can be restored."""
-        path = Path(word)
+        path, is_quiet = Path(word), self.command.is_quiet
         if not is_id(word) and path.is_file():
-            with progress_bar(
-                "Reading", path.stat().st_size, is_quiet=self.command.is_quiet
-            ) as bar:
+            with progress_bar("Reading", path.stat().st_size, is_quiet=is_quiet) as bar:
                 found = archive.verify_file(path, identity, bar)
             self._tell(str(path), found)
         else:
             name, size = _look_up(archive, word)
-            with progress_bar("Reading", size, is_quiet=self.command.is_quiet) as bar:
+            with progress_bar("Reading", size, is_quiet=is_quiet) as bar:
                 found = archive.verify(word if name is None else name, identity, bar)
             self._tell(name or word, found)
         return bool(found["outcome"] == "restorable")
