@@ -174,9 +174,9 @@ def prove_snapshot(
     would, and count its rows. All of that happens to a scratch copy beside the database, which is
     removed. The live database is not touched, and nothing is staged.
 
-    Defects that SQLite can read are warnings here. Parameters are as for ``stage_restore``.
+    Parameters are as for ``stage_restore``.
 
-    :raises BackupError: as ``stage_restore`` raises, which would refuse the snapshot.
+    :raises BackupError: as ``stage_restore``, which would refuse the snapshot too.
     :raises RestoreRefusedError: a migration fails on it.
     :raises RestoreBlockedError: the migrations could not be run to their end.
     """

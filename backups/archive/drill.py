@@ -26,7 +26,6 @@ from backups.archive.unpacking import unpack
 from backups.conf import conf
 from backups.disk.files import CHUNK_BYTES
 from backups.exceptions import (
-    ArchiveError,
     BackupError,
     CheckOutOfMemoryError,
     CheckTimedOutError,
@@ -36,6 +35,7 @@ from backups.exceptions import (
     MissingPackageError,
     NotADatabaseError,
     NotStoredError,
+    RestoreBlockedError,
     RestoreRefusedError,
     SnapshotTooLargeError,
     StorageError,
@@ -49,6 +49,7 @@ MOST_NAMED = 3  # tables in a sentence
 NO_KEY = (IdentityError, MissingPackageError)
 NOT_ITS_FAULT = (CheckTimedOutError, CheckOutOfMemoryError)
 DAMAGE = (DamagedSnapshotError, NotADatabaseError, WrongLengthError)
+FOR_OTHERS = (RestoreBlockedError, RestoreRefusedError, WrongLengthError)
 REFUSAL = (InvalidSnapshotError, RestoreRefusedError, SnapshotTooLargeError)
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class _Drill:
         except BackupError as worse:
             return _outcome(worse), _reason(worse)
         same = "" if self.manifest is None else "Its bytes are those that were stored."
-        return "unreadable", " ".join(filter(None, (str(error), same, error.hint)))
+        return "unreadable", " ".join(filter(None, (str(error), same, _hint(error))))
 
 
 def _outcome(error: Exception) -> str:
@@ -195,9 +196,14 @@ def _outcome(error: Exception) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "There was not enough memory."
-    # Other hints are for an upload.
-    hint = error.hint if isinstance(error, ArchiveError) else ""
-    return f"{error} {hint}".strip()
+    return f"{error} {_hint(error)}".strip()
+
+
+def _hint(error: Exception) -> str:
+    """What to do, unless that is for somebody who sends or applies a snapshot."""
+    hint = getattr(error, "hint", "").removeprefix("Nothing was staged. ")
+    is_for_others = hint in InvalidSnapshotError.hint or isinstance(error, FOR_OTHERS)
+    return "" if is_for_others else hint
 
 
 def _compare(proof: Proof, manifest: Manifest | None) -> str:

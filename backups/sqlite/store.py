@@ -44,7 +44,6 @@ from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
 from backups.store import (
-    DEFECTS,
     BackupStore,
     Download,
     KeptCopy,
@@ -298,7 +297,7 @@ class SqliteBackupStore(BackupStore):
             floor=self._floor,
             check_seconds=self._check_seconds,
             site=self._site,
-            accept=(DEFECTS,),  # those of the live database were stored too: they are warnings
+            live_defects=self._find_live_defects,
             watch=watch,
         )
         return prove(staging, chunks)

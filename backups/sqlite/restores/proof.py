@@ -36,6 +36,8 @@ def prove(staging: Staging, chunks: Iterable[bytes]) -> Proof:
                 _check_room(staging, scratch, manifest)
                 migrate_private(scratch, manifest, missing, site, staging.check_seconds)
                 restored = _count(scratch)
+    except sqlite3.Error as error:
+        raise StoreFolderError(f"SQLite failed in {paths.folder}: {error}.") from error
     except OSError as error:
         raise explain(error, paths, staging.at_least, staging.floor, what="tried") from error
     emptied = set(map(fold, site.session_tables()))
@@ -49,11 +51,8 @@ def prove(staging: Staging, chunks: Iterable[bytes]) -> Proof:
 
 
 def _count(scratch: Temporary) -> Inventory:
-    try:
-        with closing(connect(scratch.path, mode="ro")) as connection:
-            return take_inventory(connection)
-    except sqlite3.Error as error:  # it has just passed the check
-        raise StoreFolderError(f"The rows of {scratch.path} can't be counted: {error}.") from error
+    with closing(connect(scratch.path, mode="ro")) as connection:
+        return take_inventory(connection)
 
 
 def _check_room(staging: Staging, scratch: Temporary, manifest: Manifest) -> None:
