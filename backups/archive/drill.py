@@ -145,7 +145,7 @@ class _Drill:
         except (BackupError, MemoryError) as error:
             outcome, reason = _outcome(error), _reason(error)
         found = Verification(
-            at=datetime.now(UTC),
+            at=datetime.now(UTC).replace(microsecond=0),  # as the manifest has it
             outcome=outcome,
             reason=reason,
             seconds=round(time.monotonic() - began, 3),

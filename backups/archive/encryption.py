@@ -20,9 +20,9 @@ from backups.exceptions import (
     WrongLengthError,
 )
 
-MAGIC = b"age-encryption.org/"
+# How an encrypted file begins: as age writes it, and as text (age --armor).
+MAGIC = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 SECRET = "AGE-SECRET-KEY-"  # noqa: S105  # how an identity begins
-LOCKED = (MAGIC, b"-----BEGIN AGE ENCRYPTED FILE")  # an identity file that age -p has encrypted
 LOCKED_SSH = ("must be decrypted first", "EncryptedPem")  # how pyrage says it of an SSH key
 
 
@@ -107,7 +107,7 @@ def read_identities(path: Path) -> list[Any]:
         content = path.read_bytes()
     except OSError as error:
         raise IdentityError(f"The secret key {path} can't be read: {error.strerror}.") from error
-    if content.startswith(LOCKED):
+    if content.startswith(MAGIC):  # it was encrypted by age --passphrase
         raise _locked(path, f"age -d -o UNLOCKED {path}")
     if b"PRIVATE KEY-----" in content:
         return [_read_ssh(path, content)]

@@ -54,6 +54,6 @@ def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     first = b""
     for chunk in chunks:
         first += chunk
-        if len(first) >= len(MAGIC):
+        if len(first) >= max(map(len, MAGIC)):
             break
     return first, chain([first], chunks)
