@@ -55,14 +55,14 @@ REFUSAL = (InvalidSnapshotError, RestoreRefusedError, SnapshotTooLargeError)
 logger = logging.getLogger(__name__)
 
 
-def verify(
+def verify_snapshot(
     word: str,
     *,
     by: str,
     identity_file: Path | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
-) -> Verification:
+) -> tuple[StoredSnapshot, Verification]:
     """
     Try a stored snapshot, and keep the result in its manifest. It can't be deleted meanwhile.
 
@@ -72,7 +72,7 @@ def verify(
     :param by: the name of the key or the user, for the record.
     :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
     :param progress: called with the number of bytes of each step, which add up to the database.
-    :returns: the result, whatever it is.
+    :returns: the snapshot, and the result, whatever it is.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked which there are.
     """
@@ -94,7 +94,7 @@ def verify(
     signals.snapshot_verified.send_robust(
         sender=None, database=database, stored=stored, verification=verification
     )
-    return verification
+    return stored, verification
 
 
 def verify_file(
@@ -181,8 +181,12 @@ class _Drill:
                 pass
         except BackupError as worse:
             return _outcome(worse), _reason(worse)
-        same = "" if self.manifest is None else "Its bytes are those that were stored."
-        return "unreadable", " ".join(filter(None, (str(error), same, _hint(error))))
+        words = [str(error), _hint(error)]
+        if self.manifest is not None:
+            words[1:1] = ["Its bytes are those that were stored."]
+            if self.manifest.recipients:
+                words[1:1] = [f"It is encrypted to {', '.join(self.manifest.recipients)}."]
+        return "unreadable", " ".join(filter(None, words))
 
 
 def _outcome(error: Exception) -> str:

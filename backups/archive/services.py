@@ -13,15 +13,21 @@ from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
-from backups.archive.drill import verify, verify_file
+from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
 from backups.archive.reading import read_checked, read_snapshot, unpack_snapshot
-from backups.archive.state import note_begun, note_failed, note_stored, read_state
+from backups.archive.state import (
+    note_begun,
+    note_failed,
+    note_stored,
+    note_verified,
+    read_state,
+)
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import BackupError
+from backups.exceptions import ArchiveError, BackupError
 from backups.store import PendingRestore, Turn
 
 __all__ = [
@@ -134,3 +140,27 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+
+
+def verify(
+    word: str,
+    *,
+    by: str,
+    identity_file: Path | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """
+    Try a stored snapshot, as ``drill.verify_snapshot`` does, and remember a result that says
+    something about it: ``read_state``.
+    """
+    stored, verification = verify_snapshot(
+        word, by=by, identity_file=identity_file, database=database, progress=progress
+    )
+    if verification.is_good:
+        note_verified(stored, verification, database=database)
+    elif verification.outcome != "unreadable":
+        error = ArchiveError(f"{stored.name}: {verification.sentence}")
+        note_failed(str(error), database=database)
+        signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
+    return verification
