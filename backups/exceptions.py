@@ -382,7 +382,7 @@ class NotStoredError(ArchiveError):
     """There is no stored snapshot of that name."""
 
     code = "not_stored"
-    hint = "See which there are with: manage.py backups list"
+    hint = "See which there are with manage.py backups list."
 
 
 class NotDeletableError(ArchiveError):
@@ -396,7 +396,7 @@ class RecipientError(ArchiveError):
     """A public key in BACKUPS_RECIPIENTS is none. Nothing was stored."""
 
     code = "recipient"
-    hint = "Make a pair with: manage.py backups keygen"
+    hint = "Make a pair with manage.py backups keygen."
 
 
 class IdentityError(ArchiveError):

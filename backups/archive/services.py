@@ -7,8 +7,9 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from backups import services, signals
@@ -51,6 +52,8 @@ __all__ = [
     "where",
 ]
 
+logger = logging.getLogger(__name__)
+
 
 def where(*, database: str | None = None) -> str:
     """The storage, in words: ``the folder /srv/backups``."""
@@ -69,18 +72,29 @@ def store(
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
     went: ``read_state``.
     """
-    note_begun(database=database)
+    with _noting():
+        note_begun(database=database)
     try:
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
     except Exception as error:
-        with suppress(BackupError):
+        with _noting():
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
         raise
-    note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    with _noting():
+        note_stored(stored.snapshot, is_new=stored.is_new, database=database)
     return stored
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    try:
+        yield
+    except BackupError as error:
+        logger.warning("how the backups do can't be remembered: %s", error)
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
@@ -158,9 +172,11 @@ def verify(
         word, by=by, identity_file=identity_file, database=database, progress=progress
     )
     if verification.is_good:
-        note_verified(stored, verification, database=database)
+        with _noting():
+            note_verified(stored, verification, database=database)
     elif verification.outcome != "unreadable":
         error = ArchiveError(f"{stored.name}: {verification.sentence}")
-        note_failed(str(error), database=database)
+        with _noting():
+            note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
     return verification
