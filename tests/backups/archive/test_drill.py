@@ -407,6 +407,36 @@ def test_one_without_a_manifest_is_tried_and_the_result_told(
     assert "has no manifest" in found.warnings[0]
 
 
+def test_result_is_told_although_nothing_can_be_remembered(
+    live: Site, stored: StoredSnapshot, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = live.data / "tasks.db.backups-state.json"
+    state.unlink()
+    state.mkdir()
+    assert services.verify(stored.id, by="tester").is_good
+    assert "can't be remembered" in caplog.text
+
+
+class Deleting(FolderStorage):
+    """A storage from which somebody deletes a snapshot while it is read."""
+
+    def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        if name.endswith(".json"):
+            yield from super().read(name, first, last)
+            return
+        self.delete(name)
+        self.delete(f"{name}.json")
+        raise FileNotFoundError(2, "No such file or directory")
+
+
+def test_one_that_is_deleted_meanwhile_is_not_called_damaged(
+    folder: Path, stored: StoredSnapshot, settings: Settings
+) -> None:
+    use(settings, Deleting, folder)
+    with pytest.raises(NotStoredError, match="has just been deleted"):
+        services.verify(stored.id, by="tester")
+
+
 def test_unknown_one_is_an_error(stored: StoredSnapshot) -> None:
     with pytest.raises(NotStoredError):
         services.verify("20200101-000000", by="tester")
