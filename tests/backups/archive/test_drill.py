@@ -230,11 +230,11 @@ def test_missing_one_is_found(folder: Path, stored: StoredSnapshot) -> None:
     ("rows", "sentence"),
     [
         ({"tasks": 4}, "It is not what was stored: tasks has 3 rows, and had 4."),
-        ({"gone": 7}, "It is not what was stored: gone is missing, and had 7 rows."),
+        ({"gone": 7}, "It is not what was stored: gone is missing, with its 7 rows."),
         (
-            dict.fromkeys("abcde", 1),
-            "It is not what was stored: a is missing, and had 1 rows; b is missing, and had 1"
-            " rows; c is missing, and had 1 rows; and 2 more.",
+            dict.fromkeys("abcde", 2),
+            "It is not what was stored: a is missing, with its 2 rows; b is missing, with its 2"
+            " rows; c is missing, with its 2 rows; and 2 more.",
         ),
     ],
     ids=["fewer rows", "no table", "many"],
