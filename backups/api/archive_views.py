@@ -1,6 +1,7 @@
 """The views of the archive: stored snapshots, and the jobs that work on them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -22,7 +23,7 @@ from backups.api.permissions import backup_permissions, restore_permissions
 from backups.api.socket_timeout import check_connected
 from backups.api.stored_download import stored_download, stored_head
 from backups.archive import jobs, services
-from backups.exceptions import BadParameterError, NotStoredError
+from backups.exceptions import BackupNotSupportedError, BadParameterError, NotStoredError
 
 
 class ArchiveView(StoreView, GenericAPIView[Any]):
@@ -189,7 +190,9 @@ class JobView(StoreView):
 
     def get_permissions(self) -> list[BasePermission]:
         """Those of the work."""
-        job = jobs.find(self.kwargs["job"])
+        job = None
+        with suppress(BackupNotSupportedError):  # which ``get`` reports, once the caller is known
+            job = jobs.find(self.kwargs.get("job", ""))
         is_restore = job is not None and job.work == "restore"
         return restore_permissions() if is_restore else backup_permissions()
 

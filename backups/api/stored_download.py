@@ -21,8 +21,6 @@ def stored_head(stored: StoredSnapshot, part: Part) -> HttpResponse:
     """An answer without a body: to HEAD, and where the client has it all, or asks beyond it."""
     response = HttpResponse(status=part.status)
     _describe(response, stored, part)
-    if part.status == 304:
-        del response["Content-Type"]
     return response
 
 
@@ -49,6 +47,8 @@ def _describe(response: HttpResponseBase, stored: StoredSnapshot, part: Part) ->
         response["ETag"] = f'"{sha256}"'
         response["Repr-Digest"] = repr_digest(sha256)
     if part.status == 304:
+        del response["Content-Type"]
+        response["Content-Length"] = str(stored.size)  # what a 200 would say
         return
     suffix = stored.name[stored.name.rindex(".") :]
     response["Content-Type"] = TYPES.get(suffix, OTHER)
