@@ -13,6 +13,7 @@ from backups.archive.manifest import Verification
 from backups.archive.storing import Stored
 from backups.exceptions import kind_of
 
+OUTCOMES = ["restorable", "damaged", "unreadable"]  # of a verification
 MOST_LETTERS = 200  # in a label or a reason
 MESSAGES = {
     "running": "The work goes on: ask for this job again.",
@@ -26,7 +27,7 @@ class VerificationSerializer(AnswerSerializer):
     """What was found when a stored snapshot was read back and tried."""
 
     at = UtcField()
-    outcome = serializers.ChoiceField(choices=["restorable", "damaged", "unreadable"])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
     reason = serializers.CharField()
     seconds = serializers.FloatField()
     tables = serializers.IntegerField()
@@ -110,19 +111,16 @@ class NewSnapshotSerializer(AnswerSerializer):
     backup = StoredSnapshotDetailSerializer()
 
 
-def verified_snapshot(stored: StoredSnapshot, verification: Verification) -> dict[str, Any]:
-    """What ``VerifiedSnapshotSerializer`` takes."""
-    found = vars(verification) | {"status": verification.outcome, "backup": stored}
-    said = f"restorable, {verification.rows:,} rows in {verification.tables:,} tables"
-    return found | {"message": said if verification.is_good else verification.reason}
-
-
 class VerifiedSnapshotSerializer(VerificationSerializer):
-    """The answer to a verification. It has status 200 whatever was found."""
+    """The answer to a verification: of a stored snapshot, and what was found."""
 
-    status = serializers.ChoiceField(choices=["restorable", "damaged", "unreadable"])
-    message = serializers.CharField()
+    status = serializers.ChoiceField(choices=OUTCOMES, help_text="The outcome.")
     backup = StoredSnapshotDetailSerializer()
+
+    def to_representation(self, instance: tuple[StoredSnapshot, Verification]) -> Any:
+        stored, verification = instance
+        found = {name: getattr(verification, name) for name in VerificationSerializer().fields}
+        return super().to_representation(found | {"status": verification.outcome, "backup": stored})
 
 
 class DeletedSnapshotSerializer(AnswerSerializer):

@@ -71,8 +71,8 @@ class StoredSnapshotView(ArchiveView):
 
     def delete(self, request: Request, backup: str) -> Response:
         """Delete a stored snapshot: not one that is held or in use, nor the last good one."""
-        stored = services.find_snapshot(backup)
-        services.delete(stored.id, by=caller_name(request))
+        by, force = caller_name(request), query.force(request)
+        stored = services.delete(backup, by=by, force=force)
         found = {"status": "deleted", "message": f"{stored.name} is deleted", "backup": stored}
         return Response(shapes.DeletedSnapshotSerializer(found).data)
 
@@ -168,19 +168,13 @@ class HoldView(ArchiveView):
     def post(self, request: Request, backup: str) -> Response:
         """Hold a stored snapshot."""
         reason = _text(request, "reason")
-        stored = services.find_snapshot(backup)
-        services.hold(stored.id, by=caller_name(request), reason=reason)
-        return self._shown(stored.id)
+        held = services.hold(backup, by=caller_name(request), reason=reason)
+        return Response(shapes.StoredSnapshotDetailSerializer(held).data)
 
     def delete(self, request: Request, backup: str) -> Response:
         """Hold it no longer."""
-        stored = services.find_snapshot(backup)
-        services.release(stored.id, by=caller_name(request))
-        return self._shown(stored.id)
-
-    def _shown(self, snapshot_id: str) -> Response:
-        stored = services.find_snapshot(snapshot_id)
-        return Response(shapes.StoredSnapshotDetailSerializer(stored).data)
+        released = services.release(backup, by=caller_name(request))
+        return Response(shapes.StoredSnapshotDetailSerializer(released).data)
 
 
 class JobView(StoreView):

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from backups import services
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.storing import get_catalog
 from backups.exceptions import StorageError, StoredFileChangedError
+from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.store import Snapshot
 
 METHOD = "stored"  # in the record of downloads
@@ -62,3 +65,34 @@ def check_length(stored: StoredSnapshot) -> None:
             f"{stored.name} has {stored.size:,} bytes, and had {stored.manifest.size:,} when it was"
             " stored."
         )
+
+
+def open_snapshot(
+    stored: StoredSnapshot,
+    *,
+    taken_by: str,
+    address: str | None,
+    first: int = 0,
+    last: int | None = None,
+    database: str | None = None,
+) -> Snapshot:
+    """
+    Hand the stored file out as it is, from ``first`` to ``last``, both included. It has been
+    opened when this returns. Who takes it is recorded beside the database.
+
+    :param taken_by: the name of the key or the user; ``address``: where the request came from.
+    :raises StoredFileChangedError: it has another length than it was stored with.
+    :raises StorageError: the storage can't read it.
+    """
+    return OutgoingSnapshot(
+        StoredFile(
+            stored,
+            lambda begin, end: get_catalog(database).files.chunks(stored.name, begin, end),
+            first=first,
+            last=stored.size - 1 if last is None else last,
+        ),
+        taken_by=taken_by,
+        address=address,
+        record=services.get_store(database).record_download,
+        is_announced=False,  # a row in the database for it would be a change to store
+    )

@@ -14,14 +14,14 @@ from pathlib import Path
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
-from backups.archive.outgoing import StoredFile, check_length
+from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.received import unpack_received
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.archive.unpacking import checked, unpack
 from backups.conf import conf
 from backups.exceptions import BackupError
-from backups.site.outgoing_snapshot import OutgoingSnapshot
-from backups.store import PendingRestore, Snapshot, Turn
+from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
@@ -103,37 +103,6 @@ def read_snapshot(
     return get_catalog(database).files.chunks(stored.name, first, last)
 
 
-def open_snapshot(
-    stored: StoredSnapshot,
-    *,
-    taken_by: str,
-    address: str | None,
-    first: int = 0,
-    last: int | None = None,
-    database: str | None = None,
-) -> Snapshot:
-    """
-    Hand the stored file out as it is, from ``first`` to ``last``, both included. It has been
-    opened when this returns. Who takes it is recorded beside the database.
-
-    :param taken_by: the name of the key or the user; ``address``: where the request came from.
-    :raises StoredFileChangedError: it has another length than it was stored with.
-    :raises StorageError: the storage can't read it.
-    """
-    return OutgoingSnapshot(
-        StoredFile(
-            stored,
-            lambda begin, end: read_snapshot(stored, first=begin, last=end, database=database),
-            first=first,
-            last=stored.size - 1 if last is None else last,
-        ),
-        taken_by=taken_by,
-        address=address,
-        record=services.get_store(database).record_download,
-        is_announced=False,  # a row in the database for it would be a change to store
-    )
-
-
 def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
     """
     All bytes of the stored file, which are compared with the manifest's hash at their end.
@@ -162,33 +131,17 @@ def unpack_snapshot(
     :raises StorageError: the storage can't read it.
     """
     chunks, manifest = read_checked(stored, database=database), stored.manifest
-    return unpack_received(
-        chunks,
-        stored.name,
-        identity_file=identity_file,
-        size=None if manifest is None else manifest.database_size,
-        sha256=None if manifest is None else manifest.database_sha256,
-    )
-
-
-def unpack_received(
-    chunks: Iterable[bytes],
-    name: str,
-    *,
-    identity_file: Path | None = None,
-    size: int | None = None,
-    sha256: str | None = None,
-) -> Iterator[bytes]:
-    """
-    The bytes of the snapshot in a stored file that comes from anywhere. Asks no storage.
-
-    :param name: of the stored file; ``size`` and ``sha256``: of the snapshot in it, where known.
-    :raises BackupError: as ``unpack_snapshot``.
-    """
-    unpacked = unpack(chunks, name, identity_file=identity_file or conf.identity_file)
-    if size is None or sha256 is None:
-        return unpacked
-    return checked(unpacked, name, size=size, sha256=sha256, what="the snapshot in it")
+    identity = identity_file or conf.identity_file
+    unpacked = unpack(chunks, stored.name, identity_file=identity)
+    if manifest is not None:
+        unpacked = checked(
+            unpacked,
+            stored.name,
+            size=manifest.database_size,
+            sha256=manifest.database_sha256,
+            what="the snapshot in it",
+        )
+    return unpacked
 
 
 def stage_snapshot(

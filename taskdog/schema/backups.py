@@ -49,6 +49,9 @@ SNAPSHOT_ID = OpenApiParameter(
     "snapshot",
     description="The ETag of a download that broke off; `Range` asks for the rest of it.",
 )
+FORCE = OpenApiParameter(
+    "force", enum=["1", "0"], default="0", description="1: even if it is the last good one."
+)
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
@@ -202,7 +205,8 @@ class StoredSnapshotExtension(StoreViewExtension):
         "delete": _described(
             "backups_delete",
             {200: shapes.DeletedSnapshotSerializer},
-            *(404, 409, 411, 413, 503),
+            *(400, 404, 409, 411, 413, 503),
+            parameters=[FORCE],
         ),
     }
 

@@ -23,7 +23,7 @@ def verify(*, by: str, word: str, database: str | None = None) -> Any:
     """Try a stored snapshot."""
     verification = services.verify(word, by=by, database=database)
     stored = services.find_snapshot(word, database=database)
-    return shapes.VerifiedSnapshotSerializer(shapes.verified_snapshot(stored, verification)).data
+    return shapes.VerifiedSnapshotSerializer((stored, verification)).data
 
 
 def restore(
