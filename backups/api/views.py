@@ -169,4 +169,4 @@ def _staged(request: Request, pending: PendingRestore, *, is_now: bool) -> Respo
 
 def restore_status() -> dict[str, Any]:
     """What is pending, and what the last restore did, as JSON."""
-    return serializers.RestoreStatusSerializer(services.get_restorerestore_status()).data
+    return serializers.RestoreStatusSerializer(services.get_restore_status()).data
