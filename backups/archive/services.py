@@ -21,6 +21,7 @@ from backups.archive.storing import Stored, get_catalog, settling, store_snapsho
 from backups.archive.unpacking import checked, unpack
 from backups.conf import conf
 from backups.exceptions import BackupError
+from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
@@ -165,6 +166,7 @@ def stage_snapshot(
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
+    local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
         chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         return services.stage_restore(
