@@ -1,5 +1,6 @@
 """What a client does with the stored snapshots of a server."""
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ Answer = dict[str, Any]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at a job
 BUSY = (502, 503, 504)
+SHA256 = re.compile("[0-9a-f]{64}")
 ENDS = ("done", "failed", "stopped")
 
 
@@ -206,13 +208,13 @@ def _is_list(answer: Answer) -> bool:
 def _is_stored(answer: Answer) -> bool:
     """Its name is used for a file: so it must have the form of a stored file's."""
     snapshot_id, name, sha256 = (answer.get(key) for key in ("id", "name", "sha256"))
-    return (
+    return bool(
         isinstance(name, str)
         and is_stored_name(name)
         and isinstance(snapshot_id, str)
         and f"-backup-{snapshot_id}.db." in name
         and isinstance(answer.get("size"), int)
-        and (sha256 is None or (isinstance(sha256, str) and len(sha256) == 64))
+        and (sha256 is None or (isinstance(sha256, str) and SHA256.fullmatch(sha256)))
     )
 
 
