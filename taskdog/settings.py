@@ -172,7 +172,7 @@ SPECTACULAR_SETTINGS = {
         "DiscardedState": ["discarded"],
         "OutcomeEnum": ["staged", "discarded", "applied", "refused", "blocked"],
         "DownloadOutcome": ["begun", "whole", "broken off"],
-        "VerificationOutcome": ["restorable", "damaged", "unreadable"],
+        "VerificationOutcome": ["restorable", "refused", "damaged", "unreadable"],
         "StoreState": ["stored", "unchanged"],
         "DeletedState": ["deleted"],
         "JobState": ["running", "done", "failed", "stopped"],

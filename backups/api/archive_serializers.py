@@ -13,7 +13,7 @@ from backups.archive.manifest import Verification
 from backups.archive.storing import Stored
 from backups.exceptions import kind_of
 
-OUTCOMES = ["restorable", "damaged", "unreadable"]  # of a verification
+OUTCOMES = ["restorable", "refused", "damaged", "unreadable"]  # of a verification
 MOST_LETTERS = 200  # in a label or a reason
 MESSAGES = {
     "running": "The work goes on: ask for this job again.",
@@ -28,6 +28,7 @@ class VerificationSerializer(AnswerSerializer):
 
     at = UtcField()
     outcome = serializers.ChoiceField(choices=OUTCOMES)
+    sentence = serializers.CharField()
     reason = serializers.CharField()
     seconds = serializers.FloatField()
     tables = serializers.IntegerField()
@@ -90,10 +91,14 @@ class StoredSnapshotDetailSerializer(StoredSnapshotSerializer):
 
 
 class StoredSnapshotsSerializer(AnswerSerializer):
-    """All stored snapshots, the newest first, and where they are."""
+    """
+    All stored snapshots, the newest first, and where they are. Of what is missing, there are only
+    the manifests.
+    """
 
     where = serializers.CharField()
     backups: Any = StoredSnapshotSerializer(many=True)
+    missing = TextsField()
 
 
 def new_snapshot(stored: Stored) -> dict[str, Any]:
@@ -115,9 +120,11 @@ class VerifiedSnapshotSerializer(VerificationSerializer):
     """The answer to a verification: of a stored snapshot, and what was found."""
 
     status = serializers.ChoiceField(choices=OUTCOMES, help_text="The outcome.")
-    backup = StoredSnapshotDetailSerializer()
+    backup = StoredSnapshotDetailSerializer(
+        allow_null=True, help_text="Null if only its manifest is left."
+    )
 
-    def to_representation(self, instance: tuple[StoredSnapshot, Verification]) -> Any:
+    def to_representation(self, instance: tuple[StoredSnapshot | None, Verification]) -> Any:
         stored, verification = instance
         found = {name: getattr(verification, name) for name in VerificationSerializer().fields}
         return super().to_representation(found | {"status": verification.outcome, "backup": stored})

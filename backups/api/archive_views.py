@@ -48,7 +48,11 @@ class StoredSnapshotsView(ArchiveView):
 
     def get(self, request: Request) -> Response:
         """List the stored snapshots, the newest first."""
-        found = {"where": services.where(), "backups": services.list_snapshots()}
+        found = {
+            "where": services.where(),
+            "backups": services.list_snapshots(),
+            "missing": services.list_missing(),
+        }
         return Response(shapes.StoredSnapshotsSerializer(found).data)
 
     def post(self, request: Request) -> Response:
@@ -130,8 +134,7 @@ class VerifyView(ArchiveView):
 
     def post(self, request: Request, backup: str) -> Response:
         """Try a stored snapshot; the answer says whether it can be restored, and if not, why."""
-        stored = services.find_snapshot(backup)
-        return job_answer(request, jobs.start("verify", by=caller_name(request), word=stored.id))
+        return job_answer(request, jobs.start("verify", by=caller_name(request), word=backup))
 
 
 class StoredRestoreView(ArchiveView):

@@ -13,13 +13,20 @@ from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.drill import verify, verify_file
 from backups.archive.in_use import in_use
+from backups.archive.key_file import create_key_file
+from backups.archive.look import look
+from backups.archive.manifest import Verification
 from backups.archive.outgoing import check_length, open_snapshot
-from backups.archive.received import unpack_received
+from backups.archive.reading import (
+    read_checked,
+    read_snapshot,
+    unpack_received,
+    unpack_snapshot,
+)
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.archive.unpacking import checked, unpack
-from backups.conf import conf
 from backups.exceptions import BackupError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
@@ -27,9 +34,13 @@ from backups.store import PendingRestore, Turn
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verification",
     "check_length",
+    "create_key_file",
     "find_snapshot",
+    "list_missing",
     "list_snapshots",
+    "look",
     "open_snapshot",
     "read_checked",
     "read_snapshot",
@@ -39,6 +50,8 @@ __all__ = [
     "store",
     "unpack_received",
     "unpack_snapshot",
+    "verify",
+    "verify_file",
     "where",
 ]
 
@@ -83,6 +96,15 @@ def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     return get_catalog(database).snapshots()
 
 
+def list_missing(*, database: str | None = None) -> list[str]:
+    """
+    The names of stored files that are gone, although their manifests are there.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).missing()
+
+
 def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
@@ -91,58 +113,6 @@ def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
     :raises StorageError: the storage can't be asked.
     """
     return get_catalog(database).find(word)
-
-
-def read_snapshot(
-    stored: StoredSnapshot, *, first: int = 0, last: int | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the stored file as they are, from ``first`` to ``last``, both included.
-
-    :raises StorageError: the storage can't read it, also in the middle.
-    """
-    return get_catalog(database).files.chunks(stored.name, first, last)
-
-
-def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
-    """
-    All bytes of the stored file, which are compared with the manifest's hash at their end.
-
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_snapshot(stored, database=database), stored.manifest
-    if manifest is None:
-        return chunks
-    return checked(
-        chunks, stored.name, size=manifest.size, sha256=manifest.sha256, what="the stored file"
-    )
-
-
-def unpack_snapshot(
-    stored: StoredSnapshot, *, identity_file: Path | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the snapshot in it. They are believed only at their end, where both hashes of the
-    manifest are compared.
-
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :raises IdentityError: it is encrypted, and there is no key that fits.
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_checked(stored, database=database), stored.manifest
-    identity = identity_file or conf.identity_file
-    unpacked = unpack(chunks, stored.name, identity_file=identity)
-    if manifest is not None:
-        unpacked = checked(
-            unpacked,
-            stored.name,
-            size=manifest.database_size,
-            sha256=manifest.database_sha256,
-            what="the snapshot in it",
-        )
-    return unpacked
 
 
 def stage_snapshot(

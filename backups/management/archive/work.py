@@ -3,11 +3,13 @@
 import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from backups.api import archive_serializers as shapes
 from backups.api import serializers
 from backups.archive import jobs, services
+from backups.exceptions import NotStoredError
 from backups.management.archive.verb import Verb
 from backups.services import apply_now
 
@@ -22,7 +24,9 @@ def store(*, by: str, label: str | None = None, database: str | None = None) -> 
 def verify(*, by: str, word: str, database: str | None = None) -> Any:
     """Try a stored snapshot."""
     verification = services.verify(word, by=by, database=database)
-    stored = services.find_snapshot(word, database=database)
+    stored = None
+    with suppress(NotStoredError):  # only its manifest is left
+        stored = services.find_snapshot(word, database=database)
     return shapes.VerifiedSnapshotSerializer((stored, verification)).data
 
 
