@@ -1,5 +1,6 @@
 """The store on this machine, set up as Django and the settings say."""
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -13,10 +14,12 @@ from django.db import DatabaseError, connections
 
 from backups.conf import conf
 from backups.disk.file_system import is_local, kind_of
+from backups.disk.files import sync_folder, words
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
     SnapshotFailedError,
+    StoreFolderError,
     WrongUserError,
 )
 from backups.processes import cores, interpreter, memory
@@ -30,6 +33,8 @@ from backups.sqlite.restores.stage import WAL_MARK
 from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
 # What a database that can't be opened, or wrong settings, can raise.
@@ -95,6 +100,24 @@ def database_path(alias: str | None = None) -> Path:
             hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
         )
     return database_file(connection.settings_dict["NAME"])
+
+
+def make_folder(alias: str | None = None) -> None:
+    """
+    Create the folder that a database belongs in, for this user alone, if there is none: on a new
+    machine.
+
+    :raises StoreFolderError: the system refuses.
+    """
+    folder = database_path(alias).parent
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise StoreFolderError(f"{folder} can't be created: {words(error)}.") from error
+    logger.info("%s is created, for the database", folder)
 
 
 def other_aliases() -> list[str]:
