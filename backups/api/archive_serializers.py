@@ -95,3 +95,20 @@ class NewSnapshotSerializer(AnswerSerializer):
     status = serializers.ChoiceField(choices=["stored", "unchanged"])
     message = serializers.CharField()
     backup = StoredSnapshotDetailSerializer()
+
+
+class VerdictSerializer(AnswerSerializer):
+    """Whether a stored snapshot stays by the rules of retention, and what came of that."""
+
+    id = serializers.CharField(source="snapshot.id")
+    kept = serializers.BooleanField(source="is_kept")
+    reasons = TextsField()
+    deleted = serializers.BooleanField(source="is_deleted")
+    refusal = serializers.CharField()
+
+
+class VerdictsSerializer(AnswerSerializer):
+    """The verdict on each stored snapshot, the newest first, and where they are."""
+
+    where = serializers.CharField()
+    verdicts: Any = VerdictSerializer(many=True)

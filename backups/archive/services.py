@@ -12,7 +12,10 @@ from pathlib import Path
 
 from backups import services
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
+from backups.archive.prune import delete, prune
+from backups.archive.retention import Verdict
 from backups.archive.storing import Stored, get_catalog, settling, store
 from backups.archive.unpacking import checked, unpack
 from backups.conf import conf
@@ -21,10 +24,15 @@ from backups.store import PendingRestore, Turn
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verdict",
+    "delete",
     "find_snapshot",
+    "hold",
     "list_snapshots",
+    "prune",
     "read_checked",
     "read_snapshot",
+    "release",
     "settling",
     "stage_snapshot",
     "store",
@@ -47,14 +55,17 @@ def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     return get_catalog(database).snapshots()
 
 
-def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+def find_snapshot(
+    word: str, *, even_lost: bool = False, database: str | None = None
+) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
 
+    :param even_lost: also one of which only the manifest is left.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked.
     """
-    return get_catalog(database).find(word)
+    return get_catalog(database).find(word, even_lost=even_lost)
 
 
 def read_snapshot(

@@ -36,9 +36,28 @@ class LocalArchive:
         }
         return _answer(shapes.StoredSnapshotsSerializer, found)
 
-    def get(self, word: str) -> Json:
-        stored = services.find_snapshot(word, database=self._database)
+    def get(self, word: str, *, even_lost: bool = False) -> Json:
+        stored = services.find_snapshot(word, even_lost=even_lost, database=self._database)
         return _answer(shapes.StoredSnapshotDetailSerializer, stored)
+
+    def delete(self, word: str, *, force: bool) -> Json:
+        deleted = services.delete(word, by=user(), force=force, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, deleted)
+
+    def prune(self, *, dry_run: bool) -> Json:
+        found = {
+            "verdicts": services.prune(by=user(), dry_run=dry_run, database=self._database),
+            "where": services.where(database=self._database),
+        }
+        return _answer(shapes.VerdictsSerializer, found)
+
+    def hold(self, word: str, *, reason: str) -> Json:
+        held = services.hold(word, by=user(), reason=reason, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, held)
+
+    def release(self, word: str) -> Json:
+        released = services.release(word, by=user(), database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, released)
 
     def save(self, stored: Json, path: Path, *, overwrite: bool, progress: Progress) -> None:
         """Write the stored file to a path, which has it only when it is whole and checked."""

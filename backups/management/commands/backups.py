@@ -5,11 +5,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.archive.download import Download
+from backups.management.archive.holding import Hold, Release
 from backups.management.archive.listing import List, Show
+from backups.management.archive.retention import Delete, Prune
 from backups.management.archive.verb import Verb
 from backups.management.base import StoreCommand
 
-VERBS: tuple[type[Verb], ...] = (List, Show, Download)
+VERBS: tuple[type[Verb], ...] = (List, Show, Download, Prune, Delete, Hold, Release)
 
 
 class Command(StoreCommand):
