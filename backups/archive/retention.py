@@ -43,6 +43,7 @@ HELD = "held"
 LAST_GOOD = "last good one"
 UNKNOWN = "no manifest that can be read"
 AHEAD = "its time has not come yet"
+OLDEST = "the oldest"
 NOT_LIMITED = "everything is kept"
 NO_RULE = "no rule keeps it"
 DAMAGED = "damaged"
@@ -154,8 +155,8 @@ def _by_rule(
             if period != before:
                 kept[each.id].append(f"last {keep[rule]}" if rule == "last" else rule)
                 places, before = places - 1, period
-            elif each is snapshots[-1]:
-                kept[each.id].append(f"oldest, {rule}")
+            elif each is snapshots[-1] and OLDEST not in kept[each.id]:
+                kept[each.id].append(OLDEST)
     return kept
 
 
