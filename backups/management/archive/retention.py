@@ -82,10 +82,10 @@ def _summary(answer: Json, dry_run: bool) -> str:
     kept = sum(each["kept"] for each in verdicts)
     if dry_run:
         return f"\nOf {len(verdicts)}, {kept} would stay. Nothing was deleted: this was a dry run."
-    refused = [each for each in verdicts if each["refusal"]]
     deleted = sum(each["deleted"] for each in verdicts)
-    lines = [f"\nOf {len(verdicts)}, {deleted} were deleted in {answer['where']}; {kept} stay."]
-    if refused:
-        lines.append("Not all could be deleted. The next prune tries again:")
+    words = f"{deleted or 'none'} {'was' if deleted < 2 else 'were'} deleted"
+    lines = [f"\nOf {len(verdicts)}, {words} in {answer['where']}; {kept} stay."]
+    if refused := [each for each in verdicts if each["refusal"]]:
+        lines.append(f"{len(refused)} could not be deleted. The next prune tries again:")
         lines += [f"{each['id']}  {each['refusal']}" for each in refused]
     return "\n".join(lines)
