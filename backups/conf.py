@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 # With a snapshot an hour: one of each hour of a day, of each day of a week, and so on. With one a
 # night "hourly" keeps 24 nights, since it counts the hours that have one.
-DEFAULT_KEEP = {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12, "yearly": 0}
+DEFAULT_KEEP = {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}
 
 
 class Setting(Generic[T]):

@@ -1,5 +1,6 @@
 """``manage.py backups``: the stored snapshots. A verb says what to do with them."""
 
+from argparse import SUPPRESS
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -30,6 +31,9 @@ class Command(StoreCommand):
             inner = verbs.add_parser(name, help=words.partition(".")[0], description=words)
             verb.add_arguments(inner)
             self.add_store_arguments(inner)
+            inner.add_argument(  # after the verb too, where most people write it
+                "-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS, help=SUPPRESS
+            )
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         self._verbs[verb].run(**options)

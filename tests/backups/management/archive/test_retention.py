@@ -80,7 +80,7 @@ def test_prune_says_the_verdict_on_each_and_deletes(run: Run, catalog: Catalog) 
     assert ended.out.splitlines()[:-1] == [*verdicts, ""]
     assert ended.out.splitlines()[-1] == (f"Of 9, 1 was deleted in {catalog.files.where}; 8 stay.")
     assert ids(catalog) == [IDS[0], *IDS[2:]]
-    assert run("-v", "0", "prune") == ("", "", 0)
+    assert run("prune", "-v", "0") == run("-v", "0", "prune") == ("", "", 0)
 
 
 def test_prune_for_programs(run: Run, catalog: Catalog) -> None:
