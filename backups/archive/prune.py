@@ -73,7 +73,6 @@ class Looked:
     def delete(self, stored: StoredSnapshot) -> None:
         """Delete one. :raises StorageError: the storage refuses."""
         deletion.delete(services.get_store(self.database), self.catalog, stored.name)
-        self._known.pop(stored.id, None)
 
 
 def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> list[Verdict]:

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from backups.management.archive.listing import describe
-from backups.management.archive.targets import open_archive
+from backups.management.archive.targets import open_archive, open_local_archive
 from backups.management.archive.verb import Verb
 from backups.management.output import printing
 from backups.management.targets import Json
@@ -23,7 +23,7 @@ class Prune(Verb):
         parser.add_argument("--json", action="store_true", help="print JSON, for a program")
 
     def run(self, *args: Any, dry_run: bool, json: bool, **options: Any) -> None:
-        with open_archive(**options) as archive:
+        with open_local_archive(**options) as archive:
             answer = archive.prune(dry_run=dry_run)
         if json:
             with printing("the verdicts", self.command.stdout):

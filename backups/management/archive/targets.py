@@ -9,7 +9,9 @@ from backups.api import archive_serializers as shapes
 from backups.api.serializers import AnswerSerializer
 from backups.archive import services
 from backups.client.server_words import shown_answer
+from backups.conf import conf
 from backups.disk import atomic_file
+from backups.exceptions import BadParameterError
 from backups.management.incoming import Progress
 from backups.management.progress import count
 from backups.management.targets import Json, LocalTarget, open_target, user
@@ -83,6 +85,23 @@ def open_archive(
     """The archive that the options and the settings name, as ``targets.open_target``."""
     with open_target(url, local=local, database=database, insecure=insecure):
         yield LocalArchive(database)
+
+
+@contextmanager
+def open_local_archive(
+    *, url: str | None = None, local: bool = False, database: str | None = None, **_: Any
+) -> Iterator[LocalArchive]:
+    """
+    This machine's archive, for what only its own operator does.
+
+    :raises BadParameterError: the options or the settings name a remote server.
+    """
+    if not local and (url := url or conf.remote_url):
+        raise BadParameterError(
+            f"{url} decides itself which of its snapshots stay.",
+            hint="Run this command there; or pass --local to work on this machine.",
+        )
+    yield LocalArchive(database)
 
 
 def _answer(shape: type[AnswerSerializer], found: object) -> Json:

@@ -407,6 +407,17 @@ def test_whenever_it_is_killed_nothing_seems_lost_and_the_next_one_finishes(
     assert was_between >= 2
 
 
+def test_deletion_that_had_not_begun_is_not_finished_if_the_snapshot_is_held_by_now(
+    three: Catalog,
+) -> None:
+    with get_store().remember() as state:  # as a process that was killed has left it
+        state[deletion.DELETING] = [three.find(OLD).name]
+    services.hold(OLD, by="bob")
+    assert outcomes()[OLD] == ("held",)
+    assert ids(three) == [NEW, OLD]
+    assert not deletion.being_deleted(get_store())
+
+
 # Delete
 
 
@@ -452,11 +463,15 @@ def test_delete_takes_one_without_a_manifest(three: Catalog) -> None:
 
 
 def test_delete_forgets_one_whose_file_got_lost(three: Catalog) -> None:
+    services.hold(MIDDLE, by="bob")
     three.files.delete(three.find(OLD).name)
     outcomes()
     assert [name for name in three.missing() if OLD in name], "prune leaves the evidence"
     services.delete(OLD, by="alice")
     assert three.missing() == []
+    three.files.delete(services.hold(MIDDLE, by="bob").name)
+    services.delete(MIDDLE, by="alice")
+    assert ids(three) == [NEW]
     with pytest.raises(NotStoredError):
         services.delete(OLD, by="alice")
 

@@ -57,8 +57,8 @@ COUNTED: dict[str, tuple[list[str], dict[str, int], list[str]]] = {
     ),
     "weeks begin on Monday, and one may lie in two years": (
         ["20251228-120000", "20251229-120000", "20260101-120000", "20260104-225959"],
-        {"weekly": 1},
-        ["20260104-225959"],
+        {"weekly": 2},
+        ["20260104-225959", "20251228-120000"],
     ),
     "the newest of each month and year": (
         ["20250630-120000", "20251231-225959", "20251231-230000", "20260131-120000"],
