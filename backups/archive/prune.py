@@ -180,8 +180,8 @@ def _check_deletable(stored: StoredSnapshot, looked: Looked, *, force: bool) -> 
         )
     if LAST_GOOD in reasons and not force:
         raise NotDeletableError(
-            f"{stored.id} is the last good one: no other stored snapshot is known to be as good.",
-            hint="Store and verify another one first; or delete it all the same, with --force.",
+            f"{stored.id} is the last good one: what a restore would use today.",
+            hint="Store and verify a newer one first; or delete it all the same, with --force.",
         )
 
 
