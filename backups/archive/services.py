@@ -8,18 +8,27 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.drill import verify_file, verify_snapshot
+from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
-from backups.archive.reading import read_checked, read_snapshot, unpack_snapshot
+from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.prune import delete, prune
+from backups.archive.reading import (
+    read_checked,
+    read_snapshot,
+    unpack_received,
+    unpack_snapshot,
+)
+from backups.archive.retention import Verdict
 from backups.archive.state import (
     note_begun,
     note_failed,
@@ -29,23 +38,32 @@ from backups.archive.state import (
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.exceptions import ArchiveError, BackupError
+from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verdict",
     "Verification",
+    "check_length",
     "create_key_file",
+    "delete",
     "find_snapshot",
+    "hold",
     "list_missing",
     "list_snapshots",
     "look",
+    "open_snapshot",
+    "prune",
     "read_checked",
     "read_snapshot",
     "read_state",
+    "release",
     "settling",
     "stage_snapshot",
     "store",
+    "unpack_received",
     "unpack_snapshot",
     "verify",
     "verify_file",
@@ -115,14 +133,17 @@ def list_missing(*, database: str | None = None) -> list[str]:
     return get_catalog(database).missing()
 
 
-def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+def find_snapshot(
+    word: str, *, even_lost: bool = False, database: str | None = None
+) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
 
+    :param even_lost: also one of which only the manifest is left.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked.
     """
-    return get_catalog(database).find(word)
+    return get_catalog(database).find(word, even_lost=even_lost)
 
 
 def stage_snapshot(
@@ -134,19 +155,23 @@ def stage_snapshot(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
+    :param progress: called with the number of bytes of each step, which add up to the database.
     :raises NotStoredError: there is none.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
+    local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
+        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         return services.stage_restore(
-            unpack_snapshot(stored, identity_file=identity_file, database=database),
+            _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
             account=account,
@@ -180,3 +205,9 @@ def verify(
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
     return verification
+
+
+def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress(len(chunk))
+        yield chunk
