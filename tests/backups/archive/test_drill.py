@@ -433,7 +433,7 @@ def test_one_that_is_deleted_meanwhile_is_not_called_damaged(
     folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
     use(settings, Deleting, folder)
-    with pytest.raises(NotStoredError, match="has just been deleted"):
+    with pytest.raises(NotStoredError):
         services.verify(stored.id, by="tester")
 
 
