@@ -26,7 +26,10 @@ snapshots_pruned = Signal()
 """Stored snapshots were deleted. Arguments: ``database``, ``ids``, ``by``."""
 
 backup_failed = Signal()
-"""A backup could not be stored or verified. Arguments: ``database``, ``error``, ``by``."""
+"""
+A backup could not be stored, or a stored snapshot was found damaged, or would be refused.
+Arguments: ``database``, ``error``, ``by``.
+"""
 
 restore_recorded = Signal()
 """A restore got a new receipt while the site was running. Argument: the ``receipt``."""

@@ -7,13 +7,14 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
-from backups.archive.drill import verify, verify_file
+from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
@@ -28,9 +29,15 @@ from backups.archive.reading import (
     unpack_snapshot,
 )
 from backups.archive.retention import Verdict
-from backups.archive.state import note_begun, note_failed, note_stored, read_state
+from backups.archive.state import (
+    note_begun,
+    note_failed,
+    note_stored,
+    note_verified,
+    read_state,
+)
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import BackupError
+from backups.exceptions import ArchiveError, BackupError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
@@ -63,6 +70,8 @@ __all__ = [
     "where",
 ]
 
+logger = logging.getLogger(__name__)
+
 
 def where(*, database: str | None = None) -> str:
     """The storage, in words: ``the folder /srv/backups``."""
@@ -81,18 +90,29 @@ def store(
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
     went: ``read_state``.
     """
-    note_begun(database=database)
+    with _noting():
+        note_begun(database=database)
     try:
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
     except Exception as error:
-        with suppress(BackupError):
+        with _noting():
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
         raise
-    note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    with _noting():
+        note_stored(stored.snapshot, is_new=stored.is_new, database=database)
     return stored
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    try:
+        yield
+    except BackupError as error:
+        logger.warning("how the backups do can't be remembered: %s", error)
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
@@ -159,6 +179,32 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+
+
+def verify(
+    word: str,
+    *,
+    by: str,
+    identity_file: Path | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """
+    Try a stored snapshot, as ``drill.verify_snapshot`` does, and remember a result that says
+    something about it: ``read_state``.
+    """
+    stored, verification = verify_snapshot(
+        word, by=by, identity_file=identity_file, database=database, progress=progress
+    )
+    if verification.is_good:
+        with _noting():
+            note_verified(stored, verification, database=database)
+    elif verification.outcome != "unreadable":
+        error = ArchiveError(f"{stored.name}: {verification.sentence}")
+        with _noting():
+            note_failed(str(error), database=database)
+        signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
+    return verification
 
 
 def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:

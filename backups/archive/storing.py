@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -24,7 +24,7 @@ from backups.archive.manifest import Manifest
 from backups.archive.packing import Packed
 from backups.archive.storage import StoredFiles, get_files
 from backups.conf import conf
-from backups.exceptions import BusyError, StorageError
+from backups.exceptions import BackupError, BusyError, StorageError
 from backups.store import BackupStore, Inventory, Snapshot
 
 SETTLED = "settled"  # in what the store remembers: the hash after our own rows of the audit log
@@ -127,6 +127,11 @@ def settling(database: str | None = None) -> Iterator[None]:
     has_changed = source.watch_commits()
     catalog = get_catalog(database)
     yield
+    with suppress(BackupError):  # the next backup stores the same again
+        _settle(source, catalog, has_changed)
+
+
+def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], bool]) -> None:
     if not conf.skip_unchanged or has_changed():
         return
     if (last := _last(catalog)) is None or last.manifest is None:
