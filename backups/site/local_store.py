@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from django.conf import settings
@@ -267,7 +268,19 @@ def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
     if seconds is not None:
         options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
         wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
-    wrapper.connect()
+    try:
+        wrapper.connect()
+    except Exception as error:
+        _close_unfinished(error)
+        raise
     connection = wrapper.connection
     assert isinstance(connection, sqlite3.Connection)
     return connection
+
+
+def _close_unfinished(error: Exception) -> None:
+    """Django leaves a connection open if it fails to set it up; only its frame knows it."""
+    for frame, _ in walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            if isinstance(value, sqlite3.Connection):
+                value.close()

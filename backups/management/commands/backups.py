@@ -6,14 +6,20 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from backups.management.archive.download import Download
+from backups.management.archive.holding import Hold, Release
 from backups.management.archive.keygen import Keygen
 from backups.management.archive.listing import List, Show
+from backups.management.archive.retention import Delete, Prune
 from backups.management.archive.verb import Verb
 from backups.management.archive.verify import Verify
 from backups.management.archive.work import Work
 from backups.management.base import StoreCommand
 
-VERBS: tuple[type[Verb], ...] = (List, Show, Verify, Download, Keygen, Work)
+VERBS: tuple[type[Verb], ...] = (
+    *(List, Show, Verify, Download),
+    *(Prune, Delete, Hold, Release),
+    *(Keygen, Work),
+)
 
 
 class Command(StoreCommand):
