@@ -6,7 +6,7 @@ from taskdog.settings import STORAGES, TASKDOG_DATA_DIR
 STORAGES = STORAGES | {
     "backups": {
         "BACKEND": "tests.gated_storage.GatedStorage",
-        "OPTIONS": {"location": TASKDOG_DATA_DIR / "backups"},
+        "OPTIONS": {"location": TASKDOG_DATA_DIR / "tasks.db.backups"},
     }
 }
 BACKUPS_JOB_SECONDS = 0.2

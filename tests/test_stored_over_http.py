@@ -94,7 +94,7 @@ def process_of(job: str) -> int:
 
 
 def names(site: Site) -> list[str]:
-    folder = site.data / "backups"
+    folder = site.data / "tasks.db.backups"
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".part"))
 
 
@@ -250,7 +250,7 @@ def test_download_over_a_line_that_breaks_is_whole(site: Site, tmp_path: Path) -
         parts = server.api("GET", "restores").json()["downloads"]
         assert len(parts) >= MEGABYTES // 3
     saved = (tmp_path / "saved.db.zst").read_bytes()
-    assert saved == (site.data / "backups" / backup["name"]).read_bytes()
+    assert saved == (site.data / "tasks.db.backups" / backup["name"]).read_bytes()
     assert [path.name for path in tmp_path.glob("*.part")] == []
 
 
@@ -276,7 +276,7 @@ def test_commands_do_on_a_server_what_they_do_here(
         assert snapshot_id in manage("backups", "list")
         assert f'"name": "{name}"' in manage("backups", "show", "latest")
         assert manage("backups", "download", snapshot_id).strip() == name
-        assert (here / name).read_bytes() == (site.data / "backups" / name).read_bytes()
+        assert (here / name).read_bytes() == (site.data / "tasks.db.backups" / name).read_bytes()
         manage("backups", "download", "latest", "--unpack", "-o", "tasks.db")
         assert task_names(here / "tasks.db") == ["one"]
         assert "restorable" in manage("backups", "verify", "latest")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from django.contrib.auth.hashers import make_password
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from backups.api import job_answers
@@ -62,7 +63,7 @@ def stored(shared: Server) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def file(stored: dict[str, Any], shared_site: Site) -> Path:
     """Its file."""
-    return shared_site.data / "backups" / str(stored["name"])
+    return shared_site.data / "tasks.db.backups" / str(stored["name"])
 
 
 # Store and show
@@ -196,29 +197,16 @@ def test_name_of_nothing_is_not_found(word: str, end: str, shared: Server) -> No
 
 
 @pytest.fixture
-def here(live: Site) -> APIClient:
+def here(live: Site, settings: Settings) -> APIClient:
     """A client of this very process, whose live database is the site's file."""
+    settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     return APIClient(headers={"X-Api-Key": live.key})
-
-
-@pytest.fixture(autouse=True)
-def _keys(request: pytest.FixtureRequest) -> None:
-    if "live" in request.fixturenames:
-        settings, site = request.getfixturevalue("settings"), request.getfixturevalue("live")
-        settings.BACKUPS_KEY_FILE = site.data / "api_keys.json"
-        location = {"location": str(site.data / "backups")}
-        settings.STORAGES = settings.STORAGES | {
-            "backups": {
-                "BACKEND": "backups.archive.folder_storage.FolderStorage",
-                "OPTIONS": location,
-            }
-        }
 
 
 @pytest.fixture
 def one(live: Site) -> Path:
     """The file of a stored snapshot of the live database."""
-    return live.data / "backups" / services.store(by="ann").snapshot.name
+    return live.data / "tasks.db.backups" / services.store(by="ann").snapshot.name
 
 
 def refused(answer: Any) -> tuple[int, str]:
@@ -311,7 +299,12 @@ def test_file_without_a_manifest_is_sent_whole_and_without_a_promise(
     ],
 )
 def test_it_takes_the_scope(
-    method: str, place: str, scope: str, live: Site, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    place: str,
+    scope: str,
+    live: Site,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
 
@@ -321,6 +314,7 @@ def test_it_takes_the_scope(
 
     monkeypatch.setattr(jobs, "start", note)
     keys, url = live.data / "api_keys.json", f"/api/v1/{place}"
+    settings.BACKUPS_KEY_FILE = keys
     assert getattr(APIClient(), method)(url).status_code == 401
     for other in {"backup", "restore", "tasks"} - {scope}:
         key = create_key(keys, name=other, scopes=[other])
@@ -332,10 +326,10 @@ def test_it_takes_the_scope(
     assert answer.status_code not in (401, 403)
 
 
-def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site) -> None:
+def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site, settings: Settings) -> None:
     source = jobs.services.get_store()
     jobs._write(source, job("done", work="restore"))
-    keys = live.data / "api_keys.json"
+    keys = settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     for scope, status in (("backup", 403), ("restore", 200)):
         key = create_key(keys, name=scope, scopes=[scope])
         answer = APIClient(headers={"X-Api-Key": key}).get("/api/v1/backups/jobs/1")
@@ -420,6 +414,30 @@ def test_too_many_jobs_at_once_are_refused(here: APIClient) -> None:
     for number in range(jobs.MOST_AT_ONCE):
         jobs._write(source, Job(str(number), "store", "ann", began))
     assert refused(here.post("/api/v1/backups")) == (409, "busy")
+
+
+# Delete and hold
+
+
+def test_one_that_is_held_is_not_deleted_until_it_is_released(here: APIClient, one: Path) -> None:
+    snapshot_id = services.find_snapshot(one.name).id
+    services.store(by="ann", label="a newer one")
+    place = f"/api/v1/backups/{snapshot_id}"
+    held = here.post(f"{place}/hold", {"reason": "an audit"}).json()["hold"]
+    assert (held["by"], held["reason"]) == ("tester", "an audit")
+    assert refused(here.delete(place)) == (409, "not_deletable")
+    assert here.delete(f"{place}/hold").json()["hold"] is None
+    answer = here.delete(place).json()
+    assert (answer["status"], answer["backup"]["id"]) == ("deleted", snapshot_id)
+    assert refused(here.get(place)) == (404, "not_stored")
+
+
+def test_last_good_one_is_deleted_only_by_force(here: APIClient, one: Path) -> None:
+    assert refused(here.delete("/api/v1/backups/latest")) == (409, "not_deletable")
+    assert refused(here.delete("/api/v1/backups/latest?force=yes")) == (400, "bad_parameter")
+    assert one.exists()
+    assert here.delete("/api/v1/backups/latest?force=1").status_code == 200
+    assert not one.exists()
 
 
 # Pages
