@@ -21,6 +21,7 @@ from backups.archive import jobs, services
 from backups.archive.folder_storage import FolderStorage
 from backups.archive.jobs import Job
 from backups.keys.api_keys import create_key
+from backups.services import get_store
 from tests.backups.api.test_views import PASSWORD, Forms, log_in
 from tests.backups.uploads import NOW, add_tasks
 from tests.site import Server, Site, copy_site
@@ -327,7 +328,7 @@ def test_it_takes_the_scope(
 
 
 def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site, settings: Settings) -> None:
-    source = jobs.services.get_store()
+    source = get_store()
     jobs._write(source, job("done", work="restore"))
     keys = settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     for scope, status in (("backup", 403), ("restore", 200)):
@@ -376,7 +377,7 @@ def test_failure_of_a_job_is_answered_as_if_it_had_been_done_here(
     assert body["code"] == (code if "later" not in code else "error")
     assert ("Retry-After" in answer.headers) == (code == "too_many_snapshots")
 
-    jobs._write(jobs.services.get_store(), failed)
+    jobs._write(get_store(), failed)
     shown = here.get("/api/v1/backups/jobs/1")
     assert shown.status_code == 200
     assert (shown.json()["status"], shown.json()["error"]["status"]) == ("failed", status)
@@ -409,7 +410,7 @@ def test_parameter_that_is_none_is_refused(place: str, here: APIClient, one: Pat
 
 
 def test_too_many_jobs_at_once_are_refused(here: APIClient) -> None:
-    source = jobs.services.get_store()
+    source = get_store()
     began = jobs._now()
     for number in range(jobs.MOST_AT_ONCE):
         jobs._write(source, Job(str(number), "store", "ann", began))
