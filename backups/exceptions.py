@@ -399,7 +399,7 @@ class NotStoredError(ArchiveError):
     """There is no stored snapshot of that name."""
 
     code = "not_stored"
-    hint = "See which there are with: manage.py backups list"
+    hint = "See which there are with: manage.py backups list."
 
 
 class NotDeletableError(ArchiveError):
@@ -423,7 +423,7 @@ class RecipientError(ArchiveError):
     """A public key in BACKUPS_RECIPIENTS is none. Nothing was stored."""
 
     code = "recipient"
-    hint = "Make a pair with: manage.py backups keygen"
+    hint = "Make a pair with: manage.py backups keygen."
 
 
 class IdentityError(ArchiveError):
