@@ -19,7 +19,7 @@ import pytest
 
 from backups.client import BackupClient
 from backups.exceptions import OutcomeUnknownError, ServerRefusedError
-from tests.backups.commands import run
+from tests.backups.commands import run, start
 from tests.backups.uploads import add_ballast, add_tasks
 from tests.backups.waiting import until
 from tests.gated_storage import GATE, REACHED
@@ -196,10 +196,13 @@ def test_client_is_told_that_a_job_was_stopped(gated: Site) -> None:
 
 
 class Cutter:
-    """A proxy that ends each connection after so many bytes of an answer."""
+    """A proxy that ends each connection after so many bytes of an answer, or holds it then."""
 
-    def __init__(self, url: str, most: int) -> None:
+    def __init__(self, url: str, most: int, *, holds: bool = False) -> None:
         """Listen on a free port."""
+        self._may_end = threading.Event()
+        if not holds:
+            self._may_end.set()
         self._to = urlsplit(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -207,6 +210,7 @@ class Cutter:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        self._may_end.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
@@ -228,12 +232,7 @@ class Cutter:
                     left -= len(chunk)
                     client.sendall(chunk)
             self.cuts += not left
-
-
-@contextmanager
-def cutting(url: str, most: int) -> Iterator[Cutter]:
-    with closing(Cutter(url, most)) as cutter:
-        yield cutter
+            self._may_end.wait()
 
 
 def test_download_over_a_line_that_breaks_is_whole(site: Site, tmp_path: Path) -> None:
@@ -242,7 +241,7 @@ def test_download_over_a_line_that_breaks_is_whole(site: Site, tmp_path: Path) -
     with site.serving() as server:
         backup = server.api("POST", "backups").json()["backup"]
         with (
-            cutting(server.url, most=3_000_000) as line,
+            closing(Cutter(server.url, 3_000_000)) as line,
             BackupClient(line.url, site.key) as client,
         ):
             client.download_backup("latest", tmp_path / "saved.db.zst")
@@ -252,6 +251,29 @@ def test_download_over_a_line_that_breaks_is_whole(site: Site, tmp_path: Path) -
     saved = (tmp_path / "saved.db.zst").read_bytes()
     assert saved == (site.data / "tasks.db.backups" / backup["name"]).read_bytes()
     assert [path.name for path in tmp_path.glob("*.part")] == []
+
+
+def test_download_that_was_killed_is_continued_by_the_next_run(
+    site: Site, template_site: Site, tmp_path: Path
+) -> None:
+    add_ballast(site.database, MEGABYTES)
+    with site.serving() as server, closing(Cutter(server.url, 3_000_000, holds=True)) as line:
+        backup = server.api("POST", "backups").json()["backup"]
+        words = ["backups", "download", "latest", "-o", str(tmp_path / "saved"), "--url"]
+        variables = {"TASKDOG_API_KEY": site.key}
+        with start(template_site, *words, line.url, variables=variables) as process:
+            (part,) = until(lambda: list(tmp_path.glob("saved.*.part")))
+            until(lambda: part.stat().st_size > 1_000_000)
+            process.kill()
+        assert not (tmp_path / "saved").exists()
+        ended = run(template_site, *words, server.url, variables=variables)
+        assert ended.code == 0, ended.err
+        last = server.api("GET", "restores").json()["downloads"][0]
+    assert last["first"] > 1_000_000
+    assert last["first"] + last["sent"] == backup["size"]
+    stored = site.data / "tasks.db.backups" / backup["name"]
+    assert (tmp_path / "saved").read_bytes() == stored.read_bytes()
+    assert not part.exists()
 
 
 # The commands, on a server
