@@ -276,6 +276,38 @@ def test_download_that_was_killed_is_continued_by_the_next_run(
     assert not part.exists()
 
 
+# A new machine
+
+
+def test_stored_snapshot_comes_back_on_a_machine_that_has_nothing(
+    site: Site, template_site: Site, tmp_path: Path
+) -> None:
+    add_tasks(site.database, "one")
+    secret, folder = tmp_path / "secret.key", tmp_path / "gone" / "with all"
+    public = run(site, "backups", "keygen", "-o", str(secret)).out.strip()
+    stored = run(site, "backup", "--store", variables={"TASKDOG_BACKUP_RECIPIENTS": public})
+    assert stored.code == 0, stored.err
+
+    (tmp_path / "moved_settings.py").write_text(
+        "from taskdog.settings import *\n"
+        f"DATABASES['default']['NAME'] = {str(folder / 'site.db')!r}\n"
+    )
+    variables = {
+        "PYTHONPATH": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "moved_settings",
+        "TASKDOG_BACKUP_STORAGE": str(site.data / "tasks.db.backups"),
+    }
+    words = ["restore_db", "--from", "latest", "--yes"]
+    refused = run(template_site, *words, variables=variables)
+    assert refused.code == 1
+    assert "no secret key was named" in refused.err
+    staged = run(template_site, *words, "--identity", str(secret), variables=variables)
+    assert staged.code == 0, staged.err
+    assert folder.stat().st_mode & 0o777 == 0o700
+    run(template_site, "check", variables=variables)  # any start applies it
+    assert task_names(folder / "site.db") == ["one"]
+
+
 # The commands, on a server
 
 

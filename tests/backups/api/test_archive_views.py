@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import requests
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.hashers import make_password
+from django.test import AsyncClient
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -277,6 +279,22 @@ def test_file_without_a_manifest_is_sent_whole_and_without_a_promise(
     assert answer["Accept-Ranges"] == "none"
     assert "ETag" not in answer.headers
     answer.close()
+
+
+@pytest.mark.parametrize(("headers", "first"), [({}, 0), ({"Range": "bytes=5-"}, 5)])
+def test_download_under_asgi_is_the_same(
+    headers: dict[str, str], first: int, here: APIClient, live: Site, one: Path
+) -> None:
+    async def ask() -> bytes:
+        answer: Any = await AsyncClient().get(
+            "/api/v1/backups/latest/download", headers=headers | {"X-Api-Key": live.key}
+        )
+        assert answer.status_code == (206 if first else 200)
+        chunks = [chunk async for chunk in answer.streaming_content]
+        await sync_to_async(answer.close)()
+        return b"".join(chunks)
+
+    assert async_to_sync(ask)() == one.read_bytes()[first:]
 
 
 # Who may
