@@ -347,3 +347,14 @@ def test_commands_do_on_a_server_what_they_do_here(
             ended = run(template_site, *words, cwd=here, variables=variables)
             assert ended.code == 1
             assert "--identity never goes to a server" in ended.err
+
+        assert "is held" in manage("backups", "hold", "latest", "--reason", "an audit")
+        assert "held by tester (an audit)" in manage("backups", "list")
+        ended = run(
+            template_site, "backups", "delete", "latest", "--yes", "--force", variables=variables
+        )
+        assert ended.code == 1
+        assert "is held by tester" in ended.err
+        manage("backups", "release", "latest")
+        assert name in manage("backups", "delete", "latest", "--yes", "--force")
+        assert server.api("GET", "backups").json()["backups"] == []
