@@ -175,19 +175,19 @@ def stage_snapshot(
 # Placeholders for other streams; to be dropped when these are merged.
 
 
-def verify(  # noqa: D103
+def verify(
     word: str, *, by: str, identity_file: Path | None = None, database: str | None = None
 ) -> Verification:
-    return Verification(outcome="restorable", at=datetime.now(UTC))
+    return Verification(datetime.now(UTC), "restorable", "", 0.0)
 
 
-def look(*, database: str | None = None) -> list[str]:  # noqa: D103
+def look(*, database: str | None = None) -> list[str]:
     return []
 
 
-def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> list[object]:  # noqa: D103
+def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> list[object]:
     return []
 
 
-def tidy_media(*, database: str | None = None) -> None:  # noqa: D103
+def tidy_media(*, database: str | None = None) -> None:
     pass

@@ -1,29 +1,27 @@
 """
-A scheduled backup: store, verify, look, prune, tidy; remember how it went, and tell.
+A scheduled backup: find out whether one is due, do it, remember how it went, and tell.
 
-Whoever calls ``run_due``, at any time and however often: what is due is done once.
+Whoever calls ``run_due``, at whatever time and however often: what is due is done once.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from backups import services, signals
 from backups.archive import services as archive
 from backups.archive.state import State, change_state, note_failed, read_state
 from backups.conf import conf
-from backups.exceptions import BackupError, BusyError, TooManySnapshotsError
+from backups.exceptions import BackupError, BusyError
 from backups.notices import services as notices
 from backups.schedule import attempts, cron
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY, Attempt
 from backups.schedule.due import Due, find_due, next_due, schedule_in_force
+from backups.schedule.steps import BY, Steps
+from backups.site import local_store
 
 NOTHING_DUE = "nothing due"
-BUSY_PAUSE = 10.0  # seconds between two tries while others take snapshots
-BUSY_SECONDS = 600.0  # so long at most
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +30,9 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """What became of a call."""
 
-    what: str  # NOTHING_DUE, UNDER_WAY (by another process), DONE or FAILED
-    words: str  # a sentence for each thing that there is to say
-    snapshot_id: str | None = None  # the newest stored snapshot, if it was stored or looked for
+    what: str  # NOTHING_DUE, UNDER_WAY (in another process), DONE or FAILED
+    words: str  # what there is to say, for a person
+    snapshot_id: str | None = None  # the newest stored snapshot, if this run has stored or met it
 
     @property
     def is_failure(self) -> bool:
@@ -42,23 +40,13 @@ class Outcome:
         return self.what == FAILED
 
 
-@dataclass
-class _Steps:
-    """How the steps of a run went."""
-
-    said: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    is_final: bool = True  # to try again would not help
-    snapshot_id: str | None = None
-
-
 def run_due(
     *, database: str | None = None, force: bool = False, now: datetime | None = None
 ) -> Outcome:
     """
     Do the backup that is due, if any: store a snapshot, verify the newest, look at the listing,
-    and remove those that BACKUPS_KEEP does not keep. A step that fails does not keep the others
-    from being tried, except that nothing is removed if nothing could be stored.
+    remove those that need not stay. A step that fails does not keep the others from being tried,
+    but nothing is removed if nothing could be stored.
 
     Raises nothing but KeyboardInterrupt.
 
@@ -71,53 +59,46 @@ def run_due(
     except BusyError:
         return Outcome(UNDER_WAY, "A backup is under way already.")
     except Exception as error:
-        if not isinstance(error, BackupError):
-            logger.exception("the scheduled backup failed")
-        return _not_run(error, database)
+        return _failed(error, database)
 
 
 def conclude_killed(*, database: str | None = None) -> bool:
     """
-    If the last run ended without a word, its process was killed: remember that it failed, and tell.
-
-    :returns: whether one was. Raises nothing.
+    Whether the last run ended without a word. Then its process was killed: remember that it has
+    failed, and tell. Raises nothing.
     """
-    try:
-        with services.get_store(database).lock("run"):
-            return _conclude_killed(database)
-    except BackupError as error:
-        logger.info("the last scheduled backup can't be looked at: %s", error)
-        return False
+    with suppress(BackupError), services.get_store(database).lock("run"):
+        return _conclude_killed(database)
+    return False
 
 
-def note_not_started(error: BackupError, *, database: str | None = None) -> None:
-    """The process of a run could not be started: remember that, and tell."""
-    _not_run(error, database)
+def note_not_started(error: Exception, *, database: str | None = None) -> None:
+    """No process could be started for a run: remember that, and tell. Raises nothing."""
+    _failed(error, database)
 
 
 def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
     _conclude_killed(database)
-    state, last = read_state(database=database), attempts.last_attempt(database=database)
-    if not services.is_readable(database=database):
+    if not local_store.has_database(database or conf.database):
         return Outcome(NOTHING_DUE, "There is no database to back up yet.")
-    due = find_due(now, state, last)
-    if force:
-        due = due or Due(cron.last_due(conf.schedule, now) if conf.schedule else None)
-    if due is None:
+    last = attempts.last_attempt(database=database)
+    due = find_due(now, read_state(database=database), last)
+    if due is None and not force:
         return Outcome(NOTHING_DUE, f"Nothing is due before {_shown(next_due(now, last))}.")
+    if due is None:
+        due = Due(cron.last_due(conf.schedule, now))
     attempt = Attempt(schedule_in_force(), due.at, due.number, datetime.now(UTC))
     _begin(attempt, due, database)
-    steps = _Steps()
-    try:
-        with services_settling(steps, database):
-            _do_all(steps, now, state, database)
-    finally:
-        pass
+    steps = Steps(now, database)
+    with suppress(Exception), ExitStack() as settled:  # it only spares the next run some work
+        with suppress(BackupError):
+            settled.enter_context(archive.settling(database))
+        steps.take()
     return _end(attempt, steps, database)
 
 
 def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
-    """Remember that it is under way, before anything is done: a kill must not repeat it at once."""
+    """Remember it before anything is done: if it is killed, it is not begun again at once."""
 
     def change(state: State) -> State:
         return replace(
@@ -130,6 +111,65 @@ def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
     change_state(change, database=database)
     attempts.remember(attempt, database=database)
     if due.missed:
-        logger.warning("backups were missed: %d, the last of them due %s", len(due.missed), _shown(due.missed[0]))
+        logger.warning(
+            "%d backups were missed, the last one was due %s",
+            len(due.missed),
+            _shown(due.missed[0]),
+        )
         notices.missed(due.missed[0], database=database)
     notices.began(database=database)
+
+
+def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
+    what = FAILED if steps.errors else DONE
+    attempts.remember(
+        replace(
+            attempt,
+            outcome=what,
+            ended_at=datetime.now(UTC),
+            is_final=not steps.may_help_again,
+        ),
+        database=database,
+    )
+    words = " ".join([*steps.said, *steps.errors])
+    if steps.errors:
+        logger.warning("the scheduled backup has failed: %s", " ".join(steps.errors))
+        notices.failed(" ".join(steps.errors), database=database)
+    else:
+        logger.info("the scheduled backup is done: %s", words)
+        notices.succeeded(database=database)
+    return Outcome(what, words, steps.snapshot_id)
+
+
+def _failed(error: Exception, database: str | None) -> Outcome:
+    """It could not even begin, or what became of it can't be remembered."""
+    words = f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
+    if isinstance(error, BackupError):
+        logger.error("the scheduled backup has failed: %s", words)
+    else:
+        logger.exception("the scheduled backup has failed")
+    with suppress(Exception):
+        note_failed(words, database=database)
+    signals.backup_failed.send_robust(sender=None, database=database, error=error, by=BY)
+    notices.failed(words, database=database)
+    return Outcome(FAILED, words)
+
+
+def _conclude_killed(database: str | None) -> bool:
+    """Call it while holding the lock: then no run is under way."""
+    last = attempts.last_attempt(database=database)
+    if last is None or last.outcome != UNDER_WAY:
+        return False
+    error = BackupError(
+        f"The backup that began {_shown(last.began_at)} was cut off: its process was killed, or"
+        " the machine went down."
+    )
+    ended = replace(last, outcome=FAILED, ended_at=datetime.now(UTC))
+    attempts.remember(ended, database=database)
+    _failed(error, database)
+    return True
+
+
+def _shown(moment: datetime | None) -> str:
+    """``at 2026-11-26 03:00``, by the site's clock."""
+    return "never" if moment is None else f"{moment.astimezone(cron.zone()):at %Y-%m-%d %H:%M}"

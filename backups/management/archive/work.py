@@ -3,11 +3,13 @@
 import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from backups.api import archive_serializers as shapes
 from backups.archive import jobs, services
 from backups.management.archive.verb import Verb
+from backups.schedule import run
 
 
 def store(*, by: str, label: str | None = None, database: str | None = None) -> Any:
@@ -17,7 +19,12 @@ def store(*, by: str, label: str | None = None, database: str | None = None) -> 
     return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
 
 
-WORK: Mapping[str, Callable[..., Any]] = {"store": store}
+def run_due(*, by: str, database: str | None = None) -> Any:
+    """Do the scheduled backup that is due."""
+    return asdict(run.run_due(database=database))
+
+
+WORK: Mapping[str, Callable[..., Any]] = {"run-due": run_due, "store": store}
 
 
 class Work(Verb):

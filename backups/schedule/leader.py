@@ -1,0 +1,105 @@
+"""
+The process of all that starts the scheduled backups: whichever holds a lock.
+
+Each process that serves the site has a thread that waits for this lock. The system gives it to the
+next one as soon as its holder has ended, however that was. The backup itself is a process of its
+own, which neither ends with the leader nor slows it down.
+"""
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime
+
+from django.apps import apps
+
+from backups import services
+from backups.archive import jobs
+from backups.archive.jobs import Job
+from backups.archive.state import read_state
+from backups.conf import conf
+from backups.exceptions import BackupError, BadScheduleError, ChildNotStartedError
+from backups.schedule import attempts, cron, run
+from backups.schedule.due import find_due, next_due
+from backups.schedule.steps import BY
+
+FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
+LONGEST_SECONDS = 60.0  # of one wait: a clock may jump, and a machine may sleep
+LOOK_SECONDS = 1.0  # between two looks at a run
+AFTER_RUN_SECONDS = 60.0  # no two runs begin within this, whatever is wrong
+AFTER_TROUBLE_SECONDS = 600.0  # the same if the last one could not even be remembered
+
+logger = logging.getLogger(__name__)
+
+
+def start() -> None:
+    """Take part, from a thread of this process on. It must not be forked any more."""
+    try:
+        threading.Thread(target=_take_part, name="backups schedule", daemon=True).start()
+    except RuntimeError as error:
+        logger.warning(
+            "this process can't start scheduled backups, since the system starts no thread: %s",
+            error,
+        )
+
+
+def _take_part() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the server's
+    apps.ready_event.wait()
+    _wait(FIRST_SECONDS)
+    while True:
+        try:
+            with services.get_store().lock("leader", wait=True):
+                _lead()
+        except BadScheduleError as error:
+            logger.error("no backup takes itself: %s %s", error, error.hint)
+            return
+        except Exception as error:
+            logger.log(
+                logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
+                "the schedule of backups has met a problem, and is looked at again in %d s: %s",
+                AFTER_RUN_SECONDS,
+                error,
+                exc_info=not isinstance(error, BackupError),
+            )
+            _wait(AFTER_RUN_SECONDS)
+
+
+def _lead() -> None:
+    """Start what is due, for as long as this process lives."""
+    logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
+    run.conclude_killed()
+    while True:
+        if (seconds := _seconds_left()) > 0:
+            _wait(min(seconds, LONGEST_SECONDS))
+            continue
+        _start_run()
+        _wait(AFTER_RUN_SECONDS if _seconds_left() else AFTER_TROUBLE_SECONDS)
+
+
+def _seconds_left() -> float:
+    """Until the next backup is due; 0 if one is."""
+    now, last = datetime.now(UTC), attempts.last_attempt()
+    if find_due(now, read_state(), last) is not None:
+        return 0.0
+    due = next_due(now, last)
+    assert due is not None, "there is a schedule"
+    return (due - now).total_seconds()
+
+
+def _start_run() -> None:
+    """Start a run in a process of its own, and watch it until it ends."""
+    try:
+        job: Job | None = jobs.start("run-due", by=BY)
+    except ChildNotStartedError as error:
+        run.note_not_started(error)
+        return
+    while job is not None and job.is_running:
+        _wait(LOOK_SECONDS)
+        job = jobs.find(job.id)
+    if job is None or job.outcome != "done":
+        run.conclude_killed()
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
