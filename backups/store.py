@@ -125,6 +125,20 @@ class PendingRestore:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """
+    What became of a snapshot that was tried. No row of the tables of login sessions counts: a
+    restore empties them.
+    """
+
+    came: Inventory  # as it came
+    restored: Inventory  # as the next start would have left it
+    migrations: tuple[str, ...]  # ``app.name`` of each that this took
+    emptied: tuple[str, ...]  # the tables that a restore empties
+    warnings: tuple[str, ...] = ()  # sentences, as of a restore
+
+
+@dataclass(frozen=True)
 class Receipt:
     """One thing that happened to a restore."""
 
@@ -220,7 +234,7 @@ class BackupStore(ABC):
     def take_upload_turn(self) -> Turn:
         """
         Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
-        ``stage_kept_copy`` or ``check_snapshot`` must hold one.
+        ``stage_kept_copy``, ``check_snapshot`` or ``prove`` must hold one.
         """
 
     @abstractmethod
@@ -313,6 +327,20 @@ class BackupStore(ABC):
         store can hold it then, nor another thread.
 
         :raises BusyError: somebody holds it, and ``wait`` is false.
+        """
+
+    @abstractmethod
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        """
+        Try a snapshot: do with a copy all that staging and the next start would do with it, and
+        count its rows. The live store is not touched, nor what is pending; no copy stays.
         """
 
     @abstractmethod

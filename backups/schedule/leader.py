@@ -25,7 +25,8 @@ from backups.schedule.steps import BY
 
 FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
 LONGEST_SECONDS = 60.0  # of one wait: a clock may jump, and a machine may sleep
-LOOK_SECONDS = 1.0  # between two looks at a run
+LOOK_SECONDS = 1.0  # between two looks at a run of its own
+LOOK_AGAIN_SECONDS = 5.0  # between two looks at a run of another process
 AFTER_RUN_SECONDS = 60.0  # no two runs begin within this, whatever is wrong
 AFTER_TROUBLE_SECONDS = 600.0  # the same if the last one could not even be remembered
 
@@ -68,13 +69,20 @@ def _take_part() -> None:
 def _lead() -> None:
     """Start what is due, for as long as this process lives."""
     logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
-    run.conclude_killed()
     while True:
-        if (seconds := _seconds_left()) > 0:
+        if _is_under_way() and not run.conclude_killed():
+            _wait(LOOK_AGAIN_SECONDS)
+        elif (seconds := _seconds_left()) > 0:
             _wait(min(seconds, LONGEST_SECONDS))
-            continue
-        _start_run()
-        _wait(AFTER_RUN_SECONDS if _seconds_left() else AFTER_TROUBLE_SECONDS)
+        else:
+            _start_run()
+            _wait(AFTER_RUN_SECONDS if _seconds_left() else AFTER_TROUBLE_SECONDS)
+
+
+def _is_under_way() -> bool:
+    """Whether a run has begun that nobody has seen the end of: of an earlier leader, or of cron."""
+    last = attempts.last_attempt()
+    return last is not None and last.outcome == attempts.UNDER_WAY
 
 
 def _seconds_left() -> float:

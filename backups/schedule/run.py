@@ -112,7 +112,7 @@ def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
     attempts.remember(attempt, database=database)
     if due.missed:
         logger.warning(
-            "%d backups were missed, the last one was due %s",
+            "%d backups were missed, the last one was due at %s",
             len(due.missed),
             _shown(due.missed[0]),
         )
@@ -161,7 +161,7 @@ def _conclude_killed(database: str | None) -> bool:
     if last is None or last.outcome != UNDER_WAY:
         return False
     error = BackupError(
-        f"The backup that began {_shown(last.began_at)} was cut off: its process was killed, or"
+        f"The backup that began at {_shown(last.began_at)} was cut off: its process was killed, or"
         " the machine went down."
     )
     ended = replace(last, outcome=FAILED, ended_at=datetime.now(UTC))
@@ -171,5 +171,5 @@ def _conclude_killed(database: str | None) -> bool:
 
 
 def _shown(moment: datetime | None) -> str:
-    """``at 2026-11-26 03:00``, by the site's clock."""
-    return "never" if moment is None else f"{moment.astimezone(cron.zone()):at %Y-%m-%d %H:%M}"
+    """``2026-11-26 03:00``, by the site's clock."""
+    return "ever" if moment is None else f"{moment.astimezone(cron.zone()):%Y-%m-%d %H:%M}"
