@@ -82,9 +82,13 @@ def _watch(command: CommandLine) -> None:
     elif _is_master():
         part.take_in_forks()
     elif not any(code in ENTRANCES for code in _callers()):
-        request_started.connect(part.take, weak=False, dispatch_uid=UID)
+        _take_part_when_asked()
     else:
         part.take()
+
+
+def _take_part_when_asked() -> None:
+    request_started.connect(part.take, weak=False, dispatch_uid=UID)
 
 
 def is_in_a_test() -> bool:
@@ -146,6 +150,7 @@ def _watch_uwsgi(uwsgi: Any) -> None:
             part.take()
 
     uwsgi.post_fork_hook = after_fork
+    _take_part_when_asked()  # the site's own code may take the hook
 
 
 def has_threads(options: Any) -> bool:
