@@ -250,7 +250,9 @@ STORAGES = {
 }
 BACKUPS_SCHEDULE = archive.schedule()
 BACKUPS_SCHEDULE_JITTER = environment.whole_number("TASKDOG_BACKUP_SCHEDULE_JITTER", default=0)
-BACKUPS_VERIFY = environment.text("TASKDOG_BACKUP_VERIFY", "daily")
+BACKUPS_VERIFY = environment.choice(
+    "TASKDOG_BACKUP_VERIFY", ("always", "daily", "never"), default="daily"
+)
 BACKUPS_BEFORE_MIGRATE = environment.flag("TASKDOG_BACKUP_BEFORE_MIGRATE", default=False)
 BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
 BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")
