@@ -3,29 +3,31 @@
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from cronsim import CronSim
 
-from tests.test_docs import page
+from tests.processes import CHECKOUT
+
+PAGE = (CHECKOUT / "docs/schedule.md").read_text()
 
 
 def blocks() -> list[str]:
     """The indented parts of the page, without their indent."""
-    found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", page("schedule"), re.MULTILINE)
+    found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE)
     return [re.sub(r"^    ", "", each, flags=re.MULTILINE).strip() + "\n" for each in found]
 
 
 def units() -> dict[str, str]:
     found = [each for each in blocks() if each.startswith("[Unit]")]
     assert len(found) == 2
-    return {f"mysite-backup.{'service' if '[Service]' in each else 'timer'}": each for each in found}
+    return {
+        f"mysite-backup.{'service' if '[Service]' in each else 'timer'}": each for each in found
+    }
 
 
 def test_line_for_cron_is_one() -> None:
-    from datetime import UTC, datetime
-
     [line] = [each for each in blocks() if each.startswith("*/15")]
     fields, command = line.split(" cd ")
     next(CronSim(fields, datetime.now(UTC)))
@@ -57,4 +59,3 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
         [analyze, "verify", "--man=no", *paths], capture_output=True, text=True, check=False
     )
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert pytest

@@ -7,38 +7,56 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.drill import verify, verify_file
+from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
-from backups.archive.reading import read_checked, read_snapshot, unpack_snapshot
+from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.prune import delete, prune
+from backups.archive.reading import (
+    read_checked,
+    read_snapshot,
+    unpack_received,
+    unpack_snapshot,
+)
+from backups.archive.retention import Verdict
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.exceptions import BackupError
+from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verdict",
     "Verification",
+    "check_length",
     "create_key_file",
+    "delete",
     "find_snapshot",
+    "hold",
     "list_missing",
     "list_snapshots",
     "look",
+    "open_snapshot",
+    "prune",
     "read_checked",
     "read_snapshot",
     "read_state",
+    "release",
     "settling",
     "stage_snapshot",
     "store",
+    "unpack_received",
     "unpack_snapshot",
     "verify",
     "verify_file",
@@ -95,14 +113,17 @@ def list_missing(*, database: str | None = None) -> list[str]:
     return get_catalog(database).missing()
 
 
-def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+def find_snapshot(
+    word: str, *, even_lost: bool = False, database: str | None = None
+) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
 
+    :param even_lost: also one of which only the manifest is left.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked.
     """
-    return get_catalog(database).find(word)
+    return get_catalog(database).find(word, even_lost=even_lost)
 
 
 def stage_snapshot(
@@ -114,19 +135,23 @@ def stage_snapshot(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
+    :param progress: called with the number of bytes of each step, which add up to the database.
     :raises NotStoredError: there is none.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
+    local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
+        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         return services.stage_restore(
-            unpack_snapshot(stored, identity_file=identity_file, database=database),
+            _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
             account=account,
@@ -136,12 +161,14 @@ def stage_snapshot(
         )
 
 
-# Placeholders for other streams; to be dropped when these are merged.
-
-
-def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> list[object]:
-    return []
+# Placeholder for another stream; to be dropped when it is merged.
 
 
 def tidy_media(*, database: str | None = None) -> None:
     pass
+
+
+def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress(len(chunk))
+        yield chunk

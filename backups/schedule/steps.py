@@ -114,7 +114,11 @@ class Steps:
             raise BackupError(" ".join(problems))
 
     def _prune(self) -> None:
-        archive.prune(by=BY, database=self._database)
+        verdicts = archive.prune(by=BY, database=self._database)
+        if removed := sum(each.is_deleted for each in verdicts):
+            self.said.append(f"Stored snapshots that no rule keeps were removed: {removed}.")
+        if refused := [each.refusal for each in verdicts if each.refusal]:
+            self.said.append(f"Some could not be removed: {len(refused)}. {refused[0]}")
 
     def _tidy_media(self) -> None:
         archive.tidy_media(database=self._database)

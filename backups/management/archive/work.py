@@ -2,14 +2,18 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from backups.api import archive_serializers as shapes
+from backups.api import serializers
 from backups.archive import jobs, services
+from backups.exceptions import NotStoredError
 from backups.management.archive.verb import Verb
 from backups.schedule import run
+from backups.services import apply_now
 
 
 def store(*, by: str, label: str | None = None, database: str | None = None) -> Any:
@@ -24,7 +28,42 @@ def run_due(*, by: str, database: str | None = None) -> Any:
     return asdict(run.run_due(database=database))
 
 
-WORK: Mapping[str, Callable[..., Any]] = {"run-due": run_due, "store": store}
+def verify(*, by: str, word: str, database: str | None = None) -> Any:
+    """Try a stored snapshot."""
+    verification = services.verify(word, by=by, database=database)
+    stored = None
+    with suppress(NotStoredError):  # only its manifest is left
+        stored = services.find_snapshot(word, database=database)
+    return shapes.VerifiedSnapshotSerializer((stored, verification)).data
+
+
+def restore(
+    *,
+    by: str,
+    word: str,
+    is_now: bool = False,
+    account: str | None = None,
+    accept: Collection[str] = (),
+    database: str | None = None,
+) -> Any:
+    """Stage a stored snapshot, and apply it if that is asked for."""
+    pending = services.stage_snapshot(
+        word, staged_by=by, account=account, accept=accept, database=database
+    )
+    if not is_now:
+        context = {"database": database}
+        return serializers.PendingRestoreSerializer(pending, context=context).data
+    receipt = apply_now(applied_by=by, sha256=pending.sha256, database=database)
+    told = {"warnings": pending.warnings}
+    return serializers.AppliedRestoreSerializer(receipt, context=told).data
+
+
+WORK: Mapping[str, Callable[..., Any]] = {
+    "restore": restore,
+    "run-due": run_due,
+    "store": store,
+    "verify": verify,
+}
 
 
 class Work(Verb):
