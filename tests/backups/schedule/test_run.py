@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 @pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which steps were taken, instead of verifying and pruning."""
     done: list[str] = []
 
@@ -72,7 +72,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return done
 
 
-def failing(error: Exception) -> Any:
+def failing(error: BaseException) -> Any:
     def fail(*_: object, **__: object) -> Any:
         raise error
 
@@ -238,7 +238,7 @@ def test_a_backup_waits_for_its_turn(done: list[str], monkeypatch: pytest.Monkey
         return real(**options)
 
     monkeypatch.setattr(archive, "store", store)
-    monkeypatch.setattr(steps.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     assert run_due(now=AT_THREE).what == DONE
     assert waited == [steps.BUSY_PAUSE] * 2
 

@@ -44,7 +44,7 @@ def migrate(*, apps: int = 1, **changed: Any) -> str:
 
 
 def labels() -> list[str | None]:
-    return [each.manifest and each.manifest.label for each in archive.list_snapshots()]
+    return [each.manifest.label for each in archive.list_snapshots() if each.manifest]
 
 
 def test_a_snapshot_is_stored_once_before_all_apps_are_migrated(archive_folder: Path) -> None:
