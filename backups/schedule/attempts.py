@@ -29,7 +29,7 @@ class Attempt:
         """When to try again; None if that is for the next due time."""
         if self.outcome != FAILED or self.due is None or self.is_final or self.ended_at is None:
             return None
-        return self.ended_at + FIRST_PAUSE * 2 ** (self.number - 1)
+        return self.ended_at + FIRST_PAUSE * (1 << (self.number - 1))
 
 
 def last_attempt(*, database: str | None = None) -> Attempt | None:
