@@ -35,7 +35,7 @@ def due(site: Site) -> Site:
 
 
 def stored(site: Site) -> list[Path]:
-    return sorted((site.data / "backups").glob("*.db.zst"))
+    return sorted((site.data / "tasks.db.backups").glob("*.db.zst"))
 
 
 def remembered(site: Site) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def test_a_command_takes_no_backup_by_itself(due: Site) -> None:
     for command in ("check", "showmigrations", "migrate"):
         assert due.manage(command).code == 0
     assert job(due) is None
-    assert not list(due.data.glob("backups"))
+    assert not list(due.data.glob("tasks.db.backups"))
 
 
 def test_run_due_says_by_its_exit_code_whether_it_failed(due: Site) -> None:

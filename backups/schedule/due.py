@@ -45,10 +45,23 @@ def find_due(now: datetime, state: State, last: Attempt | None) -> Due | None:
     if due > state.last_due:
         passed = cron.due_between(conf.schedule, state.last_due, due)
         is_late = now - (due + delay(due)) > GRACE
-        return Due(due, missed=tuple(passed if is_late else passed[1:]))
+        return Due(due, missed=_unknown(passed if is_late else passed[1:], now, state))
     if last is not None and last.again_at is not None and last.again_at <= now:
         return Due(last.due, last.number + 1)
     return None
+
+
+def find_overdue(now: datetime, state: State) -> tuple[datetime, ...]:
+    """
+    The due times, newest first, that a run which is still under way has let pass, and that nobody
+    knows of yet.
+
+    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    """
+    if not conf.schedule or state.last_due is None:
+        return ()
+    due = _begins_by(now - GRACE)
+    return _unknown(cron.due_between(conf.schedule, state.last_due, due), now, state)
 
 
 def next_due(now: datetime, last: Attempt | None) -> datetime | None:
@@ -82,6 +95,14 @@ def _is_first(now: datetime, state: State, last: Attempt | None) -> bool:
     if state.last_due is None or state.last_due - now > CLOCK_ERROR:
         return True
     return last is not None and last.schedule not in ("", schedule_in_force())
+
+
+def _unknown(missed: list[datetime], now: datetime, state: State) -> tuple[datetime, ...]:
+    """Without those that were counted already."""
+    known = state.last_missed
+    if known is None or known > now:
+        return tuple(missed)
+    return tuple(each for each in missed if each > known)
 
 
 def _begins_by(now: datetime) -> datetime:

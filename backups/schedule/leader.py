@@ -22,13 +22,12 @@ from backups.exceptions import BackupError, BadScheduleError, ChildNotStartedErr
 from backups.schedule import attempts, cron, run
 from backups.schedule.due import find_due, next_due
 from backups.schedule.steps import BY
+from backups.site import local_store
 
 FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
 LONGEST_SECONDS = 60.0  # of one wait: a clock may jump, and a machine may sleep
-LOOK_SECONDS = 1.0  # between two looks at a run of its own
-LOOK_AGAIN_SECONDS = 5.0  # between two looks at a run of another process
-AFTER_RUN_SECONDS = 60.0  # no two runs begin within this, whatever is wrong
-AFTER_TROUBLE_SECONDS = 600.0  # the same if the last one could not even be remembered
+LOOK_SECONDS = 1.0  # between two looks at a run
+AFTER_TROUBLE_SECONDS = 600.0  # if what is due can't even begin
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +57,12 @@ def _take_part() -> None:
         except Exception as error:
             logger.log(
                 logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
-                "the schedule of backups has met a problem, and is looked at again in %d s: %s",
-                AFTER_RUN_SECONDS,
+                "the schedule of backups has met a problem; it goes on in %d seconds: %s",
+                LONGEST_SECONDS,
                 error,
                 exc_info=not isinstance(error, BackupError),
             )
-            _wait(AFTER_RUN_SECONDS)
+            _wait(LONGEST_SECONDS)
 
 
 def _lead() -> None:
@@ -71,23 +70,25 @@ def _lead() -> None:
     logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
     while True:
         if _is_under_way() and not run.conclude_killed():
-            _wait(LOOK_AGAIN_SECONDS)
+            run.note_overdue()
+            _wait(LOOK_SECONDS)
         elif (seconds := _seconds_left()) > 0:
             _wait(min(seconds, LONGEST_SECONDS))
-        else:
-            _start_run()
-            _wait(AFTER_RUN_SECONDS if _seconds_left() else AFTER_TROUBLE_SECONDS)
+        elif not _start_run():
+            _wait(AFTER_TROUBLE_SECONDS)
 
 
 def _is_under_way() -> bool:
-    """Whether a run has begun that nobody has seen the end of: of an earlier leader, or of cron."""
+    """Whether a run has begun, of whatever process, that nobody has seen the end of."""
     last = attempts.last_attempt()
     return last is not None and last.outcome == attempts.UNDER_WAY
 
 
 def _seconds_left() -> float:
-    """Until the next backup is due; 0 if one is."""
+    """Until the next backup is due; 0 if one is. A database that is still to come is waited for."""
     now, last = datetime.now(UTC), attempts.last_attempt()
+    if not local_store.has_database(conf.database):
+        return LONGEST_SECONDS
     if find_due(now, read_state(), last) is not None:
         return 0.0
     due = next_due(now, last)
@@ -95,18 +96,23 @@ def _seconds_left() -> float:
     return (due - now).total_seconds()
 
 
-def _start_run() -> None:
-    """Start a run in a process of its own, and watch it until it ends."""
+def _start_run() -> bool:
+    """
+    Start a run in a process of its own, and wait until it has begun. Returns False if it has not,
+    and would not if it were started again at once.
+    """
     try:
         job: Job | None = jobs.start("run-due", by=BY)
     except ChildNotStartedError as error:
         run.note_not_started(error)
-        return
-    while job is not None and job.is_running:
+        return False
+    while job is not None and job.is_running and not _is_under_way():
         _wait(LOOK_SECONDS)
         job = jobs.find(job.id)
-    if job is None or job.outcome != "done":
-        run.conclude_killed()
+    if (job is None or job.outcome in ("failed", "stopped")) and not run.conclude_killed():
+        run.note_not_started(BackupError("The process of the backup ended before it had begun."))
+        return False
+    return _is_under_way() or _seconds_left() > 0
 
 
 def _wait(seconds: float) -> None:

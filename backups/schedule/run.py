@@ -17,7 +17,7 @@ from backups.exceptions import BackupError, BusyError
 from backups.notices import services as notices
 from backups.schedule import attempts, cron
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY, Attempt
-from backups.schedule.due import Due, find_due, next_due, schedule_in_force
+from backups.schedule.due import Due, find_due, find_overdue, next_due, schedule_in_force
 from backups.schedule.steps import BY, Steps
 from backups.site import local_store
 
@@ -77,6 +77,15 @@ def note_not_started(error: Exception, *, database: str | None = None) -> None:
     _failed(error, database)
 
 
+def note_overdue(*, database: str | None = None, now: datetime | None = None) -> None:
+    """A run is under way: if it lets due times pass, remember that, and tell. Raises nothing."""
+    with suppress(BackupError):
+        missed = find_overdue(now or datetime.now(UTC), read_state(database=database))
+        if missed:
+            change_state(lambda state: _with_missed(state, missed), database=database)
+            _tell_missed(missed, database)
+
+
 def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
     _conclude_killed(database)
     if not local_store.has_database(database or conf.database):
@@ -101,23 +110,26 @@ def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
     """Remember it before anything is done: if it is killed, it is not begun again at once."""
 
     def change(state: State) -> State:
-        return replace(
-            state,
-            last_due=due.at or state.last_due,
-            missed_total=state.missed_total + len(due.missed),
-            last_missed=due.missed[0] if due.missed else state.last_missed,
-        )
+        return _with_missed(replace(state, last_due=due.at or state.last_due), due.missed)
 
     change_state(change, database=database)
     attempts.remember(attempt, database=database)
     if due.missed:
-        logger.warning(
-            "%d backups were missed, the last one was due at %s",
-            len(due.missed),
-            _shown(due.missed[0]),
-        )
-        notices.missed(due.missed[0], database=database)
+        _tell_missed(due.missed, database)
     notices.began(database=database)
+
+
+def _with_missed(state: State, missed: tuple[datetime, ...]) -> State:
+    if not missed:
+        return state
+    return replace(state, missed_total=state.missed_total + len(missed), last_missed=missed[0])
+
+
+def _tell_missed(missed: tuple[datetime, ...], database: str | None) -> None:
+    logger.warning(
+        "%d backups were missed, the last one was due at %s", len(missed), _shown(missed[0])
+    )
+    notices.missed(missed[0], database=database)
 
 
 def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:

@@ -14,7 +14,7 @@ from backups.exceptions import BackupError, StorageError, TooManySnapshotsError
 from backups.notices import services as notices
 from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
-from backups.schedule.run import NOTHING_DUE, conclude_killed, run_due
+from backups.schedule.run import NOTHING_DUE, conclude_killed, note_overdue, run_due
 from tests.site import Site
 
 AT_THREE = datetime(2026, 7, 1, 3, tzinfo=UTC)
@@ -132,6 +132,22 @@ def test_missed_runs_are_counted_told_and_caught_up_once(done: list[str], told: 
     assert told[0] == ("missed", str(AT_THREE + 3 * DAY))
     assert names(told) == ["missed", "began", "succeeded"]
     assert run_due(now=AT_THREE + 3 * DAY + DAY / 2).what == NOTHING_DUE
+
+
+def test_a_run_that_lets_due_times_pass_has_them_told_while_it_is_under_way(
+    done: list[str], told: Told
+) -> None:
+    run_due(now=AT_THREE)
+    told.clear()
+    for _ in range(2):
+        note_overdue(now=AT_THREE + 2 * DAY + DAY / 2)
+    assert told == [("missed", str(AT_THREE + 2 * DAY))]
+    assert read_state().missed_total == 2
+    note_overdue(now=AT_THREE + 3 * DAY)  # within the grace
+    assert read_state().missed_total == 2
+    run_due(now=AT_THREE + 3 * DAY)
+    assert names(told) == ["missed", "began", "succeeded"]
+    assert read_state().missed_total == 2
 
 
 def test_what_is_daily_is_done_in_the_first_run_of_each_day(

@@ -121,7 +121,7 @@ def test_a_database_that_is_no_file_is_migrated_with_a_word(
 @pytest.mark.proof
 def test_migrate_itself_stores_first_and_does_not_begin_without(site: Site) -> None:
     wanted = {"TASKDOG_BACKUP_BEFORE_MIGRATE": "1"}
-    stored = site.data / "backups"
+    stored = site.data / "tasks.db.backups"
 
     def count() -> int:
         return len(list(stored.glob("*.db.zst")))
