@@ -132,9 +132,10 @@ def test_a_backup_that_is_killed_is_a_failed_one(due: Site, whole: bool) -> None
         if whole:
             with due.serving() as second:
                 second.wait_for_log(CUT_OFF)
+                until(lambda: outcome(due) == "failed")
         else:
             server.wait_for_log(CUT_OFF)
-    assert outcome(due) == "failed"
+            until(lambda: outcome(due) == "failed")
     state = remembered(due)["backups"]
     assert state["failures"] == 1
     assert "was cut off" in state["last_error"]

@@ -133,37 +133,32 @@ def _tell_missed(missed: tuple[datetime, ...], database: str | None) -> None:
 
 
 def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
-    what = FAILED if steps.errors else DONE
-    attempts.remember(
-        replace(
-            attempt,
-            outcome=what,
-            ended_at=datetime.now(UTC),
-            is_final=not steps.may_help_again,
-        ),
-        database=database,
-    )
+    """If it is killed in here, a failure is told twice, and not to nobody."""
+    ended = replace(attempt, ended_at=datetime.now(UTC), is_final=not steps.may_help_again)
     words = " ".join([*steps.said, *steps.errors])
     if steps.errors:
-        logger.warning("the scheduled backup has failed: %s", " ".join(steps.errors))
-        notices.failed(" ".join(steps.errors), database=database)
-    else:
-        logger.info("the scheduled backup is done: %s", words)
-        notices.succeeded(database=database)
-    return Outcome(what, words, steps.snapshot_id)
+        errors = " ".join(steps.errors)
+        logger.warning("the scheduled backup has failed: %s", errors)
+        notices.failed(errors, database=database)
+        attempts.remember(replace(ended, outcome=FAILED), database=database)
+        return Outcome(FAILED, words, steps.snapshot_id)
+    attempts.remember(replace(ended, outcome=DONE), database=database)
+    logger.info("the scheduled backup is done: %s", words)
+    notices.succeeded(database=database)
+    return Outcome(DONE, words, steps.snapshot_id)
 
 
 def _failed(error: Exception, database: str | None) -> Outcome:
     """It could not even begin, or what became of it can't be remembered."""
     words = f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
-    if isinstance(error, BackupError):
-        logger.error("the scheduled backup has failed: %s", words)
-    else:
-        logger.exception("the scheduled backup has failed")
     with suppress(Exception):
         note_failed(words, database=database)
     signals.backup_failed.send_robust(sender=None, database=database, error=error, by=BY)
     notices.failed(words, database=database)
+    if isinstance(error, BackupError):
+        logger.error("the scheduled backup has failed: %s", words)
+    else:
+        logger.error("the scheduled backup has failed", exc_info=error)
     return Outcome(FAILED, words)
 
 
@@ -176,9 +171,10 @@ def _conclude_killed(database: str | None) -> bool:
         f"The backup that began at {_shown(last.began_at)} was cut off: its process was killed, or"
         " the machine went down."
     )
+    _failed(error, database)
+    # Only now: if this process is killed before, the next one tells it again, and not nobody.
     ended = replace(last, outcome=FAILED, ended_at=datetime.now(UTC))
     attempts.remember(ended, database=database)
-    _failed(error, database)
     return True
 
 
