@@ -92,9 +92,10 @@ def _take_part_when_asked() -> None:
 
 
 def is_in_a_test() -> bool:
-    """Whether Django's test environment is set up, or pytest runs."""
+    """Whether Django's test environment is set up, or pytest runs in this process."""
     testing = sys.modules.get("django.test.utils")
-    return "pytest" in sys.modules or hasattr(getattr(testing, "_TestState", None), "saved_data")
+    is_pytest = "pytest" in sys.modules and "PYTEST_VERSION" in os.environ
+    return is_pytest or hasattr(getattr(testing, "_TestState", None), "saved_data")
 
 
 def _is_master() -> bool:

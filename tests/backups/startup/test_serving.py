@@ -109,11 +109,14 @@ def test_no_child_of_a_restore_takes_part(
     assert not started
 
 
-def test_no_test_takes_part(monkeypatch: pytest.MonkeyPatch, started: list[int]) -> None:
+def test_no_test_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert serving.is_in_a_test()
-    monkeypatch.delitem(sys.modules, "pytest")
-    assert serving.is_in_a_test()  # pytest-django has set up Django's own
+    with monkeypatch.context() as without_pytest:
+        without_pytest.delitem(sys.modules, "pytest")
+        assert serving.is_in_a_test()  # pytest-django has set up Django's own
+    monkeypatch.delitem(sys.modules, "django.test.utils")
+    assert serving.is_in_a_test()
 
 
 def test_an_error_is_logged_and_the_site_starts(
