@@ -30,7 +30,7 @@ from backups.archive.reading import (
 from backups.archive.retention import Verdict
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, BusyError, TooManySnapshotsError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
@@ -86,6 +86,8 @@ def store(
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
+    except (BusyError, TooManySnapshotsError):  # not now: whoever asked tries again
+        raise
     except Exception as error:
         with suppress(BackupError):
             note_failed(str(error), database=database)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
+from backups import signals
 from backups.archive import services as archive
 from backups.archive.services import StoredSnapshot
 from backups.archive.state import change_state, note_failed, note_verified, read_state
@@ -56,6 +57,9 @@ class Steps:
             with suppress(BackupError):
                 if read_state(database=self._database).failures_total == noted:
                     note_failed(words, database=self._database)
+                    signals.backup_failed.send_robust(
+                        sender=None, database=self._database, error=error, by=BY
+                    )
         return None
 
     def _store(self) -> StoredSnapshot:

@@ -10,7 +10,7 @@ from backups import services, signals
 from backups.archive import services as archive
 from backups.archive.manifest import Verification
 from backups.archive.state import read_state
-from backups.exceptions import BackupError, StorageError, TooManySnapshotsError
+from backups.exceptions import BackupError, StorageError
 from backups.notices import services as notices
 from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
@@ -245,18 +245,37 @@ def test_that_the_server_can_not_read_what_it_writes_is_no_failure(settings: Set
     assert read_state().last_verified is None
 
 
-def test_a_backup_waits_for_its_turn(done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    real, waited = archive.store, list[float]()
+def test_a_backup_waits_for_its_turn_and_that_is_no_failure(
+    settings: Settings, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_SNAPSHOTS_AT_ONCE = 1
+    snapshot, waited = services.create_snapshot(compact=False), list[float]()
+    real = time.sleep
 
-    def store(**options: Any) -> Any:
-        if len(waited) < 2:
-            raise TooManySnapshotsError("Four are under way.")
-        return real(**options)
+    def sleep(seconds: float) -> None:
+        if seconds != steps.BUSY_PAUSE:
+            real(seconds)
+            return
+        waited.append(seconds)
+        if len(waited) == 2:
+            snapshot.close()
 
-    monkeypatch.setattr(archive, "store", store)
-    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", sleep)
     assert run_due(now=AT_THREE).what == DONE
     assert waited == [steps.BUSY_PAUSE] * 2
+    assert read_state().failures_total == 0
+
+
+def test_a_turn_that_never_comes_is_a_failure(
+    settings: Settings, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_SNAPSHOTS_AT_ONCE = 1
+    monkeypatch.setattr(steps, "BUSY_SECONDS", 0.0)
+    with services.create_snapshot(compact=False):
+        outcome = run_due(now=AT_THREE)
+    assert outcome.is_failure
+    assert "1 snapshots of tasks.db are under way" in outcome.words
+    assert read_state().failures_total == 1
 
 
 def test_a_run_that_was_killed_is_a_failed_one_that_is_told_and_tried_again(
