@@ -46,7 +46,8 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── KeepError                BACKUPS_KEEP does not say which of them stay
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
-    │   └── MissingPackageError      an optional package is not installed
+    │   ├── MissingPackageError      an optional package is not installed
+    │   └── BadScheduleError         BACKUPS_SCHEDULE is not a cron expression
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -437,6 +438,13 @@ class MissingPackageError(ArchiveError):
     """An optional package is not installed."""
 
     code = "missing_package"
+
+
+class BadScheduleError(ArchiveError):
+    """BACKUPS_SCHEDULE is not a cron expression, or names a time that never comes."""
+
+    code = "bad_schedule"
+    hint = "Set BACKUPS_SCHEDULE to five fields: '0 3 * * *' is every day at 3:00."
 
 
 class StoreFolderError(BackupError):

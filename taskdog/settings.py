@@ -253,6 +253,11 @@ STORAGES = {
     "backups": archive.storage(TASKDOG_DATA_DIR / "backups"),
 }
 BACKUPS_SCHEDULE = archive.schedule()
+BACKUPS_SCHEDULE_JITTER = environment.whole_number("TASKDOG_BACKUP_SCHEDULE_JITTER", default=0)
+BACKUPS_VERIFY = environment.choice(
+    "TASKDOG_BACKUP_VERIFY", ("always", "daily", "never"), default="daily"
+)
+BACKUPS_BEFORE_MIGRATE = environment.flag("TASKDOG_BACKUP_BEFORE_MIGRATE", default=False)
 BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
 BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")
 BACKUPS_COMPRESSION_LEVEL = environment.whole_number(

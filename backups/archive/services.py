@@ -37,7 +37,7 @@ from backups.archive.state import (
     read_state,
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import ArchiveError, BackupError
+from backups.exceptions import ArchiveError, BackupError, BusyError, TooManySnapshotsError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
@@ -96,6 +96,8 @@ def store(
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
+    except (BusyError, TooManySnapshotsError):  # not now: whoever asked tries again
+        raise
     except Exception as error:
         with _noting():
             note_failed(str(error), database=database)

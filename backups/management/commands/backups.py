@@ -10,6 +10,7 @@ from backups.management.archive.holding import Hold, Release
 from backups.management.archive.keygen import Keygen
 from backups.management.archive.listing import List, Show
 from backups.management.archive.retention import Delete, Prune
+from backups.management.archive.run_due import RunDue
 from backups.management.archive.verb import Verb
 from backups.management.archive.verify import Verify
 from backups.management.archive.work import Work
@@ -18,7 +19,7 @@ from backups.management.base import StoreCommand
 VERBS: tuple[type[Verb], ...] = (
     *(List, Show, Verify, Download),
     *(Prune, Delete, Hold, Release),
-    *(Keygen, Work),
+    *(RunDue, Keygen, Work),
 )
 
 
