@@ -14,6 +14,9 @@ from pathlib import Path
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
+from backups.archive.media import tidying
+from backups.archive.media.restoring import MediaRestore, MediaRestored
+from backups.archive.media.tidying import MediaTidied
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.archive.unpacking import checked, unpack
@@ -22,16 +25,21 @@ from backups.exceptions import BackupError
 from backups.store import PendingRestore, Turn
 
 __all__ = [
+    "MediaRestored",
+    "MediaTidied",
     "Stored",
     "StoredSnapshot",
+    "check_media",
     "find_snapshot",
     "list_snapshots",
     "read_checked",
     "read_snapshot",
     "read_state",
+    "restore_media",
     "settling",
     "stage_snapshot",
     "store",
+    "tidy_media",
     "unpack_snapshot",
     "where",
 ]
@@ -168,3 +176,63 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+
+
+# Media files, which go along with a stored snapshot if BACKUPS_MEDIA is on
+
+
+def restore_media(
+    word: str,
+    *,
+    by: str,
+    identity_file: Path | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    database: str | None = None,
+) -> MediaRestored:
+    """
+    Put the media files of a stored snapshot back into the default storage: those that are missing.
+
+    Equal ones stay as they are, and so do those with another content, unless ``overwrite``. A file
+    gets its name only once its SHA-256 is right. If one can't be put back, the others still are:
+    ``failed`` says which and why.
+
+    :param word: the snapshot's id, its name, or ``latest``.
+    :param by: the name of the key or the user, for the log.
+    :param dry_run: change nothing, and say what would be done.
+    :raises NotStoredError: there is no such snapshot, or it was stored without media files.
+    :raises InvalidSnapshotError: its list is cut off, or was changed.
+    :raises IdentityError: it is encrypted, and there is no key that fits.
+    :raises StorageError: one of the two storages can't be asked.
+    """
+    stored = find_snapshot(word, database=database)
+    with in_use(stored, database=database):
+        restore = MediaRestore(
+            get_catalog(database),
+            stored,
+            identity_file=identity_file or conf.identity_file,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        return restore.run(by=by)
+
+
+def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[str]:
+    """
+    What the storage no longer has of the media files of a stored snapshot: the names of its lists
+    and of contents. Needs no secret key, and reads no content.
+
+    :raises InvalidSnapshotError: a list is cut off, or was changed.
+    :raises StorageError: the storage can't be asked.
+    """
+    return tidying.missing(get_catalog(database), stored)
+
+
+def tidy_media(*, database: str | None = None) -> MediaTidied:
+    """
+    Remove the contents of media files that no stored snapshot needs any more. Needs no secret key.
+
+    :raises BusyError: a backup is storing media files.
+    :raises StorageError: the storage can't be listed.
+    """
+    return tidying.tidy(get_catalog(database), services.get_store(database))

@@ -62,6 +62,28 @@ def check_not_own(destination: Path) -> None:
             raise _reserved(destination, f"this site: it is the same file as {own}")
 
 
+class OwnFiles:
+    """Tells this site's own files and folders from others, where many are to be told."""
+
+    def __init__(self) -> None:
+        """Looks at those that exist now. Opens nothing."""
+        self._starts = (*local_store.own_names(), *_other_names())
+        self._existing = set()
+        for own in _files():
+            with suppress(OSError):
+                self._existing.add(_identity(own.stat()))
+
+    def has(self, path: Path, status: os.stat_result) -> bool:
+        """Whether this path, with this status, is one of them, or would be by its name."""
+        return _identity(status) in self._existing or any(
+            _begins_as(path, own) for own in self._starts
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
 def _reserved(destination: Path, whom: str) -> OwnFileError:
     return OwnFileError(
         f"{destination} is reserved for {whom}.", hint="Choose another name, or another folder."

@@ -51,6 +51,19 @@ class LocalArchive:
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
 
+    def restore_media(
+        self, word: str, *, identity: Path | None, overwrite: bool, dry_run: bool
+    ) -> services.MediaRestored:
+        """Put media files of a stored snapshot back."""
+        return services.restore_media(
+            word,
+            by=user(),
+            identity_file=identity,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            database=self._database,
+        )
+
 
 @contextmanager
 def open_archive(
