@@ -153,7 +153,8 @@ def _open(path: Path) -> sqlite3.Connection:
             os.close(files.create_private(path, owner_of=path.parent))
     except OSError as error:
         raise StoreFolderError(f"{path} can't be created: {files.words(error)}.") from error
-    connection = sqlite3.connect(path)
+    # The list that is read from it is encrypted in another thread, while this one waits.
+    connection = sqlite3.connect(path, check_same_thread=False)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:

@@ -69,7 +69,6 @@ class MediaBackup:
 
         :raises StorageError: the default storage can't be listed.
         """
-        self._site.check()
         with self._alone() as cache:
             self._scan(cache)
             cache.forget_unseen()
@@ -117,6 +116,8 @@ class MediaBackup:
 
     def _scan(self, cache: MediaCache) -> None:
         """Read each file that is not known as it is now."""
+
+        self._site.check()
 
         def known(names: list[str]) -> list[tuple[str, Found | None]]:
             return [(name, cache.known(name)) for name in names]
