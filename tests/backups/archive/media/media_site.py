@@ -3,10 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import pytest
 from django.core.files.base import File
@@ -14,6 +13,7 @@ from django.core.files.storage import FileSystemStorage
 from pytest_django import Settings
 
 from backups.archive import services
+from backups.archive.manifest import Media
 from backups.archive.media.storing import get_site_files
 from backups.archive.services import MediaRestored
 from backups.archive.storage import get_files
@@ -26,8 +26,8 @@ FILE_SYSTEM = "django.core.files.storage.FileSystemStorage"
 class EventfulStorage(FileSystemStorage):
     """Does something when one of its files is opened: ``on_open[name]``."""
 
-    on_open: dict[str, Any] = {}
-    opened: list[str] = []
+    on_open: ClassVar[dict[str, Any]] = {}
+    opened: ClassVar[list[str]] = []
 
     def open(self, name: str, mode: str = "rb") -> "File[Any]":
         self.opened.append(name)
@@ -91,16 +91,21 @@ class MediaSite:
 
     def listed(self, stored: services.Stored, identity: Path | None = None) -> list[dict[str, Any]]:
         """What the list of a stored snapshot says, read as anybody can read it."""
-        assert stored.snapshot.manifest is not None
-        media = stored.snapshot.manifest.media
-        assert media is not None
-        chunks = get_files().chunks(media.list)
-        text = b"".join(unpack(chunks, media.list, identity_file=identity))
+        name = told(stored).list
+        text = b"".join(unpack(get_files().chunks(name), name, identity_file=identity))
         return [json.loads(line) for line in text.splitlines()]
 
     def names(self) -> set[str]:
         """The names of the media files, as a backup sees them."""
         return set(get_site_files("taskdog-backup-").names(lambda sentence: None))
+
+
+def told(stored: services.Stored) -> Media:
+    """What its manifest says of media files."""
+    assert stored.snapshot.manifest is not None
+    media = stored.snapshot.manifest.media
+    assert media is not None
+    return media
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -119,10 +124,10 @@ def content_name(content: bytes) -> str:
 
 
 @pytest.fixture
-def media(live: Site, tmp_path: Path, settings: Settings) -> Iterator[MediaSite]:
+def media(live: Site, tmp_path: Path, settings: Settings) -> MediaSite:
     """A site whose media files go along with its snapshots."""
     found = MediaSite(live, tmp_path / "media", tmp_path / "stored", settings)
     found.media.mkdir()
     found.use(BACKUPS_MEDIA=True)
     EventfulStorage.on_open, EventfulStorage.opened = {}, []
-    yield found
+    return found

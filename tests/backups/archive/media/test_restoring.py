@@ -9,7 +9,13 @@ from backups.archive.encryption import make_pair
 from backups.archive.media.lists import Entry, MediaLists
 from backups.archive.storage import get_files
 from backups.exceptions import IdentityError, InvalidSnapshotError, NotStoredError
-from tests.backups.archive.media.media_site import EventfulStorage, MediaSite, content_name, tree
+from tests.backups.archive.media.media_site import (
+    EventfulStorage,
+    MediaSite,
+    content_name,
+    told,
+    tree,
+)
 from tests.backups.archive.media.test_storing import FILES
 
 PREFIX = "taskdog-backup-"
@@ -23,7 +29,6 @@ def entry(name: str, *, size: int = 3, content: str | None = None) -> Entry:
 
 def change_list(media: MediaSite, stored: services.Stored, *entries: Entry) -> None:
     """Let somebody else write the list of a stored snapshot."""
-    assert stored.snapshot.manifest and stored.snapshot.manifest.media
     for path in media.stored.glob("*.media.*"):
         path.unlink()
     MediaLists(get_files(), PREFIX).write(stored.snapshot.id, entries, [], recipients=(), level=3)
@@ -136,8 +141,7 @@ def test_a_hostile_list_does_not_reach_the_database(media: MediaSite) -> None:
 def test_a_list_that_is_none_is_refused(media: MediaSite, content: bytes) -> None:
     media.write({"a.txt": b"one"})
     stored = media.store()
-    assert stored.snapshot.manifest and stored.snapshot.manifest.media
-    (media.stored / stored.snapshot.manifest.media.list).write_bytes(content)
+    (media.stored / told(stored).list).write_bytes(content)
     (media.media / "a.txt").unlink()
     with pytest.raises(InvalidSnapshotError):
         media.restore()

@@ -12,6 +12,7 @@ from tests.backups.archive.media.media_site import (
     EventfulStorage,
     MediaSite,
     content_name,
+    told,
     tree,
 )
 
@@ -32,18 +33,16 @@ def test_each_content_is_stored_once_and_the_next_backup_moves_what_is_new(
 ) -> None:
     media.write(FILES)
     first = media.store()
-    assert first.snapshot.manifest and first.snapshot.manifest.media
-    told = first.snapshot.manifest.media
-    assert (told.files, told.size) == (len(FILES), sum(map(len, FILES.values())))
-    assert (told.new, told.new_size) == (7, told.size - 10_000)
+    counts = told(first)
+    assert (counts.files, counts.size) == (len(FILES), sum(map(len, FILES.values())))
+    assert (counts.new, counts.new_size) == (7, counts.size - 10_000)
     assert media.contents() == {content_name(content) for content in FILES.values()}
     assert {entry["name"] for entry in media.listed(first)} == set(FILES)
 
     media.write({"new.txt": b"new", "again.txt": b"one"})
     second = media.store()
-    assert second.snapshot.manifest and second.snapshot.manifest.media
-    told = second.snapshot.manifest.media
-    assert (told.files, told.new, told.new_size) == (len(FILES) + 2, 1, 3)
+    counts = told(second)
+    assert (counts.files, counts.new, counts.new_size) == (len(FILES) + 2, 1, 3)
 
 
 def test_what_has_not_changed_is_neither_read_nor_stored_again(media: MediaSite) -> None:
@@ -85,9 +84,8 @@ def test_a_lost_or_broken_cache_costs_reading_only(media: MediaSite) -> None:
     for break_it in (cache.unlink, lambda: cache.write_bytes(b"no database" * 1000)):
         break_it()
         stored = media.store()
-        assert stored.snapshot.manifest and stored.snapshot.manifest.media
-        assert stored.snapshot.manifest.media.files == len(FILES)
-        assert stored.snapshot.manifest.media.new == 0
+        assert told(stored).files == len(FILES)
+        assert told(stored).new == 0
 
 
 def test_a_content_that_the_storage_has_lost_is_stored_again(media: MediaSite) -> None:
@@ -130,8 +128,7 @@ def test_a_file_that_never_keeps_still_is_left_out_and_named(media: MediaSite) -
 
     EventfulStorage.on_open = {"log.txt": grow}
     stored = media.store()
-    assert stored.snapshot.manifest and stored.snapshot.manifest.media
-    assert stored.snapshot.manifest.media.warnings == (
+    assert told(stored).warnings == (
         "log.txt changed each time while it was read: it is not in the backup.",
     )
     assert [entry["name"] for entry in media.listed(stored)] == ["b.txt"]
@@ -162,8 +159,7 @@ def test_what_is_no_file_or_can_not_be_read_is_named_and_the_rest_is_stored(
     (media.media / "inner" / "up").symlink_to(media.media)
     (media.media / "inner" / "link.txt").symlink_to("b.txt")
     stored = media.store()
-    assert stored.snapshot.manifest and stored.snapshot.manifest.media
-    assert stored.snapshot.manifest.media.warnings == ("pipe is not a file.",)
+    assert told(stored).warnings == ("pipe is not a file.",)
     names = [entry["name"] for entry in media.listed(stored)]
     assert names == ["a.txt", "inner/b.txt", "inner/link.txt"]
 
@@ -179,8 +175,7 @@ def test_a_file_that_can_not_be_read_keeps_its_earlier_content(media: MediaSite)
 
     EventfulStorage.on_open = {"a.txt": refuse, "b.txt": refuse}
     stored = media.store()
-    assert stored.snapshot.manifest and stored.snapshot.manifest.media
-    assert stored.snapshot.manifest.media.warnings == (
+    assert told(stored).warnings == (
         "a.txt can't be read: Permission denied. Its earlier content stays in the backup.",
         "b.txt can't be read: Permission denied.",
     )
@@ -221,10 +216,11 @@ def test_without_a_folder_of_media_files_the_database_is_stored_and_the_backup_f
     media: MediaSite,
 ) -> None:
     media.settings.MEDIA_ROOT = ""
-    with pytest.raises(StorageError, match="is stored, without its media files: .*MEDIA_ROOT"):
+    with pytest.raises(StorageError, match=r"is stored, without its media files: .*MEDIA_ROOT"):
         media.store()
     (stored,) = services.list_snapshots()
-    assert stored.manifest and stored.manifest.media
+    assert stored.manifest
+    assert stored.manifest.media
     assert stored.manifest.media.list == ""
     assert services.check_media(stored) == []
     media.use()
@@ -274,5 +270,4 @@ def test_encrypted_contents_are_read_by_age_and_do_not_tell_what_they_are(
     media.use(BACKUPS_RECIPIENTS=[public, other])
     media.write({"d.txt": b"new"})
     again = media.store()
-    assert again.snapshot.manifest and again.snapshot.manifest.media
-    assert again.snapshot.manifest.media.new == 3  # the new key could not read the old ones
+    assert told(again).new == 3  # the new key could not read the old ones
