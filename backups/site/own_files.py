@@ -67,16 +67,19 @@ class OwnFiles:
 
     def __init__(self) -> None:
         """Looks at those that exist now. Opens nothing."""
-        self._starts = (*local_store.own_names(), *_other_names())
+        self._starts = [(own.name, own) for own in (*local_store.own_names(), *_other_names())]
         self._existing = set()
         for own in _files():
             with suppress(OSError):
                 self._existing.add(_identity(own.stat()))
 
-    def has(self, path: Path, status: os.stat_result) -> bool:
+    def has(self, path: str, status: os.stat_result) -> bool:
         """Whether this path, with this status, is one of them, or would be by its name."""
-        return _identity(status) in self._existing or any(
-            _begins_as(path, own) for own in self._starts
+        if _identity(status) in self._existing:
+            return True
+        name = os.path.basename(path)
+        return any(
+            name.startswith(start) and _begins_as(Path(path), own) for start, own in self._starts
         )
 
 

@@ -145,7 +145,7 @@ class SiteFiles:
         if not self._is_plain and "\\" in name:
             raise ValueError(f"{name!r} has a backslash, which Django turns into a slash.")
         if self._is_plain:
-            check_not_own(self._path(name))
+            check_not_own(Path(self._path(name)))
 
     def save(
         self, name: str, chunks: Iterable[bytes], *, modified: datetime | None, overwrite: bool
@@ -175,7 +175,7 @@ class SiteFiles:
     def _save_on_disk(
         self, name: str, chunks: Iterable[bytes], modified: datetime | None, *, overwrite: bool
     ) -> None:
-        path = self._path(name)
+        path = Path(self._path(name))
         mode = self._storage.directory_permissions_mode
         _make(path.parent, Path(self._storage.location), 0o777 if mode is None else mode)
         floor = floor_of(path.parent, conf.keep_free_bytes)
@@ -219,8 +219,9 @@ class SiteFiles:
         path = self._path(folder)
         return self._own.has(path, os.stat(path))
 
-    def _path(self, name: str) -> Path:
-        return Path(self._storage.path(name))
+    def _path(self, name: str) -> str:
+        path: str = self._storage.path(name)
+        return path
 
 
 def _join(folder: str, name: str) -> str:

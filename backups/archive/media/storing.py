@@ -15,7 +15,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -34,6 +34,7 @@ from backups.store import BackupStore
 
 LOCK = "media"
 BATCH = 64  # files that one thread looks at in a row
+LARGE = 4 * 1024**2  # bytes; one such file is stored at a time
 TRIES = 3  # to read a file that changes while it is read
 MOST_WARNINGS = 20  # that a manifest has
 # Two changes so close to each other may leave the same time: a file that was modified so shortly
@@ -61,6 +62,7 @@ class MediaBackup:
         )
         self._has_looked = False
         self._warnings: list[str] = []
+        self._large = threading.Lock()
         self._turns = [threading.Lock() for _ in range(64)]
 
     def look(self) -> None:
@@ -192,7 +194,9 @@ class MediaBackup:
         name = found.name
         for _ in range(TRIES):
             content = self._contents.name_of(found.sha256)
-            with self._turns[hash(content) % len(self._turns)]:  # two files may have the same
+            # Two files may have the same content; and each large upload takes some memory.
+            large = self._large if found.size > LARGE else nullcontext()
+            with self._turns[hash(content) % len(self._turns)], large:
                 if content in stored:
                     return found, False
                 try:
