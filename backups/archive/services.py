@@ -16,6 +16,7 @@ from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.media import tidying
 from backups.archive.media.restoring import MediaRestore, MediaRestored
+from backups.archive.media.storing import get_site_files
 from backups.archive.media.tidying import MediaTidied
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
@@ -30,6 +31,7 @@ __all__ = [
     "Stored",
     "StoredSnapshot",
     "check_media",
+    "check_media_storage",
     "find_snapshot",
     "list_snapshots",
     "read_checked",
@@ -226,6 +228,15 @@ def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[
     :raises StorageError: the storage can't be asked.
     """
     return tidying.missing(get_catalog(database), stored)
+
+
+def check_media_storage() -> None:
+    """
+    Check that the default storage can have the media files. Asks it nothing.
+
+    :raises StorageError: MEDIA_ROOT is not set, or the setting names no storage.
+    """
+    get_site_files("").check()
 
 
 def tidy_media(*, database: str | None = None) -> MediaTidied:

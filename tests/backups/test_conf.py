@@ -42,6 +42,8 @@ DEFAULTS = {
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
     "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
     "BACKUPS_OWN_FILES": ("own_files", ()),
+    "BACKUPS_MEDIA": ("media", False),
+    "BACKUPS_MEDIA_LEAVE_OUT": ("media_leave_out", ()),
 }
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from django.core.files.storage import storages
+from django.core.files.storage.handler import InvalidStorageError
 
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.manifest import Media
@@ -30,6 +31,7 @@ from backups.archive.media.parallel import in_batches, side_by_side
 from backups.archive.media.site_files import SiteFiles, UnreadableFileError
 from backups.conf import conf
 from backups.disk.atomic_file import PART
+from backups.exceptions import StorageError
 from backups.store import BackupStore
 
 LOCK = "media"
@@ -252,11 +254,21 @@ class MediaBackup:
 
 
 def get_site_files(prefix: str) -> SiteFiles:
-    """The site's media files, without those of the backups. Asks the storage nothing yet."""
+    """
+    The site's media files, without those of the backups. Asks the storage nothing yet.
+
+    :raises StorageError: the setting names no storage.
+    """
 
     def is_left_out(name: str) -> bool:
         if is_own(prefix, name) or PART.fullmatch(name):  # one that is being restored
             return True
         return any(fnmatchcase(name, pattern) for pattern in conf.media_leave_out)
 
-    return SiteFiles(storages["default"], is_left_out=is_left_out)
+    try:
+        storage = storages["default"]
+    except (InvalidStorageError, ImportError, TypeError) as error:
+        raise StorageError(
+            f"STORAGES['default'] names no storage: {error}.", hint="Correct that setting."
+        ) from error
+    return SiteFiles(storage, is_left_out=is_left_out)

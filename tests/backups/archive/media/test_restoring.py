@@ -1,4 +1,6 @@
 import os
+import subprocess
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.backups.archive.media.media_site import (
     tree,
 )
 from tests.backups.archive.media.test_storing import FILES
+from tests.processes import CHECKOUT
 
 PREFIX = "taskdog-backup-"
 
@@ -181,3 +184,17 @@ def test_the_site_reads_a_file_while_it_is_overwritten(media: MediaSite) -> None
         assert reader.read() == b"new" * 100
     assert datetime.fromtimestamp((media.media / "a.txt").stat().st_mtime, UTC).year == 2023
     assert EventfulStorage.opened == []
+
+
+def test_media_files_come_back_by_hand_as_the_page_says(media: MediaSite, tmp_path: Path) -> None:
+    secret, public = make_pair()
+    media.use(BACKUPS_RECIPIENTS=[public])
+    files = {"a.txt": b"one", "photos/2026/a picture.jpg": b"\xff\xd8" * 5000}
+    media.write(files)
+    stored = media.store()
+    page = (CHECKOUT / "docs/archive.md").read_text()
+    block = page.partition("And its media files")[2].partition("\n\n")[2].partition("\n\n")[0]
+    commands = textwrap.dedent(block).replace("20261126-030000", stored.snapshot.id)
+    (media.stored / "taskdog.key").write_text(secret)
+    subprocess.run(["bash", "-ec", commands], cwd=media.stored, check=True)
+    assert tree(media.stored / "media") == files
