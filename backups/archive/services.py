@@ -16,7 +16,7 @@ from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.media import tidying
 from backups.archive.media.restoring import MediaRestore, MediaRestored
-from backups.archive.media.storing import get_site_files
+from backups.archive.media.site_files import get_site_files
 from backups.archive.media.tidying import MediaTidied
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot

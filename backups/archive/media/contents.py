@@ -22,6 +22,7 @@ from backups.archive.storage import StoredFiles
 from backups.archive.unpacking import checked, unpack
 
 AT_ONCE = 8  # files that are moved at the same time: a storage far away answers slowly
+HASH_BYTES = 32
 NAME = r"([0-9a-f]{2})/\1[0-9a-f]{62}\.zst(?:\.age)?"
 
 
@@ -52,14 +53,19 @@ class Contents:
         folder, _, rest = name.partition("/")
         return folder == self.folder and re.fullmatch(NAME, rest, re.ASCII) is not None
 
-    def names(self) -> set[str]:
-        """The names of all that are stored. :raises StorageError: the storage can't be asked."""
+    def stored(self) -> set[bytes]:
+        """The keys of all that are stored. :raises StorageError: the storage can't be asked."""
         folders, _ = self._files.listed(self.folder)
         inner = [f"{self.folder}/{each.strip('/')}" for each in folders]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = pool.map(lambda folder: (folder, self._files.listed(folder)[1]), inner)
-            names = {f"{folder}/{name}" for folder, names in found for name in names}
-        return set(filter(self.is_name, names))
+            names = (f"{folder}/{name}" for folder, names in found for name in names)
+            return {key_of(name) for name in names if self.is_name(name)}
+
+    def name_of_key(self, key: bytes) -> str:
+        """What ``key_of`` was given."""
+        digits = key[:HASH_BYTES].hex()
+        return f"{self.folder}/{digits[:2]}/{digits}{key[HASH_BYTES:].decode()}"
 
     def create(self, name: str, chunks: Iterable[bytes], size: int) -> None:
         """
@@ -88,6 +94,12 @@ class Contents:
     def delete(self, name: str) -> None:
         """Remove one. :raises StorageError: the storage refuses."""
         self._files.delete(name)
+
+
+def key_of(name: str) -> bytes:
+    """The name of a content in a third of the memory: there may be very many."""
+    digits, _, ending = name.rpartition("/")[2].partition(".")
+    return bytes.fromhex(digits) + f".{ending}".encode()
 
 
 def _bounded(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -12,8 +12,7 @@ from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.media.contents import AT_ONCE, Contents
 from backups.archive.media.lists import Entry, MediaLists
 from backups.archive.media.parallel import side_by_side
-from backups.archive.media.site_files import Look, SiteFiles
-from backups.archive.media.storing import get_site_files
+from backups.archive.media.site_files import Look, SiteFiles, get_site_files
 from backups.exceptions import NotStoredError
 
 logger = logging.getLogger(__name__)

@@ -3,18 +3,22 @@
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from django.core.files.base import File
-from django.core.files.storage import FileSystemStorage, Storage
+from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage.handler import InvalidStorageError
 
+from backups.archive.media.disk_file import make_folder, save
+from backups.archive.media.lists import is_own
 from backups.conf import conf
-from backups.disk import atomic_file
+from backups.disk.atomic_file import PART
 from backups.disk.files import CHUNK_BYTES
 from backups.disk.room import floor_of, leaving_room
 from backups.exceptions import StorageError
@@ -157,7 +161,10 @@ class SiteFiles:
         :raises Exception: what the chunks raise, or the storage; nothing has the name then.
         """
         if self._is_plain:
-            self._save_on_disk(name, chunks, modified, overwrite=overwrite)
+            path, root = Path(self._path(name)), Path(self._storage.location)
+            make_folder(path.parent, root, mode=self._storage.directory_permissions_mode)
+            mode = self._storage.file_permissions_mode
+            save(chunks, path, mode=mode, modified=modified, overwrite=overwrite)
             return
         with tempfile.TemporaryFile() as spool:
             folder = Path(tempfile.gettempdir())
@@ -171,20 +178,6 @@ class SiteFiles:
         if saved != name:  # somebody has just taken it
             self._storage.delete(saved)
             raise FileExistsError(name)
-
-    def _save_on_disk(
-        self, name: str, chunks: Iterable[bytes], modified: datetime | None, *, overwrite: bool
-    ) -> None:
-        path = Path(self._path(name))
-        mode = self._storage.directory_permissions_mode
-        _make(path.parent, Path(self._storage.location), 0o777 if mode is None else mode)
-        floor = floor_of(path.parent, conf.keep_free_bytes)
-        atomic_file.save(leaving_room(chunks, path.parent, floor=floor), path, overwrite=overwrite)
-        mode = self._storage.file_permissions_mode
-        os.chmod(path, 0o666 & ~_umask() if mode is None else mode)
-        _give_as_above(path)
-        if modified is not None:
-            os.utime(path, (modified.timestamp(), modified.timestamp()))
 
     def _look_on_disk(self, name: str) -> Look | None:
         path = self._path(name)
@@ -224,6 +217,28 @@ class SiteFiles:
         return path
 
 
+def get_site_files(prefix: str, *, patterns: Sequence[str] = ()) -> SiteFiles:
+    """
+    The site's media files, without those of the backups. Asks the storage nothing yet.
+
+    :param patterns: of the names of more that are left out.
+    :raises StorageError: the setting names no storage.
+    """
+
+    def is_left_out(name: str) -> bool:
+        if is_own(prefix, name) or PART.fullmatch(name):  # one that is being restored
+            return True
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    try:
+        storage = storages["default"]
+    except (InvalidStorageError, ImportError, TypeError) as error:
+        raise StorageError(
+            f"STORAGES['default'] names no storage: {error}.", hint="Correct that setting."
+        ) from error
+    return SiteFiles(storage, is_left_out=is_left_out)
+
+
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
@@ -231,32 +246,3 @@ def _join(folder: str, name: str) -> str:
 def _words(error: Exception) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(said.split())[:300].rstrip(".") or type(error).__name__
-
-
-def _make(folder: Path, root: Path, mode: int) -> None:
-    """The folder and those above it, as far as they are missing."""
-    if folder.is_dir():
-        return
-    if folder != root:
-        _make(folder.parent, root, mode)
-        with suppress(FileExistsError):  # another thread was faster
-            folder.mkdir(mode)
-    else:
-        folder.mkdir(mode, parents=True, exist_ok=True)
-    _give_as_above(folder)
-
-
-def _give_as_above(path: Path) -> None:
-    """What root creates belongs to whom the folder above belongs, or the site can't change it."""
-    if os.geteuid() == 0:
-        above = os.stat(path.parent)
-        os.chown(path, above.st_uid, above.st_gid)
-
-
-def _umask() -> int:
-    """Of this process. To ask sets it, so that Linux is asked another way, where threads run."""
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
-    os.umask(umask := os.umask(0o077))
-    return umask

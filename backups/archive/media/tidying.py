@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
-from backups.archive.media.contents import Contents
+from backups.archive.media.contents import Contents, key_of
 from backups.archive.media.lists import MediaLists
 from backups.archive.media.storing import LOCK
-from backups.exceptions import BackupError, StorageError
+from backups.exceptions import BackupError, DamagedSnapshotError, StorageError
 from backups.store import BackupStore
 
 MOST_REFUSED = 20  # after so many the storage is not asked to delete any more
@@ -44,14 +44,15 @@ def tidy(catalog: Catalog, source: BackupStore) -> MediaTidied:
         stored = {names.id_of(catalog.prefix, name) for name in sizes}
         listed = {name: snapshot_id for name in sizes if (snapshot_id := lists.id_of(name))}
         try:
-            used = _used(lists, {each for each in listed.values() if each in stored})
+            used = _used(lists, {each for each in listed.values() if each in stored}, contents)
         except BackupError as error:
             return MediaTidied(reason=f"Nothing was removed: {error}")
         gone = [name for name, snapshot_id in listed.items() if snapshot_id not in stored]
         _, refused, reason = _delete(catalog, gone)
         if refused:
             return MediaTidied(0, refused, reason)
-        return MediaTidied(*_delete(catalog, sorted(contents.names() - used)))
+        unused = sorted(contents.stored() - used)
+        return MediaTidied(*_delete(catalog, map(contents.name_of_key, unused)))
 
 
 def missing(catalog: Catalog, stored: StoredSnapshot) -> list[str]:
@@ -67,15 +68,22 @@ def missing(catalog: Catalog, stored: StoredSnapshot) -> list[str]:
     lists = MediaLists(catalog.files, catalog.prefix)
     if gone := sorted({media.list, lists.contents_name(stored.id)} - set(catalog.files.sizes())):
         return gone
-    needed = set(lists.contents(stored.id))
-    return sorted(needed - Contents(catalog.files, catalog.prefix).names())
+    contents = Contents(catalog.files, catalog.prefix)
+    return sorted(
+        map(contents.name_of_key, _used(lists, [stored.id], contents) - contents.stored())
+    )
 
 
-def _used(lists: MediaLists, snapshot_ids: Iterable[str]) -> set[str]:
-    """The names of all contents that these snapshots need."""
-    used: set[str] = set()
+def _used(lists: MediaLists, snapshot_ids: Iterable[str], contents: Contents) -> set[bytes]:
+    """The keys of all contents that these snapshots need."""
+    used = set()
     for snapshot_id in snapshot_ids:
-        used.update(lists.contents(snapshot_id))
+        for name in lists.contents(snapshot_id):
+            if not contents.is_name(name):
+                raise DamagedSnapshotError(
+                    f"A list of {snapshot_id} names {name[:200]!r}, which is no stored content."
+                )
+            used.add(key_of(name))
     return used
 
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from backups.archive import services
 from backups.archive.manifest import Media
-from backups.archive.media.storing import get_site_files
+from backups.archive.media.site_files import get_site_files
 from backups.archive.services import MediaRestored
 from backups.archive.storage import get_files
 from backups.archive.unpacking import unpack
@@ -40,10 +40,10 @@ class OpaqueStorage(FileSystemStorage):
     """As one that is far away: it has no paths, and its files are other files on the disk."""
 
     def _open(self, name: str, mode: str = "rb") -> "File[Any]":
-        return super()._open(name, mode)
+        return super()._open(name, mode)  # type: ignore[misc,no-any-return]
 
     def _save(self, name: str, content: IO[Any]) -> str:
-        return super()._save(name, content)
+        return super()._save(name, content)  # type: ignore[misc,no-any-return]
 
 
 @dataclass

@@ -25,6 +25,7 @@ FILES = {
     'quote".json': b"{}",
     os.fsdecode(b"no-utf8-\xff"): b"bytes",
     "back\\slash": b"slash",
+    "名" * 85: b"as long as a name can be",
 }
 
 
@@ -35,7 +36,7 @@ def test_each_content_is_stored_once_and_the_next_backup_moves_what_is_new(
     first = media.store()
     counts = told(first)
     assert (counts.files, counts.size) == (len(FILES), sum(map(len, FILES.values())))
-    assert (counts.new, counts.new_size) == (7, counts.size - 10_000)
+    assert (counts.new, counts.new_size) == (8, counts.size - 10_000)
     assert media.contents() == {content_name(content) for content in FILES.values()}
     assert {entry["name"] for entry in media.listed(first)} == set(FILES)
 
@@ -210,6 +211,9 @@ def test_patterns_leave_files_out(media: MediaSite) -> None:
     media.write({"a.txt": b"one", "cache/x/thumb.jpg": b"small", "b.tmp": b"temporary"})
     media.use(BACKUPS_MEDIA_LEAVE_OUT=["cache/*", "*.tmp"])
     assert [entry["name"] for entry in media.listed(media.store())] == ["a.txt"]
+    media.use(BACKUPS_MEDIA_LEAVE_OUT=["*"])
+    (media.media / "a.txt").unlink()
+    assert media.restore().restored == 1
 
 
 def test_without_a_folder_of_media_files_the_database_is_stored_and_the_backup_fails(
