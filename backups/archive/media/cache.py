@@ -69,6 +69,11 @@ class MediaCache:
         """Drop what is known of a file."""
         self._change("DELETE FROM files WHERE name = ?", os.fsencode(name))
 
+    def is_emptied(self) -> bool:
+        """Whether files are known, and none was seen."""
+        query = "SELECT EXISTS (SELECT 1 FROM files) AND NOT EXISTS (SELECT 1 FROM seen)"
+        return bool(self._connection.execute(query).fetchone()[0])
+
     def forget_unseen(self) -> None:
         """Drop what is known of files that are gone."""
         self._change("DELETE FROM files WHERE name NOT IN (SELECT name FROM seen)")

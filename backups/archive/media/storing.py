@@ -45,7 +45,7 @@ class MediaBackup:
         self._contents = Contents(
             catalog.files, catalog.prefix, recipients=self._recipients, level=self._level
         )
-        self._has_looked = False
+        self._has_looked = self._is_emptied = False
         self._large = threading.Lock()
         self._turns = [threading.Lock() for _ in range(64)]
 
@@ -57,6 +57,7 @@ class MediaBackup:
         """
         with self._alone() as cache:
             self._scan(cache)
+            self._is_emptied = cache.is_emptied()
             cache.forget_unseen()
         self._has_looked = True
 
@@ -75,6 +76,9 @@ class MediaBackup:
         :raises StorageError: one of the two storages failed.
         """
         self._reader.forget_warnings()
+        if self._is_emptied:
+            where = self._reader.site.where
+            self._reader.warn(f"There were files in {where}, and there are none. Is it mounted?")
         with self._alone() as cache:
             self._scan(cache)
             new, new_size = self._move(cache)

@@ -231,6 +231,17 @@ def test_without_a_folder_of_media_files_the_database_is_stored_and_the_backup_f
     assert media.store().is_new
 
 
+def test_a_folder_that_is_suddenly_empty_is_suspicious(media: MediaSite, tmp_path: Path) -> None:
+    media.write(FILES)
+    media.store()
+    media.use(media=tmp_path / "not mounted")
+    media.media.mkdir()
+    (warning,) = told(media.store()).warnings
+    assert "Is it mounted?" in warning
+    media.write({"a.txt": b"one"})
+    assert told(media.store()).warnings == ()
+
+
 def test_any_storage_can_hold_the_media_files(media: MediaSite) -> None:
     media.use(storage="OpaqueStorage")
     files = {name: content for name, content in FILES.items() if "\\" not in name}
