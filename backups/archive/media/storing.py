@@ -13,7 +13,8 @@ stored is removed before its own list is stored, which keeps it (see tidying.py)
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from itertools import chain
 
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.manifest import Media
@@ -28,7 +29,7 @@ from backups.store import BackupStore
 
 LOCK = "media"
 BATCH = 64  # files that one thread looks at in a row
-LARGE = 4 * 1024**2  # bytes; one such file is stored at a time
+LARGE = 1024**2  # bytes; larger ones are stored one at a time: each takes some memory
 TRIES = 3  # to read a file that changes while it is read
 
 
@@ -46,7 +47,6 @@ class MediaBackup:
             catalog.files, catalog.prefix, recipients=self._recipients, level=self._level
         )
         self._has_looked = self._is_emptied = False
-        self._large = threading.Lock()
         self._turns = [threading.Lock() for _ in range(64)]
 
     def look(self) -> None:
@@ -129,8 +129,10 @@ class MediaBackup:
         stored = self._contents.stored()
         new = new_size = 0
 
-        def missing() -> Iterator[Found]:
+        def missing(*, large: bool) -> Iterator[Found]:
             for found, was_seen in cache.files():
+                if (found.size > LARGE) is not large:
+                    continue
                 if key_of(self._contents.name_of(found.sha256)) not in stored:
                     if was_seen:
                         yield found
@@ -140,7 +142,10 @@ class MediaBackup:
         def move(found: Found) -> tuple[Found, Found | None, bool]:
             return found, *self._store_content(found, stored)
 
-        for before, found, is_new in side_by_side(move, missing(), at_once=AT_ONCE):
+        for before, found, is_new in chain(
+            side_by_side(move, missing(large=False), at_once=AT_ONCE),
+            side_by_side(move, missing(large=True), at_once=1),
+        ):
             if found is None:
                 cache.forget(before.name)
             elif found != before:
@@ -155,9 +160,7 @@ class MediaBackup:
         for _ in range(TRIES):
             content = self._contents.name_of(found.sha256)
             key = key_of(content)
-            # Two files may have the same content; and each large upload takes some memory.
-            large = self._large if found.size > LARGE else nullcontext()
-            with self._turns[key[0] % len(self._turns)], large:
+            with self._turns[key[0] % len(self._turns)]:  # two files may have the same content
                 if key in stored:
                     return found, False
                 try:

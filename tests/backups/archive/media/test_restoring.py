@@ -47,7 +47,7 @@ def test_every_file_is_back_in_an_empty_folder_byte_for_byte(
         identity = tmp_path / "identity.txt"
         identity.write_text(secret)
         media.use(BACKUPS_RECIPIENTS=[public])
-    media.write(FILES | {f"{number // 50}/{number}.txt": b"%d" % number for number in range(300)})
+    media.write(FILES | {f"{number // 50}/{number}.txt": b"%d" % number for number in range(60)})
     media.store()
     before = tree(media.media)
     media.use(media=tmp_path / "elsewhere" / "media")
