@@ -25,6 +25,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.keys import check_keys
         from backups.checks.media import check_media_settings
         from backups.checks.modes import check_readers, check_writers
+        from backups.checks.retention import check_retention
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
         from backups.conf import conf
@@ -36,6 +37,7 @@ class BackupsConfig(AppConfig):
         register(check_installation)
         register(check_keys)
         register(check_sessions)
+        register(check_retention)
         register(check_connections)
         register(check_media_settings)
         register(check_journal_mode, Tags.database)

@@ -44,6 +44,7 @@ DEFAULTS = {
     "BACKUPS_OWN_FILES": ("own_files", ()),
     "BACKUPS_MEDIA": ("media", False),
     "BACKUPS_MEDIA_LEAVE_OUT": ("media_leave_out", ()),
+    "BACKUPS_KEEP": ("keep", {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}),
 }
 
 

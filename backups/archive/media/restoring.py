@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backups.archive.catalog import Catalog, StoredSnapshot
+from backups.archive.in_use import in_use
 from backups.archive.media.contents import AT_ONCE, Contents
 from backups.archive.media.lists import Entry, MediaLists
 from backups.archive.media.parallel import side_by_side
 from backups.archive.media.site_files import Look, SiteFiles, get_site_files
+from backups.archive.storing import get_catalog
+from backups.conf import conf
 from backups.exceptions import NotStoredError
 
 logger = logging.getLogger(__name__)
@@ -142,6 +145,43 @@ class MediaRestore:
                 return False
             digest.update(chunk)
         return digest.hexdigest() == entry.sha256
+
+
+def restore_media(
+    word: str,
+    *,
+    by: str,
+    identity_file: Path | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    database: str | None = None,
+) -> MediaRestored:
+    """
+    Put the media files of a stored snapshot back into the default storage: those that are missing.
+
+    Equal ones stay as they are, and so do those with another content, unless ``overwrite``. A file
+    gets its name only once its SHA-256 is right. If one can't be put back, the others still are:
+    ``failed`` says which and why.
+
+    :param word: the snapshot's id, its name, or ``latest``.
+    :param by: the name of the key or the user, for the log.
+    :param dry_run: change nothing, and say what would be done.
+    :raises NotStoredError: there is no such snapshot, or it was stored without media files.
+    :raises InvalidSnapshotError: its list is cut off, or was changed.
+    :raises IdentityError: it is encrypted, and there is no key that fits.
+    :raises StorageError: one of the two storages can't be asked.
+    """
+    catalog = get_catalog(database)
+    stored = catalog.find(word)
+    with in_use(stored, database=database):
+        restore = MediaRestore(
+            catalog,
+            stored,
+            identity_file=identity_file or conf.identity_file,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        return restore.run(by=by)
 
 
 def _count(outcome: MediaRestored, done: _Done) -> None:

@@ -239,6 +239,15 @@ def get_site_files(prefix: str, *, patterns: Sequence[str] = ()) -> SiteFiles:
     return SiteFiles(storage, is_left_out=is_left_out)
 
 
+def check_media_storage() -> None:
+    """
+    Check that the default storage can have the media files. Asks it nothing.
+
+    :raises StorageError: MEDIA_ROOT is not set, or the setting names no storage.
+    """
+    get_site_files("").check()
+
+
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 

@@ -8,13 +8,14 @@ alone: a backup holds it from its look at what is stored until its own list is s
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from backups import services
 from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.media.contents import Contents, key_of
 from backups.archive.media.lists import MediaLists
 from backups.archive.media.storing import LOCK
+from backups.archive.storing import get_catalog
 from backups.exceptions import BackupError, DamagedSnapshotError, StorageError
-from backups.store import BackupStore
 
 MOST_REFUSED = 20  # after so many the storage is not asked to delete any more
 
@@ -28,15 +29,17 @@ class MediaTidied:
     reason: str = ""  # a sentence, if something was refused, or nothing could be removed safely
 
 
-def tidy(catalog: Catalog, source: BackupStore) -> MediaTidied:
+def tidy_media(*, database: str | None = None) -> MediaTidied:
     """
-    Remove the lists of snapshots that are gone, then the contents that no list names.
+    Remove the lists of snapshots that are gone, then the contents that no list names. Needs no
+    secret key.
 
     If the list of a snapshot can't be read, nothing is removed.
 
     :raises BusyError: a backup is moving media files.
     :raises StorageError: the storage can't be listed.
     """
+    catalog, source = get_catalog(database), services.get_store(database)
     files = catalog.files
     lists, contents = MediaLists(files, catalog.prefix), Contents(files, catalog.prefix)
     with source.lock(LOCK):
@@ -55,9 +58,10 @@ def tidy(catalog: Catalog, source: BackupStore) -> MediaTidied:
         return MediaTidied(*_delete(catalog, map(contents.name_of_key, unused)))
 
 
-def missing(catalog: Catalog, stored: StoredSnapshot) -> list[str]:
+def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[str]:
     """
-    What a stored snapshot needs of its media files and the storage no longer has, by name.
+    What a stored snapshot needs of its media files and the storage no longer has: the names of its
+    lists and of contents. Needs no secret key, and reads no content.
 
     :raises InvalidSnapshotError: a list is cut off, or was changed.
     :raises StorageError: the storage can't be asked.
@@ -65,6 +69,7 @@ def missing(catalog: Catalog, stored: StoredSnapshot) -> list[str]:
     media = stored.manifest.media if stored.manifest is not None else None
     if media is None or not media.list:
         return []
+    catalog = get_catalog(database)
     lists = MediaLists(catalog.files, catalog.prefix)
     if gone := sorted({media.list, lists.contents_name(stored.id)} - set(catalog.files.sizes())):
         return gone

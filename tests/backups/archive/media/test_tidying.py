@@ -12,7 +12,7 @@ from tests.backups.archive.media.media_site import MediaSite, content_name
 
 
 def delete(stored: services.Stored) -> None:
-    get_catalog().delete(stored.snapshot)
+    get_catalog().delete(stored.snapshot.name)
 
 
 @pytest.mark.parametrize("is_encrypted", [False, True])
@@ -97,3 +97,25 @@ def test_other_files_in_the_storage_stay(media: MediaSite) -> None:
     assert all(map(Path.exists, others))
     shutil.rmtree(media.stored)
     assert services.tidy_media() == services.MediaTidied()
+
+
+def test_deleting_a_snapshot_removes_what_only_it_needs(media: MediaSite) -> None:
+    media.write({"a.txt": b"one", "b.txt": b"other"})
+    first = media.store()
+    (media.media / "a.txt").unlink()
+    media.store()
+    services.delete(first.snapshot.id, by="tester")
+    assert media.contents() == {content_name(b"other")}
+
+
+def test_a_lost_content_is_found_by_the_look_and_by_the_drill(media: MediaSite) -> None:
+    media.write({"a.txt": b"one", "b.txt": b"other"})
+    stored = media.store()
+    assert services.look() == []
+    assert services.verify("latest", by="tester").warnings == ()
+    (media.stored / "taskdog-backup-media" / content_name(b"one")).unlink()
+    (found,) = services.look()
+    assert found.startswith(f"1 media files of {stored.snapshot.id} are missing")
+    tried = services.verify("latest", by="tester")
+    assert tried.is_good
+    assert tried.warnings == ("1 of its media files are missing in the storage.",)
