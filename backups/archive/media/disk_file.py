@@ -9,6 +9,7 @@ from pathlib import Path
 from backups.conf import conf
 from backups.disk import atomic_file
 from backups.disk.room import floor_of, leaving_room
+from backups.exceptions import DestinationError
 
 
 def save(
@@ -24,11 +25,17 @@ def save(
 
     :param mode: its permissions; None for those of any new file.
     :param modified: the time that it gets.
-    :raises DestinationError: the name is taken, or the system refuses.
+    :raises FileExistsError: the name is taken.
+    :raises DestinationError: the system refuses.
     :raises NotEnoughSpaceError: too little of the disk would stay free for the site.
     """
     floor = floor_of(path.parent, conf.keep_free_bytes)
-    atomic_file.save(leaving_room(chunks, path.parent, floor=floor), path, overwrite=overwrite)
+    try:
+        atomic_file.save(leaving_room(chunks, path.parent, floor=floor), path, overwrite=overwrite)
+    except DestinationError as error:
+        if not overwrite and path.exists():
+            raise FileExistsError(path) from error
+        raise
     os.chmod(path, 0o666 & ~_umask() if mode is None else mode)
     _give_as_above(path)
     if modified is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from backups.archive.services import MediaRestored
-from backups.management.archive.targets import open_archive
+from backups.management.archive.targets import open_local_archive
 from backups.management.archive.verb import Verb
 from backups.management.base import megabytes
 
@@ -38,7 +38,7 @@ class RestoreMedia(Verb):
         identity: Path | None,
         **options: Any,
     ) -> None:
-        with open_archive(**options) as archive:
+        with open_local_archive(**options) as archive:
             outcome = archive.restore_media(
                 id, identity=identity, overwrite=overwrite, dry_run=dry_run
             )

@@ -164,7 +164,7 @@ def open_local_archive(
     """
     if not local and (url := url or conf.remote_url):
         raise BadParameterError(
-            f"{url} decides itself which of its snapshots stay.",
+            f"{url} decides itself which snapshots stay, and which files come back.",
             hint="Run this command there; or pass --local to work on this machine.",
         )
     yield LocalArchive(database)

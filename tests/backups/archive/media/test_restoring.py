@@ -167,7 +167,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(media: MediaSite) -> N
         patch.setattr("backups.archive.media.contents.StoredFiles.chunks", write_it)
         done = media.restore()
     assert files.read_bytes() == b"by the site"
-    assert done.restored == 0
+    assert (done.restored, done.differing, done.failed) == (0, ["a.txt"], [])
 
 
 def test_a_snapshot_without_media_files_says_so(media: MediaSite) -> None:
