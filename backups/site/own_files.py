@@ -73,9 +73,13 @@ class OwnFiles:
             with suppress(OSError):
                 self._existing.add(_identity(own.stat()))
 
-    def has(self, path: str, status: os.stat_result) -> bool:
-        """Whether this path, with this status, is one of them, or would be by its name."""
-        if _identity(status) in self._existing:
+    def has(self, path: str, status: os.stat_result | None = None) -> bool:
+        """
+        Whether this path is one of them, or would be by its name.
+
+        :param status: what ``os.stat`` says of it; None if there is nothing.
+        """
+        if status is not None and _identity(status) in self._existing:
             return True
         name = os.path.basename(path)
         return any(

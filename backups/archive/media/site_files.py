@@ -22,7 +22,7 @@ from backups.disk.atomic_file import PART
 from backups.disk.files import CHUNK_BYTES
 from backups.disk.room import floor_of, leaving_room
 from backups.exceptions import StorageError
-from backups.site.own_files import OwnFiles, check_not_own
+from backups.site.own_files import OwnFiles
 
 Identity = tuple[int, int]  # of a file or a folder on a disk: its device and its inode
 
@@ -87,7 +87,7 @@ class SiteFiles:
             folder, above = folders.pop()
             try:
                 here = self._identity(folder)
-                if here in above or (folder and self._is_own_folder(folder)):
+                if here in above or (folder and self._is_plain and self._is_own(folder)):
                     continue  # a link that leads back up, or the backups themselves
                 inner, names = self._storage.listdir(folder)
             except Exception as error:
@@ -148,8 +148,10 @@ class SiteFiles:
             raise ValueError(f"{name!r} is left out: it is not a media file of this site.")
         if not self._is_plain and "\\" in name:
             raise ValueError(f"{name!r} has a backslash, which Django turns into a slash.")
-        if self._is_plain:
-            check_not_own(Path(self._path(name)))
+        if self._is_plain and any(
+            self._is_own("/".join(parts[:count])) for count in range(1, len(parts) + 1)
+        ):
+            raise ValueError(f"{name!r} is one of this site's own files, or in a folder of them.")
 
     def save(
         self, name: str, chunks: Iterable[bytes], *, modified: datetime | None, overwrite: bool
@@ -206,11 +208,12 @@ class SiteFiles:
         status = os.stat(self._path(folder))
         return status.st_dev, status.st_ino
 
-    def _is_own_folder(self, folder: str) -> bool:
-        if not self._is_plain:
-            return False
-        path = self._path(folder)
-        return self._own.has(path, os.stat(path))
+    def _is_own(self, name: str) -> bool:
+        path = self._path(name)
+        try:
+            return self._own.has(path, os.stat(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return self._own.has(path)
 
     def _path(self, name: str) -> str:
         path: str = self._storage.path(name)
