@@ -26,6 +26,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
+        from backups.checks.media import check_media_settings
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.retention import check_retention
         from backups.checks.schedule import check_schedule
@@ -43,6 +44,7 @@ class BackupsConfig(AppConfig):
         register(check_schedule)
         register(check_retention)
         register(check_connections)
+        register(check_media_settings)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)

@@ -129,6 +129,10 @@ class Settings:
     compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
     # Whether nothing is stored again if nothing has changed since the last one.
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
+    # Whether the media files, which are in STORAGES["default"], go along with each snapshot.
+    media = Setting("BACKUPS_MEDIA", bool, False)
+    # Patterns of the names of those that don't: "thumbnails/*".
+    media_leave_out = Setting[tuple[str, ...]]("BACKUPS_MEDIA_LEAVE_OUT", tuple, ())
     # How long a request waits for the end of a job; then it answers that the job goes on.
     job_seconds = Setting("BACKUPS_JOB_SECONDS", float, 20)
     # How many stored snapshots stay, by rule, as restic's ``forget`` counts; None for all.

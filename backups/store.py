@@ -350,6 +350,10 @@ class BackupStore(ABC):
         """Where stored snapshots go if the site names no storage for them. It need not exist."""
 
     @abstractmethod
+    def media_cache(self) -> Path:
+        """Where backups keep what they have found of the media files. It need not exist."""
+
+    @abstractmethod
     def recall(self) -> dict[str, Any]:
         """What ``remember`` has kept; empty at first. Reads only."""
 

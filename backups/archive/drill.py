@@ -15,13 +15,14 @@ from backups import services, signals
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.manifest import Verification
+from backups.archive.media.tidying import check_media
 from backups.archive.reading import read_checked, unpack_snapshot
 from backups.archive.storing import get_catalog
 from backups.archive.trial import Progress, Trial
 from backups.archive.unpacking import unpack
 from backups.conf import conf
 from backups.disk.files import CHUNK_BYTES
-from backups.exceptions import NotStoredError, StorageError
+from backups.exceptions import InvalidSnapshotError, NotStoredError, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def verify_snapshot(
         ).run()
         if verification.outcome != "restorable" and _is_gone(catalog, stored):
             verification = _gone(catalog, stored, verification)
+        if verification.is_good:
+            verification = _with_media(stored, verification, database)
         stored, verification = _keep(catalog, stored, verification)
     level = logging.INFO if verification.is_good else logging.WARNING
     logger.log(level, "%s verified by %s: %s", stored.name, by, verification.sentence)
@@ -94,6 +97,19 @@ def verify_file(
         database,
         lambda _: None,
     ).run()
+
+
+def _with_media(
+    stored: StoredSnapshot, verification: Verification, database: str | None
+) -> Verification:
+    """Say what is missing of the media files, which are not read: the database is good."""
+    try:
+        lost = check_media(stored, database=database)
+        words = f"{len(lost):,} of its media files are missing in the storage." if lost else ""
+    except (InvalidSnapshotError, StorageError) as error:
+        words = f"The list of its media files can't be read: {error}"
+    warnings = (*verification.warnings, *filter(None, [words]))
+    return replace(verification, warnings=warnings)
 
 
 def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:

@@ -57,11 +57,12 @@ class Hold:
 class Media:
     """The media files that belong to a snapshot."""
 
-    list: str  # the name of the file that lists them, in the same storage
+    list: str  # the name of the file that lists them, in the same storage; empty: it failed
     files: int
     size: int  # bytes, of all of them
     new: int = 0  # how many of them no earlier snapshot had
     new_size: int = 0  # bytes
+    warnings: tuple[str, ...] = ()  # a sentence for each that is not in it, the first few
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
+from backups.archive.media.restoring import MediaRestored, restore_media
+from backups.archive.media.site_files import check_media_storage
+from backups.archive.media.tidying import MediaTidied, check_media, tidy_media
 from backups.archive.outgoing import check_length, open_snapshot
 from backups.archive.prune import delete, prune
 from backups.archive.reading import (
@@ -42,11 +45,15 @@ from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
+    "MediaRestored",
+    "MediaTidied",
     "Stored",
     "StoredSnapshot",
     "Verdict",
     "Verification",
     "check_length",
+    "check_media",
+    "check_media_storage",
     "create_key_file",
     "delete",
     "find_snapshot",
@@ -60,9 +67,11 @@ __all__ = [
     "read_snapshot",
     "read_state",
     "release",
+    "restore_media",
     "settling",
     "stage_snapshot",
     "store",
+    "tidy_media",
     "unpack_received",
     "unpack_snapshot",
     "verify",

@@ -111,6 +111,15 @@ class StoredFiles:
                 return {}
             return {name: int(self._storage.size(name)) for name in names}
 
+    def listed(self, folder: str) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in a folder; none if there is no such one."""
+        with self._explained(f"its folder {folder} could not be listed"):
+            try:
+                folders, names = self._storage.listdir(folder)
+            except FileNotFoundError:
+                return [], []
+            return list(folders), list(names)
+
     def size(self, name: str) -> int | None:
         """Its size in bytes; None if there is no such file."""
         with self._explained(f"{name} could not be found"):

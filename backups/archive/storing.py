@@ -20,7 +20,8 @@ from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
-from backups.archive.manifest import Manifest
+from backups.archive.manifest import Manifest, Media
+from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
 from backups.archive.storage import StoredFiles, get_files
 from backups.conf import conf
@@ -74,7 +75,11 @@ def store_snapshot(
         read_recipient(each)  # before any work
     catalog, source = get_catalog(database), services.get_store(database)
     files = catalog.files
-    if label is None and (last := _unchanged(catalog, source)):
+    media = MediaBackup(catalog, source) if conf.media else None
+    if media is not None:
+        with suppress(BackupError):  # the look after the snapshot says so: the database goes first
+            media.look()
+    if label is None and (last := _unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
     began = time.monotonic()
@@ -90,6 +95,8 @@ def store_snapshot(
             recipients=conf.recipients,
         )
         _create(files, name, packed)
+        snapshot.close()  # nothing of the database is held while media files are moved
+        media_files, error = _stored_media(media, snapshot_id)
         manifest = Manifest(
             name=name,
             size=packed.size,
@@ -106,6 +113,7 @@ def store_snapshot(
             release=conf.release,
             software=_software(),
             recipients=conf.recipients,
+            media=media_files,
             **_inventory(snapshot.inventory),
         )
         catalog.write(manifest)
@@ -114,6 +122,10 @@ def store_snapshot(
         "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
     )
     signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
+    if error is not None:
+        raise StorageError(
+            f"{stored.name} is stored, without its media files: {error}", hint=error.hint
+        ) from error
     return Stored(stored, is_new=True)
 
 
@@ -142,14 +154,18 @@ def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], boo
             state[SETTLED] = {"id": last.id, "size": size, "sha256": sha256}
 
 
-def _unchanged(catalog: Catalog, source: BackupStore) -> StoredSnapshot | None:
-    """The last stored snapshot, if the database has the same content now, and it is sound."""
+def _unchanged(
+    catalog: Catalog, source: BackupStore, media: MediaBackup | None
+) -> StoredSnapshot | None:
+    """The last stored snapshot, if there is the same content now, and it is sound."""
     if not conf.skip_unchanged or (last := _last(catalog)) is None:
         return None
     manifest = last.manifest
     if manifest is None or last.problem or manifest.recipients != conf.recipients:
         return None
     if manifest.verification is not None and manifest.verification.outcome == "damaged":
+        return None
+    if media is not None and not media.is_as_in(last):
         return None
     settled = source.recall().get(SETTLED) or {}
     known = {(manifest.database_size, manifest.database_sha256)}
@@ -172,6 +188,18 @@ def _hash(source: BackupStore, *, of: Collection[int] = ()) -> tuple[int, str]:
 def _last(catalog: Catalog) -> StoredSnapshot | None:
     stored = catalog.snapshots(with_manifests=False)
     return catalog.find(stored[0].id) if stored else None
+
+
+def _stored_media(
+    media: MediaBackup | None, snapshot_id: str
+) -> tuple[Media | None, BackupError | None]:
+    """The media files of a snapshot. An error leaves a snapshot that is good but for them."""
+    if media is None:
+        return None, None
+    try:
+        return media.store(snapshot_id), None
+    except BackupError as error:
+        return Media("", 0, 0, warnings=(str(error),)), error
 
 
 @contextmanager

@@ -305,6 +305,9 @@ class SqliteBackupStore(BackupStore):
     def archive_folder(self) -> Path:
         return self._paths.archive
 
+    def media_cache(self) -> Path:
+        return self._paths.media_cache
+
     def recall(self) -> dict[str, Any]:
         return read_state(self._paths)
 

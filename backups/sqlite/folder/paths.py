@@ -113,6 +113,11 @@ class StorePaths:
         return self.beside(".backups-state.json")
 
     @property
+    def media_cache(self) -> Path:
+        """What the backups have found of the media files; it may be removed at any time."""
+        return self.beside(".media-cache")
+
+    @property
     def keys(self) -> Path:
         """The site's API keys: not in the database, so that no restore changes them."""
         return self.beside(".api-keys.json")
