@@ -24,6 +24,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
         from backups.checks.modes import check_readers, check_writers
+        from backups.checks.notices import check_notices
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
         from backups.conf import conf
@@ -34,6 +35,7 @@ class BackupsConfig(AppConfig):
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_notices)
         register(check_sessions)
         register(check_connections)
         register(check_journal_mode, Tags.database)

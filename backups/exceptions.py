@@ -44,6 +44,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
     │   └── MissingPackageError      an optional package is not installed
+    ├── NoticeError                  nobody could be told how the backups do
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -410,6 +411,12 @@ class MissingPackageError(ArchiveError):
     """An optional package is not installed."""
 
     code = "missing_package"
+
+
+class NoticeError(BackupError):
+    """A notice could not be sent. What it was about has happened all the same."""
+
+    code = "notice"
 
 
 class StoreFolderError(BackupError):

@@ -6,11 +6,12 @@ from django.core.management.base import CommandParser
 
 from backups.management.archive.download import Download
 from backups.management.archive.listing import List, Show
+from backups.management.archive.notify import Notify
 from backups.management.archive.verb import Verb
 from backups.management.archive.work import Work
 from backups.management.base import StoreCommand
 
-VERBS: tuple[type[Verb], ...] = (List, Show, Download, Work)
+VERBS: tuple[type[Verb], ...] = (List, Show, Download, Notify, Work)
 
 
 class Command(StoreCommand):
