@@ -140,6 +140,14 @@ class Settings:
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
     # The site's own release, for the manifests.
     release = Setting("BACKUPS_RELEASE", str, "")
+    # When one is stored: a cron expression in the site's time zone; empty for not by itself.
+    schedule = Setting("BACKUPS_SCHEDULE", str, "")
+    # By how many seconds, at random, a scheduled backup may begin later.
+    schedule_jitter = Setting("BACKUPS_SCHEDULE_JITTER", float, 0)
+    # Whether the newest one is verified after a scheduled backup: "always", "daily" or "never".
+    verify = Setting("BACKUPS_VERIFY", str, "daily")
+    # Whether ``migrate`` stores one before it changes anything.
+    before_migrate = Setting("BACKUPS_BEFORE_MIGRATE", bool, False)
 
     # Being told how the backups do
 

@@ -43,7 +43,8 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NotDeletableError        it is held, in use, or the last good one
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
-    │   └── MissingPackageError      an optional package is not installed
+    │   ├── MissingPackageError      an optional package is not installed
+    │   └── BadScheduleError         BACKUPS_SCHEDULE is not a cron expression
     ├── NoticeError                  nobody could be told how the backups do
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
@@ -411,6 +412,13 @@ class MissingPackageError(ArchiveError):
     """An optional package is not installed."""
 
     code = "missing_package"
+
+
+class BadScheduleError(ArchiveError):
+    """BACKUPS_SCHEDULE is not a cron expression, or names a time that never comes."""
+
+    code = "bad_schedule"
+    hint = "Set BACKUPS_SCHEDULE to five fields: '0 3 * * *' is every day at 3:00."
 
 
 class NoticeError(BackupError):
