@@ -38,7 +38,9 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
         if name == "TASKDOG_SQLITE" or not name.startswith(("TASKDOG_", "DJANGO_"))
         if name != "PORT"
     }
-    return inherited | {"TASKDOG_DATA_DIR": str(data_dir)} | variables
+    # No backup takes itself, unless a test is about that.
+    ours = {"TASKDOG_DATA_DIR": str(data_dir), "TASKDOG_BACKUP_SCHEDULE": "off"}
+    return inherited | ours | variables
 
 
 def run_python(*arguments: str, data_dir: Path, **variables: str) -> Finished:

@@ -74,7 +74,7 @@ class Manifest:
     software: Mapping[str, str]  # the version of each program that made it
     migrations: tuple[str, ...]  # ``app.name`` of each that was applied
     rows: Mapping[str, int]  # of each table
-    is_encrypted: bool = False
+    recipients: tuple[str, ...] = ()  # the public keys that it is encrypted to
     verification: Verification | None = None
     hold: Hold | None = None
     media: Media | None = None
@@ -93,6 +93,7 @@ class Manifest:
             known = _known(cls, words)
             known["taken_at"] = _moment(words["taken_at"])
             known["migrations"] = tuple(words["migrations"])
+            known["recipients"] = tuple(words.get("recipients", ()))
             for name, kind in (("verification", Verification), ("hold", Hold), ("media", Media)):
                 if inner := words.get(name):
                     known[name] = _read(kind, inner)

@@ -100,7 +100,7 @@ def store_snapshot(
             site=conf.name,
             release=conf.release,
             software=_software(),
-            is_encrypted=bool(conf.recipients),
+            recipients=conf.recipients,
             **_inventory(snapshot.inventory),
         )
         catalog.write(manifest)
@@ -137,7 +137,7 @@ def _unchanged(catalog: Catalog, source: BackupStore) -> StoredSnapshot | None:
     if not conf.skip_unchanged or (last := _last(catalog)) is None:
         return None
     manifest = last.manifest
-    if manifest is None or last.problem or manifest.is_encrypted != bool(conf.recipients):
+    if manifest is None or last.problem or manifest.recipients != conf.recipients:
         return None
     if manifest.verification is not None and manifest.verification.outcome == "damaged":
         return None
