@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from backups.api.metrics import MetricsView
 from backups.api.views import BackupView, RestoresView, RestoreView, UndoView
 
 app_name = "backups"
@@ -11,4 +12,5 @@ urlpatterns = [
     path("restore", RestoreView.as_view(), name="restore"),
     path("restore/undo", UndoView.as_view(), name="undo"),
     path("restores", RestoresView.as_view(), name="restores"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
 ]

@@ -154,3 +154,18 @@ class RestoresExtension(StoreViewExtension):
             "restores", {200: serializers.RestoresSerializer}, 400, parameters=[LIMIT]
         )
     }
+
+
+class MetricsExtension(StoreViewExtension):
+    """The metrics."""
+
+    target_class = "backups.api.metrics.MetricsView"
+    methods: ClassVar = {
+        "get": _described(
+            "metrics",
+            {
+                (200, "text/plain"): OpenApiTypes.STR,
+                (200, "application/openmetrics-text"): OpenApiTypes.STR,
+            },
+        )
+    }
