@@ -20,11 +20,12 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for later restores."""
+        from backups.archive import receipts
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
         from backups.checks.modes import check_readers, check_writers
-        from backups.checks.notices import check_notices
+        from backups.checks.notices import check_notices, check_told
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
         from backups.conf import conf
@@ -41,8 +42,10 @@ class BackupsConfig(AppConfig):
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
+        register(check_told, deploy=True)
         process_name.is_command = command_line.is_known
         start.start()
+        receipts.listen()
         if not conf.is_child:
             late_databases.watch()
         for paths in local_store.all_paths():

@@ -125,6 +125,20 @@ class PendingRestore:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """
+    What became of a snapshot that was tried. No row of the tables of login sessions counts: a
+    restore empties them.
+    """
+
+    came: Inventory  # as it came
+    restored: Inventory  # as the next start would have left it
+    migrations: tuple[str, ...]  # ``app.name`` of each that this took
+    emptied: tuple[str, ...]  # the tables that a restore empties
+    warnings: tuple[str, ...] = ()  # sentences, as of a restore
+
+
+@dataclass(frozen=True)
 class Receipt:
     """One thing that happened to a restore."""
 
@@ -220,7 +234,7 @@ class BackupStore(ABC):
     def take_upload_turn(self) -> Turn:
         """
         Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
-        ``stage_kept_copy`` or ``check_snapshot`` must hold one.
+        ``stage_kept_copy``, ``check_snapshot`` or ``prove`` must hold one.
         """
 
     @abstractmethod
@@ -316,6 +330,20 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        """
+        Try a snapshot: do with a copy all that staging and the next start would do with it, and
+        count its rows. The live store is not touched, nor what is pending; no copy stays.
+        """
+
+    @abstractmethod
     def archive_folder(self) -> Path:
         """Where stored snapshots go if the site names no storage for them. It need not exist."""
 
@@ -329,6 +357,17 @@ class BackupStore(ABC):
         For a block that changes what is remembered of the store outside of it, so that no restore
         changes it. All processes share it; one at a time changes it. It must be fit for JSON.
         """
+
+    @abstractmethod
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        """
+        Record what happened to a stored snapshot, in words fit for JSON. No restore changes it.
+        Does not raise if the system refuses that.
+        """
+
+    @abstractmethod
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        """What ``record_backup`` has recorded, newest first; the oldest go. Reads only."""
 
     @abstractmethod
     def watch_commits(self) -> Callable[[], bool]:

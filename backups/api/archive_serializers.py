@@ -13,7 +13,8 @@ class VerificationSerializer(AnswerSerializer):
     """What was found when a stored snapshot was read back and tried."""
 
     at = UtcField()
-    outcome = serializers.ChoiceField(choices=["restorable", "damaged", "unreadable"])
+    outcome = serializers.ChoiceField(choices=["restorable", "refused", "damaged", "unreadable"])
+    sentence = serializers.CharField()
     reason = serializers.CharField()
     seconds = serializers.FloatField()
     tables = serializers.IntegerField()
@@ -76,10 +77,14 @@ class StoredSnapshotDetailSerializer(StoredSnapshotSerializer):
 
 
 class StoredSnapshotsSerializer(AnswerSerializer):
-    """All stored snapshots, the newest first, and where they are."""
+    """
+    All stored snapshots, the newest first, and where they are. Of what is missing, there are only
+    the manifests.
+    """
 
     where = serializers.CharField()
     backups: Any = StoredSnapshotSerializer(many=True)
+    missing = TextsField()
 
 
 def new_snapshot(stored: Stored) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Which snapshots are stored: what the storage lists, with their manifests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,7 +70,14 @@ class Catalog:
 
         :raises StorageError: the storage can't be asked.
         """
+        return self._snapshots(self.files.sizes(), with_manifests=with_manifests)
+
+    def look(self) -> tuple[list[StoredSnapshot], list[str]]:
+        """What ``snapshots`` and ``missing`` return, of one look at the listing."""
         sizes = self.files.sizes()
+        return self._snapshots(sizes, with_manifests=True), self._missing(sizes)
+
+    def _snapshots(self, sizes: Mapping[str, int], *, with_manifests: bool) -> list[StoredSnapshot]:
         found = [
             StoredSnapshot(snapshot_id, name, size, None)
             for name, size in sizes.items()
@@ -100,7 +107,18 @@ class Catalog:
 
     def missing(self) -> list[str]:
         """The names of stored files that are gone, although their manifests are there."""
-        sizes = self.files.sizes()
+        return self._missing(self.files.sizes())
+
+    def find_missing(self, word: str) -> StoredSnapshot | None:
+        """One of ``missing``, by its id or its name, with no bytes; None if it is none of them."""
+        for name in self.missing():
+            snapshot_id = names.id_of(self.prefix, name)
+            if snapshot_id is not None and word in (snapshot_id, name):
+                found = StoredSnapshot(snapshot_id, name, 0, None)
+                return replace(found, manifest=self._manifest(found))
+        return None
+
+    def _missing(self, sizes: Mapping[str, int]) -> list[str]:
         named = [name.removesuffix(SUFFIX) for name in sizes if name.endswith(SUFFIX)]
         gone = (name for name in named if name not in sizes)
         return [name for name in gone if names.id_of(self.prefix, name) is not None]

@@ -7,25 +7,34 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.drill import verify, verify_file
 from backups.archive.in_use import in_use
+from backups.archive.key_file import create_key_file
+from backups.archive.look import look
+from backups.archive.manifest import Verification
+from backups.archive.reading import read_checked, read_snapshot, unpack_snapshot
+from backups.archive.receipts import STAGED, list_receipts, record
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.archive.unpacking import checked, unpack
-from backups.conf import conf
 from backups.exceptions import BackupError
 from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verification",
+    "create_key_file",
     "find_snapshot",
+    "list_missing",
+    "list_receipts",
     "list_snapshots",
+    "look",
     "read_checked",
     "read_snapshot",
     "read_state",
@@ -33,6 +42,8 @@ __all__ = [
     "stage_snapshot",
     "store",
     "unpack_snapshot",
+    "verify",
+    "verify_file",
     "where",
 ]
 
@@ -77,6 +88,15 @@ def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     return get_catalog(database).snapshots()
 
 
+def list_missing(*, database: str | None = None) -> list[str]:
+    """
+    The names of stored files that are gone, although their manifests are there.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).missing()
+
+
 def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
@@ -85,58 +105,6 @@ def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
     :raises StorageError: the storage can't be asked.
     """
     return get_catalog(database).find(word)
-
-
-def read_snapshot(
-    stored: StoredSnapshot, *, first: int = 0, last: int | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the stored file as they are, from ``first`` to ``last``, both included.
-
-    :raises StorageError: the storage can't read it, also in the middle.
-    """
-    return get_catalog(database).files.chunks(stored.name, first, last)
-
-
-def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
-    """
-    All bytes of the stored file, which are compared with the manifest's hash at their end.
-
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_snapshot(stored, database=database), stored.manifest
-    if manifest is None:
-        return chunks
-    return checked(
-        chunks, stored.name, size=manifest.size, sha256=manifest.sha256, what="the stored file"
-    )
-
-
-def unpack_snapshot(
-    stored: StoredSnapshot, *, identity_file: Path | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the snapshot in it. They are believed only at their end, where both hashes of the
-    manifest are compared.
-
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :raises IdentityError: it is encrypted, and there is no key that fits.
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_checked(stored, database=database), stored.manifest
-    identity = identity_file or conf.identity_file
-    unpacked = unpack(chunks, stored.name, identity_file=identity)
-    if manifest is not None:
-        unpacked = checked(
-            unpacked,
-            stored.name,
-            size=manifest.database_size,
-            sha256=manifest.database_sha256,
-            what="the snapshot in it",
-        )
-    return unpacked
 
 
 def stage_snapshot(
@@ -159,7 +127,7 @@ def stage_snapshot(
     """
     stored = find_snapshot(word, database=database)
     with in_use(stored, database=database):
-        return services.stage_restore(
+        pending = services.stage_restore(
             unpack_snapshot(stored, identity_file=identity_file, database=database),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
@@ -168,3 +136,5 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+    record(STAGED, database=database, snapshot=stored.id, by=staged_by)
+    return pending

@@ -12,14 +12,12 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from backups.client.server import is_this_machine
 from backups.conf import conf
-from backups.notices import mail, request
 
 
 def check_notices(**_: Any) -> list[CheckMessage]:
     """Check the settings. Sends nothing."""
-    return [*_mail(), *_urls(), *_hours(), *_age(), *_nobody()]
+    return [*_mail(), *_urls(), *_hours(), *_age()]
 
 
 def _mail() -> Iterator[CheckMessage]:
@@ -44,10 +42,13 @@ def _is_address(given: object) -> bool:
 
 def _urls() -> Iterator[CheckMessage]:
     """None is quoted: such a URL is a secret."""
-    for number, name, url in (
-        ("81", "BACKUPS_WEBHOOK", conf.webhook),
-        ("82", "BACKUPS_PING_URL", conf.ping_url),
-    ):
+    if not conf.webhook and not conf.ping_url:
+        return
+    from backups.client.server import is_this_machine  # which needs long to import
+    from backups.notices import request
+
+    urls = (("81", "BACKUPS_WEBHOOK", conf.webhook), ("82", "BACKUPS_PING_URL", conf.ping_url))
+    for number, name, url in urls:
         if not url:
             continue
         if problem := request.explain_unfit(url):
@@ -91,7 +92,14 @@ def _age() -> Iterator[CheckMessage]:
     )
 
 
+def check_told(**_: Any) -> list[CheckMessage]:
+    """Check that somebody is told."""
+    return list(_nobody())
+
+
 def _nobody() -> Iterator[CheckMessage]:
+    from backups.notices import mail  # which needs long to import
+
     if not conf.schedule or mail.recipients() or conf.webhook or conf.ping_url:
         return
     yield CheckWarning(

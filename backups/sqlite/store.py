@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,12 +32,14 @@ from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.named_locks import named_lock
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
+from backups.sqlite.records.backup_receipts import read_backup_receipts, record_backup
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
 from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.proof import prove
 from backups.sqlite.restores.stage import Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
@@ -47,6 +49,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Proof,
     Receipt,
     RestoreStatus,
     Snapshot,
@@ -217,6 +220,12 @@ class SqliteBackupStore(BackupStore):
     def list_downloads(self) -> list[Download]:
         return read_downloads(self._paths)
 
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        record_backup(self._paths, receipt)
+
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        return read_backup_receipts(self._paths)
+
     def list_kept_copies(self) -> list[KeptCopy]:
         return kept_copies.list_kept(self._paths, self._keeping)
 
@@ -277,6 +286,28 @@ class SqliteBackupStore(BackupStore):
 
     def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
         return named_lock(self._paths, name, wait=wait)
+
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        check_user(self._paths)
+        staging = Staging(
+            self._paths,
+            staged_by="",
+            max_bytes=max_bytes,
+            at_least=at_least,
+            floor=self._floor,
+            check_seconds=self._check_seconds,
+            site=self._site,
+            live_defects=self._find_live_defects,
+            watch=watch,
+        )
+        return prove(staging, chunks)
 
     def archive_folder(self) -> Path:
         return self._paths.archive

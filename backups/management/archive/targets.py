@@ -33,6 +33,7 @@ class LocalArchive:
         found = {
             "where": services.where(database=self._database),
             "backups": services.list_snapshots(database=self._database),
+            "missing": services.list_missing(database=self._database),
         }
         return _answer(shapes.StoredSnapshotsSerializer, found)
 
@@ -50,6 +51,24 @@ class LocalArchive:
         """The database in it."""
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
+
+    def verify(self, word: str, identity: Path | None, progress: Progress) -> Json:
+        """Try one of them, and keep the result."""
+        found = services.verify(
+            word,
+            by=user(),
+            identity_file=identity,
+            database=self._database,
+            progress=progress,
+        )
+        return _answer(shapes.VerificationSerializer, found)
+
+    def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
+        """Try a file of this machine."""
+        found = services.verify_file(
+            path, identity_file=identity, database=self._database, progress=progress
+        )
+        return _answer(shapes.VerificationSerializer, found)
 
 
 @contextmanager

@@ -1,17 +1,21 @@
 """``manage.py backups``: the stored snapshots. A verb says what to do with them."""
 
+from argparse import SUPPRESS
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from backups.management.archive.download import Download
+from backups.management.archive.keygen import Keygen
 from backups.management.archive.listing import List, Show
+from backups.management.archive.log import Log
 from backups.management.archive.notify import Notify
 from backups.management.archive.verb import Verb
+from backups.management.archive.verify import Verify
 from backups.management.archive.work import Work
 from backups.management.base import StoreCommand
 
-VERBS: tuple[type[Verb], ...] = (List, Show, Download, Notify, Work)
+VERBS: tuple[type[Verb], ...] = (List, Show, Verify, Download, Keygen, Log, Notify, Work)
 
 
 class Command(StoreCommand):
@@ -31,6 +35,9 @@ class Command(StoreCommand):
             inner = verbs.add_parser(name, description=words, **shown)
             verb.add_arguments(inner)
             self.add_store_arguments(inner)
+            inner.add_argument(  # Django's own stands before the verb only
+                "-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS, help=SUPPRESS
+            )
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         self._verbs[verb].run(**options)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -106,8 +107,13 @@ def test_over_a_weekend_no_backup_is_missed_that_is_not_due(settings: Settings) 
     assert health.judge(state, monday + 31 * MINUTE).status == "missed"
 
 
-def test_where_nothing_is_verified_what_is_stored_counts(settings: Settings) -> None:
-    settings.BACKUPS_VERIFY = "never"
+@pytest.mark.parametrize("setting", [{"BACKUPS_VERIFY": "never"}, {"BACKUPS_RECIPIENTS": ["age1"]}])
+def test_where_nothing_can_be_verified_what_is_stored_counts(
+    setting: dict[str, Any], settings: Settings
+) -> None:
+    settings.BACKUPS_RECIPIENTS, settings.BACKUPS_IDENTITY_FILE = [], None
+    for name, value in setting.items():
+        setattr(settings, name, value)
     state = replace(GOOD, last_verified=None, verified_as_of=None)
     assert health.judge(state, NIGHT + HOUR).status == "ok"
     old = replace(state, current_as_of=NIGHT - 3 * DAY)

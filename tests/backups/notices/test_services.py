@@ -69,7 +69,7 @@ def test_a_failure_is_told_once_then_each_day_and_so_is_its_end(webhook: Listene
         (1, fail, ["failed"]),
         (2, fail, []),
         (24, fail, []),
-        (25, fail, ["failed"]),
+        (25.1, fail, ["failed"]),
         (26, succeed, ["recovered"]),
         (27, succeed, []),
         (28, fail, ["failed"]),
