@@ -7,7 +7,7 @@ the data folder. Nothing here is secret.
 
 from pathlib import Path
 
-from taskdog import __version__, archive, data_folder, environment, logs
+from taskdog import __version__, archive, data_folder, environment, logs, mail
 from taskdog.local_zone import local_zone
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -241,6 +241,16 @@ BACKUPS_RELEASE = __version__
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = BACKUPS_MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
+
+# Mail, which only a failed backup needs -------------------------------------------------------
+
+_mail_server = mail.mail_server()
+EMAIL_HOST, EMAIL_PORT = _mail_server.host, _mail_server.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail_server.user, _mail_server.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail_server.starts_tls, _mail_server.is_tls
+EMAIL_TIMEOUT = 10  # seconds
+SERVER_EMAIL = environment.text("TASKDOG_MAIL_FROM", "taskdog@localhost")
+
 # Backups that take themselves -----------------------------------------------------------------
 
 STORAGES = {
@@ -255,6 +265,15 @@ BACKUPS_COMPRESSION_LEVEL = environment.whole_number(
     "TASKDOG_BACKUP_COMPRESSION_LEVEL", default=3, minimum=1
 )
 BACKUPS_SKIP_UNCHANGED = environment.flag("TASKDOG_BACKUP_SKIP_UNCHANGED", default=True)
+BACKUPS_NOTIFY_MAIL = environment.items("TASKDOG_BACKUP_MAIL")
+BACKUPS_WEBHOOK = environment.text("TASKDOG_BACKUP_WEBHOOK")
+BACKUPS_PING_URL = environment.text("TASKDOG_BACKUP_PING_URL")
+BACKUPS_REMIND_HOURS = environment.whole_number(
+    "TASKDOG_BACKUP_REMIND_HOURS", default=24, minimum=1
+)
+if environment.text("TASKDOG_BACKUP_MAX_AGE"):
+    BACKUPS_MAX_AGE = environment.whole_number("TASKDOG_BACKUP_MAX_AGE", default=0, minimum=1)
+BACKUPS_METRICS_OPEN = environment.flag("TASKDOG_METRICS_OPEN", default=False)
 
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(

@@ -16,9 +16,9 @@ def _backup_health() -> dict[str, Any]:
     answers = described["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     schema["properties"] |= {
-        **dict.fromkeys(("last_success", "last_verified", "next_due"), _nullable("string")),
-        **dict.fromkeys(("verified_age", "stored_age", "max_age"), _nullable("integer")),
-        **dict.fromkeys(("failures", "missed", "problems"), {"type": "integer"}),
+        **{key: _nullable("string") for key in ("last_success", "last_verified", "next_due")},
+        **{key: _nullable("integer") for key in ("verified_age", "stored_age", "max_age")},
+        **{key: {"type": "integer"} for key in ("failures", "missed", "problems")},
     }
     answers["503"] = {**answers["200"], "description": "Somebody must look."}
     return described
