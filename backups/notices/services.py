@@ -164,15 +164,24 @@ def _described(name: str) -> str:
 
 def _ping(event: str, message: str, state: State, database: str | None, hint: str = "") -> Notice:
     notice = compose(event, message, hint=hint, state=state, database=database)
-    _note(_send(_monitor(state), notice), database)
+    _reported(_monitor(state), notice, database)
     return notice
 
 
 def _tell(notice: Notice, database: str | None) -> bool:
     """Whether it reached anybody, or nobody wants to be told."""
-    errors = _send(_people(), notice)
-    _note(errors, database)
+    errors = _reported(_people(), notice, database)
     return not errors or "" in errors.values()
+
+
+def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[str, str]:
+    """As ``_send``, and what went wrong is logged and noted."""
+    errors = _send(channels, notice)
+    for name, error in errors.items():
+        if error:
+            logger.warning("the notice %r was not sent by %s: %s", notice.subject, name, error)
+    _note(errors, database)
+    return errors
 
 
 def _send(channels: Channels, notice: Notice) -> dict[str, str]:
@@ -191,9 +200,6 @@ def _send(channels: Channels, notice: Notice) -> dict[str, str]:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
-    for name, error in errors.items():
-        if error:
-            logger.warning("the notice %r was not sent by %s: %s", notice.subject, name, error)
     return errors
 
 

@@ -37,11 +37,12 @@ with transaction.atomic():
 )
 
 
-TOLD = {"TASKDOG_BACKUP_MAIL": "ops@example.org"}
+TOLD = {"TASKDOG_BACKUP_MAIL": "ops@example.org"}  # when a backup fails
 
 
 def test_the_deployment_check_warns_if_nobody_is_told_of_a_failed_backup(tmp_path: Path) -> None:
-    _, err, code = run_manage("check", "--deploy", data_dir=tmp_path, TASKDOG_HTTPS="1")
+    variables = {"TASKDOG_HTTPS": "1", "TASKDOG_BACKUP_SCHEDULE": "0 3 * * *"}
+    _, err, code = run_manage("check", "--deploy", data_dir=tmp_path, **variables)
     assert code == 0
     assert re.findall(r"\(([a-z_]+\.[EW]\d+)\)", err) == ["backups.W080"]
     assert "manage.py backups notify --test" in err
