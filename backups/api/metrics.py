@@ -104,7 +104,7 @@ class MetricsView(StoreView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = IgnoreAccept
 
-    def get_permissions(self) -> list[BasePermission]:  # type: ignore[override]
+    def get_permissions(self) -> list[BasePermission]:
         """None if the metrics are open."""
         return [] if conf.metrics_open else [MayReadMetrics()]
 

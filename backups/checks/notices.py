@@ -32,7 +32,7 @@ def _mail() -> Iterator[CheckMessage]:
     )
 
 
-def _is_address(given: object) -> bool:
+def _is_address(given: Any) -> bool:
     try:
         validate_email(given)
     except ValidationError:
@@ -68,8 +68,7 @@ def _urls() -> Iterator[CheckMessage]:
 
 def _hours() -> Iterator[CheckMessage]:
     value = getattr(settings, "BACKUPS_REMIND_HOURS", 24)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and 0 < value < math.inf:
+    if _is_positive(value):
         return
     yield Error(
         f"BACKUPS_REMIND_HOURS should be a number of hours greater than zero, not {value!r}.",
@@ -78,11 +77,16 @@ def _hours() -> Iterator[CheckMessage]:
     )
 
 
+def _is_positive(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 < value < math.inf
+
+
 def _age() -> Iterator[CheckMessage]:
     value = getattr(settings, "BACKUPS_MAX_AGE", None)
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if value is None or (is_number and 0 < seconds < math.inf):
+    if value is None or _is_positive(seconds):
         return
     yield Error(
         f"BACKUPS_MAX_AGE should be a timedelta, or a number of seconds greater than zero, not"

@@ -21,10 +21,11 @@ def record_stored(*, stored: StoredSnapshot, database: str | None = None, **_: o
     """Add a row about a snapshot that is whole in the storage."""
     manifest = stored.manifest
     known: dict[str, Any] = {"size": stored.size, "database": database}
+    by = None if manifest is None else manifest.by
     if manifest is not None:
         known |= {"database_size": manifest.database_size, "sha256": manifest.sha256}
         known |= {"schedule": manifest.schedule, "label": manifest.label}
-    _record("backup_stored", stored.name, by=manifest and manifest.by, known=known)
+    _record("backup_stored", stored.name, by=by, known=known)
 
 
 def record_verified(
