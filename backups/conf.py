@@ -138,6 +138,8 @@ class Settings:
     compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
     # Whether nothing is stored again if nothing has changed since the last one.
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
+    # How long a request waits for the end of a job; then it answers that the job goes on.
+    job_seconds = Setting("BACKUPS_JOB_SECONDS", float, 20)
     # The site's own release, for the manifests.
     release = Setting("BACKUPS_RELEASE", str, "")
     # When one is stored: a cron expression in the site's time zone; empty for not by itself.

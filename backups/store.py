@@ -38,7 +38,9 @@ class Snapshot(ABC):
     was not read.
     """
 
-    method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
+    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "stored" for a
+    # stored file, packed as it is.
+    method: str
     size: int  # bytes
     taken_at: datetime  # UTC
     # The kinds of defects that a short look has found, with their counts; None if nobody looked.
@@ -178,7 +180,7 @@ class Download:
     outcome: str  # "begun", "whole" or "broken off"
     by: str | None  # the key or the user; None for this process
     address: str | None  # where the request came from; None for a command
-    method: str  # "compact" or "pages"
+    method: str  # "compact", "pages", or "stored": a stored file
     size: int  # bytes, of the whole snapshot
     first: int = 0  # the byte that it began with
     sent: int | None = None  # bytes that were handed out; None while it is under way

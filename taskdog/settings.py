@@ -172,6 +172,10 @@ SPECTACULAR_SETTINGS = {
         "DiscardedState": ["discarded"],
         "OutcomeEnum": ["staged", "discarded", "applied", "refused", "blocked"],
         "DownloadOutcome": ["begun", "whole", "broken off"],
+        "VerificationOutcome": ["restorable", "refused", "damaged", "unreadable"],
+        "StoreState": ["stored", "unchanged"],
+        "DeletedState": ["deleted"],
+        "JobState": ["running", "done", "failed", "stopped"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

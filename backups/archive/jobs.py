@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +24,10 @@ from backups.store import BackupStore
 JOBS = "jobs"  # in what the store remembers
 MOST_JOBS = 50  # that are remembered, the newest
 MODULE = "backups.archive.job_child"
+MOST_AT_ONCE = 8  # that may run: each is a process
 START_SECONDS = 60.0  # a process takes so long at most until it has its lock
 NICE = 10  # the niceness of a job: the site goes first
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a job
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ class Job:
     """One piece of work, and what became of it."""
 
     id: str
-    work: str  # "store", "verify", "restore" …
+    work: str  # "store", "verify" or "restore"
     by: str
     began_at: str  # ISO 8601, UTC
     ended_at: str | None = None
     outcome: str = "running"  # or "done", "failed", "stopped": its process was killed
     answer: Any = None  # what the work returned, as JSON
     error: Mapping[str, str] | None = None  # code, message and hint
+    has_begun: bool = False  # its process holds the lock: where that is free, it was killed
 
     @property
     def is_running(self) -> bool:
@@ -52,9 +56,13 @@ def start(work: str, *, by: str, database: str | None = None, **arguments: Any) 
 
     :param work: a name in ``management.archive.work.WORK``.
     :param arguments: of that function; fit for JSON.
+    :raises BusyError: too many are running.
     :raises ChildNotStartedError: the system starts no process.
     """
     store = services.get_store(database)
+    running = [each for each in list_jobs(database=database) if each.is_running]
+    if len(running) >= MOST_AT_ONCE:
+        raise BusyError(f"{len(running)} jobs are running, and no more may at once.")
     job = Job(str(uuid.uuid4()), work, by, _now())
     _write(store, job)
     words = json.dumps({"job": job.id, "database": database, "arguments": arguments})
@@ -80,6 +88,16 @@ def find(job_id: str, *, database: str | None = None) -> Job | None:
     return found if found is None or not found.is_running else _alive(store, found)
 
 
+def wait(job: Job, *, seconds: float, database: str | None = None) -> Job:
+    """The job at its end, or as it is after so many seconds."""
+    end, pause = time.monotonic() + seconds, FIRST_PAUSE
+    while job.is_running and (left := end - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        pause = min(1.5 * pause, LONGEST_PAUSE)
+        job = find(job.id, database=database) or job
+    return job
+
+
 def list_jobs(*, database: str | None = None) -> list[Job]:
     """The last jobs, newest first. Reads only."""
     store = services.get_store(database)
@@ -91,7 +109,9 @@ def run(job_id: str, work: Callable[[], Any], *, database: str | None = None) ->
     store = services.get_store(database)
     job = next(each for each in _read(store) if each.id == job_id)
     os.nice(NICE)
-    with store.lock(f"job {job_id}"):
+    with store.lock(f"job {job_id}", wait=True):  # who looks at it holds the lock for a moment
+        job = replace(job, has_begun=True)
+        _write(store, job)
         try:
             answer = work()
             job = replace(job, outcome="done", answer=answer, ended_at=_now())
@@ -115,11 +135,13 @@ def _failed(job: Job, error: BaseException) -> Job:
 def _alive(store: BackupStore, job: Job) -> Job:
     """The job, or that it was stopped. A new one may not have its lock yet."""
     age = datetime.now(UTC) - datetime.fromisoformat(job.began_at)
-    if age.total_seconds() < START_SECONDS:
+    if not job.has_begun and age.total_seconds() < START_SECONDS:
         return job
     try:
         with store.lock(f"job {job.id}"):
-            return replace(job, outcome="stopped")
+            # It may have ended since it was read.
+            job = next((each for each in _read(store) if each.id == job.id), job)
+            return replace(job, outcome="stopped") if job.is_running else job
     except BusyError:
         return job
 

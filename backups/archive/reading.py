@@ -1,6 +1,6 @@
 """The bytes of a stored snapshot: as they are, compared with its manifest, or unpacked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from backups.archive.catalog import StoredSnapshot
@@ -47,15 +47,35 @@ def unpack_snapshot(
     :raises InvalidSnapshotError: it is cut off, or was changed.
     :raises StorageError: the storage can't read it.
     """
-    chunks, manifest = read_checked(stored, database=database), stored.manifest
-    identity = identity_file or conf.identity_file
-    unpacked = unpack(chunks, stored.name, identity_file=identity)
-    if manifest is not None:
-        unpacked = checked(
-            unpacked,
-            stored.name,
-            size=manifest.database_size,
-            sha256=manifest.database_sha256,
-            what="the snapshot in it",
-        )
-    return unpacked
+    manifest = stored.manifest
+    return unpack_received(
+        read_checked(stored, database=database),
+        stored.name,
+        identity_file=identity_file,
+        size=None if manifest is None else manifest.database_size,
+        sha256=None if manifest is None else manifest.database_sha256,
+    )
+
+
+def unpack_received(
+    chunks: Iterable[bytes],
+    name: str,
+    *,
+    identity_file: Path | None = None,
+    size: int | None = None,
+    sha256: str | None = None,
+) -> Iterator[bytes]:
+    """
+    The bytes of the snapshot in a stored file that comes from anywhere. Believe them only once all
+    have come: an error can follow.
+
+    :param name: of the stored file.
+    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param size: of the snapshot; ``sha256``: of it. None where they are not known.
+    :raises IdentityError: it is encrypted, and there is no key that fits.
+    :raises InvalidSnapshotError: it is cut off, or was changed.
+    """
+    unpacked = unpack(chunks, name, identity_file=identity_file or conf.identity_file)
+    if size is None or sha256 is None:
+        return unpacked
+    return checked(unpacked, name, size=size, sha256=sha256, what="the snapshot in it")

@@ -7,7 +7,7 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,29 +18,39 @@ from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
-from backups.archive.reading import read_checked, read_snapshot, unpack_snapshot
+from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.reading import (
+    read_checked,
+    read_snapshot,
+    unpack_received,
+    unpack_snapshot,
+)
 from backups.archive.receipts import STAGED, list_receipts, record
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.exceptions import BackupError
+from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
     "StoredSnapshot",
     "Verification",
+    "check_length",
     "create_key_file",
     "find_snapshot",
     "list_missing",
     "list_receipts",
     "list_snapshots",
     "look",
+    "open_snapshot",
     "read_checked",
     "read_snapshot",
     "read_state",
     "settling",
     "stage_snapshot",
     "store",
+    "unpack_received",
     "unpack_snapshot",
     "verify",
     "verify_file",
@@ -116,19 +126,23 @@ def stage_snapshot(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
+    :param progress: called with the number of bytes of each step, which add up to the database.
     :raises NotStoredError: there is none.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
+    local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
+        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         pending = services.stage_restore(
-            unpack_snapshot(stored, identity_file=identity_file, database=database),
+            _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
             account=account,
@@ -138,3 +152,9 @@ def stage_snapshot(
         )
     record(STAGED, database=database, snapshot=stored.id, by=staged_by)
     return pending
+
+
+def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress(len(chunk))
+        yield chunk

@@ -1,6 +1,6 @@
 """The archives that a command can work on: this machine's, and a remote server's."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from backups.api.serializers import AnswerSerializer
 from backups.archive import services
 from backups.client.server_words import shown_answer
 from backups.disk import atomic_file
+from backups.management.archive.remote import RemoteArchive
 from backups.management.incoming import Progress
 from backups.management.progress import count
-from backups.management.targets import Json, LocalTarget, open_target, user
+from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target, user
 
 
 class LocalArchive:
@@ -52,6 +53,26 @@ class LocalArchive:
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
 
+    def restore(
+        self,
+        word: str,
+        *,
+        identity: Path | None,
+        now: bool,
+        accept: Collection[str],
+        progress: Progress,
+    ) -> Json:
+        """Stage one of them; apply it if ``now``."""
+        pending = services.stage_snapshot(
+            word,
+            staged_by=user(),
+            identity_file=identity,
+            accept=accept,
+            database=self._database,
+            progress=progress,
+        )
+        return LocalTarget(self._database).staged(pending, now=now)
+
     def verify(self, word: str, identity: Path | None, progress: Progress) -> Json:
         """Try one of them, and keep the result."""
         found = services.verify(
@@ -71,6 +92,9 @@ class LocalArchive:
         return _answer(shapes.VerificationSerializer, found)
 
 
+Archive = LocalArchive | RemoteArchive
+
+
 @contextmanager
 def open_archive(
     *,
@@ -79,10 +103,20 @@ def open_archive(
     database: str | None = None,
     insecure: bool = False,
     **_: Any,
-) -> Iterator[LocalArchive]:
+) -> Iterator[Archive]:
     """The archive that the options and the settings name, as ``targets.open_target``."""
-    with open_target(url, local=local, database=database, insecure=insecure):
-        yield LocalArchive(database)
+    with (
+        open_target(url, local=local, database=database, insecure=insecure) as target,
+        in_our_form(target),
+    ):
+        yield archive_of(target, database)
+
+
+def archive_of(target: Target, database: str | None) -> Archive:
+    """The archive of a store."""
+    if isinstance(target, LocalTarget):
+        return LocalArchive(database)
+    return RemoteArchive(target.client)
 
 
 def _answer(shape: type[AnswerSerializer], found: object) -> Json:

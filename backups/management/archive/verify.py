@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from backups.archive.names import is_id
 from backups.exceptions import NotStoredError
-from backups.management.archive.targets import LocalArchive, open_archive
+from backups.management.archive.targets import Archive, open_archive
 from backups.management.archive.verb import Verb
 from backups.management.progress import progress_bar
 from backups.management.targets import Json
@@ -61,7 +61,7 @@ class Verify(Verb):
             which = f"{bad} of {len(words)} snapshots" if all else "The snapshot"
             raise CommandError(f"{which} could not be proven to be restorable.")
 
-    def _verify(self, archive: LocalArchive, word: str, identity: Path | None) -> bool:
+    def _verify(self, archive: Archive, word: str, identity: Path | None) -> bool:
         """Say what was found. Returns whether it can be restored."""
         path, is_quiet = Path(word), self.command.is_quiet
         if not is_id(word) and path.is_file():
@@ -81,12 +81,12 @@ class Verify(Verb):
             self.command.say(f"Warning: {warning}")
 
 
-def _every(archive: LocalArchive) -> list[str]:
+def _every(archive: Archive) -> list[str]:
     answer = archive.list()
     return [*(each["name"] for each in answer["backups"]), *answer["missing"]]
 
 
-def _look_up(archive: LocalArchive, word: str) -> tuple[str | None, int | None]:
+def _look_up(archive: Archive, word: str) -> tuple[str | None, int | None]:
     """Its name, and its size when it is unpacked; None for what is not known."""
     try:
         stored = archive.get(word)

@@ -1,12 +1,14 @@
 """``manage.py restore_db``: put a snapshot back, show the outcome, discard it, or undo it."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from backups.exceptions import BackupError
 from backups.management import wording
+from backups.management.archive.targets import Archive, archive_of
 from backups.management.base import StoreCommand, megabytes
 from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
@@ -31,6 +33,13 @@ class Command(StoreCommand):
             "path", metavar="PATH", nargs="?", help="the snapshot to put back; - for standard input"
         )
         what.add_argument(
+            "--from",
+            metavar="ID",
+            dest="stored",
+            help="put back a stored snapshot: its id, its name, or latest; see manage.py backups"
+            " list",
+        )
+        what.add_argument(
             "--undo", action="store_true", help="put back what the last restore replaced"
         )
         what.add_argument("--status", action="store_true", help="show what is pending, and stop")
@@ -44,19 +53,27 @@ class Command(StoreCommand):
         parser.add_argument(
             "--now",
             action="store_true",
-            help="apply without a restart: with PATH or --undo, or alone for what is pending",
+            help="apply without a restart: with PATH, --from or --undo, or alone for what is"
+            " pending",
+        )
+        parser.add_argument(
+            "--identity",
+            metavar="FILE",
+            type=Path,
+            help="with --from: the secret key of an encrypted one; default: BACKUPS_IDENTITY_FILE",
         )
         accept: dict[str, Any] = {"dest": "accept", "action": "append_const", "default": []}
         parser.add_argument(
             "--accept-defects",
             const=DEFECTS,
-            help="with PATH: accept a snapshot whose rows break rules of its schema",
+            help="with PATH or --from: accept a snapshot whose rows break rules of its schema",
             **accept,
         )
         parser.add_argument(
             "--accept-foreign",
             const=FOREIGN,
-            help="with PATH: accept a database that has nothing of this project's own apps",
+            help="with PATH or --from: accept a database that has nothing of this project's own"
+            " apps",
             **accept,
         )
         parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -68,6 +85,8 @@ class Command(StoreCommand):
         self,
         *args: Any,
         path: str | None,
+        stored: str | None,
+        identity: Path | None,
         undo: bool,
         status: bool,
         kept: bool,
@@ -83,10 +102,14 @@ class Command(StoreCommand):
         **options: Any,
     ) -> None:
         if now and (status or kept or downloads or discard):
-            self._refuse_usage("argument --now: only with PATH or --undo, or alone")
-        if accept and not path:
-            self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
-        if not (path or undo or status or kept or downloads or discard or now):
+            self._refuse_usage("argument --now: only with PATH, --from or --undo, or alone")
+        if accept and not (path or stored):
+            self._refuse_usage(
+                "arguments --accept-defects and --accept-foreign: only with PATH or --from"
+            )
+        if identity and not stored:
+            self._refuse_usage("argument --identity: only with --from")
+        if not (path or stored or undo or status or kept or downloads or discard or now):
             self._refuse_usage("PATH or one of the options is required")
         with (
             open_target(url, local=local, database=database, insecure=insecure) as target,
@@ -104,6 +127,11 @@ class Command(StoreCommand):
                 self._undo(target, now=now, yes=yes)
             elif path:
                 self._stage(target, path, now=now, accept=accept, yes=yes)
+            elif stored:
+                archive = archive_of(target, database)
+                self._stage_stored(
+                    target, archive, stored, identity, now=now, accept=accept, yes=yes
+                )
             else:
                 self._apply_pending(target, yes=yes)
 
@@ -131,6 +159,32 @@ class Command(StoreCommand):
         except BackupError as error:
             error.hint = incoming.fill_in(error.hint)
             raise
+
+    def _stage_stored(
+        self,
+        target: Target,
+        archive: Archive,
+        word: str,
+        identity: Path | None,
+        *,
+        now: bool,
+        accept: Collection[str],
+        yes: bool,
+    ) -> None:
+        stored = archive.get(word)
+        size = stored["database_size"]  # not known without a manifest
+        self._explain(f"{stored['name']} ({megabytes(size)})", target, now=now)
+        self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+        with progress_bar("Staging", size, is_quiet=self.is_quiet) as progress:
+            answer = archive.restore(
+                stored["id"], identity=identity, now=now, accept=accept, progress=progress
+            )
+        self._tell(answer)
+        if media := stored["media"]:
+            self.say(
+                f"{media['files']:,} media files belong to it. Once it is live, put back those that"
+                f" are missing: manage.py backups restore-media {stored['id']}"
+            )
 
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
         if kept := _kept_by_last(target):
