@@ -72,6 +72,8 @@ IN_WORDS = {
     "BACKUPS_KEY_FILE": "beside the database",
     "BACKUPS_KEEP_FREE_BYTES": "64 MiB, or a twentieth of a smaller disk",
     "BACKUPS_MIGRATE_PROCESSOR_SECONDS": "`BACKUPS_MIGRATE_SECONDS`",
+    "BACKUPS_NOTIFY_MAIL": "those in `ADMINS`",
+    "BACKUPS_MAX_AGE": "by the schedule",
 }
 
 
@@ -152,7 +154,7 @@ def test_no_setting_is_named_that_is_not_there() -> None:
 # The HTTP API and the commands
 
 
-@pytest.mark.parametrize("name", ["backup", "restore", "undo", "restores"])
+@pytest.mark.parametrize("name", ["backup", "restore", "undo", "restores", "metrics"])
 def test_every_endpoint_is_documented(name: str) -> None:
     assert f"{reverse(f'backups:{name}')}`" in page("http-api")
 
@@ -226,6 +228,8 @@ def test_every_temporary_file_is_documented(kind: str) -> None:
         ".refused-restore-<time>",
         ".restore-receipts.jsonl",
         ".sent-snapshots.jsonl",
+        ".backup-receipts.jsonl",
+        ".backups-state.json",
     ],
 )
 def test_every_lasting_file_is_documented(suffix: str) -> None:
