@@ -116,7 +116,10 @@ def read_by_the_site() -> dict[str, tuple[str, object]]:
         if isinstance(node, ast.Assign) and isinstance(call := node.value, ast.Call):
             (target,) = node.targets
             if isinstance(target, ast.Name) and target.id.startswith("BACKUPS_"):
-                (variable,) = (each for each in call.args if isinstance(each, ast.Constant))
+                variables = [each for each in call.args if isinstance(each, ast.Constant)]
+                if not variables:  # a function of the site reads more than one, or explains it
+                    continue
+                (variable,) = variables
                 defaults = [each.value for each in call.keywords if each.arg == "default"]
                 default = eval(ast.unparse(defaults[0])) if defaults else ""
                 found[target.id] = str(variable.value), default
@@ -131,7 +134,8 @@ def test_variable_beside_a_setting_is_the_one_that_sets_it() -> None:
 @pytest.mark.parametrize(("setting", "default"), [(k, v[1]) for k, v in read_by_the_site().items()])
 def test_site_has_the_same_default(setting: str, default: object) -> None:
     """Or 0, where it sets nothing unless the variable is there."""
-    assert default in (DEFAULTS[setting], 0)
+    known = DEFAULTS[setting]
+    assert default in (known, 0) or in_words(default) == in_words(known) == "none"
 
 
 @pytest.mark.parametrize(

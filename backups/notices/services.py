@@ -127,9 +127,10 @@ def _trouble(event: str, message: str, hint: str, database: str | None) -> None:
 def _recovery(state: State, database: str | None) -> Notice:
     count = "One backup" if state.troubles == 1 else f"{state.troubles} backups"
     message = f"{_success(state)} {count} had failed or had been missed"
-    if state.trouble_since is not None:
-        message += f" since {state.trouble_since:%Y-%m-%d %H:%M:%S} UTC"
-    if state.last_error:
+    since = state.trouble_since
+    if since is not None:
+        message += f" since {since:%Y-%m-%d %H:%M:%S} UTC"
+    if since is not None and state.last_error_at is not None and state.last_error_at >= since:
         message += f". The last error was: {state.last_error}"
     return compose(RECOVERED, f"{message.rstrip('.')}.", state=state, database=database)
 
