@@ -1,31 +1,32 @@
 """How the site sends mail, from the one variable TASKDOG_SMTP_URL."""
 
-from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from taskdog import environment
 
 NAME = "TASKDOG_SMTP_URL"
 PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+SECONDS = 10  # to wait for the mail server
+BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+# What Django before 6.1 has for each option of that backend.
+EARLIER = {
+    "host": "EMAIL_HOST",
+    "port": "EMAIL_PORT",
+    "username": "EMAIL_HOST_USER",
+    "password": "EMAIL_HOST_PASSWORD",
+    "use_tls": "EMAIL_USE_TLS",
+    "use_ssl": "EMAIL_USE_SSL",
+    "timeout": "EMAIL_TIMEOUT",
+}
 
 
-@dataclass(frozen=True)
-class MailServer:
-    """What Django's EMAIL_ settings say."""
-
-    host: str = "localhost"
-    port: int = 25
-    user: str = ""
-    password: str = ""
-    starts_tls: bool = False  # after the greeting
-    is_tls: bool = False  # from the first byte
-
-
-def mail_server() -> MailServer:
+def mail_settings() -> dict[str, Any]:
     """
-    Read ``smtp+tls://user:password@mail.example.org:587``.
+    Django's settings for ``smtp+tls://user:password@mail.example.org:587``; none without it.
 
     ``smtp`` is without TLS, ``smtp+tls`` with STARTTLS, ``smtps`` with TLS from the beginning.
 
@@ -33,23 +34,34 @@ def mail_server() -> MailServer:
     """
     given = environment.text(NAME)
     if not given:
-        return MailServer()
+        return {}
+    options = _options(given)
+    if django.VERSION >= (6, 1):
+        return {"MAILERS": {"default": {"BACKEND": BACKEND, "OPTIONS": options}}}
+    return {EARLIER[name]: value for name, value in options.items()}
+
+
+def _options(url: str) -> dict[str, Any]:
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host = port = None
-        parts = urlsplit("")
+        raise _unfit() from None
     if parts.scheme not in PORTS or not host:
-        raise ImproperlyConfigured(
-            f"{NAME} is not a URL of a mail server; set one such as"
-            " smtp+tls://user:password@mail.example.org:587, smtps://… or smtp://…."
-        )
-    return MailServer(
-        host,
-        port or PORTS[parts.scheme],
-        unquote(parts.username or ""),
-        unquote(parts.password or ""),
-        starts_tls=parts.scheme == "smtp+tls",
-        is_tls=parts.scheme == "smtps",
+        raise _unfit()
+    return {
+        "host": host,
+        "port": port or PORTS[parts.scheme],
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_tls": parts.scheme == "smtp+tls",
+        "use_ssl": parts.scheme == "smtps",
+        "timeout": SECONDS,
+    }
+
+
+def _unfit() -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"{NAME} is not a URL of a mail server; set one such as"
+        " smtp+tls://user:password@mail.example.org:587, smtps://… or smtp://…."
     )

@@ -248,11 +248,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1
 
 # Mail, which only a failed backup needs -------------------------------------------------------
 
-_mail_server = mail.mail_server()
-EMAIL_HOST, EMAIL_PORT = _mail_server.host, _mail_server.port
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail_server.user, _mail_server.password
-EMAIL_USE_TLS, EMAIL_USE_SSL = _mail_server.starts_tls, _mail_server.is_tls
-EMAIL_TIMEOUT = 10  # seconds
+globals().update(mail.mail_settings())  # which Django 6.1 has under another name
 SERVER_EMAIL = environment.text("TASKDOG_MAIL_FROM", "taskdog@localhost")
 
 # Backups that take themselves -----------------------------------------------------------------

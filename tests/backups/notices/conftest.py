@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from email.message import Message
 
+import django
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from pytest_django import Settings
 
 from tests.backups.notices.listener import Listener, listening
+
+BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +57,23 @@ class Mails(MessageHandler):
         self.mails.append(message)
 
 
+def use_mail_server(settings: Settings, port: int) -> None:
+    """Let the site send its mail to this port."""
+    if django.VERSION >= (6, 1):
+        options = {"host": "127.0.0.1", "port": port}
+        settings.MAILERS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
+    else:
+        settings.EMAIL_BACKEND = BACKEND
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+
+
 @pytest.fixture
 def mails(settings: Settings) -> Iterator[list[Message]]:
     """What a real mail server on loopback has taken; it is set, and so is who wants mail."""
     handler = Mails()
     controller = AnyPort(handler, hostname="127.0.0.1", port=0)
     controller.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
+    use_mail_server(settings, controller.port)
     settings.BACKUPS_NOTIFY_MAIL = ["ops@example.org"]
     settings.SERVER_EMAIL = "site@example.org"
     try:

@@ -16,6 +16,7 @@ from backups.archive.state import State, note_failed, read_state
 from backups.exceptions import StorageError
 from backups.notices import request, services
 from backups.notices.services import is_due
+from tests.backups.notices.conftest import use_mail_server
 from tests.backups.notices.listener import Listener
 from tests.site import Site
 
@@ -210,10 +211,8 @@ def test_two_processes_that_fail_at_once_tell_it_once(webhook: Listener) -> None
     assert read_state().troubles == 4
 
 
-def test_a_mail_server_that_is_gone_fails_nothing(
-    mails: list[Message], settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings.EMAIL_PORT = 1
+def test_a_mail_server_that_is_gone_fails_nothing(mails: list[Message], settings: Settings) -> None:
+    use_mail_server(settings, 1)
     fail()
     (noted,) = read_state().notice_errors
     assert noted == "mail: The mail could not be sent: [Errno 111] Connection refused."
