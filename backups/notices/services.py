@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from django.db import connections
+
 from backups import services
 from backups.archive.state import State, change_state, read_state
 from backups.conf import conf
@@ -195,6 +197,8 @@ def _send(channels: Channels, notice: Notice) -> dict[str, str]:
             errors[name] = ""
         except Exception as error:
             errors[name] = without_secrets(str(error) or type(error).__name__)
+        finally:
+            connections.close_all()  # this thread's: a site may queue its mail in the database
 
     threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in channels]
     for thread in threads:

@@ -112,7 +112,7 @@ def test_a_mail_says_what_failed_since_when_what_is_left_and_what_to_do(
 ) -> None:
     with time_machine.travel(MONDAY, tick=True):
         stored = archive.store(by="schedule").snapshot
-    with time_machine.travel(MONDAY + DAY, tick=True):
+    with time_machine.travel(MONDAY + DAY + HOUR, tick=True):
         fail()
     (mail,) = mails
     assert mail["Subject"] == "taskdog: a backup failed"
@@ -122,10 +122,10 @@ def test_a_mail_says_what_failed_since_when_what_is_left_and_what_to_do(
     for words in (
         "The disk is full.",
         "What to do next: Free some space.",
-        "Failed or missed: 1, since 2026-11-24 03:00:0",
+        "Failed or missed: 1, since 2026-11-24 04:00:0",
         "Storage:          the folder ",
         f"Newest stored:    {stored.id}, taken at 2026-11-23 03:00:0",
-        "(1 day ago)",
+        "(1 day, ",
         "Newest verified:  none: no stored snapshot has been tried yet",
         "manage.py backup --store ",
     ):
