@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from email.message import Message
+from typing import Any
 
 import django
 import pytest
@@ -37,13 +38,13 @@ def webhook(listener: Listener, settings: Settings) -> Listener:
     return listener
 
 
-class AnyPort(Controller):  # type: ignore[misc]
+class AnyPort(Controller):
     """A mail server on a free port."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        server: Any = self.server
+        self.port = server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 class Mails(MessageHandler):
