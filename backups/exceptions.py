@@ -43,6 +43,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   │   └── StoredFileChangedError  a stored file is not what was stored
     │   ├── NotStoredError           there is no stored snapshot of that name
     │   ├── NotDeletableError        it is held, in use, or the last good one
+    │   ├── KeepError                BACKUPS_KEEP does not say which of them stay
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
     │   ├── MissingPackageError      an optional package is not installed
@@ -408,6 +409,16 @@ class NotDeletableError(ArchiveError):
 
     code = "not_deletable"
     hint = "Nothing was deleted."
+
+
+class KeepError(ArchiveError):
+    """BACKUPS_KEEP does not say which stored snapshots stay. Nothing was deleted."""
+
+    code = "keep"
+    hint = (
+        "Set whole numbers, e.g. BACKUPS_KEEP = {'last': 7, 'daily': 7, 'weekly': 5}; or None to"
+        " keep everything."
+    )
 
 
 class RecipientError(ArchiveError):

@@ -38,8 +38,13 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
         if name == "TASKDOG_SQLITE" or not name.startswith(("TASKDOG_", "DJANGO_"))
         if name != "PORT"
     }
-    # No backup takes itself, unless a test is about that.
-    ours = {"TASKDOG_DATA_DIR": str(data_dir), "TASKDOG_BACKUP_SCHEDULE": "off"}
+    ours = {
+        "TASKDOG_DATA_DIR": str(data_dir),
+        # No backup takes itself, unless a test is about that; those of commands go where those of
+        # the tests' own process go.
+        "TASKDOG_BACKUP_SCHEDULE": "off",
+        "TASKDOG_BACKUP_STORAGE": str(data_dir / "tasks.db.backups"),
+    }
     return inherited | ours | variables
 
 

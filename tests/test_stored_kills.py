@@ -61,7 +61,7 @@ class Archive:
     """What a site has stored, as anybody can look at it."""
 
     def __init__(self, site: Site) -> None:
-        self.folder = site.data / "backups"
+        self.folder = site.data / "tasks.db.backups"
 
     def stored(self) -> list[Path]:
         """Every file that has the name of a snapshot, the oldest first."""

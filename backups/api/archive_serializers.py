@@ -126,7 +126,9 @@ class VerifiedSnapshotSerializer(VerificationSerializer):
 
     def to_representation(self, instance: tuple[StoredSnapshot | None, Verification]) -> Any:
         stored, verification = instance
-        found = {name: getattr(verification, name) for name in VerificationSerializer().fields}
+        found = {
+            str(name): getattr(verification, str(name)) for name in VerificationSerializer().fields
+        }
         return super().to_representation(found | {"status": verification.outcome, "backup": stored})
 
 
@@ -203,3 +205,20 @@ class JobSerializer(AnswerSerializer):
             status = status_of_kind(kind_of(error["code"]))
             said["error"] = {**error, "detail": error["message"], "status": status}
         return super().to_representation(vars(instance) | said)
+
+
+class VerdictSerializer(AnswerSerializer):
+    """Whether a stored snapshot stays by the rules of retention, and what came of that."""
+
+    id = serializers.CharField(source="snapshot.id")
+    kept = serializers.BooleanField(source="is_kept")
+    reasons = TextsField()
+    deleted = serializers.BooleanField(source="is_deleted")
+    refusal = serializers.CharField()
+
+
+class VerdictsSerializer(AnswerSerializer):
+    """The verdict on each stored snapshot, the newest first, and where they are."""
+
+    where = serializers.CharField()
+    verdicts: Any = VerdictSerializer(many=True)

@@ -12,6 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from backups.api import archive_serializers as shapes
 from backups.api import caller, conditions, query
@@ -31,7 +32,7 @@ class ArchiveView(StoreView, GenericAPIView[Any]):
 
     parser_classes = (JSONParser, MultiPartParser, FormParser)
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
-    serializer_class = shapes.ButtonSerializer
+    serializer_class: type[Serializer[Any]] = shapes.ButtonSerializer
 
 
 class StoredSnapshotsView(ArchiveView):

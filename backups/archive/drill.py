@@ -79,7 +79,7 @@ def verify(
     :raises StorageError: the storage can't be asked which there are.
     """
     catalog = get_catalog(database)
-    stored = _find(catalog, word)
+    stored = catalog.find(word, even_lost=True)
     with in_use(stored, database=database):
         verification = _Drill(
             lambda: unpack_snapshot(stored, identity_file=identity_file, database=database),
@@ -232,15 +232,6 @@ def _compare(proof: Proof, manifest: Manifest | None) -> str:
     return f"It is not what was stored: {words}."
 
 
-def _find(catalog: Catalog, word: str) -> StoredSnapshot:
-    try:
-        return catalog.find(word)
-    except NotStoredError:
-        if (missing := catalog.find_missing(word)) is None:
-            raise
-        return missing
-
-
 def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:
     try:
         return catalog.files.size(stored.name) is None
@@ -250,8 +241,7 @@ def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:
 
 def _gone(catalog: Catalog, stored: StoredSnapshot, verification: Verification) -> Verification:
     """:raises NotStoredError: its manifest is gone too: somebody has deleted it."""
-    if catalog.find_missing(stored.id) is None:
-        raise NotStoredError(f"{stored.name} has just been deleted.")
+    catalog.find(stored.id, even_lost=True)
     reason = f"The stored file is missing in {catalog.files.where}: only its manifest is left."
     return replace(verification, outcome="damaged", reason=reason)
 

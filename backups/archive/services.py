@@ -14,11 +14,13 @@ from pathlib import Path
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.drill import verify, verify_file
+from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
 from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.prune import delete, prune
 from backups.archive.reading import (
     read_checked,
     read_snapshot,
@@ -26,6 +28,7 @@ from backups.archive.reading import (
     unpack_snapshot,
 )
 from backups.archive.receipts import STAGED, list_receipts, record
+from backups.archive.retention import Verdict
 from backups.archive.state import note_begun, note_failed, note_stored, read_state
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.exceptions import BackupError
@@ -35,18 +38,23 @@ from backups.store import PendingRestore, Turn
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verdict",
     "Verification",
     "check_length",
     "create_key_file",
+    "delete",
     "find_snapshot",
+    "hold",
     "list_missing",
     "list_receipts",
     "list_snapshots",
     "look",
     "open_snapshot",
+    "prune",
     "read_checked",
     "read_snapshot",
     "read_state",
+    "release",
     "settling",
     "stage_snapshot",
     "store",
@@ -107,14 +115,17 @@ def list_missing(*, database: str | None = None) -> list[str]:
     return get_catalog(database).missing()
 
 
-def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+def find_snapshot(
+    word: str, *, even_lost: bool = False, database: str | None = None
+) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
 
+    :param even_lost: also one of which only the manifest is left.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked.
     """
-    return get_catalog(database).find(word)
+    return get_catalog(database).find(word, even_lost=even_lost)
 
 
 def stage_snapshot(

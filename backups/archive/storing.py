@@ -18,6 +18,7 @@ import backups
 from backups import services, signals
 from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
+from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
 from backups.archive.manifest import Manifest
 from backups.archive.packing import Packed
@@ -41,7 +42,11 @@ class Stored:
 
 def get_catalog(database: str | None = None) -> Catalog:
     """The stored snapshots of a database. Asks the storage nothing yet."""
-    return Catalog(get_files(database), services.snapshot_prefix(database=database))
+    return Catalog(
+        get_files(database),
+        services.snapshot_prefix(database=database),
+        being_deleted=lambda: being_deleted(services.get_store(database)),
+    )
 
 
 def store_snapshot(

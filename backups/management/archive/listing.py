@@ -56,21 +56,27 @@ def _text(answer: Json) -> str:
 
 def _table(snapshots: list[Json]) -> str:
     """An aligned line for each: its id, its size, who took it, what became of it."""
-    rows = [
-        (
-            each["id"],
-            megabytes(each["size"]),
-            each["by"] or "unknown",
-            ", ".join(filter(None, [_verdict(each), _notes(each)])),
-        )
-        for each in snapshots
-    ]
+    rows = [_row(each) for each in snapshots]
     if not rows:
         return ""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}"
         for row in rows
+    )
+
+
+def describe(snapshot: Json) -> str:
+    """One of them, in a line."""
+    return "  ".join(_row(snapshot))
+
+
+def _row(snapshot: Json) -> tuple[str, str, str, str]:
+    return (
+        snapshot["id"],
+        megabytes(snapshot["size"]),
+        snapshot["by"] or "unknown",
+        ", ".join(filter(None, [_verdict(snapshot), _notes(snapshot)])),
     )
 
 

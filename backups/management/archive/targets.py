@@ -9,7 +9,9 @@ from backups.api import archive_serializers as shapes
 from backups.api.serializers import AnswerSerializer
 from backups.archive import services
 from backups.client.server_words import shown_answer
+from backups.conf import conf
 from backups.disk import atomic_file
+from backups.exceptions import BadParameterError
 from backups.management.archive.remote import RemoteArchive
 from backups.management.incoming import Progress
 from backups.management.progress import count
@@ -38,9 +40,28 @@ class LocalArchive:
         }
         return _answer(shapes.StoredSnapshotsSerializer, found)
 
-    def get(self, word: str) -> Json:
-        stored = services.find_snapshot(word, database=self._database)
+    def get(self, word: str, *, even_lost: bool = False) -> Json:
+        stored = services.find_snapshot(word, even_lost=even_lost, database=self._database)
         return _answer(shapes.StoredSnapshotDetailSerializer, stored)
+
+    def delete(self, word: str, *, force: bool) -> Json:
+        deleted = services.delete(word, by=user(), force=force, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, deleted)
+
+    def prune(self, *, dry_run: bool) -> Json:
+        found = {
+            "verdicts": services.prune(by=user(), dry_run=dry_run, database=self._database),
+            "where": services.where(database=self._database),
+        }
+        return _answer(shapes.VerdictsSerializer, found)
+
+    def hold(self, word: str, *, reason: str) -> Json:
+        held = services.hold(word, by=user(), reason=reason, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, held)
+
+    def release(self, word: str) -> Json:
+        released = services.release(word, by=user(), database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, released)
 
     def save(self, stored: Json, path: Path, *, overwrite: bool, progress: Progress) -> None:
         """Write the stored file to a path, which has it only when it is whole and checked."""
@@ -117,6 +138,23 @@ def archive_of(target: Target, database: str | None) -> Archive:
     if isinstance(target, LocalTarget):
         return LocalArchive(database)
     return RemoteArchive(target.client)
+
+
+@contextmanager
+def open_local_archive(
+    *, url: str | None = None, local: bool = False, database: str | None = None, **_: Any
+) -> Iterator[LocalArchive]:
+    """
+    This machine's archive, for what only its own operator does.
+
+    :raises BadParameterError: the options or the settings name a remote server.
+    """
+    if not local and (url := url or conf.remote_url):
+        raise BadParameterError(
+            f"{url} decides itself which of its snapshots stay.",
+            hint="Run this command there; or pass --local to work on this machine.",
+        )
+    yield LocalArchive(database)
 
 
 def _answer(shape: type[AnswerSerializer], found: object) -> Json:

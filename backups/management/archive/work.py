@@ -47,8 +47,8 @@ def restore(
         context = {"database": database}
         return serializers.PendingRestoreSerializer(pending, context=context).data
     receipt = apply_now(applied_by=by, sha256=pending.sha256, database=database)
-    context = {"warnings": pending.warnings}
-    return serializers.AppliedRestoreSerializer(receipt, context=context).data
+    told = {"warnings": pending.warnings}
+    return serializers.AppliedRestoreSerializer(receipt, context=told).data
 
 
 WORK: Mapping[str, Callable[..., Any]] = {"store": store, "verify": verify, "restore": restore}

@@ -146,7 +146,7 @@ class Command(StoreCommand):
             self._explain(f"{incoming.name} ({megabytes(incoming.size)})", target, now=now)
             if not yes:
                 self._warn({"warnings": incoming.warnings})
-            self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+            self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
             answer = self._send(target, incoming, now=now, accept=accept)
             self._tell(answer, incoming)
 
@@ -174,7 +174,7 @@ class Command(StoreCommand):
         stored = archive.get(word)
         size = stored["database_size"]  # not known without a manifest
         self._explain(f"{stored['name']} ({megabytes(size)})", target, now=now)
-        self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+        self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
         with progress_bar("Staging", size, is_quiet=self.is_quiet) as progress:
             answer = archive.restore(
                 stored["id"], identity=identity, now=now, accept=accept, progress=progress
@@ -189,7 +189,7 @@ class Command(StoreCommand):
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
         if kept := _kept_by_last(target):
             self._explain(f"What the last restore replaced, {kept},", target, now=now)
-            self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+            self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
         self._tell(target.undo_restore(now=now))
 
     def _apply_pending(self, target: Target, *, yes: bool) -> None:
@@ -202,7 +202,7 @@ class Command(StoreCommand):
         if pending["status"] == "pending":
             what = f"What {pending['staged_by']} staged at {pending['staged_at']}"
             self.inform(f"{what} will be applied on {target.where}.\n{wording.AT_ONCE}")
-            self._confirm("Apply it now?", yes=yes)
+            self.confirm("Apply it now?", yes=yes)
         self._tell(target.apply_now(sha256=pending.get("sha256")))
 
     def _tell(self, answer: Json, incoming: Incoming | None = None) -> None:
@@ -248,22 +248,10 @@ class Command(StoreCommand):
             self.say(f"No download is recorded on {target.where}.")
 
     def _discard(self, target: Target, *, yes: bool) -> None:
-        self._confirm(f"Discard what is pending on {target.where}?", yes=yes)
+        self.confirm(f"Discard what is pending on {target.where}?", yes=yes)
         discarded = target.discard_pending_restore()
         if not self.is_quiet:
             self.tell(f"Discarded the pending restore (SHA-256 {discarded['sha256']}).")
-
-    def _confirm(self, question: str, *, yes: bool) -> None:
-        if yes:
-            return
-        self.say(f"{question} [y/N] ", ending="")
-        self.stderr.flush()
-        try:
-            answer = input()
-        except (EOFError, RuntimeError):  # standard input is at its end, or closed (<&-)
-            raise CommandError("Nobody can answer here: pass --yes.") from None
-        if answer.strip().lower() not in ("y", "yes"):
-            raise CommandError("Nothing was changed.")
 
 
 def _kept_by_last(target: Target) -> str | None:
