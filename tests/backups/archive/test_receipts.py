@@ -42,6 +42,7 @@ def test_each_thing_that_happens_has_a_receipt(
     settings.BACKUPS_RECIPIENTS = ["no key"]
     with pytest.raises(BackupError) as failed:
         services.store(by="cron")
+    assert services.read_state().verified_id == stored.id, "also one that a person has tried"
     failing, deleted, staged, verified, stored_ = list_receipts()
     assert (stored_.what, stored_.snapshot, stored_.by) == ("stored", stored.id, "ops")
     assert stored_.size == stored.size
