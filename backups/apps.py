@@ -23,11 +23,13 @@ class BackupsConfig(AppConfig):
         Register the checks, apply a pending restore, hold presence, watch for later restores, for
         migrations, and for what is due.
         """
+        from backups.archive import receipts
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
         from backups.checks.media import check_media_settings
         from backups.checks.modes import check_readers, check_writers
+        from backups.checks.notices import check_notices, check_told
         from backups.checks.retention import check_retention
         from backups.checks.schedule import check_schedule
         from backups.checks.sessions import check_sessions
@@ -40,6 +42,7 @@ class BackupsConfig(AppConfig):
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_notices)
         register(check_sessions)
         register(check_schedule)
         register(check_retention)
@@ -48,8 +51,10 @@ class BackupsConfig(AppConfig):
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
+        register(check_told, deploy=True)
         process_name.is_command = command_line.is_known
         start.start()
+        receipts.listen()
         if not conf.is_child:
             late_databases.watch()
             before_migrate.watch()

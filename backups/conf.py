@@ -1,6 +1,7 @@
 """The app's settings, with their defaults. Each is read from Django's when it is used."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -37,6 +38,18 @@ def _number_or_none(given: Any) -> int | None:
 
 def _path_or_none(given: Any) -> Path | None:
     return Path(given) if given else None
+
+
+def _texts_or_none(given: Any) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
+def _text(given: Any) -> str:
+    return str(given or "").strip()
+
+
+def _duration_or_none(given: Any) -> timedelta | None:
+    return given if given is None or isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 class Settings:
@@ -147,6 +160,21 @@ class Settings:
     verify = Setting("BACKUPS_VERIFY", str, "daily")
     # Whether ``migrate`` stores one before it changes anything.
     before_migrate = Setting("BACKUPS_BEFORE_MIGRATE", bool, False)
+
+    # Being told how the backups do
+
+    # The addresses that get mail; None for those in ADMINS.
+    notify_mail = Setting[tuple[str, ...] | None]("BACKUPS_NOTIFY_MAIL", _texts_or_none, None)
+    # The URL that gets a POST with JSON; empty for none.
+    webhook = Setting("BACKUPS_WEBHOOK", _text, "")
+    # The URL of a monitor that expects a sign of life of each backup; empty for none.
+    ping_url = Setting("BACKUPS_PING_URL", _text, "")
+    # After how many hours people are told again of what still fails.
+    remind_hours = Setting("BACKUPS_REMIND_HOURS", float, 24)
+    # How old the newest verified content may be; None to go by the schedule.
+    max_age = Setting("BACKUPS_MAX_AGE", _duration_or_none, None)
+    # Whether anybody may read the metrics, without a key.
+    metrics_open = Setting("BACKUPS_METRICS_OPEN", bool, False)
 
     # Who may do what
 

@@ -48,6 +48,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
     │   ├── MissingPackageError      an optional package is not installed
     │   └── BadScheduleError         BACKUPS_SCHEDULE is not a cron expression
+    ├── NoticeError                  nobody could be told how the backups do
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -445,6 +446,12 @@ class BadScheduleError(ArchiveError):
 
     code = "bad_schedule"
     hint = "Set BACKUPS_SCHEDULE to five fields: '0 3 * * *' is every day at 3:00."
+
+
+class NoticeError(BackupError):
+    """A notice could not be sent. What it was about has happened all the same."""
+
+    code = "notice"
 
 
 class StoreFolderError(BackupError):

@@ -20,7 +20,7 @@ A snapshot is whole in the storage, with its manifest. Arguments: ``database`` (
 """
 
 snapshot_verified = Signal()
-"""A stored snapshot was tried. Arguments: ``database``, ``stored``, ``verification``."""
+"""A stored snapshot was tried. Arguments: ``database``, ``stored``, ``verification``, ``by``."""
 
 snapshots_pruned = Signal()
 """Stored snapshots were deleted. Arguments: ``database``, ``ids``, ``by``."""

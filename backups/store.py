@@ -365,6 +365,17 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        """
+        Record what happened to a stored snapshot, in words fit for JSON. No restore changes it.
+        Does not raise if the system refuses that.
+        """
+
+    @abstractmethod
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        """What ``record_backup`` has recorded, newest first; the oldest go. Reads only."""
+
+    @abstractmethod
     def watch_commits(self) -> Callable[[], bool]:
         """
         :returns: a function that says if anybody else may have changed the store since this call.

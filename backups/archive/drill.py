@@ -67,7 +67,7 @@ def verify_snapshot(
     level = logging.INFO if verification.is_good else logging.WARNING
     logger.log(level, "%s verified by %s: %s", stored.name, by, verification.sentence)
     signals.snapshot_verified.send_robust(
-        sender=None, database=database, stored=stored, verification=verification
+        sender=None, database=database, stored=stored, verification=verification, by=by
     )
     return stored, verification
 

@@ -31,6 +31,7 @@ from backups.archive.reading import (
     unpack_received,
     unpack_snapshot,
 )
+from backups.archive.receipts import STAGED, list_receipts, record
 from backups.archive.retention import Verdict
 from backups.archive.state import (
     note_begun,
@@ -59,6 +60,7 @@ __all__ = [
     "find_snapshot",
     "hold",
     "list_missing",
+    "list_receipts",
     "list_snapshots",
     "look",
     "open_snapshot",
@@ -181,7 +183,7 @@ def stage_snapshot(
     local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
         chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
-        return services.stage_restore(
+        pending = services.stage_restore(
             _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
@@ -190,6 +192,8 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+    record(STAGED, database=database, snapshot=stored.id, by=staged_by)
+    return pending
 
 
 def verify(

@@ -1,1 +1,1 @@
-"""Tell people how the backups do."""
+"""Being told: by mail, by a webhook, and by a URL that a monitor watches."""
