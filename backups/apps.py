@@ -20,6 +20,7 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks, apply a pending restore, hold presence, watch for later restores."""
+        from backups.checks.archive import check_archive
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
@@ -34,6 +35,7 @@ class BackupsConfig(AppConfig):
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_archive)
         register(check_sessions)
         register(check_connections)
         register(check_journal_mode, Tags.database)

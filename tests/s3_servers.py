@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,9 +168,3 @@ def _program(name: str) -> str:
     path = Path(sys.executable).with_name(name)
     assert path.exists(), f"{name} is missing: install requirements-dev.txt"
     return str(path)
-
-
-def without_ca_bundle(environment: "os._Environ[str]") -> None:
-    """Some S3 clients fail where this is set; it has nothing to do with a server on loopback."""
-    with suppress(KeyError):
-        del environment["AWS_CA_BUNDLE"]

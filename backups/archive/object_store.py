@@ -50,17 +50,19 @@ def connect(
     where = f"{scheme}://{bucket}{prefix}".rstrip("/")
     if scheme == "s3":
         config = {"disable_bulk_delete": True, **config}  # not every server has it
-        if endpoint := endpoint or next(filter(None, map(os.environ.get, ENDPOINTS)), None) or "":
+        endpoint = endpoint or next(filter(None, map(os.getenv, ENDPOINTS)), None) or ""
+        if endpoint:
             allow_http = _may_be_http(endpoint, allow_http)
             config["endpoint"] = endpoint
             where += f" at {endpoint}"
+    # A try may be silent for all of the time: then no other begins.
+    retries = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=timeout / 2)}
     try:
         store = obstore.store.from_url(
             url,
             config=config,
             client_options=_client_options(timeout) | {"allow_http": allow_http},
-            # A try may be silent for all of the time: then no other begins.
-            retry_config={"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=timeout / 2)},
+            retry_config=retries,
         )
     except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
         raise StorageError(f"STORAGES['backups'] can't be used: {explain(error)}.") from error
