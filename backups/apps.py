@@ -25,6 +25,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
         from backups.checks.modes import check_readers, check_writers
+        from backups.checks.retention import check_retention
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
         from backups.conf import conf
@@ -37,6 +38,7 @@ class BackupsConfig(AppConfig):
         register(check_keys)
         register(check_archive)
         register(check_sessions)
+        register(check_retention)
         register(check_connections)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)

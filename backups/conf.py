@@ -10,6 +10,10 @@ from backups.processes import memory
 
 T = TypeVar("T")
 
+# With a snapshot an hour: one of each hour of a day, of each day of a week, and so on. With one a
+# night "hourly" keeps 24 nights, since it counts the hours that have one.
+DEFAULT_KEEP = {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}
+
 
 class Setting(Generic[T]):
     """One setting: its name, what turns its value into the right type, and its default."""
@@ -125,6 +129,10 @@ class Settings:
     compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
     # Whether nothing is stored again if nothing has changed since the last one.
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
+    # How long a request waits for the end of a job; then it answers that the job goes on.
+    job_seconds = Setting("BACKUPS_JOB_SECONDS", float, 20)
+    # How many stored snapshots stay, by rule, as restic's ``forget`` counts; None for all.
+    keep = Setting("BACKUPS_KEEP", lambda given: given, DEFAULT_KEEP)
     # The site's own release, for the manifests.
     release = Setting("BACKUPS_RELEASE", str, "")
 

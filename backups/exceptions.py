@@ -39,8 +39,11 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── BusyError                    another process is at the same work
     ├── ArchiveError                 a stored snapshot can't be written, found, read or deleted
     │   ├── StorageError             the storage failed, refused, or has less than it should have
+    │   │   ├── StorageFullError     it has no room for the snapshot
+    │   │   └── StoredFileChangedError  a stored file is not what was stored
     │   ├── NotStoredError           there is no stored snapshot of that name
     │   ├── NotDeletableError        it is held, in use, or the last good one
+    │   ├── KeepError                BACKUPS_KEEP does not say which of them stay
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
     │   └── MissingPackageError      an optional package is not installed
@@ -378,6 +381,20 @@ class StorageError(ArchiveError):
     hint = "Check the storage that STORAGES['backups'] names: its address, its keys and its room."
 
 
+class StorageFullError(StorageError):
+    """The storage has no room for the snapshot. Nothing was stored."""
+
+    code = "storage_full"
+    hint = "Make room there, or let older snapshots be removed sooner."
+
+
+class StoredFileChangedError(StorageError):
+    """A stored file is shorter or longer than it was when it was stored."""
+
+    code = "stored_file_changed"
+    hint = "Use another stored snapshot, or another copy of this one."
+
+
 class NotStoredError(ArchiveError):
     """There is no stored snapshot of that name."""
 
@@ -390,6 +407,16 @@ class NotDeletableError(ArchiveError):
 
     code = "not_deletable"
     hint = "Nothing was deleted."
+
+
+class KeepError(ArchiveError):
+    """BACKUPS_KEEP does not say which stored snapshots stay. Nothing was deleted."""
+
+    code = "keep"
+    hint = (
+        "Set whole numbers, e.g. BACKUPS_KEEP = {'last': 7, 'daily': 7, 'weekly': 5}; or None to"
+        " keep everything."
+    )
 
 
 class RecipientError(ArchiveError):
@@ -503,6 +530,16 @@ class TransferInterruptedError(ClientError):
 
     code = "transfer_interrupted"
     hint = "Try again."
+
+
+def kind_of(code: str) -> type[BackupError]:
+    """The class of errors with this ``code``; ``BackupError`` if there is none."""
+    kinds = [BackupError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind
+        kinds += kind.__subclasses__()
+    return BackupError
 
 
 def codes(kind: type[BackupError] = BackupError) -> frozenset[str]:

@@ -36,6 +36,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Proof,
     Receipt,
     RestoreStatus,
     Snapshot,
@@ -63,6 +64,7 @@ __all__ = [
     "list_downloads",
     "list_kept_copies",
     "list_receipts",
+    "prove_snapshot",
     "release_presence",
     "repair",
     "resume_snapshot",
@@ -158,6 +160,30 @@ def check_snapshot(
     """
     with take_upload_turn(database=database):
         return get_store(database).check_snapshot(path, is_own=is_own)
+
+
+def prove_snapshot(
+    chunks: Iterable[bytes],
+    *,
+    at_least: int = 0,
+    database: str | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Proof:
+    """
+    Try a snapshot: check it as an upload is checked, bring it to the installed release as a start
+    would, and count its rows. All of that happens to a scratch copy beside the database, which is
+    removed. The live database is not touched, and nothing is staged.
+
+    Parameters are as for ``stage_restore``.
+
+    :raises BackupError: as ``stage_restore``, which would refuse the snapshot too.
+    :raises RestoreRefusedError: a migration fails on it.
+    :raises RestoreBlockedError: the migrations could not be run to their end.
+    """
+    with take_upload_turn(database=database):
+        return get_store(database).prove(
+            chunks, max_bytes=conf.max_upload_bytes, at_least=at_least, watch=watch
+        )
 
 
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:

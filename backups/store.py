@@ -38,7 +38,9 @@ class Snapshot(ABC):
     was not read.
     """
 
-    method: str  # how it was taken: "compact", rewritten without gaps, or "pages", as they are
+    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "stored" for a
+    # stored file, packed as it is.
+    method: str
     size: int  # bytes
     taken_at: datetime  # UTC
     # The kinds of defects that a short look has found, with their counts; None if nobody looked.
@@ -125,6 +127,20 @@ class PendingRestore:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """
+    What became of a snapshot that was tried. No row of the tables of login sessions counts: a
+    restore empties them.
+    """
+
+    came: Inventory  # as it came
+    restored: Inventory  # as the next start would have left it
+    migrations: tuple[str, ...]  # ``app.name`` of each that this took
+    emptied: tuple[str, ...]  # the tables that a restore empties
+    warnings: tuple[str, ...] = ()  # sentences, as of a restore
+
+
+@dataclass(frozen=True)
 class Receipt:
     """One thing that happened to a restore."""
 
@@ -164,7 +180,7 @@ class Download:
     outcome: str  # "begun", "whole" or "broken off"
     by: str | None  # the key or the user; None for this process
     address: str | None  # where the request came from; None for a command
-    method: str  # "compact" or "pages"
+    method: str  # "compact", "pages", or "stored": a stored file
     size: int  # bytes, of the whole snapshot
     first: int = 0  # the byte that it began with
     sent: int | None = None  # bytes that were handed out; None while it is under way
@@ -220,7 +236,7 @@ class BackupStore(ABC):
     def take_upload_turn(self) -> Turn:
         """
         Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
-        ``stage_kept_copy`` or ``check_snapshot`` must hold one.
+        ``stage_kept_copy``, ``check_snapshot`` or ``prove`` must hold one.
         """
 
     @abstractmethod
@@ -313,6 +329,20 @@ class BackupStore(ABC):
         store can hold it then, nor another thread.
 
         :raises BusyError: somebody holds it, and ``wait`` is false.
+        """
+
+    @abstractmethod
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        """
+        Try a snapshot: do with a copy all that staging and the next start would do with it, and
+        count its rows. The live store is not touched, nor what is pending; no copy stays.
         """
 
     @abstractmethod

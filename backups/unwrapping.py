@@ -32,9 +32,9 @@ UNPACK = {"gzip": "gunzip", "zstd": "unzstd"}
 class Unwrapped:
     """The bytes of a snapshot, unpacked if they are compressed. Iterate over it once."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        """Reads nothing yet."""
-        self._chunks = chunks
+    def __init__(self, chunks: Iterable[bytes], *, what: str = "The upload") -> None:
+        """Reads nothing yet. Messages begin with ``what``."""
+        self._chunks, self._what = chunks, what
         self.wrapping = ""  # "gzip" or "zstd", once the first bytes have been read
 
     def __iter__(self) -> Iterator[bytes]:
@@ -47,9 +47,9 @@ class Unwrapped:
         first, chunks = _with_first_bytes(iter(self._chunks))
         self.wrapping = coding_of(first)
         if self.wrapping == "gzip":
-            yield from _gunzip(chunks)
+            yield from _gunzip(chunks, self._what)
         elif self.wrapping == "zstd":
-            yield from _unzstd(chunks)
+            yield from _unzstd(chunks, self._what)
         else:
             yield from chunks
 
@@ -72,7 +72,7 @@ def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return first, chain(filter(None, [first]), chunks)
 
 
-def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _gunzip(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits=GZIP_WBITS)
     for chunk in chunks:
         while chunk:
@@ -80,55 +80,53 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 chunk = chunk.lstrip(b"\0")  # as gzip does: tapes are padded with zeros
                 if not chunk:
                     break
-                _check_goes_on(chunk, "gzip")
+                _check_goes_on(chunk, "gzip", what)
                 inflater = zlib.decompressobj(wbits=GZIP_WBITS)
             try:
                 unpacked = inflater.decompress(chunk, STEP_BYTES)
             except zlib.error as error:
-                raise _damaged("gzip", error) from error
+                raise _damaged("gzip", error, what) from error
             if unpacked:
                 yield unpacked
             chunk = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     while not inflater.eof and (unpacked := inflater.decompress(b"", STEP_BYTES)):
         yield unpacked
-    _check_is_over(inflater.eof, "gzip")
+    _check_is_over(inflater.eof, "gzip", what)
 
 
-def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _unzstd(chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
     frame = zstd.ZstdDecompressor()
     for chunk in chunks:
         while chunk or not (frame.eof or frame.needs_input):
             if frame.eof:
-                _check_goes_on(chunk, "zstd")
+                _check_goes_on(chunk, "zstd", what)
                 frame = zstd.ZstdDecompressor()
             try:
                 unpacked = frame.decompress(chunk, STEP_BYTES)
             except zstd.ZstdError as error:
-                raise _damaged("zstd", error) from error
+                raise _damaged("zstd", error, what) from error
             if unpacked:
                 yield unpacked
             chunk = frame.unused_data if frame.eof else b""
-    _check_is_over(frame.eof, "zstd")
+    _check_is_over(frame.eof, "zstd", what)
 
 
-def _check_goes_on(rest: bytes, coding: str) -> None:
+def _check_goes_on(rest: bytes, coding: str, what: str) -> None:
     """Only another stream may follow the end of one. ``rest`` may have a part of its magic."""
     if not any(coding_of(rest + more[len(rest) :]) == coding for more in (GZIP, ZSTD, SKIPPABLE)):
         raise WrongLengthError(
-            f"The upload is longer than it should be: something follows its {coding} stream."
+            f"{what} is longer than it should be: something follows its {coding} stream."
         )
 
 
-def _check_is_over(is_over: bool, coding: str) -> None:
+def _check_is_over(is_over: bool, coding: str, what: str) -> None:
     if not is_over:
-        raise WrongLengthError(
-            f"The upload is cut off: its {coding} stream ends before it is whole."
-        )
+        raise WrongLengthError(f"{what} is cut off: its {coding} stream ends before it is whole.")
 
 
-def _damaged(coding: str, error: Exception) -> DamagedSnapshotError:
+def _damaged(coding: str, error: Exception, what: str) -> DamagedSnapshotError:
     reason = str(error).rstrip(".")
-    return DamagedSnapshotError(f"The upload's {coding} stream can't be unpacked: {reason}.")
+    return DamagedSnapshotError(f"{what}'s {coding} stream can't be unpacked: {reason}.")
 
 
 def fill_in(words: str, name: str) -> str:

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.archive import measure_storing
 from benchmarks.downloads import COMPACT, PAGES, STATIC, measure_downloads
+from benchmarks.idle import measure_idle
 from benchmarks.machine import describe
 from benchmarks.peers import Peers
 from benchmarks.rollback import measure_rollback
@@ -22,7 +24,14 @@ from benchmarks.rounds import Result
 from benchmarks.rows import SHAPES, TASKDOG
 from benchmarks.starts import Starts, measure_starts
 from benchmarks.stores import CHECKOUT, Store, build_store
-from benchmarks.tables import downloads_table, growth_table, rollback_table, uploads_table
+from benchmarks.tables import (
+    downloads_table,
+    growth_table,
+    idle_sentence,
+    rollback_table,
+    storing_table,
+    uploads_table,
+)
 from benchmarks.uploads import measure_uploads
 
 MEGABYTE = 10**6
@@ -70,6 +79,7 @@ def _measure(
     downloads: dict[int, Sequence[Result]] = {}
     uploads: dict[int, Sequence[Result]] = {}
     starts: dict[int, Starts] = {}
+    storing: dict[int, Sequence[Result]] = {}
     for each in sorted({size, *sizes}):
         is_main = each == size
         rounds = options.rounds if each <= size else min(options.rounds, options.rounds_large)
@@ -87,6 +97,16 @@ def _measure(
                 rollback = measure_rollback(store, rounds=rounds)
             _say("uploading it")
             uploads[each] = measure_uploads(store, rounds=rounds, peers=peers if is_main else None)
+            _say("storing it")
+            storing[each] = measure_storing(
+                store,
+                rounds=rounds,
+                dbbackup=options.dbbackup,
+                peers=peers if is_main else None,
+            )
+            if is_main:
+                _say("serving it, idle")
+                idle = measure_idle(store)
             _say("applying it at a start")
             starts[each] = measure_starts(store, rounds=rounds)
     shapes = {TASKDOG: uploads[size]} | {
@@ -98,7 +118,9 @@ def _measure(
         NOTES.format(rounds=_rounds(options)),
         *("", f"## {size / MEGABYTE:,.0f} MB", ""),
         *(*downloads_table(downloads[size], size), ""),
-        *(*rollback_table(rollback, size), "", "## Uploads", ""),
+        *(*rollback_table(rollback, size), "", "## Backups that are stored", ""),
+        *_storing(storing),
+        *(idle_sentence(idle), "", "## Uploads", ""),
         *_shapes(shapes, size),
         *("## Growth", ""),
         *growth_table(downloads, uploads, starts),
@@ -111,6 +133,13 @@ def _upload_shape(
     with _built(folder, size, shape) as store:
         _say("uploading it")
         return measure_uploads(store, rounds=rounds, peers=peers)
+
+
+def _storing(results: dict[int, Sequence[Result]]) -> list[str]:
+    lines = []
+    for size, each in results.items():
+        lines += [f"### {size / MEGABYTE:,.0f} MB", "", *storing_table(each), ""]
+    return lines
 
 
 def _shapes(shapes: dict[str, Sequence[Result]], size: int) -> list[str]:

@@ -33,7 +33,7 @@ def measure_downloads(
     :param only: the names of our candidates to run, without the peers; all candidates if empty.
     """
     with (
-        _static_copy(store) as static,
+        static_copy(store) as static,
         serving_file(static) as of_file,
         serving(store) as server,
     ):
@@ -48,8 +48,10 @@ def measure_downloads(
             return run_rounds(ours + theirs, rounds) + left_out
 
 
-def _candidate(store: Store, name: str, run: Callable[[Path], Sample], pid: int = 0) -> Candidate:
-    """A candidate with a folder for its output; ``pid`` is a server whose memory is watched."""
+def folder_candidate(
+    store: Store, name: str, run: Callable[[Path], Sample], pid: int = 0
+) -> Candidate:
+    """A candidate with a new folder for its output; ``pid`` is a server whose memory is watched."""
 
     def run_in_folder() -> Sample:
         output = store.data.parent / "output"
@@ -78,7 +80,7 @@ def _served(server: Server, of_file: Server, store: Store) -> list[Candidate]:
         ),
     }
     return [
-        _candidate(store, name, run, (of_file if "static" in name else server).pid)
+        folder_candidate(store, name, run, (of_file if "static" in name else server).pid)
         for name, run in ways.items()
     ]
 
@@ -92,8 +94,8 @@ def _commands(store: Store) -> list[Candidate]:
         )
 
     return [
-        _candidate(store, "manage.py backup --no-compact", command("--no-compact")),
-        _candidate(store, "manage.py backup --compact", command("--compact")),
+        folder_candidate(store, "manage.py backup --no-compact", command("--no-compact")),
+        folder_candidate(store, "manage.py backup --compact", command("--compact")),
     ]
 
 
@@ -114,7 +116,7 @@ def _others(store: Store, dbbackup: Path | None) -> list[Candidate]:
         )
 
     return [
-        _candidate(store, name, run)
+        folder_candidate(store, name, run)
         for name, run in (
             ("cp (loses what is in the WAL)", lambda out: run_command("cp", database, out)),
             ('sqlite3 ".backup"', sqlite3(".backup '{}'")),
@@ -125,7 +127,7 @@ def _others(store: Store, dbbackup: Path | None) -> list[Candidate]:
 
 
 @contextmanager
-def _static_copy(store: Store) -> Iterator[Path]:
+def static_copy(store: Store) -> Iterator[Path]:
     """A file of the same bytes, made before anybody has the database open."""
     copy = store.data.parent / "static.db"
     shutil.copyfile(store.database, copy)

@@ -31,7 +31,7 @@ class Peak:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._first = self._known = frozenset(_tree(pid))
+        self._first = self._known = frozenset(tree(pid))
         self._shared = _shared(self._first)
         self._idle = self._highest = self._bytes()
         self._unshared = 0
@@ -52,7 +52,7 @@ class Peak:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        if self._first <= frozenset(_tree(self._pid)):
+        if self._first <= frozenset(tree(self._pid)):
             self._unshared = max(0, self._shared - _shared(self._first))
 
     def _watch(self) -> None:
@@ -61,7 +61,7 @@ class Peak:
 
     def _bytes(self) -> int:
         """Does not measure what the first processes share: that takes too long."""
-        pids = frozenset(_tree(self._pid))
+        pids = frozenset(tree(self._pid))
         both, self._known = pids & self._known, pids
         return sum(map(anonymous, both & self._first)) + sum(map(_private, both - self._first))
 
@@ -70,7 +70,7 @@ def wait_until_idle(pid: int) -> None:
     """Wait until the memory of a process and all below it does not change, or for 10 s."""
     end = time.monotonic() + MOST_SECONDS
     before = -1
-    while time.monotonic() < end and (now := sum(map(anonymous, _tree(pid)))) != before:
+    while time.monotonic() < end and (now := sum(map(anonymous, tree(pid)))) != before:
         before = now
         time.sleep(CALM_SECONDS)
 
@@ -82,7 +82,7 @@ def anonymous(pid: int) -> int:
 
 def proportional_of_all(pid: int) -> int:
     """Bytes of anonymous memory of a process and all below it; what they share counts once."""
-    return sum(map(_proportional, _tree(pid)))
+    return sum(map(_proportional, tree(pid)))
 
 
 def _proportional(pid: int) -> int:
@@ -111,7 +111,7 @@ def _read(pid: int, file: str) -> str:
     return Path(f"/proc/{pid}/{file}").read_text()
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
     """A process and all below it."""
     found = [pid]
     for each in found:

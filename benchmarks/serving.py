@@ -72,9 +72,10 @@ class Log:
 
 
 @contextmanager
-def serving(store: Store) -> Iterator[Server]:
+def serving(store: Store, **settings: str) -> Iterator[Server]:
     """
-    Serve a store on a free port until the end of the block.
+    Serve a store on a free port until the end of the block. Without more settings, no backup takes
+    itself meanwhile.
 
     :raises RuntimeError: the server has ended before it listened; its log is told.
     """
@@ -82,6 +83,8 @@ def serving(store: Store) -> Iterator[Server]:
         "DJANGO_SETTINGS_MODULE": "taskdog.settings",
         "TASKDOG_DATA_DIR": str(store.data),
         "TASKDOG_BIND": "127.0.0.1:0",
+        "TASKDOG_BACKUP_SCHEDULE": "off",
+        **settings,
     }
     command = (GUNICORN, "--config", "taskdog/gunicorn.conf.py")
     with running(command, LISTENS, variables) as server:

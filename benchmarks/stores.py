@@ -28,12 +28,12 @@ class Store:
         """The live database."""
         return self.data / "tasks.db"
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, **variables: str) -> str:
         """Run a management command of the site on it, and return what it printed."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=CHECKOUT,
-            env=os.environ | {"TASKDOG_DATA_DIR": str(self.data)},
+            env=os.environ | {"TASKDOG_DATA_DIR": str(self.data)} | variables,
             check=True,
             capture_output=True,
             text=True,

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.archive import BY_HAND as STORED_BY_HAND
+from benchmarks.archive import NOTHING as NOTHING_STORED
 from benchmarks.downloads import COMPACT, PAGES, STATIC
+from benchmarks.idle import Idle
 from benchmarks.rounds import Result
 from benchmarks.samples import Sample
 from benchmarks.starts import Starts
@@ -63,6 +66,38 @@ def uploads_table(results: Sequence[Result], size: int) -> list[str]:
         *("writes/s kept", "slowest write, ms (alone)"),
     )
     return [*_table(head, rows), *_left_out(results)]
+
+
+def storing_table(results: Sequence[Result]) -> list[str]:
+    """One line for each way to a compressed copy in a folder."""
+    by_hand, nothing = _seconds(results, STORED_BY_HAND), _sample(results, NOTHING_STORED)
+    idle = (nothing and nothing.client) or 0
+    rows = [
+        [
+            result.name,
+            f"{sample.seconds:.2f}",
+            _part(by_hand and sample.seconds / by_hand),
+            _megabytes(sample.client),
+            _megabytes(None if sample.client is None else max(0, sample.client - idle)),
+            _part(sample.kept),
+            f"{_milliseconds(sample.slowest)} ({_milliseconds(sample.slowest_alone)})",
+        ]
+        for result, sample in _measured(results)
+    ]
+    head = (
+        *("a compressed copy in a folder", "s", "time ÷ zstd", "memory, MB"),
+        *("… above a command of ours that stores nothing", "writes/s kept"),
+        "slowest write, ms (alone)",
+    )
+    return [*_table(head, rows), *_left_out(results)]
+
+
+def idle_sentence(idle: Idle) -> str:
+    """What a schedule costs while nothing is due."""
+    return (
+        f"A site that nobody asks anything takes {idle.with_schedule:.3%} of a core with a schedule"
+        f" whose time does not come, and {idle.without:.3%} without one."
+    )
 
 
 def rollback_table(results: Sequence[Result], size: int) -> list[str]:

@@ -7,7 +7,7 @@ the data folder. Nothing here is secret.
 
 from pathlib import Path
 
-from taskdog import __version__, data_folder, environment, logs
+from taskdog import __version__, archive, data_folder, environment, logs
 from taskdog.local_zone import local_zone
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -172,6 +172,10 @@ SPECTACULAR_SETTINGS = {
         "DiscardedState": ["discarded"],
         "OutcomeEnum": ["staged", "discarded", "applied", "refused", "blocked"],
         "DownloadOutcome": ["begun", "whole", "broken off"],
+        "VerificationOutcome": ["restorable", "refused", "damaged", "unreadable"],
+        "StoreState": ["stored", "unchanged"],
+        "DeletedState": ["deleted"],
+        "JobState": ["running", "done", "failed", "stopped"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -236,10 +240,26 @@ BACKUPS_CHECK_PROCESSES = environment.whole_number("TASKDOG_CHECK_PROCESSES", de
 BACKUPS_MAX_BODY_BYTES = environment.whole_number(
     "TASKDOG_MAX_BODY_BYTES", default=1024**2, minimum=1
 )
+BACKUPS_RELEASE = __version__
 # A form, such as that of the login: nothing of it is ever written to the disk.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = BACKUPS_MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
+# Backups that take themselves -----------------------------------------------------------------
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "backups": archive.storage(TASKDOG_DATA_DIR / "backups"),
+}
+BACKUPS_SCHEDULE = archive.schedule()
+BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
+BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")
+BACKUPS_COMPRESSION_LEVEL = environment.whole_number(
+    "TASKDOG_BACKUP_COMPRESSION_LEVEL", default=3, minimum=1
+)
+BACKUPS_SKIP_UNCHANGED = environment.flag("TASKDOG_BACKUP_SKIP_UNCHANGED", default=True)
+
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(
         "TASKDOG_MAX_UPLOAD_BYTES", default=0, minimum=1

@@ -6,6 +6,7 @@ Python that has done them, and nothing of a site: no settings, no app, no file. 
 fork of it, a process of its own with its own environment, folder, standard streams and end.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -92,11 +93,8 @@ def _address() -> bytes:
     )
     assert process.stdout is not None
     assert process.stdout.read(1), "it could not be started"
-    _keep.append(process)
+    atexit.register(process.__exit__, None, None, None)  # it ends when its standard input does
     return name
-
-
-_keep: list["subprocess.Popen[bytes]"] = []  # its standard input is open as long as we live
 
 
 # In the Python that is forked

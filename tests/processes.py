@@ -38,7 +38,14 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
         if name == "TASKDOG_SQLITE" or not name.startswith(("TASKDOG_", "DJANGO_"))
         if name != "PORT"
     }
-    return inherited | {"TASKDOG_DATA_DIR": str(data_dir)} | variables
+    ours = {
+        "TASKDOG_DATA_DIR": str(data_dir),
+        # No backup takes itself, unless a test is about that; those of commands go where those of
+        # the tests' own process go.
+        "TASKDOG_BACKUP_SCHEDULE": "off",
+        "TASKDOG_BACKUP_STORAGE": str(data_dir / "tasks.db.backups"),
+    }
+    return inherited | ours | variables
 
 
 def run_python(*arguments: str, data_dir: Path, **variables: str) -> Finished:

@@ -15,6 +15,9 @@ os.environ["TASKDOG_DATA_DIR"] = str(Path(__file__).parent / ".data")
 
 from taskdog.settings import *  # noqa: E402, F403
 
+del STORAGES["backups"]  # noqa: F405  # beside the database that a test makes
+BACKUPS_SCHEDULE = ""
+
 PASSWORD_HASHERS = [  # the first is for what is tried in this process; a site's own takes long
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

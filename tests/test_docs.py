@@ -1,6 +1,7 @@
 """The pages say what the code does: every name that a reader may look for is in them."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -91,8 +92,8 @@ def in_words(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{value}`"
-    if isinstance(value, str):
-        return f'`"{value}"`'
+    if isinstance(value, str | dict):
+        return f"`{json.dumps(value)}`"
     assert isinstance(value, int)
     whole = [f"{value // size} {unit}" for unit, size in UNITS.items() if not value % size]
     return whole[-1] if whole and value else str(value)

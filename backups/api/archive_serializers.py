@@ -1,19 +1,34 @@
 """The JSON shapes of stored snapshots, for the API and for the commands."""
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
+from backups.api.errors import status_of_kind
 from backups.api.serializers import AnswerSerializer, TextsField, UtcField
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.jobs import Job
+from backups.archive.manifest import Verification
 from backups.archive.storing import Stored
+from backups.exceptions import kind_of
+
+OUTCOMES = ["restorable", "refused", "damaged", "unreadable"]  # of a verification
+MOST_LETTERS = 200  # in a label or a reason
+MESSAGES = {
+    "running": "The work goes on: ask for this job again.",
+    "done": "The work is done.",
+    "failed": "The work has failed.",
+    "stopped": "The process that did this was stopped from outside.",
+}
 
 
 class VerificationSerializer(AnswerSerializer):
     """What was found when a stored snapshot was read back and tried."""
 
     at = UtcField()
-    outcome = serializers.ChoiceField(choices=["restorable", "damaged", "unreadable"])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+    sentence = serializers.CharField()
     reason = serializers.CharField()
     seconds = serializers.FloatField()
     tables = serializers.IntegerField()
@@ -76,10 +91,14 @@ class StoredSnapshotDetailSerializer(StoredSnapshotSerializer):
 
 
 class StoredSnapshotsSerializer(AnswerSerializer):
-    """All stored snapshots, the newest first, and where they are."""
+    """
+    All stored snapshots, the newest first, and where they are. Of what is missing, there are only
+    the manifests.
+    """
 
     where = serializers.CharField()
     backups: Any = StoredSnapshotSerializer(many=True)
+    missing = TextsField()
 
 
 def new_snapshot(stored: Stored) -> dict[str, Any]:
@@ -95,3 +114,111 @@ class NewSnapshotSerializer(AnswerSerializer):
     status = serializers.ChoiceField(choices=["stored", "unchanged"])
     message = serializers.CharField()
     backup = StoredSnapshotDetailSerializer()
+
+
+class VerifiedSnapshotSerializer(VerificationSerializer):
+    """The answer to a verification: of a stored snapshot, and what was found."""
+
+    status = serializers.ChoiceField(choices=OUTCOMES, help_text="The outcome.")
+    backup = StoredSnapshotDetailSerializer(
+        allow_null=True, help_text="Null if only its manifest is left."
+    )
+
+    def to_representation(self, instance: tuple[StoredSnapshot | None, Verification]) -> Any:
+        stored, verification = instance
+        found = {
+            str(name): getattr(verification, str(name)) for name in VerificationSerializer().fields
+        }
+        return super().to_representation(found | {"status": verification.outcome, "backup": stored})
+
+
+class DeletedSnapshotSerializer(AnswerSerializer):
+    """The answer to a deletion."""
+
+    status = serializers.ChoiceField(choices=["deleted"])
+    message = serializers.CharField()
+    backup: Any = StoredSnapshotSerializer(help_text="What it was.")
+
+
+# What a request says
+
+
+class StoreFormSerializer(serializers.Serializer[Any]):
+    """The body of a request for a backup; it may be empty."""
+
+    label = serializers.CharField(  # type: ignore[assignment]
+        required=False,
+        allow_blank=True,
+        max_length=MOST_LETTERS,
+        help_text="A word to know it by. With one it is stored even if nothing has changed.",
+    )
+
+
+class HoldFormSerializer(serializers.Serializer[Any]):
+    """The body of a request to hold a stored snapshot; it may be empty."""
+
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=MOST_LETTERS, help_text="Why it must stay."
+    )
+
+
+class ButtonSerializer(serializers.Serializer[Any]):
+    """The form of the browsable API: only a button."""
+
+
+# A job
+
+
+class JobErrorSerializer(AnswerSerializer):
+    """Why a job failed, and the status that a request which waits for it gets."""
+
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class JobSerializer(AnswerSerializer):
+    """Long work, and what became of it."""
+
+    status = serializers.ChoiceField(choices=["running", "done", "failed", "stopped"])
+    message = serializers.CharField()
+    job = serializers.CharField(help_text="Its id.")
+    work = serializers.ChoiceField(choices=["store", "verify", "restore"])
+    by = serializers.CharField(help_text="A key or a user.")
+    began_at = UtcField()
+    ended_at = UtcField(allow_null=True)
+    answer = serializers.DictField(
+        allow_null=True, help_text="What the request would have answered that waited for its end."
+    )
+    error = JobErrorSerializer(allow_null=True)
+
+    def to_representation(self, instance: Job) -> Any:
+        said = {
+            "status": instance.outcome,
+            "message": MESSAGES[instance.outcome],
+            "job": instance.id,
+            "began_at": datetime.fromisoformat(instance.began_at),
+            "ended_at": instance.ended_at and datetime.fromisoformat(instance.ended_at),
+        }
+        if (error := instance.error) is not None:
+            status = status_of_kind(kind_of(error["code"]))
+            said["error"] = {**error, "detail": error["message"], "status": status}
+        return super().to_representation(vars(instance) | said)
+
+
+class VerdictSerializer(AnswerSerializer):
+    """Whether a stored snapshot stays by the rules of retention, and what came of that."""
+
+    id = serializers.CharField(source="snapshot.id")
+    kept = serializers.BooleanField(source="is_kept")
+    reasons = TextsField()
+    deleted = serializers.BooleanField(source="is_deleted")
+    refusal = serializers.CharField()
+
+
+class VerdictsSerializer(AnswerSerializer):
+    """The verdict on each stored snapshot, the newest first, and where they are."""
+
+    where = serializers.CharField()
+    verdicts: Any = VerdictSerializer(many=True)

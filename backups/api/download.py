@@ -1,6 +1,5 @@
 """The response that sends a snapshot as a file, compressed if the client asks for it."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.http import StreamingHttpResponse
 from backups import services
 from backups.api.asynchronous import AsynchronousBody
 from backups.api.compression import compress
+from backups.api.repr_digest import repr_digest
 from backups.api.socket_timeout import PacedBody
 from backups.store import Snapshot
 
@@ -69,8 +69,7 @@ class PartResponse(DownloadResponse):
     ) -> None:
         super().__init__(snapshot, None, environ=environ)
         if snapshot.sha256 is not None:
-            digest = base64.b64encode(bytes.fromhex(snapshot.sha256)).decode()
-            self["Repr-Digest"] = f"sha-256=:{digest}:"
+            self["Repr-Digest"] = repr_digest(snapshot.sha256)
         if is_part:
             self._make_part(snapshot)
 

@@ -40,6 +40,14 @@ def accept(request: Request) -> frozenset[str]:
     return words
 
 
+def force(request: Request) -> bool:
+    """``?force=1``: delete a stored snapshot even if it is the last good one."""
+    given = request.query_params.get("force", "0")
+    if given not in ("1", "0"):
+        raise BadParameterError(f"force must be '1' or '0', not {given!r}.")
+    return given == "1"
+
+
 def snapshot(request: Request) -> str | None:
     """``?snapshot=``: the ETag of a snapshot that was taken before; None for a new one."""
     return request.query_params.get("snapshot")

@@ -86,7 +86,7 @@ class RestoreView(StoreView, GenericAPIView[Any]):
 
     def get(self, request: Request) -> Response:
         """Show what is pending, and what the last restore did."""
-        return Response(_status())
+        return Response(restore_status())
 
     def post(self, request: Request) -> Response:
         """Check a snapshot and stage it; apply it at once if that is asked for."""
@@ -160,12 +160,13 @@ def _staged(request: Request, pending: PendingRestore, *, is_now: bool) -> Respo
         receipt = services.apply_now(applied_by=caller_name(request), sha256=pending.sha256)
     except (RestoreBlockedError, NotEnoughSpaceError) as error:
         response = error_response(error)
-        response.data = _status() | response.data
+        response.data = restore_status() | response.data
         return response
     caller.renew(request)
     warnings = {"warnings": pending.warnings}
     return Response(serializers.AppliedRestoreSerializer(receipt, context=warnings).data)
 
 
-def _status() -> dict[str, Any]:
+def restore_status() -> dict[str, Any]:
+    """What is pending, and what the last restore did, as JSON."""
     return serializers.RestoreStatusSerializer(services.get_restore_status()).data

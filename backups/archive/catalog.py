@@ -1,6 +1,6 @@
 """Which snapshots are stored: what the storage lists, with their manifests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -56,13 +56,21 @@ class StoredSnapshot:
 class Catalog:
     """The stored snapshots of one database."""
 
-    def __init__(self, files: StoredFiles, prefix: str) -> None:
+    def __init__(
+        self,
+        files: StoredFiles,
+        prefix: str,
+        *,
+        being_deleted: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         """
         Looks at nothing yet.
 
         :param prefix: what the names of its files begin with: ``taskdog-backup-``.
+        :param being_deleted: the names of stored files that somebody is deleting, or was when the
+            process ended.
         """
-        self.files, self.prefix = files, prefix
+        self.files, self.prefix, self._being_deleted = files, prefix, being_deleted
 
     def snapshots(self, *, with_manifests: bool = True) -> list[StoredSnapshot]:
         """
@@ -70,7 +78,15 @@ class Catalog:
 
         :raises StorageError: the storage can't be asked.
         """
+        return self._snapshots(self.files.sizes(), with_manifests=with_manifests)
+
+    def look(self) -> tuple[list[StoredSnapshot], list[str]]:
+        """What ``snapshots`` and ``missing`` return, of one look at the listing."""
+        expected = self._being_deleted()
         sizes = self.files.sizes()
+        return self._snapshots(sizes, with_manifests=True), self._missing(sizes, expected)
+
+    def _snapshots(self, sizes: Mapping[str, int], *, with_manifests: bool) -> list[StoredSnapshot]:
         found = [
             StoredSnapshot(snapshot_id, name, size, None)
             for name, size in sizes.items()
@@ -84,25 +100,44 @@ class Catalog:
             manifests = dict(zip(listed, pool.map(self._manifest, listed), strict=True))
         return [replace(each, manifest=manifests.get(each)) for each in found]
 
-    def find(self, word: str) -> StoredSnapshot:
+    def find(self, word: str, *, even_lost: bool = False) -> StoredSnapshot:
         """
         One of them, by its id, its name, or ``latest``.
 
+        :param even_lost: also one of which only the manifest is left, with a size of 0.
         :raises NotStoredError: there is none.
         """
         stored = self.snapshots(with_manifests=False)
         for each in stored:
             if word in (each.id, each.name, "latest"):
                 return replace(each, manifest=self._manifest(each))
+        for name in self.missing() if even_lost else ():
+            lost = StoredSnapshot(names.id_of(self.prefix, name) or "", name, 0, None)
+            if word in (lost.id, lost.name):
+                return replace(lost, manifest=self._manifest(lost))
         if word == "latest" or not stored:
             raise NotStoredError(f"Nothing is stored in {self.files.where} yet.")
         raise NotStoredError(f"There is no stored snapshot {word!r} in {self.files.where}.")
 
+    def again(self, stored: StoredSnapshot) -> StoredSnapshot | None:
+        """
+        One of them as it is now; None if its file is gone.
+
+        :raises StorageError: the storage can't be asked.
+        """
+        size = self.files.size(stored.name)
+        if size is None:
+            return None
+        return replace(stored, size=size, manifest=self._manifest(stored))
+
     def missing(self) -> list[str]:
-        """The names of stored files that are gone, although their manifests are there."""
-        sizes = self.files.sizes()
+        """The names of stored files that got lost: their manifests are there."""
+        expected = self._being_deleted()  # before the look: what is deleted after it is still there
+        return self._missing(self.files.sizes(), expected)
+
+    def _missing(self, sizes: Mapping[str, int], expected: Collection[str]) -> list[str]:
         named = [name.removesuffix(SUFFIX) for name in sizes if name.endswith(SUFFIX)]
-        gone = (name for name in named if name not in sizes)
+        gone = (name for name in named if name not in sizes and name not in expected)
         return [name for name in gone if names.id_of(self.prefix, name) is not None]
 
     def write(self, manifest: Manifest) -> None:
@@ -126,14 +161,27 @@ class Catalog:
         self.files.replace(changed.name + SUFFIX, changed.to_json())
         return changed
 
-    def delete(self, stored: StoredSnapshot) -> None:
+    def delete(self, name: str) -> None:
         """
-        Remove the stored file, then its manifest: a crash between leaves a manifest of nothing.
+        Remove a stored file, then its manifest: a crash between leaves a manifest of nothing.
 
-        :raises StorageError: the storage refuses.
+        :raises StorageError: the storage refuses. Then nothing is gone, or only the stored file.
         """
-        self.files.delete(stored.name)
-        self.files.delete(stored.name + SUFFIX)
+        self._delete(name)
+        self._delete(name + SUFFIX)
+
+    def _delete(self, name: str) -> None:
+        try:
+            self.files.delete(name)
+        except StorageError:  # or only its answer got lost
+            if self.files.size(name) is not None:
+                raise
+        if self.files.size(name) is not None:
+            raise StorageError(
+                f"{self.files.where}: {name} is still there, although the storage said that it was"
+                " deleted.",
+                hint="Look at the storage's rules: it may be locked, or keep every version.",
+            )
 
     def _manifest(self, stored: StoredSnapshot) -> Manifest | None:
         name = stored.name + SUFFIX

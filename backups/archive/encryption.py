@@ -6,11 +6,13 @@ keys (*recipients*) begin with ``age1`` or ``ssh-``; the secret half is an *iden
 """
 
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from backups.archive.piped import through
+from backups.archive.piped import ChunkReader, through
 from backups.exceptions import (
+    BackupError,
     DamagedSnapshotError,
     IdentityError,
     MissingPackageError,
@@ -18,8 +20,10 @@ from backups.exceptions import (
     WrongLengthError,
 )
 
-MAGIC = b"age-encryption.org/"
+# How an encrypted file begins: as age writes it, and as text (age --armor).
+MAGIC = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 SECRET = "AGE-SECRET-KEY-"  # noqa: S105  # how an identity begins
+LOCKED_SSH = ("must be decrypted first", "EncryptedPem")  # how pyrage says it of an SSH key
 
 
 def encrypt(chunks: Iterable[bytes], recipients: Iterable[str]) -> Iterator[bytes]:
@@ -47,22 +51,29 @@ def decrypt(chunks: Iterable[bytes], identity_file: Path | None, name: str) -> I
         raise IdentityError(f"{name} is encrypted, and no secret key was named to read it with.")
     identities = read_identities(identity_file)
     pyrage = _pyrage()
-    try:
-        yield from through(
-            lambda reader, writer: pyrage.decrypt_io(reader, writer, identities), chunks
-        )
-    except pyrage.DecryptError as error:
-        if "No matching keys" in str(error):
-            raise IdentityError(
-                f"No secret key in {identity_file} fits {name}: it was encrypted to others.",
-                hint="Try the file with the key that belongs to one of BACKUPS_RECIPIENTS of that"
-                " time. Without it nobody can read this snapshot.",
-            ) from error
-        raise DamagedSnapshotError(f"{name} can't be decrypted: {error}.") from error
-    except OSError as error:
-        raise WrongLengthError(
+
+    def convert(reader: ChunkReader, writer: FileIO) -> None:
+        # Errors are told apart here: outside, an OSError can be the machine's own.
+        try:
+            pyrage.decrypt_io(reader, writer, identities)
+        except (pyrage.DecryptError, OSError) as error:
+            raise _explain(error, name, identity_file) from error
+
+    yield from through(convert, chunks)
+
+
+def _explain(error: Exception, name: str, identity_file: Path) -> BackupError:
+    if isinstance(error, OSError):
+        return WrongLengthError(
             f"{name} can't be decrypted to its end: it is cut off, or was changed ({error})."
-        ) from error
+        )
+    if "No matching keys" in str(error):
+        return IdentityError(
+            f"No secret key in {identity_file} fits {name}: it was encrypted to others.",
+            hint="Try the file with the key that belongs to one of BACKUPS_RECIPIENTS of that"
+            " time. Without it nobody can read this snapshot.",
+        )
+    return DamagedSnapshotError(f"{name} can't be decrypted: {error}.")
 
 
 def read_recipient(words: str) -> Any:
@@ -96,10 +107,12 @@ def read_identities(path: Path) -> list[Any]:
         content = path.read_bytes()
     except OSError as error:
         raise IdentityError(f"The secret key {path} can't be read: {error.strerror}.") from error
+    if content.startswith(MAGIC):  # it was encrypted by age --passphrase
+        raise _locked(path, f"age -d -o UNLOCKED {path}")
+    if b"PRIVATE KEY-----" in content:
+        return [_read_ssh(path, content)]
     pyrage = _pyrage()
     try:
-        if b"PRIVATE KEY-----" in content:
-            return [pyrage.ssh.Identity.from_buffer(content)]
         lines = map(str.strip, content.decode().splitlines())
         found = [
             pyrage.x25519.Identity.from_str(line)
@@ -111,6 +124,26 @@ def read_identities(path: Path) -> list[Any]:
     if not found:
         raise IdentityError(f"There is no secret key in {path}.")
     return found
+
+
+def _read_ssh(path: Path, content: bytes) -> Any:
+    pyrage = _pyrage()
+    try:
+        return pyrage.ssh.Identity.from_buffer(content)
+    except pyrage.IdentityError as error:
+        if any(words in str(error) for words in LOCKED_SSH):
+            raise _locked(path, "ssh-keygen -p -N '' -f COPY") from error
+        raise IdentityError(
+            f"The SSH key {path} can't be used to read snapshots: {error}.",
+            hint="Of SSH keys, those of the kinds ed25519 and rsa can be used.",
+        ) from error
+
+
+def _locked(path: Path, command: str) -> IdentityError:
+    return IdentityError(
+        f"The secret key {path} is protected by a passphrase, which is not supported.",
+        hint=f"Name an unlocked copy of it, and remove that afterwards. To unlock one: {command}",
+    )
 
 
 def make_pair() -> tuple[str, str]:

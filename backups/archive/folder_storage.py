@@ -11,7 +11,12 @@ from django.core.files.storage import FileSystemStorage
 from backups.conf import conf
 from backups.disk import atomic_file, files
 from backups.disk.room import floor_of, leaving_room
-from backups.exceptions import DestinationError, NotEnoughSpaceError, StorageError
+from backups.exceptions import (
+    DestinationError,
+    NotEnoughSpaceError,
+    StorageError,
+    StorageFullError,
+)
 
 
 class FolderStorage(FileSystemStorage):
@@ -90,7 +95,9 @@ class FolderStorage(FileSystemStorage):
         try:
             atomic_file.save(chunks, path, overwrite=overwrite)
         except NotEnoughSpaceError as error:
-            raise StorageError(f"{path} could not be written: {error}", hint=error.hint) from error
+            raise StorageFullError(
+                f"{path} could not be written: {error}", hint=error.hint
+            ) from error
         except DestinationError as error:
             if not overwrite and path.exists():
                 raise FileExistsError(name) from error

@@ -20,7 +20,9 @@ class Verification:
     """What was found when a stored snapshot was read back and tried."""
 
     at: datetime  # UTC
-    outcome: str  # "restorable", "damaged", or "unreadable": not all of it could be read
+    # "restorable"; "damaged"; "refused": it is whole, and the installed release would refuse it; or
+    # "unreadable": it could not be tried, which says nothing about it.
+    outcome: str
     reason: str  # a sentence; empty if it is restorable
     seconds: float
     tables: int = 0
@@ -32,6 +34,14 @@ class Verification:
     def is_good(self) -> bool:
         """Whether it can be restored."""
         return self.outcome == "restorable"
+
+    @property
+    def sentence(self) -> str:
+        """The result, for a person."""
+        if not self.is_good:
+            return f"{self.outcome}: {self.reason}"
+        content = f"{self.rows:,} rows in {self.tables:,} tables"
+        return f"restorable, {content}, {self.seconds:.1f} seconds"
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class Manifest:
     software: Mapping[str, str]  # the version of each program that made it
     migrations: tuple[str, ...]  # ``app.name`` of each that was applied
     rows: Mapping[str, int]  # of each table
-    is_encrypted: bool = False
+    recipients: tuple[str, ...] = ()  # the public keys that it is encrypted to
     verification: Verification | None = None
     hold: Hold | None = None
     media: Media | None = None
@@ -93,6 +103,7 @@ class Manifest:
             known = _known(cls, words)
             known["taken_at"] = _moment(words["taken_at"])
             known["migrations"] = tuple(words["migrations"])
+            known["recipients"] = tuple(words.get("recipients", ()))
             for name, kind in (("verification", Verification), ("hold", Hold), ("media", Media)):
                 if inner := words.get(name):
                     known[name] = _read(kind, inner)

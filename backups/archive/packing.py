@@ -11,6 +11,9 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+# zstd works in a thread of its own, while this one reads and hashes: a quarter less time. Pieces
+# of its default size, 8 MiB, would take 40 MB of memory; these take 13, and a hundredth more room.
+JOB_BYTES = 2 * 1024**2
 STEP_BYTES = 256 * 1024  # what goes on at a time, at least, but for the end
 
 
@@ -32,6 +35,8 @@ class Packed:
             options={
                 zstd.CompressionParameter.compression_level: level,
                 zstd.CompressionParameter.checksum_flag: 1,
+                zstd.CompressionParameter.nb_workers: 1,
+                zstd.CompressionParameter.job_size: JOB_BYTES,
             }
         )
         self._compressor.set_pledged_input_size(size)

@@ -7,28 +7,59 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from backups import services
+from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
+from backups.archive.drill import verify, verify_file
+from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
-from backups.archive.storing import Stored, get_catalog, settling, store
-from backups.archive.unpacking import checked, unpack
-from backups.conf import conf
+from backups.archive.key_file import create_key_file
+from backups.archive.look import look
+from backups.archive.manifest import Verification
+from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.prune import delete, prune
+from backups.archive.reading import (
+    read_checked,
+    read_snapshot,
+    unpack_received,
+    unpack_snapshot,
+)
+from backups.archive.retention import Verdict
+from backups.archive.state import note_begun, note_failed, note_stored, read_state
+from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
+from backups.exceptions import BackupError
+from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
     "Stored",
     "StoredSnapshot",
+    "Verdict",
+    "Verification",
+    "check_length",
+    "create_key_file",
+    "delete",
     "find_snapshot",
+    "hold",
+    "list_missing",
     "list_snapshots",
+    "look",
+    "open_snapshot",
+    "prune",
     "read_checked",
     "read_snapshot",
+    "read_state",
+    "release",
     "settling",
     "stage_snapshot",
     "store",
+    "unpack_received",
     "unpack_snapshot",
+    "verify",
+    "verify_file",
     "where",
 ]
 
@@ -36,6 +67,32 @@ __all__ = [
 def where(*, database: str | None = None) -> str:
     """The storage, in words: ``the folder /srv/backups``."""
     return get_catalog(database).files.where
+
+
+def store(
+    *,
+    by: str,
+    schedule: str | None = None,
+    label: str | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Stored:
+    """
+    Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
+    went: ``read_state``.
+    """
+    note_begun(database=database)
+    try:
+        stored = store_snapshot(
+            by=by, schedule=schedule, label=label, database=database, progress=progress
+        )
+    except Exception as error:
+        with suppress(BackupError):
+            note_failed(str(error), database=database)
+        signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
+        raise
+    note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    return stored
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
@@ -47,66 +104,26 @@ def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     return get_catalog(database).snapshots()
 
 
-def find_snapshot(word: str, *, database: str | None = None) -> StoredSnapshot:
+def list_missing(*, database: str | None = None) -> list[str]:
+    """
+    The names of stored files that are gone, although their manifests are there.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).missing()
+
+
+def find_snapshot(
+    word: str, *, even_lost: bool = False, database: str | None = None
+) -> StoredSnapshot:
     """
     One of them, by its id, its name, or ``latest``.
 
+    :param even_lost: also one of which only the manifest is left.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked.
     """
-    return get_catalog(database).find(word)
-
-
-def read_snapshot(
-    stored: StoredSnapshot, *, first: int = 0, last: int | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the stored file as they are, from ``first`` to ``last``, both included.
-
-    :raises StorageError: the storage can't read it, also in the middle.
-    """
-    return get_catalog(database).files.chunks(stored.name, first, last)
-
-
-def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
-    """
-    All bytes of the stored file, which are compared with the manifest's hash at their end.
-
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_snapshot(stored, database=database), stored.manifest
-    if manifest is None:
-        return chunks
-    return checked(
-        chunks, stored.name, size=manifest.size, sha256=manifest.sha256, what="the stored file"
-    )
-
-
-def unpack_snapshot(
-    stored: StoredSnapshot, *, identity_file: Path | None = None, database: str | None = None
-) -> Iterator[bytes]:
-    """
-    The bytes of the snapshot in it. They are believed only at their end, where both hashes of the
-    manifest are compared.
-
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :raises IdentityError: it is encrypted, and there is no key that fits.
-    :raises InvalidSnapshotError: it is cut off, or was changed.
-    :raises StorageError: the storage can't read it.
-    """
-    chunks, manifest = read_checked(stored, database=database), stored.manifest
-    identity = identity_file or conf.identity_file
-    unpacked = unpack(chunks, stored.name, identity_file=identity)
-    if manifest is not None:
-        unpacked = checked(
-            unpacked,
-            stored.name,
-            size=manifest.database_size,
-            sha256=manifest.database_sha256,
-            what="the snapshot in it",
-        )
-    return unpacked
+    return get_catalog(database).find(word, even_lost=even_lost)
 
 
 def stage_snapshot(
@@ -118,19 +135,23 @@ def stage_snapshot(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
+    :param progress: called with the number of bytes of each step, which add up to the database.
     :raises NotStoredError: there is none.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
+    local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
+        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         return services.stage_restore(
-            unpack_snapshot(stored, identity_file=identity_file, database=database),
+            _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
             account=account,
@@ -138,3 +159,9 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+
+
+def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress(len(chunk))
+        yield chunk

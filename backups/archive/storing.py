@@ -18,6 +18,7 @@ import backups
 from backups import services, signals
 from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
+from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
 from backups.archive.manifest import Manifest
 from backups.archive.packing import Packed
@@ -41,10 +42,14 @@ class Stored:
 
 def get_catalog(database: str | None = None) -> Catalog:
     """The stored snapshots of a database. Asks the storage nothing yet."""
-    return Catalog(get_files(database), services.snapshot_prefix(database=database))
+    return Catalog(
+        get_files(database),
+        services.snapshot_prefix(database=database),
+        being_deleted=lambda: being_deleted(services.get_store(database)),
+    )
 
 
-def store(
+def store_snapshot(
     *,
     by: str,
     schedule: str | None = None,
@@ -100,7 +105,7 @@ def store(
             site=conf.name,
             release=conf.release,
             software=_software(),
-            is_encrypted=bool(conf.recipients),
+            recipients=conf.recipients,
             **_inventory(snapshot.inventory),
         )
         with _alone(files, name):
@@ -138,7 +143,7 @@ def _unchanged(catalog: Catalog, source: BackupStore) -> StoredSnapshot | None:
     if not conf.skip_unchanged or (last := _last(catalog)) is None:
         return None
     manifest = last.manifest
-    if manifest is None or last.problem or manifest.is_encrypted != bool(conf.recipients):
+    if manifest is None or last.problem or manifest.recipients != conf.recipients:
         return None
     if manifest.verification is not None and manifest.verification.outcome == "damaged":
         return None

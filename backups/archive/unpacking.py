@@ -20,7 +20,7 @@ def unpack(chunks: Iterable[bytes], name: str, *, identity_file: Path | None) ->
     """
     first, rest = _with_first_bytes(iter(chunks))
     plain = decrypt(rest, identity_file, name) if first.startswith(MAGIC) else rest
-    return iter(Unwrapped(plain))
+    return iter(Unwrapped(plain, what=name))
 
 
 def checked(
@@ -54,6 +54,6 @@ def _with_first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     first = b""
     for chunk in chunks:
         first += chunk
-        if len(first) >= len(MAGIC):
+        if len(first) >= max(map(len, MAGIC)):
             break
     return first, chain([first], chunks)

@@ -23,6 +23,7 @@ except ModuleNotFoundError as missing:
         ' python -m pip install "django-restorable[cli]"'
     ) from missing
 
+from backups.client.archive import ArchiveClient
 from backups.client.download import RemoteSnapshot
 from backups.client.exchange import Exchange
 from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
@@ -37,8 +38,8 @@ READ_SECONDS = 600.0  # the longest silence: the server copies or checks a whole
 CODINGS = "zstd, gzip"
 
 
-class BackupClient:
-    """Takes and puts back snapshots of one server."""
+class BackupClient(ArchiveClient):
+    """Takes and puts back snapshots of one server, and works with the stored ones."""
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """A snapshot that a server sends, checked while it arrives."""
 
-import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from urllib3.exceptions import HTTPError
 
 from backups.client.arrival import NOT_ASKED, checked
 from backups.client.body import coding_of, plain_chunks
+from backups.client.headers import number, repr_digest
 from backups.client.server_words import shown
 from backups.client.snapshot_name import offered_name, own_name
 from backups.exceptions import (
@@ -21,7 +21,6 @@ from backups.exceptions import (
 
 TRIES = 5  # in a row, without a byte in between
 BUSY = (502, 503, 504)  # the server, or a proxy in front of it, may answer later
-MOST_DIGITS = 18  # in a number in a header: this app sends no longer one
 
 
 class RemoteSnapshot:
@@ -35,9 +34,20 @@ class RemoteSnapshot:
     If the connection ends early, another fetches the rest, as long as the server has it.
     """
 
-    def __init__(self, response: requests.Response, *, ask_again: "AskAgain | None" = None) -> None:
-        """Takes over a response with an unread body. ``ask_again`` adds headers to its request."""
-        self._response = response
+    def __init__(
+        self,
+        response: requests.Response,
+        *,
+        ask_again: "AskAgain | None" = None,
+        is_database: bool = True,
+    ) -> None:
+        """
+        Takes over a response with an unread body.
+
+        :param ask_again: adds headers to its request.
+        :param is_database: False for a stored file, which is packed.
+        """
+        self._response, self._is_database = response, is_database
         self._ask_again = ask_again
         self._sha256 = hashlib.sha256()
         self.url = response.url
@@ -47,20 +57,21 @@ class RemoteSnapshot:
         self.is_named_here = offered is None
         self.is_chunked = headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
         self.method = shown(headers.get("Snapshot-Method", ""), 20)
-        self.defects = _number(headers.get("Snapshot-Defects"))
+        self.defects = number(headers.get("Snapshot-Defects"))
         # If the body is compressed, this is its compressed length.
-        length = None if coding_of(response) else _number(headers.get("Content-Length"))
-        self.size = _number(headers.get("Snapshot-Size")) if length is None else length
+        length = None if coding_of(response) else number(headers.get("Content-Length"))
+        self.size = number(headers.get("Snapshot-Size")) if length is None else length
 
     def __iter__(self) -> Iterator[bytes]:
         """
-        The bytes of a whole database, decompressed.
+        The bytes of a whole database, decompressed; or of a stored file, as it is.
 
         :raises TransferInterruptedError: the connection ended, or stalled past the time limit.
         :raises ClientError: this is not a database, e.g. a proxy's error page, or it is longer than
             announced.
         """
-        return checked(self._arriving(), self.url)
+        arriving = self._arriving()
+        return checked(arriving, self.url) if self._is_database else arriving
 
     def _arriving(self) -> Iterator[bytes]:
         """The bytes until the end, over as many connections as necessary."""
@@ -102,14 +113,14 @@ class RemoteSnapshot:
             raise TransferInterruptedError(
                 f"The download from {self.url} ended after {received:,} of {self.size:,} bytes."
             )
-        digest = _digest(self._response)
-        if digest is not None and digest != self._sha256.digest():
+        digest = repr_digest(self._response.headers)
+        if digest is not None and digest != self._sha256.hexdigest():
             raise TransferInterruptedError(
                 f"What arrived from {self.url} is not what was sent: its SHA-256 differs."
             )
 
     def _hash(self, chunk: bytes) -> None:
-        if self._etag or _digest(self._response) is not None:
+        if self._etag or repr_digest(self._response.headers) is not None:
             self._sha256.update(chunk)
 
     @property
@@ -157,22 +168,3 @@ class RemoteSnapshot:
 
 
 AskAgain = Callable[[dict[str, str]], requests.Response]
-
-
-def _digest(response: requests.Response) -> bytes | None:
-    """The SHA-256 of the whole snapshot in the header ``Repr-Digest`` (RFC 9530), if any."""
-    for member in response.headers.get("Repr-Digest", "").split(","):
-        name, _, value = member.strip().partition("=")
-        if name == "sha-256" and value.startswith(":") and value.endswith(":"):
-            try:
-                return base64.b64decode(value[1:-1], validate=True)
-            except ValueError:
-                return None
-    return None
-
-
-def _number(given: str | None) -> int | None:
-    """A header's whole number; None if the header is missing or is something else."""
-    if given and given.isascii() and given.isdecimal() and len(given) <= MOST_DIGITS:
-        return int(given)
-    return None

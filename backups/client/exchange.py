@@ -33,7 +33,7 @@ class Exchange:
         """``is_ours`` tells an answer of this API from another, which may come from a proxy."""
         response, answer = self.request(method, name, **arguments)
         if not is_ours(answer):
-            raise not_the_site(response, method, self._ask_first())
+            raise not_the_site(response, method, self.ask_first(name))
         return answer
 
     def request(
@@ -57,7 +57,7 @@ class Exchange:
                 stream=True,  # so that the size of a body can be limited
                 **arguments,
             )
-            is_good = response.status_code in (200, 206)
+            is_good = response.status_code in (200, 201, 202, 206)
             if is_good and not is_read:
                 return response, {}
             with response:
@@ -68,16 +68,18 @@ class Exchange:
                 raise ServerUnreachableError(no_answer) from as_cause(error)
             what = "upload" if "data" in arguments else "request"
             raise TransferInterruptedError(
-                f"The {what} to {url} broke off: {innermost(error)}.", hint=self._ask_first()
+                f"The {what} to {url} broke off: {innermost(error)}.", hint=self.ask_first(name)
             ) from as_cause(error)
         if not is_good:
-            raise refusal(response, answer) or not_the_site(response, method, self._ask_first())
+            raise refusal(response, answer) or not_the_site(response, method, self.ask_first(name))
         return response, answer
 
-    def _ask_first(self) -> str:
+    def ask_first(self, name: str) -> str:
+        """The hint where nobody knows what a request for this endpoint has done."""
         server, url = self._server, shlex.quote(self._server.url)
         options = "" if server.is_encrypted or server.is_here else " --insecure"
-        return f"Ask before you try again: manage.py restore_db --status --url {url}{options}"
+        command = "restore_db --status" if "restore" in name else "backups list"
+        return f"Ask before you try again: manage.py {command} --url {url}{options}"
 
     def close(self) -> None:
         """Drop the connections."""

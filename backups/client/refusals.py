@@ -66,6 +66,14 @@ def not_the_site(response: requests.Response, method: str, ask_first: str) -> Cl
     )
 
 
+def answer_of_another(what: str) -> ClientError:
+    """The error for an answer of the site in a form that this release does not know."""
+    return ClientError(
+        f"{what} has an answer in a form that this release does not know.",
+        hint="Check which release that server runs.",
+    )
+
+
 def _status(response: requests.Response) -> str:
     """``503 Service Unavailable``: the words are the server's choice."""
     return f"{response.status_code} {shown(response.reason or '', MOST_REASON)}".rstrip()

@@ -14,6 +14,9 @@ from backups.disk.timestamp import parse_timestamp, timestamp
 MOST_CHARACTERS = 128  # the suffix of a file that is being written must fit into 255 too
 # A project's name may have an underscore.
 OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})\.db")
+STORED = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})(?:-[1-9][0-9]*)?\.db\.zst(?:\.age)?"
+)
 FILENAME = re.compile(r';[ \t]*filename[ \t]*=[ \t]*"?([^";\s]*)"?[ \t]*(?:;|\Z)', re.IGNORECASE)
 
 
@@ -29,8 +32,17 @@ def own_name(url: str) -> str:
     return f"{host[:64].rstrip('-') or 'server'}-backup-{timestamp(datetime.now(UTC))}.db"
 
 
+def is_stored_name(name: str) -> bool:
+    """Whether this has the form of a stored file's name."""
+    return _has_form(STORED, name)
+
+
 def _is_ours(name: str) -> bool:
-    form = OURS.fullmatch(name)
+    return _has_form(OURS, name)
+
+
+def _has_form(pattern: re.Pattern[str], name: str) -> bool:
+    form = pattern.fullmatch(name)
     if form is None or len(name) > MOST_CHARACTERS:
         return False
     try:

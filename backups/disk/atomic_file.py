@@ -56,6 +56,25 @@ def save_as_new(chunks: Iterable[bytes], destination: Path) -> Path:
     return _save(chunks, free, overwrite=False)
 
 
+def publish(part: Path, descriptor: int, destination: Path, *, overwrite: bool) -> None:
+    """
+    Give a file that the caller has written beside it its name, once it is on the disk.
+
+    :raises DestinationError: as ``save``.
+    """
+    try:
+        files.sync(descriptor)
+        _check_is_ours(part, descriptor)
+        if not _publish(part, destination, overwrite=overwrite):
+            raise _exists(destination)
+        _unlink_ours(part, descriptor)
+        _check_is_ours(destination, descriptor)
+        files.sync_folder(destination.parent)
+    except OSError as error:
+        said = error.strerror or error
+        raise _no_room(f"{destination} could not be written: {said}.") from error
+
+
 def _save(chunks: Iterable[bytes], names: Iterable[Path], *, overwrite: bool) -> Path:
     """Save under the first free name, and return it."""
     names = iter(names)

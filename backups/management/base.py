@@ -69,6 +69,19 @@ class StoreCommand(BaseCommand):
         """Print the outcome, as ``output.tell``."""
         tell(words, self.stdout, self.stderr)
 
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask, unless ``yes``. :raises CommandError: the answer was no, or nobody can answer."""
+        if yes:
+            return
+        self.say(f"{question} [y/N] ", ending="")
+        self.stderr.flush()
+        try:
+            answer = input()
+        except (EOFError, RuntimeError):  # standard input is at its end, or closed (<&-)
+            raise CommandError("Nobody can answer here: pass --yes.") from None
+        if answer.strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was changed.")
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         """End with the message, the hint and an exit code on each error of this app."""
         self.is_quiet = options.get("verbosity") == 0

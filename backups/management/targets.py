@@ -72,11 +72,11 @@ class LocalTarget:
             database=self._database,
             accept=accept,
         )
-        return self._staged(pending, now=now)
+        return self.staged(pending, now=now)
 
     def undo_restore(self, *, now: bool) -> Json:
         pending = services.undo_restore(staged_by=user(), database=self._database)
-        return self._staged(pending, now=now)
+        return self.staged(pending, now=now)
 
     def apply_now(self, *, sha256: str | None, warnings: Collection[str] = ()) -> Json:
         receipt = services.apply_now(applied_by=user(), sha256=sha256, database=self._database)
@@ -99,7 +99,8 @@ class LocalTarget:
         }
         return self._answer(serializers.RestoresSerializer, found)
 
-    def _staged(self, pending: PendingRestore, *, now: bool) -> Json:
+    def staged(self, pending: PendingRestore, *, now: bool) -> Json:
+        """The answer about what was staged, once it is applied if ``now``."""
         if now:
             return self.apply_now(sha256=pending.sha256, warnings=pending.warnings)
         return self._answer(serializers.PendingRestoreSerializer, pending)
@@ -117,7 +118,7 @@ class RemoteTarget:
     """A server's store, over HTTP."""
 
     def __init__(self, client: "BackupClient") -> None:
-        self._client = client
+        self.client = client
         self.where = client.base_url
         self.undo_restore = client.undo_restore
         self.get_restore_status = client.get_restore_status
@@ -126,7 +127,7 @@ class RemoteTarget:
 
     @contextmanager
     def create_snapshot(self, *, compact: bool | None, compress: bool) -> Iterator[NamedSnapshot]:
-        with self._client.create_snapshot(compact=compact, compress=compress) as snapshot:
+        with self.client.create_snapshot(compact=compact, compress=compress) as snapshot:
             defects = f"{snapshot.defects:,} in all" if snapshot.defects else ""
             yield NamedSnapshot(
                 snapshot.name,
@@ -142,7 +143,7 @@ class RemoteTarget:
         self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
     ) -> Json:
         with incoming.with_length() as snapshot:  # a request says how long its body is
-            return self._client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
+            return self.client.stage_restore(snapshot, now=now, accept=accept, progress=progress)
 
 
 Target = LocalTarget | RemoteTarget

@@ -87,7 +87,8 @@ def downloads(taken: list[Json]) -> str:
 
 
 def _download(taken: Json) -> str:
-    what = f"{megabytes(taken['size'])} of {taken['method']}"
+    kind = "a stored snapshot" if taken["method"] == "stored" else taken["method"]
+    what = f"{megabytes(taken['size'])} of {kind}"
     if taken["first"]:
         what += f" from byte {taken['first']:,} on"
     at = f"{taken['at'][:19]}Z"  # to the second: UTC

@@ -1,9 +1,11 @@
 """The store on this machine, set up as Django and the settings say."""
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from django.conf import settings
@@ -12,10 +14,12 @@ from django.db import DatabaseError, connections
 
 from backups.conf import conf
 from backups.disk.file_system import is_local, kind_of
+from backups.disk.files import sync_folder, words
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
     SnapshotFailedError,
+    StoreFolderError,
     WrongUserError,
 )
 from backups.processes import cores, interpreter, memory
@@ -29,6 +33,8 @@ from backups.sqlite.restores.stage import WAL_MARK
 from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
 # What a database that can't be opened, or wrong settings, can raise.
@@ -94,6 +100,24 @@ def database_path(alias: str | None = None) -> Path:
             hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
         )
     return database_file(connection.settings_dict["NAME"])
+
+
+def make_folder(alias: str | None = None) -> None:
+    """
+    Create the folder that a database belongs in, for this user alone, if there is none: on a new
+    machine.
+
+    :raises StoreFolderError: the system refuses.
+    """
+    folder = database_path(alias).parent
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise StoreFolderError(f"{folder} can't be created: {words(error)}.") from error
+    logger.info("%s is created, for the database", folder)
 
 
 def other_aliases() -> list[str]:
@@ -244,7 +268,19 @@ def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
     if seconds is not None:
         options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
         wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
-    wrapper.connect()
+    try:
+        wrapper.connect()
+    except Exception as error:
+        _close_unfinished(error)
+        raise
     connection = wrapper.connection
     assert isinstance(connection, sqlite3.Connection)
     return connection
+
+
+def _close_unfinished(error: Exception) -> None:
+    """Django leaves a connection open if it fails to set it up; only its frame knows it."""
+    for frame, _ in walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            if isinstance(value, sqlite3.Connection):
+                value.close()

@@ -31,14 +31,17 @@ class OutgoingSnapshot(PassedOn):
         taken_by: str | None,
         address: str | None = None,
         record: Callable[[Download], None] = lambda _: None,
+        is_announced: bool = True,
     ) -> None:
         """
         Takes over the snapshot.
 
         :param address: where the request came from; None for this machine.
         :param record: records what is known of the download, when it begins and when it ends.
+        :param is_announced: whether ``snapshot_taken`` is sent.
         """
         super().__init__(snapshot)
+        self._is_announced = is_announced
         self._taken_by, self._address, self._record = taken_by, address, record
         self._download: Download | None = None  # once it has begun
         last = snapshot.size - 1 if snapshot.last is None else snapshot.last
@@ -52,7 +55,8 @@ class OutgoingSnapshot(PassedOn):
         some = min(FIRST_BYTES, len(first) // 2)
         yield first[:some]
         self._begin()
-        self._send_signal()
+        if self._is_announced:
+            self._send_signal()
         self._left -= len(first)
         yield first[some:]
         for chunk in chunks:

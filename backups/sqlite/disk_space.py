@@ -28,7 +28,8 @@ from backups.sqlite.locking import locks
 from backups.sqlite.locking.lock_file import open_lock
 
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
-UPLOADS, RESTORES = "incoming", "reserved"  # the kinds of files that promise room
+# The kinds of files that promise room.
+UPLOADS, RESTORES, SCRATCH = "incoming", "reserved", "scratch"
 ADMISSION = 1 << 21  # the number of the turn to add up the promises and to make another
 ADMISSION_SECONDS = 2.0  # it takes a millisecond; a process that keeps it must not stop uploads
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system
@@ -102,7 +103,7 @@ def reserved(paths: StorePaths, what: str, size: int, *, floor: int) -> Iterator
 
 
 def promised(
-    paths: StorePaths, *, but: int | None = None, to: tuple[str, ...] = (UPLOADS, RESTORES)
+    paths: StorePaths, *, but: int | None = None, to: tuple[str, ...] = (UPLOADS, RESTORES, SCRATCH)
 ) -> int:
     """
     How many bytes uploads and restores were promised and have not written yet. Reads only.

@@ -38,6 +38,7 @@ from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_
 from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.proof import prove
 from backups.sqlite.restores.stage import Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
@@ -47,6 +48,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Proof,
     Receipt,
     RestoreStatus,
     Snapshot,
@@ -277,6 +279,28 @@ class SqliteBackupStore(BackupStore):
 
     def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
         return named_lock(self._paths, name, wait=wait)
+
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        check_user(self._paths)
+        staging = Staging(
+            self._paths,
+            staged_by="",
+            max_bytes=max_bytes,
+            at_least=at_least,
+            floor=self._floor,
+            check_seconds=self._check_seconds,
+            site=self._site,
+            live_defects=self._find_live_defects,
+            watch=watch,
+        )
+        return prove(staging, chunks)
 
     def archive_folder(self) -> Path:
         return self._paths.archive

@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 
+from backups.api import archive_serializers as shapes
 from backups.api import serializers
 from backups.api.parsers import UPLOAD_PARSERS, MultiPartUploadParser
 from backups.api.query import MAX_RECEIPTS, RECEIPTS
@@ -48,6 +49,9 @@ SNAPSHOT_ID = OpenApiParameter(
     "snapshot",
     description="The ETag of a download that broke off; `Range` asks for the rest of it.",
 )
+FORCE = OpenApiParameter(
+    "force", enum=["1", "0"], default="0", description="1: even if it is the last good one."
+)
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": MAX_RECEIPTS, "default": RECEIPTS},
@@ -56,16 +60,19 @@ LIMIT = OpenApiParameter(
 MEANINGS = {
     **errors.MEANINGS,
     400: "A parameter has an invalid value, or the upload is not a whole snapshot of this site.",
-    404: "Nothing is pending; the last restore has no kept copy to undo it with.",
-    409: "It can't be applied without a restart, and stays pending.",
+    404: "Nothing is pending; the last restore has no kept copy to undo it with; there is no "
+    "stored snapshot, or no job, of that name.",
+    409: "It can't be applied without a restart, and stays pending; the stored snapshot is held, "
+    "in use, encrypted to another key, or not what was stored.",
     411: "The upload, or another body, does not say its length.",
     412: "The download can't be continued.",
     413: "The upload, or another body, is over the limit.",
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
     501: "The database has no file.",
-    503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again.",
-    507: "The disk is too full, or too little of it would stay free for the site.",
+    503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again. Or "
+    "the storage can't be read or written.",
+    507: "The disk or the storage is too full, or too little of it would stay free for the site.",
 }
 
 
@@ -154,3 +161,123 @@ class RestoresExtension(StoreViewExtension):
             "restores", {200: serializers.RestoresSerializer}, 400, parameters=[LIMIT]
         )
     }
+
+
+# The archive
+
+RUNNING = OpenApiResponse(
+    shapes.JobSerializer, "It takes longer than a request may: `Location` is the URL of its job."
+)
+STORED = {
+    (status, kind): OpenApiTypes.BINARY
+    for status in (200, 206)
+    for kind in ("application/zstd", "application/octet-stream")
+}
+
+
+class StoredSnapshotsExtension(StoreViewExtension):
+    """The list, and a new one."""
+
+    target_class = "backups.api.archive_views.StoredSnapshotsView"
+    methods: ClassVar = {
+        "get": _described("backups", {200: shapes.StoredSnapshotsSerializer}, 503),
+        "post": _described(
+            "backups_store",
+            {
+                200: OpenApiResponse(shapes.NewSnapshotSerializer, "Nothing has changed."),
+                201: OpenApiResponse(shapes.NewSnapshotSerializer, "It is stored."),
+                202: RUNNING,
+            },
+            *(400, 409, 411, 413, 415, 503, 507),
+            request=shapes.StoreFormSerializer,
+        ),
+    }
+
+
+class StoredSnapshotExtension(StoreViewExtension):
+    """One of them."""
+
+    target_class = "backups.api.archive_views.StoredSnapshotView"
+    methods: ClassVar = {
+        "get": _described(
+            "backups_show", {200: shapes.StoredSnapshotDetailSerializer}, *(404, 503)
+        ),
+        "delete": _described(
+            "backups_delete",
+            {200: shapes.DeletedSnapshotSerializer},
+            *(400, 404, 409, 411, 413, 503),
+            parameters=[FORCE],
+        ),
+    }
+
+
+class StoredDownloadExtension(StoreViewExtension):
+    """The download of a stored file."""
+
+    target_class = "backups.api.archive_views.StoredDownloadView"
+    methods: ClassVar = {
+        "get": _described(
+            "backups_download",
+            {
+                **STORED,
+                304: OpenApiResponse(None, "The client has it (`If-None-Match`)."),
+                416: OpenApiResponse(None, "It has no such bytes (`Range`)."),
+            },
+            *(404, 409, 412, 503),
+        )
+    }
+
+
+class VerifyExtension(StoreViewExtension):
+    """The trial of a stored snapshot."""
+
+    target_class = "backups.api.archive_views.VerifyView"
+    methods: ClassVar = {
+        "post": _described(
+            "backups_verify",
+            {200: shapes.VerifiedSnapshotSerializer, 202: RUNNING},
+            *(404, 409, 411, 413, 503, 507),
+            request=None,
+        )
+    }
+
+
+class StoredRestoreExtension(StoreViewExtension):
+    """The restore of a stored snapshot."""
+
+    target_class = "backups.api.archive_views.StoredRestoreView"
+    methods: ClassVar = {
+        "post": _described(
+            "backups_restore",
+            {200: STAGED_OR_APPLIED, 202: RUNNING},
+            *(400, 404, 409, 411, 413, 503, 507),
+            request=None,
+            parameters=[APPLY, ACCEPT],
+        )
+    }
+
+
+class HoldExtension(StoreViewExtension):
+    """The hold of a stored snapshot."""
+
+    target_class = "backups.api.archive_views.HoldView"
+    methods: ClassVar = {
+        "post": _described(
+            "backups_hold",
+            {200: shapes.StoredSnapshotDetailSerializer},
+            *(400, 404, 409, 411, 413, 415, 503),
+            request=shapes.HoldFormSerializer,
+        ),
+        "delete": _described(
+            "backups_release",
+            {200: shapes.StoredSnapshotDetailSerializer},
+            *(404, 409, 411, 413, 503),
+        ),
+    }
+
+
+class JobExtension(StoreViewExtension):
+    """A job."""
+
+    target_class = "backups.api.archive_views.JobView"
+    methods: ClassVar = {"get": _described("backups_job", {200: shapes.JobSerializer}, 404)}

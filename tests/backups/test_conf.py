@@ -42,6 +42,7 @@ DEFAULTS = {
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
     "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
     "BACKUPS_OWN_FILES": ("own_files", ()),
+    "BACKUPS_KEEP": ("keep", {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}),
 }
 
 

@@ -15,6 +15,7 @@ import requests
 
 from tests.package.environments import Environment, wheel
 from tests.package.readme import Lines
+from tests.package.stopping import STACKS, stop
 from tests.processes import Finished
 
 SECONDS = 60
@@ -39,10 +40,12 @@ import os
 
 BACKUPS_REMOTE_KEY = os.environ.get("BACKUPS_KEY", "")
 """
+# Without --skip-atexit, uWSGI's workers run C's exit handlers in the handler of SIGINT. OpenSSL's
+# frees memory, and so waits for ever if the signal came in the middle of a malloc().
 COMMANDS = {
     "gunicorn": "gunicorn mysite.wsgi --bind {address} --workers 2 --threads 4",
     "uwsgi": "uwsgi --module mysite.wsgi --http-socket {address} --master --processes 2"
-    " --threads 4 --need-app --die-on-term",
+    " --threads 4 --need-app --die-on-term --skip-atexit",
     "uvicorn": "uvicorn mysite.asgi:application --host {host} --port {port}",
 }
 
@@ -105,10 +108,11 @@ class Project:
             process = subprocess.Popen(
                 [str(self.environment.bin / command[0]), *command[1:]],
                 cwd=self.folder,
-                env=self.environment.variables(),
+                env=self.environment.variables() | STACKS,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
+                start_new_session=True,  # a group of its own, to be killed as one
             )
         try:
             served = Served(f"http://{host}:{port}", self.key, process.pid)
@@ -116,8 +120,7 @@ class Project:
                 _pause(process, log)
             yield served
         finally:
-            process.terminate()
-            process.wait(timeout=SECONDS)
+            stop(process, log)
 
 
 class Served:

@@ -8,10 +8,13 @@ from django.core.management.base import CommandError
 
 from backups import services
 from backups.disk import atomic_file
+from backups.management.archive.remote import RemoteArchive
 from backups.management.archive.targets import open_archive
 from backups.management.archive.verb import Verb
 from backups.management.base import megabytes
 from backups.management.progress import count, progress_bar
+
+CONTINUED = "What has arrived stays in a .part beside it: the same command goes on there."
 
 
 class Download(Verb):
@@ -47,6 +50,10 @@ class Download(Verb):
         with open_archive(**options) as archive:
             stored = archive.get(id)
             path = _path(Path(output), stored["name"], unpack=unpack)
+            if isinstance(archive, RemoteArchive):
+                force = force and path == Path(output)  # no server chooses what it replaces
+                if not unpack:
+                    self.command.when_interrupted = CONTINUED
             services.check_not_own(path)
             atomic_file.check(path, overwrite=force)
             size = stored["database_size"] if unpack else stored["size"]

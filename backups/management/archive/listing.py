@@ -23,11 +23,11 @@ class List(Verb):
         with open_archive(**options) as archive:
             answer = archive.list()
             where = archive.where
-        if not answer["backups"] and not json:
+        if not answer["backups"] and not answer["missing"] and not json:
             self.command.say(f"Nothing is stored in {answer['where']} yet ({where}).")
             return
         with printing("the list", self.command.stdout):
-            self.command.stdout.write(_json(answer) if json else _table(answer["backups"]))
+            self.command.stdout.write(_json(answer) if json else _text(answer))
 
 
 class Show(Verb):
@@ -49,21 +49,34 @@ def _json(answer: Json) -> str:
     return json.dumps(answer, indent=2, ensure_ascii=False)
 
 
+def _text(answer: Json) -> str:
+    gone = [f"{name} is missing: only its manifest is left." for name in answer["missing"]]
+    return "\n".join([*filter(None, [_table(answer["backups"])]), *gone])
+
+
 def _table(snapshots: list[Json]) -> str:
     """An aligned line for each: its id, its size, who took it, what became of it."""
-    rows = [
-        (
-            each["id"],
-            megabytes(each["size"]),
-            each["by"] or "unknown",
-            ", ".join(filter(None, [_verdict(each), _notes(each)])),
-        )
-        for each in snapshots
-    ]
+    rows = [_row(each) for each in snapshots]
+    if not rows:
+        return ""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}"
         for row in rows
+    )
+
+
+def describe(snapshot: Json) -> str:
+    """One of them, in a line."""
+    return "  ".join(_row(snapshot))
+
+
+def _row(snapshot: Json) -> tuple[str, str, str, str]:
+    return (
+        snapshot["id"],
+        megabytes(snapshot["size"]),
+        snapshot["by"] or "unknown",
+        ", ".join(filter(None, [_verdict(snapshot), _notes(snapshot)])),
     )
 
 

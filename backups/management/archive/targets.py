@@ -1,6 +1,6 @@
 """The archives that a command can work on: this machine's, and a remote server's."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,13 @@ from backups.api import archive_serializers as shapes
 from backups.api.serializers import AnswerSerializer
 from backups.archive import services
 from backups.client.server_words import shown_answer
+from backups.conf import conf
 from backups.disk import atomic_file
+from backups.exceptions import BadParameterError
+from backups.management.archive.remote import RemoteArchive
 from backups.management.incoming import Progress
 from backups.management.progress import count
-from backups.management.targets import Json, LocalTarget, open_target, user
+from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target, user
 
 
 class LocalArchive:
@@ -33,12 +36,32 @@ class LocalArchive:
         found = {
             "where": services.where(database=self._database),
             "backups": services.list_snapshots(database=self._database),
+            "missing": services.list_missing(database=self._database),
         }
         return _answer(shapes.StoredSnapshotsSerializer, found)
 
-    def get(self, word: str) -> Json:
-        stored = services.find_snapshot(word, database=self._database)
+    def get(self, word: str, *, even_lost: bool = False) -> Json:
+        stored = services.find_snapshot(word, even_lost=even_lost, database=self._database)
         return _answer(shapes.StoredSnapshotDetailSerializer, stored)
+
+    def delete(self, word: str, *, force: bool) -> Json:
+        deleted = services.delete(word, by=user(), force=force, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, deleted)
+
+    def prune(self, *, dry_run: bool) -> Json:
+        found = {
+            "verdicts": services.prune(by=user(), dry_run=dry_run, database=self._database),
+            "where": services.where(database=self._database),
+        }
+        return _answer(shapes.VerdictsSerializer, found)
+
+    def hold(self, word: str, *, reason: str) -> Json:
+        held = services.hold(word, by=user(), reason=reason, database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, held)
+
+    def release(self, word: str) -> Json:
+        released = services.release(word, by=user(), database=self._database)
+        return _answer(shapes.StoredSnapshotSerializer, released)
 
     def save(self, stored: Json, path: Path, *, overwrite: bool, progress: Progress) -> None:
         """Write the stored file to a path, which has it only when it is whole and checked."""
@@ -51,6 +74,47 @@ class LocalArchive:
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
 
+    def restore(
+        self,
+        word: str,
+        *,
+        identity: Path | None,
+        now: bool,
+        accept: Collection[str],
+        progress: Progress,
+    ) -> Json:
+        """Stage one of them; apply it if ``now``."""
+        pending = services.stage_snapshot(
+            word,
+            staged_by=user(),
+            identity_file=identity,
+            accept=accept,
+            database=self._database,
+            progress=progress,
+        )
+        return LocalTarget(self._database).staged(pending, now=now)
+
+    def verify(self, word: str, identity: Path | None, progress: Progress) -> Json:
+        """Try one of them, and keep the result."""
+        found = services.verify(
+            word,
+            by=user(),
+            identity_file=identity,
+            database=self._database,
+            progress=progress,
+        )
+        return _answer(shapes.VerificationSerializer, found)
+
+    def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
+        """Try a file of this machine."""
+        found = services.verify_file(
+            path, identity_file=identity, database=self._database, progress=progress
+        )
+        return _answer(shapes.VerificationSerializer, found)
+
+
+Archive = LocalArchive | RemoteArchive
+
 
 @contextmanager
 def open_archive(
@@ -60,10 +124,37 @@ def open_archive(
     database: str | None = None,
     insecure: bool = False,
     **_: Any,
-) -> Iterator[LocalArchive]:
+) -> Iterator[Archive]:
     """The archive that the options and the settings name, as ``targets.open_target``."""
-    with open_target(url, local=local, database=database, insecure=insecure):
-        yield LocalArchive(database)
+    with (
+        open_target(url, local=local, database=database, insecure=insecure) as target,
+        in_our_form(target),
+    ):
+        yield archive_of(target, database)
+
+
+def archive_of(target: Target, database: str | None) -> Archive:
+    """The archive of a store."""
+    if isinstance(target, LocalTarget):
+        return LocalArchive(database)
+    return RemoteArchive(target.client)
+
+
+@contextmanager
+def open_local_archive(
+    *, url: str | None = None, local: bool = False, database: str | None = None, **_: Any
+) -> Iterator[LocalArchive]:
+    """
+    This machine's archive, for what only its own operator does.
+
+    :raises BadParameterError: the options or the settings name a remote server.
+    """
+    if not local and (url := url or conf.remote_url):
+        raise BadParameterError(
+            f"{url} decides itself which of its snapshots stay.",
+            hint="Run this command there; or pass --local to work on this machine.",
+        )
+    yield LocalArchive(database)
 
 
 def _answer(shape: type[AnswerSerializer], found: object) -> Json:

@@ -10,6 +10,7 @@ class Verb:
     """One verb: ``manage.py backups list``. Its docstring is its help."""
 
     name: ClassVar[str]
+    is_hidden: ClassVar[bool] = False  # not in the help
 
     def __init__(self, command: StoreCommand) -> None:
         """``command`` prints, asks and ends for it."""

@@ -1,12 +1,14 @@
 """``manage.py restore_db``: put a snapshot back, show the outcome, discard it, or undo it."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from backups.exceptions import BackupError
 from backups.management import wording
+from backups.management.archive.targets import Archive, archive_of
 from backups.management.base import StoreCommand, megabytes
 from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
@@ -31,6 +33,13 @@ class Command(StoreCommand):
             "path", metavar="PATH", nargs="?", help="the snapshot to put back; - for standard input"
         )
         what.add_argument(
+            "--from",
+            metavar="ID",
+            dest="stored",
+            help="put back a stored snapshot: its id, its name, or latest; see manage.py backups"
+            " list",
+        )
+        what.add_argument(
             "--undo", action="store_true", help="put back what the last restore replaced"
         )
         what.add_argument("--status", action="store_true", help="show what is pending, and stop")
@@ -44,19 +53,27 @@ class Command(StoreCommand):
         parser.add_argument(
             "--now",
             action="store_true",
-            help="apply without a restart: with PATH or --undo, or alone for what is pending",
+            help="apply without a restart: with PATH, --from or --undo, or alone for what is"
+            " pending",
+        )
+        parser.add_argument(
+            "--identity",
+            metavar="FILE",
+            type=Path,
+            help="with --from: the secret key of an encrypted one; default: BACKUPS_IDENTITY_FILE",
         )
         accept: dict[str, Any] = {"dest": "accept", "action": "append_const", "default": []}
         parser.add_argument(
             "--accept-defects",
             const=DEFECTS,
-            help="with PATH: accept a snapshot whose rows break rules of its schema",
+            help="with PATH or --from: accept a snapshot whose rows break rules of its schema",
             **accept,
         )
         parser.add_argument(
             "--accept-foreign",
             const=FOREIGN,
-            help="with PATH: accept a database that has nothing of this project's own apps",
+            help="with PATH or --from: accept a database that has nothing of this project's own"
+            " apps",
             **accept,
         )
         parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -68,6 +85,8 @@ class Command(StoreCommand):
         self,
         *args: Any,
         path: str | None,
+        stored: str | None,
+        identity: Path | None,
         undo: bool,
         status: bool,
         kept: bool,
@@ -83,10 +102,14 @@ class Command(StoreCommand):
         **options: Any,
     ) -> None:
         if now and (status or kept or downloads or discard):
-            self._refuse_usage("argument --now: only with PATH or --undo, or alone")
-        if accept and not path:
-            self._refuse_usage("arguments --accept-defects and --accept-foreign: only with PATH")
-        if not (path or undo or status or kept or downloads or discard or now):
+            self._refuse_usage("argument --now: only with PATH, --from or --undo, or alone")
+        if accept and not (path or stored):
+            self._refuse_usage(
+                "arguments --accept-defects and --accept-foreign: only with PATH or --from"
+            )
+        if identity and not stored:
+            self._refuse_usage("argument --identity: only with --from")
+        if not (path or stored or undo or status or kept or downloads or discard or now):
             self._refuse_usage("PATH or one of the options is required")
         with (
             open_target(url, local=local, database=database, insecure=insecure) as target,
@@ -104,6 +127,11 @@ class Command(StoreCommand):
                 self._undo(target, now=now, yes=yes)
             elif path:
                 self._stage(target, path, now=now, accept=accept, yes=yes)
+            elif stored:
+                archive = archive_of(target, database)
+                self._stage_stored(
+                    target, archive, stored, identity, now=now, accept=accept, yes=yes
+                )
             else:
                 self._apply_pending(target, yes=yes)
 
@@ -118,7 +146,7 @@ class Command(StoreCommand):
             self._explain(f"{incoming.name} ({megabytes(incoming.size)})", target, now=now)
             if not yes:
                 self._warn({"warnings": incoming.warnings})
-            self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+            self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
             answer = self._send(target, incoming, now=now, accept=accept)
             self._tell(answer, incoming)
 
@@ -132,10 +160,36 @@ class Command(StoreCommand):
             error.hint = incoming.fill_in(error.hint)
             raise
 
+    def _stage_stored(
+        self,
+        target: Target,
+        archive: Archive,
+        word: str,
+        identity: Path | None,
+        *,
+        now: bool,
+        accept: Collection[str],
+        yes: bool,
+    ) -> None:
+        stored = archive.get(word)
+        size = stored["database_size"]  # not known without a manifest
+        self._explain(f"{stored['name']} ({megabytes(size)})", target, now=now)
+        self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
+        with progress_bar("Staging", size, is_quiet=self.is_quiet) as progress:
+            answer = archive.restore(
+                stored["id"], identity=identity, now=now, accept=accept, progress=progress
+            )
+        self._tell(answer)
+        if media := stored["media"]:
+            self.say(
+                f"{media['files']:,} media files belong to it. Once it is live, put back those that"
+                f" are missing: manage.py backups restore-media {stored['id']}"
+            )
+
     def _undo(self, target: Target, *, now: bool, yes: bool) -> None:
         if kept := _kept_by_last(target):
             self._explain(f"What the last restore replaced, {kept},", target, now=now)
-            self._confirm("Apply it now?" if now else "Stage it?", yes=yes)
+            self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
         self._tell(target.undo_restore(now=now))
 
     def _apply_pending(self, target: Target, *, yes: bool) -> None:
@@ -148,7 +202,7 @@ class Command(StoreCommand):
         if pending["status"] == "pending":
             what = f"What {pending['staged_by']} staged at {pending['staged_at']}"
             self.inform(f"{what} will be applied on {target.where}.\n{wording.AT_ONCE}")
-            self._confirm("Apply it now?", yes=yes)
+            self.confirm("Apply it now?", yes=yes)
         self._tell(target.apply_now(sha256=pending.get("sha256")))
 
     def _tell(self, answer: Json, incoming: Incoming | None = None) -> None:
@@ -194,22 +248,10 @@ class Command(StoreCommand):
             self.say(f"No download is recorded on {target.where}.")
 
     def _discard(self, target: Target, *, yes: bool) -> None:
-        self._confirm(f"Discard what is pending on {target.where}?", yes=yes)
+        self.confirm(f"Discard what is pending on {target.where}?", yes=yes)
         discarded = target.discard_pending_restore()
         if not self.is_quiet:
             self.tell(f"Discarded the pending restore (SHA-256 {discarded['sha256']}).")
-
-    def _confirm(self, question: str, *, yes: bool) -> None:
-        if yes:
-            return
-        self.say(f"{question} [y/N] ", ending="")
-        self.stderr.flush()
-        try:
-            answer = input()
-        except (EOFError, RuntimeError):  # standard input is at its end, or closed (<&-)
-            raise CommandError("Nobody can answer here: pass --yes.") from None
-        if answer.strip().lower() not in ("y", "yes"):
-            raise CommandError("Nothing was changed.")
 
 
 def _kept_by_last(target: Target) -> str | None:

@@ -6,16 +6,20 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from backups.sqlite.format.schema import QUERY, quote, sort_out
+from backups.sqlite.format.sqlite_errors import primary_code
 from backups.store import Inventory
+
+OF_THE_DATABASE = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT)  # 0: the error has no code
 
 
 def take_inventory(connection: sqlite3.Connection, *, schema: str = "main") -> Inventory:
     """
     Count in the connection's present transaction. SQLite's own tables and virtual ones are left
-    out, and so is a table that can't be read.
+    out, and so is a table that SQLite can't read, e.g. since it lacks a collation.
 
     :param schema: the name of an attached database to count in.
-    :raises sqlite3.Error: not even the schema can be read, or the connection was interrupted.
+    :raises sqlite3.Error: not even the schema can be read; or it is not because of the database
+        that a table can't be: the disk or the memory failed, or somebody interrupted this.
     """
     rows = {}
     found = sort_out(connection.execute(QUERY.replace("sqlite_master", f"{schema}.sqlite_master")))
@@ -24,7 +28,7 @@ def take_inventory(connection: sqlite3.Connection, *, schema: str = "main") -> I
         try:
             (rows[table],) = connection.execute(query).fetchone()
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            if primary_code(error) not in OF_THE_DATABASE:
                 raise
     migrations: list[tuple[object, object]] = []
     with suppress(sqlite3.Error):  # no such table, or not Django's

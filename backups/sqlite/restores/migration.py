@@ -94,23 +94,37 @@ def _migrate_copy(
     with temporary_file(paths, "migrating") as copy:
         with paths.pending.open("rb") as pending:
             files.copy(pending.fileno(), copy.descriptor)
-        site.migrate(copy.path)
-        with closing(connect(copy.path)) as connection:  # the migrations may have left a -wal
-            connection.execute("PRAGMA journal_mode=DELETE").fetchone()
-        contents = _check_migrated(copy, manifest, site, check_seconds)
-        _check_changed(contents, manifest)
+        migrated = migrate_private(copy, manifest, missing, site, check_seconds)
         files.sync(copy.descriptor)
-        migrated = replace(
-            manifest,
-            size=os.fstat(copy.descriptor).st_size,
-            sha256=contents.sha256,
-            migrations=contents.migrations,
-            migrated=manifest.migrated + missing,
-            changing=(),
-            tries=0,
-        )
         make_pending(paths, copy.path, migrated)
     return migrated
+
+
+def migrate_private(
+    copy: Temporary,
+    manifest: Manifest,
+    missing: tuple[str, ...],
+    site: Site,
+    check_seconds: float,
+) -> Manifest:
+    """
+    Run the missing migrations on a private copy of a checked snapshot, and check it again. Returns
+    its manifest as it is then. Errors are those of ``bring_to_this_release``.
+    """
+    site.migrate(copy.path)
+    with closing(connect(copy.path)) as connection:  # the migrations may have left a -wal
+        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+    contents = _check_migrated(copy, manifest, site, check_seconds)
+    _check_changed(contents, manifest)
+    return replace(
+        manifest,
+        size=os.fstat(copy.descriptor).st_size,
+        sha256=contents.sha256,
+        migrations=contents.migrations,
+        migrated=manifest.migrated + missing,
+        changing=(),
+        tries=0,
+    )
 
 
 def _check_migrated(copy: Temporary, manifest: Manifest, site: Site, seconds: float) -> Contents:

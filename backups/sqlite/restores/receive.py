@@ -53,12 +53,12 @@ def receive(
 
 
 def explain(
-    error: OSError, paths: StorePaths, size: int, floor: int
+    error: OSError, paths: StorePaths, size: int, floor: int, *, what: str = "staged"
 ) -> NotEnoughSpaceError | StoreFolderError:
     if files.is_full(error):
         return _no_room(paths, size, floor)
     return StoreFolderError(
-        f"The snapshot could not be staged in {paths.folder}: {files.words(error)}."
+        f"The snapshot could not be {what} in {paths.folder}: {files.words(error)}."
     )
 
 

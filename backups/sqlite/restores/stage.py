@@ -17,6 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -87,9 +88,20 @@ class Staging:
         return manifest
 
     def _stage(self, chunks: Iterable[bytes]) -> Manifest:
+        with self.checked(chunks, "incoming") as (incoming, manifest):
+            files.sync(incoming.descriptor)  # invariant 1: whole after a power cut too
+            make_pending(self.paths, incoming.path, manifest)  # invariant 2
+        return manifest
+
+    @contextmanager
+    def checked(self, chunks: Iterable[bytes], kind: str) -> Iterator[tuple[Temporary, Manifest]]:
+        """
+        Receive the upload into a temporary file of this kind, and check it. Yields the file and
+        the manifest that it would be pending with.
+        """
         if self.at_least > self.max_bytes:
             raise too_large(self.at_least, self.max_bytes)
-        with temporary_file(self.paths, "incoming") as incoming:
+        with temporary_file(self.paths, kind) as incoming:
             arrived = self._receive(incoming, chunks)
             # invariant 3
             live = _read_live_in_time(self.site) if self.undoes else self.site.read_live()
@@ -100,10 +112,7 @@ class Staging:
                 live_defects=self.live_defects,
             )
             contents = self._check(incoming, arrived, live, acceptance)
-            manifest = self._describe(incoming, arrived, contents, live, acceptance)
-            files.sync(incoming.descriptor)  # invariant 1: whole after a power cut too
-            make_pending(self.paths, incoming.path, manifest)  # invariant 2
-        return manifest
+            yield incoming, self._describe(incoming, arrived, contents, live, acceptance)
 
     def _receive(self, incoming: Temporary, chunks: Iterable[bytes]) -> "_Arrived":
         disk_space.reserve(self.paths, incoming.descriptor, self.at_least, floor=self.floor)

@@ -195,7 +195,7 @@ def test_hint_to_ask_first_names_the_option_that_is_needed() -> None:
         ("http://127.0.0.1", "--url http://127.0.0.1"),
     ):
         with BackupClient(url, "secret", insecure=True) as client:
-            assert client._exchange._ask_first().endswith(end)
+            assert client._exchange.ask_first("restore").endswith(end)
 
 
 # What the environment says

@@ -1,0 +1,65 @@
+"""
+Delete a stored snapshot: first its file, then its manifest.
+
+What is being deleted is remembered beside the database. So where a process ended between the two,
+nobody takes the file for lost, and the next one finishes the work.
+"""
+
+import logging
+from collections.abc import Collection
+
+from backups.archive.catalog import Catalog
+from backups.exceptions import StorageError
+from backups.store import BackupStore
+
+DELETING = "deleting"  # in what the store remembers: the names of stored files
+LOCK = "prune"  # whoever deletes holds it, so that one at a time decides what stays
+
+logger = logging.getLogger(__name__)
+
+
+def being_deleted(source: BackupStore) -> Collection[str]:
+    """The names of the stored files that somebody is deleting, or was when the process ended."""
+    return tuple(source.recall().get(DELETING, ()))
+
+
+def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
+    """
+    Delete a stored file and its manifest. The caller holds ``LOCK``, and uses the snapshot alone.
+
+    :raises StorageError: the storage refuses. If the file is gone, and only the manifest is still
+        there, the next ``finish`` tries again.
+    """
+    with source.remember() as state:
+        state[DELETING] = sorted({*state.get(DELETING, ()), name})
+    try:
+        catalog.delete(name)
+    except StorageError:
+        if catalog.files.size(name) is None:
+            raise  # and remember it
+        _forget(source, name)
+        raise
+    _forget(source, name)
+
+
+def finish(source: BackupStore, catalog: Catalog) -> None:
+    """
+    Remove the manifests that a process left when it ended. The caller holds ``LOCK``.
+
+    One whose stored file is still there is left alone: it is judged again like any other.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    for name in being_deleted(source):
+        if catalog.files.size(name) is None:
+            try:
+                catalog.delete(name)
+            except StorageError:  # it refuses still
+                continue
+            logger.info("the deletion of %s is finished", name)
+        _forget(source, name)
+
+
+def _forget(source: BackupStore, name: str) -> None:
+    with source.remember() as state:
+        state[DELETING] = [each for each in state.get(DELETING, ()) if each != name]

@@ -1,0 +1,67 @@
+"""Hold a stored snapshot, so that nobody deletes it, and release it."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from backups.archive.catalog import StoredSnapshot
+from backups.archive.in_use import in_use
+from backups.archive.manifest import Hold
+from backups.archive.storing import get_catalog
+from backups.exceptions import NotStoredError, StorageError
+
+logger = logging.getLogger(__name__)
+
+
+def hold(word: str, *, by: str, reason: str = "", database: str | None = None) -> StoredSnapshot:
+    """
+    Note in its manifest that a stored snapshot must not be deleted, and who says so. Waits until
+    nobody restores or verifies it.
+
+    :param word: its id, its name, or ``latest``.
+    :raises NotStoredError: there is none; or it was deleted just before.
+    :raises StorageError: the storage can't replace the manifest, or there is none.
+    """
+    stored = _note(word, Hold(datetime.now(UTC).replace(microsecond=0), by, reason), database)
+    logger.info("held by %s: %s", by, stored.name)
+    return stored
+
+
+def release(word: str, *, by: str, database: str | None = None) -> StoredSnapshot:
+    """
+    Let a stored snapshot be deleted again. Does nothing if nobody holds it.
+
+    :raises BackupError: as ``hold``.
+    """
+    stored = _note(word, None, database)
+    logger.info("released by %s: %s", by, stored.name)
+    return stored
+
+
+def _note(word: str, held: Hold | None, database: str | None) -> StoredSnapshot:
+    catalog = get_catalog(database)
+    found = catalog.find(word)
+    with in_use(found, wait=True, database=database):
+        stored = catalog.again(found)
+        if stored is None:
+            raise NotStoredError(f"{found.id} has just been deleted.")
+        if stored.manifest is not None and stored.hold == held:
+            return stored
+        try:
+            catalog.change(stored, lambda manifest: replace(manifest, hold=held))
+        except StorageError as error:
+            if stored.manifest is None:
+                raise
+            raise _not_noted(stored, held, str(error)) from error
+        changed = catalog.again(stored)
+    if changed is None or changed.hold != held:
+        raise _not_noted(stored, held, f"{catalog.files.where} keeps the old manifest.")
+    return changed
+
+
+def _not_noted(stored: StoredSnapshot, held: Hold | None, why: str) -> StorageError:
+    return StorageError(
+        f"{stored.id} could not be {'released' if held is None else 'held'}: {why}",
+        hint="A storage that lets nobody replace a file can't note this. Set BACKUPS_KEEP so that"
+        " it stays, or keep a copy: manage.py backups download.",
+    )

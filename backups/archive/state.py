@@ -1,0 +1,152 @@
+"""
+How the backups of a database do: what is remembered beside it, and read by health and metrics.
+
+It is changed where something happens, in whatever process, and survives each restart. No restore
+changes it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from backups import services
+from backups.archive.catalog import StoredSnapshot
+from backups.archive.manifest import Verification
+
+KEY = "backups"  # in what the store remembers
+
+
+@dataclass(frozen=True)
+class State:
+    """All times are UTC, sizes in bytes."""
+
+    last_run: datetime | None = None  # when the last backup began
+    last_success: datetime | None = None  # when one last ended well: stored, or nothing to store
+    last_id: str | None = None  # the newest stored snapshot
+    last_taken_at: datetime | None = None  # when it was taken
+    last_size: int = 0  # of its stored file
+    last_database_size: int = 0
+    last_seconds: float = 0.0  # how long it took to store it
+    current_as_of: datetime | None = None  # when the newest stored snapshot last had all there is
+    last_verified: datetime | None = None  # when one was last found restorable
+    verified_id: str | None = None  # which one that was
+    verified_as_of: datetime | None = None  # up to when what was written is in a verified one
+    last_error: str = ""  # of a backup, a verification or the look at the listing
+    last_error_at: datetime | None = None
+    failures: int = 0  # since the last success
+    failures_total: int = 0
+    successes_total: int = 0
+    missed_total: int = 0  # runs that did not take place when they were due
+    last_missed: datetime | None = None  # when the last of them was due
+    last_due: datetime | None = None  # the due time that the last scheduled run was for
+    looked_at: datetime | None = None  # when the listing was last looked at
+    problems: tuple[str, ...] = ()  # what that found: files that are missing or shorter
+    told: str = ""  # what people were last told: "failed", "missed", or empty if all is well
+
+
+def read_state(*, database: str | None = None) -> State:
+    """As it is now. Reads only."""
+    return _of(services.get_store(database).recall())
+
+
+def change_state(change: Callable[[State], State], *, database: str | None = None) -> State:
+    """
+    Change it; one process at a time does. Returns the new one.
+
+    :raises StoreFolderError: it can't be written; the old one stays.
+    """
+    with services.get_store(database).remember() as remembered:
+        changed = change(_of(remembered))
+        words = asdict(changed)
+        remembered[KEY] = {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in words.items()
+        }
+    return changed
+
+
+def note_begun(*, database: str | None = None) -> None:
+    """A backup has begun."""
+    change_state(lambda state: replace(state, last_run=_now()), database=database)
+
+
+def note_stored(stored: StoredSnapshot, *, is_new: bool, database: str | None = None) -> None:
+    """A backup has ended well: this is the newest stored snapshot."""
+
+    def change(state: State) -> State:
+        now, manifest = _now(), stored.manifest
+        if is_new:
+            current = manifest.taken_at if manifest else stored.taken_at
+        else:
+            current = state.last_run or now
+        state = replace(
+            state,
+            last_success=now,
+            last_id=stored.id,
+            last_taken_at=stored.taken_at,
+            last_size=stored.size,
+            current_as_of=current,
+            failures=0,
+            successes_total=state.successes_total + 1,
+        )
+        if manifest is not None:
+            state = replace(state, last_database_size=manifest.database_size)
+            if is_new:
+                state = replace(state, last_seconds=manifest.seconds)
+        if not is_new and state.verified_id == stored.id:
+            state = replace(state, verified_as_of=current)
+        return state
+
+    change_state(change, database=database)
+
+
+def note_failed(error: str, *, database: str | None = None) -> None:
+    """A backup or a verification has failed, or the look at the listing found something."""
+    change_state(
+        lambda state: replace(
+            state,
+            last_error=error,
+            last_error_at=_now(),
+            failures=state.failures + 1,
+            failures_total=state.failures_total + 1,
+        ),
+        database=database,
+    )
+
+
+def note_verified(
+    stored: StoredSnapshot, verification: Verification, *, database: str | None = None
+) -> None:
+    """A stored snapshot was found restorable. (For one that was not: ``note_failed``.)"""
+
+    def change(state: State) -> State:
+        as_of = stored.manifest.taken_at if stored.manifest else stored.taken_at
+        if state.last_id == stored.id and state.current_as_of is not None:
+            as_of = max(as_of, state.current_as_of)
+        if state.verified_as_of is not None and as_of < state.verified_as_of:
+            return replace(state, last_verified=verification.at)  # an older one was tried
+        return replace(
+            state, last_verified=verification.at, verified_id=stored.id, verified_as_of=as_of
+        )
+
+    change_state(change, database=database)
+
+
+def _of(remembered: dict[str, Any]) -> State:
+    words = remembered.get(KEY)
+    if not isinstance(words, dict):
+        return State()
+    known: dict[str, Any] = {}
+    for field in fields(State):
+        value = words.get(field.name)
+        if value is None:
+            continue
+        if "datetime" in str(field.type):
+            value = datetime.fromisoformat(value).astimezone(UTC)
+        known[field.name] = tuple(value) if isinstance(value, list) else value
+    return State(**known)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

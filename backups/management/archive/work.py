@@ -1,0 +1,77 @@
+"""``manage.py backups work``: the process of a job. Not for people."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from backups.api import archive_serializers as shapes
+from backups.api import serializers
+from backups.archive import jobs, services
+from backups.exceptions import NotStoredError
+from backups.management.archive.verb import Verb
+from backups.services import apply_now
+
+
+def store(*, by: str, label: str | None = None, database: str | None = None) -> Any:
+    """Store a snapshot."""
+    with services.settling(database):
+        stored = services.store(by=by, label=label, database=database)
+    return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
+
+
+def verify(*, by: str, word: str, database: str | None = None) -> Any:
+    """Try a stored snapshot."""
+    verification = services.verify(word, by=by, database=database)
+    stored = None
+    with suppress(NotStoredError):  # only its manifest is left
+        stored = services.find_snapshot(word, database=database)
+    return shapes.VerifiedSnapshotSerializer((stored, verification)).data
+
+
+def restore(
+    *,
+    by: str,
+    word: str,
+    is_now: bool = False,
+    account: str | None = None,
+    accept: Collection[str] = (),
+    database: str | None = None,
+) -> Any:
+    """Stage a stored snapshot, and apply it if that is asked for."""
+    pending = services.stage_snapshot(
+        word, staged_by=by, account=account, accept=accept, database=database
+    )
+    if not is_now:
+        context = {"database": database}
+        return serializers.PendingRestoreSerializer(pending, context=context).data
+    receipt = apply_now(applied_by=by, sha256=pending.sha256, database=database)
+    told = {"warnings": pending.warnings}
+    return serializers.AppliedRestoreSerializer(receipt, context=told).data
+
+
+WORK: Mapping[str, Callable[..., Any]] = {"store": store, "verify": verify, "restore": restore}
+
+
+class Work(Verb):
+    """Does the work of a job that another process has begun."""
+
+    name = "work"
+    is_hidden = True
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("job", metavar="ID")
+        parser.add_argument("words", metavar="JSON")
+
+    def run(self, *args: Any, job: str, words: str, **options: Any) -> None:
+        asked = json.loads(words)
+        database = asked["database"]
+        found = jobs.find(job, database=database)
+        if found is not None:
+            work, arguments = WORK[found.work], asked["arguments"]
+            jobs.run(
+                job,
+                lambda: work(by=found.by, database=database, **arguments),
+                database=database,
+            )

@@ -1,0 +1,51 @@
+"""What the variables TASKDOG_BACKUP_… say: where backups are stored, when, and which stay."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from taskdog import environment
+
+TIERS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+OFF = "off"
+
+
+def storage(default: Path) -> dict[str, Any]:
+    """The entry of STORAGES: a folder, or ``s3://bucket/prefix``."""
+    given = environment.text("TASKDOG_BACKUP_STORAGE", str(default))
+    if "://" not in given:
+        folder = Path(given).expanduser()
+        if not folder.is_absolute():  # from the checkout: a command may start elsewhere
+            folder = Path(__file__).resolve().parent.parent / folder
+        return {
+            "BACKEND": "backups.archive.folder_storage.FolderStorage",
+            "OPTIONS": {"location": folder},
+        }
+    options = {"url": given}
+    if endpoint := environment.text("TASKDOG_BACKUP_S3_ENDPOINT"):
+        options["endpoint"] = endpoint
+    return {"BACKEND": "backups.archive.obstore_storage.ObstoreStorage", "OPTIONS": options}
+
+
+def schedule() -> str:
+    """The cron expression; empty for none."""
+    given = environment.text("TASKDOG_BACKUP_SCHEDULE", "0 3 * * *")
+    return "" if given.lower() == OFF else given
+
+
+def keep(default: dict[str, int]) -> dict[str, int]:
+    """Which snapshots stay: ``last=7, daily=14, monthly=12``; what is not named is 0."""
+    given = environment.items("TASKDOG_BACKUP_KEEP")
+    if not given:
+        return default
+    found = {}
+    for item in given:
+        tier, _, number = item.partition("=")
+        if tier.strip() not in TIERS or not (number.strip().isascii() and number.strip().isdigit()):
+            raise ImproperlyConfigured(
+                f"TASKDOG_BACKUP_KEEP has {item!r}; it must be one of {', '.join(TIERS)}, with a"
+                " number: last=7, daily=14."
+            )
+        found[tier.strip()] = int(number)
+    return found
