@@ -24,6 +24,7 @@ class BackupsConfig(AppConfig):
         migrations, and for what is due.
         """
         from backups.archive import receipts
+        from backups.checks.archive import check_archive
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
@@ -43,6 +44,7 @@ class BackupsConfig(AppConfig):
         register(check_installation)
         register(check_keys)
         register(check_notices)
+        register(check_archive)
         register(check_sessions)
         register(check_schedule)
         register(check_retention)

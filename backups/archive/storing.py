@@ -103,7 +103,7 @@ def store_snapshot(
             sha256=packed.sha256,
             database_size=packed.database_size,
             database_sha256=packed.database_sha256,
-            taken_at=snapshot.taken_at,
+            taken_at=names.time_of(snapshot_id),  # as its id has it
             seconds=round(time.monotonic() - began, 3),
             method=snapshot.method,
             by=by,
@@ -116,7 +116,8 @@ def store_snapshot(
             media=media_files,
             **_inventory(snapshot.inventory),
         )
-        catalog.write(manifest)
+        with _alone(files, name):
+            catalog.write(manifest)
     stored = StoredSnapshot(snapshot_id, name, packed.size, manifest)
     logger.info(
         "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
@@ -222,20 +223,26 @@ def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> It
 
 
 def _create(files: StoredFiles, name: str, packed: Packed) -> None:
-    try:
+    with _alone(files, name):
         files.create(name, packed)
-    except FileExistsError as error:
-        raise StorageError(
-            f"{files.where}: another machine has just stored {name}; nothing was stored by this"
-            " one.",
-            hint="Give each site its own storage, or its own BACKUPS_NAME.",
-        ) from error
     if (size := files.size(name)) != packed.size:
         raise StorageError(
             f"{files.where}: {name} was sent with {packed.size:,} bytes, and the storage says that"
             f" it has {'none' if size is None else f'{size:,}'}.",
             hint="Do not rely on this storage. Look at it with manage.py backups list.",
         )
+
+
+@contextmanager
+def _alone(files: StoredFiles, name: str) -> Iterator[None]:
+    """Say what it means if a name is taken that was free, and that this machine has locked."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise StorageError(
+            f"{files.where}: another machine has just stored {name} too.",
+            hint="Give each site its own storage, or its own BACKUPS_NAME, and store it again.",
+        ) from error
 
 
 def _counted(snapshot: Snapshot, progress: Callable[[int], None]) -> Iterable[bytes]:
