@@ -34,13 +34,10 @@ def schedule() -> str:
     return "" if given.lower() == OFF else given
 
 
-def keep(default: dict[str, int]) -> dict[str, int]:
+def keep() -> dict[str, int]:
     """Which snapshots stay: ``last=7, daily=14, monthly=12``; what is not named is 0."""
-    given = environment.items("TASKDOG_BACKUP_KEEP")
-    if not given:
-        return default
     found = {}
-    for item in given:
+    for item in environment.items("TASKDOG_BACKUP_KEEP"):
         tier, _, number = item.partition("=")
         if tier.strip() not in TIERS or not (number.strip().isascii() and number.strip().isdigit()):
             raise ImproperlyConfigured(

@@ -263,6 +263,8 @@ BACKUPS_SCHEDULE_JITTER = environment.whole_number("TASKDOG_BACKUP_SCHEDULE_JITT
 BACKUPS_VERIFY = environment.choice(
     "TASKDOG_BACKUP_VERIFY", ("always", "daily", "never"), default="daily"
 )
+if environment.text("TASKDOG_BACKUP_KEEP"):
+    BACKUPS_KEEP = archive.keep()
 BACKUPS_BEFORE_MIGRATE = environment.flag("TASKDOG_BACKUP_BEFORE_MIGRATE", default=False)
 BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
 BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")

@@ -116,7 +116,7 @@ class StoredFiles:
         """The names of the folders and of the files in a folder; none if there is no such one."""
         with self._explained(f"its folder {folder} could not be listed"):
             try:
-                folders, names = self._storage.listdir(folder)
+                folders, names = self.storage.listdir(folder)
             except FileNotFoundError:
                 return [], []
             return list(folders), list(names)

@@ -156,7 +156,7 @@ def test_a_snapshot_goes_into_each_storage_and_comes_back(
 
     changed = get_catalog().change(found, lambda manifest: manifest)
     assert services.find_snapshot(stored.id).manifest == changed
-    get_catalog().delete(found)
+    get_catalog().delete(found.name)
     assert [each.id for each in services.list_snapshots()] == [other.id]
     assert set(get_files().sizes()) == {other.name, f"{other.name}.json"}
 
@@ -231,13 +231,13 @@ def test_a_server_that_is_killed_fails_the_backup_and_the_next_one_works(
     with s3_servers.rclone(tmp_path / "server") as server:
         use(obstore(server))
 
+        left = [20_000_000]
+
         def kill_it(size: int) -> None:
-            nonlocal left
-            left -= size
-            if left < 0 and server.process.poll() is None:
+            left[0] -= size
+            if left[0] < 0 and server.process.poll() is None:
                 server.kill()
 
-        left = 20_000_000
         with pytest.raises(StorageError, match="does not answer") as caught:
             backup(progress=kill_it)
         assert server.process.returncode == -signal.SIGKILL
@@ -267,7 +267,8 @@ class Failing(InMemoryStorage):
             written += chunk
             if self.fails_after is not None and len(written) >= self.fails_after:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super()._save(name, File(_Whole(written), name))
+        saved: str = super()._save(name, File(_Whole(written), name))  # type: ignore
+        return saved
 
     def size(self, name: str) -> int:
         return super().size(name) - self.lies

@@ -12,6 +12,7 @@ import time_machine
 from django.core.files.storage import InMemoryStorage
 from pytest_django import Settings
 
+from backups import services as snapshots
 from backups.archive import services, storing
 from backups.archive.encryption import make_pair
 from backups.archive.services import Stored
@@ -144,7 +145,7 @@ def test_two_of_one_second_have_different_ids(live: Site) -> None:
 
 @pytest.mark.usefixtures("_at_three")
 def test_an_id_that_another_process_is_storing_is_left_to_it(live: Site) -> None:
-    with storing.services.get_store().lock("store 20261126-030000"):
+    with snapshots.get_store().lock("store 20261126-030000"):
         assert backup().snapshot.id == "20261126-030000-2"
 
 
@@ -153,7 +154,7 @@ def test_an_id_that_another_process_is_storing_is_left_to_it(live: Site) -> None
 def test_another_machine_that_takes_the_name_is_named(
     live: Site, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    save = InMemoryStorage._save
+    save: Any = InMemoryStorage._save  # type: ignore[attr-defined]
 
     def late(storage: InMemoryStorage, name: str, content: Any) -> str:
         if name == f"{NAME}.db.zst{suffix}" and not storage.exists(name):
