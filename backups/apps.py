@@ -19,31 +19,47 @@ class BackupsConfig(AppConfig):
         check_requirements()
 
     def ready(self) -> None:
-        """Register the checks, apply a pending restore, hold presence, watch for later restores."""
+        """
+        Register the checks, apply a pending restore, hold presence, watch for later restores, for
+        migrations, and for what is due.
+        """
+        from backups.archive import receipts
+        from backups.checks.archive import check_archive
         from backups.checks.connections import check_connections
         from backups.checks.database import check_journal_mode
         from backups.checks.keys import check_keys
+        from backups.checks.media import check_media_settings
         from backups.checks.modes import check_readers, check_writers
+        from backups.checks.notices import check_notices, check_told
         from backups.checks.retention import check_retention
+        from backups.checks.schedule import check_schedule
         from backups.checks.sessions import check_sessions
         from backups.checks.settings import check_installation, check_settings
         from backups.conf import conf
         from backups.processes import process_name
         from backups.site import caches, local_store
-        from backups.startup import command_line, late_databases, start
+        from backups.startup import before_migrate, command_line, late_databases, serving, start
 
         register(check_settings)
         register(check_installation)
         register(check_keys)
+        register(check_notices)
+        register(check_archive)
         register(check_sessions)
+        register(check_schedule)
         register(check_retention)
         register(check_connections)
+        register(check_media_settings)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
+        register(check_told, deploy=True)
         process_name.is_command = command_line.is_known
         start.start()
+        receipts.listen()
         if not conf.is_child:
             late_databases.watch()
+            before_migrate.watch()
+            serving.watch()
         for paths in local_store.all_paths():
             caches.watch(paths.receipts)

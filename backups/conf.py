@@ -1,6 +1,7 @@
 """The app's settings, with their defaults. Each is read from Django's when it is used."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -37,6 +38,18 @@ def _number_or_none(given: Any) -> int | None:
 
 def _path_or_none(given: Any) -> Path | None:
     return Path(given) if given else None
+
+
+def _texts_or_none(given: Any) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
+def _text(given: Any) -> str:
+    return str(given or "").strip()
+
+
+def _duration_or_none(given: Any) -> timedelta | None:
+    return given if given is None or isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 class Settings:
@@ -129,12 +142,39 @@ class Settings:
     compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
     # Whether nothing is stored again if nothing has changed since the last one.
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
+    # Whether the media files, which are in STORAGES["default"], go along with each snapshot.
+    media = Setting("BACKUPS_MEDIA", bool, False)
+    # Patterns of the names of those that don't: "thumbnails/*".
+    media_leave_out = Setting[tuple[str, ...]]("BACKUPS_MEDIA_LEAVE_OUT", tuple, ())
     # How long a request waits for the end of a job; then it answers that the job goes on.
     job_seconds = Setting("BACKUPS_JOB_SECONDS", float, 20)
     # How many stored snapshots stay, by rule, as restic's ``forget`` counts; None for all.
     keep = Setting("BACKUPS_KEEP", lambda given: given, DEFAULT_KEEP)
     # The site's own release, for the manifests.
     release = Setting("BACKUPS_RELEASE", str, "")
+    # When one is stored: a cron expression in the site's time zone; empty for not by itself.
+    schedule = Setting("BACKUPS_SCHEDULE", str, "")
+    # By how many seconds, at random, a scheduled backup may begin later.
+    schedule_jitter = Setting("BACKUPS_SCHEDULE_JITTER", float, 0)
+    # Whether the newest one is verified after a scheduled backup: "always", "daily" or "never".
+    verify = Setting("BACKUPS_VERIFY", str, "daily")
+    # Whether ``migrate`` stores one before it changes anything.
+    before_migrate = Setting("BACKUPS_BEFORE_MIGRATE", bool, False)
+
+    # Being told how the backups do
+
+    # The addresses that get mail; None for those in ADMINS.
+    notify_mail = Setting[tuple[str, ...] | None]("BACKUPS_NOTIFY_MAIL", _texts_or_none, None)
+    # The URL that gets a POST with JSON; empty for none.
+    webhook = Setting("BACKUPS_WEBHOOK", _text, "")
+    # The URL of a monitor that expects a sign of life of each backup; empty for none.
+    ping_url = Setting("BACKUPS_PING_URL", _text, "")
+    # After how many hours people are told again of what still fails.
+    remind_hours = Setting("BACKUPS_REMIND_HOURS", float, 24)
+    # How old the newest verified content may be; None to go by the schedule.
+    max_age = Setting("BACKUPS_MAX_AGE", _duration_or_none, None)
+    # Whether anybody may read the metrics, without a key.
+    metrics_open = Setting("BACKUPS_METRICS_OPEN", bool, False)
 
     # Who may do what
 

@@ -46,7 +46,9 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── KeepError                BACKUPS_KEEP does not say which of them stay
     │   ├── RecipientError           a public key that no snapshot can be encrypted to
     │   ├── IdentityError            it is encrypted, and the secret key is missing or another
-    │   └── MissingPackageError      an optional package is not installed
+    │   ├── MissingPackageError      an optional package is not installed
+    │   └── BadScheduleError         BACKUPS_SCHEDULE is not a cron expression
+    ├── NoticeError                  nobody could be told how the backups do
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -399,7 +401,7 @@ class NotStoredError(ArchiveError):
     """There is no stored snapshot of that name."""
 
     code = "not_stored"
-    hint = "See which there are with: manage.py backups list"
+    hint = "See which there are with manage.py backups list."
 
 
 class NotDeletableError(ArchiveError):
@@ -423,7 +425,7 @@ class RecipientError(ArchiveError):
     """A public key in BACKUPS_RECIPIENTS is none. Nothing was stored."""
 
     code = "recipient"
-    hint = "Make a pair with: manage.py backups keygen"
+    hint = "Make a pair with manage.py backups keygen."
 
 
 class IdentityError(ArchiveError):
@@ -437,6 +439,19 @@ class MissingPackageError(ArchiveError):
     """An optional package is not installed."""
 
     code = "missing_package"
+
+
+class BadScheduleError(ArchiveError):
+    """BACKUPS_SCHEDULE is not a cron expression, or names a time that never comes."""
+
+    code = "bad_schedule"
+    hint = "Set BACKUPS_SCHEDULE to five fields: '0 3 * * *' is every day at 3:00."
+
+
+class NoticeError(BackupError):
+    """A notice could not be sent. What it was about has happened all the same."""
+
+    code = "notice"
 
 
 class StoreFolderError(BackupError):

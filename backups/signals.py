@@ -20,13 +20,16 @@ A snapshot is whole in the storage, with its manifest. Arguments: ``database`` (
 """
 
 snapshot_verified = Signal()
-"""A stored snapshot was tried. Arguments: ``database``, ``stored``, ``verification``."""
+"""A stored snapshot was tried. Arguments: ``database``, ``stored``, ``verification``, ``by``."""
 
 snapshots_pruned = Signal()
 """Stored snapshots were deleted. Arguments: ``database``, ``ids``, ``by``."""
 
 backup_failed = Signal()
-"""A backup could not be stored or verified. Arguments: ``database``, ``error``, ``by``."""
+"""
+A backup could not be stored, or a stored snapshot was found damaged, or would be refused.
+Arguments: ``database``, ``error``, ``by``.
+"""
 
 restore_recorded = Signal()
 """A restore got a new receipt while the site was running. Argument: the ``receipt``."""

@@ -350,6 +350,10 @@ class BackupStore(ABC):
         """Where stored snapshots go if the site names no storage for them. It need not exist."""
 
     @abstractmethod
+    def media_cache(self) -> Path:
+        """Where backups keep what they have found of the media files. It need not exist."""
+
+    @abstractmethod
     def recall(self) -> dict[str, Any]:
         """What ``remember`` has kept; empty at first. Reads only."""
 
@@ -359,6 +363,17 @@ class BackupStore(ABC):
         For a block that changes what is remembered of the store outside of it, so that no restore
         changes it. All processes share it; one at a time changes it. It must be fit for JSON.
         """
+
+    @abstractmethod
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        """
+        Record what happened to a stored snapshot, in words fit for JSON. No restore changes it.
+        Does not raise if the system refuses that.
+        """
+
+    @abstractmethod
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        """What ``record_backup`` has recorded, newest first; the oldest go. Reads only."""
 
     @abstractmethod
     def watch_commits(self) -> Callable[[], bool]:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from backups.api import archive_views
+from backups.api.metrics import MetricsView
 from backups.api.views import BackupView, RestoresView, RestoreView, UndoView
 
 app_name = "backups"
@@ -12,6 +13,7 @@ urlpatterns = [
     path("restore", RestoreView.as_view(), name="restore"),
     path("restore/undo", UndoView.as_view(), name="undo"),
     path("restores", RestoresView.as_view(), name="restores"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("backups", archive_views.StoredSnapshotsView.as_view(), name="archive"),
     path("backups/jobs/<str:job>", archive_views.JobView.as_view(), name="job"),
     path("backups/<str:backup>", archive_views.StoredSnapshotView.as_view(), name="stored"),

@@ -7,7 +7,7 @@ the data folder. Nothing here is secret.
 
 from pathlib import Path
 
-from taskdog import __version__, archive, data_folder, environment, logs
+from taskdog import __version__, archive, data_folder, environment, logs, mail
 from taskdog.local_zone import local_zone
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -245,6 +245,12 @@ BACKUPS_RELEASE = __version__
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE = BACKUPS_MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FILES = 1
+
+# Mail, which only a failed backup needs -------------------------------------------------------
+
+globals().update(mail.mail_settings())  # which Django 6.1 has under another name
+SERVER_EMAIL = environment.text("TASKDOG_MAIL_FROM", "taskdog@localhost")
+
 # Backups that take themselves -----------------------------------------------------------------
 
 STORAGES = {
@@ -253,12 +259,26 @@ STORAGES = {
     "backups": archive.storage(TASKDOG_DATA_DIR / "backups"),
 }
 BACKUPS_SCHEDULE = archive.schedule()
+BACKUPS_SCHEDULE_JITTER = environment.whole_number("TASKDOG_BACKUP_SCHEDULE_JITTER", default=0)
+BACKUPS_VERIFY = environment.choice(
+    "TASKDOG_BACKUP_VERIFY", ("always", "daily", "never"), default="daily"
+)
+BACKUPS_BEFORE_MIGRATE = environment.flag("TASKDOG_BACKUP_BEFORE_MIGRATE", default=False)
 BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
 BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")
 BACKUPS_COMPRESSION_LEVEL = environment.whole_number(
     "TASKDOG_BACKUP_COMPRESSION_LEVEL", default=3, minimum=1
 )
 BACKUPS_SKIP_UNCHANGED = environment.flag("TASKDOG_BACKUP_SKIP_UNCHANGED", default=True)
+BACKUPS_NOTIFY_MAIL = environment.items("TASKDOG_BACKUP_MAIL")
+BACKUPS_WEBHOOK = environment.text("TASKDOG_BACKUP_WEBHOOK")
+BACKUPS_PING_URL = environment.text("TASKDOG_BACKUP_PING_URL")
+BACKUPS_REMIND_HOURS = environment.whole_number(
+    "TASKDOG_BACKUP_REMIND_HOURS", default=24, minimum=1
+)
+if environment.text("TASKDOG_BACKUP_MAX_AGE"):
+    BACKUPS_MAX_AGE = environment.whole_number("TASKDOG_BACKUP_MAX_AGE", default=0, minimum=1)
+BACKUPS_METRICS_OPEN = environment.flag("TASKDOG_METRICS_OPEN", default=False)
 
 if environment.text("TASKDOG_MAX_UPLOAD_BYTES"):
     BACKUPS_MAX_UPLOAD_BYTES = environment.whole_number(

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from backups.api.health_views import backup_health
 from taskdog import views
 from taskdog.login import ThrottledLoginView
 from taskdog.schema.views import SchemaView, SwaggerView
@@ -9,6 +10,7 @@ from taskdog.schema.views import SchemaView, SwaggerView
 urlpatterns = [
     path("", views.root, name="root"),
     path("health", views.health, name="health"),
+    path("health/backups", backup_health, name="backup_health"),
     path("api/v1/", include("taskdog.tasks.urls")),
     path("api/v1/", include("taskdog.audit.urls")),
     path("api/v1/", include("backups.urls")),

@@ -11,11 +11,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.urls import reverse
 from django.utils.module_loading import import_string
 from packaging.requirements import Requirement
 
-from backups import conf
+from backups import conf, urls
 from backups.api.errors import STATUS
 from backups.sqlite.folder import paths
 from taskdog.audit import urls as audit_urls
@@ -73,6 +72,8 @@ IN_WORDS = {
     "BACKUPS_KEY_FILE": "beside the database",
     "BACKUPS_KEEP_FREE_BYTES": "64 MiB, or a twentieth of a smaller disk",
     "BACKUPS_MIGRATE_PROCESSOR_SECONDS": "`BACKUPS_MIGRATE_SECONDS`",
+    "BACKUPS_NOTIFY_MAIL": "those in `ADMINS`",
+    "BACKUPS_MAX_AGE": "by the schedule",
 }
 
 
@@ -114,8 +115,13 @@ def read_by_the_site() -> dict[str, tuple[str, object]]:
     for node in ast.walk(ast.parse((CHECKOUT / "taskdog/settings.py").read_text())):
         if isinstance(node, ast.Assign) and isinstance(call := node.value, ast.Call):
             (target,) = node.targets
+            if "archive." in ast.unparse(call.func):
+                continue  # what taskdog/archive.py makes of a variable has another form
             if isinstance(target, ast.Name) and target.id.startswith("BACKUPS_"):
-                (variable,) = (each for each in call.args if isinstance(each, ast.Constant))
+                variables = [each for each in call.args if isinstance(each, ast.Constant)]
+                if not variables:  # a function of the site reads more than one, or explains it
+                    continue
+                (variable,) = variables
                 defaults = [each.value for each in call.keywords if each.arg == "default"]
                 default = eval(ast.unparse(defaults[0])) if defaults else ""
                 found[target.id] = str(variable.value), default
@@ -123,14 +129,20 @@ def read_by_the_site() -> dict[str, tuple[str, object]]:
 
 
 def test_variable_beside_a_setting_is_the_one_that_sets_it() -> None:
-    beside = {name: variable for name, (variable, _) in documented().items() if variable}
+    of_another_form = (CHECKOUT / "taskdog/archive.py").read_text()
+    beside = {
+        name: variable
+        for name, (variable, _) in documented().items()
+        if variable and f'"{variable}"' not in of_another_form
+    }
     assert beside == {name: variable for name, (variable, _) in read_by_the_site().items()}
 
 
 @pytest.mark.parametrize(("setting", "default"), [(k, v[1]) for k, v in read_by_the_site().items()])
 def test_site_has_the_same_default(setting: str, default: object) -> None:
     """Or 0, where it sets nothing unless the variable is there."""
-    assert default in (DEFAULTS[setting], 0)
+    known = DEFAULTS[setting]
+    assert default in (known, 0) or in_words(default) == in_words(known) == "none"
 
 
 @pytest.mark.parametrize(
@@ -153,9 +165,12 @@ def test_no_setting_is_named_that_is_not_there() -> None:
 # The HTTP API and the commands
 
 
-@pytest.mark.parametrize("name", ["backup", "restore", "undo", "restores"])
-def test_every_endpoint_is_documented(name: str) -> None:
-    assert f"{reverse(f'backups:{name}')}`" in page("http-api")
+@pytest.mark.parametrize(
+    "path",
+    sorted(re.sub(r"<\w+:(\w+)>", r"{\1}", str(each.pattern)) for each in urls.urlpatterns),
+)
+def test_every_endpoint_is_documented(path: str) -> None:
+    assert re.search(rf"/api/v1/{re.escape(path)}[`?]", page("http-api"))
 
 
 @pytest.mark.parametrize(
@@ -227,6 +242,8 @@ def test_every_temporary_file_is_documented(kind: str) -> None:
         ".refused-restore-<time>",
         ".restore-receipts.jsonl",
         ".sent-snapshots.jsonl",
+        ".backup-receipts.jsonl",
+        ".backups-state.json",
     ],
 )
 def test_every_lasting_file_is_documented(suffix: str) -> None:

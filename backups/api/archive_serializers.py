@@ -52,6 +52,7 @@ class MediaSerializer(AnswerSerializer):
     size = serializers.IntegerField()
     new = serializers.IntegerField()
     new_size = serializers.IntegerField()
+    warnings = TextsField()
 
 
 class StoredSnapshotSerializer(AnswerSerializer):

@@ -22,6 +22,13 @@ from backups.exceptions import BackupError
 logger = logging.getLogger(__name__)
 
 
+def outside_of_transactions(view: Any) -> Any:
+    """The view, which runs in no transaction of any database (ATOMIC_REQUESTS)."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
 class StoreView(ApiKeysMixin, APIView):
     """
     Accepts an API key, and answers this app's errors by the table in ``errors``.
@@ -33,10 +40,7 @@ class StoreView(ApiKeysMixin, APIView):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         """As any view, but outside of transactions of every database."""
-        view = super().as_view(**initkwargs)
-        for alias in connections:
-            view = transaction.non_atomic_requests(using=alias)(view)
-        return view
+        return outside_of_transactions(super().as_view(**initkwargs))
 
     def perform_authentication(self, request: Request) -> None:
         """As any view, but answer a caller with a key in JSON: a page may look up its user."""

@@ -29,6 +29,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.SnapshotFailedError: 500,
     exceptions.StoreFolderError: 500,
     exceptions.BackupNotSupportedError: 501,
+    exceptions.MissingPackageError: 501,
     exceptions.TooManySnapshotsError: 503,
     exceptions.TooManyUploadsError: 503,
     exceptions.StorageError: 503,

@@ -15,12 +15,19 @@ from rest_framework.request import Request
 
 from backups.api.authentication import HEADER, KEY_INVALID
 from backups.conf import conf
-from backups.keys.api_keys import BACKUP, RESTORE, ApiKey
+from backups.keys.api_keys import BACKUP, METRICS, RESTORE, ApiKey
 
 if TYPE_CHECKING:  # at run time that module may ask for this one, as the default permission
     from rest_framework.views import APIView
 
-__all__ = ["HasScope", "MayBackUp", "MayRestore", "backup_permissions", "restore_permissions"]
+__all__ = [
+    "HasScope",
+    "MayBackUp",
+    "MayReadMetrics",
+    "MayRestore",
+    "backup_permissions",
+    "restore_permissions",
+]
 
 
 class HasScope(BasePermission):
@@ -67,6 +74,18 @@ def backup_permissions() -> list[BasePermission]:
 def restore_permissions() -> list[BasePermission]:
     """An instance of BACKUPS_RESTORE_PERMISSION, and the rule that a key needs the scope."""
     return [_ScopeOfKey(MayRestore), _load(conf.restore_permission)]
+
+
+class MayReadMetrics(BasePermission):
+    """May read how the backups do: a key for that alone, and whoever may take a snapshot."""
+
+    message = f"This needs an API key with the scope '{METRICS}' or '{BACKUP}', or a staff login."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Whether to allow it."""
+        if isinstance(request.auth, ApiKey):
+            return bool({METRICS, BACKUP}.intersection(request.auth.scopes))
+        return all(each.has_permission(request, view) for each in backup_permissions())
 
 
 class _ScopeOfKey(BasePermission):

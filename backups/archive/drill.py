@@ -3,66 +3,38 @@ The drill: read a stored snapshot back and do all that a restore would do with i
 
     storage ─▶ decrypted, unpacked, hashed ─▶ checked ─▶ migrated ─▶ counted ─▶ its manifest
 
-What went wrong decides what is said of the snapshot. It is *damaged* if its bytes are not what was
-stored, or are no whole database; *refused* if they are, and the installed release would not restore
-them; *unreadable* if it could not be tried: a missing key, a storage that fails or a full disk say
-nothing against it.
+trial.py says what each result means.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.in_use import in_use
-from backups.archive.manifest import Manifest, Verification
+from backups.archive.manifest import Verification
+from backups.archive.media.tidying import check_media
 from backups.archive.reading import read_checked, unpack_snapshot
 from backups.archive.storing import get_catalog
+from backups.archive.trial import Progress, Trial
 from backups.archive.unpacking import unpack
 from backups.conf import conf
 from backups.disk.files import CHUNK_BYTES
-from backups.exceptions import (
-    BackupError,
-    CheckOutOfMemoryError,
-    CheckTimedOutError,
-    DamagedSnapshotError,
-    IdentityError,
-    InvalidSnapshotError,
-    MissingPackageError,
-    NotADatabaseError,
-    NotStoredError,
-    RestoreBlockedError,
-    RestoreRefusedError,
-    SnapshotTooLargeError,
-    StorageError,
-    WrongLengthError,
-)
-from backups.store import Proof
-
-Progress = Callable[[int], None]
-
-MOST_NAMED = 3  # tables in a sentence
-NO_KEY = (IdentityError, MissingPackageError)
-NOT_ITS_FAULT = (CheckTimedOutError, CheckOutOfMemoryError)
-DAMAGE = (DamagedSnapshotError, NotADatabaseError, WrongLengthError)
-FOR_OTHERS = (RestoreBlockedError, RestoreRefusedError, WrongLengthError)
-REFUSAL = (InvalidSnapshotError, RestoreRefusedError, SnapshotTooLargeError)
+from backups.exceptions import InvalidSnapshotError, NotStoredError, StorageError
 
 logger = logging.getLogger(__name__)
 
 
-def verify(
+def verify_snapshot(
     word: str,
     *,
     by: str,
     identity_file: Path | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
-) -> Verification:
+) -> tuple[StoredSnapshot, Verification]:
     """
     Try a stored snapshot, and keep the result in its manifest. It can't be deleted meanwhile.
 
@@ -72,14 +44,15 @@ def verify(
     :param by: the name of the key or the user, for the record.
     :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
     :param progress: called with the number of bytes of each step, which add up to the database.
-    :returns: the result, whatever it is.
+    :returns: the snapshot, and the result, whatever it is.
     :raises NotStoredError: there is none.
     :raises StorageError: the storage can't be asked which there are.
     """
     catalog = get_catalog(database)
     stored = catalog.find(word, even_lost=True)
     with in_use(stored, database=database):
-        verification = _Drill(
+        stored = catalog.again(stored) or stored  # another process may have had it until now
+        verification = Trial(
             lambda: unpack_snapshot(stored, identity_file=identity_file, database=database),
             lambda: read_checked(stored, database=database),
             stored.manifest,
@@ -88,13 +61,15 @@ def verify(
         ).run()
         if verification.outcome != "restorable" and _is_gone(catalog, stored):
             verification = _gone(catalog, stored, verification)
+        if verification.is_good:
+            verification = _with_media(stored, verification, database)
         stored, verification = _keep(catalog, stored, verification)
     level = logging.INFO if verification.is_good else logging.WARNING
     logger.log(level, "%s verified by %s: %s", stored.name, by, verification.sentence)
     signals.snapshot_verified.send_robust(
-        sender=None, database=database, stored=stored, verification=verification
+        sender=None, database=database, stored=stored, verification=verification, by=by
     )
-    return verification
+    return stored, verification
 
 
 def verify_file(
@@ -115,7 +90,7 @@ def verify_file(
         raise NotStoredError(f"There is no file {path}.", hint="")
     services.check_not_live(path)
     identity = identity_file or conf.identity_file
-    return _Drill(
+    return Trial(
         lambda: unpack(_read(path, progress), path.name, identity_file=identity),
         lambda: (),
         None,
@@ -124,107 +99,17 @@ def verify_file(
     ).run()
 
 
-@dataclass(frozen=True)
-class _Drill:
-    """One snapshot that is tried."""
-
-    unpack: Callable[[], Iterable[bytes]]  # the database in it
-    read: Callable[[], Iterable[bytes]]  # the file as it is, compared with the manifest
-    manifest: Manifest | None
-    database: str | None
-    progress: Progress
-
-    def run(self) -> Verification:
-        began, proof = time.monotonic(), None
-        try:
-            proof = self._prove_twice()
-            reason = _compare(proof, self.manifest)
-            outcome = "damaged" if reason else "restorable"
-        except NO_KEY as error:
-            outcome, reason = self._without_key(error)
-        except (BackupError, MemoryError) as error:
-            outcome, reason = _outcome(error), _reason(error)
-        found = Verification(
-            at=datetime.now(UTC).replace(microsecond=0),  # as the manifest has it
-            outcome=outcome,
-            reason=reason,
-            seconds=round(time.monotonic() - began, 3),
-        )
-        if proof is None:
-            return found
-        return replace(
-            found,
-            tables=len(proof.restored.rows),
-            rows=sum(proof.restored.rows.values()),
-            migrations=len(proof.migrations),
-            warnings=proof.warnings,
-        )
-
-    def _prove_twice(self) -> Proof:
-        """Damage must be found twice: a line or a disk that fails for a moment looks like it."""
-        try:
-            return self._prove()
-        except DAMAGE:
-            return self._prove()
-
-    def _prove(self) -> Proof:
-        return services.prove_snapshot(
-            _counted(self.unpack(), self.progress),
-            at_least=0 if self.manifest is None else self.manifest.database_size,
-            database=self.database,
-        )
-
-    def _without_key(self, error: BackupError) -> tuple[str, str]:
-        """What can be said of it still: a changed byte can look like a key that does not fit."""
-        try:
-            for _ in self.read():
-                pass
-        except BackupError as worse:
-            return _outcome(worse), _reason(worse)
-        same = "" if self.manifest is None else "Its bytes are those that were stored."
-        return "unreadable", " ".join(filter(None, (str(error), same, _hint(error))))
-
-
-def _outcome(error: Exception) -> str:
-    if isinstance(error, NOT_ITS_FAULT):
-        return "unreadable"
-    if isinstance(error, DAMAGE):
-        return "damaged"
-    return "refused" if isinstance(error, REFUSAL) else "unreadable"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "There was not enough memory."
-    return f"{error} {_hint(error)}".strip()
-
-
-def _hint(error: Exception) -> str:
-    """What to do, unless that is for somebody who sends or applies a snapshot."""
-    hint = getattr(error, "hint", "").removeprefix("Nothing was staged. ")
-    is_for_others = hint in InvalidSnapshotError.hint or isinstance(error, FOR_OTHERS)
-    return "" if is_for_others else hint
-
-
-def _compare(proof: Proof, manifest: Manifest | None) -> str:
-    """What is not as it was when it was stored, in a sentence; empty if nothing is."""
-    if manifest is None or not manifest.rows:
-        return ""
-    rows = proof.came.rows
-    different = [
-        f"{table} has {rows[table]:,} rows, and had {count:,}"
-        if table in rows
-        else f"{table} is missing, and had {count:,} rows"
-        for table, count in manifest.rows.items()
-        if table not in proof.emptied and rows.get(table) != count
-    ]
-    if proof.came.migrations != manifest.migrations:
-        different.append("django_migrations names other migrations")
-    if not different:
-        return ""
-    more = len(different) - MOST_NAMED
-    words = "; ".join(different[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
-    return f"It is not what was stored: {words}."
+def _with_media(
+    stored: StoredSnapshot, verification: Verification, database: str | None
+) -> Verification:
+    """Say what is missing of the media files, which are not read: the database is good."""
+    try:
+        lost = check_media(stored, database=database)
+        words = f"{len(lost):,} of its media files are missing in the storage." if lost else ""
+    except (InvalidSnapshotError, StorageError) as error:
+        words = f"The list of its media files can't be read: {error}"
+    warnings = (*verification.warnings, *filter(None, [words]))
+    return replace(verification, warnings=warnings)
 
 
 def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:
@@ -269,9 +154,3 @@ def _read(path: Path, progress: Progress) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error.strerror}.", hint="") from error
-
-
-def _counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        progress(len(chunk))
-        yield chunk

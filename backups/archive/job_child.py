@@ -1,6 +1,7 @@
 """The process of a job: ``main``. It sets up the site as a command of this app does."""
 
 import json
+import signal
 import sys
 
 
@@ -10,6 +11,8 @@ def main(words: str) -> None:
 
     :param words: JSON: the id of the job, the database's alias or null, the arguments of the work.
     """
+    # A thread that holds signals back passes that on: without this nobody could end the job.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     from django.core.management import ManagementUtility
 
     # ``AppConfig.ready`` finds this command in the frame below, and applies no restore.

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -74,7 +75,7 @@ def start(work: str, *, by: str, database: str | None = None, **arguments: Any) 
             start_new_session=True,  # so that no signal for the server's group reaches it
         )
         with starting_thread():
-            threading.Thread(target=process.wait, daemon=True).start()
+            threading.Thread(target=_await_end, args=(process, store, job), daemon=True).start()
     except (OSError, ChildNotStartedError) as error:
         _write(store, _failed(job, error))
         raise ChildNotStartedError(f"No process for this could be started: {error}.") from error
@@ -130,6 +131,15 @@ def _failed(job: Job, error: BaseException) -> Job:
         "hint": getattr(error, "hint", ""),
     }
     return replace(job, outcome="failed", error=words, ended_at=_now())
+
+
+def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job) -> None:
+    """Wait for the end of its process. If that was killed, it could not say so itself."""
+    process.wait()
+    found = next((each for each in _read(store) if each.id == job.id), None)
+    if found is not None and found.is_running:
+        with suppress(BackupError):
+            _write(store, replace(found, outcome="stopped", ended_at=_now()))
 
 
 def _alive(store: BackupStore, job: Job) -> Job:

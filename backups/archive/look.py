@@ -1,12 +1,16 @@
 """A look at the listing: which stored files are gone, or have another size than they had."""
 
+from backups.archive.catalog import StoredSnapshot
+from backups.archive.media.tidying import check_media
 from backups.archive.storing import get_catalog
+from backups.exceptions import InvalidSnapshotError
 
 
 def look(*, database: str | None = None) -> list[str]:
     """
     A sentence for each stored file that is missing, or shorter or longer than its manifest says.
-    Reads the listing and the manifests, and no stored file.
+    Reads the listings and the manifests, and no stored file. It looks at the media files of the
+    newest snapshot only: most are those of the others too.
 
     :raises StorageError: the storage can't be asked.
     """
@@ -21,4 +25,15 @@ def look(*, database: str | None = None) -> list[str]:
         f"{name} is missing in {catalog.files.where}: only its manifest is left."
         for name in missing
     ]
-    return gone + changed
+    return gone + changed + _media(stored[:1], database)
+
+
+def _media(newest: list[StoredSnapshot], database: str | None) -> list[str]:
+    try:
+        return [
+            f"{len(lost):,} media files of {each.id} are missing in the storage: {lost[0]}"
+            for each in newest
+            if (lost := check_media(each, database=database))
+        ]
+    except InvalidSnapshotError as error:
+        return [str(error)]

@@ -13,6 +13,14 @@ from typing import Any
 
 FORMAT = 1
 SUFFIX = ".json"
+# A storage may hold anything: these are compared when a manifest is read.
+SIMPLE: dict[Any, Any] = {
+    **{kind: kind for kind in (int, str, str | None)},
+    float: int | float,
+    tuple[str, ...]: list,
+    Mapping[str, int]: dict,
+    Mapping[str, str]: dict,
+}
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,12 @@ class Hold:
 class Media:
     """The media files that belong to a snapshot."""
 
-    list: str  # the name of the file that lists them, in the same storage
+    list: str  # the name of the file that lists them, in the same storage; empty: it failed
     files: int
     size: int  # bytes, of all of them
     new: int = 0  # how many of them no earlier snapshot had
     new_size: int = 0  # bytes
+    warnings: tuple[str, ...] = ()  # a sentence for each that is not in it, the first few
 
 
 @dataclass(frozen=True)
@@ -102,13 +111,15 @@ class Manifest:
             words: dict[str, Any] = json.loads(content)
             known = _known(cls, words)
             known["taken_at"] = _moment(words["taken_at"])
+            for count in known["rows"].values():
+                _check(count, int)
             known["migrations"] = tuple(words["migrations"])
             known["recipients"] = tuple(words.get("recipients", ()))
             for name, kind in (("verification", Verification), ("hold", Hold), ("media", Media)):
                 if inner := words.get(name):
                     known[name] = _read(kind, inner)
             return cls(**known)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return None
 
 
@@ -122,11 +133,24 @@ def _read(kind: type, words: dict[str, Any]) -> Any:
 
 
 def _known(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
-    return {field.name: words[field.name] for field in fields(kind) if field.name in words}
+    """What this release knows of them. :raises TypeError: it is of another type than it should."""
+    found = {field.name: words[field.name] for field in fields(kind) if field.name in words}
+    for field in fields(kind):
+        if field.name in found and field.type in SIMPLE:
+            _check(found[field.name], SIMPLE[field.type])
+    return found
+
+
+def _check(value: object, kind: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(value)
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
 
 
 def _iso(value: object) -> str:

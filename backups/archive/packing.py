@@ -21,12 +21,18 @@ class Packed:
     """The packed bytes of a snapshot, to be read once. Both sides are counted and hashed."""
 
     def __init__(
-        self, chunks: Iterable[bytes], size: int, *, level: int, recipients: Sequence[str] = ()
+        self,
+        chunks: Iterable[bytes],
+        size: int | None,
+        *,
+        level: int,
+        recipients: Sequence[str] = (),
     ) -> None:
         """
         Reads nothing yet.
 
-        :param size: of the snapshot, in bytes, which zstd writes into its header.
+        :param size: of the snapshot, in bytes, which zstd writes into its header; None if it is
+            not known.
         :param level: of zstd, 1 to 22.
         :param recipients: public keys; none to store it unencrypted.
         """
@@ -39,7 +45,8 @@ class Packed:
                 zstd.CompressionParameter.job_size: JOB_BYTES,
             }
         )
-        self._compressor.set_pledged_input_size(size)
+        if size is not None:
+            self._compressor.set_pledged_input_size(size)
         self._before, self._after = hashlib.sha256(), hashlib.sha256()
         self.database_size = 0  # bytes that were read
         self.size = 0  # bytes that came out

@@ -18,6 +18,7 @@ from backups import services, signals
 from backups.archive import deletion
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.in_use import in_use
+from backups.archive.media.tidying import tidy_media
 from backups.archive.retention import (
     HELD,
     LAST_GOOD,
@@ -198,6 +199,18 @@ def _deleting(catalog: Catalog, *, by: str, database: str | None) -> Iterator[li
             yield deleted
     finally:
         _tell(deleted, by=by, database=database)
+    if deleted:
+        _tidy_media(database)
+
+
+def _tidy_media(database: str | None) -> None:
+    """Remove what only the deleted ones needed of the media files. If not now, then next time."""
+    try:
+        reason = tidy_media(database=database).reason
+    except (BusyError, StorageError) as error:
+        reason = str(error)
+    if reason:
+        logger.warning("media files that nothing needs any more may still be stored: %s", reason)
 
 
 def _tell(ids: Iterable[str], *, by: str, database: str | None) -> None:

@@ -7,18 +7,22 @@ it is encrypted. It is named by its id, the time in its name, or by ``latest``.
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import StoredSnapshot
-from backups.archive.drill import verify, verify_file
+from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import look
 from backups.archive.manifest import Verification
+from backups.archive.media.restoring import MediaRestored, restore_media
+from backups.archive.media.site_files import check_media_storage
+from backups.archive.media.tidying import MediaTidied, check_media, tidy_media
 from backups.archive.outgoing import check_length, open_snapshot
 from backups.archive.prune import delete, prune
 from backups.archive.reading import (
@@ -27,24 +31,36 @@ from backups.archive.reading import (
     unpack_received,
     unpack_snapshot,
 )
+from backups.archive.receipts import STAGED, list_receipts, record
 from backups.archive.retention import Verdict
-from backups.archive.state import note_begun, note_failed, note_stored, read_state
+from backups.archive.state import (
+    note_begun,
+    note_failed,
+    note_stored,
+    note_verified,
+    read_state,
+)
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import BackupError
+from backups.exceptions import ArchiveError, BackupError, BusyError, TooManySnapshotsError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
+    "MediaRestored",
+    "MediaTidied",
     "Stored",
     "StoredSnapshot",
     "Verdict",
     "Verification",
     "check_length",
+    "check_media",
+    "check_media_storage",
     "create_key_file",
     "delete",
     "find_snapshot",
     "hold",
     "list_missing",
+    "list_receipts",
     "list_snapshots",
     "look",
     "open_snapshot",
@@ -53,15 +69,19 @@ __all__ = [
     "read_snapshot",
     "read_state",
     "release",
+    "restore_media",
     "settling",
     "stage_snapshot",
     "store",
+    "tidy_media",
     "unpack_received",
     "unpack_snapshot",
     "verify",
     "verify_file",
     "where",
 ]
+
+logger = logging.getLogger(__name__)
 
 
 def where(*, database: str | None = None) -> str:
@@ -81,18 +101,31 @@ def store(
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
     went: ``read_state``.
     """
-    note_begun(database=database)
+    with _noting():
+        note_begun(database=database)
     try:
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
+    except (BusyError, TooManySnapshotsError):  # not now: whoever asked tries again
+        raise
     except Exception as error:
-        with suppress(BackupError):
+        with _noting():
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
         raise
-    note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    with _noting():
+        note_stored(stored.snapshot, is_new=stored.is_new, database=database)
     return stored
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    try:
+        yield
+    except BackupError as error:
+        logger.warning("how the backups do can't be remembered: %s", error)
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
@@ -150,7 +183,7 @@ def stage_snapshot(
     local_store.make_folder(database)  # on a new machine there is none
     with in_use(stored, database=database):
         chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
-        return services.stage_restore(
+        pending = services.stage_restore(
             _counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
@@ -159,6 +192,34 @@ def stage_snapshot(
             turn=turn,
             database=database,
         )
+    record(STAGED, database=database, snapshot=stored.id, by=staged_by)
+    return pending
+
+
+def verify(
+    word: str,
+    *,
+    by: str,
+    identity_file: Path | None = None,
+    database: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """
+    Try a stored snapshot, as ``drill.verify_snapshot`` does, and remember a result that says
+    something about it: ``read_state``.
+    """
+    stored, verification = verify_snapshot(
+        word, by=by, identity_file=identity_file, database=database, progress=progress
+    )
+    if verification.is_good:
+        with _noting():
+            note_verified(stored, verification, database=database)
+    elif verification.outcome != "unreadable":
+        error = ArchiveError(f"{stored.name}: {verification.sentence}")
+        with _noting():
+            note_failed(str(error), database=database)
+        signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
+    return verification
 
 
 def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:

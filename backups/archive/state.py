@@ -43,6 +43,10 @@ class State:
     looked_at: datetime | None = None  # when the listing was last looked at
     problems: tuple[str, ...] = ()  # what that found: files that are missing or shorter
     told: str = ""  # what people were last told: "failed", "missed", or empty if all is well
+    told_at: datetime | None = None  # when they were
+    trouble_since: datetime | None = None  # the first of what failed or was missed since then
+    troubles: int = 0  # how many failed or were missed since then
+    notice_errors: tuple[str, ...] = ()  # "mail: …": what went wrong when it was last sent
 
 
 def read_state(*, database: str | None = None) -> State:

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.files.storage.handler import InvalidStorageError
@@ -34,23 +35,23 @@ class StoredFiles:
 
     def __init__(self, storage: Storage) -> None:
         """Asks the storage nothing yet."""
-        self._storage: Any = storage
+        self.storage: Any = storage
 
     @property
     def where(self) -> str:
         """The storage, for a message: ``the folder /srv/backups``."""
-        if where := getattr(self._storage, "where", None):
+        if where := getattr(self.storage, "where", None):
             return str(where)
-        location = getattr(self._storage, "location", None)
-        bucket = getattr(self._storage, "bucket_name", None)
+        location = getattr(self.storage, "location", None)
+        bucket = getattr(self.storage, "bucket_name", None)
         known = " ".join(str(each) for each in (bucket, location) if each)
-        return f"{type(self._storage).__name__} {known}".strip()
+        return f"{type(self.storage).__name__} {known}".strip()
 
     @property
     def is_local(self) -> bool:
         """Whether its files are on a disk of this machine."""
-        is_file_system = isinstance(self._storage, FileSystemStorage)
-        return bool(getattr(self._storage, "is_local", is_file_system))
+        is_file_system = isinstance(self.storage, FileSystemStorage)
+        return bool(getattr(self.storage, "is_local", is_file_system))
 
     def create(self, name: str, chunks: Iterable[bytes]) -> None:
         """
@@ -62,7 +63,7 @@ class StoredFiles:
         source = ChunkReader(chunks)
         with self._explained(f"{name} could not be written", source):
             # Never by open(name, "wb"): where that is a block which fails, a torso would stay.
-            saved = self._storage.save(name, SourceFile(source, name))
+            saved = self.storage.save(name, SourceFile(source, name))
         if saved != name:  # another has just taken it
             self.delete(saved)
             raise FileExistsError(name)
@@ -70,12 +71,12 @@ class StoredFiles:
     def replace(self, name: str, content: bytes) -> None:
         """Write a small file, in place of one that has the name."""
         with self._explained(f"{name} could not be written"):
-            if hasattr(self._storage, "replace"):
-                self._storage.replace(name, content)
+            if hasattr(self.storage, "replace"):
+                self.storage.replace(name, content)
                 return
-            if self._storage.exists(name):
-                self._storage.delete(name)
-            self._storage.save(name, ContentFile(content, name))
+            if self.storage.exists(name):
+                self.storage.delete(name)
+            self.storage.save(name, ContentFile(content, name))
 
     def read(self, name: str) -> bytes:
         """All of a small file."""
@@ -86,10 +87,10 @@ class StoredFiles:
         The bytes of a file from ``first`` to ``last``, both included; to its end if that is None.
         """
         with self._explained(f"{name} could not be read"):
-            if hasattr(self._storage, "read"):
-                yield from self._storage.read(name, first, last)
+            if hasattr(self.storage, "read"):
+                yield from self.storage.read(name, first, last)
                 return
-            with closing(self._storage.open(name, "rb")) as file:
+            with closing(self.storage.open(name, "rb")) as file:
                 if first:
                     file.seek(first)
                 left = None if last is None else last + 1 - first
@@ -103,30 +104,39 @@ class StoredFiles:
     def sizes(self) -> dict[str, int]:
         """The size of each file in bytes, by its name; empty if there is nothing yet."""
         with self._explained("its files could not be listed"):
-            if hasattr(self._storage, "sizes"):
-                return dict(self._storage.sizes())
+            if hasattr(self.storage, "sizes"):
+                return dict(self.storage.sizes())
             try:
-                _, names = self._storage.listdir("")
+                _, names = self.storage.listdir("")
             except FileNotFoundError:
                 return {}
-            return {name: int(self._storage.size(name)) for name in names}
+            return {name: int(self.storage.size(name)) for name in names}
+
+    def listed(self, folder: str) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in a folder; none if there is no such one."""
+        with self._explained(f"its folder {folder} could not be listed"):
+            try:
+                folders, names = self._storage.listdir(folder)
+            except FileNotFoundError:
+                return [], []
+            return list(folders), list(names)
 
     def size(self, name: str) -> int | None:
         """Its size in bytes; None if there is no such file."""
         with self._explained(f"{name} could not be found"):
             try:
-                return int(self._storage.size(name))
+                return int(self.storage.size(name))
             except FileNotFoundError:
                 return None
             except Exception:
-                if not self._storage.exists(name):
+                if not self.storage.exists(name):
                     return None
                 raise
 
     def delete(self, name: str) -> None:
         """Remove a file. Nothing happens if there is none."""
         with self._explained(f"{name} could not be deleted"), suppress(FileNotFoundError):
-            self._storage.delete(name)
+            self.storage.delete(name)
 
     @contextmanager
     def _explained(self, what: str, source: ChunkReader | None = None) -> Iterator[None]:
@@ -169,7 +179,7 @@ def get_files(database: str | None = None) -> StoredFiles:
         return StoredFiles(FolderStorage(local_store.get_store(database).archive_folder()))
     try:
         storage = storages[ALIAS]
-    except (InvalidStorageError, ImportError, TypeError) as error:
+    except (InvalidStorageError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
         raise StorageError(f"STORAGES['{ALIAS}'] names no storage: {error}.") from error
     if type(storage) is FileSystemStorage:  # which would write under the final name
         storage = FolderStorage(os.fspath(storage.location))

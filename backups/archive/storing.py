@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -20,11 +20,12 @@ from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
-from backups.archive.manifest import Manifest
+from backups.archive.manifest import Manifest, Media
+from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
 from backups.archive.storage import StoredFiles, get_files
 from backups.conf import conf
-from backups.exceptions import BusyError, StorageError
+from backups.exceptions import BackupError, BusyError, StorageError
 from backups.store import BackupStore, Inventory, Snapshot
 
 SETTLED = "settled"  # in what the store remembers: the hash after our own rows of the audit log
@@ -74,7 +75,11 @@ def store_snapshot(
         read_recipient(each)  # before any work
     catalog, source = get_catalog(database), services.get_store(database)
     files = catalog.files
-    if label is None and (last := _unchanged(catalog, source)):
+    media = MediaBackup(catalog, source) if conf.media else None
+    if media is not None:
+        with suppress(BackupError):  # the look after the snapshot says so: the database goes first
+            media.look()
+    if label is None and (last := _unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
     began = time.monotonic()
@@ -90,13 +95,15 @@ def store_snapshot(
             recipients=conf.recipients,
         )
         _create(files, name, packed)
+        snapshot.close()  # nothing of the database is held while media files are moved
+        media_files, error = _stored_media(media, snapshot_id)
         manifest = Manifest(
             name=name,
             size=packed.size,
             sha256=packed.sha256,
             database_size=packed.database_size,
             database_sha256=packed.database_sha256,
-            taken_at=snapshot.taken_at,
+            taken_at=names.time_of(snapshot_id),  # as its id has it
             seconds=round(time.monotonic() - began, 3),
             method=snapshot.method,
             by=by,
@@ -106,14 +113,20 @@ def store_snapshot(
             release=conf.release,
             software=_software(),
             recipients=conf.recipients,
+            media=media_files,
             **_inventory(snapshot.inventory),
         )
-        catalog.write(manifest)
+        with _alone(files, name):
+            catalog.write(manifest)
     stored = StoredSnapshot(snapshot_id, name, packed.size, manifest)
     logger.info(
         "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
     )
     signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
+    if error is not None:
+        raise StorageError(
+            f"{stored.name} is stored, without its media files: {error}", hint=error.hint
+        ) from error
     return Stored(stored, is_new=True)
 
 
@@ -127,6 +140,11 @@ def settling(database: str | None = None) -> Iterator[None]:
     has_changed = source.watch_commits()
     catalog = get_catalog(database)
     yield
+    with suppress(BackupError):  # the next backup stores the same again
+        _settle(source, catalog, has_changed)
+
+
+def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], bool]) -> None:
     if not conf.skip_unchanged or has_changed():
         return
     if (last := _last(catalog)) is None or last.manifest is None:
@@ -137,14 +155,18 @@ def settling(database: str | None = None) -> Iterator[None]:
             state[SETTLED] = {"id": last.id, "size": size, "sha256": sha256}
 
 
-def _unchanged(catalog: Catalog, source: BackupStore) -> StoredSnapshot | None:
-    """The last stored snapshot, if the database has the same content now, and it is sound."""
+def _unchanged(
+    catalog: Catalog, source: BackupStore, media: MediaBackup | None
+) -> StoredSnapshot | None:
+    """The last stored snapshot, if there is the same content now, and it is sound."""
     if not conf.skip_unchanged or (last := _last(catalog)) is None:
         return None
     manifest = last.manifest
     if manifest is None or last.problem or manifest.recipients != conf.recipients:
         return None
     if manifest.verification is not None and manifest.verification.outcome == "damaged":
+        return None
+    if media is not None and not media.is_as_in(last):
         return None
     settled = source.recall().get(SETTLED) or {}
     known = {(manifest.database_size, manifest.database_sha256)}
@@ -169,6 +191,18 @@ def _last(catalog: Catalog) -> StoredSnapshot | None:
     return catalog.find(stored[0].id) if stored else None
 
 
+def _stored_media(
+    media: MediaBackup | None, snapshot_id: str
+) -> tuple[Media | None, BackupError | None]:
+    """The media files of a snapshot. An error leaves a snapshot that is good but for them."""
+    if media is None:
+        return None, None
+    try:
+        return media.store(snapshot_id), None
+    except BackupError as error:
+        return Media("", 0, 0, warnings=(str(error),)), error
+
+
 @contextmanager
 def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> Iterator[str]:
     """
@@ -189,20 +223,26 @@ def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> It
 
 
 def _create(files: StoredFiles, name: str, packed: Packed) -> None:
-    try:
+    with _alone(files, name):
         files.create(name, packed)
-    except FileExistsError as error:
-        raise StorageError(
-            f"{files.where}: another machine has just stored {name}; nothing was stored by this"
-            " one.",
-            hint="Give each site its own storage, or its own BACKUPS_NAME.",
-        ) from error
     if (size := files.size(name)) != packed.size:
         raise StorageError(
             f"{files.where}: {name} was sent with {packed.size:,} bytes, and the storage says that"
             f" it has {'none' if size is None else f'{size:,}'}.",
             hint="Do not rely on this storage. Look at it with manage.py backups list.",
         )
+
+
+@contextmanager
+def _alone(files: StoredFiles, name: str) -> Iterator[None]:
+    """Say what it means if a name is taken that was free, and that this machine has locked."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise StorageError(
+            f"{files.where}: another machine has just stored {name} too.",
+            hint="Give each site its own storage, or its own BACKUPS_NAME, and store it again.",
+        ) from error
 
 
 def _counted(snapshot: Snapshot, progress: Callable[[int], None]) -> Iterable[bytes]:

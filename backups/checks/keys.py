@@ -12,7 +12,7 @@ from backups.client.key_header import header_parts
 from backups.conf import conf
 from backups.disk.private_files import group_may_replace
 from backups.exceptions import BackupError
-from backups.keys.api_keys import BACKUP, RESTORE, read_keys
+from backups.keys.api_keys import BACKUP, METRICS, RESTORE, read_keys
 from backups.site.local_store import key_file
 
 
@@ -27,7 +27,7 @@ def _scopes() -> Iterator[CheckMessage]:
         return
     yield Error(
         f"BACKUPS_EXTRA_SCOPES is {given!r}, which is not a list of names.",
-        hint="List the scopes that a key may have besides 'backup' and 'restore', e.g."
+        hint="List the scopes that a key may have besides 'backup', 'restore' and 'metrics', e.g."
         " ['reports'].",
         id="backups.E020",
     )
@@ -35,7 +35,7 @@ def _scopes() -> Iterator[CheckMessage]:
 
 def _is_scope(given: object) -> bool:
     """A scope is one word, so that a list of scopes can be read."""
-    if not isinstance(given, str) or given in (BACKUP, RESTORE):
+    if not isinstance(given, str) or given in (BACKUP, METRICS, RESTORE):
         return False
     return given.isprintable() and given.split() == [given]
 

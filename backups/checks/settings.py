@@ -166,6 +166,7 @@ def _switches() -> Iterator[CheckMessage]:
         ("E009", "BACKUPS_CLEAR_SESSIONS"),
         ("E010", "BACKUPS_ALLOW_UNKNOWN_SCHEMA"),
         ("E045", "BACKUPS_REMOTE_INSECURE"),
+        ("E107", "BACKUPS_SKIP_UNCHANGED"),
     ):
         if not isinstance(value := getattr(settings, name, True), bool):
             yield Error(

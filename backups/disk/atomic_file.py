@@ -23,6 +23,7 @@ from backups.exceptions import DestinationError
 
 SYNC_BYTES = 16 * 1024**2  # 16 MiB: about 10 ms of a local disk
 PART = re.compile(r"(.+)\.backups-[0-9a-f]{16}\.part", re.DOTALL)
+LONGEST_BYTES = 255 - len(".backups-.part") - 16  # of a name that has room for that after it
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -189,7 +190,8 @@ def _part_of(destination: Path) -> Iterator[tuple[Path, int]]:
 def _create_locked(destination: Path) -> tuple[Path, int]:
     """Create a ``.part`` and lock it, so that no other run mistakes it for a leftover."""
     while True:
-        part = destination.with_name(f"{destination.name}.backups-{secrets.token_hex(8)}.part")
+        name = os.fsdecode(os.fsencode(destination.name)[:LONGEST_BYTES])
+        part = destination.with_name(f"{name}.backups-{secrets.token_hex(8)}.part")
         descriptor = files.create_private(part)
         try:
             files.lock(descriptor, part.parent, wait=False)

@@ -27,6 +27,7 @@ from backups.exceptions import KeyNameError
 from backups.keys import key_format, key_usage
 from backups.keys.entries import (
     BACKUP,
+    METRICS,
     RESTORE,
     ApiKey,
     end_of_day,
@@ -39,6 +40,7 @@ from backups.keys.entries import (
 
 __all__ = [
     "BACKUP",
+    "METRICS",
     "RESTORE",
     "ApiKey",
     "check_name",
@@ -168,8 +170,11 @@ def read_keys(path: Path) -> Keys:
 
 
 def scopes_in_order(scopes: Sequence[str] | None) -> tuple[str, ...]:
-    """These scopes, or all if None, in the order of ``known_scopes``."""
-    return tuple(scope for scope in known_scopes() if scopes is None or scope in scopes)
+    """
+    These scopes, in the order of ``known_scopes``. If None, all but METRICS, which BACKUP includes.
+    """
+    wanted = scopes if scopes is not None else [each for each in known_scopes() if each != METRICS]
+    return tuple(scope for scope in known_scopes() if scope in wanted)
 
 
 def _change(

@@ -20,6 +20,7 @@ from backups.conf import conf
 from backups.exceptions import KeyFileError
 
 BACKUP, RESTORE = "backup", "restore"  # the scopes that this app itself requires
+METRICS = "metrics"  # what a key may read that may do nothing else
 FIELDS = {"name", "sha256", "scopes", "created_at"}
 
 
@@ -40,7 +41,7 @@ class ApiKey:
 
 def known_scopes() -> tuple[str, ...]:
     """Everything that a key can be allowed to do on this site."""
-    return (*conf.extra_scopes, BACKUP, RESTORE)
+    return (*conf.extra_scopes, BACKUP, RESTORE, METRICS)
 
 
 def moment(text: str) -> datetime:

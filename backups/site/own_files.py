@@ -62,6 +62,35 @@ def check_not_own(destination: Path) -> None:
             raise _reserved(destination, f"this site: it is the same file as {own}")
 
 
+class OwnFiles:
+    """Tells this site's own files and folders from others, where many are to be told."""
+
+    def __init__(self) -> None:
+        """Looks at those that exist now. Opens nothing."""
+        self._starts = [(own.name, own) for own in (*local_store.own_names(), *_other_names())]
+        self._existing = set()
+        for own in _files():
+            with suppress(OSError):
+                self._existing.add(_identity(own.stat()))
+
+    def has(self, path: str, status: os.stat_result | None = None) -> bool:
+        """
+        Whether this path is one of them, or would be by its name.
+
+        :param status: what ``os.stat`` says of it; None if there is nothing.
+        """
+        if status is not None and _identity(status) in self._existing:
+            return True
+        name = os.path.basename(path)
+        return any(
+            name.startswith(start) and _begins_as(Path(path), own) for start, own in self._starts
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
 def _reserved(destination: Path, whom: str) -> OwnFileError:
     return OwnFileError(
         f"{destination} is reserved for {whom}.", hint="Choose another name, or another folder."

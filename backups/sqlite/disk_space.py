@@ -39,7 +39,7 @@ def check_room(paths: StorePaths, what: str, needed: int, *, floor: int, promise
     """
     Check that the disk has the needed bytes, the floor, and the bytes promised to others.
 
-    :param what: the beginning of a sentence: ``The upload needs``.
+    :param what: the beginning of a sentence: ``The snapshot needs``.
     :raises NotEnoughSpaceError: it has not.
     """
     if not files.has_room(paths.folder, needed + floor + promised):
@@ -72,7 +72,7 @@ def reserve(
     size: int,
     *,
     floor: int,
-    what: str = "The upload needs at least",
+    what: str = "The snapshot needs at least",
 ) -> None:
     """
     Promise an upload or a restore so many bytes. One process at a time does this, so that the same

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.named_locks import named_lock
 from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
+from backups.sqlite.records.backup_receipts import read_backup_receipts, record_backup
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
@@ -219,6 +220,12 @@ class SqliteBackupStore(BackupStore):
     def list_downloads(self) -> list[Download]:
         return read_downloads(self._paths)
 
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        record_backup(self._paths, receipt)
+
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        return read_backup_receipts(self._paths)
+
     def list_kept_copies(self) -> list[KeptCopy]:
         return kept_copies.list_kept(self._paths, self._keeping)
 
@@ -304,6 +311,9 @@ class SqliteBackupStore(BackupStore):
 
     def archive_folder(self) -> Path:
         return self._paths.archive
+
+    def media_cache(self) -> Path:
+        return self._paths.media_cache
 
     def recall(self) -> dict[str, Any]:
         return read_state(self._paths)

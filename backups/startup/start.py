@@ -38,7 +38,7 @@ def start() -> None:
             return
         services.apply_pending_restore()
         _watch(command)
-        if _is_autoreload_parent(command):
+        if is_autoreload_parent(command):
             services.release_presence()  # else a reloaded child would never be alone
     except BackupError as error:
         logger.warning("no restore can be applied: %s %s", error, error.hint)
@@ -61,7 +61,8 @@ def _hold_presence_anyway() -> None:
         logger.exception("this process can't tell others that it uses the database")
 
 
-def _is_autoreload_parent(command: CommandLine) -> bool:
+def is_autoreload_parent(command: CommandLine) -> bool:
+    """Whether this is the process of runserver that only starts another one, which serves."""
     return (
         command.name == "runserver"
         and "--noreload" not in command.options

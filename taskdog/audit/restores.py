@@ -33,13 +33,13 @@ def record_backup(
     *, size: int, method: str, taken_at: datetime, taken_by: str | None, **_: object
 ) -> None:
     """Add a row about a snapshot of this many bytes. A receiver of ``snapshot_taken``."""
-    with _or_a_warning("the backup"), _impatient():
+    with or_a_warning("the backup"), impatient():
         AuditLog.objects.create(
             operation="backup",
             resource_type=RESOURCE,
             resource_name=services.snapshot_name(taken_at),
             client_name=taken_by,
-            timestamp=_local(taken_at),
+            timestamp=local(taken_at),
             new_values={"size": size, "method": method},
         )
 
@@ -51,10 +51,10 @@ def record_restores(**_: object) -> None:
     Does nothing if it has them all. Several processes may do so at once. A receiver of
     ``restore_recorded``; to be called after a start too, which may have applied one.
     """
-    with _or_a_warning("the last restores"):
+    with or_a_warning("the last restores"):
         receipts = services.list_receipts()[:NEWEST]
         if receipts and services.is_readable():
-            with _impatient():
+            with impatient():
                 _add_missing(receipts)
 
 
@@ -85,7 +85,7 @@ def _row(receipt: Receipt) -> AuditLog:
         "removed": list(receipt.removed),
     }
     return AuditLog(
-        timestamp=_local(receipt.at),
+        timestamp=local(receipt.at),
         client_name=receipt.by,
         operation=_operation(receipt),
         resource_type=RESOURCE,
@@ -101,13 +101,13 @@ def _operation(receipt: Receipt) -> str:
     return f"restore_{receipt.outcome}"
 
 
-def _local(moment: datetime) -> datetime:
+def local(moment: datetime) -> datetime:
     """As the log has its times: in the site's zone, and not saying so."""
     return timezone.make_naive(moment)
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def impatient() -> Iterator[None]:
     """Don't wait for another writer as long as the site's own requests do."""
     with connection.cursor() as cursor:
         (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
@@ -120,7 +120,7 @@ def _impatient() -> Iterator[None]:
 
 
 @contextmanager
-def _or_a_warning(what: str) -> Iterator[None]:
+def or_a_warning(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a missing table, a lock, a read-only disk, a database in memory

@@ -163,6 +163,21 @@ class RestoresExtension(StoreViewExtension):
     }
 
 
+class MetricsExtension(StoreViewExtension):
+    """The metrics."""
+
+    target_class = "backups.api.metrics.MetricsView"
+    methods: ClassVar = {
+        "get": _described(
+            "metrics",
+            {
+                (200, "text/plain"): OpenApiTypes.STR,
+                (200, "application/openmetrics-text"): OpenApiTypes.STR,
+            },
+        )
+    }
+
+
 # The archive
 
 RUNNING = OpenApiResponse(

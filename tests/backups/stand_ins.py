@@ -60,6 +60,10 @@ class FakeSite:
         """What a test says that the live database has."""
         return Live(self.live, self.programs)
 
+    def data_version(self) -> int | None:
+        """It is not known."""
+        return None
+
     def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:
         """Every app is installed here, and one is the project's own."""
         self.check_known(found.migrations, live.migrations)

@@ -42,6 +42,13 @@ DEFAULTS = {
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
     "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
     "BACKUPS_OWN_FILES": ("own_files", ()),
+    "BACKUPS_JOB_SECONDS": ("job_seconds", 20.0),
+    "BACKUPS_SCHEDULE": ("schedule", ""),
+    "BACKUPS_SCHEDULE_JITTER": ("schedule_jitter", 0.0),
+    "BACKUPS_VERIFY": ("verify", "daily"),
+    "BACKUPS_BEFORE_MIGRATE": ("before_migrate", False),
+    "BACKUPS_MEDIA": ("media", False),
+    "BACKUPS_MEDIA_LEAVE_OUT": ("media_leave_out", ()),
     "BACKUPS_KEEP": ("keep", {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}),
 }
 

@@ -37,8 +37,19 @@ with transaction.atomic():
 )
 
 
+TOLD = {"TASKDOG_BACKUP_MAIL": "ops@example.org"}  # when a backup fails
+
+
+def test_the_deployment_check_warns_if_nobody_is_told_of_a_failed_backup(tmp_path: Path) -> None:
+    variables = {"TASKDOG_HTTPS": "1", "TASKDOG_BACKUP_SCHEDULE": "0 3 * * *"}
+    _, err, code = run_manage("check", "--deploy", data_dir=tmp_path, **variables)
+    assert code == 0
+    assert re.findall(r"\(([a-z_]+\.[EW]\d+)\)", err) == ["backups.W080"]
+    assert "manage.py backups notify --test" in err
+
+
 def test_without_tls_the_deployment_check_warns_of_tls_only(tmp_path: Path) -> None:
-    _, err, code = run_manage("check", "--deploy", data_dir=tmp_path)
+    _, err, code = run_manage("check", "--deploy", data_dir=tmp_path, **TOLD)
     assert code == 0
     assert re.findall(r"\(([a-z_]+\.[EW]\d+)\)", err) == [
         "security.W004",
@@ -49,7 +60,7 @@ def test_without_tls_the_deployment_check_warns_of_tls_only(tmp_path: Path) -> N
 
 
 def test_with_tls_the_deployment_check_finds_nothing(tmp_path: Path) -> None:
-    out, err, code = run_manage("check", "--deploy", data_dir=tmp_path, TASKDOG_HTTPS="1")
+    out, err, code = run_manage("check", "--deploy", data_dir=tmp_path, TASKDOG_HTTPS="1", **TOLD)
     assert (out, err, code) == ("System check identified no issues (0 silenced).\n", "", 0)
 
 

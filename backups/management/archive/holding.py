@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from backups.management.archive.targets import open_local_archive
+from backups.management.archive.targets import open_archive
 from backups.management.archive.verb import Verb
 
 
@@ -19,7 +19,7 @@ class Hold(Verb):
         )
 
     def run(self, *args: Any, id: str, reason: str, **options: Any) -> None:  # noqa: A002
-        with open_local_archive(**options) as archive:
+        with open_archive(**options) as archive:
             held = archive.hold(id, reason=reason)
         if not self.command.is_quiet:
             self.command.tell(f"{held['name']} is held until it is released.")
@@ -34,7 +34,7 @@ class Release(Verb):
         parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
 
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
-        with open_local_archive(**options) as archive:
+        with open_archive(**options) as archive:
             released = archive.release(id)
         if not self.command.is_quiet:
             self.command.tell(f"{released['name']} is not held any more.")

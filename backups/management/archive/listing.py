@@ -97,6 +97,8 @@ def _notes(snapshot: Json) -> str:
         notes.append("encrypted")
     if snapshot["label"]:
         notes.append(f"label {snapshot['label']}")
+    if media := snapshot["media"]:
+        notes.append(f"{media['files']:,} media files")
     if hold := snapshot["hold"]:
         notes.append(f"held by {hold['by']}" + (f" ({hold['reason']})" if hold["reason"] else ""))
     return ", ".join(notes)

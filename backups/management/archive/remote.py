@@ -78,9 +78,6 @@ class RemoteArchive:
     def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
         raise self._only_here("A file is tried")
 
-    def prune(self, *, dry_run: bool) -> Json:
-        raise self._only_here("What no rule keeps is removed")
-
     def restore_media(self, word: str, **_: Any) -> Any:
         raise self._only_here("Media files are put back")
 

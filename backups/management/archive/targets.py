@@ -74,6 +74,19 @@ class LocalArchive:
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
 
+    def restore_media(
+        self, word: str, *, identity: Path | None, overwrite: bool, dry_run: bool
+    ) -> services.MediaRestored:
+        """Put media files of a stored snapshot back."""
+        return services.restore_media(
+            word,
+            by=user(),
+            identity_file=identity,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            database=self._database,
+        )
+
     def restore(
         self,
         word: str,
@@ -151,7 +164,7 @@ def open_local_archive(
     """
     if not local and (url := url or conf.remote_url):
         raise BadParameterError(
-            f"{url} decides itself which of its snapshots stay.",
+            f"{url} decides itself which snapshots stay, and which files come back.",
             hint="Run this command there; or pass --local to work on this machine.",
         )
     yield LocalArchive(database)

@@ -56,7 +56,7 @@ class Verify(Verb):
             for each in words:
                 bad += not self._verify(archive, each, identity)
         if not words:
-            self.command.say(f"Nothing is stored in {archive.where} yet.")
+            raise CommandError(f"Nothing is stored yet ({archive.where}).")
         if bad:
             which = f"{bad} of {len(words)} snapshots" if all else "The snapshot"
             raise CommandError(f"{which} could not be proven to be restorable.")

@@ -4,6 +4,7 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from backups.api import archive_serializers as shapes
@@ -11,6 +12,7 @@ from backups.api import serializers
 from backups.archive import jobs, services
 from backups.exceptions import NotStoredError
 from backups.management.archive.verb import Verb
+from backups.schedule import run
 from backups.services import apply_now
 
 
@@ -19,6 +21,11 @@ def store(*, by: str, label: str | None = None, database: str | None = None) -> 
     with services.settling(database):
         stored = services.store(by=by, label=label, database=database)
     return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
+
+
+def run_due(*, by: str, database: str | None = None) -> Any:
+    """Do the scheduled backup that is due."""
+    return asdict(run.run_due(database=database))
 
 
 def verify(*, by: str, word: str, database: str | None = None) -> Any:
@@ -51,7 +58,12 @@ def restore(
     return serializers.AppliedRestoreSerializer(receipt, context=told).data
 
 
-WORK: Mapping[str, Callable[..., Any]] = {"store": store, "verify": verify, "restore": restore}
+WORK: Mapping[str, Callable[..., Any]] = {
+    "restore": restore,
+    "run-due": run_due,
+    "store": store,
+    "verify": verify,
+}
 
 
 class Work(Verb):

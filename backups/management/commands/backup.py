@@ -14,7 +14,7 @@ from backups.management.archive.targets import open_archive
 from backups.management.base import StoreCommand, megabytes
 from backups.management.output import printing
 from backups.management.progress import count, progress_bar
-from backups.management.targets import LocalTarget, NamedSnapshot, open_target
+from backups.management.targets import Json, LocalTarget, NamedSnapshot, open_target
 from backups.startup.precedence import unless_taken
 
 SEE = "See which with --check."
@@ -134,7 +134,15 @@ class BackupCommand(StoreCommand):
         else:
             size = f"{megabytes(stored['database_size'])} as {megabytes(stored['size'])}"
             self.inform(f"A snapshot of {archive.where} ({size}) is stored:")
+            if media := stored["media"]:
+                self._tell_of_media(media)
         self.tell(stored["name"])
+
+    def _tell_of_media(self, media: Json) -> None:
+        new = f"{media['new']:,} new, {megabytes(media['new_size'])}"
+        self.inform(f"With {media['files']:,} media files, {megabytes(media['size'])} ({new}).")
+        for warning in media["warnings"]:
+            self.say(f"Warning: {warning}")
 
     def _examine(self, path: Path, *, is_own: bool, database: str | None) -> None:
         """Check the saved file. It stays in any case: it is better than no backup."""

@@ -9,16 +9,21 @@ from backups.management.archive.download import Download
 from backups.management.archive.holding import Hold, Release
 from backups.management.archive.keygen import Keygen
 from backups.management.archive.listing import List, Show
+from backups.management.archive.log import Log
+from backups.management.archive.media import RestoreMedia
+from backups.management.archive.notify import Notify
 from backups.management.archive.retention import Delete, Prune
+from backups.management.archive.run_due import RunDue
 from backups.management.archive.verb import Verb
 from backups.management.archive.verify import Verify
 from backups.management.archive.work import Work
 from backups.management.base import StoreCommand
 
 VERBS: tuple[type[Verb], ...] = (
-    *(List, Show, Verify, Download),
+    *(List, Show, Verify, Download, RestoreMedia),
     *(Prune, Delete, Hold, Release),
-    *(Keygen, Work),
+    *(RunDue, Log, Notify, Keygen),
+    Work,
 )
 
 

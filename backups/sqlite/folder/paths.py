@@ -103,6 +103,16 @@ class StorePaths:
         return self.beside(".download-receipts.jsonl.1")
 
     @property
+    def backup_receipts(self) -> Path:
+        """One line for each thing that happened to a stored snapshot, newest last."""
+        return self.beside(".backup-receipts.jsonl")
+
+    @property
+    def earlier_backup_receipts(self) -> Path:
+        """Where the lines of ``backup_receipts`` went when it was full."""
+        return self.beside(".backup-receipts.jsonl.1")
+
+    @property
     def archive(self) -> Path:
         """The folder of the stored snapshots, if the site names no other storage."""
         return self.beside(".backups")
@@ -111,6 +121,11 @@ class StorePaths:
     def state(self) -> Path:
         """What the backups that take themselves remember: the last run, the last success …"""
         return self.beside(".backups-state.json")
+
+    @property
+    def media_cache(self) -> Path:
+        """What the backups have found of the media files; it may be removed at any time."""
+        return self.beside(".media-cache")
 
     @property
     def keys(self) -> Path:

@@ -10,7 +10,6 @@ earlier file of that name.
 
 import json
 import logging
-import os
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -34,8 +33,9 @@ def record_download(paths: StorePaths, download: Download) -> None:
     """
     line = json.dumps(asdict(download), default=datetime.isoformat).encode()
     try:
-        if not _append(paths, line, most=MOST_BYTES):
-            _append(paths, line, most=None)  # into a new file
+        json_lines.append_bounded(
+            paths, paths.downloads, line, earlier=paths.earlier_downloads, most=MOST_BYTES
+        )
     except OSError as error:
         logger.warning(
             "no receipt could be written for the snapshot that %s takes: %s",
@@ -54,18 +54,6 @@ def read_downloads(paths: StorePaths) -> list[Download]:
             continue
         found |= {each.id: each for each in map(_parse, lines) if each is not None}
     return list(found.values())[::-1]
-
-
-def _append(paths: StorePaths, line: bytes, *, most: int | None) -> bool:
-    """Returns False if the file was full, and has another name now."""
-    with json_lines.locked(paths, paths.downloads) as descriptor:
-        if most is not None and os.fstat(descriptor).st_size + len(line) >= most:
-            # Two processes may find it full at once: the second holds the renamed file.
-            if files.is_named(paths.downloads, descriptor):
-                files.replace(paths.downloads, paths.earlier_downloads)
-            return False
-        json_lines.append(descriptor, line)
-        return True
 
 
 def _parse(line: bytes) -> Download | None:

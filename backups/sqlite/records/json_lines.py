@@ -48,6 +48,31 @@ def append(descriptor: int, line: bytes) -> None:
         raise
 
 
+def append_bounded(paths: StorePaths, path: Path, line: bytes, *, earlier: Path, most: int) -> None:
+    """
+    Open, lock and add a line. If the file would have more than ``most`` bytes, it is renamed to
+    ``earlier``, which replaces the earlier file of that name, and the line goes into a new one.
+
+    :raises OSError: it can't be written; the lines before it are unharmed.
+    """
+    if not _append_unless_full(paths, path, line, earlier=earlier, most=most):
+        _append_unless_full(paths, path, line, earlier=earlier, most=None)  # into a new file
+
+
+def _append_unless_full(
+    paths: StorePaths, path: Path, line: bytes, *, earlier: Path, most: int | None
+) -> bool:
+    """Returns False if the file was full, and has another name now."""
+    with locked(paths, path) as descriptor:
+        if most is not None and os.fstat(descriptor).st_size + len(line) >= most:
+            # Two processes may find it full at once: the second holds the renamed file.
+            if files.is_named(path, descriptor):
+                files.replace(path, earlier)
+            return False
+        append(descriptor, line)
+        return True
+
+
 def _open(paths: StorePaths, path: Path) -> int:
     owner = paths.database if files.exists(paths.database) else paths.folder
     try:

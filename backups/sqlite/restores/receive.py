@@ -63,10 +63,12 @@ def explain(
 
 
 def _no_room(paths: StorePaths, needed: int, floor: int, promised: int = 0) -> NotEnoughSpaceError:
-    what = "The upload needs at least"
+    what = "The snapshot needs at least"
     return disk_space.no_room(paths, what, needed, floor=floor, promised=promised)
 
 
 def too_large(size: int | None, max_bytes: int) -> SnapshotTooLargeError:
     what = "is" if size is None else f"has at least {size:,} bytes and is"
-    return SnapshotTooLargeError(f"The upload {what} larger than the limit of {max_bytes:,} bytes.")
+    return SnapshotTooLargeError(
+        f"The snapshot {what} larger than the limit of {max_bytes:,} bytes."
+    )

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backups.sqlite.format import header
+from backups.sqlite.format.connection import uri as uri_of
 from backups.sqlite.snapshots.page_reader import ImpossibleError
 from backups.sqlite.snapshots.spool import Spool
 
@@ -54,21 +55,27 @@ class CopiedPages:
         :raises sqlite3.Error: SQLite can't read it now, or it is damaged.
         :raises OSError: a file can't be opened or read.
         """
-        spool = Spool.create(path, 0, os.stat(path).st_size, floor)
+        spool = Spool.create(path, 0, os.stat(path).st_size, floor, named=self._open)
         if spool is None:
             raise ImpossibleError("no copy of it could be written beside it")
         self._counting: Counting | None = None
-        self._descriptor = spool.descriptor
         self.locked_seconds, self.size = copy_pages(uri, path, spool.descriptor)
         self.piece = Spool(spool.descriptor, 0, self.size).piece
 
     def count(self, pipe: int) -> None:
         """As ``Pages.count``, of the copy."""
-        from backups.sqlite.format.connection import uri
         from backups.sqlite.snapshots.counting import Counting
 
-        copy = uri(Path(f"/proc/self/fd/{self._descriptor}"), mode="immutable")
-        self._counting = Counting(sqlite3.connect(copy, uri=True, check_same_thread=False), pipe)
+        self._counting = Counting(self._connection, pipe)
+
+    def _open(self, copy: Path) -> None:
+        """
+        Open the copy, still empty, while it has a name: SQLite finds no file without one. It reads
+        nothing of it before the first query. (Of an "immutable" one it would keep the size.)
+        """
+        self._connection = sqlite3.connect(
+            f"{uri_of(copy, mode='ro')}&nolock=1", uri=True, check_same_thread=False
+        )
 
     def stop(self) -> None:
         """As ``Pages.stop``."""

@@ -25,11 +25,20 @@ class Spool:
         self.descriptor, self._size = descriptor, size
 
     @classmethod
-    def create(cls, database: str, start: int, size: int, floor: int = 0) -> "Spool | None":
+    def create(
+        cls,
+        database: str,
+        start: int,
+        size: int,
+        floor: int = 0,
+        *,
+        named: Callable[[Path], None] = lambda _: None,
+    ) -> "Spool | None":
         """
         Create one beside the database. Its name is removed at once: nothing can be left behind.
 
         :param floor: how many free bytes of the disk are reserved for the site.
+        :param named: called with its name, which is about to be removed.
         :returns: None if the disk has no room for it, or the folder can't be written.
         """
         paths = StorePaths(Path(database))
@@ -41,6 +50,7 @@ class Spool:
 
         try:
             with temporary_file(paths, "spool") as file:
+                named(file.path)
                 return cls(os.dup(file.descriptor), start, size, has_room)
         except OSError:
             return None

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,19 @@ from backups.exceptions import NotStoredError, OwnFileError
 from tests.backups.uploads import NOW, add_tasks, snapshot_of
 from tests.site import Site
 
-THIS = f"{__name__}."
+
+@pytest.fixture(autouse=True)
+def folder(settings: Settings, tmp_path: Path) -> Path:
+    """Where snapshots are stored."""
+    use(settings, FolderStorage, tmp_path / "stored")
+    return tmp_path / "stored"
+
+
+def use(settings: Settings, storage: type[FolderStorage], folder: Path) -> None:
+    """Store in this folder, through this class."""
+    backend = f"{storage.__module__}.{storage.__qualname__}"
+    archive = {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = {**settings.STORAGES, "backups": archive}
 
 
 @pytest.fixture
@@ -48,10 +60,6 @@ def encrypted(key: Path, live: Site) -> StoredSnapshot:
     return services.store(by="tester").snapshot
 
 
-def path_of(live: Site, stored: StoredSnapshot) -> Path:
-    return live.data / "tasks.db.backups" / stored.name
-
-
 def verify(stored: StoredSnapshot, **options: Any) -> Verification:
     """Try it; the result is kept with it."""
     found = services.verify(stored.id, by="tester", **options)
@@ -72,8 +80,8 @@ def flipped(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-def change_manifest(live: Site, stored: StoredSnapshot, **changes: Any) -> None:
-    path = path_of(live, stored).with_name(f"{stored.name}.json")
+def change_manifest(folder: Path, stored: StoredSnapshot, **changes: Any) -> None:
+    path = folder / f"{stored.name}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
@@ -101,6 +109,7 @@ def test_encrypted_one_takes_its_key(encrypted: StoredSnapshot, key: Path) -> No
     assert verify(encrypted, identity_file=key).is_good
 
 
+@pytest.mark.proof  # its migration is a process of the whole site
 def test_older_one_is_brought_to_this_release(live: Site) -> None:
     with closing(sqlite3.connect(live.database)) as connection:
         connection.execute("DROP TABLE django_session")
@@ -152,14 +161,16 @@ def test_site_and_log_are_told(
     assert arguments["verification"] == found
     assert arguments["stored"].verification == found
     assert f"{stored.name} verified by tester: {found.sentence}" in caplog.text
+    state = services.read_state()
+    assert (state.verified_id, state.last_verified) == (stored.id, found.at)
 
 
 # Damaged ones
 
 
-@pytest.mark.parametrize("place", [0, 5, 1000, -1], ids=lambda place: f"byte {place}")
-def test_flipped_bit_is_found(live: Site, stored: StoredSnapshot, place: int) -> None:
-    change(path_of(live, stored), lambda content: flipped(content, place % len(content)))
+@pytest.mark.parametrize("place", [0, 1000, -1], ids=lambda place: f"byte {place}")
+def test_flipped_bit_is_found(folder: Path, stored: StoredSnapshot, place: int) -> None:
+    change(folder / stored.name, lambda content: flipped(content, place % len(content)))
     found = verify(stored)
     assert found.outcome == "damaged", found
     assert "The upload" not in found.reason
@@ -170,44 +181,45 @@ def test_flipped_bit_is_found(live: Site, stored: StoredSnapshot, place: int) ->
 @pytest.mark.parametrize("place", [3, 60, 110, 1000, -1], ids=lambda place: f"byte {place}")
 @pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without"])
 def test_flipped_bit_of_an_encrypted_one_is_found(
-    live: Site, encrypted: StoredSnapshot, key: Path, place: int, has_key: bool
+    folder: Path, encrypted: StoredSnapshot, key: Path, place: int, has_key: bool
 ) -> None:
-    change(path_of(live, encrypted), lambda content: flipped(content, place % len(content)))
+    change(folder / encrypted.name, lambda content: flipped(content, place % len(content)))
     found = verify(encrypted, identity_file=key if has_key else None)
     assert found.outcome == "damaged", found
 
 
-@pytest.mark.parametrize("length", [0, 3, 1000, -1], ids=lambda length: f"{length} bytes")
-def test_shorter_one_is_found(live: Site, stored: StoredSnapshot, length: int) -> None:
-    change(path_of(live, stored), lambda content: content[:length])
+@pytest.mark.parametrize("length", [0, 1000, -1], ids=lambda length: f"{length} bytes")
+def test_shorter_one_is_found(folder: Path, stored: StoredSnapshot, length: int) -> None:
+    change(folder / stored.name, lambda content: content[:length])
     assert verify(stored).outcome == "damaged"
     (sentence,) = services.look()
     assert sentence.startswith(f"{stored.name} in the folder "), "a look finds it too"
+    assert services.read_state().last_error.startswith(f"{stored.name}: damaged: ")
 
 
 @pytest.mark.parametrize("length", [0, 3, 150, 1000, -1], ids=lambda length: f"{length} bytes")
 def test_shorter_encrypted_one_is_found(
-    live: Site, encrypted: StoredSnapshot, key: Path, length: int
+    folder: Path, encrypted: StoredSnapshot, key: Path, length: int
 ) -> None:
-    change(path_of(live, encrypted), lambda content: content[:length])
+    change(folder / encrypted.name, lambda content: content[:length])
     assert verify(encrypted, identity_file=key).outcome == "damaged"
 
 
 def test_one_that_was_swapped_for_another_good_one_is_found(
-    live: Site, stored: StoredSnapshot
+    live: Site, stored: StoredSnapshot, folder: Path
 ) -> None:
     add_tasks(live.database, "four")
     other = services.store(by="tester").snapshot
-    os.replace(path_of(live, other), path_of(live, stored))
+    os.replace(folder / other.name, folder / stored.name)
     assert verify(stored).outcome == "damaged"
 
 
-def test_missing_one_is_found(live: Site, stored: StoredSnapshot) -> None:
-    path_of(live, stored).unlink()
+def test_missing_one_is_found(folder: Path, stored: StoredSnapshot) -> None:
+    (folder / stored.name).unlink()
     found = services.verify(stored.id, by="tester")
     assert found.outcome == "damaged"
     assert "The stored file is missing in the folder" in found.reason
-    manifest = json.loads(path_of(live, stored).with_name(f"{stored.name}.json").read_text())
+    manifest = json.loads((folder / f"{stored.name}.json").read_text())
     assert manifest["verification"]["outcome"] == "damaged"
     (sentence,) = services.look()
     assert sentence.startswith(f"{stored.name} is missing in the folder ")
@@ -218,19 +230,19 @@ def test_missing_one_is_found(live: Site, stored: StoredSnapshot) -> None:
     ("rows", "sentence"),
     [
         ({"tasks": 4}, "It is not what was stored: tasks has 3 rows, and had 4."),
-        ({"gone": 7}, "It is not what was stored: gone is missing, and had 7 rows."),
+        ({"gone": 7}, "It is not what was stored: gone is missing, with its 7 rows."),
         (
-            dict.fromkeys("abcde", 1),
-            "It is not what was stored: a is missing, and had 1 rows; b is missing, and had 1"
-            " rows; c is missing, and had 1 rows; and 2 more.",
+            dict.fromkeys("abcde", 2),
+            "It is not what was stored: a is missing, with its 2 rows; b is missing, with its 2"
+            " rows; c is missing, with its 2 rows; and 2 more.",
         ),
     ],
     ids=["fewer rows", "no table", "many"],
 )
 def test_other_rows_than_the_manifest_says_are_found(
-    live: Site, stored: StoredSnapshot, rows: dict[str, int], sentence: str
+    folder: Path, stored: StoredSnapshot, rows: dict[str, int], sentence: str
 ) -> None:
-    change_manifest(live, stored, rows=rows)
+    change_manifest(folder, stored, rows=rows)
     found = verify(stored)
     assert (found.outcome, found.reason) == ("damaged", sentence)
 
@@ -282,11 +294,13 @@ def test_one_that_this_release_would_refuse_is_not_called_damaged(
 
 
 def test_encrypted_one_without_a_key_is_unreadable_and_its_bytes_are_compared(
-    encrypted: StoredSnapshot,
+    encrypted: StoredSnapshot, settings: Settings
 ) -> None:
     found = verify(encrypted)
     assert found.outcome == "unreadable"
     assert "no secret key was named" in found.reason
+    assert f"It is encrypted to {settings.BACKUPS_RECIPIENTS[0]}." in found.reason
+    assert services.read_state().last_error == ""
     assert "Its bytes are those that were stored." in found.reason
 
 
@@ -355,54 +369,72 @@ class Unchanging(FolderStorage):
         raise PermissionError(1, "Operation not permitted")
 
 
-@contextmanager
-def stored_in(settings: Settings, live: Site, storage: type[FolderStorage]) -> Iterator[None]:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "backups": {
-            "BACKEND": THIS + storage.__name__,
-            "OPTIONS": {"location": str(live.data / "tasks.db.backups")},
-        },
-    }
-    yield
-
-
 @pytest.mark.parametrize("packed", ["stored", "encrypted"])
 def test_storage_that_fails_in_the_middle_is_not_its_fault(
-    live: Site, settings: Settings, request: pytest.FixtureRequest, packed: str
+    folder: Path, settings: Settings, request: pytest.FixtureRequest, packed: str
 ) -> None:
     snapshot = request.getfixturevalue(packed)
     key = request.getfixturevalue("key") if packed == "encrypted" else None
-    with stored_in(settings, live, Failing):
-        found = verify(snapshot, identity_file=key)
+    use(settings, Failing, folder)
+    found = verify(snapshot, identity_file=key)
     assert found.outcome == "unreadable"
     assert f"{snapshot.name} could not be read: [Errno 5] Input/output error." in found.reason
 
 
 def test_damage_that_is_gone_at_the_second_look_was_of_the_line(
-    live: Site, stored: StoredSnapshot, settings: Settings
+    folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
-    with stored_in(settings, live, FlippingOnce):
-        assert verify(stored).is_good
+    use(settings, FlippingOnce, folder)
+    assert verify(stored).is_good
 
 
 def test_storage_that_replaces_nothing_is_a_warning(
-    live: Site, stored: StoredSnapshot, settings: Settings
+    folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
-    with stored_in(settings, live, Unchanging):
-        found = services.verify(stored.id, by="tester")
+    use(settings, Unchanging, folder)
+    found = services.verify(stored.id, by="tester")
     assert found.is_good
     (warning,) = found.warnings
     assert warning.startswith("The result could not be kept: ")
 
 
 def test_one_without_a_manifest_is_tried_and_the_result_told(
-    live: Site, stored: StoredSnapshot
+    folder: Path, stored: StoredSnapshot
 ) -> None:
-    path_of(live, stored).with_name(f"{stored.name}.json").unlink()
+    (folder / f"{stored.name}.json").unlink()
     found = services.verify("latest", by="tester")
     assert found.is_good
     assert "has no manifest" in found.warnings[0]
+
+
+def test_result_is_told_although_nothing_can_be_remembered(
+    live: Site, stored: StoredSnapshot, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = live.data / "tasks.db.backups-state.json"
+    state.unlink()
+    state.mkdir()
+    assert services.verify(stored.id, by="tester").is_good
+    assert "can't be remembered" in caplog.text
+
+
+class Deleting(FolderStorage):
+    """A storage from which somebody deletes a snapshot while it is read."""
+
+    def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        if name.endswith(".json"):
+            yield from super().read(name, first, last)
+            return
+        self.delete(name)
+        self.delete(f"{name}.json")
+        raise FileNotFoundError(2, "No such file or directory")
+
+
+def test_one_that_is_deleted_meanwhile_is_not_called_damaged(
+    folder: Path, stored: StoredSnapshot, settings: Settings
+) -> None:
+    use(settings, Deleting, folder)
+    with pytest.raises(NotStoredError):
+        services.verify(stored.id, by="tester")
 
 
 def test_unknown_one_is_an_error(stored: StoredSnapshot) -> None:
@@ -426,9 +458,9 @@ def shell(command: str, folder: Path) -> str:
 
 
 def test_stored_file_is_restored_without_this_software(
-    live: Site, encrypted: StoredSnapshot, key: Path, tmp_path: Path
+    folder: Path, encrypted: StoredSnapshot, key: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "FILE").write_bytes(path_of(live, encrypted).read_bytes())
+    (tmp_path / "FILE").write_bytes((folder / encrypted.name).read_bytes())
     command = "age -d -i key.txt FILE | zstd -d > db && sqlite3 db 'pragma integrity_check'"
     assert shell(command, tmp_path) == "ok\n"
     assert shell("sqlite3 db 'SELECT name FROM tasks ORDER BY id'", tmp_path) == "one\ntwo\nthree\n"

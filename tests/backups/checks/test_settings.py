@@ -12,7 +12,7 @@ from django.core import checks as django_checks
 from pytest_django import Settings
 from rest_framework.permissions import IsAdminUser, IsAuthenticated
 
-from backups.checks import keys, settings
+from backups.checks import archive, keys, settings
 from backups.checks.settings import check_installation, check_settings
 
 EITHER = IsAdminUser | IsAuthenticated
@@ -66,6 +66,7 @@ WRONG: list[tuple[str, Any, str]] = [
             ("CLEAR_SESSIONS", "E009"),
             ("ALLOW_UNKNOWN_SCHEMA", "E010"),
             ("REMOTE_INSECURE", "E045"),
+            ("SKIP_UNCHANGED", "E107"),
         )
         for value in (0, 1, "no", None)
     ),
@@ -177,12 +178,13 @@ def test_django_that_the_tests_do_not_run_with_is_a_warning(
 def test_checks_are_registered() -> None:
     registered = set(django_checks.registry.registry.get_checks())
     assert {check_settings, check_installation, keys.check_keys} <= registered
+    assert archive.check_archive in registered
 
 
 def test_check_ids_are_unique() -> None:
     numbers = [
         node.value
-        for module in (settings, keys)
+        for module in (settings, keys, archive)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from backups.client import BackupClient
-from backups.client import stored_file as module
+from backups.disk import files
 from backups.exceptions import (
     ClientError,
     DestinationError,
@@ -101,7 +101,7 @@ def refusing(status: int) -> Step:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Instead of waiting, they are written down."""
     waited: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", waited.append)
+    monkeypatch.setattr("backups.client.stored_file.time.sleep", waited.append)
     return waited
 
 
@@ -321,7 +321,7 @@ def test_part_that_another_process_writes_is_left_alone(path: Path) -> None:
 def test_disk_that_is_too_full_is_told_before_anything_arrives(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.files, "has_room", lambda folder, size: size < len(CONTENT))
+    monkeypatch.setattr(files, "has_room", lambda folder, size: size < len(CONTENT))
     with (
         standing_in(Server(sending())) as server,
         pytest.raises(DestinationError, match="3,000,000 bytes are to come"),

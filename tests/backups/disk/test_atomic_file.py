@@ -48,6 +48,13 @@ def test_file_appears_whole_and_for_its_owner_alone(folder: Path, path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("name", ["a" * 255, "名" * 85])
+def test_name_may_be_as_long_as_a_name_can_be(folder: Path, name: str) -> None:
+    (folder / left(name[:50])).touch()
+    atomic_file.save([b"one"], folder / name)
+    assert content_of(folder) == {name: b"one"}
+
+
 def test_file_has_not_its_name_before_it_is_whole(folder: Path, path: Path) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"one"
@@ -402,7 +409,7 @@ def test_what_is_not_a_file_is_never_replaced(
 
 def test_name_that_is_too_long_is_an_error_of_ours(folder: Path) -> None:
     with pytest.raises(DestinationError, match="File name too long"):
-        atomic_file.save([b"x"], folder / ("x" * 254))
+        atomic_file.save([b"x"], folder / ("x" * 256))
     assert not list(folder.iterdir())
 
 

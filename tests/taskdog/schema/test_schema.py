@@ -150,7 +150,12 @@ def test_ids_are_whole_numbers(schema: Schema) -> None:
 
 
 def test_the_plain_views_are_added_to_what_is_there() -> None:
-    assert add_plain_views({"paths": {"/x": {}}})["paths"].keys() == {"/x", "/", "/health"}
+    assert add_plain_views({"paths": {"/x": {}}})["paths"].keys() == {
+        "/x",
+        "/",
+        "/health",
+        "/health/backups",
+    }
 
 
 # Answers

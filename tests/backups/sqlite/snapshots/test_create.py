@@ -44,6 +44,18 @@ def interrupted(store: Store, step: Callable[[], int]) -> SqliteBackupStore:
 
 
 @pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+def test_snapshot_to_store_knows_what_is_in_it(journal_mode: str, tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    builders.healthy(store.database, "one", "two", journal_mode=journal_mode)
+    with store.real.create_snapshot(compact=False, to_store=True) as snapshot:
+        content = b"".join(snapshot)
+    assert snapshot.inventory is not None
+    assert snapshot.inventory.rows["items"] == 2
+    assert items_of(content, tmp_path) == ["one", "two"]
+    assert not list(tmp_path.rglob("*spool*"))
+
+
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
 def test_snapshot_holds_what_was_committed_before_it(journal_mode: str, tmp_path: Path) -> None:
     store = new_store(tmp_path)
     builders.healthy(store.database, "before", journal_mode=journal_mode)

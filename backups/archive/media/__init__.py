@@ -1,0 +1,1 @@
+"""The site's media files: they go along with each stored snapshot, each content once."""

@@ -1,0 +1,128 @@
+"""An object store by obstore: its address, how long it may be silent, and its errors in words."""
+
+import os
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from backups.exceptions import MissingPackageError, StorageError
+
+SCHEMES = ("s3", "gs", "az")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+CONNECT_SECONDS = 5
+TRIES = 3
+NO_KEYS = "169.254.169.254"  # where obstore looks for keys of the machine if it was given none
+
+_used_in: int | None = None  # the process whose obstore has begun to work
+
+
+def load() -> Any:
+    """The package. :raises MissingPackageError: the extra ``s3`` is not installed."""
+    try:
+        import obstore
+        import obstore.store  # not imported by the line above
+    except ImportError as error:
+        raise MissingPackageError(
+            "Backups in S3 and the like need the package obstore.",
+            hint="Install it: pip install 'django-restorable[s3]'",
+        ) from error
+    return obstore
+
+
+def connect(
+    url: str, endpoint: str, config: dict[str, Any], *, allow_http: bool, timeout: float
+) -> tuple[Any, str]:
+    """
+    The store, and where it is in words. Asks the server nothing yet.
+
+    :raises StorageError: the URL or the endpoint can't be used.
+    :raises MissingPackageError: the extra ``s3`` is not installed.
+    """
+    obstore = load()
+    scheme, bucket, prefix = urlsplit(url)[:3]
+    if scheme not in SCHEMES or not bucket or "@" in bucket:
+        raise StorageError(
+            "The url of STORAGES['backups'] should be like s3://bucket/prefix.",
+            hint=f"It begins with one of {', '.join(SCHEMES)}, and has no keys in it.",
+        )
+    where = f"{scheme}://{bucket}{prefix}".rstrip("/")
+    if scheme == "s3":
+        config = {"disable_bulk_delete": True, **config}  # not every server has it
+        endpoint = endpoint or next(filter(None, map(os.getenv, ENDPOINTS)), None) or ""
+        if endpoint:
+            allow_http = _may_be_http(endpoint, allow_http)
+            config["endpoint"] = endpoint
+            where += f" at {endpoint}"
+    # A try may be silent for all of the time: then no other begins.
+    retries = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=timeout / 2)}
+    try:
+        store = obstore.store.from_url(
+            url,
+            config=config,
+            client_options=_client_options(timeout) | {"allow_http": allow_http},
+            retry_config=retries,
+        )
+    except (obstore.exceptions.BaseError, ValueError, TypeError) as error:
+        raise StorageError(f"STORAGES['backups'] can't be used: {explain(error)}.") from error
+    return store, where
+
+
+def check_process() -> None:
+    """
+    Refuse to work in a process that was forked from one in which obstore works: it would wait for
+    ever.
+
+    :raises StorageError: this is such a process.
+    """
+    global _used_in
+    if _used_in is None:
+        _used_in = os.getpid()
+    elif _used_in != os.getpid():
+        raise StorageError(
+            "This process was forked from one that has used the storage, and can't use it too.",
+            hint="Use the storage only after the fork, or start a new process.",
+        )
+
+
+def explain(error: Exception) -> str:
+    """What went wrong, in a line, without the request and without obstore's insides."""
+    text = str(error)
+    if NO_KEYS in text:
+        return "there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if code := re.search(r"<Code>([^<]+)</Code>", text):
+        message = re.search(r"<Message>([^<]+)</Message>", text)
+        words = f"{message[1].rstrip('.')} " if message else ""
+        return f"the server refused it: {words}({code[1]})"
+    if status := re.search(r"status code: (\d+ [\w ]+)", text):
+        return f"the server answered {status[1].strip()}"
+    if "error sending request" in text:
+        return "the server does not answer"
+    return text.partition("\n")[0].removeprefix("Generic S3 error: ").rstrip(".")
+
+
+def _client_options(timeout: float) -> dict[str, Any]:
+    return {
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=timeout),
+        "timeout": timedelta(days=1),  # of a whole request: a large file takes long
+    }
+
+
+def _may_be_http(endpoint: str, is_allowed: bool) -> bool:
+    """Whether this endpoint is plain http, and may be. :raises StorageError: it may not."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise StorageError(
+            "The endpoint of the storage should be like https://s3.example.com.",
+            hint="Set it in STORAGES['backups']. Keys do not belong into it: set"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        )
+    if parts.scheme == "http" and not is_allowed and parts.hostname not in LOOPBACK:
+        raise StorageError(
+            f"{endpoint} is plain http: everybody on the way could read what is not encrypted,"
+            " and change it.",
+            hint="Use https. In a network that you trust, set the option allow_http.",
+        )
+    return parts.scheme == "http"

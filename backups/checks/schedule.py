@@ -1,0 +1,88 @@
+"""Checks of the settings that say when a backup takes itself, each with a hint."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+
+from backups.conf import conf
+from backups.exceptions import BadScheduleError
+from backups.schedule import cron
+from backups.site import local_store
+
+VERIFY = ("always", "daily", "never")
+LONGEST_JITTER = 24 * 3600
+
+
+def check_schedule(**_: Any) -> list[CheckMessage]:
+    """Check the schedule, what happens after a scheduled backup, and the one before migrations."""
+    return [*_schedule(), *_jitter(), *_verify(), *_before_migrate()]
+
+
+def _schedule() -> Iterator[CheckMessage]:
+    given = getattr(settings, "BACKUPS_SCHEDULE", "")
+    if given == "":
+        return
+    try:
+        if not isinstance(given, str):
+            raise BadScheduleError(f"{given!r} is not text.")
+        cron.explain(given)
+        cron.next_due(given, datetime.now(UTC))
+    except BadScheduleError as error:
+        yield Error(
+            f"BACKUPS_SCHEDULE: {error} No backup takes itself.",
+            hint="Set five fields: minute, hour, day of the month, month, day of the week. '0 3 * *"
+            " *' is every day at 3:00; '@hourly' and '@daily' are words for others.",
+            id="backups.E090",
+        )
+        return
+    if local_store.paths() is None:
+        yield CheckWarning(
+            "BACKUPS_SCHEDULE is set, and the database of BACKUPS_DATABASE is not SQLite in a file:"
+            " each scheduled backup will fail.",
+            hint="Remove BACKUPS_SCHEDULE, or let BACKUPS_DATABASE name another database.",
+            id="backups.W094",
+        )
+
+
+def _jitter() -> Iterator[CheckMessage]:
+    given = getattr(settings, "BACKUPS_SCHEDULE_JITTER", 0)
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if is_number and math.isfinite(given) and 0 <= given <= LONGEST_JITTER:
+        return
+    yield Error(
+        f"BACKUPS_SCHEDULE_JITTER should be a number of seconds from 0 to {LONGEST_JITTER:,}, not"
+        f" {given!r}.",
+        hint="Remove it, and each backup begins when it is due.",
+        id="backups.E091",
+    )
+
+
+def _verify() -> Iterator[CheckMessage]:
+    if (given := getattr(settings, "BACKUPS_VERIFY", "daily")) in VERIFY:
+        return
+    yield Error(
+        f"BACKUPS_VERIFY should be 'always', 'daily' or 'never', not {given!r}.",
+        hint="Remove it, and the newest snapshot is verified once a day.",
+        id="backups.E092",
+    )
+
+
+def _before_migrate() -> Iterator[CheckMessage]:
+    if not isinstance(given := getattr(settings, "BACKUPS_BEFORE_MIGRATE", False), bool):
+        yield Error(
+            f"BACKUPS_BEFORE_MIGRATE should be True or False, not {given!r}.",
+            hint="Remove it, and migrate stores nothing.",
+            id="backups.E093",
+        )
+    elif conf.before_migrate and local_store.paths() is None:
+        yield CheckWarning(
+            "BACKUPS_BEFORE_MIGRATE is True, and the database of BACKUPS_DATABASE is not SQLite in"
+            " a file: migrate goes on without a snapshot.",
+            hint="Set it to False, and take a backup before migrate by the means of that database.",
+            id="backups.W095",
+        )

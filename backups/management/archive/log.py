@@ -1,0 +1,60 @@
+"""``manage.py backups log``: what happened to stored snapshots."""
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from backups.archive.receipts import ArchiveReceipt
+from backups.archive.services import list_receipts
+from backups.management.archive.verb import Verb
+from backups.management.base import megabytes
+from backups.management.output import printing
+
+SHOWN = 50  # receipts, by default
+
+
+class Log(Verb):
+    """Lists what happened to stored snapshots, the newest first."""
+
+    name = "log"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--limit",
+            type=int,
+            default=SHOWN,
+            metavar="N",
+            help=f"how many of them; default: {SHOWN}; 0: all",
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON, for a program")
+
+    def run(
+        self, *args: Any, limit: int, json: bool, database: str | None = None, **options: Any
+    ) -> None:
+        receipts = list_receipts(database=database)[: limit or None]
+        if not receipts and not json:
+            self.command.say("Nothing has happened to stored snapshots yet.")
+            return
+        with printing("the log", self.command.stdout):
+            self.command.stdout.write(_json(receipts) if json else _lines(receipts))
+
+
+def _json(receipts: list[ArchiveReceipt]) -> str:
+    return json.dumps([asdict(each) for each in receipts], indent=2, ensure_ascii=False)
+
+
+def _lines(receipts: list[ArchiveReceipt]) -> str:
+    return "\n".join(map(_line, receipts))
+
+
+def _line(receipt: ArchiveReceipt) -> str:
+    """``2026-11-26T03:00:02+00:00  stored  20261126-030000  by schedule, 1.2 MB``."""
+    notes = [
+        f"by {receipt.by}" if receipt.by else "",
+        megabytes(receipt.size) if receipt.size is not None else "",
+        receipt.outcome or "",
+    ]
+    words = ", ".join(filter(None, notes))
+    reason = f": {receipt.reason}" if receipt.reason else ""
+    return f"{receipt.at}  {receipt.what:<8}  {receipt.snapshot or '-':<15}  {words}{reason}"

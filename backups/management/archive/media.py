@@ -1,0 +1,80 @@
+"""``manage.py backups restore-media``: put the media files of a stored snapshot back."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from backups.archive.services import MediaRestored
+from backups.management.archive.targets import open_local_archive
+from backups.management.archive.verb import Verb
+from backups.management.base import megabytes
+
+MOST_NAMED = 20  # files of a kind
+
+
+class RestoreMedia(Verb):
+    """Puts media files of a stored snapshot back that are missing, and leaves all others."""
+
+    name = "restore-media"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument(
+            "--overwrite", action="store_true", help="replace files with another content too"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        parser.add_argument(
+            "--identity", metavar="FILE", type=Path, help="the secret key of an encrypted one"
+        )
+
+    def run(
+        self,
+        *args: Any,
+        id: str,  # noqa: A002  # as it is on the command line
+        overwrite: bool,
+        dry_run: bool,
+        identity: Path | None,
+        **options: Any,
+    ) -> None:
+        with open_local_archive(**options) as archive:
+            outcome = archive.restore_media(
+                id, identity=identity, overwrite=overwrite, dry_run=dry_run
+            )
+        self._tell(outcome)
+        if outcome.failed:
+            raise CommandError(
+                f"{len(outcome.failed):,} media files could not be put back:\n"
+                + _names(outcome.failed)
+            )
+
+    def _tell(self, outcome: MediaRestored) -> None:
+        would = "would be " if outcome.dry_run else ""
+        done = outcome.restored + len(outcome.overwritten)
+        size = megabytes(outcome.restored_size)
+        self.command.tell(f"{done:,} media files {would}put back ({size}), {outcome.equal:,} equal")
+        if outcome.overwritten:
+            self.command.tell(f"{len(outcome.overwritten):,} {would}overwritten:")
+            self.command.tell(_names(outcome.overwritten, outcome.newer))
+        if outcome.differing:
+            self.command.tell(
+                f"{len(outcome.differing):,} left, with another content (--overwrite replaces"
+                " them):"
+            )
+            self.command.tell(_names(outcome.differing, outcome.newer))
+
+
+def _names(names: list[str], newer: list[str] | None = None) -> str:
+    lines = [
+        f"  {_shown(name)}{' (newer than the stored one)' * (name in (newer or ()))}"
+        for name in names[:MOST_NAMED]
+    ]
+    if len(names) > MOST_NAMED:
+        lines.append(f"  and {len(names) - MOST_NAMED:,} more")
+    return "\n".join(lines)
+
+
+def _shown(name: str) -> str:
+    """A name may have a line break, or bytes that are no text."""
+    return name if name.isprintable() else ascii(name)[1:-1]

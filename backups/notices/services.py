@@ -1,0 +1,236 @@
+"""
+The front door of the notices: what runs backups reports here how they go.
+
+People are told of what changes, by mail and webhook, and once a day as long as it lasts:
+
+    well    ──failed, missed──▶ told     a notice
+    told    ──the same─────────▶ told     a notice, if the last is BACKUPS_REMIND_HOURS old
+    told    ──the other────────▶ told     a notice
+    told    ──succeeded────────▶ well     a notice: it works again
+
+A notice that reached nobody does not count, so the next backup tells it again. A monitor behind
+BACKUPS_PING_URL is told of every backup.
+
+Nothing here raises: a notice that can't be sent fails no backup. It is logged, and noted in the
+state (``notice_errors``).
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from django.db import connections
+
+from backups import services
+from backups.archive.state import State, change_state, read_state
+from backups.conf import conf
+from backups.notices import mail, ping, request, webhook
+from backups.notices.notice import (
+    BEGAN,
+    FAILED,
+    MISSED,
+    RECOVERED,
+    SUCCEEDED,
+    TEST,
+    Notice,
+    compose,
+    without_secrets,
+)
+
+__all__ = ["began", "failed", "missed", "send_test", "succeeded"]
+
+SECONDS = 30.0  # a channel may take so long: one that hangs must not keep the next backup waiting
+
+Channels = Mapping[str, Callable[[Notice], None]]
+
+logger = logging.getLogger(__name__)
+
+
+def began(*, database: str | None = None) -> None:
+    """A scheduled backup has begun."""
+    with _harmless(), _alone(database):
+        state = read_state(database=database)
+        _ping(BEGAN, "A backup has begun.", state, database)
+
+
+def succeeded(*, database: str | None = None) -> None:
+    """A backup has ended well."""
+    with _harmless(), _alone(database):
+        state = read_state(database=database)
+        _ping(SUCCEEDED, _success(state), state, database)
+        if state.told and not _tell(_recovery(state, database), database):
+            return
+        if state.told or state.troubles:
+            change_state(
+                lambda state: replace(state, told="", told_at=None, trouble_since=None, troubles=0),
+                database=database,
+            )
+
+
+def failed(error: str, *, hint: str = "", database: str | None = None) -> None:
+    """A backup could not be stored, or a stored one can't be restored, or is gone."""
+    with _harmless(), _alone(database):
+        _trouble(FAILED, error, hint, database)
+
+
+def missed(due: datetime, *, database: str | None = None) -> None:
+    """A backup did not take place when it was due."""
+    with _harmless(), _alone(database):
+        _trouble(
+            MISSED,
+            f"The backup that was due at {due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC did not take"
+            " place.",
+            "See whether the site, or what runs the backups, was stopped at that time.",
+            database,
+        )
+
+
+def send_test(*, database: str | None = None) -> list[tuple[str, str]]:
+    """
+    Send a test by every channel that is set. A monitor is told how the last backup went.
+
+    :returns: for each channel what it is, and what went wrong; empty if nothing did.
+    """
+    state = read_state(database=database)
+    message = "This is a test. Nothing has happened."
+    errors = _send(_people(), compose(TEST, message, state=state, database=database))
+    if conf.ping_url:
+        event = FAILED if state.failures else SUCCEEDED
+        words = "This is a test. The last backup failed." if state.failures else _success(state)
+        errors |= _send(_monitor(state), compose(event, words, state=state, database=database))
+    with _harmless():
+        _note(errors, database)
+    return [(_described(name), error) for name, error in errors.items()]
+
+
+def is_due(state: State, event: str, now: datetime) -> bool:
+    """Whether people shall be told of this trouble now."""
+    if state.told != event or state.told_at is None:
+        return True
+    return abs(now - state.told_at) >= timedelta(hours=conf.remind_hours)  # a clock may jump
+
+
+def _trouble(event: str, message: str, hint: str, database: str | None) -> None:
+    now = datetime.now(UTC)
+    state = change_state(
+        lambda state: replace(
+            state, trouble_since=state.trouble_since or now, troubles=state.troubles + 1
+        ),
+        database=database,
+    )
+    notice = _ping(event, message, state, database, hint)
+    if is_due(state, event, now) and _tell(notice, database):
+        change_state(lambda state: replace(state, told=event, told_at=now), database=database)
+
+
+def _recovery(state: State, database: str | None) -> Notice:
+    count = "One backup" if state.troubles == 1 else f"{state.troubles} backups"
+    message = f"{_success(state)} {count} had failed or had been missed"
+    since = state.trouble_since
+    if since is not None:
+        message += f" since {since:%Y-%m-%d %H:%M:%S} UTC"
+    if since is not None and state.last_error_at is not None and state.last_error_at >= since:
+        message += f". The last error was: {state.last_error}"
+    return compose(RECOVERED, f"{message.rstrip('.')}.", state=state, database=database)
+
+
+def _success(state: State) -> str:
+    return f"The last backup succeeded: {state.last_id}." if state.last_id else "No backup failed."
+
+
+# Channels
+
+
+def _people() -> Channels:
+    channels: dict[str, Callable[[Notice], None]] = {}
+    if mail.recipients():
+        channels["mail"] = mail.send
+    if conf.webhook:
+        channels["webhook"] = webhook.send
+    return channels
+
+
+def _monitor(state: State) -> Channels:
+    if not conf.ping_url:
+        return {}
+    return {"ping": lambda notice: ping.send(notice, seconds=state.last_seconds)}
+
+
+def _described(name: str) -> str:
+    if name == "mail":
+        return f"mail to {', '.join(mail.recipients())}"
+    return f"{name} to {request.shown(conf.webhook if name == 'webhook' else conf.ping_url)}"
+
+
+def _ping(event: str, message: str, state: State, database: str | None, hint: str = "") -> Notice:
+    notice = compose(event, message, hint=hint, state=state, database=database)
+    _reported(_monitor(state), notice, database)
+    return notice
+
+
+def _tell(notice: Notice, database: str | None) -> bool:
+    """Whether it reached anybody, or nobody wants to be told."""
+    errors = _reported(_people(), notice, database)
+    return not errors or "" in errors.values()
+
+
+def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[str, str]:
+    """As ``_send``, and what went wrong is logged and noted."""
+    errors = _send(channels, notice)
+    for name, error in errors.items():
+        if error:
+            logger.warning("the notice %r was not sent by %s: %s", notice.subject, name, error)
+    _note(errors, database)
+    return errors
+
+
+def _send(channels: Channels, notice: Notice) -> dict[str, str]:
+    """What went wrong, by channel: all of them at once, none for longer than SECONDS."""
+    errors = dict.fromkeys(channels, f"It took more than {SECONDS:.0f} seconds.")
+
+    def work(name: str) -> None:
+        try:
+            channels[name](notice)
+            errors[name] = ""
+        except Exception as error:
+            errors[name] = without_secrets(str(error) or type(error).__name__)
+        finally:
+            connections.close_all()  # this thread's: a site may queue its mail in the database
+
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    return errors
+
+
+def _note(errors: Mapping[str, str], database: str | None) -> None:
+    """Remember what went wrong with these channels; what went wrong with others stays."""
+
+    def change(state: State) -> State:
+        known = dict(each.split(": ", 1) for each in state.notice_errors) | dict(errors)
+        noted = tuple(f"{name}: {error}" for name, error in sorted(known.items()) if error)
+        return replace(state, notice_errors=noted)
+
+    before = read_state(database=database)
+    if change(before) != before:
+        change_state(change, database=database)
+
+
+@contextmanager
+def _alone(database: str | None) -> Iterator[None]:
+    """One process at a time, so that two do not tell the same."""
+    with services.get_store(database).lock("notices", wait=True):
+        yield
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("what became of a backup was not reported")

@@ -1,0 +1,119 @@
+"""
+The process of all that starts the scheduled backups: whichever holds a lock.
+
+Each process that serves the site has a thread that waits for this lock. The system gives it to the
+next one as soon as its holder has ended, however that was. The backup itself is a process of its
+own, which neither ends with the leader nor slows it down.
+"""
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime
+
+from django.apps import apps
+
+from backups import services
+from backups.archive import jobs
+from backups.archive.jobs import Job
+from backups.archive.state import read_state
+from backups.conf import conf
+from backups.exceptions import BackupError, BadScheduleError, ChildNotStartedError
+from backups.schedule import attempts, cron, run
+from backups.schedule.due import find_due, next_due
+from backups.schedule.steps import BY
+from backups.site import local_store
+
+FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
+LONGEST_SECONDS = 60.0  # of one wait: a clock may jump, and a machine may sleep
+LOOK_SECONDS = 1.0  # between two looks at a run
+AFTER_TROUBLE_SECONDS = 600.0  # if what is due can't even begin
+
+logger = logging.getLogger(__name__)
+
+
+def start() -> None:
+    """Take part, from a thread of this process on. It must not be forked any more."""
+    try:
+        threading.Thread(target=_take_part, name="backups schedule", daemon=True).start()
+    except RuntimeError as error:
+        logger.warning(
+            "this process can't start scheduled backups, since the system starts no thread: %s",
+            error,
+        )
+
+
+def _take_part() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the server's
+    apps.ready_event.wait()
+    _wait(FIRST_SECONDS)
+    while True:
+        try:
+            with services.get_store().lock("leader", wait=True):
+                _lead()
+        except BadScheduleError as error:
+            logger.error("no backup takes itself: %s %s", error, error.hint)
+            return
+        except Exception as error:
+            logger.log(
+                logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
+                "the schedule of backups has met a problem; it goes on in %d seconds: %s",
+                LONGEST_SECONDS,
+                error,
+                exc_info=not isinstance(error, BackupError),
+            )
+            _wait(LONGEST_SECONDS)
+
+
+def _lead() -> None:
+    """Start what is due, for as long as this process lives."""
+    logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
+    while True:
+        if _is_under_way() and not run.conclude_killed():
+            run.note_overdue()
+            _wait(LOOK_SECONDS)
+        elif (seconds := _seconds_left()) > 0:
+            _wait(min(seconds, LONGEST_SECONDS))
+        elif not _start_run():
+            _wait(AFTER_TROUBLE_SECONDS)
+
+
+def _is_under_way() -> bool:
+    """Whether a run has begun, of whatever process, that nobody has seen the end of."""
+    last = attempts.last_attempt()
+    return last is not None and last.outcome == attempts.UNDER_WAY
+
+
+def _seconds_left() -> float:
+    """Until the next backup is due; 0 if one is. A database that is still to come is waited for."""
+    now, last = datetime.now(UTC), attempts.last_attempt()
+    if not local_store.has_database(conf.database):
+        return LONGEST_SECONDS
+    if find_due(now, read_state(), last) is not None:
+        return 0.0
+    due = next_due(now, last)
+    assert due is not None, "there is a schedule"
+    return (due - now).total_seconds()
+
+
+def _start_run() -> bool:
+    """
+    Start a run in a process of its own, and wait until it has begun. Returns False if it has not,
+    and would not if it were started again at once.
+    """
+    try:
+        job: Job | None = jobs.start("run-due", by=BY)
+    except ChildNotStartedError as error:
+        run.note_not_started(error)
+        return False
+    while job is not None and job.is_running and not _is_under_way():
+        _wait(LOOK_SECONDS)
+        job = jobs.find(job.id)
+    if (job is None or job.outcome in ("failed", "stopped")) and not run.conclude_killed():
+        run.note_not_started(BackupError("The process of the backup ended before it had begun."))
+        return False
+    return _is_under_way() or _seconds_left() > 0
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)

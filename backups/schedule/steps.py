@@ -1,0 +1,136 @@
+"""The steps of a scheduled backup, each tried whatever became of those before it."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from django.conf import settings
+
+from backups import signals
+from backups.archive import services as archive
+from backups.archive.services import StoredSnapshot
+from backups.archive.state import change_state, note_failed, note_verified, read_state
+from backups.conf import conf
+from backups.exceptions import BackupError, BusyError, TooManySnapshotsError
+from backups.schedule import attempts, cron
+
+BY = "schedule"
+BUSY_SECONDS = 600.0  # so long at most a backup waits for its turn
+BUSY_PAUSE = 10.0  # seconds between two tries
+
+T = TypeVar("T")
+
+
+class Steps:
+    """What a run has done so far: what there is to say, and what went wrong."""
+
+    def __init__(self, now: datetime, database: str | None) -> None:
+        self.said: list[str] = []
+        self.errors: list[str] = []
+        self.snapshot_id: str | None = None
+        self.may_help_again = False  # whether to try again may help
+        self._now, self._database = now, database
+
+    def take(self) -> None:
+        """All of them. Raises nothing but KeyboardInterrupt."""
+        stored = self._try("It could not be stored", self._store, again=True)
+        if stored is not None or self._newest() is not None:
+            self._try("It could not be verified", self._verify, again=True)
+        self._try("The listing could not be looked at", self._look)
+        if stored is not None:  # without a new one no old one goes
+            self._try("Old ones could not be removed", self._prune)
+            if getattr(settings, "BACKUPS_MEDIA", False):
+                self._try("Media files could not be tidied", self._tidy_media)
+
+    def _try(self, what: str, step: Callable[[], T], *, again: bool = False) -> T | None:
+        """Returns None if it failed. A step that has not noted its failure itself is noted."""
+        noted = read_state(database=self._database).failures_total
+        try:
+            return step()
+        except Exception as error:
+            words = f"{what}: {error or type(error).__name__} {getattr(error, 'hint', '')}".strip()
+            self.errors.append(words)
+            self.may_help_again |= again
+            with suppress(BackupError):
+                if read_state(database=self._database).failures_total == noted:
+                    note_failed(words, database=self._database)
+                    signals.backup_failed.send_robust(
+                        sender=None, database=self._database, error=error, by=BY
+                    )
+        return None
+
+    def _store(self) -> StoredSnapshot:
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                stored = archive.store(
+                    by=BY, schedule=conf.schedule or None, database=self._database
+                )
+                break
+            except (TooManySnapshotsError, BusyError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(BUSY_PAUSE)
+        self.snapshot_id = stored.snapshot.id
+        if stored.is_new:
+            self.said.append(f"{stored.snapshot.name} is stored.")
+        else:
+            self.said.append(f"Nothing has changed since {stored.snapshot.name}.")
+        return stored.snapshot
+
+    def _newest(self) -> StoredSnapshot | None:
+        with suppress(Exception):  # that the storage can't be asked is known by now
+            return archive.find_snapshot("latest", database=self._database)
+        return None
+
+    def _verify(self) -> None:
+        state = read_state(database=self._database)
+        tried = attempts.last_tried(database=self._database)
+        if not self._is_today_wanted(conf.verify, state.last_verified, tried):
+            return
+        stored = archive.find_snapshot("latest", database=self._database)
+        found = archive.verify(stored.id, by=BY, database=self._database)
+        if found.is_good:
+            note_verified(stored, found, database=self._database)
+            self.said.append(
+                f"It is restorable: {found.rows:,} rows in {found.tables:,} tables,"
+                f" {found.seconds:.1f} seconds."
+            )
+        elif found.outcome == "unreadable" and stored.is_encrypted and conf.identity_file is None:
+            self.said.append(f"It is encrypted, so it was not tried here: {found.reason}")
+        else:
+            raise BackupError(f"{stored.name} is {found.outcome}: {found.reason}")
+        attempts.remember_tried(self._now, database=self._database)
+
+    def _look(self) -> None:
+        state = read_state(database=self._database)
+        if not self._is_today_wanted("daily", state.looked_at):
+            return
+        problems = tuple(archive.look(database=self._database))
+        change_state(
+            lambda state: replace(state, looked_at=datetime.now(UTC), problems=problems),
+            database=self._database,
+        )
+        if problems:
+            raise BackupError(" ".join(problems))
+
+    def _prune(self) -> None:
+        verdicts = archive.prune(by=BY, database=self._database)
+        if removed := sum(each.is_deleted for each in verdicts):
+            self.said.append(f"Stored snapshots that no rule keeps were removed: {removed}.")
+        if refused := [each.refusal for each in verdicts if each.refusal]:
+            self.said.append(f"Some could not be removed: {len(refused)}. {refused[0]}")
+
+    def _tidy_media(self) -> None:
+        archive.tidy_media(database=self._database)
+
+    def _is_today_wanted(self, how: str, *last: datetime | None) -> bool:
+        """Daily: in the first run of each day of the site, whenever the last one of before was."""
+        if how != "daily":
+            return how == "always"
+        known = [each for each in last if each is not None]
+        zone = cron.zone()
+        return not known or max(known).astimezone(zone).date() != self._now.astimezone(zone).date()
