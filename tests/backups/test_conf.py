@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ DEFAULTS = {
     "BACKUPS_BEFORE_MIGRATE": ("before_migrate", False),
     "BACKUPS_MEDIA": ("media", False),
     "BACKUPS_MEDIA_LEAVE_OUT": ("media_leave_out", ()),
+    "BACKUPS_RECIPIENTS": ("recipients", ()),
+    "BACKUPS_IDENTITY_FILE": ("identity_file", None),
+    "BACKUPS_COMPRESSION_LEVEL": ("compression_level", 3),
+    "BACKUPS_SKIP_UNCHANGED": ("skip_unchanged", True),
+    "BACKUPS_RELEASE": ("release", ""),
+    "BACKUPS_NOTIFY_MAIL": ("notify_mail", None),
+    "BACKUPS_WEBHOOK": ("webhook", ""),
+    "BACKUPS_PING_URL": ("ping_url", ""),
+    "BACKUPS_REMIND_HOURS": ("remind_hours", 24.0),
+    "BACKUPS_MAX_AGE": ("max_age", None),
+    "BACKUPS_METRICS_OPEN": ("metrics_open", False),
     "BACKUPS_KEEP": ("keep", {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}),
 }
 
@@ -73,11 +85,13 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     other: object = f"{default}-other" if isinstance(default, str) else 7
     if isinstance(default, bool):
         other = not default
-    elif name == "key_file":
+    elif name in ("key_file", "identity_file"):
         other = Path("/keys.json")
     elif name == "own_files":
         other = (Path("/secret"),)
-    elif isinstance(default, tuple):
+    elif name == "max_age":
+        other = timedelta(hours=7)
+    elif isinstance(default, tuple) or name == "notify_mail":
         other = ("reports",)
     setattr(settings, setting, other)
     assert getattr(conf, name) == other

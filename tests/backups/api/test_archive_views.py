@@ -373,7 +373,7 @@ def job(outcome: str, *, work: str = "store", code: str = "", answer: Any = None
         ("not_enough_space", 507),
         ("too_many_snapshots", 503),
         ("recipient", 500),
-        ("missing_package", 500),
+        ("missing_package", 501),
         ("identity", 409),
         ("busy", 409),
         ("not_stored", 404),
