@@ -78,7 +78,7 @@ class MediaSite:
             os.utime(path, (1_700_000_000, 1_700_000_000))
 
     def store(self, *, is_settled: bool = True) -> services.Stored:
-        """Store a snapshot. If it is settled, its row in the audit log does not count as a change."""
+        """Store a snapshot. Its row in the audit log is no change, if it is settled."""
         with services.settling() if is_settled else nullcontext():
             return services.store(by="tester")
 
