@@ -7,7 +7,8 @@ command, and twice under ``runserver``, whose autoreloader is a parent that neve
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
@@ -16,6 +17,8 @@ from backups.conf import conf
 from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.startup import command_line, slow_start
 from backups.startup.command_line import CommandLine
+
+ALLOW = "DJANGO_ALLOW_ASYNC_UNSAFE"
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,11 @@ def start() -> None:
     """
     if conf.is_child:
         return
+    with _in_any_event_loop():
+        _start()
+
+
+def _start() -> None:
     try:
         command = command_line.current()
         # Our commands show, stage or discard a restore, so it must not be applied first.
@@ -46,6 +54,24 @@ def start() -> None:
         # The database is whole between any two steps, so the site can start after any error.
         logger.exception("no restore could be applied")
         _hold_presence_anyway()
+
+
+@contextmanager
+def _in_any_event_loop() -> Iterator[None]:
+    """
+    Let Django use the database in this block, even if an event loop is running: some ASGI servers
+    load the site in theirs (``uvicorn --workers 2``). Nothing else runs in it meanwhile.
+
+    Source: https://docs.djangoproject.com/en/stable/topics/async/#async-safety
+    """
+    before = os.environ.get(ALLOW)
+    os.environ[ALLOW] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop(ALLOW)
+        if before is not None:
+            os.environ[ALLOW] = before
 
 
 def _watch(command: CommandLine) -> None:

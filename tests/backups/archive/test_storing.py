@@ -106,6 +106,7 @@ def test_a_last_one_that_is_gone_or_changed_is_replaced(live: Site) -> None:
 
 
 def test_rows_of_our_own_in_the_audit_log_do_not_count_as_a_change(live: Site) -> None:
+    add_tasks(live.database, "one")
     with services.settling():
         stored = storing.store_snapshot(by="tester").snapshot
         AuditLog.objects.create(operation="one more", resource_type="backup")

@@ -13,6 +13,7 @@ from backups.conf import conf
 from backups.exceptions import StoreFolderError
 from backups.startup import start
 from tests.backups.uploads import add_tasks
+from tests.processes import run_python
 from tests.site import Site, copy_site, task_names
 
 
@@ -128,6 +129,17 @@ def test_ready_applies_before_the_first_query(pending: Site) -> None:
     assert asked.out.strip() == "[('new',)]"
     assert "restore applied" in asked.err
     assert pending.conclusions() == ["applied"]
+
+
+def test_ready_applies_in_a_running_event_loop(pending: Site) -> None:
+    load = "async def load(): django.setup()"
+    started = run_python(
+        *("-c", f"import asyncio, django\n{load}\nasyncio.run(load())"),
+        data_dir=pending.data,
+        DJANGO_SETTINGS_MODULE="taskdog.settings",
+    )
+    assert "restore applied" in started.err
+    assert task_names(pending.database) == ["new"]
 
 
 def test_files_that_a_killed_process_left_are_swept_at_the_start(pending: Site) -> None:
