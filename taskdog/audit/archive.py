@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from backups import services
 from taskdog.audit.models import AuditLog
 from taskdog.audit.restores import RESOURCE, impatient, or_a_warning
 
@@ -65,13 +66,16 @@ def record_failed(
 def _record(
     operation: str, name: str | None, *, by: str | None, known: dict[str, Any], error: str = ""
 ) -> None:
-    with or_a_warning("a backup"), impatient():
-        AuditLog.objects.create(
-            operation=operation,
-            resource_type=RESOURCE,
-            resource_name=name,
-            client_name=by,
-            new_values={key: value for key, value in known.items() if value not in (None, "")},
-            success=not error,
-            error_message=error or None,
-        )
+    with or_a_warning("a backup"):
+        if not services.is_readable():  # a new machine, where connecting would make an empty one
+            return
+        with impatient():
+            AuditLog.objects.create(
+                operation=operation,
+                resource_type=RESOURCE,
+                resource_name=name,
+                client_name=by,
+                new_values={key: value for key, value in known.items() if value not in (None, "")},
+                success=not error,
+                error_message=error or None,
+            )

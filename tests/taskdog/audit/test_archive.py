@@ -1,5 +1,7 @@
 """What the audit log tells of stored snapshots."""
 
+from pathlib import Path
+
 import pytest
 from pytest_django import Settings
 
@@ -8,6 +10,7 @@ from backups.archive import services
 from backups.exceptions import BackupError
 from taskdog.audit.models import AuditLog
 from tests.backups.conftest import live  # noqa: F401  # a fixture
+from tests.site import Site
 
 pytestmark = pytest.mark.usefixtures("live")
 
@@ -74,3 +77,13 @@ def test_a_backup_after_its_own_row_finds_nothing_changed(settings: Settings) ->
         assert services.store(by="ops").is_new
     assert rows()
     assert not services.store(by="ops").is_new
+
+
+def test_verifying_on_a_new_machine_makes_no_database(site: Site, tmp_path: Path) -> None:
+    assert site.manage("backup", "--store").code == 0
+    machine = Site(tmp_path / "new", "")
+    machine.data.mkdir(mode=0o700)
+    stored = {"TASKDOG_BACKUP_STORAGE": str(site.data / "tasks.db.backups")}
+    verified = machine.manage("backups", "verify", "latest", **stored)
+    assert "restorable" in verified.out
+    assert not machine.database.exists()
