@@ -88,7 +88,7 @@ def test_both_sides_are_counted_and_hashed(tmp_path: Path, is_encrypted: bool) -
 
 
 def test_chunks_stay_small() -> None:
-    content = random.Random(2).randbytes(16_000_000)
+    content = random.Random(2).randbytes(8_000_000)
     assert max(map(len, packed(content))) < 3_000_000  # a piece of zstd's, and some more
 
 

@@ -106,7 +106,6 @@ def test_a_last_one_that_is_gone_or_changed_is_replaced(live: Site) -> None:
 
 
 def test_rows_of_our_own_in_the_audit_log_do_not_count_as_a_change(live: Site) -> None:
-    add_tasks(live.database, "one")
     with services.settling():
         stored = storing.store_snapshot(by="tester").snapshot
         AuditLog.objects.create(operation="one more", resource_type="backup")
@@ -128,7 +127,6 @@ def test_whoever_writes_in_between_counts_as_a_change(
             other.commit()
         return found
 
-    add_tasks(live.database, "one")
     with monkeypatch.context() as patched, services.settling():
         storing.store_snapshot(by="tester")
         patched.setattr(storing, "_hash", slowly)
