@@ -75,7 +75,7 @@ def judge(state: State, now: datetime) -> Health:
     found = list(_findings(state, now, max_age, overdue))
     status, reason = found[0]
     if status not in GOOD:
-        reason = " ".join(words for _, words in found)
+        reason = " ".join(words for status, words in found if status != OK)
     return Health(status, reason, state, now, max_age, overdue, next_due)
 
 

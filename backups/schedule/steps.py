@@ -7,12 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from django.conf import settings
-
 from backups import signals
 from backups.archive import services as archive
 from backups.archive.services import StoredSnapshot
-from backups.archive.state import change_state, note_failed, note_verified, read_state
+from backups.archive.state import change_state, note_failed, read_state
 from backups.conf import conf
 from backups.exceptions import BackupError, BusyError, TooManySnapshotsError
 from backups.schedule import attempts, cron
@@ -39,11 +37,9 @@ class Steps:
         stored = self._try("It could not be stored", self._store, again=True)
         if stored is not None or self._newest() is not None:
             self._try("It could not be verified", self._verify, again=True)
-        self._try("The listing could not be looked at", self._look)
+        self._try("The daily look at the storage", self._look)
         if stored is not None:  # without a new one no old one goes
             self._try("Old ones could not be removed", self._prune)
-            if getattr(settings, "BACKUPS_MEDIA", False):
-                self._try("Media files could not be tidied", self._tidy_media)
 
     def _try(self, what: str, step: Callable[[], T], *, again: bool = False) -> T | None:
         """Returns None if it failed. A step that has not noted its failure itself is noted."""
@@ -94,7 +90,6 @@ class Steps:
         stored = archive.find_snapshot("latest", database=self._database)
         found = archive.verify(stored.id, by=BY, database=self._database)
         if found.is_good:
-            note_verified(stored, found, database=self._database)
             self.said.append(
                 f"It is restorable: {found.rows:,} rows in {found.tables:,} tables,"
                 f" {found.seconds:.1f} seconds."
@@ -123,9 +118,6 @@ class Steps:
             self.said.append(f"Stored snapshots that no rule keeps were removed: {removed}.")
         if refused := [each.refusal for each in verdicts if each.refusal]:
             self.said.append(f"Some could not be removed: {len(refused)}. {refused[0]}")
-
-    def _tidy_media(self) -> None:
-        archive.tidy_media(database=self._database)
 
     def _is_today_wanted(self, how: str, *last: datetime | None) -> bool:
         """Daily: in the first run of each day of the site, whenever the last one of before was."""

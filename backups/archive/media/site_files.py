@@ -70,7 +70,7 @@ class SiteFiles:
         """:raises StorageError: MEDIA_ROOT is not set: it would be all below the current folder."""
         if self._is_plain and not self._storage.base_location:
             raise StorageError(
-                "BACKUPS_MEDIA is on, and MEDIA_ROOT is not set: the media files would be all that"
+                "MEDIA_ROOT is not set, so the media files would be all that"
                 f" is below {self._storage.location}.",
                 hint="Set MEDIA_ROOT to the folder of the media files.",
             )
