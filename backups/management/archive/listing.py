@@ -1,13 +1,11 @@
 """``manage.py backups list`` and ``show``: which snapshots are stored."""
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
 from backups.management.archive.targets import open_archive
-from backups.management.archive.verb import Verb
+from backups.management.archive.verb import Verb, as_json
 from backups.management.base import megabytes
-from backups.management.output import printing
 from backups.management.targets import Json
 
 
@@ -26,8 +24,7 @@ class List(Verb):
         if not answer["backups"] and not answer["missing"] and not json:
             self.command.say(f"Nothing is stored in {answer['where']} yet ({where}).")
             return
-        with printing("the list", self.command.stdout):
-            self.command.stdout.write(_json(answer) if json else _text(answer))
+        self.print(as_json(answer) if json else _text(answer), what="the list")
 
 
 class Show(Verb):
@@ -41,12 +38,7 @@ class Show(Verb):
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
         with open_archive(**options) as archive:
             answer = archive.get(id)
-        with printing("it", self.command.stdout):
-            self.command.stdout.write(_json(answer))
-
-
-def _json(answer: Json) -> str:
-    return json.dumps(answer, indent=2, ensure_ascii=False)
+        self.print(as_json(answer), what="it")
 
 
 def _text(answer: Json) -> str:

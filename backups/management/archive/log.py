@@ -1,15 +1,14 @@
 """``manage.py backups log``: what happened to stored snapshots."""
 
-import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from backups.archive.receipts import ArchiveReceipt
-from backups.archive.services import list_receipts
-from backups.management.archive.verb import Verb
+from backups.management.archive.targets import open_local_archive
+from backups.management.archive.verb import Verb, as_json
 from backups.management.base import megabytes
-from backups.management.output import printing
 
 SHOWN = 50  # receipts, by default
 
@@ -29,22 +28,17 @@ class Log(Verb):
         )
         parser.add_argument("--json", action="store_true", help="print JSON, for a program")
 
-    def run(
-        self, *args: Any, limit: int, json: bool, database: str | None = None, **options: Any
-    ) -> None:
-        receipts = list_receipts(database=database)[: limit or None]
+    def run(self, *args: Any, limit: int, json: bool, **options: Any) -> None:
+        with open_local_archive(**options) as archive:
+            receipts = archive.list_receipts()[: limit or None]
         if not receipts and not json:
             self.command.say("Nothing has happened to stored snapshots yet.")
             return
-        with printing("the log", self.command.stdout):
-            self.command.stdout.write(_json(receipts) if json else _lines(receipts))
+        words = as_json([asdict(each) for each in receipts]) if json else _lines(receipts)
+        self.print(words, what="the log")
 
 
-def _json(receipts: list[ArchiveReceipt]) -> str:
-    return json.dumps([asdict(each) for each in receipts], indent=2, ensure_ascii=False)
-
-
-def _lines(receipts: list[ArchiveReceipt]) -> str:
+def _lines(receipts: Sequence[ArchiveReceipt]) -> str:
     return "\n".join(map(_line, receipts))
 
 

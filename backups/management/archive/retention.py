@@ -1,13 +1,11 @@
 """``manage.py backups prune`` and ``delete``: which stored snapshots go."""
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
 from backups.management.archive.listing import describe
 from backups.management.archive.targets import open_archive, open_local_archive
-from backups.management.archive.verb import Verb
-from backups.management.output import printing
+from backups.management.archive.verb import Verb, as_json
 from backups.management.targets import Json
 
 
@@ -26,8 +24,7 @@ class Prune(Verb):
         with open_local_archive(**options) as archive:
             answer = archive.prune(dry_run=dry_run)
         if json:
-            with printing("the verdicts", self.command.stdout):
-                self.command.stdout.write(_json(answer))
+            self.print(as_json(answer), what="the verdicts")
         elif not answer["verdicts"]:
             self.command.say(f"Nothing is stored in {answer['where']} yet.")
         elif not self.command.is_quiet:
@@ -60,10 +57,6 @@ class Delete(Verb):
             archive.delete(stored["id"], force=force)
         if not self.command.is_quiet:
             self.command.tell(f"Deleted {stored['name']}.")
-
-
-def _json(answer: Json) -> str:
-    return json.dumps(answer, indent=2, ensure_ascii=False)
 
 
 def _table(verdicts: list[Json]) -> str:

@@ -1,6 +1,6 @@
 """The archives that a command can work on: this machine's, and a remote server's."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from backups.api import archive_serializers as shapes
 from backups.api.serializers import AnswerSerializer
 from backups.archive import services
+from backups.archive.receipts import ArchiveReceipt
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.disk import atomic_file
@@ -47,6 +48,9 @@ class LocalArchive:
     def delete(self, word: str, *, force: bool) -> Json:
         deleted = services.delete(word, by=user(), force=force, database=self._database)
         return _answer(shapes.StoredSnapshotSerializer, deleted)
+
+    def list_receipts(self) -> Sequence[ArchiveReceipt]:
+        return services.list_receipts(database=self._database)
 
     def prune(self, *, dry_run: bool) -> Json:
         found = {
@@ -164,7 +168,7 @@ def open_local_archive(
     """
     if not local and (url := url or conf.remote_url):
         raise BadParameterError(
-            f"{url} decides itself which snapshots stay, and which files come back.",
+            f"This is about this machine's own archive, and not about that of {url}.",
             hint="Run this command there; or pass --local to work on this machine.",
         )
     yield LocalArchive(database)

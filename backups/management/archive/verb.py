@@ -1,9 +1,11 @@
 """What a verb of ``manage.py backups`` is."""
 
+import json
 from argparse import ArgumentParser
 from typing import Any, ClassVar
 
 from backups.management.base import StoreCommand
+from backups.management.output import printing
 
 
 class Verb:
@@ -22,3 +24,13 @@ class Verb:
     def run(self, *args: Any, **options: Any) -> None:
         """Do it. :raises CommandError: it could not be done."""
         raise NotImplementedError
+
+    def print(self, words: str, *, what: str) -> None:
+        """Print what was asked for. :param what: it is, for the message if that fails."""
+        with printing(what, self.command.stdout):
+            self.command.stdout.write(words)
+
+
+def as_json(answer: Any) -> str:
+    """For a program, and still fit to be read."""
+    return json.dumps(answer, indent=2, ensure_ascii=False)
