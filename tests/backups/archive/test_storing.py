@@ -118,6 +118,7 @@ def test_rows_of_our_own_in_the_audit_log_do_not_count_as_a_change(live: Site) -
 def test_whoever_writes_in_between_counts_as_a_change(
     live: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    add_tasks(live.database, "one")
     hash_it = storing._hash
 
     def slowly(*arguments: Any, **options: Any) -> tuple[int, str]:

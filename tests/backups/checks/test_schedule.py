@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,10 @@ def test_a_wrong_value_is_reported_with_a_hint(
     assert found.hint
 
 
-def test_good_values_and_none_are_fine(settings: Settings) -> None:
+def test_good_values_and_none_are_fine(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", str(tmp_path / "tasks.db"))
     assert ids() == []
     settings.BACKUPS_SCHEDULE = "@daily"
     settings.BACKUPS_SCHEDULE_JITTER = 600
