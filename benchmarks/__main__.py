@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.archive import measure_storing
 from benchmarks.downloads import COMPACT, PAGES, STATIC, measure_downloads
-from benchmarks.idle import measure_idle
+from benchmarks.idle import MOST_SECONDS, measure_idle
 from benchmarks.machine import describe
 from benchmarks.peers import Peers
 from benchmarks.rollback import measure_rollback
@@ -106,7 +106,7 @@ def _measure(
             )
             if is_main:
                 _say("serving it, idle")
-                idle = measure_idle(store)
+                idle = measure_idle(store, seconds=min(options.size, MOST_SECONDS))
             _say("applying it at a start")
             starts[each] = measure_starts(store, rounds=rounds)
     shapes = {TASKDOG: uploads[size]} | {

@@ -11,7 +11,7 @@ from benchmarks.serving import serving
 from benchmarks.stores import Store
 
 SETTLE_SECONDS = 5.0  # until it has started for good
-IDLE_SECONDS = 60.0
+MOST_SECONDS = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -23,19 +23,19 @@ class Idle:
     without: float
 
 
-def measure_idle(store: Store) -> Idle:
-    """Once with a schedule whose time does not come, and once with none."""
-    return Idle(_idle(store, "0 0 29 2 *"), _idle(store, "off"))
+def measure_idle(store: Store, *, seconds: float) -> Idle:
+    """For so long with a schedule whose time does not come, and for so long with none."""
+    return Idle(_idle(store, "0 0 29 2 *", seconds), _idle(store, "off", seconds))
 
 
-def _idle(store: Store, schedule: str) -> float:
+def _idle(store: Store, schedule: str, seconds: float) -> float:
     if schedule != "off":  # the first run is due at once
         store.manage("backups", "run-due", TASKDOG_BACKUP_SCHEDULE=schedule)
     with serving(store, TASKDOG_BACKUP_SCHEDULE=schedule) as server:
         time.sleep(SETTLE_SECONDS)
         before = _processor_seconds(server.pid)
-        time.sleep(IDLE_SECONDS)
-        return (_processor_seconds(server.pid) - before) / IDLE_SECONDS
+        time.sleep(seconds)
+        return (_processor_seconds(server.pid) - before) / seconds
 
 
 def _processor_seconds(pid: int) -> float:
