@@ -223,7 +223,7 @@ class BackupStore(ABC):
 
         :param caller: who may continue it later by its ``id``, if it gets one.
         :param to_store: count what is in it (``inventory``), and write nothing to the disk for the
-            sake of a slow reader.
+            sake of a slow reader, until the store would take much room from the site itself.
         """
 
     @abstractmethod

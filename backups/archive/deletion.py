@@ -7,6 +7,7 @@ nobody takes the file for lost, and the next one finishes the work.
 
 import logging
 from collections.abc import Collection
+from typing import Any
 
 from backups.archive.catalog import Catalog
 from backups.exceptions import StorageError
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def being_deleted(source: BackupStore) -> Collection[str]:
     """The names of the stored files that somebody is deleting, or was when the process ended."""
-    return tuple(source.recall().get(DELETING, ()))
+    return _names(source.recall())
 
 
 def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
@@ -31,7 +32,7 @@ def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
         there, the next ``finish`` tries again.
     """
     with source.remember() as state:
-        state[DELETING] = sorted({*state.get(DELETING, ()), name})
+        state[DELETING] = sorted({*_names(state), name})
     try:
         catalog.delete(name)
     except StorageError:
@@ -62,4 +63,9 @@ def finish(source: BackupStore, catalog: Catalog) -> None:
 
 def _forget(source: BackupStore, name: str) -> None:
     with source.remember() as state:
-        state[DELETING] = [each for each in state.get(DELETING, ()) if each != name]
+        state[DELETING] = [each for each in _names(state) if each != name]
+
+
+def _names(state: dict[str, Any]) -> tuple[str, ...]:
+    found = state.get(DELETING)
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,14 @@ class FolderStorage(FileSystemStorage):
         """The size of each file in bytes, by its name."""
         found = {}
         try:
-            with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    if entry.is_file() and not atomic_file.PART.fullmatch(entry.name):
-                        found[entry.name] = entry.stat().st_size
+            entries = os.scandir(self.folder)
         except FileNotFoundError:  # nothing was stored yet
             return {}
+        with entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # just deleted: the others are still there
+                    if entry.is_file() and not atomic_file.PART.fullmatch(entry.name):
+                        found[entry.name] = entry.stat().st_size
         return found
 
     def delete(self, name: str) -> None:

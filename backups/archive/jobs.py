@@ -157,12 +157,22 @@ def _alive(store: BackupStore, job: Job) -> Job:
 
 
 def _read(store: BackupStore) -> list[Job]:
-    return [Job(**each) for each in store.recall().get(JOBS, [])]
+    found = []
+    for each in _remembered(store.recall()):
+        with suppress(TypeError, KeyError, ValueError):  # the file was changed by hand
+            datetime.fromisoformat(each["began_at"])
+            found.append(Job(**each))
+    return found
+
+
+def _remembered(state: dict[str, Any]) -> list[Any]:
+    found = state.get(JOBS)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _write(store: BackupStore, job: Job) -> None:
     with store.remember() as state:
-        others = [each for each in state.get(JOBS, []) if each["id"] != job.id]
+        others = [each for each in _remembered(state) if each.get("id") != job.id]
         state[JOBS] = [*others, asdict(job)][-MOST_JOBS:]
 
 

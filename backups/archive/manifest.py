@@ -144,6 +144,8 @@ def _known(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
 def _check(value: object, kind: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, kind):
         raise TypeError(value)
+    if isinstance(value, int):
+        float(value)  # :raises OverflowError: nothing has as many digits
 
 
 def _moment(text: str) -> datetime:

@@ -6,6 +6,7 @@ changes it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -146,10 +147,26 @@ def _of(remembered: dict[str, Any]) -> State:
         value = words.get(field.name)
         if value is None:
             continue
-        if "datetime" in str(field.type):
-            value = datetime.fromisoformat(value).astimezone(UTC)
-        known[field.name] = tuple(value) if isinstance(value, list) else value
+        with suppress(ValueError, TypeError, OverflowError):  # the file was changed by hand
+            known[field.name] = _read(str(field.type), value)
     return State(**known)
+
+
+def _read(kind: str, value: Any) -> Any:
+    """A remembered value. :raises ValueError, TypeError, OverflowError: it is of another type."""
+    if "datetime" in kind:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    if "tuple" in kind:
+        return tuple(map(_text, value))
+    if "str" in kind:
+        return _text(value)
+    return float(value) if "float" in kind else int(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _now() -> datetime:

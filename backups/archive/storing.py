@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -147,7 +147,8 @@ def settling(database: str | None = None) -> Iterator[None]:
 def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], bool]) -> None:
     if not conf.skip_unchanged or has_changed():
         return
-    if (last := _last(catalog)) is None or last.manifest is None:
+    last = _last(catalog)
+    if last is None or last.manifest is None or _is_ahead(last):
         return
     size, sha256 = _hash(source)
     if not has_changed():
@@ -159,7 +160,15 @@ def _unchanged(
     catalog: Catalog, source: BackupStore, media: MediaBackup | None
 ) -> StoredSnapshot | None:
     """The last stored snapshot, if there is the same content now, and it is sound."""
-    if not conf.skip_unchanged or (last := _last(catalog)) is None:
+    with suppress(StorageError):  # what can't be read is no reason to store nothing
+        return _last_if_same(catalog, source, media) if conf.skip_unchanged else None
+    return None
+
+
+def _last_if_same(
+    catalog: Catalog, source: BackupStore, media: MediaBackup | None
+) -> StoredSnapshot | None:
+    if (last := _last(catalog)) is None or _is_ahead(last):
         return None
     manifest = last.manifest
     if manifest is None or last.problem or manifest.recipients != conf.recipients:
@@ -168,11 +177,16 @@ def _unchanged(
         return None
     if media is not None and not media.is_as_in(last):
         return None
-    settled = source.recall().get(SETTLED) or {}
+    settled = source.recall().get(SETTLED)
     known = {(manifest.database_size, manifest.database_sha256)}
-    if settled.get("id") == last.id:
-        known.add((settled["size"], settled["sha256"]))
+    if isinstance(settled, dict) and settled.get("id") == last.id:
+        known.add((settled.get("size", 0), settled.get("sha256", "")))
     return last if _hash(source, of={size for size, _ in known}) in known else None
+
+
+def _is_ahead(stored: StoredSnapshot) -> bool:
+    """Whether the clock was ahead when it was stored: it is listed first, and is not the last."""
+    return stored.taken_at > datetime.now(UTC)
 
 
 def _hash(source: BackupStore, *, of: Collection[int] = ()) -> tuple[int, str]:
@@ -226,6 +240,8 @@ def _create(files: StoredFiles, name: str, packed: Packed) -> None:
     with _alone(files, name):
         files.create(name, packed)
     if (size := files.size(name)) != packed.size:
+        with suppress(StorageError):  # it must not be taken for the latest one
+            files.delete(name)
         raise StorageError(
             f"{files.where}: {name} was sent with {packed.size:,} bytes, and the storage says that"
             f" it has {'none' if size is None else f'{size:,}'}.",

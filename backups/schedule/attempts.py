@@ -37,11 +37,14 @@ def last_attempt(*, database: str | None = None) -> Attempt | None:
     words = _remembered(services.get_store(database).recall()).get("attempt")
     if not isinstance(words, dict):
         return None
-    times: dict[str, Any] = {
-        name: datetime.fromisoformat(words[name]).astimezone(UTC) if words.get(name) else None
-        for name in ("due", "began_at", "ended_at")
-    }
-    return Attempt(**{**words, **times})
+    try:
+        times: dict[str, Any] = {
+            name: datetime.fromisoformat(words[name]).astimezone(UTC) if words.get(name) else None
+            for name in ("due", "began_at", "ended_at")
+        }
+        return Attempt(**{**words, **times, "number": int(words["number"])})
+    except (ValueError, TypeError, KeyError, OverflowError):  # the file was changed by hand
+        return None
 
 
 def remember(attempt: Attempt, *, database: str | None = None) -> None:
@@ -51,8 +54,11 @@ def remember(attempt: Attempt, *, database: str | None = None) -> None:
 
 def last_tried(*, database: str | None = None) -> datetime | None:
     """When a scheduled run last tried whether a snapshot can be restored. Reads only."""
-    moment: str | None = _remembered(services.get_store(database).recall()).get("tried_at")
-    return datetime.fromisoformat(moment).astimezone(UTC) if moment else None
+    moment = _remembered(services.get_store(database).recall()).get("tried_at")
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC) if moment else None
+    except (ValueError, TypeError, OverflowError):  # the file was changed by hand
+        return None
 
 
 def remember_tried(moment: datetime, *, database: str | None = None) -> None:

@@ -71,13 +71,14 @@ class DjangoSite:
             {table: frozenset(each.generated) for table, each in tables.items()},
         )
 
-    def data_version(self) -> int | None:
+    def data_version(self) -> tuple[object, int] | None:
         """PRAGMA data_version of Django's own connection. https://sqlite.org/pragma.html"""
         connection = connections[self._alias]
         try:
             if has_content(database_file(connection.settings_dict["NAME"])):
                 with connection.cursor() as cursor:
-                    return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+                    (version,) = cursor.execute("PRAGMA data_version").fetchone()
+                    return connection.connection, int(version)
         except (DatabaseError, sqlite3.Error):
             pass
         return None

@@ -41,10 +41,10 @@ class Site(Protocol):
     def read_live(self) -> Live:
         """Read the live database, without touching one that is ruined or missing."""
 
-    def data_version(self) -> int | None:
+    def data_version(self) -> tuple[object, int] | None:
         """
-        A number that changes with each commit of others to the live database, as this thread's
-        connection sees it; None if it is not known.
+        This thread's connection, and a number that changes with each commit of others to the live
+        database, as that connection sees it; None if it is not known.
         """
 
     def check_origin(self, found: Found, live: Live, *, accept: Collection[str]) -> tuple[str, ...]:

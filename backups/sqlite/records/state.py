@@ -17,7 +17,7 @@ def read_state(paths: StorePaths) -> dict[str, Any]:
     """Reads only. Empty if nothing is remembered, or the file can't be read."""
     try:
         found = json.loads(paths.state.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -68,7 +68,7 @@ def create_snapshot(
     :param compact: which of the two ways; None for what suits the database's size.
     :param presence: the descriptor that holds this process's presence.
     :param caller: who may continue a broken compact download; None for nobody.
-    :param to_store: count what is in it, and spool nothing, however slow the reader is.
+    :param to_store: count what is in it, and spool the rest only once the WAL has grown much.
     :param clear: the tables of login sessions, whose rows a compact snapshot leaves out.
     :param floor: how many free bytes of the disk are reserved for the site.
     :raises NotEnoughSpaceError: the disk has no room for a compact snapshot.

@@ -21,6 +21,7 @@ It gives up when the WAL has grown by ``MOST_WAL_GROWTH``, since that takes room
 The client waits while modules are imported, so those for rare cases are imported when needed.
 """
 
+import math
 import os
 import sqlite3
 import sys
@@ -100,8 +101,12 @@ class Sending:
             self._outlet.wait(IDLE_SECONDS if is_behind or until else 1.0)
             if is_behind and time.monotonic() - before >= IDLE_SECONDS:
                 self._digest.add(self._piece, self._outlet.sent)
-            if until is None and not self._is_spooled and self._pages.wal_growth > MOST_WAL_GROWTH:
+            if self._is_spooled or self._pages.wal_growth <= MOST_WAL_GROWTH:
+                continue
+            if until is None:
                 raise GivenUpError("the WAL has grown too long, and the disk has no room")
+            if until == math.inf:
+                return  # the rest is spooled after all
 
     def _spool(self) -> None:
         """Copy the rest to a file without a name, and release the pages."""
