@@ -4,6 +4,7 @@ Stored snapshots over HTTP: long work that no worker's end cuts, and downloads t
 Two workers and more, real jobs, and a storage that waits where a test wants it to.
 """
 
+import json
 import os
 import re
 import signal
@@ -186,7 +187,8 @@ def test_client_is_told_that_a_job_was_stopped(gated: Site) -> None:
         thread = threading.Thread(target=store, daemon=True)
         thread.start()
         wait_for_gate(gated)
-        os.kill(process_of("backups.archive.job_child"), signal.SIGKILL)
+        state = json.loads((gated.data / "tasks.db.backups-state.json").read_text())
+        os.kill(process_of(state["jobs"][-1]["id"]), signal.SIGKILL)
         thread.join()
         (error,) = errors
         assert f"manage.py backups list --url {server.url}" in getattr(error, "hint", "")

@@ -60,7 +60,7 @@ class FakeSite:
         """What a test says that the live database has."""
         return Live(self.live, self.programs)
 
-    def data_version(self) -> int | None:
+    def data_version(self) -> tuple[object, int] | None:
         """It is not known."""
         return None
 
