@@ -10,7 +10,7 @@ from tests.package.conftest import Plain
 
 pytestmark = pytest.mark.package
 
-NEEDED = {"django-restorable", "djangorestframework", "multipart", "backports.zstd"}
+NEEDED = {"cronsim", "django-restorable", "djangorestframework", "multipart", "backports.zstd"}
 MISSING = (
     "backups.client needs requests, which is not installed."
     ' Install it: python -m pip install "django-restorable[cli]"'
