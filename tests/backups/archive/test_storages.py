@@ -204,6 +204,8 @@ def test_a_process_that_is_killed_in_the_middle_leaves_no_torso(
     assert process.returncode == -signal.SIGKILL, "it has ended before"
     use(setting)
     assert services.list_snapshots() == []
+    second = int(time.time())
+    wait_until(lambda: int(time.time()) > second)  # its claim on the name of that second is left
 
     stored = backup(label="next").snapshot
     assert services.list_snapshots() == [stored]
@@ -310,9 +312,7 @@ def test_a_storage_that_lies_about_sizes_is_not_believed(
     ) as caught:
         backup()
     assert "Do not rely on this storage" in caught.value.hint
-    [torso] = services.list_snapshots()
-    assert torso.manifest is None
-    assert "no manifest" in torso.problem
+    assert services.list_snapshots() == []  # and not as the latest one
 
 
 def test_a_stored_file_that_got_shorter_shows_in_the_list(
