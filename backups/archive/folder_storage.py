@@ -52,16 +52,7 @@ class FolderStorage(FileSystemStorage):
     def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         """The bytes of a file, both ends included."""
         with self._path(name).open("rb") as file:
-            file.seek(first)
-            left = None if last is None else last + 1 - first
-            while left is None or left > 0:
-                chunk = file.read(
-                    files.CHUNK_BYTES if left is None else min(files.CHUNK_BYTES, left)
-                )
-                if not chunk:
-                    return
-                left = None if left is None else left - len(chunk)
-                yield chunk
+            yield from files.chunks_of(file, first, last)
 
     def sizes(self) -> dict[str, int]:
         """The size of each file in bytes, by its name."""

@@ -23,7 +23,7 @@ from django.core.files.storage.handler import InvalidStorageError
 
 from backups.archive.folder_storage import FolderStorage
 from backups.archive.piped import ChunkReader
-from backups.disk.files import CHUNK_BYTES
+from backups.disk.files import chunks_of
 from backups.exceptions import BackupError, StorageError
 from backups.site import local_store
 
@@ -91,15 +91,7 @@ class StoredFiles:
                 yield from self.storage.read(name, first, last)
                 return
             with closing(self.storage.open(name, "rb")) as file:
-                if first:
-                    file.seek(first)
-                left = None if last is None else last + 1 - first
-                while left is None or left > 0:
-                    chunk = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
-                    if not chunk:
-                        return
-                    left = None if left is None else left - len(chunk)
-                    yield chunk
+                yield from chunks_of(file, first, last)
 
     def sizes(self) -> dict[str, int]:
         """The size of each file in bytes, by its name; empty if there is nothing yet."""

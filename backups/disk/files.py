@@ -15,7 +15,9 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from backups.disk.attributes import copy_acl as copy_acl
 from backups.disk.attributes import copy_attributes as copy_attributes
@@ -173,6 +175,24 @@ def copy(source: int, destination: int) -> None:
         incoming.seek(0)
         shutil.copyfileobj(incoming, outgoing, CHUNK_BYTES)
     sync(destination)
+
+
+def chunks_of(file: Any, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """
+    The bytes of an open file from ``first`` to ``last``, both included, in chunks; to its end if
+    that is None.
+
+    :param file: anything with ``read`` and, if ``first`` is not 0, ``seek``.
+    """
+    if first:
+        file.seek(first)
+    left = None if last is None else last + 1 - first
+    while left is None or left > 0:
+        chunk = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+        if not chunk:
+            return
+        left = None if left is None else left - len(chunk)
+        yield chunk
 
 
 def sha256(path: Path) -> str:
