@@ -17,7 +17,7 @@ from benchmarks.stores import Store
 BY_HAND = "zstd -3 (loses what is in the WAL)"
 STORED = "manage.py backup --store"
 ENCRYPTED = "manage.py backup --store, encrypted"
-NOTHING = "manage.py backups --help (stores nothing)"
+NOTHING = "manage.py backups list (stores nothing)"
 NEW = ("backup", "--store", "--label", "benchmark")  # also if nothing has changed
 
 
@@ -32,7 +32,7 @@ def measure_storing(
     recipient = str(pyrage.x25519.Identity.generate().to_public())
     ways: dict[str, Callable[[Path], Sample]] = {
         BY_HAND: lambda out: run_command("zstd", "-3", "-q", store.database, "-o", out / "x.zst"),
-        NOTHING: _command(store, "backups", "--help"),
+        NOTHING: _command(store, "backups", "list"),
         STORED: _command(store, *NEW),
         ENCRYPTED: _command(store, *NEW, TASKDOG_BACKUP_RECIPIENTS=recipient),
     }

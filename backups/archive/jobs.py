@@ -6,7 +6,6 @@ holds a lock of the job's name: a job that claims to run and whose lock is free 
 """
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 from backups import services
 from backups.exceptions import BackupError, BusyError, ChildNotStartedError
+from backups.processes import limits
 from backups.processes.spawn import command, environment, starting_thread
 from backups.store import BackupStore
 
@@ -109,7 +109,7 @@ def run(job_id: str, work: Callable[[], Any], *, database: str | None = None) ->
     """In its process: do the work of a job, and remember what became of it."""
     store = services.get_store(database)
     job = next(each for each in _read(store) if each.id == job_id)
-    os.nice(NICE)
+    limits.be_nice(NICE)
     with store.lock(f"job {job_id}", wait=True):  # who looks at it holds the lock for a moment
         job = replace(job, has_begun=True)
         _write(store, job)

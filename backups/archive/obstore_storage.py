@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -31,14 +32,19 @@ from backups.archive import object_store
 from backups.archive.piped import ChunkReader
 from backups.disk.files import CHUNK_BYTES
 
-PART_BYTES = 5 * 1024**2  # the least that S3 takes; 10,000 parts make 50 GB
+PART_BYTES = 5 * 1024**2  # the least that S3 takes
+MOST_PARTS = 9_000  # S3 takes 10,000, which is 50 GB: parts of a larger file are larger
 PARTS_AT_ONCE = 2  # each is in memory
 CLAIMS = "claims"  # a folder, which no listing of snapshots shows
 CLAIM_LIFE = timedelta(days=1)  # an older one is of a process that was killed
 
 
 class ObstoreStorage(Storage):
-    """An object store, as the storage of backups. Memory holds a few parts, at any size."""
+    """
+    An object store, as the storage of backups.
+
+    Memory holds a few parts: of 5 MiB, up to 45 GB.
+    """
 
     is_local = False
 
@@ -99,6 +105,11 @@ class ObstoreStorage(Storage):
         """The size of each file in bytes, by its name."""
         return {each["path"]: int(each["size"]) for each in self._list("")["objects"]}
 
+    def claimed(self) -> Iterator[str]:
+        """The names that uploads have claimed: those under way, and those that were killed."""
+        for each in self._list(CLAIMS)["objects"]:
+            yield each["path"].removeprefix(f"{CLAIMS}/")
+
     def delete(self, name: str) -> None:
         """Remove a file. Nothing happens if there is none."""
         with self._asking(), suppress(FileNotFoundError):
@@ -154,7 +165,7 @@ class ObstoreStorage(Storage):
             self._create(name, first)
         else:
             with self._claimed(name):
-                self._upload(name, chain([first], chunks))
+                self._upload(name, chain([first], chunks), getattr(content, "at_most", 0))
         return name
 
     def _create(self, name: str, content: bytes) -> None:
@@ -164,12 +175,13 @@ class ObstoreStorage(Storage):
             except self._obstore.exceptions.AlreadyExistsError as error:
                 raise FileExistsError(name) from error
 
-    def _upload(self, name: str, chunks: Iterable[bytes]) -> None:
+    def _upload(self, name: str, chunks: Iterable[bytes], at_most: int) -> None:
         """In parts. Whatever goes wrong in the block, the server forgets them."""
+        size = max(PART_BYTES, ceil(at_most / MOST_PARTS))
         with (
             self._asking(),
             self._obstore.open_writer(
-                self._store, name, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+                self._store, name, buffer_size=size, max_concurrency=PARTS_AT_ONCE
             ) as writer,
         ):
             for chunk in chunks:

@@ -8,6 +8,8 @@ A storage may offer more than Django's ``Storage`` has, and is asked for it by t
     sizes()          the size of each file in bytes, by its name, from one look
     read(name, first, last)   the bytes between two offsets, both included, in chunks
     replace(name, content)    write a small file in place of the one that has the name
+    claimed()        the names of files that are being written, or were when a process was killed
+    save(name, content)       may ask ``content.at_most`` how many bytes can come: 0 if unknown
 """
 
 import os
@@ -53,17 +55,18 @@ class StoredFiles:
         is_file_system = isinstance(self.storage, FileSystemStorage)
         return bool(getattr(self.storage, "is_local", is_file_system))
 
-    def create(self, name: str, chunks: Iterable[bytes]) -> None:
+    def create(self, name: str, chunks: Iterable[bytes], *, at_most: int = 0) -> None:
         """
         Write a new file. It has its name only once it is whole.
 
+        :param at_most: how many bytes can come; 0 if nobody knows.
         :raises BackupError: of the chunks; then there is no file.
         :raises FileExistsError: the name is taken.
         """
         source = ChunkReader(chunks)
         with self._explained(f"{name} could not be written", source):
             # Never by open(name, "wb"): where that is a block which fails, a torso would stay.
-            saved = self.storage.save(name, SourceFile(source, name))
+            saved = self.storage.save(name, SourceFile(source, name, at_most))
         if saved != name:  # another has just taken it
             self.delete(saved)
             raise FileExistsError(name)
@@ -103,6 +106,12 @@ class StoredFiles:
             except FileNotFoundError:
                 return {}
             return {name: int(self.storage.size(name)) for name in names}
+
+    def taken(self) -> set[str]:
+        """The names that no new file can have: of files that are stored, or are being stored."""
+        with self._explained("its files could not be listed"):
+            claimed = self.storage.claimed() if hasattr(self.storage, "claimed") else ()
+            return {*claimed, *self.sizes()}
 
     def listed(self, folder: str) -> tuple[list[str], list[str]]:
         """The names of the folders and of the files in a folder; none if there is no such one."""
@@ -146,10 +155,10 @@ class StoredFiles:
 class SourceFile(File):  # type: ignore[type-arg]
     """What a storage gets to save: it can be read once, and its length is not known."""
 
-    def __init__(self, source: ChunkReader, name: str) -> None:
+    def __init__(self, source: ChunkReader, name: str, at_most: int) -> None:
         """Reads nothing yet."""
         super().__init__(source, name)  # type: ignore[arg-type]
-        self._source = source
+        self._source, self.at_most = source, at_most
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The chunks as they come."""

@@ -20,7 +20,7 @@ from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
-from backups.archive.manifest import Manifest, Media
+from backups.archive.manifest import SUFFIX, Manifest, Media
 from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
 from backups.archive.storage import StoredFiles, get_files
@@ -220,13 +220,14 @@ def _stored_media(
 @contextmanager
 def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> Iterator[str]:
     """
-    An id that no stored snapshot has, nor one that another process of this machine is storing.
+    An id that no stored snapshot has or had, nor one that is being stored.
     """
-    stored = {each.id for each in catalog.snapshots(with_manifests=False)}
+    names_taken = (name.removesuffix(SUFFIX) for name in catalog.files.taken())
+    taken = {names.id_of(catalog.prefix, name) for name in names_taken}
     with ExitStack() as stack:
         for attempt in count(1):
             snapshot_id = names.make_id(taken_at, attempt)
-            if snapshot_id in stored:
+            if snapshot_id in taken:
                 continue
             try:
                 stack.enter_context(source.lock(f"store {snapshot_id}"))
@@ -238,7 +239,7 @@ def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> It
 
 def _create(files: StoredFiles, name: str, packed: Packed) -> None:
     with _alone(files, name):
-        files.create(name, packed)
+        files.create(name, packed, at_most=packed.at_most)
     if (size := files.size(name)) != packed.size:
         with suppress(StorageError):  # it must not be taken for the latest one
             files.delete(name)

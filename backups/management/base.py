@@ -12,8 +12,10 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
+from backups.archive.jobs import NICE
 from backups.exceptions import BackupError, InsecureServerError
 from backups.management.output import tell
+from backups.processes import limits
 
 WRONG_USAGE = 2  # as argparse's own exit code
 INTERRUPTED = 130  # what a shell reports for Ctrl-C: 128 + SIGINT
@@ -68,6 +70,11 @@ class StoreCommand(BaseCommand):
     def tell(self, words: str) -> None:
         """Print the outcome, as ``output.tell``."""
         tell(words, self.stdout, self.stderr)
+
+    def let_others_first(self) -> None:
+        """Take low priority, as a job does, if this process is only for the command."""
+        if self._called_from_command_line:  # type: ignore[attr-defined]
+            limits.be_nice(NICE)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask, unless ``yes``. :raises CommandError: the answer was no, or nobody can answer."""

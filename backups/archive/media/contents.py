@@ -75,7 +75,7 @@ class Contents:
         :raises StorageError: the storage failed.
         """
         packed = Packed(chunks, size, level=self._level, recipients=self._recipients)
-        self._files.create(name, packed)
+        self._files.create(name, packed, at_most=packed.at_most)
 
     def read(
         self, name: str, *, size: int, sha256: str, identity_file: Path | None

@@ -26,6 +26,7 @@ class RunDue(Verb):
                 "run-due works on this machine's store. Run it where the site is.",
                 returncode=WRONG_USAGE,
             )
+        self.command.let_others_first()
         outcome = run.run_due(database=database, force=force)
         if outcome.is_failure:
             raise CommandError(outcome.words)

@@ -123,6 +123,7 @@ class BackupCommand(StoreCommand):
             self.say(f"Warning: the database has old defects: {snapshot.defects}. {SEE}")
 
     def _store(self, label: str | None, **options: Any) -> None:
+        self.let_others_first()
         with (
             open_archive(**options) as archive,
             progress_bar("Storing", None, is_quiet=self.is_quiet) as progress,

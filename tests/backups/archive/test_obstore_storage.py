@@ -180,6 +180,27 @@ def test_a_claim_of_a_killed_process_is_removed_after_a_day(
     assert set(files.sizes()) == {"a", "b"}
 
 
+def test_a_name_that_an_upload_has_claimed_is_taken(
+    storage: ObstoreStorage, files: StoredFiles
+) -> None:
+    files.create("a", [b"1"])
+    assert files.taken() == {"a"}
+    storage.save("claims/killed", ContentFile(b""))
+    assert files.taken() == {"a", "killed"}
+    assert set(files.sizes()) == {"a"}
+
+
+def test_a_file_of_too_many_parts_gets_larger_ones(
+    seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(obstore_storage, "MOST_PARTS", 3)
+    files, size = StoredFiles(ObstoreStorage(**seaweedfs.options(prefix := new_prefix()))), 6
+    files.create("a", chunks(size * PART_BYTES), at_most=size * PART_BYTES)
+    assert files.read("a") == content(size * PART_BYTES)
+    tag = seaweedfs.client.head_object(Bucket=s3_servers.BUCKET, Key=f"{prefix}/a")["ETag"]
+    assert tag.endswith('-3"'), "S3 puts the number of parts into this"
+
+
 def test_a_file_can_be_copied_from_one_place_to_another(server: S3Server) -> None:
     one = StoredFiles(ObstoreStorage(**server.options(new_prefix())))
     other = StoredFiles(ObstoreStorage(**server.options(new_prefix())))

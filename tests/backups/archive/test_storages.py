@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,11 +17,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.core.files.base import File
 from django.core.files.storage import InMemoryStorage
 from pytest_django import Settings
 
-from backups.archive import services
+from backups.archive import names, services
 from backups.archive.folder_storage import FolderStorage
 from backups.archive.obstore_storage import ObstoreStorage
 from backups.archive.storage import StoredFiles, get_files
@@ -204,10 +206,12 @@ def test_a_process_that_is_killed_in_the_middle_leaves_no_torso(
     assert process.returncode == -signal.SIGKILL, "it has ended before"
     use(setting)
     assert services.list_snapshots() == []
-    second = int(time.time())
-    wait_until(lambda: int(time.time()) > second)  # its claim on the name of that second is left
-
-    stored = backup(label="next").snapshot
+    [left] = contents(setting) - before
+    found = re.search(r"\d{8}-\d{6}", left)
+    assert found is not None, left
+    with time_machine.travel(names.time_of(found[0]), tick=False):  # still in the same second
+        stored = backup(label="next").snapshot
+    assert stored.id == found[0] + ("" if make is folder else "-2"), "a claim is left"
     assert services.list_snapshots() == [stored]
     assert set(get_files().sizes()) == {stored.name, f"{stored.name}.json"}
     if make is folder:

@@ -16,7 +16,7 @@ from backups import services as snapshots
 from backups.archive import services, storing
 from backups.archive.encryption import make_pair
 from backups.archive.services import Stored
-from backups.archive.storage import get_files
+from backups.archive.storage import StoredFiles, get_files
 from backups.exceptions import RecipientError, StorageError
 from taskdog.audit.models import AuditLog
 from tests.backups.uploads import add_tasks
@@ -102,6 +102,21 @@ def test_a_last_one_that_is_gone_or_changed_is_replaced(live: Site) -> None:
     assert backup().is_new
     for name in files.sizes():
         files.delete(name)
+    assert backup().is_new
+
+
+def test_a_last_one_whose_manifest_can_not_be_read_is_stored_again(
+    live: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = f"{backup().snapshot.name}.json"
+    read = StoredFiles.chunks
+
+    def refuse(files: StoredFiles, name: str, *part: Any) -> Iterator[bytes]:
+        if name == manifest:
+            raise StorageError("it refuses")
+        return read(files, name, *part)
+
+    monkeypatch.setattr(StoredFiles, "chunks", refuse)
     assert backup().is_new
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import math
 import os
 import resource
 import signal
@@ -374,6 +375,21 @@ def test_snapshot_without_a_spool_is_given_up_when_the_log_grows_long(database: 
             with pytest.raises(SnapshotFailedError, match="no room"):
                 list(chunks)
         assert is_log_free(connection)
+
+
+def test_reader_that_may_be_slow_is_spooled_once_the_log_grows_long(database: Path) -> None:
+    with logs.database(database, kilobytes=6000) as connection:
+        logs.hot(database, connection)
+        before = expected(database)
+        connection.execute("PRAGMA busy_timeout=0")
+        with take(database, spool_after=math.inf) as snapshot:
+            chunks = iter(snapshot)
+            content = next(chunks)
+            assert not is_log_free(connection)
+            logs.add(connection, 70_000)
+            until(lambda: is_log_free(connection))
+            content += b"".join(chunks)
+        assert content == before
 
 
 # The end, of each kind
