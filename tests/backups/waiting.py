@@ -1,8 +1,11 @@
 """Wait for what another process does and can't announce, e.g. a file that appears."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -17,3 +20,17 @@ def until(condition: Callable[[], T | None]) -> T:
         assert time.monotonic() < end, "it did not happen"
         time.sleep(PAUSE)
     return answer
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let this thread not pause: its pauses are written down, in seconds. Others pause as ever."""
+    pauses, thread, sleep = list[float](), threading.current_thread(), time.sleep
+
+    def pause(seconds: float) -> None:
+        if threading.current_thread() is thread:
+            pauses.append(seconds)
+        else:
+            sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    return pauses

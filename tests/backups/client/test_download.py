@@ -9,6 +9,7 @@ import pytest
 from backups.client import BackupClient
 from backups.client.download import TRIES
 from backups.exceptions import TransferInterruptedError
+from tests.backups import waiting
 from tests.backups.wire import Request, StandIn, as_database, standing_in
 
 DATABASE = as_database(bytes(range(256)) * 12288)  # 3 MiB: our client takes 1 MiB at a time
@@ -20,9 +21,7 @@ WHOLE = {"Content-Length": str(len(DATABASE)), "Accept-Ranges": "bytes", "ETag":
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, in seconds."""
-    pauses: list[float] = []
-    monkeypatch.setattr("backups.client.download.time.sleep", pauses.append)
-    return pauses
+    return waiting.without_pauses(monkeypatch)
 
 
 class Breaking:

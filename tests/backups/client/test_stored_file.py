@@ -21,6 +21,7 @@ from backups.exceptions import (
     ServerRefusedError,
     TransferInterruptedError,
 )
+from tests.backups import waiting
 from tests.backups.wire import Request, StandIn, standing_in
 
 CONTENT = random.Random(14).randbytes(3_000_000)
@@ -100,9 +101,7 @@ def refusing(status: int) -> Step:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Instead of waiting, they are written down."""
-    waited: list[float] = []
-    monkeypatch.setattr("backups.client.stored_file.time.sleep", waited.append)
-    return waited
+    return waiting.without_pauses(monkeypatch)
 
 
 @pytest.fixture
