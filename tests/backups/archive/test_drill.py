@@ -301,7 +301,7 @@ def test_encrypted_one_without_a_key_is_unreadable_and_its_bytes_are_compared(
     assert "no secret key was named" in found.reason
     assert f"It is encrypted to {settings.BACKUPS_RECIPIENTS[0]}." in found.reason
     assert services.read_state().last_error == ""
-    assert "Its bytes are those that were stored." in found.reason
+    assert "The stored file has not changed." in found.reason
 
 
 def test_wrong_key_does_not_replace_an_earlier_result(
