@@ -76,7 +76,7 @@ class Catalog:
         """
         Every stored snapshot, the newest first.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         return self._snapshots(self.files.sizes(), with_manifests=with_manifests)
 
@@ -105,7 +105,7 @@ class Catalog:
         The stored snapshot with this id or this name; the newest if ``word`` is ``latest``.
 
         :param even_lost: also find one whose file is gone, by its manifest. Its size is then 0.
-        :raises NotStoredError: there is none.
+        :raises NotStoredError: there is no such snapshot.
         """
         stored = self.snapshots(with_manifests=False)
         for each in stored:
@@ -123,7 +123,7 @@ class Catalog:
         """
         The stored snapshot as it is now; None if its file is gone.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         size = self.files.size(stored.name)
         if size is None:

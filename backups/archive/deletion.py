@@ -49,7 +49,7 @@ def finish(source: BackupStore, catalog: Catalog) -> None:
 
     A snapshot whose stored file is still there is left alone. It is judged again like any other.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     for name in being_deleted(source):
         if catalog.files.size(name) is None:

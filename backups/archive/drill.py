@@ -42,10 +42,10 @@ def verify_snapshot(
 
     :param word: its id, its name, or ``latest``.
     :param by: the name of the key or the user, for the record.
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :param progress: called with the number of bytes of each step, which add up to the database.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
     :returns: the snapshot, and the result, whatever it is.
-    :raises NotStoredError: there is none.
+    :raises NotStoredError: there is no such snapshot.
     :raises StorageError: the storage can't be listed.
     """
     catalog = get_catalog(database)
@@ -82,7 +82,7 @@ def verify_file(
     """
     Verify a file that holds a snapshot. Files of age, zstd and gzip are recognised.
 
-    :param progress: called with the number of bytes of each step, which add up to the file.
+    :param progress: called with the number of bytes of each step. The sum is the file's size.
     :raises NotStoredError: there is no such file.
     :raises OwnFileError: it is the live database.
     """

@@ -19,7 +19,7 @@ def hold(word: str, *, by: str, reason: str = "", database: str | None = None) -
     while it is being restored or verified.
 
     :param word: its id, its name, or ``latest``.
-    :raises NotStoredError: there is none, or it was deleted just now.
+    :raises NotStoredError: there is no such snapshot, or it was deleted just now.
     :raises StorageError: the manifest is missing, or can't be replaced.
     """
     stored = _note(word, Hold(datetime.now(UTC).replace(microsecond=0), by, reason), database)

@@ -12,7 +12,7 @@ def look(*, database: str | None = None) -> list[str]:
     Reads the listings and the manifests, and no stored file. Of media files, it looks only for
     those of the newest snapshot: the others have most of them too.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     catalog = get_catalog(database)
     stored, missing = catalog.look()

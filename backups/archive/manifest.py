@@ -25,7 +25,7 @@ SIMPLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found when a stored snapshot was read back and tried."""
+    """What was found when a stored snapshot was verified."""
 
     at: datetime  # UTC
     # "restorable"; "damaged"; "refused": it is whole, but the installed release would refuse it; or

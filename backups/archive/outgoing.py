@@ -30,7 +30,7 @@ class StoredFile(Snapshot):
         Opens it.
 
         :param read: returns the bytes between two offsets, both included.
-        :raises StoredFileChangedError: it has another length than it was stored with.
+        :raises StoredFileChangedError: it has another length than when it was stored.
         :raises StorageError: the storage can't read it.
         """
         check_length(stored)
@@ -59,7 +59,7 @@ class StoredFile(Snapshot):
 
 
 def check_length(stored: StoredSnapshot) -> None:
-    """:raises StoredFileChangedError: it has another length than it was stored with."""
+    """:raises StoredFileChangedError: it has another length than when it was stored."""
     if stored.manifest is not None and stored.manifest.size != stored.size:
         raise StoredFileChangedError(
             f"{stored.name} has {stored.size:,} bytes, and had {stored.manifest.size:,} when it was"
@@ -81,7 +81,7 @@ def open_snapshot(
     opened when this returns. Who takes it is recorded beside the database.
 
     :param taken_by: the name of the key or the user; ``address``: where the request came from.
-    :raises StoredFileChangedError: it has another length than it was stored with.
+    :raises StoredFileChangedError: it has another length than when it was stored.
     :raises StorageError: the storage can't read it.
     """
     return OutgoingSnapshot(

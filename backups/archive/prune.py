@@ -47,7 +47,7 @@ class Looked:
         """
         Look at all of them.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         self.catalog, self.database, self.now = catalog, database, datetime.now(UTC)
         self._known = {each.id: each for each in catalog.snapshots()}
@@ -86,7 +86,7 @@ def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> lis
     :param dry_run: delete nothing, and only say what would be done.
     :returns: the verdict on each, the newest first, and what came of it.
     :raises KeepError: BACKUPS_KEEP is wrong. Nothing was deleted.
-    :raises StorageError: the storage can't be asked. What was deleted until then is gone.
+    :raises StorageError: the storage fails. What was deleted until then is gone.
     """
     keep, zone = read_keep(conf.keep), get_default_timezone()
     catalog = get_catalog(database)
@@ -107,7 +107,7 @@ def delete(
 
     :param word: its id, its name, or ``latest``.
     :param force: even if it is the last good one.
-    :raises NotStoredError: there is none.
+    :raises NotStoredError: there is no such snapshot.
     :raises NotDeletableError: it is held, in use, or the last good one.
     :raises StorageError: the storage refuses.
     """

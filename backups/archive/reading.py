@@ -42,7 +42,7 @@ def unpack_snapshot(
     The bytes of the database in a stored file. Believe them only once all have come: they are
     compared with both hashes of the manifest at the end.
 
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
     :raises IdentityError: it is encrypted, and there is no key that fits.
     :raises InvalidSnapshotError: it is cut off, or was changed.
     :raises StorageError: the storage can't read it.
@@ -70,7 +70,7 @@ def unpack_received(
     all have come: an error can follow.
 
     :param name: of the stored file, for messages.
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
     :param size: of the database, in bytes; ``sha256``: its hash. None if they are not known.
     :raises IdentityError: it is encrypted, and there is no key that fits.
     :raises InvalidSnapshotError: it is cut off, or was changed.

@@ -132,7 +132,7 @@ def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     """
     Every stored snapshot, the newest first.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).snapshots()
 
@@ -141,7 +141,7 @@ def list_missing(*, database: str | None = None) -> list[str]:
     """
     The names of stored files that are gone, although their manifests are there.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).missing()
 
@@ -153,8 +153,8 @@ def find_snapshot(
     The stored snapshot with this id or this name; the newest if ``word`` is ``latest``.
 
     :param even_lost: also find one whose file is gone, by its manifest.
-    :raises NotStoredError: there is none.
-    :raises StorageError: the storage can't be asked.
+    :raises NotStoredError: there is no such snapshot.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).find(word, even_lost=even_lost)
 
@@ -175,8 +175,8 @@ def stage_snapshot(
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
-    :param progress: called with the number of bytes of each step, which add up to the database.
-    :raises NotStoredError: there is none.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)

@@ -130,7 +130,7 @@ def note_verified(
         if state.last_id == stored.id and state.current_as_of is not None:
             as_of = max(as_of, state.current_as_of)
         if state.verified_as_of is not None and as_of < state.verified_as_of:
-            return replace(state, last_verified=verification.at)  # an older one was tried
+            return replace(state, last_verified=verification.at)  # an older one was verified
         return replace(
             state, last_verified=verification.at, verified_id=stored.id, verified_as_of=as_of
         )

@@ -66,7 +66,7 @@ def store_snapshot(
 
     :param by: the name of the key or the user, for the record; ``schedule``: the cron expression.
     :param label: a note of a person. With one, a snapshot is stored even if nothing has changed.
-    :param progress: called with the number of bytes of each step, which add up to the database.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
     :raises StorageError: the storage failed. No half file has the name of a snapshot.
     :raises RecipientError: an entry of BACKUPS_RECIPIENTS is not a public key.
     :raises BackupError: as ``services.create_snapshot``.

@@ -35,7 +35,7 @@ def find_due(now: datetime, state: State, last: Attempt | None) -> Due | None:
     When a schedule is set or changed, its first backup is due at once. However many due times have
     passed, one run makes up for all of them.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule:
         return Due(None)
@@ -57,7 +57,7 @@ def find_overdue(now: datetime, state: State) -> tuple[datetime, ...]:
     The due times that have passed while a run is still under way, newest first, without those that
     were counted already.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule or state.last_due is None:
         return ()
@@ -69,7 +69,7 @@ def next_due(now: datetime, last: Attempt | None) -> datetime | None:
     """
     When the next backup begins, if none is due now; None without a schedule.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule:
         return None

@@ -38,7 +38,7 @@ class Found:
     name: str
     sha256: str
     size: int  # bytes
-    modified: str  # ISO 8601, UTC; empty if nobody knows
+    modified: str  # ISO 8601, UTC; empty if unknown
     stamp: str  # ``Look.stamp`` of then; empty if an equal one proves nothing
 
 

@@ -54,7 +54,7 @@ class Contents:
         return folder == self.folder and re.fullmatch(NAME, rest, re.ASCII) is not None
 
     def stored(self) -> set[bytes]:
-        """The keys of all stored contents. :raises StorageError: the storage can't be asked."""
+        """The keys of all stored contents. :raises StorageError: the storage fails."""
         folders, _ = self._files.listed(self.folder)
         inner = [f"{self.folder}/{each.strip('/')}" for each in folders]
         with ThreadPoolExecutor(AT_ONCE) as pool:

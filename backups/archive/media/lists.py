@@ -34,7 +34,7 @@ class Entry:
 
     name: str
     size: int  # bytes
-    modified: str  # ISO 8601, UTC; empty if nobody knows
+    modified: str  # ISO 8601, UTC; empty if unknown
     sha256: str
     content: str  # the name of the stored content
 

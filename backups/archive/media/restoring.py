@@ -169,7 +169,7 @@ def restore_media(
     :raises NotStoredError: there is no such snapshot, or it was stored without media files.
     :raises InvalidSnapshotError: its list is cut off, or was changed.
     :raises IdentityError: it is encrypted, and there is no key that fits.
-    :raises StorageError: one of the two storages can't be asked.
+    :raises StorageError: one of the two storages fails.
     """
     catalog = get_catalog(database)
     stored = catalog.find(word)

@@ -1,4 +1,4 @@
-"""The site's media files: what is in its default storage, whatever kind of storage that is."""
+"""The site's media files: what is in its default storage, of any kind."""
 
 import os
 import stat

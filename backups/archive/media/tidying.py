@@ -64,7 +64,7 @@ def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[
     that the storage no longer has. Needs no secret key, and reads no content.
 
     :raises InvalidSnapshotError: a list is cut off, or was changed.
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     media = stored.manifest.media if stored.manifest is not None else None
     if media is None or not media.list:
