@@ -131,7 +131,7 @@ def _recovery(state: State, database: str | None) -> Notice:
     message = f"{_success(state)} Before it, {count} failed or did not take place"
     since = state.trouble_since
     if since is not None:
-        message += f" since {since:%Y-%m-%d %H:%M:%S} UTC"
+        message += f" (since {since:%Y-%m-%d %H:%M:%S} UTC)"
     if since is not None and state.last_error_at is not None and state.last_error_at >= since:
         message += f". The last error was: {state.last_error}"
     return compose(RECOVERED, f"{message.rstrip('.')}.", state=state, database=database)

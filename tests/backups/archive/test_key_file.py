@@ -76,7 +76,7 @@ def test_each_of_several_keys_is_tried(tmp_path: Path) -> None:
         ("echo hello > key", "has a line that is not a secret key", "--identity FILE"),
         ("echo age1 > key", "has a line that is not a secret key", "--identity FILE"),
         ("head -c 99 /dev/urandom > key", "has a line that is not a secret key", "--identity FILE"),
-        ("ssh-keygen -q -t ecdsa -N '' -f key", "can't be used to read", "ed25519 and rsa"),
+        ("ssh-keygen -q -t ecdsa -N '' -f key", "can't be used to read", "ed25519 or rsa"),
         ("ssh-keygen -q -t ed25519 -N word -f key", "protected by a passphrase", "ssh-keygen -p"),
         (
             "ssh-keygen -q -t rsa -b 2048 -m PEM -N secret -f key",

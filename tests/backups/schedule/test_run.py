@@ -202,7 +202,7 @@ def test_a_step_that_fails_keeps_no_other_from_being_tried(
     outcome = run_due(now=AT_THREE)
     assert outcome.is_failure
     assert done == ["prune"]
-    assert "could not be verified: It is gone." in outcome.words
+    assert "The verification failed: It is gone." in outcome.words
     assert "a fault in a storage" in outcome.words
     assert read_state().failures_total == 2
 

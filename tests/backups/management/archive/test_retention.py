@@ -106,7 +106,7 @@ def test_prune_says_what_was_refused(run: Run, catalog: Catalog, settings: Setti
     ended = run("prune")
     assert ended.code == 0
     *_, summary, words, refusal = ended.out.splitlines()
-    assert summary.startswith("Of 9, none was deleted")
+    assert summary == f"Of 9 snapshots in {catalog.files.where}, none was deleted; 8 stay."
     assert words == "1 could not be deleted. The next prune tries again:"
     assert refusal.startswith(f"{IDS[1]}  ")
     assert "AccessDenied: s3:DeleteObject" in refusal
