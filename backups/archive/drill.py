@@ -38,7 +38,7 @@ def verify_snapshot(
     """
     Verify a stored snapshot, and keep the result in its manifest. It can't be deleted meanwhile.
 
-    The result "unreadable" says nothing about the snapshot, so it does not replace another one.
+    The result "unreadable" says nothing about the snapshot, so it does not replace another result.
 
     :param word: its id, its name, or ``latest``.
     :param by: the name of the key or the user, for the record.

@@ -78,7 +78,7 @@ def _explain(error: Exception, name: str, identity_file: Path) -> BackupError:
 
 def read_recipient(words: str) -> Any:
     """
-    A public key: ``age1…``, or one of SSH.
+    A public key: ``age1…``, or an SSH key.
 
     :raises RecipientError: it is not a public key.
     """

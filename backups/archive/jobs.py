@@ -113,7 +113,7 @@ def run(job_id: str, work: Callable[[], Any], *, database: str | None = None) ->
     store = services.get_store(database)
     job = next(each for each in _read(store) if each.id == job_id)
     os.nice(NICE)
-    with store.lock(f"job {job_id}", wait=True):  # ``find`` holds it for a moment
+    with store.lock(f"job {job_id}", wait=True):  # who looks at it holds the lock for a moment
         job = replace(job, has_begun=True)
         _write(store, job)
         try:
@@ -137,7 +137,7 @@ def _failed(job: Job, error: BaseException) -> Job:
 
 
 def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job) -> None:
-    """Wait until the job's process ends. If it was killed, remember that in its place."""
+    """Wait until the job's process ends. If it was killed, note that for it."""
     process.wait()
     found = next((each for each in _read(store) if each.id == job.id), None)
     if found is not None and found.is_running:

@@ -11,10 +11,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# zstd works in a thread of its own, while this one reads and hashes: a quarter less time. Jobs of
-# its default size, 8 MiB, would take 40 MB of memory. These take 13 MB, and the file is 1 % larger.
+# zstd works in a thread of its own, while this one reads and hashes: a quarter less time. Pieces
+# of its default size, 8 MiB, would take 40 MB of memory; these take 13, and a hundredth more room.
 JOB_BYTES = 2 * 1024**2
-STEP_BYTES = 256 * 1024  # the least that goes on at a time, except at the end
+STEP_BYTES = 256 * 1024  # what goes on at a time, at least, but for the end
 
 
 class Packed:

@@ -1,7 +1,7 @@
 """
-BACKUPS_PING_URL: a monitor that expects a request for each backup, and gives alarm if none comes.
+BACKUPS_PING_URL: a monitor that expects a request for each backup, and alerts if none comes.
 
-So people also hear what the site can't report: that its machine is down, or its schedule.
+So people also hear what the site can't report: its machine is down, or its schedule stopped.
 
     healthchecks.io and similar  URL/start   URL   URL/fail     with a sentence as the body
     Uptime Kuma, .../api/push/…  nothing     URL?status=up&msg=…   URL?status=down&msg=…

@@ -62,7 +62,11 @@ def last_tried(*, database: str | None = None) -> datetime | None:
 
 
 def remember_tried(moment: datetime, *, database: str | None = None) -> None:
-    """Note that a scheduled run has done so. :raises StoreFolderError: it can't be written."""
+    """
+    Note when a scheduled run verified a snapshot.
+
+    :raises StoreFolderError: it can't be written.
+    """
     _change("tried_at", moment.isoformat(), database)
 
 

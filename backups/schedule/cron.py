@@ -65,7 +65,7 @@ def _back_from(expression: str, moment: datetime) -> Iterator[datetime]:
     """
     The due times until this moment, newest first.
 
-    Cronsim goes by the clock on the wall. In an autumn night 2:15 comes twice. At the second 2:15
+    Cronsim goes by the clock on the wall. On an autumn night 2:15 comes twice. At the second 2:15
     the clock is before 2:30, but 2:30 has been already. So begin later, and leave out what is still
     to come.
     """

@@ -133,7 +133,7 @@ def _tell_missed(missed: tuple[datetime, ...], database: str | None) -> None:
 
 
 def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
-    """If the process is killed in here, a failure is reported twice, and not never."""
+    """If the process is killed in here, a failure is reported twice rather than never."""
     ended = replace(attempt, ended_at=datetime.now(UTC), is_final=not steps.may_help_again)
     words = " ".join([*steps.said, *steps.errors])
     if steps.errors:

@@ -17,7 +17,7 @@ from backups.disk import files
 from backups.exceptions import StoreFolderError
 
 VERSION = 1
-EVERY = 1000  # changes between two commits: a killed process loses so many at most
+EVERY = 1000  # changes between two commits: a killed process loses no more
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE files (

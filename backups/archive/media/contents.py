@@ -63,7 +63,7 @@ class Contents:
             return {key_of(name) for name in names if self.is_name(name)}
 
     def name_of_key(self, key: bytes) -> str:
-        """The name that ``key_of`` made this key of."""
+        """The name that ``key_of`` turned into this key."""
         digits = key[:HASH_BYTES].hex()
         return f"{self.folder}/{digits[:2]}/{digits}{key[HASH_BYTES:].decode()}"
 

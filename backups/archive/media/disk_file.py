@@ -70,7 +70,7 @@ def _give_as_above(path: Path) -> None:
 
 
 def _umask() -> int:
-    """This process's umask. ``os.umask`` sets it to ask for it, for all threads; Linux need not."""
+    """This process's umask. Only Linux tells it without a change, which other threads would see."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)

@@ -46,7 +46,7 @@ class SiteFiles:
         """
         Asks the storage nothing yet.
 
-        :param is_left_out: whether a name is not a media file. The name of a folder ends with a
+        :param is_left_out: tells whether a name is left out. The name of a folder ends with a
             slash.
         """
         self._storage: Any = storage
