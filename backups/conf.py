@@ -11,8 +11,8 @@ from backups.processes import memory
 
 T = TypeVar("T")
 
-# With a snapshot an hour: one of each hour of a day, of each day of a week, and so on. With one a
-# night "hourly" keeps 24 nights, since it counts the hours that have one.
+# With a snapshot an hour these rules keep 24 hours, 7 days, 5 weeks and 12 months. With one a night
+# "hourly" keeps 24 nights, since it counts only the hours that have a snapshot.
 DEFAULT_KEEP = {"last": 7, "hourly": 24, "daily": 7, "weekly": 5, "monthly": 12}
 
 
@@ -134,44 +134,44 @@ class Settings:
 
     # Stored snapshots. Where they are stored: STORAGES["backups"]
 
-    # The public keys (age1…, or an SSH key) to encrypt them to; none to leave them unencrypted.
+    # The public keys (age1…, or SSH) to encrypt snapshots to; none to leave snapshots unencrypted.
     recipients = Setting[tuple[str, ...]]("BACKUPS_RECIPIENTS", tuple, ())
-    # The file with the secret key to read them with; None where the site shall not read them.
+    # The file with the secret key that decrypts snapshots; None if this machine must not read them.
     identity_file = Setting("BACKUPS_IDENTITY_FILE", _path_or_none, None)
     # How hard zstd tries, from 1 to 22.
     compression_level = Setting("BACKUPS_COMPRESSION_LEVEL", int, 3)
-    # Whether nothing is stored again if nothing has changed since the last one.
+    # Whether a backup stores nothing if nothing has changed since the last stored snapshot.
     skip_unchanged = Setting("BACKUPS_SKIP_UNCHANGED", bool, True)
-    # Whether the media files, which are in STORAGES["default"], go along with each snapshot.
+    # Whether the media files, which are in STORAGES["default"], are stored with each snapshot.
     media = Setting("BACKUPS_MEDIA", bool, False)
-    # Patterns of the names of those that don't: "thumbnails/*".
+    # Which media files are not stored: patterns of their names, e.g. "thumbnails/*".
     media_leave_out = Setting[tuple[str, ...]]("BACKUPS_MEDIA_LEAVE_OUT", tuple, ())
-    # How long a request waits for the end of a job; then it answers that the job goes on.
+    # How many seconds a request waits for its job. After that it answers that the job goes on.
     job_seconds = Setting("BACKUPS_JOB_SECONDS", float, 20)
     # How many stored snapshots stay, by rule, as restic's ``forget`` counts; None for all.
     keep = Setting("BACKUPS_KEEP", lambda given: given, DEFAULT_KEEP)
     # The site's own release, for the manifests.
     release = Setting("BACKUPS_RELEASE", str, "")
-    # When one is stored: a cron expression in the site's time zone; empty for not by itself.
+    # When a snapshot is stored: a cron expression in the site's time zone; empty for no schedule.
     schedule = Setting("BACKUPS_SCHEDULE", str, "")
-    # By how many seconds, at random, a scheduled backup may begin later.
+    # By how many seconds at most a scheduled backup begins later, at random.
     schedule_jitter = Setting("BACKUPS_SCHEDULE_JITTER", float, 0)
-    # Whether the newest one is verified after a scheduled backup: "always", "daily" or "never".
+    # When a scheduled backup verifies the newest snapshot: "always", "daily" or "never".
     verify = Setting("BACKUPS_VERIFY", str, "daily")
-    # Whether ``migrate`` stores one before it changes anything.
+    # Whether ``migrate`` stores a snapshot before it changes anything.
     before_migrate = Setting("BACKUPS_BEFORE_MIGRATE", bool, False)
 
-    # Being told how the backups do
+    # Notices and monitoring
 
     # The addresses that get mail; None for those in ADMINS.
     notify_mail = Setting[tuple[str, ...] | None]("BACKUPS_NOTIFY_MAIL", _texts_or_none, None)
     # The URL that gets a POST with JSON; empty for none.
     webhook = Setting("BACKUPS_WEBHOOK", _text, "")
-    # The URL of a monitor that expects a sign of life of each backup; empty for none.
+    # The URL of a monitor that expects a request for each backup; empty for none.
     ping_url = Setting("BACKUPS_PING_URL", _text, "")
-    # After how many hours people are told again of what still fails.
+    # After how many hours people are told again of a failure that lasts.
     remind_hours = Setting("BACKUPS_REMIND_HOURS", float, 24)
-    # How old the newest verified content may be; None to go by the schedule.
+    # How old the content of the newest verified snapshot may be; None to go by the schedule.
     max_age = Setting("BACKUPS_MAX_AGE", _duration_or_none, None)
     # Whether anybody may read the metrics, without a key.
     metrics_open = Setting("BACKUPS_METRICS_OPEN", bool, False)

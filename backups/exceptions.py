@@ -39,16 +39,16 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── BusyError                    another process is at the same work
     ├── ArchiveError                 a stored snapshot can't be written, found, read or deleted
     │   ├── StorageError             the storage failed, refused, or has less than it should have
-    │   │   ├── StorageFullError     it has no room for the snapshot
+    │   │   ├── StorageFullError     the storage has no room for the snapshot
     │   │   └── StoredFileChangedError  a stored file is not what was stored
     │   ├── NotStoredError           there is no stored snapshot of that name
-    │   ├── NotDeletableError        it is held, in use, or the last good one
-    │   ├── KeepError                BACKUPS_KEEP does not say which of them stay
-    │   ├── RecipientError           a public key that no snapshot can be encrypted to
-    │   ├── IdentityError            it is encrypted, and the secret key is missing or another
+    │   ├── NotDeletableError        a stored snapshot is held, in use, or the last good one
+    │   ├── KeepError                BACKUPS_KEEP does not say which snapshots stay
+    │   ├── RecipientError           BACKUPS_RECIPIENTS has something else than public keys
+    │   ├── IdentityError            a stored snapshot is encrypted, and no secret key fits
     │   ├── MissingPackageError      an optional package is not installed
     │   └── BadScheduleError         BACKUPS_SCHEDULE is not a cron expression
-    ├── NoticeError                  nobody could be told how the backups do
+    ├── NoticeError                  a notice could not be sent
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
     ├── DestinationError             a file can't be written at the given path
@@ -380,14 +380,14 @@ class StorageError(ArchiveError):
     """The storage failed, refused, or has less than it should have."""
 
     code = "storage"
-    hint = "Check the storage that STORAGES['backups'] names: its address, its keys and its room."
+    hint = "Check the storage that STORAGES['backups'] names: its address, keys and free space."
 
 
 class StorageFullError(StorageError):
     """The storage has no room for the snapshot. Nothing was stored."""
 
     code = "storage_full"
-    hint = "Make room there, or let older snapshots be removed sooner."
+    hint = "Free some space there, or lower BACKUPS_KEEP so that fewer snapshots stay."
 
 
 class StoredFileChangedError(StorageError):
@@ -401,7 +401,7 @@ class NotStoredError(ArchiveError):
     """There is no stored snapshot of that name."""
 
     code = "not_stored"
-    hint = "See which there are with manage.py backups list."
+    hint = "See what is stored with: manage.py backups list"
 
 
 class NotDeletableError(ArchiveError):
@@ -422,14 +422,14 @@ class KeepError(ArchiveError):
 
 
 class RecipientError(ArchiveError):
-    """A public key in BACKUPS_RECIPIENTS is none. Nothing was stored."""
+    """BACKUPS_RECIPIENTS has an entry that is not a public key. Nothing was stored."""
 
     code = "recipient"
-    hint = "Make a pair with manage.py backups keygen."
+    hint = "Make a pair of keys with: manage.py backups keygen"
 
 
 class IdentityError(ArchiveError):
-    """A stored snapshot is encrypted, and the secret key is missing, or is not the right one."""
+    """A stored snapshot is encrypted, and there is no secret key, or none that fits."""
 
     code = "identity"
     hint = "Name the file with the secret key: --identity FILE, or BACKUPS_IDENTITY_FILE."
@@ -449,7 +449,7 @@ class BadScheduleError(ArchiveError):
 
 
 class NoticeError(BackupError):
-    """A notice could not be sent. What it was about has happened all the same."""
+    """A notice could not be sent. The backup that it reports is not affected."""
 
     code = "notice"
 

@@ -16,7 +16,7 @@ def storage(default: Path) -> dict[str, Any]:
     given = environment.text("TASKDOG_BACKUP_STORAGE", str(default))
     if "://" not in given:
         folder = Path(given).expanduser()
-        if not folder.is_absolute():  # from the checkout: a command may start elsewhere
+        if not folder.is_absolute():  # below the checkout: a command may start elsewhere
             folder = Path(__file__).resolve().parent.parent / folder
         return {
             "BACKEND": "backups.archive.folder_storage.FolderStorage",
@@ -35,7 +35,7 @@ def schedule() -> str:
 
 
 def keep() -> dict[str, int]:
-    """Which snapshots stay: ``last=7, daily=14, monthly=12``; what is not named is 0."""
+    """Which snapshots stay: ``last=7, daily=14, monthly=12``. A rule that is not named is 0."""
     found = {}
     for item in environment.items("TASKDOG_BACKUP_KEEP"):
         tier, _, number = item.partition("=")

@@ -348,7 +348,7 @@ def test_commands_do_on_a_server_what_they_do_here(
         ):
             ended = run(template_site, *words, cwd=here, variables=variables)
             assert ended.code == 1
-            assert "--identity never goes to a server" in ended.err
+            assert "--identity is never sent to a server" in ended.err
 
         assert "is held" in manage("backups", "hold", "latest", "--reason", "an audit")
         assert "held by tester (an audit)" in manage("backups", "list")

@@ -16,15 +16,15 @@ from backups.exceptions import kind_of
 OUTCOMES = ["restorable", "refused", "damaged", "unreadable"]  # of a verification
 MOST_LETTERS = 200  # in a label or a reason
 MESSAGES = {
-    "running": "The work goes on: ask for this job again.",
+    "running": "The work goes on. Ask for this job again.",
     "done": "The work is done.",
     "failed": "The work has failed.",
-    "stopped": "The process that did this was stopped from outside.",
+    "stopped": "The process that did the work was stopped from outside.",
 }
 
 
 class VerificationSerializer(AnswerSerializer):
-    """What was found when a stored snapshot was read back and tried."""
+    """What was found when a stored snapshot was verified."""
 
     at = UtcField()
     outcome = serializers.ChoiceField(choices=OUTCOMES)
@@ -56,7 +56,7 @@ class MediaSerializer(AnswerSerializer):
 
 
 class StoredSnapshotSerializer(AnswerSerializer):
-    """A stored snapshot. Sizes are in bytes; what only its manifest knows is null without one."""
+    """A stored snapshot. Sizes are in bytes. Without a manifest, what only it knows is null."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -77,7 +77,7 @@ class StoredSnapshotSerializer(AnswerSerializer):
     media = MediaSerializer(source="manifest.media", default=None)
 
     def get_problem(self, stored: StoredSnapshot) -> str:
-        """What a look at the listing shows; empty if nothing."""
+        """What is wrong with it, as far as the listing shows; empty if nothing."""
         return stored.problem
 
 
@@ -93,8 +93,8 @@ class StoredSnapshotDetailSerializer(StoredSnapshotSerializer):
 
 class StoredSnapshotsSerializer(AnswerSerializer):
     """
-    All stored snapshots, the newest first, and where they are. Of what is missing, there are only
-    the manifests.
+    All stored snapshots, the newest first, and where they are. ``missing`` has the names of stored
+    files that are gone, although their manifests are there.
     """
 
     where = serializers.CharField()
@@ -118,7 +118,7 @@ class NewSnapshotSerializer(AnswerSerializer):
 
 
 class VerifiedSnapshotSerializer(VerificationSerializer):
-    """The answer to a verification: of a stored snapshot, and what was found."""
+    """The answer to a verification: the stored snapshot, and what was found."""
 
     status = serializers.ChoiceField(choices=OUTCOMES, help_text="The outcome.")
     backup = StoredSnapshotDetailSerializer(
@@ -151,7 +151,7 @@ class StoreFormSerializer(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         max_length=MOST_LETTERS,
-        help_text="A word to know it by. With one it is stored even if nothing has changed.",
+        help_text="A note. With a label, a snapshot is stored even if nothing has changed.",
     )
 
 
@@ -171,7 +171,7 @@ class ButtonSerializer(serializers.Serializer[Any]):
 
 
 class JobErrorSerializer(AnswerSerializer):
-    """Why a job failed, and the status that a request which waits for it gets."""
+    """Why a job failed, and the HTTP status of a request that waited for it."""
 
     status = serializers.IntegerField()
     detail = serializers.CharField()
@@ -190,7 +190,7 @@ class JobSerializer(AnswerSerializer):
     began_at = UtcField()
     ended_at = UtcField(allow_null=True)
     answer = serializers.DictField(
-        allow_null=True, help_text="What the request would have answered that waited for its end."
+        allow_null=True, help_text="The answer to a request that waits for the end of the job."
     )
     error = JobErrorSerializer(allow_null=True)
 

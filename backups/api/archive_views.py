@@ -39,9 +39,9 @@ class StoredSnapshotsView(ArchiveView):
     """
     The stored snapshots.
 
-    A new one is packed, encrypted if the site says so, and stored. That is done by a separate
-    process. If it takes longer than a request may (`BACKUPS_JOB_SECONDS`), the answer is 202 with
-    the URL of its job.
+    A new snapshot is packed, encrypted if the site has recipients, and stored. A separate process
+    does that. If it takes longer than a request may (`BACKUPS_JOB_SECONDS`), the answer is 202 with
+    the URL of the job.
     """
 
     get_permissions = staticmethod(backup_permissions)
@@ -66,7 +66,7 @@ class StoredSnapshotView(ArchiveView):
     """A stored snapshot, named by its id, its name, or `latest`."""
 
     def get_permissions(self) -> list[BasePermission]:
-        """To delete it takes more than to see it."""
+        """To delete a snapshot takes the permission to restore."""
         return restore_permissions() if self.request.method == "DELETE" else backup_permissions()
 
     def get(self, request: Request, backup: str) -> Response:
@@ -75,7 +75,7 @@ class StoredSnapshotView(ArchiveView):
         return Response(shapes.StoredSnapshotDetailSerializer(stored).data)
 
     def delete(self, request: Request, backup: str) -> Response:
-        """Delete a stored snapshot: not one that is held or in use, nor the last good one."""
+        """Delete a stored snapshot, unless it is held, in use, or the last good one."""
         by, force = caller_name(request), query.force(request)
         stored = services.delete(backup, by=by, force=force)
         found = {"status": "deleted", "message": f"{stored.name} is deleted", "backup": stored}
@@ -125,7 +125,7 @@ class StoredDownloadView(StoreView):
 
 class VerifyView(ArchiveView):
     """
-    Try a stored snapshot.
+    Verify a stored snapshot.
 
     It is read back from the storage, unpacked, checked as an upload is, brought to the installed
     release in a copy, and its rows are counted.
@@ -134,7 +134,7 @@ class VerifyView(ArchiveView):
     get_permissions = staticmethod(backup_permissions)
 
     def post(self, request: Request, backup: str) -> Response:
-        """Try a stored snapshot; the answer says whether it can be restored, and if not, why."""
+        """Verify a stored snapshot. The answer says whether it can be restored; if not, why."""
         return job_answer(request, jobs.start("verify", by=caller_name(request), word=backup))
 
 
@@ -176,7 +176,7 @@ class HoldView(ArchiveView):
         return Response(shapes.StoredSnapshotDetailSerializer(held).data)
 
     def delete(self, request: Request, backup: str) -> Response:
-        """Hold it no longer."""
+        """Release a stored snapshot."""
         released = services.release(backup, by=caller_name(request))
         return Response(shapes.StoredSnapshotDetailSerializer(released).data)
 
@@ -187,7 +187,7 @@ class JobView(StoreView):
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer)
 
     def get_permissions(self) -> list[BasePermission]:
-        """Those of the work."""
+        """Those that the work itself needs."""
         job = None
         with suppress(BackupNotSupportedError):  # which ``get`` reports, once the caller is known
             job = jobs.find(self.kwargs.get("job", ""))
@@ -195,11 +195,11 @@ class JobView(StoreView):
         return restore_permissions() if is_restore else backup_permissions()
 
     def get(self, request: Request, job: str) -> Response:
-        """Show whether it goes on, and what it has answered."""
+        """Show whether the job is running, and what came of it."""
         if (found := jobs.find(job)) is None:
             raise NotStoredError(
                 f"There is no job {job!r}.",
-                hint="Only the last ones are known. See what is stored: GET backups.",
+                hint="Only the last jobs are known. See what is stored: GET backups.",
             )
         return Response(shapes.JobSerializer(found).data)
 
@@ -208,7 +208,7 @@ def _text(request: Request, name: str) -> str:
     """
     A text in the body, which may be empty.
 
-    :raises BadParameterError: it is none, or too long for a record.
+    :raises BadParameterError: it is not a text, or is too long for a record.
     """
     data: Any = request.data
     given = (data.get(name) or "") if isinstance(data, Mapping) else None

@@ -1,8 +1,8 @@
 """
-Whether the backups do well, by what is remembered of them and by the clock.
+Whether the backups are doing well, by what is remembered of them and by the clock.
 
 Nothing here relies on the process that runs the schedule: a run that did not take place is noticed
-also if that process is gone.
+even if that process is gone.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ GOOD = (OK, OFF)
 
 @dataclass(frozen=True)
 class Health:
-    """How the backups of a database do."""
+    """How the backups of a database are doing."""
 
     status: str  # GOOD, or what is wrong: "failed", "missed", "lost", "too_old" …
     reason: str  # in a sentence or more, fit for strangers: it names no file and no storage
     state: State
     now: datetime  # UTC
-    max_age: timedelta | None = None  # of what the newest verified snapshot lacks; None: any
-    overdue: datetime | None = None  # when a run was due that did not take place
+    max_age: timedelta | None = None  # of the newest verified content; None for any
+    overdue: datetime | None = None  # the due time of a run that did not take place
     next_due: datetime | None = None  # None without a schedule
 
     @property
@@ -41,22 +41,22 @@ class Health:
 
     @property
     def verified_age(self) -> timedelta | None:
-        """How long ago all that was written was in a snapshot that could be restored."""
+        """The age of the newest content that was found restorable; None if there is none."""
         return _age(self.state.verified_as_of, self.now)
 
     @property
     def stored_age(self) -> timedelta | None:
-        """How long ago all that was written was in a stored snapshot."""
+        """The age of the newest content that is stored; None if there is none."""
         return _age(self.state.current_as_of, self.now)
 
     @property
     def missed(self) -> int:
-        """How many runs have not taken place when they were due."""
+        """How many runs did not take place when they were due."""
         return self.state.missed_total + (self.overdue is not None)
 
 
 def look(*, database: str | None = None) -> Health:
-    """How they do now. Reads only what is remembered: neither the database nor the storage."""
+    """How the backups are doing. Reads what is remembered, not the database nor the storage."""
     state, now = read_state(database=database), datetime.now(UTC)
     try:
         return judge(state, now)
@@ -66,7 +66,7 @@ def look(*, database: str | None = None) -> Health:
 
 
 def judge(state: State, now: datetime) -> Health:
-    """How they do at this time. :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule."""
+    """How they are doing at a time. :raises BadScheduleError: BACKUPS_SCHEDULE is not one."""
     max_age, overdue = conf.max_age, None
     next_due = cron.next_due(conf.schedule, now) if conf.schedule else None
     if conf.schedule:
@@ -105,7 +105,7 @@ def _too_old(state: State, now: datetime, max_age: timedelta) -> Iterator[tuple[
     what = "verified" if _is_verified_here() else "stored"
     age = _age(state.verified_as_of if _is_verified_here() else state.current_as_of, now)
     if age is None:
-        yield "too_old", f"No {what} backup is there."
+        yield "too_old", f"There is no {what} backup."
     elif age > max_age:
         yield "too_old", f"The newest {what} backup is older than it may be."
 
@@ -133,8 +133,8 @@ def _missed(state: State) -> datetime | None:
 
 def _oldest(now: datetime) -> datetime:
     """
-    Until when all that was written must be in a verified snapshot: the last due time but one, so
-    that a run has the time until the next. If only one a day is verified, a day more.
+    A verified snapshot must have all that was written until this time: the last due time but one,
+    so that a run has the time until the next. If only one a day is verified: a day earlier.
     """
     last = cron.last_due(conf.schedule, now - _lateness())
     before = cron.last_due(conf.schedule, last - timedelta(seconds=1))

@@ -1,5 +1,5 @@
 """
-What a monitor asks: whether the backups do well.
+What a monitor asks: whether the backups are doing well.
 
     path("health/backups", backup_health)
 
@@ -27,7 +27,7 @@ NO_COPY = {"Cache-Control": "no-store"}
 @csrf_exempt  # another method is a 405, and not a page about a token
 @require_safe
 def backup_health(request: HttpRequest) -> HttpResponse:
-    """200 if the backups do well, 503 if somebody must look: ``reason`` says why."""
+    """200 if the backups are doing well, 503 if somebody must look: ``reason`` says why."""
     try:
         found = health.look()
     except BackupNotSupportedError:

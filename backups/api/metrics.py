@@ -37,11 +37,11 @@ def _of_state(name: str) -> Callable[[Health], Value]:
     return lambda found: getattr(found.state, name)
 
 
-# What has no value yet is left out.
+# A metric that has no value yet is left out.
 GAUGES: tuple[tuple[str, str, Callable[[Health], Value]], ...] = (
     ("healthy", "1 if health/backups answers 200.", lambda found: found.is_good),
     ("last_run_timestamp_seconds", "When the last backup began.", _timestamp("last_run")),
-    ("last_success_timestamp_seconds", "When one last succeeded.", _timestamp("last_success")),
+    ("last_success_timestamp_seconds", "When a backup last succeeded.", _timestamp("last_success")),
     (
         "last_verified_timestamp_seconds",
         "When a stored snapshot was last found restorable.",
@@ -54,12 +54,12 @@ GAUGES: tuple[tuple[str, str, Callable[[Health], Value]], ...] = (
     ),
     (
         "verified_content_age_seconds",
-        "The same as an age.",
+        "The age of that content.",
         lambda found: _seconds(found.verified_age),
     ),
     (
         "max_age_seconds",
-        "How old that may be.",
+        "How old that content may be.",
         lambda found: _seconds(found.max_age),
     ),
     (
@@ -67,11 +67,15 @@ GAUGES: tuple[tuple[str, str, Callable[[Health], Value]], ...] = (
         "When the next backup is due.",
         lambda found: _seconds_since_1970(found.next_due),
     ),
-    ("last_duration_seconds", "How long the last one took to store.", _of_state("last_seconds")),
+    (
+        "last_duration_seconds",
+        "How long it took to store the last snapshot.",
+        _of_state("last_seconds"),
+    ),
     ("last_size_bytes", "The size of the newest stored file.", _of_state("last_size")),
     (
         "last_database_size_bytes",
-        "The size of the snapshot in it.",
+        "The size of the database in that file.",
         _of_state("last_database_size"),
     ),
     ("consecutive_failures", "Failures since the last success.", _of_state("failures")),
@@ -95,7 +99,7 @@ COUNTERS: tuple[tuple[str, str, Callable[[Health], Value]], ...] = (
 
 class MetricsView(StoreView):
     """
-    What Prometheus scrapes: how the backups of each database do.
+    What Prometheus scrapes: how the backups of each database are doing.
 
     A key with the scope `metrics` or `backup` may read it; with `BACKUPS_METRICS_OPEN`, everybody.
     """
@@ -125,7 +129,7 @@ class MetricsView(StoreView):
 
 
 class RememberedMetrics:
-    """Collects them for one scrape."""
+    """Collects the metrics of one scrape."""
 
     def collect(self) -> Iterator[Any]:
         """Every family, with the label ``database``."""
@@ -137,9 +141,9 @@ class RememberedMetrics:
                 values = {alias: of(each) for alias, each in found.items()}
                 yield _family(kind, name, meaning, values)
         pending = {alias: _pending(alias) for alias in found}
-        yield _family(GaugeMetricFamily, "pending_restore", "1 if a restore waits.", pending)
+        yield _family(GaugeMetricFamily, "pending_restore", "1 if a restore is pending.", pending)
         free = {alias: _free_bytes(alias) for alias in found}
-        yield _family(GaugeMetricFamily, "free_bytes", "Free on the database's disk.", free)
+        yield _family(GaugeMetricFamily, "free_bytes", "Free bytes on the database's disk.", free)
 
 
 def _databases() -> Iterator[tuple[str, Health]]:

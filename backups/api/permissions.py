@@ -77,7 +77,7 @@ def restore_permissions() -> list[BasePermission]:
 
 
 class MayReadMetrics(BasePermission):
-    """May read how the backups do: a key for that alone, and whoever may take a snapshot."""
+    """May read how the backups are doing: a key for that alone, and whoever may take a snapshot."""
 
     message = f"This needs an API key with the scope '{METRICS}' or '{BACKUP}', or a staff login."
 

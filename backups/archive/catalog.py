@@ -21,7 +21,7 @@ class StoredSnapshot:
     id: str
     name: str  # of the stored file
     size: int  # bytes it has now
-    manifest: Manifest | None  # None if it is missing or can't be read: the file may be good
+    manifest: Manifest | None  # None if missing or not readable: the stored file may still be good
 
     @property
     def taken_at(self) -> datetime:
@@ -30,22 +30,22 @@ class StoredSnapshot:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it takes a secret key to read it."""
+        """Whether a secret key is needed to read it."""
         return self.name.endswith(".age")
 
     @property
     def verification(self) -> Verification | None:
-        """What the last one found."""
+        """The last verification; None if there was none."""
         return None if self.manifest is None else self.manifest.verification
 
     @property
     def hold(self) -> Hold | None:
-        """Why it must not be deleted, if it must not."""
+        """Why it must not be deleted; None if it is not held."""
         return None if self.manifest is None else self.manifest.hold
 
     @property
     def problem(self) -> str:
-        """What a look at the listing shows; empty if nothing."""
+        """What is wrong with it, as far as the listing shows; empty if nothing."""
         if self.manifest is None:
             return "It has no manifest: nothing is known of it. It may be whole: verify it."
         if self.manifest.size != self.size:
@@ -67,8 +67,8 @@ class Catalog:
         Looks at nothing yet.
 
         :param prefix: what the names of its files begin with: ``taskdog-backup-``.
-        :param being_deleted: the names of stored files that somebody is deleting, or was when the
-            process ended.
+        :param being_deleted: the names of stored files that a process is deleting, or was
+            deleting when it ended.
         """
         self.files, self.prefix, self._being_deleted = files, prefix, being_deleted
 
@@ -76,12 +76,12 @@ class Catalog:
         """
         Every stored snapshot, the newest first.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         return self._snapshots(self.files.sizes(), with_manifests=with_manifests)
 
     def look(self) -> tuple[list[StoredSnapshot], list[str]]:
-        """What ``snapshots`` and ``missing`` return, of one look at the listing."""
+        """What ``snapshots`` and ``missing`` return, from one listing."""
         expected = self._being_deleted()
         sizes = self.files.sizes()
         return self._snapshots(sizes, with_manifests=True), self._missing(sizes, expected)
@@ -102,10 +102,10 @@ class Catalog:
 
     def find(self, word: str, *, even_lost: bool = False) -> StoredSnapshot:
         """
-        One of them, by its id, its name, or ``latest``.
+        The stored snapshot with this id or this name; the newest if ``word`` is ``latest``.
 
-        :param even_lost: also one of which only the manifest is left, with a size of 0.
-        :raises NotStoredError: there is none.
+        :param even_lost: also find one whose file is gone, by its manifest. Its size is then 0.
+        :raises NotStoredError: there is no such snapshot.
         """
         stored = self.snapshots(with_manifests=False)
         for each in stored:
@@ -121,9 +121,9 @@ class Catalog:
 
     def again(self, stored: StoredSnapshot) -> StoredSnapshot | None:
         """
-        One of them as it is now; None if its file is gone.
+        The stored snapshot as it is now; None if its file is gone.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         size = self.files.size(stored.name)
         if size is None:
@@ -131,8 +131,8 @@ class Catalog:
         return replace(stored, size=size, manifest=self._manifest(stored))
 
     def missing(self) -> list[str]:
-        """The names of stored files that got lost: their manifests are there."""
-        expected = self._being_deleted()  # before the look: what is deleted after it is still there
+        """The names of stored files that are gone, although their manifests are there."""
+        expected = self._being_deleted()  # first: a deletion may end before the listing does
         return self._missing(self.files.sizes(), expected)
 
     def _missing(self, sizes: Mapping[str, int], expected: Collection[str]) -> list[str]:
@@ -146,16 +146,16 @@ class Catalog:
 
     def change(self, stored: StoredSnapshot, change: Callable[[Manifest], Manifest]) -> Manifest:
         """
-        Replace its manifest. The caller holds the lock that keeps others from doing the same.
+        Replace the manifest of a stored snapshot. The caller has it ``in_use``.
 
-        :raises StorageError: it has none that can be read, or it can't be written.
+        :raises StorageError: there is no readable manifest, or it can't be written.
         """
         manifest = self._manifest(stored)
         if manifest is None:
             raise StorageError(
-                f"{stored.name} has no manifest in {self.files.where}, so nothing can be noted"
-                " of it.",
-                hint="The snapshot itself may be good: try it with manage.py backups verify.",
+                f"{stored.name} has no readable manifest in {self.files.where}, so nothing can be"
+                " noted in it.",
+                hint=f"The snapshot may be good. Try: manage.py backups verify {stored.id}",
             )
         changed = change(manifest)
         self.files.replace(changed.name + SUFFIX, changed.to_json())
@@ -163,7 +163,7 @@ class Catalog:
 
     def delete(self, name: str) -> None:
         """
-        Remove a stored file, then its manifest: a crash between leaves a manifest of nothing.
+        Remove a stored file, then its manifest. A crash in between leaves only the manifest.
 
         :raises StorageError: the storage refuses. Then nothing is gone, or only the stored file.
         """
@@ -173,14 +173,14 @@ class Catalog:
     def _delete(self, name: str) -> None:
         try:
             self.files.delete(name)
-        except StorageError:  # or only its answer got lost
+        except StorageError:  # perhaps the file is gone, and only the answer was lost
             if self.files.size(name) is not None:
                 raise
         if self.files.size(name) is not None:
             raise StorageError(
                 f"{self.files.where}: {name} is still there, although the storage said that it was"
                 " deleted.",
-                hint="Look at the storage's rules: it may be locked, or keep every version.",
+                hint="Check the storage's rules: it may lock files, or keep all their versions.",
             )
 
     def _manifest(self, stored: StoredSnapshot) -> Manifest | None:

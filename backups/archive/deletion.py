@@ -1,8 +1,8 @@
 """
 Delete a stored snapshot: first its file, then its manifest.
 
-What is being deleted is remembered beside the database. So where a process ended between the two,
-nobody takes the file for lost, and the next one finishes the work.
+Its name is remembered beside the database until both are gone. So if the process is killed between
+the two, nobody takes the file for lost, and the next deletion finishes the work.
 """
 
 import logging
@@ -14,19 +14,19 @@ from backups.exceptions import StorageError
 from backups.store import BackupStore
 
 DELETING = "deleting"  # in what the store remembers: the names of stored files
-LOCK = "prune"  # whoever deletes holds it, so that one at a time decides what stays
+LOCK = "prune"  # held while deleting, so that one process at a time decides what stays
 
 logger = logging.getLogger(__name__)
 
 
 def being_deleted(source: BackupStore) -> Collection[str]:
-    """The names of the stored files that somebody is deleting, or was when the process ended."""
+    """The names of stored files that a process is deleting, or was deleting when it ended."""
     return _names(source.recall())
 
 
 def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
     """
-    Delete a stored file and its manifest. The caller holds ``LOCK``, and uses the snapshot alone.
+    Delete a stored file and its manifest. The caller holds ``LOCK``, and has it ``in_use``.
 
     :raises StorageError: the storage refuses. If the file is gone, and only the manifest is still
         there, the next ``finish`` tries again.
@@ -37,7 +37,7 @@ def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
         catalog.delete(name)
     except StorageError:
         if catalog.files.size(name) is None:
-            raise  # and remember it
+            raise  # it stays remembered, for ``finish``
         _forget(source, name)
         raise
     _forget(source, name)
@@ -45,17 +45,17 @@ def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
 
 def finish(source: BackupStore, catalog: Catalog) -> None:
     """
-    Remove the manifests that a process left when it ended. The caller holds ``LOCK``.
+    Remove the manifests of deletions that were cut off. The caller holds ``LOCK``.
 
-    One whose stored file is still there is left alone: it is judged again like any other.
+    A snapshot whose stored file is still there is left alone. It is judged again like any other.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     for name in being_deleted(source):
         if catalog.files.size(name) is None:
             try:
                 catalog.delete(name)
-            except StorageError:  # it refuses still
+            except StorageError:  # it still refuses
                 continue
             logger.info("the deletion of %s is finished", name)
         _forget(source, name)

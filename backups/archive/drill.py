@@ -1,5 +1,5 @@
 """
-The drill: read a stored snapshot back and do all that a restore would do with it, but stage it.
+The drill: read a stored snapshot back, and do all that a restore would do, except staging it.
 
     storage ─▶ decrypted, unpacked, hashed ─▶ checked ─▶ migrated ─▶ counted ─▶ its manifest
 
@@ -36,22 +36,22 @@ def verify_snapshot(
     progress: Progress = lambda _: None,
 ) -> tuple[StoredSnapshot, Verification]:
     """
-    Try a stored snapshot, and keep the result in its manifest. It can't be deleted meanwhile.
+    Verify a stored snapshot, and keep the result in its manifest. It can't be deleted meanwhile.
 
-    A result that says nothing about the snapshot does not replace one that does.
+    The result "unreadable" says nothing about the snapshot, so it does not replace another result.
 
     :param word: its id, its name, or ``latest``.
     :param by: the name of the key or the user, for the record.
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :param progress: called with the number of bytes of each step, which add up to the database.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
     :returns: the snapshot, and the result, whatever it is.
-    :raises NotStoredError: there is none.
-    :raises StorageError: the storage can't be asked which there are.
+    :raises NotStoredError: there is no such snapshot.
+    :raises StorageError: the storage can't be listed.
     """
     catalog = get_catalog(database)
     stored = catalog.find(word, even_lost=True)
     with in_use(stored, database=database):
-        stored = catalog.again(stored) or stored  # another process may have had it until now
+        stored = catalog.again(stored) or stored  # another process may have changed it
         verification = Trial(
             lambda: unpack_snapshot(stored, identity_file=identity_file, database=database),
             lambda: read_checked(stored, database=database),
@@ -80,9 +80,9 @@ def verify_file(
     progress: Progress = lambda _: None,
 ) -> Verification:
     """
-    Try a file that holds a snapshot, packed by whatever program: age, zstd and gzip are recognised.
+    Verify a file that holds a snapshot. Files of age, zstd and gzip are recognised.
 
-    :param progress: called with the number of bytes of each step, which add up to the file.
+    :param progress: called with the number of bytes of each step. The sum is the file's size.
     :raises NotStoredError: there is no such file.
     :raises OwnFileError: it is the live database.
     """
@@ -102,7 +102,7 @@ def verify_file(
 def _with_media(
     stored: StoredSnapshot, verification: Verification, database: str | None
 ) -> Verification:
-    """Say what is missing of the media files, which are not read: the database is good."""
+    """Warn of media files that the storage no longer has. Their contents are not read."""
     try:
         lost = check_media(stored, database=database)
         words = f"{len(lost):,} of its media files are missing in the storage." if lost else ""
@@ -120,7 +120,7 @@ def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:
 
 
 def _gone(catalog: Catalog, stored: StoredSnapshot, verification: Verification) -> Verification:
-    """:raises NotStoredError: its manifest is gone too: somebody has deleted it."""
+    """The result if the file is gone. :raises NotStoredError: its manifest is gone too."""
     catalog.find(stored.id, even_lost=True)
     reason = f"The stored file is missing in {catalog.files.where}: only its manifest is left."
     return replace(verification, outcome="damaged", reason=reason)
@@ -129,7 +129,7 @@ def _gone(catalog: Catalog, stored: StoredSnapshot, verification: Verification) 
 def _keep(
     catalog: Catalog, stored: StoredSnapshot, verification: Verification
 ) -> tuple[StoredSnapshot, Verification]:
-    """Returns what is known now. That it can't be kept is a warning: the result is told."""
+    """Returns both as they are now. If the result can't be kept, it gets a warning."""
     earlier = stored.verification
     if verification.outcome == "unreadable" and earlier and earlier.outcome != "unreadable":
         at = earlier.at.isoformat(timespec="seconds").replace("+00:00", "Z")

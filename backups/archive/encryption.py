@@ -1,5 +1,5 @@
 """
-Encrypt what is stored to public keys: the site can write what it can't read.
+Encrypt stored snapshots to public keys, so that the site can write what it can't read.
 
 The format is age's (https://age-encryption.org/v1), so that its own program reads it too. Public
 keys (*recipients*) begin with ``age1`` or ``ssh-``; the secret half is an *identity*.
@@ -23,14 +23,14 @@ from backups.exceptions import (
 # How an encrypted file begins: as age writes it, and as text (age --armor).
 MAGIC = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 SECRET = "AGE-SECRET-KEY-"  # noqa: S105  # how an identity begins
-LOCKED_SSH = ("must be decrypted first", "EncryptedPem")  # how pyrage says it of an SSH key
+LOCKED_SSH = ("must be decrypted first", "EncryptedPem")  # in pyrage's errors, for an SSH key
 
 
 def encrypt(chunks: Iterable[bytes], recipients: Iterable[str]) -> Iterator[bytes]:
     """
-    The chunks, for whoever has the secret half of one of these keys.
+    The chunks, encrypted. The secret half of any of these keys can decrypt them.
 
-    :raises RecipientError: one is no public key. Nothing is read then.
+    :raises RecipientError: one is not a public key. Nothing was read.
     :raises MissingPackageError: the extra ``age`` is not installed.
     """
     keys = list(map(read_recipient, recipients))
@@ -39,10 +39,10 @@ def encrypt(chunks: Iterable[bytes], recipients: Iterable[str]) -> Iterator[byte
 
 def decrypt(chunks: Iterable[bytes], identity_file: Path | None, name: str) -> Iterator[bytes]:
     """
-    What was encrypted. Believe it only once all of it has come: an error can follow.
+    The chunks, decrypted. Believe them only once all have come: an error can follow.
 
-    :param identity_file: with secret keys; None for BACKUPS_IDENTITY_FILE not being set.
-    :param name: of what is read, for messages.
+    :param identity_file: the file with the secret keys; None if no file was named.
+    :param name: of the encrypted file, for messages.
     :raises IdentityError: there is no key, or none that fits.
     :raises DamagedSnapshotError: it was changed.
     :raises WrongLengthError: it is cut off.
@@ -69,18 +69,18 @@ def _explain(error: Exception, name: str, identity_file: Path) -> BackupError:
         )
     if "No matching keys" in str(error):
         return IdentityError(
-            f"No secret key in {identity_file} fits {name}: it was encrypted to others.",
-            hint="Try the file with the key that belongs to one of BACKUPS_RECIPIENTS of that"
-            " time. Without it nobody can read this snapshot.",
+            f"No secret key in {identity_file} fits {name}: it was encrypted to other keys.",
+            hint="Name the secret key of a recipient that BACKUPS_RECIPIENTS had when it was"
+            " stored. Without such a key nobody can read this snapshot.",
         )
     return DamagedSnapshotError(f"{name} can't be decrypted: {error}.")
 
 
 def read_recipient(words: str) -> Any:
     """
-    A public key: ``age1…``, or an SSH one.
+    A public key: ``age1…``, or an SSH key.
 
-    :raises RecipientError: it is none.
+    :raises RecipientError: it is not a public key.
     """
     pyrage = _pyrage()
     kind = pyrage.ssh if words.startswith("ssh-") else pyrage.x25519
@@ -89,11 +89,11 @@ def read_recipient(words: str) -> Any:
     except pyrage.RecipientError as error:
         if words.strip().startswith(SECRET):
             raise RecipientError(
-                "A secret key stands in BACKUPS_RECIPIENTS, where its public half belongs.",
-                hint="Put the line that begins with age1 there, and move the secret key away.",
+                "BACKUPS_RECIPIENTS has a secret key. Only public keys belong there.",
+                hint="Put its public half there (age1…), and remove the secret key.",
             ) from error
         raise RecipientError(
-            f"{words!r} in BACKUPS_RECIPIENTS is no public key: {error}."
+            f"{words!r} in BACKUPS_RECIPIENTS is not a public key: {error}."
         ) from error
 
 
@@ -120,7 +120,7 @@ def read_identities(path: Path) -> list[Any]:
             if line and not line.startswith("#")
         ]
     except (pyrage.IdentityError, UnicodeDecodeError) as error:
-        raise IdentityError(f"{path} has a line that is no secret key: {error}.") from error
+        raise IdentityError(f"{path} has a line that is not a secret key: {error}.") from error
     if not found:
         raise IdentityError(f"There is no secret key in {path}.")
     return found
@@ -135,14 +135,14 @@ def _read_ssh(path: Path, content: bytes) -> Any:
             raise _locked(path, "ssh-keygen -p -N '' -f COPY") from error
         raise IdentityError(
             f"The SSH key {path} can't be used to read snapshots: {error}.",
-            hint="Of SSH keys, those of the kinds ed25519 and rsa can be used.",
+            hint="Use an SSH key of the kind ed25519 or rsa.",
         ) from error
 
 
 def _locked(path: Path, command: str) -> IdentityError:
     return IdentityError(
         f"The secret key {path} is protected by a passphrase, which is not supported.",
-        hint=f"Name an unlocked copy of it, and remove that afterwards. To unlock one: {command}",
+        hint=f"Name an unlocked copy, and remove the copy afterwards. To unlock it: {command}",
     )
 
 

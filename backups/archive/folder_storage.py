@@ -1,4 +1,4 @@
-"""A folder as the storage of backups: each file is on the disk, whole, before it has its name."""
+"""A folder as the storage of backups. A file gets its name once it is whole and on the disk."""
 
 import os
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ class FolderStorage(FileSystemStorage):
     """
     Files that only their owner can read (0600), in a folder of their own (0700).
 
-    A file is written under another name, synced, and then renamed: no crash leaves a part of it
-    under its name. No file is replaced by a new one, and the disk keeps BACKUPS_KEEP_FREE_BYTES
-    free for the site.
+    A file is written under another name, synced, and then renamed: no crash leaves a part of a
+    file under its final name. A new file never replaces another. BACKUPS_KEEP_FREE_BYTES of the
+    disk stay free for the site.
     """
 
     is_local = True
@@ -42,15 +42,15 @@ class FolderStorage(FileSystemStorage):
         return f"the folder {self.folder}"
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """The name itself: a taken one is refused."""
+        """The name itself, even if it is taken: then ``save`` refuses."""
         return name
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file in place of another, which stays until this one is whole."""
+        """Write a file in place of another. The old one stays until the new one is whole."""
         self._write([content], name, overwrite=True)
 
     def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
-        """The bytes of a file, both ends included."""
+        """The bytes from ``first`` to ``last``, both included; to the end if ``last`` is None."""
         with self._path(name).open("rb") as file:
             yield from files.chunks_of(file, first, last)
 
@@ -69,7 +69,7 @@ class FolderStorage(FileSystemStorage):
         return found
 
     def delete(self, name: str) -> None:
-        """Remove a file, for good once this returns."""
+        """Remove a file. Once this returns, no crash brings it back."""
         if files.unlink(self._path(name)):
             files.sync_folder(self._path(name).parent)
 
@@ -95,14 +95,16 @@ class FolderStorage(FileSystemStorage):
         except DestinationError as error:
             if not overwrite and path.exists():
                 raise FileExistsError(name) from error
-            raise StorageError(str(error), hint="Make room, or mend the folder.") from error
+            raise StorageError(
+                str(error), hint="Check the owner, the mode and the disk of the folder."
+            ) from error
 
     def _path(self, name: str) -> Path:
         return Path(self.path(name))
 
 
 def _make(folder: Path) -> None:
-    """The folder and those above it, for this user alone."""
+    """Make the folder and the missing ones above it, for this user alone (0700)."""
     if folder.is_dir():
         return
     _make(folder.parent)

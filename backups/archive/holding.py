@@ -15,12 +15,12 @@ logger = logging.getLogger(__name__)
 
 def hold(word: str, *, by: str, reason: str = "", database: str | None = None) -> StoredSnapshot:
     """
-    Note in its manifest that a stored snapshot must not be deleted, and who says so. Waits until
-    nobody restores or verifies it.
+    Note in the manifest of a stored snapshot that it must not be deleted, and who says so. Waits
+    while it is being restored or verified.
 
     :param word: its id, its name, or ``latest``.
-    :raises NotStoredError: there is none; or it was deleted just before.
-    :raises StorageError: the storage can't replace the manifest, or there is none.
+    :raises NotStoredError: there is no such snapshot, or it was deleted just now.
+    :raises StorageError: the manifest is missing, or can't be replaced.
     """
     stored = _note(word, Hold(datetime.now(UTC).replace(microsecond=0), by, reason), database)
     logger.info("held by %s: %s", by, stored.name)
@@ -62,6 +62,6 @@ def _note(word: str, held: Hold | None, database: str | None) -> StoredSnapshot:
 def _not_noted(stored: StoredSnapshot, held: Hold | None, why: str) -> StorageError:
     return StorageError(
         f"{stored.id} could not be {'released' if held is None else 'held'}: {why}",
-        hint="A storage that lets nobody replace a file can't note this. Set BACKUPS_KEEP so that"
-        " it stays, or keep a copy: manage.py backups download.",
+        hint="The storage must let the site replace the manifest. If it does not, set BACKUPS_KEEP"
+        f" so that the snapshot stays, or keep a copy: manage.py backups download {stored.id}",
     )

@@ -1,4 +1,4 @@
-"""A stored snapshot that is being read for a restore or a drill: nobody deletes it meanwhile."""
+"""Keep a stored snapshot from being deleted while it is restored, verified or changed."""
 
 from contextlib import AbstractContextManager
 
@@ -10,7 +10,7 @@ def in_use(
     stored: StoredSnapshot, *, wait: bool = True, database: str | None = None
 ) -> AbstractContextManager[None]:
     """
-    Use a stored snapshot alone for the block.
+    Let nobody else use or delete a stored snapshot, until the block ends.
 
     :raises BusyError: another process uses it, and ``wait`` is false.
     """

@@ -11,7 +11,7 @@ def main(words: str) -> None:
 
     :param words: JSON: the id of the job, the database's alias or null, the arguments of the work.
     """
-    # A thread that holds signals back passes that on: without this nobody could end the job.
+    # A thread that blocks signals passes that on. Without this line no signal could end the job.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     from django.core.management import ManagementUtility
 

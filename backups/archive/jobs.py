@@ -1,8 +1,8 @@
 """
-Long work in a process of its own, which no worker's end cuts: storing, verifying, restoring.
+Long work in a process of its own: storing, verifying, restoring. It goes on if the worker ends.
 
-A job is remembered beside the database, so that every worker can say how it goes. Its process
-holds a lock of the job's name: a job that claims to run and whose lock is free was killed.
+A job is remembered beside the database, so that every worker can say how it goes. Its process holds
+a lock with the job's name. If the job is said to run and the lock is free, the process was killed.
 """
 
 import json
@@ -23,10 +23,10 @@ from backups.processes.spawn import command, environment, starting_thread
 from backups.store import BackupStore
 
 JOBS = "jobs"  # in what the store remembers
-MOST_JOBS = 50  # that are remembered, the newest
+MOST_JOBS = 50  # jobs that are remembered, the newest ones
 MODULE = "backups.archive.job_child"
-MOST_AT_ONCE = 8  # that may run: each is a process
-START_SECONDS = 60.0  # a process takes so long at most until it has its lock
+MOST_AT_ONCE = 8  # jobs that may run: each is a process
+START_SECONDS = 60.0  # the longest that a new process needs to take its lock
 NICE = 10  # the niceness of a job: the site goes first
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a job
 
@@ -43,7 +43,7 @@ class Job:
     outcome: str = "running"  # or "done", "failed", "stopped": its process was killed
     answer: Any = None  # what the work returned, as JSON
     error: Mapping[str, str] | None = None  # code, message and hint
-    has_begun: bool = False  # its process holds the lock: where that is free, it was killed
+    has_begun: bool = False  # its process took the lock: if that is free, it was killed
 
     @property
     def is_running(self) -> bool:
@@ -63,7 +63,10 @@ def start(work: str, *, by: str, database: str | None = None, **arguments: Any) 
     store = services.get_store(database)
     running = [each for each in list_jobs(database=database) if each.is_running]
     if len(running) >= MOST_AT_ONCE:
-        raise BusyError(f"{len(running)} jobs are running, and no more may at once.")
+        raise BusyError(
+            f"{len(running)} jobs are running, and no more may run at once.",
+            hint="Wait until one of these jobs has ended, then try again.",
+        )
     job = Job(str(uuid.uuid4()), work, by, _now())
     _write(store, job)
     words = json.dumps({"job": job.id, "database": database, "arguments": arguments})
@@ -78,7 +81,7 @@ def start(work: str, *, by: str, database: str | None = None, **arguments: Any) 
             threading.Thread(target=_await_end, args=(process, store, job), daemon=True).start()
     except (OSError, ChildNotStartedError) as error:
         _write(store, _failed(job, error))
-        raise ChildNotStartedError(f"No process for this could be started: {error}.") from error
+        raise ChildNotStartedError(f"The job's process could not be started: {error}.") from error
     return job
 
 
@@ -90,7 +93,7 @@ def find(job_id: str, *, database: str | None = None) -> Job | None:
 
 
 def wait(job: Job, *, seconds: float, database: str | None = None) -> Job:
-    """The job at its end, or as it is after so many seconds."""
+    """The job once it has ended, or as it is after ``seconds``."""
     end, pause = time.monotonic() + seconds, FIRST_PAUSE
     while job.is_running and (left := end - time.monotonic()) > 0:
         time.sleep(min(pause, left))
@@ -106,7 +109,7 @@ def list_jobs(*, database: str | None = None) -> list[Job]:
 
 
 def run(job_id: str, work: Callable[[], Any], *, database: str | None = None) -> None:
-    """In its process: do the work of a job, and remember what became of it."""
+    """Do the work of a job, in the job's own process, and remember what became of it."""
     store = services.get_store(database)
     job = next(each for each in _read(store) if each.id == job_id)
     limits.be_nice(NICE)
@@ -134,7 +137,7 @@ def _failed(job: Job, error: BaseException) -> Job:
 
 
 def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job) -> None:
-    """Wait for the end of its process. If that was killed, it could not say so itself."""
+    """Wait until the job's process ends. If it was killed, note that for it."""
     process.wait()
     found = next((each for each in _read(store) if each.id == job.id), None)
     if found is not None and found.is_running:
@@ -143,7 +146,7 @@ def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job)
 
 
 def _alive(store: BackupStore, job: Job) -> Job:
-    """The job, or that it was stopped. A new one may not have its lock yet."""
+    """The job; "stopped" if its process was killed. A new process may not have its lock yet."""
     age = datetime.now(UTC) - datetime.fromisoformat(job.began_at)
     if not job.has_begun and age.total_seconds() < START_SECONDS:
         return job

@@ -14,7 +14,7 @@ def create_key_file(path: Path) -> str:
     Make a pair and write its secret half to a new file (0600), as ``age-keygen`` does.
 
     :returns: the public half, for BACKUPS_RECIPIENTS.
-    :raises DestinationError: the name is taken, by whatever it is; or the system refuses.
+    :raises DestinationError: the name is taken, or the system refuses.
     :raises MissingPackageError: the extra ``age`` is not installed.
     """
     if os.path.lexists(path):

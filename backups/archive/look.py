@@ -1,4 +1,4 @@
-"""A look at the listing: which stored files are gone, or have another size than they had."""
+"""A look at the listing: which stored files are gone, or have another size than before."""
 
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.media.tidying import check_media
@@ -9,10 +9,10 @@ from backups.exceptions import InvalidSnapshotError
 def look(*, database: str | None = None) -> list[str]:
     """
     A sentence for each stored file that is missing, or shorter or longer than its manifest says.
-    Reads the listings and the manifests, and no stored file. It looks at the media files of the
-    newest snapshot only: most are those of the others too.
+    Reads the listings and the manifests, and no stored file. Of media files, it looks only for
+    those of the newest snapshot: the others have most of them too.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     catalog = get_catalog(database)
     stored, missing = catalog.look()
@@ -31,7 +31,7 @@ def look(*, database: str | None = None) -> list[str]:
 def _media(newest: list[StoredSnapshot], database: str | None) -> list[str]:
     try:
         return [
-            f"{len(lost):,} media files of {each.id} are missing in the storage: {lost[0]}"
+            f"{len(lost):,} media files of {each.id} are missing in the storage, e.g. {lost[0]}."
             for each in newest
             if (lost := check_media(each, database=database))
         ]

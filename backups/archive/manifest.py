@@ -2,7 +2,7 @@
 What is known of a stored snapshot: a small JSON file beside it, ``<its name>.json``.
 
 The stored file is the backup, and can be restored without its manifest. The manifest says what
-should be in it, so that a look can tell whether that is still so.
+should be in the file, so that a change can be noticed.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 FORMAT = 1
 SUFFIX = ".json"
-# A storage may hold anything: these are compared when a manifest is read.
+# A storage may hold anything, so these types are checked when a manifest is read.
 SIMPLE: dict[Any, Any] = {
     **{kind: kind for kind in (int, str, str | None)},
     float: int | float,
@@ -25,17 +25,17 @@ SIMPLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found when a stored snapshot was read back and tried."""
+    """What was found when a stored snapshot was verified."""
 
     at: datetime  # UTC
-    # "restorable"; "damaged"; "refused": it is whole, and the installed release would refuse it; or
-    # "unreadable": it could not be tried, which says nothing about it.
+    # "restorable"; "damaged"; "refused": it is whole, but the installed release would refuse it; or
+    # "unreadable": it could not be verified, which says nothing about it.
     outcome: str
     reason: str  # a sentence; empty if it is restorable
     seconds: float
     tables: int = 0
-    rows: int = 0  # of all tables together, once it was brought to the installed release
-    migrations: int = 0  # how many it needed for that
+    rows: int = 0  # of all tables together, after the migrations
+    migrations: int = 0  # how many it needed for the installed release
     warnings: tuple[str, ...] = ()
 
     @property
@@ -65,17 +65,17 @@ class Hold:
 class Media:
     """The media files that belong to a snapshot."""
 
-    list: str  # the name of the file that lists them, in the same storage; empty: it failed
+    list: str  # the name of the stored list of them; empty if they could not be stored
     files: int
     size: int  # bytes, of all of them
-    new: int = 0  # how many of them no earlier snapshot had
+    new: int = 0  # how many contents no earlier snapshot had
     new_size: int = 0  # bytes
-    warnings: tuple[str, ...] = ()  # a sentence for each that is not in it, the first few
+    warnings: tuple[str, ...] = ()  # a sentence for each missing file, for the first few
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was stored, of what, when, by whom; and what became of it."""
+    """What was stored, when and by whom; and what became of it."""
 
     name: str  # of the stored file
     size: int  # bytes, of the stored file
@@ -86,10 +86,10 @@ class Manifest:
     seconds: float  # how long it took to store it
     method: str  # "pages" or "compact"
     by: str  # the key, the user, or "schedule"
-    schedule: str | None  # the cron expression, if that was the reason
+    schedule: str | None  # the cron expression; None if somebody asked for it
     label: str | None
     site: str  # BACKUPS_NAME
-    release: str  # the site's
+    release: str  # BACKUPS_RELEASE
     software: Mapping[str, str]  # the version of each program that made it
     migrations: tuple[str, ...]  # ``app.name`` of each that was applied
     rows: Mapping[str, int]  # of each table
@@ -99,14 +99,14 @@ class Manifest:
     media: Media | None = None
 
     def to_json(self) -> bytes:
-        """For people too: indented, with times in UTC."""
+        """The bytes of the file. It is indented for people. Times are UTC."""
         content = {"format": FORMAT, **asdict(self)}
         text = json.dumps(content, indent=1, default=_iso, ensure_ascii=False)
         return text.encode(errors="backslashreplace") + b"\n"
 
     @classmethod
     def from_json(cls, content: bytes) -> "Manifest | None":
-        """None if it is not a manifest. What a later release has added is left out."""
+        """None if this is not a manifest. Fields that only a later release knows are left out."""
         try:
             words: dict[str, Any] = json.loads(content)
             known = _known(cls, words)
@@ -133,7 +133,7 @@ def _read(kind: type, words: dict[str, Any]) -> Any:
 
 
 def _known(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
-    """What this release knows of them. :raises TypeError: it is of another type than it should."""
+    """The fields that this release knows. :raises TypeError: one has the wrong type."""
     found = {field.name: words[field.name] for field in fields(kind) if field.name in words}
     for field in fields(kind):
         if field.name in found and field.type in SIMPLE:
@@ -145,7 +145,7 @@ def _check(value: object, kind: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, kind):
         raise TypeError(value)
     if isinstance(value, int):
-        float(value)  # :raises OverflowError: nothing has as many digits
+        float(value)  # raises OverflowError: no real number has so many digits
 
 
 def _moment(text: str) -> datetime:

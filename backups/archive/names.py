@@ -41,5 +41,5 @@ def time_of(snapshot_id: str) -> datetime:
 
 
 def order_of(snapshot_id: str) -> tuple[str, int]:
-    """What to sort by, oldest first."""
+    """The key to sort ids by, the oldest first."""
     return snapshot_id[:15], int(snapshot_id[16:] or 1)

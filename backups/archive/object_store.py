@@ -1,4 +1,4 @@
-"""An object store by obstore: its address, how long it may be silent, and its errors in words."""
+"""How obstore reaches an object store: the address, the timeouts, and the errors in words."""
 
 import os
 import re
@@ -13,9 +13,9 @@ ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONNECT_SECONDS = 5
 TRIES = 3
-NO_KEYS = "169.254.169.254"  # where obstore looks for keys of the machine if it was given none
+NO_KEYS = "169.254.169.254"  # obstore asks a cloud's machine there, if it was given no keys
 
-_used_in: int | None = None  # the process whose obstore has begun to work
+_used_in: int | None = None  # the process that has begun to use obstore
 
 
 def load() -> Any:
@@ -25,7 +25,7 @@ def load() -> Any:
         import obstore.store  # not imported by the line above
     except ImportError as error:
         raise MissingPackageError(
-            "Backups in S3 and the like need the package obstore.",
+            "Backups in S3, Google Cloud Storage or Azure need the package obstore.",
             hint="Install it: pip install 'django-restorable[s3]'",
         ) from error
     return obstore
@@ -35,7 +35,7 @@ def connect(
     url: str, endpoint: str, config: dict[str, Any], *, allow_http: bool, timeout: float
 ) -> tuple[Any, str]:
     """
-    The store, and where it is in words. Asks the server nothing yet.
+    The store, and where it is, for messages. Asks the server nothing yet.
 
     :raises StorageError: the URL or the endpoint can't be used.
     :raises MissingPackageError: the extra ``s3`` is not installed.
@@ -45,7 +45,7 @@ def connect(
     if scheme not in SCHEMES or not bucket or "@" in bucket:
         raise StorageError(
             "The url of STORAGES['backups'] should be like s3://bucket/prefix.",
-            hint=f"It begins with one of {', '.join(SCHEMES)}, and has no keys in it.",
+            hint=f"Begin it with one of: {', '.join(SCHEMES)}. Keys do not belong in it.",
         )
     where = f"{scheme}://{bucket}{prefix}".rstrip("/")
     if scheme == "s3":
@@ -55,7 +55,7 @@ def connect(
             allow_http = _may_be_http(endpoint, allow_http)
             config["endpoint"] = endpoint
             where += f" at {endpoint}"
-    # A try may be silent for all of the time: then no other begins.
+    # A try that was silent for the whole timeout is not repeated.
     retries = {"max_retries": TRIES - 1, "retry_timeout": timedelta(seconds=timeout / 2)}
     try:
         store = obstore.store.from_url(
@@ -71,8 +71,7 @@ def connect(
 
 def check_process() -> None:
     """
-    Refuse to work in a process that was forked from one in which obstore works: it would wait for
-    ever.
+    Refuse to use obstore in a process that was forked from one that has used it: it would hang.
 
     :raises StorageError: this is such a process.
     """
@@ -81,7 +80,7 @@ def check_process() -> None:
         _used_in = os.getpid()
     elif _used_in != os.getpid():
         raise StorageError(
-            "This process was forked from one that has used the storage, and can't use it too.",
+            "This process was forked from one that had used the storage, so it can't use it.",
             hint="Use the storage only after the fork, or start a new process.",
         )
 
@@ -116,13 +115,13 @@ def _may_be_http(endpoint: str, is_allowed: bool) -> bool:
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise StorageError(
             "The endpoint of the storage should be like https://s3.example.com.",
-            hint="Set it in STORAGES['backups']. Keys do not belong into it: set"
+            hint="Set it in STORAGES['backups']. Keys do not belong in it: set"
             " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
     if parts.scheme == "http" and not is_allowed and parts.hostname not in LOOPBACK:
         raise StorageError(
             f"{endpoint} is plain http: everybody on the way could read what is not encrypted,"
             " and change it.",
-            hint="Use https. In a network that you trust, set the option allow_http.",
+            hint="Use https. On a network that you trust, set the option allow_http.",
         )
     return parts.scheme == "http"

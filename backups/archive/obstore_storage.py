@@ -1,5 +1,5 @@
 """
-Backups in S3 and what speaks like it, in Google Cloud Storage or in Azure, by obstore (extra s3).
+Backups in S3 or a compatible server, in Google Cloud Storage or in Azure, by obstore (extra s3).
 
     STORAGES = {"backups": {
         "BACKEND": "backups.archive.obstore_storage.ObstoreStorage",
@@ -9,10 +9,11 @@ Backups in S3 and what speaks like it, in Google Cloud Storage or in Azure, by o
 The keys come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and others
 of that family.
 
-A file appears when its upload is complete, never before. A small one goes in a single request with
-``If-None-Match: *``. A large one goes in parts, which can't be sent on that condition: so a small
-*claim* of its name goes before it, and is removed after it. Two machines that store under the same
-name are told apart by their claims. A server that ignores the condition is asked first.
+A file appears when its upload is complete, never before. A small file goes in a single request with
+``If-None-Match: *``, so that it replaces no other. A large file goes in parts, which can't have
+that condition. So a small file, the *claim* on the name, goes before the parts, and is removed
+after them: of two machines that store under the same name, only one gets the claim. Some servers
+ignore the condition, so each upload first asks whether the name is taken.
 """
 
 import io
@@ -36,7 +37,7 @@ PART_BYTES = 5 * 1024**2  # the least that S3 takes
 MOST_PARTS = 9_000  # S3 takes 10,000, which is 50 GB: parts of a larger file are larger
 PARTS_AT_ONCE = 2  # each is in memory
 CLAIMS = "claims"  # a folder, which no listing of snapshots shows
-CLAIM_LIFE = timedelta(days=1)  # an older one is of a process that was killed
+CLAIM_LIFE = timedelta(days=1)  # an older claim is of a process that was killed
 
 
 class ObstoreStorage(Storage):
@@ -65,7 +66,7 @@ class ObstoreStorage(Storage):
         :param allow_http: whether the endpoint may be plain http. On this machine it always may.
         :param timeout: for how many seconds the server may be silent. On a slow line two parts of
             5 MiB must get through in that time.
-        :param config: more of obstore's own, e.g. ``{"region": "eu-central-1"}``.
+        :param config: more options of obstore, e.g. ``{"region": "eu-central-1"}``.
         :raises StorageError: the URL or the endpoint can't be used.
         :raises MissingPackageError: the extra ``s3`` is not installed.
         """
@@ -75,7 +76,7 @@ class ObstoreStorage(Storage):
         )
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """The name itself: a taken one is refused."""
+        """The name itself, even if it is taken: then ``save`` refuses."""
         return name
 
     def exists(self, name: str) -> bool:
@@ -122,10 +123,10 @@ class ObstoreStorage(Storage):
 
     def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         """
-        The bytes of a file, both ends included.
+        The bytes from ``first`` to ``last``, both included; to the end if ``last`` is None.
 
         :raises FileNotFoundError: there is no such file.
-        :raises OSError: the server fails, also in the middle.
+        :raises OSError: the server fails. This can happen in the middle.
         """
         left = None if last is None else last + 1 - first
         for chunk in self._from(name, first):
@@ -143,13 +144,13 @@ class ObstoreStorage(Storage):
                     yield chunk
 
     def _get_from(self, name: str, first: int) -> tuple[Any, int]:
-        """A part of a file from there on, or from its beginning; and how much to skip of it."""
+        """The file from ``first`` on, or from its beginning; and how many of its bytes to skip."""
         if first:
             try:
                 options = {"range": {"offset": first}}
                 return self._obstore.get(self._store, name, options=options), 0
             except self._obstore.exceptions.GenericError as error:
-                if "non-partial" not in str(error):  # a server that knows no ranges sends it all
+                if "non-partial" not in str(error):  # a server without ranges sends the whole file
                     raise
         return self._obstore.get(self._store, name), first
 
@@ -198,7 +199,7 @@ class ObstoreStorage(Storage):
         try:
             yield
         finally:
-            with suppress(OSError):  # keys that may not delete: it harms nobody
+            with suppress(OSError):  # these keys may not delete: an old claim does no harm
                 self.delete(claim)
 
     def _forget_old_claims(self) -> None:
@@ -219,9 +220,9 @@ class ObstoreStorage(Storage):
     @contextmanager
     def _asking(self, name: str | None = None) -> Iterator[None]:
         """
-        Turn obstore's errors into such as Django's storages raise, in words of one line.
+        Turn obstore's errors into those that Django's storages raise, in words of one line.
 
-        :param name: of the file that may be missing; None if that is an error as any other.
+        :param name: the file that may be missing; None if that is an error like any other.
         """
         object_store.check_process()
         try:
@@ -237,7 +238,7 @@ class ObstoreStorage(Storage):
 
 
 def _first_part(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
-    """What one part can hold, and the rest; None if that was all."""
+    """The beginning, and the chunks after it; None if all fits into one part."""
     rest, first = iter(chunks), bytearray()
     for chunk in rest:
         first += chunk

@@ -1,4 +1,4 @@
-"""A stored file that is handed out as it is, or a part of it."""
+"""Hand out a stored file as it is, or a part of it."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -14,7 +14,7 @@ METHOD = "stored"  # in the record of downloads
 
 
 class StoredFile(Snapshot):
-    """The bytes of a stored file, which has been opened when this exists."""
+    """The bytes of a stored file. To create this opens the file, so that errors come early."""
 
     method = METHOD
 
@@ -29,8 +29,8 @@ class StoredFile(Snapshot):
         """
         Opens it.
 
-        :param read: the bytes between two offsets of it, both included.
-        :raises StoredFileChangedError: it has another length than it was stored with.
+        :param read: returns the bytes between two offsets, both included.
+        :raises StoredFileChangedError: it has another length than when it was stored.
         :raises StorageError: the storage can't read it.
         """
         check_length(stored)
@@ -42,7 +42,7 @@ class StoredFile(Snapshot):
         self._chunks = chain([next(self._source, b"")], self._source)
 
     def __iter__(self) -> Iterator[bytes]:
-        """:raises StorageError: the rest can't be read, or is not there."""
+        """:raises StorageError: the rest can't be read, or is missing."""
         assert self.last is not None
         left = self.last + 1 - self.first
         for chunk in self._chunks:
@@ -50,7 +50,7 @@ class StoredFile(Snapshot):
                 left -= len(chunk)
                 yield chunk
         if left:
-            raise StorageError(f"{self.name} ends {left:,} bytes before its end.")
+            raise StorageError(f"The last {left:,} bytes of {self.name} are missing.")
 
     def close(self) -> None:
         close = getattr(self._source, "close", None)
@@ -59,7 +59,7 @@ class StoredFile(Snapshot):
 
 
 def check_length(stored: StoredSnapshot) -> None:
-    """:raises StoredFileChangedError: it has another length than it was stored with."""
+    """:raises StoredFileChangedError: it has another length than when it was stored."""
     if stored.manifest is not None and stored.manifest.size != stored.size:
         raise StoredFileChangedError(
             f"{stored.name} has {stored.size:,} bytes, and had {stored.manifest.size:,} when it was"
@@ -81,7 +81,7 @@ def open_snapshot(
     opened when this returns. Who takes it is recorded beside the database.
 
     :param taken_by: the name of the key or the user; ``address``: where the request came from.
-    :raises StoredFileChangedError: it has another length than it was stored with.
+    :raises StoredFileChangedError: it has another length than when it was stored.
     :raises StorageError: the storage can't read it.
     """
     return OutgoingSnapshot(
@@ -94,5 +94,5 @@ def open_snapshot(
         taken_by=taken_by,
         address=address,
         record=services.get_store(database).record_download,
-        is_announced=False,  # a row in the database for it would be a change to store
+        is_announced=False,  # a row in the database would count as a change to store
     )

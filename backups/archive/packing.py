@@ -1,4 +1,4 @@
-"""A snapshot as it is stored: zstd, then age if there are recipients; plain formats of others."""
+"""A snapshot as it is stored: packed by zstd, then encrypted by age if there are recipients."""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""Let code that wants files to read and to write work on chunks as they come: in a thread."""
+"""Run code that reads a file and writes a file on chunks as they come, in a thread."""
 
 import fcntl
 import io
@@ -14,7 +14,7 @@ F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux only
 
 
 class ChunkReader(io.RawIOBase):
-    """A file to read, of chunks. It remembers an error of theirs, which a library may hide."""
+    """Chunks as a file to read. It remembers an error of the chunks, which a library may hide."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Reads nothing yet."""
@@ -42,7 +42,7 @@ class ChunkReader(io.RawIOBase):
         return count
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The chunks as they are; ``chunk_size`` is for those who call a Django ``File``."""
+        """The chunks as they are. ``chunk_size`` is there since a Django ``File`` has it."""
         while (chunk := self._next()) is not None:
             self._position += len(chunk)
             yield chunk
@@ -59,14 +59,14 @@ def through(
     convert: Callable[[ChunkReader, io.FileIO], object], chunks: Iterable[bytes]
 ) -> Iterator[bytes]:
     """
-    What ``convert(reader, writer)`` makes of the chunks, while they come. Memory holds a pipe.
+    What ``convert(reader, writer)`` makes of the chunks, as they come. Memory holds one pipe.
 
-    :raises Exception: of the chunks, or else of ``convert``. What came until then is not whole.
+    :raises Exception: an error of the chunks, or else of ``convert``. The output is not whole then.
     """
     source = ChunkReader(chunks)
     outlet, inlet = os.pipe()
     if F_SETPIPE_SZ is not None:
-        with suppress(OSError):  # this user has too many pipes: it keeps its default size
+        with suppress(OSError):  # this user has many pipes: this one keeps its default size
             fcntl.fcntl(outlet, F_SETPIPE_SZ, PIPE_BYTES)
     errors: list[BaseException] = []
 
@@ -89,7 +89,7 @@ def through(
             while chunk := reader.read(PIPE_BYTES):
                 yield chunk
         finally:
-            reader.close()  # a writer that still has something gets an error
+            reader.close()  # a writer that is not done gets an error
             thread.join()
     if source.error is not None:
         raise source.error

@@ -1,9 +1,9 @@
 """
 Delete the stored snapshots that no rule keeps, or one by hand.
 
-Each is looked at again just before it is deleted, while nobody else can use it: it may be held by
-now, or be the last good one since another was found damaged. What the storage does not let us
-delete is no error: it is said, and tried again next time.
+Each is looked at again just before it is deleted, while nobody else can use it. By then it may be
+held; or it is the last good one, because another was found damaged. If the storage refuses a
+deletion, that is no error: the verdict says so, and the next prune tries again.
 """
 
 import logging
@@ -35,19 +35,19 @@ from backups.exceptions import BusyError, NotDeletableError, StorageError
 IN_USE = "in use"
 GONE = "somebody else has just deleted it"
 NOT_TRIED = "not tried, since the storage refused those before it"
-MOST_REFUSED = 10  # one after the other: a credential that can't delete is not asked all night
+MOST_REFUSED = 10  # in a row: keys that may not delete are not tried all night
 
 logger = logging.getLogger(__name__)
 
 
 class Looked:
-    """The stored snapshots as they were listed, and those that matter as they are now."""
+    """The stored snapshots as they were listed; those that were looked at again, as of then."""
 
     def __init__(self, catalog: Catalog, database: str | None) -> None:
         """
         Look at all of them.
 
-        :raises StorageError: the storage can't be asked.
+        :raises StorageError: the storage fails.
         """
         self.catalog, self.database, self.now = catalog, database, datetime.now(UTC)
         self._known = {each.id: each for each in catalog.snapshots()}
@@ -56,7 +56,7 @@ class Looked:
         return iter(self._known.values())
 
     def again(self, stored: StoredSnapshot) -> StoredSnapshot | None:
-        """Look at one of them again; None if it is gone. :raises StorageError: as above."""
+        """Look at a snapshot again; None if it is gone. :raises StorageError: as above."""
         now = self.catalog.again(stored)
         if now is None:
             self._known.pop(stored.id, None)
@@ -65,7 +65,7 @@ class Looked:
         return now
 
     def explain_kept(self, stored: StoredSnapshot) -> list[str]:
-        """Why one must stay now, whatever the rules say. :raises StorageError: as above."""
+        """Why a snapshot must stay, whatever the rules say. :raises StorageError: as above."""
         good = find_last_good(self, now=self.now)
         while good is not None and self.again(good) != good:
             good = find_last_good(self, now=self.now)
@@ -83,10 +83,10 @@ def prune(*, by: str, dry_run: bool = False, database: str | None = None) -> lis
     Two at once are safe: the second waits for the first.
 
     :param by: the name of the user, or the schedule's, for the record.
-    :param dry_run: only say what would be done. Deletes nothing.
+    :param dry_run: delete nothing, and only say what would be done.
     :returns: the verdict on each, the newest first, and what came of it.
     :raises KeepError: BACKUPS_KEEP is wrong. Nothing was deleted.
-    :raises StorageError: the storage can't be asked. What was deleted until then is gone.
+    :raises StorageError: the storage fails. What was deleted until then is gone.
     """
     keep, zone = read_keep(conf.keep), get_default_timezone()
     catalog = get_catalog(database)
@@ -103,11 +103,11 @@ def delete(
     word: str, *, by: str, force: bool = False, database: str | None = None
 ) -> StoredSnapshot:
     """
-    Delete a stored snapshot; or what is left of one whose file got lost.
+    Delete a stored snapshot, or the manifest of one whose file is gone.
 
     :param word: its id, its name, or ``latest``.
     :param force: even if it is the last good one.
-    :raises NotStoredError: there is none.
+    :raises NotStoredError: there is no such snapshot.
     :raises NotDeletableError: it is held, in use, or the last good one.
     :raises StorageError: the storage refuses.
     """
@@ -122,13 +122,14 @@ def delete(
                 deleted.append(found.id)
         except BusyError as error:
             raise NotDeletableError(
-                f"{found.id} is being restored or verified.", hint="Wait for its end."
+                f"{found.id} is being restored or verified.",
+                hint="Wait until that has ended, then try again.",
             ) from error
     return found
 
 
 def _apply(verdicts: list[Verdict], looked: Looked, deleted: list[str]) -> list[Verdict]:
-    """Delete what is not kept, the oldest first: where the storage locks by age, it may go."""
+    """Delete what is not kept, the oldest first: a storage that locks new files lets those go."""
     done, refused = [], 0
     for verdict in reversed(verdicts):
         if refused >= MOST_REFUSED and not verdict.is_kept:
@@ -181,16 +182,16 @@ def _check_deletable(stored: StoredSnapshot, looked: Looked, *, force: bool) -> 
         )
     if LAST_GOOD in reasons and not force:
         raise NotDeletableError(
-            f"{stored.id} is the last good one: what a restore would use today.",
-            hint="Store and verify a newer one first; or delete it all the same, with --force.",
+            f"{stored.id} is the last good one: a restore would use it today.",
+            hint="Store and verify a newer one first. To delete this one all the same: --force.",
         )
 
 
 @contextmanager
 def _deleting(catalog: Catalog, *, by: str, database: str | None) -> Iterator[list[str]]:
     """
-    For a block that deletes, and adds the id of each that is gone to the list: nobody else deletes
-    meanwhile, and what went is told, also if the block fails.
+    For a block that deletes. Nobody else deletes meanwhile. The block adds the id of each deleted
+    snapshot to the list; these ids are reported even if the block fails.
     """
     source, deleted = services.get_store(database), list[str]()
     try:
@@ -204,13 +205,13 @@ def _deleting(catalog: Catalog, *, by: str, database: str | None) -> Iterator[li
 
 
 def _tidy_media(database: str | None) -> None:
-    """Remove what only the deleted ones needed of the media files. If not now, then next time."""
+    """Remove media files that only deleted snapshots needed. If that fails: the next time."""
     try:
         reason = tidy_media(database=database).reason
     except (BusyError, StorageError) as error:
         reason = str(error)
     if reason:
-        logger.warning("media files that nothing needs any more may still be stored: %s", reason)
+        logger.warning("media files that no snapshot needs may still be stored: %s", reason)
 
 
 def _tell(ids: Iterable[str], *, by: str, database: str | None) -> None:

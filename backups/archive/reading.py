@@ -15,14 +15,14 @@ def read_snapshot(
     """
     The bytes of the stored file as they are, from ``first`` to ``last``, both included.
 
-    :raises StorageError: the storage can't read it, also in the middle.
+    :raises StorageError: the storage can't read it. This can happen in the middle.
     """
     return get_catalog(database).files.chunks(stored.name, first, last)
 
 
 def read_checked(stored: StoredSnapshot, *, database: str | None = None) -> Iterator[bytes]:
     """
-    All bytes of the stored file, which are compared with the manifest's hash at their end.
+    All bytes of the stored file. At the end they are compared with the manifest.
 
     :raises InvalidSnapshotError: it is cut off, or was changed.
     :raises StorageError: the storage can't read it.
@@ -39,10 +39,10 @@ def unpack_snapshot(
     stored: StoredSnapshot, *, identity_file: Path | None = None, database: str | None = None
 ) -> Iterator[bytes]:
     """
-    The bytes of the snapshot in it. They are believed only at their end, where both hashes of the
-    manifest are compared.
+    The bytes of the database in a stored file. Believe them only once all have come: they are
+    compared with both hashes of the manifest at the end.
 
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
     :raises IdentityError: it is encrypted, and there is no key that fits.
     :raises InvalidSnapshotError: it is cut off, or was changed.
     :raises StorageError: the storage can't read it.
@@ -66,12 +66,12 @@ def unpack_received(
     sha256: str | None = None,
 ) -> Iterator[bytes]:
     """
-    The bytes of the snapshot in a stored file that comes from anywhere. Believe them only once all
-    have come: an error can follow.
+    The bytes of the database in a stored file, wherever its bytes come from. Believe them only once
+    all have come: an error can follow.
 
-    :param name: of the stored file.
-    :param identity_file: with the secret key; None for BACKUPS_IDENTITY_FILE.
-    :param size: of the snapshot; ``sha256``: of it. None where they are not known.
+    :param name: of the stored file, for messages.
+    :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param size: of the database, in bytes; ``sha256``: its hash. None if they are not known.
     :raises IdentityError: it is encrypted, and there is no key that fits.
     :raises InvalidSnapshotError: it is cut off, or was changed.
     """

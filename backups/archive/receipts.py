@@ -1,8 +1,8 @@
 """
 The receipts of the archive: what happened to stored snapshots, when and by whom.
 
-They are written from this app's own signals, so whatever happens in whatever process has one.
-Receipts are beside the database: no restore changes them, and the archive may be gone.
+They are written from this app's own signals, so that every process writes them. They are beside the
+database: no restore changes them, and they stay if the storage is lost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backups import services, signals
 
-if TYPE_CHECKING:  # at run time each start of the site would have to read them
+if TYPE_CHECKING:  # at run time these imports would slow each start of the site
     from backups.archive.catalog import StoredSnapshot
     from backups.archive.manifest import Verification
 
@@ -44,13 +44,13 @@ def listen() -> None:
 
 
 def list_receipts(*, database: str | None = None) -> list[ArchiveReceipt]:
-    """All that are left, the newest first. Reads only."""
+    """All receipts that are kept, the newest first. Reads only."""
     found = services.get_store(database).list_backup_receipts()
     return [receipt for receipt in map(_of, found) if receipt is not None]
 
 
 def record(what: str, *, database: str | None = None, **words: Any) -> None:
-    """Write one. If the system refuses, that is logged."""
+    """Write a receipt. If the system refuses, that is only logged."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     receipt = ArchiveReceipt(str(uuid.uuid4()), now, what, **words)
     known = {name: value for name, value in asdict(receipt).items() if value not in (None, "")}

@@ -1,21 +1,21 @@
 """
-Which stored snapshots stay. Reads and deletes nothing: what to do is said, with the reason.
+Decide which stored snapshots stay, and why. Reads and deletes nothing.
 
-The rules count as restic's ``forget`` does: ``daily`` keeps the newest snapshot of each of so many
-days *that have one*, so that nothing goes while no new one comes. Days, weeks (from Monday), months
-and years are those of a time zone; an hour that comes twice when summer ends is two hours. As long
-as a rule has places left, it keeps the oldest snapshot too.
+The rules count as restic's ``forget`` does. ``daily`` keeps the newest snapshot of each of so many
+days *that have one*, so nothing goes while no new snapshot comes. Days, weeks (from Monday), months
+and years are those of the site's time zone. The hour that comes twice when summer time ends counts
+as two. A rule with places left keeps the oldest snapshot too.
 
 Besides what the rules keep, these stay:
 
-1. A held one.
-2. The last good one: the newest that was found restorable; if there is none, the newest that
-   nothing is known against.
-3. One without a readable manifest: it may be held, or is just being stored.
-4. One whose time has not come yet: either its clock was wrong, or ours is.
+1. A held snapshot.
+2. The last good one: the newest that was found restorable. If there is none: the newest that is not
+   known to be damaged.
+3. A snapshot without a readable manifest: it may be held, or is just being stored.
+4. A snapshot whose time is in the future: a clock was wrong, then or now.
 
-The last two take no place of another. Nor does one that is known to be damaged; it stays as long as
-it would if it were good, since the finding may be wrong.
+The last two kinds take no place of a rule. A snapshot that is known to be damaged takes none
+either. It stays as long as it would if it were good, since the finding may be wrong.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ from backups.archive import names
 from backups.archive.catalog import StoredSnapshot
 from backups.exceptions import KeepError
 
-Keep = Mapping[str, int]  # how many of each period; none of what it does not name
+Keep = Mapping[str, int]  # how many of each period; 0 for a period that is not named
 
 # What two snapshots of the same period have in common, for ``strftime``.
 PERIODS = {
@@ -42,7 +42,7 @@ RULES = ("last", *PERIODS)
 HELD = "held"
 LAST_GOOD = "last good one"
 UNKNOWN = "no manifest that can be read"
-AHEAD = "its time has not come yet"
+AHEAD = "its time is in the future"
 OLDEST = "the oldest"
 NOT_LIMITED = "everything is kept"
 NO_RULE = "no rule keeps it"
@@ -64,7 +64,7 @@ def read_keep(given: object) -> Keep | None:
     """
     BACKUPS_KEEP: None to keep everything.
 
-    :raises KeepError: it is something else than a number for each of some rules, or keeps nothing.
+    :raises KeepError: it is not a dict of known rules with a number each, or it keeps nothing.
     """
     if given is None:
         return None
@@ -88,7 +88,7 @@ def judge(
     The verdict on each, the newest first.
 
     :param keep: None to keep everything.
-    :param zone: of the site: when its days begin.
+    :param zone: the site's time zone, in which days begin.
     """
     found = sorted(snapshots, key=lambda each: names.order_of(each.id), reverse=True)
     good = find_last_good(found, now=now)
@@ -124,8 +124,8 @@ def explain_kept(
 
 def find_last_good(snapshots: Iterable[StoredSnapshot], *, now: datetime) -> StoredSnapshot | None:
     """
-    The newest that was found restorable; if there is none, the newest with nothing against it; None
-    if there is none of these either. One whose time has not come counts only if all are like that.
+    The newest that was found restorable. If there is none: the newest that is not known to be
+    damaged, or None. One whose time is in the future counts only if there are no others.
     """
     sound = [each for each in snapshots if each.manifest is not None and not is_damaged(each)]
     found = [each for each in sound if each.taken_at <= now] or sound

@@ -1,8 +1,8 @@
 """
-The front door of the archive: views, commands and the schedule work on stored snapshots here.
+The front door of the archive: views, commands and the schedule reach stored snapshots here.
 
 A stored snapshot is a file in a storage, ``taskdog-backup-<time>.db.zst``, or ``….zst.age`` where
-it is encrypted. It is named by its id, the time in its name, or by ``latest``.
+it is encrypted. A caller names it by its id (the time in its name), by its name, or by ``latest``.
 
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
@@ -107,7 +107,7 @@ def store(
         stored = store_snapshot(
             by=by, schedule=schedule, label=label, database=database, progress=progress
         )
-    except (BusyError, TooManySnapshotsError):  # not now: whoever asked tries again
+    except (BusyError, TooManySnapshotsError):  # not a failure: the caller can try again
         raise
     except Exception as error:
         with _noting():
@@ -121,18 +121,18 @@ def store(
 
 @contextmanager
 def _noting() -> Iterator[None]:
-    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    """If the state can't be written, e.g. since the disk is full, the work itself must not fail."""
     try:
         yield
     except BackupError as error:
-        logger.warning("how the backups do can't be remembered: %s", error)
+        logger.warning("the state of the backups can't be written: %s", error)
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
     """
     Every stored snapshot, the newest first.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).snapshots()
 
@@ -141,7 +141,7 @@ def list_missing(*, database: str | None = None) -> list[str]:
     """
     The names of stored files that are gone, although their manifests are there.
 
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).missing()
 
@@ -150,11 +150,11 @@ def find_snapshot(
     word: str, *, even_lost: bool = False, database: str | None = None
 ) -> StoredSnapshot:
     """
-    One of them, by its id, its name, or ``latest``.
+    The stored snapshot with this id or this name; the newest if ``word`` is ``latest``.
 
-    :param even_lost: also one of which only the manifest is left.
-    :raises NotStoredError: there is none.
-    :raises StorageError: the storage can't be asked.
+    :param even_lost: also find one whose file is gone, by its manifest.
+    :raises NotStoredError: there is no such snapshot.
+    :raises StorageError: the storage fails.
     """
     return get_catalog(database).find(word, even_lost=even_lost)
 
@@ -175,8 +175,8 @@ def stage_snapshot(
     meanwhile.
 
     :param word: its id, its name, or ``latest``.
-    :param progress: called with the number of bytes of each step, which add up to the database.
-    :raises NotStoredError: there is none.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
     stored = find_snapshot(word, database=database)
@@ -205,8 +205,8 @@ def verify(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
     """
-    Try a stored snapshot, as ``drill.verify_snapshot`` does, and remember a result that says
-    something about it: ``read_state``.
+    Verify a stored snapshot, as ``drill.verify_snapshot`` does, and remember the result, as
+    ``read_state`` shows; "unreadable" says nothing about the snapshot, and is not remembered.
     """
     stored, verification = verify_snapshot(
         word, by=by, identity_file=identity_file, database=database, progress=progress

@@ -1,7 +1,7 @@
 """
-How the backups of a database do: what is remembered beside it, and read by health and metrics.
+How the backups of a database are doing: remembered beside it, and read by health and metrics.
 
-It is changed where something happens, in whatever process, and survives each restart. No restore
+Every process that stores or verifies a snapshot writes it. It survives each restart, and no restore
 changes it.
 """
 
@@ -23,17 +23,17 @@ class State:
     """All times are UTC, sizes in bytes."""
 
     last_run: datetime | None = None  # when the last backup began
-    last_success: datetime | None = None  # when one last ended well: stored, or nothing to store
+    last_success: datetime | None = None  # when a backup last ended well: stored, or no change
     last_id: str | None = None  # the newest stored snapshot
     last_taken_at: datetime | None = None  # when it was taken
     last_size: int = 0  # of its stored file
     last_database_size: int = 0
     last_seconds: float = 0.0  # how long it took to store it
-    current_as_of: datetime | None = None  # when the newest stored snapshot last had all there is
-    last_verified: datetime | None = None  # when one was last found restorable
-    verified_id: str | None = None  # which one that was
-    verified_as_of: datetime | None = None  # up to when what was written is in a verified one
-    last_error: str = ""  # of a backup, a verification or the look at the listing
+    current_as_of: datetime | None = None  # the newest stored snapshot has all until then
+    last_verified: datetime | None = None  # when a snapshot was last found restorable
+    verified_id: str | None = None  # the restorable snapshot with the newest content
+    verified_as_of: datetime | None = None  # that snapshot has all that was written until then
+    last_error: str = ""  # of a backup, a verification or a look at the listing
     last_error_at: datetime | None = None
     failures: int = 0  # since the last success
     failures_total: int = 0
@@ -42,24 +42,24 @@ class State:
     last_missed: datetime | None = None  # when the last of them was due
     last_due: datetime | None = None  # the due time that the last scheduled run was for
     looked_at: datetime | None = None  # when the listing was last looked at
-    problems: tuple[str, ...] = ()  # what that found: files that are missing or shorter
+    problems: tuple[str, ...] = ()  # what that look found: a sentence for each file
     told: str = ""  # what people were last told: "failed", "missed", or empty if all is well
-    told_at: datetime | None = None  # when they were
-    trouble_since: datetime | None = None  # the first of what failed or was missed since then
-    troubles: int = 0  # how many failed or were missed since then
-    notice_errors: tuple[str, ...] = ()  # "mail: …": what went wrong when it was last sent
+    told_at: datetime | None = None  # when people were last told
+    trouble_since: datetime | None = None  # when the first backup failed or was missed
+    troubles: int = 0  # how many backups failed or were missed since
+    notice_errors: tuple[str, ...] = ()  # "mail: …": why the last notice was not sent
 
 
 def read_state(*, database: str | None = None) -> State:
-    """As it is now. Reads only."""
+    """The state as it is now. Reads only."""
     return _of(services.get_store(database).recall())
 
 
 def change_state(change: Callable[[State], State], *, database: str | None = None) -> State:
     """
-    Change it; one process at a time does. Returns the new one.
+    Change the state, one process at a time. Returns the new state.
 
-    :raises StoreFolderError: it can't be written; the old one stays.
+    :raises StoreFolderError: the state can't be written; the old state stays.
     """
     with services.get_store(database).remember() as remembered:
         changed = change(_of(remembered))
@@ -130,7 +130,7 @@ def note_verified(
         if state.last_id == stored.id and state.current_as_of is not None:
             as_of = max(as_of, state.current_as_of)
         if state.verified_as_of is not None and as_of < state.verified_as_of:
-            return replace(state, last_verified=verification.at)  # an older one was tried
+            return replace(state, last_verified=verification.at)  # an older one was verified
         return replace(
             state, last_verified=verification.at, verified_id=stored.id, verified_as_of=as_of
         )

@@ -1,7 +1,7 @@
 """
-The port to where stored snapshots are: any Django storage, as STORAGES["backups"] names it.
+The port to the storage of stored snapshots: any Django storage, named by STORAGES["backups"].
 
-A storage may offer more than Django's ``Storage`` has, and is asked for it by these names:
+A storage may have more than Django's ``Storage`` has. If it has these, they are used:
 
     where            a property: "the folder /srv/backups", for messages
     is_local         a property: whether its files are on a disk of this machine
@@ -72,7 +72,7 @@ class StoredFiles:
             raise FileExistsError(name)
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a small file, in place of one that has the name."""
+        """Write a small file, in place of one that may have the name."""
         with self._explained(f"{name} could not be written"):
             if hasattr(self.storage, "replace"):
                 self.storage.replace(name, content)
@@ -114,7 +114,7 @@ class StoredFiles:
             return {*claimed, *self.sizes()}
 
     def listed(self, folder: str) -> tuple[list[str], list[str]]:
-        """The names of the folders and of the files in a folder; none if there is no such one."""
+        """The names of the folders and of the files in a folder; none if it does not exist."""
         with self._explained(f"its folder {folder} could not be listed"):
             try:
                 folders, names = self.storage.listdir(folder)
@@ -165,7 +165,7 @@ class SourceFile(File):  # type: ignore[type-arg]
         return self._source.chunks()
 
     def multiple_chunks(self, chunk_size: int | None = None) -> bool:
-        """Always: nobody may ask for all at once."""
+        """Always: nobody may ask for all bytes at once."""
         return True
 
 
@@ -182,6 +182,6 @@ def get_files(database: str | None = None) -> StoredFiles:
         storage = storages[ALIAS]
     except (InvalidStorageError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
         raise StorageError(f"STORAGES['{ALIAS}'] names no storage: {error}.") from error
-    if type(storage) is FileSystemStorage:  # which would write under the final name
+    if type(storage) is FileSystemStorage:  # it would write half a file under the final name
         storage = FolderStorage(os.fspath(storage.location))
     return StoredFiles(storage)

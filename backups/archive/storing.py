@@ -1,4 +1,4 @@
-"""Take a snapshot and store it: packed, streamed, and with its name only once it is whole."""
+"""Take a snapshot and store it, packed. The stored file gets its name only once it is whole."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ from backups.conf import conf
 from backups.exceptions import BackupError, BusyError, StorageError
 from backups.store import BackupStore, Inventory, Snapshot
 
-SETTLED = "settled"  # in what the store remembers: the hash after our own rows of the audit log
+SETTLED = "settled"  # in what the store remembers: the hash of the database with our own audit row
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +65,10 @@ def store_snapshot(
     that begin at once make two stored snapshots.
 
     :param by: the name of the key or the user, for the record; ``schedule``: the cron expression.
-    :param label: a word of the person; such a snapshot is stored even if nothing has changed.
-    :param progress: called with the number of bytes of each step, which add up to the database.
-    :raises StorageError: the storage failed. Nothing of it has the name of a snapshot.
-    :raises RecipientError: a key in BACKUPS_RECIPIENTS is none.
+    :param label: a note of a person. With one, a snapshot is stored even if nothing has changed.
+    :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :raises StorageError: the storage failed. No half file has the name of a snapshot.
+    :raises RecipientError: an entry of BACKUPS_RECIPIENTS is not a public key.
     :raises BackupError: as ``services.create_snapshot``.
     """
     for each in conf.recipients:
@@ -77,7 +77,7 @@ def store_snapshot(
     files = catalog.files
     media = MediaBackup(catalog, source) if conf.media else None
     if media is not None:
-        with suppress(BackupError):  # the look after the snapshot says so: the database goes first
+        with suppress(BackupError):  # reported after the snapshot: the database goes first
             media.look()
     if label is None and (last := _unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
@@ -134,13 +134,13 @@ def store_snapshot(
 def settling(database: str | None = None) -> Iterator[None]:
     """
     For a block that stores a snapshot and records that in the database, e.g. in an audit log. If
-    nobody else has changed anything meanwhile, the next backup knows that nothing has changed.
+    nobody else writes meanwhile, the next backup does not take that record for a change.
     """
     source = services.get_store(database)
     has_changed = source.watch_commits()
     catalog = get_catalog(database)
     yield
-    with suppress(BackupError):  # the next backup stores the same again
+    with suppress(BackupError):  # then the next backup stores the same again
         _settle(source, catalog, has_changed)
 
 
@@ -159,8 +159,8 @@ def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], boo
 def _unchanged(
     catalog: Catalog, source: BackupStore, media: MediaBackup | None
 ) -> StoredSnapshot | None:
-    """The last stored snapshot, if there is the same content now, and it is sound."""
-    with suppress(StorageError):  # what can't be read is no reason to store nothing
+    """The last stored snapshot, if it is sound and nothing has changed since; else None."""
+    with suppress(StorageError):  # if the last one can't be read, store a new one
         return _last_if_same(catalog, source, media) if conf.skip_unchanged else None
     return None
 
@@ -185,7 +185,7 @@ def _last_if_same(
 
 
 def _is_ahead(stored: StoredSnapshot) -> bool:
-    """Whether the clock was ahead when it was stored: it is listed first, and is not the last."""
+    """Whether its time is in the future: a clock was wrong, and newer ones are listed after it."""
     return stored.taken_at > datetime.now(UTC)
 
 
@@ -208,7 +208,7 @@ def _last(catalog: Catalog) -> StoredSnapshot | None:
 def _stored_media(
     media: MediaBackup | None, snapshot_id: str
 ) -> tuple[Media | None, BackupError | None]:
-    """The media files of a snapshot. An error leaves a snapshot that is good but for them."""
+    """Store the media files of a snapshot. If that fails, the snapshot is good without them."""
     if media is None:
         return None, None
     try:
@@ -252,7 +252,7 @@ def _create(files: StoredFiles, name: str, packed: Packed) -> None:
 
 @contextmanager
 def _alone(files: StoredFiles, name: str) -> Iterator[None]:
-    """Say what it means if a name is taken that was free, and that this machine has locked."""
+    """Explain a name that was free, that this machine has locked, and that is taken now."""
     try:
         yield
     except FileExistsError as error:

@@ -1,10 +1,11 @@
 """
-Try one snapshot as a restore would take it, and say what was found.
+Verify one snapshot: do what a restore would do with it, and say what was found.
 
-What went wrong decides what is said of the snapshot. It is *damaged* if its bytes are not what was
-stored, or are no whole database; *refused* if they are, and the installed release would not restore
-them; *unreadable* if it could not be tried: a missing key, a storage that fails or a full disk say
-nothing against it.
+    restorable    a restore would take it
+    damaged       its bytes are not what was stored, or are not a whole database
+    refused       it is whole, but the installed release would not restore it
+    unreadable    it could not be verified: a missing key, a storage that fails, a full disk. That
+                  says nothing about the snapshot
 """
 
 import time
@@ -34,7 +35,7 @@ from backups.store import Proof
 T = TypeVar("T")
 Progress = Callable[[int], None]
 
-MOST_NAMED = 3  # tables in a sentence
+MOST_NAMED = 3  # tables that a sentence names
 NO_KEY = (IdentityError, MissingPackageError)
 NOT_ITS_FAULT = (CheckTimedOutError, CheckOutOfMemoryError)
 DAMAGE = (DamagedSnapshotError, NotADatabaseError, WrongLengthError)
@@ -45,7 +46,7 @@ FOR_OTHERS = (RestoreBlockedError, RestoreRefusedError, WrongLengthError)
 
 @dataclass(frozen=True)
 class Trial:
-    """One snapshot that is tried."""
+    """The verification of one snapshot."""
 
     unpack: Callable[[], Iterable[bytes]]  # the database in it
     read: Callable[[], Iterable[bytes]]  # the file as it is, compared with the manifest
@@ -88,14 +89,14 @@ class Trial:
         )
 
     def _without_key(self, error: BackupError) -> tuple[str, str]:
-        """What can be said of it still: a changed byte can look like a key that does not fit."""
+        """What is known without a key. A changed byte can look like a key that does not fit."""
         try:
             _twice(self._read)
         except BackupError as worse:
             return _outcome(worse), _reason(worse)
         words = [str(error), _hint(error)]
         if self.manifest is not None:
-            words[1:1] = ["Its bytes are those that were stored."]
+            words[1:1] = ["The stored file has not changed."]
             if self.manifest.recipients:
                 words[1:1] = [f"It is encrypted to {', '.join(self.manifest.recipients)}."]
         return "unreadable", " ".join(filter(None, words))
@@ -106,7 +107,7 @@ class Trial:
 
 
 def _twice(step: Callable[[], T]) -> T:
-    """Damage must be found twice: a line or a disk that fails for a moment looks like it."""
+    """Damage must be found twice: a network or disk that fails for a moment looks like it."""
     try:
         return step()
     except DAMAGE:
@@ -135,7 +136,7 @@ def _hint(error: Exception) -> str:
 
 
 def _compare(proof: Proof, manifest: Manifest | None) -> str:
-    """What is not as it was when it was stored, in a sentence; empty if nothing is."""
+    """What differs from what was stored, in a sentence; empty if nothing does."""
     if manifest is None or not manifest.rows:
         return ""
     rows = proof.came.rows

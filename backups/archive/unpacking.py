@@ -27,10 +27,10 @@ def checked(
     chunks: Iterable[bytes], name: str, *, size: int, sha256: str, what: str
 ) -> Iterator[bytes]:
     """
-    Pass the chunks on, and compare them with what the manifest says at their end.
+    Pass the chunks on, and compare them with the manifest at the end.
 
-    :param what: they are, for the message: "the stored file", "the snapshot in it".
-    :raises WrongLengthError: there are more or fewer.
+    :param what: the chunks are, for messages: "the stored file", "the snapshot in it".
+    :raises WrongLengthError: there are more or fewer bytes.
     :raises DamagedSnapshotError: they are not the same.
     """
     digest, count = hashlib.sha256(), 0

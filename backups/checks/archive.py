@@ -15,12 +15,12 @@ from backups.exceptions import ArchiveError, BackupError
 
 SETTING = f"STORAGES['{ALIAS}']"
 HIGHEST_LEVEL = 22
-# What django-storages calls it, from class to class.
+# The option has another name in some classes of django-storages.
 OVERWRITE = ("file_overwrite", "overwrite_files")
 
 
 def check_archive(**_: Any) -> list[CheckMessage]:
-    """Check the settings, and the storage as far as that goes without asking it anything."""
+    """Check the settings and the storage, but ask the storage nothing."""
     return [*_level(), *_recipients(), *_storage()]
 
 
@@ -42,7 +42,7 @@ def _recipients() -> Iterator[CheckMessage]:
         yield Error(
             # Don't quote the value: somebody may have put a secret key there.
             "BACKUPS_RECIPIENTS is not a list of public keys.",
-            hint="List them, e.g. ['age1…']. Make a pair with: manage.py backups keygen",
+            hint="List them, e.g. ['age1…']. Make a pair of keys with: manage.py backups keygen",
             id="backups.E101",
         )
         return
@@ -58,7 +58,7 @@ def _storage() -> Iterator[CheckMessage]:
         files = get_files()
     except ArchiveError as error:
         yield Error(str(error), hint=error.hint, id="backups.E103")
-    except BackupError:  # no database of ours: other checks say so
+    except BackupError:  # no database in a file: other checks say so
         return
     else:
         yield from _overwriting(files.storage)
@@ -71,8 +71,8 @@ def _overwriting(storage: Any) -> Iterator[CheckMessage]:
     for name in OVERWRITE:
         if getattr(storage, name, False):
             yield Error(
-                f"The storage of {SETTING} replaces a file that has the same name: a backup could"
-                " be lost to another.",
+                f"The storage of {SETTING} replaces a file that has the same name: one backup could"
+                " replace another.",
                 hint=f"Set its option {name} to False.",
                 id="backups.E104",
             )
@@ -92,8 +92,9 @@ def _unencrypted(files: StoredFiles) -> Iterator[CheckMessage]:
     if files.is_local or conf.recipients:
         return
     yield CheckWarning(
-        f"Backups leave this machine unencrypted: whoever can read {files.where} has every row.",
-        hint="Make a pair of keys with manage.py backups keygen, and set BACKUPS_RECIPIENTS.",
+        "Backups leave this machine unencrypted: whoever can read"
+        f" {files.where} can read every row.",
+        hint="Make a pair of keys with manage.py backups keygen, then set BACKUPS_RECIPIENTS.",
         id="backups.W101",
     )
 

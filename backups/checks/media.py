@@ -1,4 +1,4 @@
-"""Checks of the settings of media files, which go along with stored snapshots."""
+"""Checks of the settings of media files, which are stored with snapshots."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from backups.exceptions import BackupError
 
 
 def check_media_settings(**_: Any) -> list[CheckMessage]:
-    """Check the settings, and the storage as far as that goes without asking it anything."""
+    """Check the settings and the storage, but ask the storage nothing."""
     return [*_switch(), *_patterns(), *_storage()]
 
 

@@ -27,7 +27,7 @@ def _mail() -> Iterator[CheckMessage]:
     yield Error(
         f"BACKUPS_NOTIFY_MAIL is {given!r}, which is not a list of mail addresses.",
         hint="List who is told when a backup fails, e.g. ['ops@example.org']; [] for nobody."
-        " Without the setting, ADMINS are.",
+        " Without the setting, ADMINS are told.",
         id="backups.E080",
     )
 
@@ -41,10 +41,10 @@ def _is_address(given: Any) -> bool:
 
 
 def _urls() -> Iterator[CheckMessage]:
-    """None is quoted: such a URL is a secret."""
+    """No message quotes a URL: it is a secret."""
     if not conf.webhook and not conf.ping_url:
         return
-    from backups.client.server import is_this_machine  # which needs long to import
+    from backups.client.server import is_this_machine  # slow to import
     from backups.notices import request
 
     urls = (("81", "BACKUPS_WEBHOOK", conf.webhook), ("82", "BACKUPS_PING_URL", conf.ping_url))
@@ -54,14 +54,14 @@ def _urls() -> Iterator[CheckMessage]:
         if problem := request.explain_unfit(url):
             yield Error(
                 f"The URL in {name} {problem}.",
-                hint="Set one such as https://hooks.example.org/…, or remove the setting.",
+                hint="Set a URL such as https://hooks.example.org/…, or remove the setting.",
                 id=f"backups.E0{number}",
             )
         elif urlsplit(url).scheme == "http" and not is_this_machine(urlsplit(url).hostname):
             yield CheckWarning(
                 f"{name} names another machine in plain http: others can read the URL on its way,"
                 " and what is sent.",
-                hint="Use https, unless the network between is yours, e.g. a VPN.",
+                hint="Use https, unless you trust the network in between, e.g. a VPN.",
                 id=f"backups.W0{number}",
             )
 
@@ -72,7 +72,7 @@ def _hours() -> Iterator[CheckMessage]:
         return
     yield Error(
         f"BACKUPS_REMIND_HOURS should be a number of hours greater than zero, not {value!r}.",
-        hint="Remove it to be told again each day.",
+        hint="Remove it to be told again once a day.",
         id="backups.E083",
     )
 
@@ -102,7 +102,7 @@ def check_told(**_: Any) -> list[CheckMessage]:
 
 
 def _nobody() -> Iterator[CheckMessage]:
-    from backups.notices import mail  # which needs long to import
+    from backups.notices import mail  # slow to import
 
     if not conf.schedule or mail.recipients() or conf.webhook or conf.ping_url:
         return

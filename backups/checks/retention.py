@@ -1,4 +1,4 @@
-"""Check of BACKUPS_KEEP: which stored snapshots stay."""
+"""The check of BACKUPS_KEEP, which says which stored snapshots stay."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ def check_retention(**_: Any) -> list[CheckMessage]:
     try:
         read_keep(conf.keep)
     except KeepError as error:
-        return [Error(str(error), hint=error.hint, id="backups.E080")]
+        return [Error(str(error), hint=error.hint, id="backups.E108")]
     return []

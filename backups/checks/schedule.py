@@ -1,4 +1,4 @@
-"""Checks of the settings that say when a backup takes itself, each with a hint."""
+"""Checks of the settings of scheduled backups, each with a hint."""
 
 import math
 from collections.abc import Iterator
@@ -34,9 +34,9 @@ def _schedule() -> Iterator[CheckMessage]:
         cron.next_due(given, datetime.now(UTC))
     except BadScheduleError as error:
         yield Error(
-            f"BACKUPS_SCHEDULE: {error} No backup takes itself.",
+            f"BACKUPS_SCHEDULE: {error} No scheduled backup is taken.",
             hint="Set five fields: minute, hour, day of the month, month, day of the week. '0 3 * *"
-            " *' is every day at 3:00; '@hourly' and '@daily' are words for others.",
+            " *' is every day at 3:00. Words such as '@hourly' and '@daily' work too.",
             id="backups.E090",
         )
         return
@@ -57,7 +57,7 @@ def _jitter() -> Iterator[CheckMessage]:
     yield Error(
         f"BACKUPS_SCHEDULE_JITTER should be a number of seconds from 0 to {LONGEST_JITTER:,}, not"
         f" {given!r}.",
-        hint="Remove it, and each backup begins when it is due.",
+        hint="Remove it to begin each backup when it is due.",
         id="backups.E091",
     )
 
@@ -67,7 +67,7 @@ def _verify() -> Iterator[CheckMessage]:
         return
     yield Error(
         f"BACKUPS_VERIFY should be 'always', 'daily' or 'never', not {given!r}.",
-        hint="Remove it, and the newest snapshot is verified once a day.",
+        hint="Remove it to verify the newest snapshot once a day.",
         id="backups.E092",
     )
 
@@ -76,13 +76,13 @@ def _before_migrate() -> Iterator[CheckMessage]:
     if not isinstance(given := getattr(settings, "BACKUPS_BEFORE_MIGRATE", False), bool):
         yield Error(
             f"BACKUPS_BEFORE_MIGRATE should be True or False, not {given!r}.",
-            hint="Remove it, and migrate stores nothing.",
+            hint="Remove it to store nothing before migrate.",
             id="backups.E093",
         )
     elif conf.before_migrate and local_store.paths() is None:
         yield CheckWarning(
             "BACKUPS_BEFORE_MIGRATE is True, and the database of BACKUPS_DATABASE is not SQLite in"
             " a file: migrate goes on without a snapshot.",
-            hint="Set it to False, and take a backup before migrate by the means of that database.",
+            hint="Set it to False. Before migrate, back that database up with its own tools.",
             id="backups.W095",
         )

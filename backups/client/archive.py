@@ -129,7 +129,7 @@ class ArchiveClient:
         )
 
     def release_backup(self, backup: str) -> Answer:
-        """Hold it no longer."""
+        """Release a stored snapshot."""
         return self._exchange.json("DELETE", f"{_place(backup)}/hold", _is_stored)
 
     def _ask_for(self, backup: str, more: dict[str, str]) -> requests.Response:

@@ -1,1 +1,1 @@
-"""Being told: by mail, by a webhook, and by a URL that a monitor watches."""
+"""Notices of how the backups are doing: by mail, by a webhook, and to a monitor."""

@@ -1,4 +1,4 @@
-"""What people and programs are told of the backups: the words of it."""
+"""The words of a notice, for people and for programs."""
 
 import re
 from contextlib import suppress
@@ -41,7 +41,7 @@ def compose(
     event: str, message: str, *, hint: str = "", state: State, database: str | None = None
 ) -> Notice:
     """
-    Put it in words. Reads only.
+    Write a notice. Reads only.
 
     :param message: what happened, in a sentence; ``hint``: what to do next.
     """
@@ -93,9 +93,9 @@ def _body(title: str, facts: dict[str, Any], state: State, alias: str) -> str:
     ]
     more = "" if alias == conf.database else f" --database {alias}"
     for command, meaning in (
-        ("backup --store", "store one now, and see what happens"),
+        ("backup --store", "store a snapshot now, and see whether that works"),
         ("backups list", "what is stored, and whether it can be restored"),
-        ("backups log", "what has happened to it"),
+        ("backups log", "what happened to stored snapshots"),
     ):
         lines.append(f"  {f'manage.py {command}{more}':<26}  {meaning}")
     return "\n".join(lines) + "\n"
@@ -109,7 +109,7 @@ def _newest(state: State) -> str:
 
 def _verified(state: State) -> str:
     if state.verified_id is None:
-        return "none: no stored snapshot has been tried yet"
+        return "none: no stored snapshot was found restorable yet"
     as_of = _when(state.verified_as_of)
     return f"{state.verified_id} can be restored, and has all that was written until {as_of}"
 

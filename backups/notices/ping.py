@@ -1,9 +1,9 @@
 """
-BACKUPS_PING_URL: a monitor that expects a sign of life, and says so if none comes.
+BACKUPS_PING_URL: a monitor that expects a request for each backup, and alerts if none comes.
 
-That also finds out what the site itself can't report: that its machine is gone, or its schedule.
+So people also hear what the site can't report: its machine is down, or its schedule stopped.
 
-    healthchecks.io and alike    URL/start   URL   URL/fail     with a sentence as the body
+    healthchecks.io and similar  URL/start   URL   URL/fail     with a sentence as the body
     Uptime Kuma, .../api/push/…  nothing     URL?status=up&msg=…   URL?status=down&msg=…
 
 Source: https://healthchecks.io/docs/http_api/
@@ -21,9 +21,10 @@ MOST_CHARACTERS = 250  # of a message in a URL
 
 def send(notice: Notice, *, seconds: float = 0.0) -> None:
     """
-    Send it. :raises NoticeError: it was not taken.
+    Send it.
 
     :param seconds: how long the last backup took.
+    :raises NoticeError: the monitor did not take it.
     """
     url, message = conf.ping_url, notice.facts["message"]
     if KUMA in urlsplit(url).path:

@@ -1,8 +1,8 @@
 """
-One short HTTP request to a URL that is a secret, as those of webhooks are.
+Send one short HTTP request to a URL that is a secret, as the URLs of webhooks are.
 
 No error and no log line shows more of the URL than its scheme and its host. No redirect is
-followed: what answered might not be meant to know what was sent.
+followed: the other server may not be meant to know what is sent.
 """
 
 import base64
@@ -19,9 +19,9 @@ SECONDS = 10.0  # to connect, and between two bytes of the answer's head
 
 def send(url: str, *, body: bytes | None = None, content_type: str = "text/plain") -> None:
     """
-    Send it: by POST, or by GET without a body.
+    Send a POST, or a GET if there is no body.
 
-    :raises NoticeError: the URL is none, nobody answered, or the answer is no success.
+    :raises NoticeError: the URL can't be used, nobody answered, or the answer is not a success.
     """
     if problem := explain_unfit(url):
         raise NoticeError(f"The URL {problem}.")
@@ -95,4 +95,4 @@ def _words(error: Exception) -> str:
         return f"it took more than {SECONDS:.0f} seconds"
     if isinstance(reason, OSError):
         return (reason.strerror or str(reason)).rstrip(".")
-    return type(reason).__name__  # its words may quote the URL
+    return type(reason).__name__  # its message may quote the URL

@@ -1,14 +1,14 @@
 """
-The front door of the notices: what runs backups reports here how they go.
+The front door of the notices: the code that runs backups reports here how they went.
 
-People are told of what changes, by mail and webhook, and once a day as long as it lasts:
+People are told by mail and webhook when something changes, and once a day while trouble lasts:
 
     well    ──failed, missed──▶ told     a notice
     told    ──the same─────────▶ told     a notice, if the last is BACKUPS_REMIND_HOURS old
     told    ──the other────────▶ told     a notice
     told    ──succeeded────────▶ well     a notice: it works again
 
-A notice that reached nobody does not count, so the next backup tells it again. A monitor behind
+A notice that reached nobody does not count, so the next backup sends it again. A monitor behind
 BACKUPS_PING_URL is told of every backup.
 
 Nothing here raises: a notice that can't be sent fails no backup. It is logged, and noted in the
@@ -83,7 +83,7 @@ def missed(due: datetime, *, database: str | None = None) -> None:
             MISSED,
             f"The backup that was due at {due.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC did not take"
             " place.",
-            "See whether the site, or what runs the backups, was stopped at that time.",
+            "Check whether the site, or the timer that runs the backups, was stopped at that time.",
             database,
         )
 
@@ -92,7 +92,7 @@ def send_test(*, database: str | None = None) -> list[tuple[str, str]]:
     """
     Send a test by every channel that is set. A monitor is told how the last backup went.
 
-    :returns: for each channel what it is, and what went wrong; empty if nothing did.
+    :returns: each channel in words, with what went wrong; that is empty if the test was sent.
     """
     state = read_state(database=database)
     message = "This is a test. Nothing has happened."
@@ -107,7 +107,7 @@ def send_test(*, database: str | None = None) -> list[tuple[str, str]]:
 
 
 def is_due(state: State, event: str, now: datetime) -> bool:
-    """Whether people shall be told of this trouble now."""
+    """Whether people must be told of this trouble now."""
     if state.told != event or state.told_at is None:
         return True
     return abs(now - state.told_at) >= timedelta(hours=conf.remind_hours)  # a clock may jump
@@ -127,11 +127,11 @@ def _trouble(event: str, message: str, hint: str, database: str | None) -> None:
 
 
 def _recovery(state: State, database: str | None) -> Notice:
-    count = "One backup" if state.troubles == 1 else f"{state.troubles} backups"
-    message = f"{_success(state)} {count} had failed or had been missed"
+    count = "one backup" if state.troubles == 1 else f"{state.troubles} backups"
+    message = f"{_success(state)} Before it, {count} failed or did not take place"
     since = state.trouble_since
     if since is not None:
-        message += f" since {since:%Y-%m-%d %H:%M:%S} UTC"
+        message += f" (since {since:%Y-%m-%d %H:%M:%S} UTC)"
     if since is not None and state.last_error_at is not None and state.last_error_at >= since:
         message += f". The last error was: {state.last_error}"
     return compose(RECOVERED, f"{message.rstrip('.')}.", state=state, database=database)
@@ -172,13 +172,13 @@ def _ping(event: str, message: str, state: State, database: str | None, hint: st
 
 
 def _tell(notice: Notice, database: str | None) -> bool:
-    """Whether it reached anybody, or nobody wants to be told."""
+    """Tell people. Returns whether that reached anybody, or there is nobody to tell."""
     errors = _reported(_people(), notice, database)
     return not errors or "" in errors.values()
 
 
 def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[str, str]:
-    """As ``_send``, and what went wrong is logged and noted."""
+    """As ``_send``. Also logs and notes what went wrong."""
     errors = _send(channels, notice)
     for name, error in errors.items():
         if error:
@@ -188,7 +188,7 @@ def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[
 
 
 def _send(channels: Channels, notice: Notice) -> dict[str, str]:
-    """What went wrong, by channel: all of them at once, none for longer than SECONDS."""
+    """Send by all channels at once, for SECONDS at most. Returns what went wrong with each."""
     errors = dict.fromkeys(channels, f"It took more than {SECONDS:.0f} seconds.")
 
     def work(name: str) -> None:
@@ -209,7 +209,7 @@ def _send(channels: Channels, notice: Notice) -> dict[str, str]:
 
 
 def _note(errors: Mapping[str, str], database: str | None) -> None:
-    """Remember what went wrong with these channels; what went wrong with others stays."""
+    """Remember what went wrong with these channels. What is noted of others stays."""
 
     def change(state: State) -> State:
         known = dict(each.split(": ", 1) for each in state.notice_errors) | dict(errors)
@@ -223,7 +223,7 @@ def _note(errors: Mapping[str, str], database: str | None) -> None:
 
 @contextmanager
 def _alone(database: str | None) -> Iterator[None]:
-    """One process at a time, so that two do not tell the same."""
+    """For one process at a time, so that two do not send the same notice."""
     with services.get_store(database).lock("notices", wait=True):
         yield
 
@@ -233,4 +233,4 @@ def _harmless() -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.exception("what became of a backup was not reported")
+        logger.exception("the outcome of a backup was not reported")

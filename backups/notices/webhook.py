@@ -8,7 +8,7 @@ from backups.notices.notice import Notice
 
 
 def send(notice: Notice) -> None:
-    """Send it. :raises NoticeError: it was not taken."""
+    """Send it. :raises NoticeError: the server did not take it."""
     # ``text`` is what chat programs show of it.
     body = json.dumps({**notice.facts, "text": f"{notice.subject}\n{notice.facts['message']}"})
     request.send(conf.webhook, body=body.encode(), content_type="application/json")

@@ -1,1 +1,1 @@
-"""Backups that take themselves: when they are due, what a run does, and which process starts it."""
+"""Scheduled backups: when one is due, what a run does, and which process starts it."""

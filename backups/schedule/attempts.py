@@ -16,24 +16,24 @@ UNDER_WAY, DONE, FAILED = "under way", "done", "failed"
 class Attempt:
     """One try at a scheduled backup."""
 
-    schedule: str  # the expression and the time zone that it was due by; empty for none
-    due: datetime | None  # when it was due; None if nothing but a person asked for it
-    number: int  # 1 for the first try of that due time
+    schedule: str  # the expression and the time zone that made it due; empty without one
+    due: datetime | None  # when it was due; None without a schedule
+    number: int  # 1 for the first try at that due time
     began_at: datetime
     outcome: str = UNDER_WAY
     ended_at: datetime | None = None
-    is_final: bool = False  # to try again would not help
+    is_final: bool = False  # another try would not help
 
     @property
     def again_at(self) -> datetime | None:
-        """When to try again; None if that is for the next due time."""
+        """When to try again; None if not before the next due time."""
         if self.outcome != FAILED or self.due is None or self.is_final or self.ended_at is None:
             return None
         return self.ended_at + FIRST_PAUSE * (1 << (self.number - 1))
 
 
 def last_attempt(*, database: str | None = None) -> Attempt | None:
-    """The last one; None if there was none. Reads only."""
+    """The last attempt; None if there was none. Reads only."""
     words = _remembered(services.get_store(database).recall()).get("attempt")
     if not isinstance(words, dict):
         return None
@@ -48,12 +48,12 @@ def last_attempt(*, database: str | None = None) -> Attempt | None:
 
 
 def remember(attempt: Attempt, *, database: str | None = None) -> None:
-    """This is the last one. :raises StoreFolderError: it can't be written."""
+    """Remember the last attempt. :raises StoreFolderError: it can't be written."""
     _change("attempt", _words(attempt), database)
 
 
 def last_tried(*, database: str | None = None) -> datetime | None:
-    """When a scheduled run last tried whether a snapshot can be restored. Reads only."""
+    """When a scheduled run last verified a snapshot, whatever it found. Reads only."""
     moment = _remembered(services.get_store(database).recall()).get("tried_at")
     try:
         return datetime.fromisoformat(moment).astimezone(UTC) if moment else None
@@ -62,7 +62,11 @@ def last_tried(*, database: str | None = None) -> datetime | None:
 
 
 def remember_tried(moment: datetime, *, database: str | None = None) -> None:
-    """A scheduled run has tried that now. :raises StoreFolderError: it can't be written."""
+    """
+    Note when a scheduled run verified a snapshot.
+
+    :raises StoreFolderError: it can't be written.
+    """
     _change("tried_at", moment.isoformat(), database)
 
 

@@ -1,8 +1,8 @@
 """
 When a backup is due: a cron expression, in the site's time zone.
 
-Cron's rules at the two changes of daylight saving, which cronsim keeps: what is due at 2:30 is due
-once in autumn, when there are two, and at 3:00 in spring, when there is none.
+At the changes of daylight saving time, cronsim follows the rules of cron. A backup that is due at
+2:30 is due once in autumn, when 2:30 comes twice, and at 3:00 in spring, when 2:30 does not come.
 """
 
 from collections.abc import Iterator
@@ -24,17 +24,17 @@ WORDS = {
     "@annually": "0 0 1 1 *",
 }
 FIELDS = 5  # cronsim also takes seconds, which cron does not know
-LONGEST_CHANGE = timedelta(hours=2)  # of the clock: the second 2:15 of an autumn night
+LONGEST_CHANGE = timedelta(hours=2)  # the most that a clock is set back in autumn
 MOST_COUNTED = 10_000  # missed due times: a week of a schedule that is due every minute
 
 
 def next_due(expression: str, after: datetime) -> datetime:
-    """The first due time after this moment, in UTC. :raises BadScheduleError: it is none."""
+    """The first due time after this moment, in UTC. :raises BadScheduleError: not a schedule."""
     return next(each for each in _due(expression, after) if each > after)
 
 
 def last_due(expression: str, now: datetime) -> datetime:
-    """The last due time that is not after this moment, in UTC. :raises BadScheduleError: none."""
+    """The last due time until this moment, in UTC. :raises BadScheduleError: not a schedule."""
     return next(_back_from(expression, now))
 
 
@@ -49,7 +49,7 @@ def due_between(expression: str, first: datetime, last: datetime) -> list[dateti
 
 
 def explain(expression: str) -> str:
-    """``At 03:00 every day``. :raises BadScheduleError: it is no schedule."""
+    """In words: ``At 03:00 every day``. :raises BadScheduleError: not a schedule."""
     return str(_schedule(expression, datetime.now(UTC)).explain())
 
 
@@ -65,8 +65,9 @@ def _back_from(expression: str, moment: datetime) -> Iterator[datetime]:
     """
     The due times until this moment, newest first.
 
-    Cronsim goes by the clock on the wall. At the second 2:15 of an autumn night that has not shown
-    2:30 yet, but it has been 2:30 already: so begin later, and leave out what is still to come.
+    Cronsim goes by the clock on the wall. On an autumn night 2:15 comes twice. At the second 2:15
+    the clock is before 2:30, but 2:30 has been already. So begin later, and leave out what is still
+    to come.
     """
     later = moment + (LONGEST_CHANGE if moment.astimezone(zone()).fold else timedelta(seconds=1))
     return (each for each in _due(expression, later, back=True) if each <= moment)

@@ -12,9 +12,9 @@ from backups.conf import conf
 from backups.schedule import cron
 from backups.schedule.attempts import Attempt
 
-# A run that begins so late is told as a missed one: a restart or a timer explains less than this.
+# A run that begins later than this counts as missed. A restart or a timer causes shorter delays.
 GRACE = timedelta(minutes=30)
-# A clock that is set back by less than this is only waited for.
+# If the clock was set back by less than this, the schedule just waits until it has caught up.
 CLOCK_ERROR = timedelta(hours=1)
 
 
@@ -22,19 +22,20 @@ CLOCK_ERROR = timedelta(hours=1)
 class Due:
     """A backup that is due."""
 
-    at: datetime | None  # the due time; None: whoever calls decides when
-    number: int = 1  # 2 and more: it is tried again
-    missed: tuple[datetime, ...] = ()  # due times at which none took place, newest first
+    at: datetime | None  # the due time; None without a schedule
+    number: int = 1  # 1 for the first try at this due time
+    missed: tuple[datetime, ...] = ()  # due times at which no backup took place, newest first
 
 
 def find_due(now: datetime, state: State, last: Attempt | None) -> Due | None:
     """
-    What is due by BACKUPS_SCHEDULE. Without one, whoever asks decides, so it always is.
+    The backup that is due by BACKUPS_SCHEDULE; None if none is. Without a schedule the caller
+    decides when, so that one is always due.
 
-    The first backup of a schedule is due at once, whenever it is set or changed. However many due
-    times have passed, one run catches up with all of them.
+    When a schedule is set or changed, its first backup is due at once. However many due times have
+    passed, one run makes up for all of them.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule:
         return Due(None)
@@ -53,10 +54,10 @@ def find_due(now: datetime, state: State, last: Attempt | None) -> Due | None:
 
 def find_overdue(now: datetime, state: State) -> tuple[datetime, ...]:
     """
-    The due times, newest first, that a run which is still under way has let pass, and that nobody
-    knows of yet.
+    The due times that have passed while a run is still under way, newest first, without those that
+    were counted already.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule or state.last_due is None:
         return ()
@@ -68,7 +69,7 @@ def next_due(now: datetime, last: Attempt | None) -> datetime | None:
     """
     When the next backup begins, if none is due now; None without a schedule.
 
-    :raises BadScheduleError: BACKUPS_SCHEDULE is no schedule.
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not a schedule.
     """
     if not conf.schedule:
         return None
@@ -80,25 +81,25 @@ def next_due(now: datetime, last: Attempt | None) -> datetime | None:
 
 
 def delay(due: datetime) -> timedelta:
-    """How much later this backup begins: at random, but each process of a machine agrees."""
+    """How much later this backup begins: at random, but the same in all processes of a machine."""
     seed = f"{socket.gethostname()} {conf.name} {due.isoformat()}"
     return timedelta(seconds=random.Random(seed).uniform(0, conf.schedule_jitter))  # noqa: S311
 
 
 def schedule_in_force() -> str:
-    """What due times depend on, to notice that it was changed."""
+    """The schedule and its time zone, to notice a change of either; empty without a schedule."""
     return f"{conf.schedule} {settings.TIME_ZONE}" if conf.schedule else ""
 
 
 def _is_first(now: datetime, state: State, last: Attempt | None) -> bool:
-    """Whether no run of this schedule is known, or one that would be in the future."""
+    """Whether no run of this schedule is known, or the known one is in the future."""
     if state.last_due is None or state.last_due - now > CLOCK_ERROR:
         return True
     return last is not None and last.schedule not in ("", schedule_in_force())
 
 
 def _unknown(missed: list[datetime], now: datetime, state: State) -> tuple[datetime, ...]:
-    """Without those that were counted already."""
+    """The missed due times, without those that were counted already."""
     known = state.last_missed
     if known is None or known > now:
         return tuple(missed)

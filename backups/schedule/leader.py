@@ -1,9 +1,9 @@
 """
-The process of all that starts the scheduled backups: whichever holds a lock.
+The leader: the one process of the site that starts the scheduled backups. It holds a lock.
 
-Each process that serves the site has a thread that waits for this lock. The system gives it to the
-next one as soon as its holder has ended, however that was. The backup itself is a process of its
-own, which neither ends with the leader nor slows it down.
+Each process that serves the site has a thread that waits for this lock. When the leader ends, in
+whatever way, the system gives the lock to the next process. The backup itself runs in a process of
+its own. It goes on if the leader ends, and does not slow the leader down.
 """
 
 import logging
@@ -25,26 +25,26 @@ from backups.schedule.steps import BY
 from backups.site import local_store
 
 FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
-LONGEST_SECONDS = 60.0  # of one wait: a clock may jump, and a machine may sleep
-LOOK_SECONDS = 1.0  # between two looks at a run
-AFTER_TROUBLE_SECONDS = 600.0  # if what is due can't even begin
+LONGEST_SECONDS = 60.0  # the longest wait: a clock may jump, and a machine may sleep
+LOOK_SECONDS = 1.0  # the wait between two looks at a run
+AFTER_TROUBLE_SECONDS = 600.0  # the wait after a run that could not even begin
 
 logger = logging.getLogger(__name__)
 
 
 def start() -> None:
-    """Take part, from a thread of this process on. It must not be forked any more."""
+    """Start the thread that waits for the lock. This process must not fork any more."""
     try:
         threading.Thread(target=_take_part, name="backups schedule", daemon=True).start()
     except RuntimeError as error:
         logger.warning(
-            "this process can't start scheduled backups, since the system starts no thread: %s",
+            "this process can't start scheduled backups, since the system refuses a thread: %s",
             error,
         )
 
 
 def _take_part() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the server's
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the server
     apps.ready_event.wait()
     _wait(FIRST_SECONDS)
     while True:
@@ -52,12 +52,12 @@ def _take_part() -> None:
             with services.get_store().lock("leader", wait=True):
                 _lead()
         except BadScheduleError as error:
-            logger.error("no backup takes itself: %s %s", error, error.hint)
+            logger.error("no scheduled backup is taken: %s %s", error, error.hint)
             return
         except Exception as error:
             logger.log(
                 logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
-                "the schedule of backups has met a problem; it goes on in %d seconds: %s",
+                "the schedule of backups failed, and tries again in %d seconds: %s",
                 LONGEST_SECONDS,
                 error,
                 exc_info=not isinstance(error, BackupError),
@@ -79,13 +79,13 @@ def _lead() -> None:
 
 
 def _is_under_way() -> bool:
-    """Whether a run has begun, of whatever process, that nobody has seen the end of."""
+    """Whether a run has begun, in any process, and its end is not known yet."""
     last = attempts.last_attempt()
     return last is not None and last.outcome == attempts.UNDER_WAY
 
 
 def _seconds_left() -> float:
-    """Until the next backup is due; 0 if one is. A database that is still to come is waited for."""
+    """How long until the next backup is due; 0 if one is due. Without a database: one wait."""
     now, last = datetime.now(UTC), attempts.last_attempt()
     if not local_store.has_database(conf.database):
         return LONGEST_SECONDS
@@ -98,8 +98,8 @@ def _seconds_left() -> float:
 
 def _start_run() -> bool:
     """
-    Start a run in a process of its own, and wait until it has begun. Returns False if it has not,
-    and would not if it were started again at once.
+    Start a run in a process of its own, and wait until it has begun. Returns False if it did not
+    begin, and another try at once would not help.
     """
     try:
         job: Job | None = jobs.start("run-due", by=BY)
@@ -110,7 +110,7 @@ def _start_run() -> bool:
         _wait(LOOK_SECONDS)
         job = jobs.find(job.id)
     if (job is None or job.outcome in ("failed", "stopped")) and not run.conclude_killed():
-        run.note_not_started(BackupError("The process of the backup ended before it had begun."))
+        run.note_not_started(BackupError("The backup's process ended before the backup began."))
         return False
     return _is_under_way() or _seconds_left() > 0
 

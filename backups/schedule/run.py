@@ -1,7 +1,7 @@
 """
-A scheduled backup: find out whether one is due, do it, remember how it went, and tell.
+Run a scheduled backup: find out whether one is due, do it, remember how it went, and report it.
 
-Whoever calls ``run_due``, at whatever time and however often: what is due is done once.
+Anybody may call ``run_due`` at any time and any number of times: what is due is done once.
 """
 
 import logging
@@ -32,7 +32,7 @@ class Outcome:
 
     what: str  # NOTHING_DUE, UNDER_WAY (in another process), DONE or FAILED
     words: str  # what there is to say, for a person
-    snapshot_id: str | None = None  # the newest stored snapshot, if this run has stored or met it
+    snapshot_id: str | None = None  # the newest stored snapshot: stored by this run, or unchanged
 
     @property
     def is_failure(self) -> bool:
@@ -44,13 +44,13 @@ def run_due(
     *, database: str | None = None, force: bool = False, now: datetime | None = None
 ) -> Outcome:
     """
-    Do the backup that is due, if any: store a snapshot, verify the newest, look at the listing,
-    remove those that need not stay. A step that fails does not keep the others from being tried,
-    but nothing is removed if nothing could be stored.
+    Do the backup that is due, if any: store a snapshot, verify the newest, look at the listing, and
+    prune. If a step fails, the next ones are still tried, but without a stored snapshot nothing is
+    pruned.
 
     Raises nothing but KeyboardInterrupt.
 
-    :param force: even if none is due.
+    :param force: do one even if none is due.
     """
     now = now or datetime.now(UTC)
     try:
@@ -64,8 +64,8 @@ def run_due(
 
 def conclude_killed(*, database: str | None = None) -> bool:
     """
-    Whether the last run ended without a word. Then its process was killed: remember that it has
-    failed, and tell. Raises nothing.
+    If the process of the last run was killed, remember that the run failed, and report it. Returns
+    whether that was so. Raises nothing.
     """
     with suppress(BackupError), services.get_store(database).lock("run"):
         return _conclude_killed(database)
@@ -73,12 +73,12 @@ def conclude_killed(*, database: str | None = None) -> bool:
 
 
 def note_not_started(error: Exception, *, database: str | None = None) -> None:
-    """No process could be started for a run: remember that, and tell. Raises nothing."""
+    """Remember and report that no process could be started for a run. Raises nothing."""
     _failed(error, database)
 
 
 def note_overdue(*, database: str | None = None, now: datetime | None = None) -> None:
-    """A run is under way: if it lets due times pass, remember that, and tell. Raises nothing."""
+    """Remember and report due times that pass while a run is under way. Raises nothing."""
     with suppress(BackupError):
         missed = find_overdue(now or datetime.now(UTC), read_state(database=database))
         if missed:
@@ -99,7 +99,7 @@ def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
     attempt = Attempt(schedule_in_force(), due.at, due.number, datetime.now(UTC))
     _begin(attempt, due, database)
     steps = Steps(now, database)
-    with suppress(Exception), ExitStack() as settled:  # it only spares the next run some work
+    with suppress(Exception), ExitStack() as settled:  # settling only saves the next run work
         with suppress(BackupError):
             settled.enter_context(archive.settling(database))
         steps.take()
@@ -107,7 +107,7 @@ def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
 
 
 def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
-    """Remember it before anything is done: if it is killed, it is not begun again at once."""
+    """Remember the run before it does anything: if it is killed, no other begins at once."""
 
     def change(state: State) -> State:
         return _with_missed(replace(state, last_due=due.at or state.last_due), due.missed)
@@ -133,7 +133,7 @@ def _tell_missed(missed: tuple[datetime, ...], database: str | None) -> None:
 
 
 def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
-    """If it is killed in here, a failure is told twice, and not to nobody."""
+    """If the process is killed in here, a failure is reported twice rather than never."""
     ended = replace(attempt, ended_at=datetime.now(UTC), is_final=not steps.may_help_again)
     words = " ".join([*steps.said, *steps.errors])
     if steps.errors:
@@ -149,7 +149,7 @@ def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
 
 
 def _failed(error: Exception, database: str | None) -> Outcome:
-    """It could not even begin, or what became of it can't be remembered."""
+    """Report a run that could not even begin, or whose outcome can't be remembered."""
     words = f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
     with suppress(Exception):
         note_failed(words, database=database)
@@ -163,7 +163,7 @@ def _failed(error: Exception, database: str | None) -> Outcome:
 
 
 def _conclude_killed(database: str | None) -> bool:
-    """Call it while holding the lock: then no run is under way."""
+    """As ``conclude_killed``. The caller holds the lock "run", so no run is under way."""
     last = attempts.last_attempt(database=database)
     if last is None or last.outcome != UNDER_WAY:
         return False
@@ -172,7 +172,7 @@ def _conclude_killed(database: str | None) -> bool:
         " the machine went down."
     )
     _failed(error, database)
-    # Only now: if this process is killed before, the next one tells it again, and not nobody.
+    # Last: if this process is killed before, the next one reports the failure again.
     ended = replace(last, outcome=FAILED, ended_at=datetime.now(UTC))
     attempts.remember(ended, database=database)
     return True

@@ -1,4 +1,4 @@
-"""The steps of a scheduled backup, each tried whatever became of those before it."""
+"""The steps of a scheduled backup. Each is tried, even if the ones before it failed."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from backups.exceptions import BackupError, BusyError, TooManySnapshotsError
 from backups.schedule import attempts, cron
 
 BY = "schedule"
-BUSY_SECONDS = 600.0  # so long at most a backup waits for its turn
+BUSY_SECONDS = 600.0  # the longest that a backup waits for its turn
 BUSY_PAUSE = 10.0  # seconds between two tries
 
 T = TypeVar("T")
@@ -29,20 +29,20 @@ class Steps:
         self.said: list[str] = []
         self.errors: list[str] = []
         self.snapshot_id: str | None = None
-        self.may_help_again = False  # whether to try again may help
+        self.may_help_again = False  # whether another try may help
         self._now, self._database = now, database
 
     def take(self) -> None:
-        """All of them. Raises nothing but KeyboardInterrupt."""
-        stored = self._try("It could not be stored", self._store, again=True)
+        """Do all steps. Raises nothing but KeyboardInterrupt."""
+        stored = self._try("The snapshot could not be stored", self._store, again=True)
         if stored is not None or self._newest() is not None:
-            self._try("It could not be verified", self._verify, again=True)
-        self._try("The daily look at the storage", self._look)
-        if stored is not None:  # without a new one no old one goes
-            self._try("Old ones could not be removed", self._prune)
+            self._try("The verification failed", self._verify, again=True)
+        self._try("The daily look at the storage found a problem", self._look)
+        if stored is not None:  # without a new snapshot no old one is removed
+            self._try("Old snapshots could not be removed", self._prune)
 
     def _try(self, what: str, step: Callable[[], T], *, again: bool = False) -> T | None:
-        """Returns None if it failed. A step that has not noted its failure itself is noted."""
+        """Returns None if the step failed. Notes the failure, unless the step did so itself."""
         noted = read_state(database=self._database).failures_total
         try:
             return step()
@@ -78,7 +78,7 @@ class Steps:
         return stored.snapshot
 
     def _newest(self) -> StoredSnapshot | None:
-        with suppress(Exception):  # that the storage can't be asked is known by now
+        with suppress(Exception):  # an error of the storage was reported already
             return archive.find_snapshot("latest", database=self._database)
         return None
 
@@ -91,11 +91,11 @@ class Steps:
         found = archive.verify(stored.id, by=BY, database=self._database)
         if found.is_good:
             self.said.append(
-                f"It is restorable: {found.rows:,} rows in {found.tables:,} tables,"
+                f"{stored.name} is restorable: {found.rows:,} rows in {found.tables:,} tables,"
                 f" {found.seconds:.1f} seconds."
             )
         elif found.outcome == "unreadable" and stored.is_encrypted and conf.identity_file is None:
-            self.said.append(f"It is encrypted, so it was not tried here: {found.reason}")
+            self.said.append(f"{stored.name} was not verified on this machine: {found.reason}")
         else:
             raise BackupError(f"{stored.name} is {found.outcome}: {found.reason}")
         attempts.remember_tried(self._now, database=self._database)
@@ -117,10 +117,10 @@ class Steps:
         if removed := sum(each.is_deleted for each in verdicts):
             self.said.append(f"Stored snapshots that no rule keeps were removed: {removed}.")
         if refused := [each.refusal for each in verdicts if each.refusal]:
-            self.said.append(f"Some could not be removed: {len(refused)}. {refused[0]}")
+            self.said.append(f"Old snapshots that were not removed: {len(refused)}. {refused[0]}")
 
     def _is_today_wanted(self, how: str, *last: datetime | None) -> bool:
-        """Daily: in the first run of each day of the site, whenever the last one of before was."""
+        """Whether to do a step now. "daily": in the first run of each day of the site's zone."""
         if how != "daily":
             return how == "always"
         known = [each for each in last if each is not None]

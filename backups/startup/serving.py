@@ -70,7 +70,7 @@ def watch() -> None:
         if conf.schedule and not conf.is_child and not is_in_a_test():
             _watch(command_line.current())
     except Exception:
-        logger.exception("no backup takes itself in this process")
+        logger.exception("no scheduled backup is started from this process")
 
 
 def _watch(command: CommandLine) -> None:
@@ -135,7 +135,7 @@ def _watch_uwsgi(uwsgi: Any) -> None:
     """
     if not has_threads(uwsgi.opt):
         logger.warning(
-            "no backup takes itself here: uWSGI runs no threads of Python. Start it with"
+            "no scheduled backup is taken: uWSGI runs no threads of Python. Start it with"
             " --enable-threads, or run manage.py backups run-due from a timer"
         )
         return

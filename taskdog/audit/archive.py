@@ -1,8 +1,8 @@
 """
 What happens to stored snapshots, in the audit log.
 
-These are receivers of the signals of ``backups``. Nothing here may make a backup fail: what goes
-wrong is logged.
+These are receivers of the signals of ``backups``. Nothing here may make a backup fail: errors are
+only logged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from backups import services
 from taskdog.audit.models import AuditLog
 from taskdog.audit.restores import RESOURCE, impatient, or_a_warning
 
-if TYPE_CHECKING:  # at run time each start of the site would have to read it
+if TYPE_CHECKING:  # at run time this import would slow each start of the site
     from backups.archive.services import StoredSnapshot, Verification
 
 
@@ -37,7 +37,7 @@ def record_verified(
     database: str | None = None,
     **_: object,
 ) -> None:
-    """Add a row about the result when a stored snapshot was tried."""
+    """Add a row about the result of a verification."""
     known = {
         "outcome": verification.outcome,
         "tables": verification.tables,
@@ -67,7 +67,7 @@ def _record(
     operation: str, name: str | None, *, by: str | None, known: dict[str, Any], error: str = ""
 ) -> None:
     with or_a_warning("a backup"):
-        if not services.is_readable():  # a new machine, where connecting would make an empty one
+        if not services.is_readable():  # a new machine: connecting would create an empty database
             return
         with impatient():
             AuditLog.objects.create(

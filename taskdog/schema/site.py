@@ -12,7 +12,7 @@ def add_plain_views(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _backup_health() -> dict[str, Any]:
-    described = _open_get("backup_health", "Says how the backups do.", "status", "reason")
+    described = _open_get("backup_health", "Says how the backups are doing.", "status", "reason")
     answers = described["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     schema["properties"] |= {

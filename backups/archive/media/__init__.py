@@ -1,1 +1,1 @@
-"""The site's media files: they go along with each stored snapshot, each content once."""
+"""The site's media files, stored with each snapshot. Each content is stored once."""

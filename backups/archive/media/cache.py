@@ -1,8 +1,8 @@
 """
-What was found of the media files, beside the database: so only changed files are read again.
+What is known of the media files, beside the database, so that only changed files are read again.
 
-It may be lost at any time: then every file is read again, and what is stored is not moved again.
-It holds names and hashes, so it is for its owner only.
+It may be lost at any time. Then every file is read again, but no stored content is stored again. It
+holds names and hashes, so only its owner can read it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from backups.disk import files
 from backups.exceptions import StoreFolderError
 
 VERSION = 1
-EVERY = 1000  # files between two commits: a process that is killed begins again from there
+EVERY = 1000  # changes between two commits: a killed process loses no more
 SCHEMA = f"""
 BEGIN;
 CREATE TABLE files (
@@ -38,8 +38,8 @@ class Found:
     name: str
     sha256: str
     size: int  # bytes
-    modified: str  # ISO 8601, UTC; empty if nobody knows
-    stamp: str  # of the look before; empty if it does not prove that nothing has changed
+    modified: str  # ISO 8601, UTC; empty if unknown
+    stamp: str  # ``Look.stamp`` of then; empty if an equal one proves nothing
 
 
 class MediaCache:
@@ -75,13 +75,13 @@ class MediaCache:
         return bool(self._connection.execute(query).fetchone()[0])
 
     def forget_unseen(self) -> None:
-        """Drop what is known of files that are gone."""
+        """Drop what is known of files that were not seen: they are gone."""
         self._change("DELETE FROM files WHERE name NOT IN (SELECT name FROM seen)")
 
     def files(self) -> Iterator[tuple[Found, bool]]:
         """
-        Every file in the order of the names, and whether it was seen. It may be changed while it
-        is read.
+        Every file in the order of the names, and whether it was seen. The cache may be changed
+        meanwhile.
         """
         query = (
             "SELECT files.*, seen.name IS NOT NULL FROM files LEFT JOIN seen USING (name)"
@@ -101,17 +101,17 @@ class MediaCache:
         return digest.hexdigest()
 
     def note_listed(self, snapshot_id: str) -> None:
-        """All files as they are known now belong to this stored snapshot."""
+        """Note that this stored snapshot has all files as they are known now."""
         self._change("DELETE FROM listed")
         self._change("INSERT INTO listed VALUES (?, ?)", snapshot_id, self.digest())
 
     def is_listed(self, snapshot_id: str) -> bool:
-        """Whether a stored snapshot has the same files as they are known now."""
+        """Whether this stored snapshot has all files as they are known now."""
         rows = self._connection.execute("SELECT id, digest FROM listed").fetchall()
         return rows == [(snapshot_id, self.digest())]
 
     def save(self) -> None:
-        """Keep what was noted."""
+        """Commit what was noted."""
         self._connection.commit()
         self._unsaved = 0
 
@@ -138,7 +138,7 @@ def open_cache(path: Path) -> Iterator[MediaCache]:
     except sqlite3.Error as error:
         raise StoreFolderError(
             f"{path}, where the backups remember the media files, can't be used: {error}.",
-            hint="Make room, or remove this file: then all media files are read again.",
+            hint="Free some space, or remove this file: then all media files are read again.",
         ) from error
 
 

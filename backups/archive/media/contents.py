@@ -4,10 +4,10 @@ The contents of media files in the storage of the backups, each once, under a na
     taskdog-backup-media/<two digits>/<64 digits>.zst        the SHA-256 of the content
     taskdog-backup-media/<two digits>/<64 digits>.zst.age    a keyed hash of it
 
-They are plain zstd, or age around it. Where they are encrypted, the plain SHA-256 would tell
-whoever sees the storage which known files are in it. So that one is keyed with the site's
-SECRET_KEY, and with the recipients: other recipients get contents of their own, so that each
-snapshot can be read with the keys of its time. With another SECRET_KEY all is moved once more.
+They are zstd, or age around zstd. If they are encrypted, a plain SHA-256 in the name would tell
+whoever sees the storage which known files are in it. So that hash is keyed, with the site's
+SECRET_KEY and the recipients. New recipients get contents of their own, so that each snapshot can
+be read with the keys of its time. After a change of SECRET_KEY all contents are stored once more.
 """
 
 import re
@@ -54,7 +54,7 @@ class Contents:
         return folder == self.folder and re.fullmatch(NAME, rest, re.ASCII) is not None
 
     def stored(self) -> set[bytes]:
-        """The keys of all that are stored. :raises StorageError: the storage can't be asked."""
+        """The keys of all stored contents. :raises StorageError: the storage fails."""
         folders, _ = self._files.listed(self.folder)
         inner = [f"{self.folder}/{each.strip('/')}" for each in folders]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -63,7 +63,7 @@ class Contents:
             return {key_of(name) for name in names if self.is_name(name)}
 
     def name_of_key(self, key: bytes) -> str:
-        """What ``key_of`` was given."""
+        """The name that ``key_of`` turned into this key."""
         digits = key[:HASH_BYTES].hex()
         return f"{self.folder}/{digits[:2]}/{digits}{key[HASH_BYTES:].decode()}"
 
@@ -92,18 +92,18 @@ class Contents:
         return checked(bounded, name, size=size, sha256=sha256, what="the media file in it")
 
     def delete(self, name: str) -> None:
-        """Remove one. :raises StorageError: the storage refuses."""
+        """Remove a content. :raises StorageError: the storage refuses."""
         self._files.delete(name)
 
 
 def key_of(name: str) -> bytes:
-    """The name of a content in a third of the memory: there may be very many."""
+    """A name in a third of the memory: there may be very many contents."""
     digits, _, ending = name.rpartition("/")[2].partition(".")
     return bytes.fromhex(digits) + f".{ending}".encode()
 
 
 def _bounded(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """No more chunks than it takes to see that they are too many: the disk must hold them."""
+    """The chunks up to one too many: a file that is too long must not fill the disk."""
     for chunk in chunks:
         yield chunk
         size -= len(chunk)

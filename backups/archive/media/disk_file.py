@@ -1,4 +1,4 @@
-"""Write a media file to a disk of this machine, as Django's own storage would, but whole."""
+"""Write a media file to a disk of this machine, as Django's storage would, but never half of it."""
 
 import os
 from collections.abc import Iterable
@@ -46,8 +46,8 @@ def make_folder(folder: Path, root: Path, *, mode: int | None) -> None:
     """
     Make a folder and those above it, as far as they are missing.
 
-    :param root: of the storage; what is above it belongs to others.
-    :param mode: their permissions; None for those of any new folder.
+    :param root: the storage's own folder; the folders above it belong to others.
+    :param mode: the permissions; None for those of any new folder.
     """
     if folder.is_dir():
         return
@@ -63,14 +63,14 @@ def make_folder(folder: Path, root: Path, *, mode: int | None) -> None:
 
 
 def _give_as_above(path: Path) -> None:
-    """What root creates belongs to whom the folder above belongs, or the site can't change it."""
+    """Give what root has created to the owner of the folder above, so that the site can write."""
     if os.geteuid() == 0:
         above = os.stat(path.parent)
         os.chown(path, above.st_uid, above.st_gid)
 
 
 def _umask() -> int:
-    """Of this process. To ask sets it, so that Linux is asked another way, where threads run."""
+    """This process's umask. Only Linux tells it without a change, which other threads would see."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)

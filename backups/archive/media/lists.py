@@ -5,9 +5,9 @@ The lists of the media files of a stored snapshot, beside it in the storage.
                                           modification, SHA-256, and where its content is stored
     <prefix><id>.media.contents.zst       a line for each content, never encrypted
 
-From the second one a site that has no secret key learns which contents are still used, and which
-are missing. It says how many there are, and which snapshots share them; no names, and no hashes
-that tell a known content.
+From the second list a site without the secret key learns which contents are still used, and which
+are missing. The list shows how many there are, and which snapshots share them. It has no names of
+files, and no hash that would reveal a known file.
 """
 
 import json
@@ -34,7 +34,7 @@ class Entry:
 
     name: str
     size: int  # bytes
-    modified: str  # ISO 8601, UTC; empty if nobody knows
+    modified: str  # ISO 8601, UTC; empty if unknown
     sha256: str
     content: str  # the name of the stored content
 
@@ -65,7 +65,7 @@ class MediaLists:
 
         :raises StorageError: the storage failed.
         """
-        # First what keeps the contents from being removed.
+        # This list comes first: it keeps the contents from being removed.
         lines = (f"{name}\n".encode() for name in contents)
         self._files.create(
             self._name(snapshot_id, CONTENTS), Packed(_joined(lines), None, level=level)
@@ -77,7 +77,7 @@ class MediaLists:
 
     def entries(self, name: str, identity_file: Path | None) -> Iterator[Entry]:
         """
-        The media files of a snapshot, from its list. The list may be found cut off at its end.
+        The media files of a snapshot, from its list. An error can follow at the end.
 
         :raises InvalidSnapshotError: it is cut off, or was changed.
         :raises IdentityError: it is encrypted, and there is no key that fits.
@@ -117,7 +117,7 @@ class MediaLists:
 
 
 def is_own(prefix: str, name: str) -> bool:
-    """Whether a name in the default storage is of the backups, which may lie in it too."""
+    """Whether a name in the default storage belongs to backups, which may be stored there too."""
     last = name.rstrip("/").rpartition("/")[2]
     if name.endswith("/"):
         return last == f"{prefix}media"
@@ -126,7 +126,7 @@ def is_own(prefix: str, name: str) -> bool:
 
 
 def _not_empty(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Even a list of nothing has some bytes: an empty file would pass for it."""
+    """Refuse an empty file, which would pass for an empty list: that has some bytes."""
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -136,7 +136,7 @@ def _not_empty(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """In chunks that are worth a step."""
+    """The lines, joined to larger chunks: one at a time would be slow."""
     ready = bytearray()
     for line in lines:
         ready += line
@@ -151,10 +151,10 @@ def _lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         if len(rest) > LONGEST_LINE:
-            raise DamagedSnapshotError(f"{name} is no list of media files: a line has no end.")
+            raise DamagedSnapshotError(f"{name} is not a list of media files: a line has no end.")
         yield from whole
     if rest:
-        raise DamagedSnapshotError(f"{name} is no list of media files: its last line has no end.")
+        raise DamagedSnapshotError(f"{name} is not a list of media files: it ends within a line.")
 
 
 def _entry(line: bytes, name: str) -> Entry:

@@ -14,7 +14,7 @@ def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -
     """
     What ``work`` returns for each, in their order. Memory holds a few of them.
 
-    :raises Exception: of ``work``, or of ``things``; what has not begun then is not done.
+    :raises Exception: an error of ``work`` or of ``things``. Work that has not begun is dropped.
     """
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(at_once) as pool:
@@ -30,7 +30,7 @@ def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -
 
 
 def in_batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of so many at most: where a thing is small, to hand it over costs more."""
+    """Lists of at most ``size`` things: to hand over small things one by one costs more."""
     each = iter(things)
     while batch := list(islice(each, size)):
         yield batch

@@ -9,8 +9,8 @@ from backups.archive.media.cache import Found
 from backups.archive.media.site_files import SiteFiles, UnreadableFileError
 
 MOST_WARNINGS = 20  # that a manifest has
-# Two changes so close to each other may leave the same time: a file that was modified so shortly
-# before it was read is read again next time.
+# Two changes within this time may leave the same modification time. So a file that was modified so
+# shortly before it was read is read again next time.
 SETTLED = timedelta(seconds=2)
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class MediaReader:
         """
         The bytes of a file, as long as they are the ones that were found.
 
-        :raises ChangedError: they are not, which shows at the end.
+        :raises ChangedError: they are not. This may show only at the end.
         :raises UnreadableFileError: it can't be read.
         """
         digest, size = hashlib.sha256(), 0

@@ -1,4 +1,4 @@
-"""Put the media files of a stored snapshot back: what is missing, and no more unless told."""
+"""Put the media files of a stored snapshot back: missing ones, and others only if asked to."""
 
 import hashlib
 import logging
@@ -34,7 +34,7 @@ class What(Enum):
 class _Done(NamedTuple):
     entry: Entry
     what: What
-    is_newer: bool = False  # the one that is there, or was there
+    is_newer: bool = False  # the site's file, which stays or was replaced
     reason: str = ""
 
 
@@ -47,7 +47,7 @@ class MediaRestored:
     restored_size: int = 0  # bytes, of them and of those that were overwritten
     equal: int = 0  # files that were there with this content
     differing: list[str] = field(default_factory=list)  # left as they are: another content
-    newer: list[str] = field(default_factory=list)  # of those and the overwritten: modified later
+    newer: list[str] = field(default_factory=list)  # of both kinds: modified later
     overwritten: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)  # a sentence for each
 
@@ -73,7 +73,7 @@ class MediaRestore:
 
     def run(self, *, by: str) -> MediaRestored:
         """
-        Put back what is missing. What goes wrong with one file is said, and the others go on.
+        Put back what is missing. If one file fails, that is noted, and the others go on.
 
         :raises NotStoredError: the snapshot has no media files.
         :raises InvalidSnapshotError: its list is cut off, or was changed. What was put back until
@@ -105,7 +105,7 @@ class MediaRestore:
         try:
             self._site.check_free(entry.name)
             if not self._contents.is_name(entry.content):
-                raise ValueError(f"{entry.content!r} is no name of a stored content.")
+                raise ValueError(f"{entry.content!r} is not the name of a stored content.")
             return self._restore(entry)
         except FileExistsError:
             return _Done(entry, What.DIFFERS)  # somebody has just written it
@@ -169,7 +169,7 @@ def restore_media(
     :raises NotStoredError: there is no such snapshot, or it was stored without media files.
     :raises InvalidSnapshotError: its list is cut off, or was changed.
     :raises IdentityError: it is encrypted, and there is no key that fits.
-    :raises StorageError: one of the two storages can't be asked.
+    :raises StorageError: one of the two storages fails.
     """
     catalog = get_catalog(database)
     stored = catalog.find(word)

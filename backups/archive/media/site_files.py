@@ -1,4 +1,4 @@
-"""The site's media files: what is in its default storage, whatever kind of storage that is."""
+"""The site's media files: what is in its default storage, of any kind."""
 
 import os
 import stat
@@ -35,7 +35,7 @@ class UnreadableFileError(Exception):
 class Look:
     """What a short look at a file shows, without reading it."""
 
-    stamp: str  # another one if the content may be another; empty if the storage does not tell
+    stamp: str  # changes with the content; empty if the storage can't tell
     modified: datetime | None  # UTC
 
 
@@ -46,15 +46,15 @@ class SiteFiles:
         """
         Asks the storage nothing yet.
 
-        :param is_left_out: says of the name of a file, or of a folder with a slash at its end,
-            that it is no media.
+        :param is_left_out: tells whether a name is left out. The name of a folder ends with a
+            slash.
         """
         self._storage: Any = storage
         self._is_left_out = is_left_out
-        # Never opened: to close any descriptor of the live database drops this process's locks.
+        # These are never opened: closing any descriptor of the live database drops our locks on it.
         self._own = OwnFiles()
         kind = type(storage)
-        # Its files are just what it is asked for, under the same names.
+        # Whether the files on the disk have the names and the contents that the storage shows.
         self._is_plain = isinstance(storage, FileSystemStorage) and (
             (kind._open, kind._save) == (FileSystemStorage._open, FileSystemStorage._save)  # type: ignore[attr-defined]
         )
@@ -67,11 +67,11 @@ class SiteFiles:
         return f"the default storage ({type(self._storage).__name__})"
 
     def check(self) -> None:
-        """:raises StorageError: MEDIA_ROOT is not set: it would be all below the current folder."""
+        """:raises StorageError: MEDIA_ROOT is not set: the current folder would be the media."""
         if self._is_plain and not self._storage.base_location:
             raise StorageError(
-                "MEDIA_ROOT is not set, so the media files would be all that"
-                f" is below {self._storage.location}.",
+                f"MEDIA_ROOT is not set, so all files below {self._storage.location} would be media"
+                " files.",
                 hint="Set MEDIA_ROOT to the folder of the media files.",
             )
 
@@ -80,7 +80,7 @@ class SiteFiles:
         The name of each file, folder by folder.
 
         :param warn: gets a sentence about each folder that can't be listed.
-        :raises StorageError: not even the topmost one can.
+        :raises StorageError: the topmost folder can't be listed.
         """
         folders: list[tuple[str, tuple[Identity, ...]]] = [("", ())]
         while folders:
@@ -108,7 +108,7 @@ class SiteFiles:
 
     def look(self, name: str) -> Look | None:
         """
-        What tells whether its content has changed; None if it is gone, or a file of the backups.
+        A short look at a file; None if it is gone, or is one of the site's own files.
 
         :raises UnreadableFileError: the storage can't say, or it is not a file.
         """
@@ -141,7 +141,7 @@ class SiteFiles:
         """
         parts = name.split("/")
         if "\0" in name or not all(parts) or {".", ".."} & set(parts):
-            raise ValueError(f"{name!r} is no name of a file in a storage.")
+            raise ValueError(f"{name!r} can't be the name of a file in a storage.")
         if self._is_left_out(name) or any(
             self._is_left_out("/".join(parts[:count]) + "/") for count in range(1, len(parts))
         ):
@@ -160,7 +160,7 @@ class SiteFiles:
         Write a file. It gets its name only after the last chunk.
 
         :raises FileExistsError: the name is taken.
-        :raises Exception: what the chunks raise, or the storage; nothing has the name then.
+        :raises Exception: an error of the chunks or of the storage. No file has the name then.
         """
         if self._is_plain:
             path, root = Path(self._path(name)), Path(self._storage.location)
@@ -188,7 +188,7 @@ class SiteFiles:
             return None
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableFileError(f"{name} is not a file.")
-        # Who sets a file's modification time back can't do that with the time of its change.
+        # A program can set back a file's time of modification, but not its time of change.
         stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
         return Look(stamp, datetime.fromtimestamp(status.st_mtime, UTC))
 
@@ -224,12 +224,12 @@ def get_site_files(prefix: str, *, patterns: Sequence[str] = ()) -> SiteFiles:
     """
     The site's media files, without those of the backups. Asks the storage nothing yet.
 
-    :param patterns: of the names of more that are left out.
+    :param patterns: of the names of more files that are left out.
     :raises StorageError: the setting names no storage.
     """
 
     def is_left_out(name: str) -> bool:
-        if is_own(prefix, name) or PART.fullmatch(name):  # one that is being restored
+        if is_own(prefix, name) or PART.fullmatch(name):  # PART: a file that is being restored
             return True
         return any(fnmatchcase(name, pattern) for pattern in patterns)
 

@@ -5,10 +5,10 @@ A site writes a file before it commits the row that names it, and removes a file
 gone. So the files are looked at **after** the snapshot was taken: every file that was written for
 a row of the snapshot is there by then. They are also looked at before: a file that is removed
 between the two looks, although the snapshot has its row, stays in the list if its content is
-stored already, as it is unless the file is younger than the last backup.
+stored already. It is, unless the file is newer than the last backup.
 
-One process of the site at a time does this, holding the lock ``media``: so nothing that it finds
-stored is removed before its own list is stored, which keeps it (see tidying.py).
+One process of the site at a time does this, and holds the lock ``media``. So no content that it
+finds stored is removed before its own list is stored. From then on the list keeps it (tidying.py).
 """
 
 import threading
@@ -34,7 +34,7 @@ TRIES = 3  # to read a file that changes while it is read
 
 
 class MediaBackup:
-    """What goes along with one snapshot: ``look`` before it is taken, ``store`` after that."""
+    """The media files of one snapshot: ``look`` before it is taken, ``store`` after that."""
 
     def __init__(self, catalog: Catalog, source: BackupStore) -> None:
         """Asks neither storage anything yet."""
@@ -51,7 +51,7 @@ class MediaBackup:
 
     def look(self) -> None:
         """
-        Find out what there is before the snapshot is taken.
+        Read what is new or changed, before the snapshot is taken.
 
         :raises StorageError: the default storage can't be listed.
         """
@@ -78,7 +78,7 @@ class MediaBackup:
         self._reader.forget_warnings()
         if self._is_emptied:
             where = self._reader.site.where
-            self._reader.warn(f"There were files in {where}, and there are none. Is it mounted?")
+            self._reader.warn(f"There were files in {where}. Now there are none. Is it mounted?")
         with self._alone() as cache:
             self._scan(cache)
             new, new_size = self._move(cache)
@@ -105,7 +105,7 @@ class MediaBackup:
             yield cache
 
     def _scan(self, cache: MediaCache) -> None:
-        """Read each file that is not known as it is now."""
+        """Read each file that is new or has changed."""
         self._reader.site.check()
 
         def known(names: list[str]) -> list[tuple[str, Found | None]]:
@@ -125,7 +125,7 @@ class MediaBackup:
         return [(known, self._reader.read_if_changed(name, known)) for name, known in batch]
 
     def _move(self, cache: MediaCache) -> tuple[int, int]:
-        """Store what is new. Returns how many contents that were, and their size."""
+        """Store what is new. Returns how many contents were new, and their size in bytes."""
         stored = self._contents.stored()
         new = new_size = 0
 
@@ -137,7 +137,7 @@ class MediaBackup:
                     if was_seen:
                         yield found
                     else:
-                        cache.forget(found.name)  # it is gone, and nobody has its content
+                        cache.forget(found.name)  # it is gone, and its content is not stored
 
         def move(found: Found) -> tuple[Found, Found | None, bool]:
             return found, *self._store_content(found, stored)
@@ -155,7 +155,7 @@ class MediaBackup:
         return new, new_size
 
     def _store_content(self, found: Found, stored: set[bytes]) -> tuple[Found | None, bool]:
-        """Returns what is stored of a file, or None, and whether its content is new."""
+        """Returns the file as it was stored, or None; and whether its content is new."""
         name = found.name
         for _ in range(TRIES):
             content = self._contents.name_of(found.sha256)
@@ -184,7 +184,7 @@ class MediaBackup:
             if now is None:
                 return None, False
             found = now
-        self._reader.warn(f"{name} changed each time while it was read: it is not in the backup.")
+        self._reader.warn(f"{name} changed each time that it was read: it is not in the backup.")
         return None, False
 
     def _entry(self, found: Found) -> Entry:

@@ -2,7 +2,7 @@
 Remove the contents that no stored snapshot needs any more, without a secret key.
 
 A stored snapshot keeps its lists, and its lists keep their contents. The lock ``media`` is held
-alone: a backup holds it from its look at what is stored until its own list is stored.
+meanwhile. A backup holds it too, from its look at what is stored until its own list is stored.
 """
 
 from collections.abc import Iterable
@@ -22,11 +22,11 @@ MOST_REFUSED = 20  # after so many the storage is not asked to delete any more
 
 @dataclass(frozen=True)
 class MediaTidied:
-    """What was removed, and why not all that could be."""
+    """What was removed, and what could not be removed."""
 
     removed: int = 0  # contents
-    refused: int = 0  # those that the storage does not delete
-    reason: str = ""  # a sentence, if something was refused, or nothing could be removed safely
+    refused: int = 0  # contents that the storage refused to delete
+    reason: str = ""  # a sentence; empty if nothing went wrong
 
 
 def tidy_media(*, database: str | None = None) -> MediaTidied:
@@ -60,11 +60,11 @@ def tidy_media(*, database: str | None = None) -> MediaTidied:
 
 def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[str]:
     """
-    What a stored snapshot needs of its media files and the storage no longer has: the names of its
-    lists and of contents. Needs no secret key, and reads no content.
+    The names of the lists and the contents that a stored snapshot needs for its media files, and
+    that the storage no longer has. Needs no secret key, and reads no content.
 
     :raises InvalidSnapshotError: a list is cut off, or was changed.
-    :raises StorageError: the storage can't be asked.
+    :raises StorageError: the storage fails.
     """
     media = stored.manifest.media if stored.manifest is not None else None
     if media is None or not media.list:
@@ -86,7 +86,7 @@ def _used(lists: MediaLists, snapshot_ids: Iterable[str], contents: Contents) ->
         for name in lists.contents(snapshot_id):
             if not contents.is_name(name):
                 raise DamagedSnapshotError(
-                    f"A list of {snapshot_id} names {name[:200]!r}, which is no stored content."
+                    f"A list of {snapshot_id} names {name[:200]!r}, which is not a stored content."
                 )
             used.add(key_of(name))
     return used

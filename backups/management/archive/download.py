@@ -14,7 +14,7 @@ from backups.management.archive.verb import Verb
 from backups.management.base import megabytes
 from backups.management.progress import count, progress_bar
 
-CONTINUED = "What has arrived stays in a .part beside it: the same command goes on there."
+CONTINUED = "What has arrived stays in a .part file. To continue, run the same command again."
 
 
 class Download(Verb):
@@ -23,16 +23,19 @@ class Download(Verb):
     name = "download"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
         parser.add_argument(
             "-o", "--output", metavar="PATH", default=".", help="a file or a folder; default: here"
         )
         parser.add_argument("--force", action="store_true", help="replace a file that exists")
         parser.add_argument(
-            "--unpack", action="store_true", help="decrypt and unpack it: the file is a database"
+            "--unpack", action="store_true", help="decrypt and unpack it to a database file"
         )
         parser.add_argument(
-            "--identity", metavar="FILE", type=Path, help="the secret key, for --unpack"
+            "--identity",
+            metavar="FILE",
+            type=Path,
+            help="the file with the secret key, for --unpack",
         )
 
     def run(  # as many as it has options
@@ -46,12 +49,14 @@ class Download(Verb):
         **options: Any,
     ) -> None:
         if identity is not None and not unpack:
-            raise CommandError("--identity is for --unpack: without it the file stays encrypted.")
+            raise CommandError(
+                "--identity works only with --unpack. Without --unpack the file stays encrypted."
+            )
         with open_archive(**options) as archive:
             stored = archive.get(id)
             path = _path(Path(output), stored["name"], unpack=unpack)
             if isinstance(archive, RemoteArchive):
-                force = force and path == Path(output)  # no server chooses what it replaces
+                force = force and path == Path(output)  # a name from a server replaces nothing
                 if not unpack:
                     self.command.when_interrupted = CONTINUED
             services.check_not_own(path)

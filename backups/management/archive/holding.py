@@ -13,9 +13,12 @@ class Hold(Verb):
     name = "hold"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
         parser.add_argument(
-            "--reason", metavar="WORDS", default="", help="why, for whoever wants to delete it"
+            "--reason",
+            metavar="WORDS",
+            default="",
+            help="why it must stay, for whoever wants to delete it",
         )
 
     def run(self, *args: Any, id: str, reason: str, **options: Any) -> None:  # noqa: A002
@@ -31,7 +34,7 @@ class Release(Verb):
     name = "release"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
 
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
         with open_archive(**options) as archive:

@@ -12,13 +12,13 @@ from backups.management.archive.verb import Verb
 
 DEFAULT = "backups-secret-key.txt"
 ADVICE = """\
-The secret key is in {path}. Without it nobody can read what is encrypted to it.
+The secret key is in {path}. Without it nobody can read the snapshots that it is for.
  1. Put the public key into the settings: BACKUPS_RECIPIENTS = ["{public}"]
  2. Keep the secret key in two places that are not this machine, e.g. a password manager and a
     sheet of paper in a safe. Then remove it here: the site does not need it to store snapshots.
- 3. Try it from there: manage.py backups verify --latest --identity FILE
-If this machine shall verify its snapshots itself, the key must stay on it: name the file in
-BACKUPS_IDENTITY_FILE. Whoever takes over the machine can then read the snapshots too.
+ 3. Try the key from one of these places: manage.py backups verify --latest --identity FILE
+If this machine is to verify its snapshots itself, the key must stay on it: name its file in
+BACKUPS_IDENTITY_FILE. Then whoever takes over the machine can read the snapshots too.
 The public key:"""
 
 

@@ -33,12 +33,12 @@ class Show(Verb):
     name = "show"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
 
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
         with open_archive(**options) as archive:
             answer = archive.get(id)
-        self.print(as_json(answer), what="it")
+        self.print(as_json(answer), what="the snapshot")
 
 
 def _text(answer: Json) -> str:
@@ -47,7 +47,7 @@ def _text(answer: Json) -> str:
 
 
 def _table(snapshots: list[Json]) -> str:
-    """An aligned line for each: its id, its size, who took it, what became of it."""
+    """An aligned line for each: its id, its size, who stored it, what is known of it."""
     rows = [_row(each) for each in snapshots]
     if not rows:
         return ""
@@ -59,7 +59,7 @@ def _table(snapshots: list[Json]) -> str:
 
 
 def describe(snapshot: Json) -> str:
-    """One of them, in a line."""
+    """A stored snapshot, in a line."""
     return "  ".join(_row(snapshot))
 
 
@@ -74,13 +74,13 @@ def _row(snapshot: Json) -> tuple[str, str, str, str]:
 
 def _verdict(snapshot: Json) -> str:
     if snapshot["problem"]:
-        return str(snapshot["problem"])
+        return str(snapshot["problem"]).rstrip(".")
     verification = snapshot["verification"]
     if verification is None:
         return "not verified"
     if verification["outcome"] == "restorable":
         return f"restorable (verified at {verification['at']})"
-    return f"{verification['outcome']}: {verification['reason']}"
+    return f"{verification['outcome']}: {verification['reason']}".rstrip(".")
 
 
 def _notes(snapshot: Json) -> str:

@@ -24,7 +24,7 @@ class Log(Verb):
             type=int,
             default=SHOWN,
             metavar="N",
-            help=f"how many of them; default: {SHOWN}; 0: all",
+            help=f"how many lines; default: {SHOWN}; 0 for all",
         )
         parser.add_argument("--json", action="store_true", help="print JSON, for a program")
 

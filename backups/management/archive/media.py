@@ -15,18 +15,21 @@ MOST_NAMED = 20  # files of a kind
 
 
 class RestoreMedia(Verb):
-    """Puts media files of a stored snapshot back that are missing, and leaves all others."""
+    """Puts back the media files of a stored snapshot that are missing. Leaves all others."""
 
     name = "restore-media"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
         parser.add_argument(
-            "--overwrite", action="store_true", help="replace files with another content too"
+            "--overwrite", action="store_true", help="also replace files that have another content"
         )
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
         parser.add_argument(
-            "--identity", metavar="FILE", type=Path, help="the secret key of an encrypted one"
+            "--identity",
+            metavar="FILE",
+            type=Path,
+            help="the file with the secret key, if they are encrypted",
         )
 
     def run(
@@ -53,14 +56,15 @@ class RestoreMedia(Verb):
         would = "would be " if outcome.dry_run else ""
         done = outcome.restored + len(outcome.overwritten)
         size = megabytes(outcome.restored_size)
-        self.command.tell(f"{done:,} media files {would}put back ({size}), {outcome.equal:,} equal")
+        equal = f"{outcome.equal:,} unchanged"
+        self.command.tell(f"{done:,} media files {would}put back ({size}), {equal}")
         if outcome.overwritten:
             self.command.tell(f"{len(outcome.overwritten):,} {would}overwritten:")
             self.command.tell(_names(outcome.overwritten, outcome.newer))
         if outcome.differing:
             self.command.tell(
-                f"{len(outcome.differing):,} left, with another content (--overwrite replaces"
-                " them):"
+                f"{len(outcome.differing):,} with another content, not replaced (--overwrite"
+                " replaces them):"
             )
             self.command.tell(_names(outcome.differing, outcome.newer))
 
@@ -76,5 +80,5 @@ def _names(names: list[str], newer: list[str] | None = None) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name may have a line break, or bytes that are no text."""
+    """A name may have a line break, or bytes that are not text."""
     return name if name.isprintable() else ascii(name)[1:-1]

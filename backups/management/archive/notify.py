@@ -1,4 +1,4 @@
-"""``manage.py backups notify``: try the channels by which people are told of a failure."""
+"""``manage.py backups notify``: test the channels by which people are told of a failure."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -45,7 +45,7 @@ class RemoteArchive:
             )
 
     def verify(self, word: str, identity: Path | None, progress: Progress) -> Json:
-        """Let the server try one of them, and keep the result."""
+        """Let the server verify a stored snapshot, and keep the result."""
         _keep_here(
             identity, f"manage.py backups download {word}; manage.py backups verify PATH --identity"
         )
@@ -60,7 +60,7 @@ class RemoteArchive:
         accept: Collection[str],
         progress: Progress,
     ) -> Json:
-        """Let the server stage one of them."""
+        """Let the server stage a stored snapshot; apply it if ``now``."""
         unpack = f"manage.py backups download {word} --unpack --identity FILE -o snapshot.db"
         _keep_here(identity, f"{unpack}; manage.py restore_db snapshot.db")
         return self._client.restore_backup(word, now=now, accept=accept)
@@ -76,21 +76,21 @@ class RemoteArchive:
         return self._client.release_backup(word)
 
     def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
-        raise self._only_here("A file is tried")
+        raise self._only_here("A file is verified")
 
     def restore_media(self, word: str, **_: Any) -> Any:
         raise self._only_here("Media files are put back")
 
     def _only_here(self, what: str) -> BadParameterError:
         return BadParameterError(
-            f"{what} on the machine that runs the command, and not at {self.where}.",
-            hint="Leave --url out, or pass --local; for that server, run it there.",
+            f"{what} only on the machine that runs the command, not at {self.where}.",
+            hint="Leave --url out, or pass --local. To do it on the server, run the command there.",
         )
 
 
 def _keep_here(identity: Path | None, instead: str) -> None:
     if identity is not None:
         raise BadParameterError(
-            "--identity never goes to a server: that has its own (BACKUPS_IDENTITY_FILE), or none.",
+            "--identity is never sent to a server. It has its own key (BACKUPS_IDENTITY_FILE).",
             hint=f"Use the key on this machine: {instead}",
         )

@@ -37,7 +37,7 @@ class Delete(Verb):
     name = "delete"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--force", action="store_true", help="even if it is the last good one")
 
@@ -69,15 +69,19 @@ def _table(verdicts: list[Json]) -> str:
     )
 
 
+def _count(verdicts: list[Json]) -> str:
+    return "1 snapshot" if len(verdicts) == 1 else f"{len(verdicts)} snapshots"
+
+
 def _summary(answer: Json, dry_run: bool) -> str:
-    """How many stayed and went; and each that the storage did not let go."""
+    """How many stayed and went, and each that the storage refused to delete."""
     verdicts = answer["verdicts"]
     kept = sum(each["kept"] for each in verdicts)
     if dry_run:
-        return f"\nOf {len(verdicts)}, {kept} would stay. Nothing was deleted: this was a dry run."
+        return f"\nOf {_count(verdicts)}, {kept} would stay. A dry run deletes nothing."
     deleted = sum(each["deleted"] for each in verdicts)
     words = f"{deleted or 'none'} {'was' if deleted < 2 else 'were'} deleted"
-    lines = [f"\nOf {len(verdicts)}, {words} in {answer['where']}; {kept} stay."]
+    lines = [f"\nOf {_count(verdicts)} in {answer['where']}, {words}; {kept} stay."]
     if refused := [each for each in verdicts if each["refusal"]]:
         lines.append(f"{len(refused)} could not be deleted. The next prune tries again:")
         lines += [f"{each['id']}  {each['refusal']}" for each in refused]

@@ -16,7 +16,7 @@ class RunDue(Verb):
     name = "run-due"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--force", action="store_true", help="even if none is due")
+        parser.add_argument("--force", action="store_true", help="do one even if none is due")
 
     def run(  # as many as it has options
         self, *args: Any, force: bool, database: str | None, url: str | None, **options: Any

@@ -74,14 +74,14 @@ class LocalArchive:
         atomic_file.save(count(chunks, progress), path, overwrite=overwrite)
 
     def unpack(self, stored: Json, identity: Path | None) -> Iterator[bytes]:
-        """The database in it."""
+        """The database in the stored file."""
         found = services.find_snapshot(stored["id"], database=self._database)
         return services.unpack_snapshot(found, identity_file=identity, database=self._database)
 
     def restore_media(
         self, word: str, *, identity: Path | None, overwrite: bool, dry_run: bool
     ) -> services.MediaRestored:
-        """Put media files of a stored snapshot back."""
+        """Put back the media files of a stored snapshot."""
         return services.restore_media(
             word,
             by=user(),
@@ -100,7 +100,7 @@ class LocalArchive:
         accept: Collection[str],
         progress: Progress,
     ) -> Json:
-        """Stage one of them; apply it if ``now``."""
+        """Stage a stored snapshot; apply it if ``now``."""
         pending = services.stage_snapshot(
             word,
             staged_by=user(),
@@ -112,7 +112,7 @@ class LocalArchive:
         return LocalTarget(self._database).staged(pending, now=now)
 
     def verify(self, word: str, identity: Path | None, progress: Progress) -> Json:
-        """Try one of them, and keep the result."""
+        """Verify a stored snapshot, and keep the result."""
         found = services.verify(
             word,
             by=user(),
@@ -123,7 +123,7 @@ class LocalArchive:
         return _answer(shapes.VerificationSerializer, found)
 
     def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
-        """Try a file of this machine."""
+        """Verify a file of this machine."""
         found = services.verify_file(
             path, identity_file=identity, database=self._database, progress=progress
         )
@@ -168,8 +168,8 @@ def open_local_archive(
     """
     if not local and (url := url or conf.remote_url):
         raise BadParameterError(
-            f"This is about this machine's own archive, and not about that of {url}.",
-            hint="Run this command there; or pass --local to work on this machine.",
+            f"This command works on this machine's own archive, not on that of {url}.",
+            hint="Run the command on that server, or pass --local to work on this machine.",
         )
     yield LocalArchive(database)
 

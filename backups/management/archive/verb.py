@@ -26,7 +26,7 @@ class Verb:
         raise NotImplementedError
 
     def print(self, words: str, *, what: str) -> None:
-        """Print what was asked for. :param what: it is, for the message if that fails."""
+        """Print what was asked for. :param what: its name, for the message if it fails."""
         with printing(what, self.command.stdout):
             self.command.stdout.write(words)
 

@@ -29,17 +29,23 @@ class Verify(Verb):
             metavar="ID",
             nargs="?",
             default="latest",
-            help="its id, its name, or latest (the default); or the path of a file",
+            help="the snapshot's id or name, or latest (the default); or the path of a file",
         )
         which.add_argument(
-            "--latest", dest="word", action="store_const", const="latest", help="the newest one"
+            "--latest",
+            dest="word",
+            action="store_const",
+            const="latest",
+            help="the newest snapshot",
         )
-        which.add_argument("--all", action="store_true", help="every one, the newest first")
+        which.add_argument(
+            "--all", action="store_true", help="every stored snapshot, the newest first"
+        )
         parser.add_argument(
             "--identity",
             metavar="FILE",
             type=Path,
-            help="the secret key of encrypted ones; default: BACKUPS_IDENTITY_FILE",
+            help="the file with the secret key; default: BACKUPS_IDENTITY_FILE",
         )
 
     def run(

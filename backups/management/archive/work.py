@@ -29,7 +29,7 @@ def run_due(*, by: str, database: str | None = None) -> Any:
 
 
 def verify(*, by: str, word: str, database: str | None = None) -> Any:
-    """Try a stored snapshot."""
+    """Verify a stored snapshot."""
     verification = services.verify(word, by=by, database=database)
     stored = None
     with suppress(NotStoredError):  # only its manifest is left

@@ -36,7 +36,7 @@ class Command(StoreCommand):
             "--from",
             metavar="ID",
             dest="stored",
-            help="put back a stored snapshot: its id, its name, or latest; see manage.py backups"
+            help="put back a stored snapshot: its id or name, or latest; see manage.py backups"
             " list",
         )
         what.add_argument(
@@ -60,7 +60,7 @@ class Command(StoreCommand):
             "--identity",
             metavar="FILE",
             type=Path,
-            help="with --from: the secret key of an encrypted one; default: BACKUPS_IDENTITY_FILE",
+            help="with --from: the file with the secret key; default: BACKUPS_IDENTITY_FILE",
         )
         accept: dict[str, Any] = {"dest": "accept", "action": "append_const", "default": []}
         parser.add_argument(

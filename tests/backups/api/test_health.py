@@ -1,4 +1,4 @@
-"""Whether the backups do well: the rules as a table, then the view."""
+"""Whether the backups are doing well: the rules as a table, then the view."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

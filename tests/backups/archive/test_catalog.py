@@ -67,7 +67,7 @@ def test_a_file_without_a_manifest_is_listed_with_its_problem(catalog: Catalog) 
     assert "no manifest" in found.problem
     assert found.is_encrypted
     assert (found.hold, found.verification) == (None, None)
-    with pytest.raises(StorageError, match="nothing can be noted of it"):
+    with pytest.raises(StorageError, match="nothing can be noted in it"):
         catalog.change(found, lambda manifest: manifest)
 
 

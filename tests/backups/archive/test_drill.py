@@ -301,7 +301,7 @@ def test_encrypted_one_without_a_key_is_unreadable_and_its_bytes_are_compared(
     assert "no secret key was named" in found.reason
     assert f"It is encrypted to {settings.BACKUPS_RECIPIENTS[0]}." in found.reason
     assert services.read_state().last_error == ""
-    assert "Its bytes are those that were stored." in found.reason
+    assert "The stored file has not changed." in found.reason
 
 
 def test_wrong_key_does_not_replace_an_earlier_result(
@@ -404,7 +404,7 @@ def test_one_without_a_manifest_is_tried_and_the_result_told(
     (folder / f"{stored.name}.json").unlink()
     found = services.verify("latest", by="tester")
     assert found.is_good
-    assert "has no manifest" in found.warnings[0]
+    assert "has no readable manifest" in found.warnings[0]
 
 
 def test_result_is_told_although_nothing_can_be_remembered(
@@ -414,7 +414,7 @@ def test_result_is_told_although_nothing_can_be_remembered(
     state.unlink()
     state.mkdir()
     assert services.verify(stored.id, by="tester").is_good
-    assert "can't be remembered" in caplog.text
+    assert "the state of the backups can't be written" in caplog.text
 
 
 class Deleting(FolderStorage):

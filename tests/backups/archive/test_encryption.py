@@ -116,7 +116,7 @@ def test_a_source_that_fails_is_no_damage(key: tuple[Path, str]) -> None:
 
 def test_a_secret_key_as_a_recipient_is_refused_and_not_repeated(key: tuple[Path, str]) -> None:
     secret, _ = make_pair()
-    with pytest.raises(RecipientError, match="A secret key stands in BACKUPS_RECIPIENTS") as caught:
+    with pytest.raises(RecipientError, match="BACKUPS_RECIPIENTS has a secret key") as caught:
         encrypted(secret)
     assert secret not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
@@ -127,7 +127,7 @@ def test_what_is_no_public_key_is_refused_before_anything_is_read(words: str) ->
         yield b""
         raise AssertionError
 
-    with pytest.raises(RecipientError, match="is no public key"):
+    with pytest.raises(RecipientError, match="is not a public key"):
         list(encrypt(source(), [words]))
 
 
@@ -141,8 +141,8 @@ def test_a_key_file_that_has_none_is_named(tmp_path: Path, key: tuple[Path, str]
     with pytest.raises(IdentityError, match=f"There is no secret key in {path}"):
         read_identities(path)
     path.write_text(f"{key[1]}\n")
-    with pytest.raises(IdentityError, match="a line that is no secret key"):
+    with pytest.raises(IdentityError, match="a line that is not a secret key"):
         read_identities(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(IdentityError, match="a line that is no secret key"):
+    with pytest.raises(IdentityError, match="a line that is not a secret key"):
         read_identities(path)

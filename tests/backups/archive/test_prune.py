@@ -491,7 +491,7 @@ def test_hold_and_release_are_noted_in_the_manifest(three: Catalog) -> None:
 
 def test_hold_of_one_without_a_manifest_says_so(three: Catalog) -> None:
     three.files.delete(three.find(OLD).name + SUFFIX)
-    with pytest.raises(StorageError, match="has no manifest"):
+    with pytest.raises(StorageError, match="has no readable manifest"):
         services.hold(OLD, by="bob")
 
 

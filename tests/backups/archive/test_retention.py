@@ -185,7 +185,7 @@ def test_one_without_a_manifest_stays_and_takes_no_place() -> None:
 def test_clock_that_was_ahead_takes_no_place_and_one_that_is_behind_deletes_nothing() -> None:
     snapshots = [entry("20991231-120000"), entry("20261102-120000"), entry("20261101-120000")]
     answer = verdicts(snapshots, {"last": 1})
-    assert answer["20991231-120000"].reasons == ("its time has not come yet",)
+    assert answer["20991231-120000"].reasons == ("its time is in the future",)
     assert answer["20261102-120000"].reasons == ("last good one", "last 1")
     assert not answer["20261101-120000"].is_kept
     behind = verdicts(snapshots, {"last": 1}, now=datetime(1970, 1, 1, tzinfo=UTC))

@@ -32,7 +32,7 @@ def test_right_rules_pass(keep: Any, settings: Settings) -> None:
 def test_wrong_rules_are_named_with_a_hint(keep: Any, words: str, settings: Settings) -> None:
     settings.BACKUPS_KEEP = keep
     (message,) = check_retention()
-    assert message.id == "backups.E080"
+    assert message.id == "backups.E108"
     assert words in message.msg
     assert message.hint is not None
     assert "None to keep everything" in message.hint

@@ -86,7 +86,7 @@ def test_a_missed_run_is_told_with_its_time_and_that_it_works_again(webhook: Lis
     succeed()
     missed, recovered = (each.json for each in webhook.got)
     assert "due at 2026-11-23 03:00:00 UTC" in missed["message"]
-    assert "One backup had failed or had been missed since" in recovered["message"]
+    assert "Before it, one backup failed or did not take place (since " in recovered["message"]
     assert read_state().told == ""
     assert read_state().troubles == 0
 
@@ -126,7 +126,7 @@ def test_a_mail_says_what_failed_since_when_what_is_left_and_what_to_do(
         "Storage:          the folder ",
         f"Newest stored:    {stored.id}, taken at 2026-11-23 03:00:0",
         "(1 day, ",
-        "Newest verified:  none: no stored snapshot has been tried yet",
+        "Newest verified:  none: no stored snapshot was found restorable yet",
         "manage.py backup --store ",
     ):
         assert words in text
@@ -198,7 +198,7 @@ def test_a_notice_that_reached_nobody_is_sent_with_the_next_failure(webhook: Lis
     webhook.status = 200
     succeed()
     assert events(webhook)[-1] == "recovered"
-    assert "2 backups had failed" in webhook.got[-1].json["message"]
+    assert "2 backups failed" in webhook.got[-1].json["message"]
 
 
 def test_two_processes_that_fail_at_once_tell_it_once(webhook: Listener) -> None:

@@ -178,7 +178,7 @@ def test_a_storage_that_fails_is_noted_told_and_tried_again(
     archive_folder.write_text("a file where the folder should be")
     outcome = run_due()
     assert outcome.is_failure
-    assert "It could not be stored" in outcome.words
+    assert "The snapshot could not be stored" in outcome.words
     state = read_state()
     assert (state.failures_total, state.failures) == (1, 1)
     assert "prune" not in done
@@ -202,7 +202,7 @@ def test_a_step_that_fails_keeps_no_other_from_being_tried(
     outcome = run_due(now=AT_THREE)
     assert outcome.is_failure
     assert done == ["prune"]
-    assert "could not be verified: It is gone." in outcome.words
+    assert "The verification failed: It is gone." in outcome.words
     assert "a fault in a storage" in outcome.words
     assert read_state().failures_total == 2
 
@@ -240,8 +240,8 @@ def test_that_the_server_can_not_read_what_it_writes_is_no_failure(settings: Set
     settings.BACKUPS_IDENTITY_FILE = None
     outcome = run_due(now=AT_THREE)
     assert outcome.what == DONE, outcome
-    assert "It is encrypted, so it was not tried here" in outcome.words
-    assert "Its bytes are those that were stored." in outcome.words
+    assert "was not verified on this machine: " in outcome.words
+    assert "The stored file has not changed." in outcome.words
     assert read_state().last_verified is None
 
 

@@ -127,7 +127,7 @@ def test_an_error_is_logged_and_the_site_starts(
 
     monkeypatch.setattr(command_line, "current", fail)
     serving.watch()
-    assert "no backup takes itself in this process" in caplog.text
+    assert "no scheduled backup is started from this process" in caplog.text
 
 
 def uwsgi(monkeypatch: pytest.MonkeyPatch, **members: Any) -> SimpleNamespace:

@@ -130,7 +130,7 @@ def test_a_file_that_never_keeps_still_is_left_out_and_named(media: MediaSite) -
     EventfulStorage.on_open = {"log.txt": grow}
     stored = media.store()
     assert told(stored).warnings == (
-        "log.txt changed each time while it was read: it is not in the backup.",
+        "log.txt changed each time that it was read: it is not in the backup.",
     )
     assert [entry["name"] for entry in media.listed(stored)] == ["b.txt"]
     assert media.contents() == {content_name(b"other")}

@@ -72,13 +72,14 @@ def test_prune_says_the_verdict_on_each_and_deletes(run: Run, catalog: Catalog) 
         "20260101-120000  keep    the oldest",
     ]
     assert gap == ""
-    assert summary == "Of 9, 8 would stay. Nothing was deleted: this was a dry run."
+    assert summary == "Of 9 snapshots, 8 would stay. A dry run deletes nothing."
     assert ids(catalog) == IDS
 
     ended = run("prune")
     assert ended.code == 0
     assert ended.out.splitlines()[:-1] == [*verdicts, ""]
-    assert ended.out.splitlines()[-1] == (f"Of 9, 1 was deleted in {catalog.files.where}; 8 stay.")
+    where = catalog.files.where
+    assert ended.out.splitlines()[-1] == f"Of 9 snapshots in {where}, 1 was deleted; 8 stay."
     assert ids(catalog) == [IDS[0], *IDS[2:]]
     assert run("prune", "-v", "0") == run("-v", "0", "prune") == ("", "", 0)
 
@@ -105,7 +106,7 @@ def test_prune_says_what_was_refused(run: Run, catalog: Catalog, settings: Setti
     ended = run("prune")
     assert ended.code == 0
     *_, summary, words, refusal = ended.out.splitlines()
-    assert summary.startswith("Of 9, none was deleted")
+    assert summary == f"Of 9 snapshots in {catalog.files.where}, none was deleted; 8 stay."
     assert words == "1 could not be deleted. The next prune tries again:"
     assert refusal.startswith(f"{IDS[1]}  ")
     assert "AccessDenied: s3:DeleteObject" in refusal
