@@ -48,7 +48,7 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 test: $(VENV)/.tests  ## the tests of every module, except the proofs (ARGS="-k name")
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl)
+proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl, age, zstd, jq, sqlite3, openssh-client)
 ifeq ($(STRACE),)
 	@echo "Left out: tests of a crash at a system call. They need strace (Debian: strace)."
 endif

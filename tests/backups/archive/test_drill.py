@@ -457,6 +457,7 @@ def shell(command: str, folder: Path) -> str:
     return ended.stdout
 
 
+@pytest.mark.proof  # it needs the programs age and zstd
 def test_stored_file_is_restored_without_this_software(
     folder: Path, encrypted: StoredSnapshot, key: Path, tmp_path: Path
 ) -> None:
@@ -466,6 +467,7 @@ def test_stored_file_is_restored_without_this_software(
     assert shell("sqlite3 db 'SELECT name FROM tasks ORDER BY id'", tmp_path) == "one\ntwo\nthree\n"
 
 
+@pytest.mark.proof  # it needs the programs age and zstd
 @pytest.mark.parametrize(
     "command",
     [

@@ -43,6 +43,7 @@ def age(*arguments: str, given: bytes) -> bytes:
     ).stdout
 
 
+@pytest.mark.proof  # it needs the program age
 @pytest.mark.parametrize("content", [b"", b"a", PLAIN])
 def test_ages_own_program_reads_ours_and_we_read_its(key: tuple[Path, str], content: bytes) -> None:
     path, public = key
@@ -58,6 +59,7 @@ def test_each_of_many_recipients_can_read_it(tmp_path: Path) -> None:
         assert decrypted([packed], path) == PLAIN
 
 
+@pytest.mark.proof  # it needs the program ssh-keygen
 def test_an_ssh_key_will_do(tmp_path: Path) -> None:
     path = tmp_path / "id"
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]

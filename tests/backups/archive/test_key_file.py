@@ -25,6 +25,7 @@ def read(content: bytes, key: Path) -> bytes:
     return b"".join(decrypt([content], key, "FILE"))
 
 
+@pytest.mark.proof  # it needs the program age-keygen
 def test_new_key_is_as_age_keygen_makes_them(tmp_path: Path) -> None:
     path = tmp_path / "key.txt"
     public = create_key_file(path)
@@ -52,6 +53,7 @@ def test_nothing_is_overwritten(tmp_path: Path, other: str) -> None:
     assert other != "file" or path.read_text() == "a key of before"
 
 
+@pytest.mark.proof  # it needs the program ssh-keygen
 @pytest.mark.parametrize("kind", ["ed25519", "rsa -b 2048"])
 def test_ssh_keys_do_too(tmp_path: Path, kind: str) -> None:
     run(f"ssh-keygen -q -t {kind} -N '' -f key", tmp_path)
@@ -67,6 +69,7 @@ def test_each_of_several_keys_is_tried(tmp_path: Path) -> None:
         assert read(b"".join(encrypt([CONTENT], [public])), both) == CONTENT
 
 
+@pytest.mark.proof  # it needs the programs age and ssh-keygen
 @pytest.mark.parametrize(
     ("make", "message", "hint"),
     [

@@ -41,6 +41,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.proof  # it needs the program zstd
 @pytest.mark.parametrize("level", [1, 3, 22])
 @pytest.mark.parametrize("content", [b"", b"a", PLAIN], ids=["none", "one", "many"])
 def test_zstds_own_program_reads_ours(content: bytes, level: int) -> None:
@@ -50,6 +51,7 @@ def test_zstds_own_program_reads_ours(content: bytes, level: int) -> None:
     assert unpacked([stored]) == content
 
 
+@pytest.mark.proof  # it needs the program zstd
 def test_its_length_is_in_its_header(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(b"".join(packed()))
@@ -59,6 +61,7 @@ def test_its_length_is_in_its_header(tmp_path: Path) -> None:
     assert "XXH64" in said
 
 
+@pytest.mark.proof  # it needs the program zstd
 def test_we_read_what_zstd_makes() -> None:
     assert unpacked(chunks(zstd("-19", given=PLAIN))) == PLAIN
     two = zstd("-1", given=PLAIN[:1000]) + zstd("--no-check", given=PLAIN[1000:])

@@ -190,6 +190,7 @@ def test_the_site_reads_a_file_while_it_is_overwritten(media: MediaSite) -> None
     assert EventfulStorage.opened == []
 
 
+@pytest.mark.proof  # it needs the programs age, zstd and jq
 def test_media_files_come_back_by_hand_as_the_page_says(media: MediaSite, tmp_path: Path) -> None:
     secret, public = make_pair()
     media.use(BACKUPS_RECIPIENTS=[public])

@@ -260,6 +260,7 @@ def test_any_storage_can_hold_the_media_files(media: MediaSite) -> None:
     assert tree(media.media) == before
 
 
+@pytest.mark.proof  # it needs the programs age and zstd
 def test_encrypted_contents_are_read_by_age_and_do_not_tell_what_they_are(
     media: MediaSite, tmp_path: Path
 ) -> None:
