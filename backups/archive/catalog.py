@@ -45,6 +45,12 @@ class StoredSnapshot:
 
     @property
     def problem(self) -> str:
+    @property
+    def media_list(self) -> str:
+        """The name of the file that lists its media files; empty if it has none."""
+        media = None if self.manifest is None else self.manifest.media
+        return "" if media is None else media.list
+
         """What a look at the listing shows; empty if nothing."""
         if self.manifest is None:
             return "It has no manifest: nothing is known of it. It may be whole: verify it."
