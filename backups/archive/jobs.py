@@ -144,7 +144,7 @@ def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job)
 
 def _alive(store: BackupStore, job: Job) -> Job:
     """The job, or that it was stopped. A new one may not have its lock yet."""
-    age = datetime.now(UTC) - datetime.fromisoformat(job.began_at)
+    age = datetime.now(UTC) - datetime.fromisoformat(job.began_at).astimezone(UTC)
     if not job.has_begun and age.total_seconds() < START_SECONDS:
         return job
     try:

@@ -8,13 +8,14 @@ nothing against it.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from backups import services
 from backups.archive.manifest import Manifest, Verification
+from backups.disk.progress import Progress, counted
 from backups.exceptions import (
     BackupError,
     CheckOutOfMemoryError,
@@ -32,7 +33,6 @@ from backups.exceptions import (
 from backups.store import Proof
 
 T = TypeVar("T")
-Progress = Callable[[int], None]
 
 MOST_NAMED = 3  # tables in a sentence
 NO_KEY = (IdentityError, MissingPackageError)
@@ -82,7 +82,7 @@ class Trial:
 
     def _prove(self) -> Proof:
         return services.prove_snapshot(
-            _counted(self.unpack(), self.progress),
+            counted(self.unpack(), self.progress),
             at_least=0 if self.manifest is None else self.manifest.database_size,
             database=self.database,
         )
@@ -153,9 +153,3 @@ def _compare(proof: Proof, manifest: Manifest | None) -> str:
     more = len(different) - MOST_NAMED
     words = "; ".join(different[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
     return f"It is not what was stored: {words}."
-
-
-def _counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        progress(len(chunk))
-        yield chunk
