@@ -33,6 +33,7 @@ FORMS = (
     (r"\b[\d.]+ seconds", "SECONDS"),
     (r"\b[\d,]+ rows", "ROWS"),
     (r"\bpid \d+", "PID"),
+    (r"Data corruption detected|Restored data doesn't match checksum", "DAMAGE"),
     (r"by [\w-]+ \(manage\.py\)|\b[\w-]+ \(manage\.py\)", "CALLER"),
     (r"\bage1[0-9a-z…]+", "KEY"),
     (ID, "ID"),

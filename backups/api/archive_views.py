@@ -49,11 +49,8 @@ class StoredSnapshotsView(ArchiveView):
 
     def get(self, request: Request) -> Response:
         """List the stored snapshots, the newest first."""
-        found = {
-            "where": services.where(),
-            "backups": services.list_snapshots(),
-            "missing": services.list_missing(),
-        }
+        backups, missing = services.list_all()
+        found = {"where": services.where(), "backups": backups, "missing": missing}
         return Response(shapes.StoredSnapshotsSerializer(found).data)
 
     def post(self, request: Request) -> Response:

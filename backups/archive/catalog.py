@@ -1,15 +1,17 @@
 """Which snapshots are stored: what the storage lists, with their manifests."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from backups.archive import names
 from backups.archive.manifest import SUFFIX, Hold, Manifest, Verification
 from backups.archive.storage import StoredFiles
 from backups.exceptions import NotStoredError, StorageError
 
+# A clock that was ahead by less than this is no reason to pass over what was stored by it.
+CLOCK_ERROR = timedelta(hours=1)
 AT_ONCE = 8  # manifests that are read at the same time: a storage far away answers slowly
 MOST_MANIFEST_BYTES = 4 * 1024**2
 
@@ -42,6 +44,12 @@ class StoredSnapshot:
     def hold(self) -> Hold | None:
         """Why it must not be deleted; None if it is not held."""
         return None if self.manifest is None else self.manifest.hold
+
+    @property
+    def media_list(self) -> str:
+        """The name of the file that lists its media files; empty if it has none."""
+        media = None if self.manifest is None else self.manifest.media
+        return "" if media is None else media.list
 
     @property
     def problem(self) -> str:
@@ -108,9 +116,8 @@ class Catalog:
         :raises NotStoredError: there is no such snapshot.
         """
         stored = self.snapshots(with_manifests=False)
-        for each in stored:
-            if word in (each.id, each.name, "latest"):
-                return replace(each, manifest=self._manifest(each))
+        if (named := _named(word, stored)) is not None:
+            return replace(named, manifest=self._manifest(named))
         for name in self.missing() if even_lost else ():
             lost = StoredSnapshot(names.id_of(self.prefix, name) or "", name, 0, None)
             if word in (lost.id, lost.name):
@@ -195,3 +202,15 @@ class Catalog:
             raise
         manifest = Manifest.from_json(content)
         return manifest if manifest is not None and manifest.name == stored.name else None
+
+
+def _named(word: str, stored: Sequence[StoredSnapshot]) -> StoredSnapshot | None:
+    """
+    The one that is meant; None if there is none. ``stored`` has the newest first.
+
+    What was stored when a clock was ahead is not the latest, unless there is nothing else.
+    """
+    if word == "latest":
+        now = datetime.now(UTC) + CLOCK_ERROR
+        return next((each for each in stored if each.taken_at <= now), next(iter(stored), None))
+    return next((each for each in stored if word in (each.id, each.name)), None)

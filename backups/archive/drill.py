@@ -18,10 +18,11 @@ from backups.archive.manifest import Verification
 from backups.archive.media.tidying import check_media
 from backups.archive.reading import read_checked, unpack_snapshot
 from backups.archive.storing import get_catalog
-from backups.archive.trial import Progress, Trial
+from backups.archive.trial import Trial
 from backups.archive.unpacking import unpack
 from backups.conf import conf
-from backups.disk.files import CHUNK_BYTES
+from backups.disk.files import chunks_of
+from backups.disk.progress import Progress, counted
 from backups.exceptions import InvalidSnapshotError, NotStoredError, StorageError
 
 logger = logging.getLogger(__name__)
@@ -149,8 +150,6 @@ def _warned(verification: Verification, words: str) -> Verification:
 def _read(path: Path, progress: Progress) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                progress(len(chunk))
-                yield chunk
+            yield from counted(chunks_of(file), progress)
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error.strerror}.", hint="") from error

@@ -147,7 +147,7 @@ def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job)
 
 def _alive(store: BackupStore, job: Job) -> Job:
     """The job; "stopped" if its process was killed. A new process may not have its lock yet."""
-    age = datetime.now(UTC) - datetime.fromisoformat(job.began_at)
+    age = datetime.now(UTC) - datetime.fromisoformat(job.began_at).astimezone(UTC)
     if not job.has_begun and age.total_seconds() < START_SECONDS:
         return job
     try:

@@ -1,7 +1,7 @@
 """The names of stored files: ``taskdog-backup-20261126-030000.db.zst.age``, and the id in it."""
 
 import re
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 
 from backups.disk.timestamp import parse_timestamp, timestamp
 
@@ -25,7 +25,7 @@ def id_of(prefix: str, name: str) -> str | None:
         return None
     try:
         time_of(match[1])
-    except ValueError:  # no such day
+    except ValueError:
         return None
     return match[1]
 
@@ -37,7 +37,10 @@ def is_id(word: str) -> bool:
 
 def time_of(snapshot_id: str) -> datetime:
     """When it was taken: UTC, to the second. :raises ValueError: there is no such time."""
-    return parse_timestamp(snapshot_id[:15])
+    moment = parse_timestamp(snapshot_id[:15])
+    if moment.year in (MINYEAR, MAXYEAR):  # in another time zone that may be a year that is none
+        raise ValueError(snapshot_id)
+    return moment
 
 
 def order_of(snapshot_id: str) -> tuple[str, int]:

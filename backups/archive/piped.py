@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
+from django.core.files.base import File
+
 from backups.processes.spawn import starting_thread
 
 PIPE_BYTES = 1024 * 1024  # 1 MiB: the most that Linux gives an ordinary user
@@ -21,6 +23,7 @@ class ChunkReader(io.RawIOBase):
         self._chunks = iter(chunks)
         self._rest = memoryview(b"")
         self._position = 0
+        self.is_at_end = False
         self.error: BaseException | None = None
 
     def readable(self) -> bool:
@@ -49,10 +52,29 @@ class ChunkReader(io.RawIOBase):
 
     def _next(self) -> bytes | None:
         try:
-            return next(self._chunks, None)
+            chunk = next(self._chunks, None)
         except BaseException as error:
             self.error = error
             raise
+        self.is_at_end = chunk is None
+        return chunk
+
+
+class SourceFile(File):  # type: ignore[type-arg]
+    """What a storage gets to save: it can be read once, and its length is not known."""
+
+    def __init__(self, source: ChunkReader, name: str, at_most: int = 0) -> None:
+        """``at_most``: how many bytes can come; 0 if nobody knows. Reads nothing yet."""
+        super().__init__(source, name)  # type: ignore[arg-type]
+        self._source, self.at_most = source, at_most
+
+    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The chunks as they come."""
+        return self._source.chunks()
+
+    def multiple_chunks(self, chunk_size: int | None = None) -> bool:
+        """Always: nobody may ask for all bytes at once."""
+        return True
 
 
 def through(

@@ -7,7 +7,7 @@ deletion, that is no error: the verdict says so, and the next prune tries again.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from backups.archive.retention import (
     judge,
     read_keep,
 )
+from backups.archive.state import note_unverified, noting
 from backups.archive.storing import get_catalog
 from backups.conf import conf
 from backups.exceptions import BusyError, NotDeletableError, StorageError
@@ -214,8 +215,10 @@ def _tidy_media(database: str | None) -> None:
         logger.warning("media files that no snapshot needs may still be stored: %s", reason)
 
 
-def _tell(ids: Iterable[str], *, by: str, database: str | None) -> None:
+def _tell(ids: Collection[str], *, by: str, database: str | None) -> None:
     if not ids:
         return
+    with noting():
+        note_unverified(ids, database=database)
     logger.info("deleted by %s: %s", by, ", ".join(ids))
     signals.snapshots_pruned.send_robust(sender=None, database=database, ids=tuple(ids), by=by)

@@ -47,6 +47,7 @@ OLDEST = "the oldest"
 NOT_LIMITED = "everything is kept"
 NO_RULE = "no rule keeps it"
 DAMAGED = "damaged"
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def find_last_good(snapshots: Iterable[StoredSnapshot], *, now: datetime) -> Sto
     sound = [each for each in snapshots if each.manifest is not None and not is_damaged(each)]
     found = [each for each in sound if each.taken_at <= now] or sound
     verified = [each for each in found if each.verification and each.verification.is_good]
-    return max(verified or found, key=lambda each: names.order_of(each.id), default=None)
+    fit = [each for each in found if not each.verification or each.verification.outcome != REFUSED]
+    return max(verified or fit or found, key=lambda each: names.order_of(each.id), default=None)
 
 
 def is_damaged(stored: StoredSnapshot) -> bool:

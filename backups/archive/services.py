@@ -7,9 +7,8 @@ it is encrypted. A caller names it by its id (the time in its name), by its name
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import services, signals
@@ -37,11 +36,14 @@ from backups.archive.state import (
     note_begun,
     note_failed,
     note_stored,
+    note_unverified,
     note_verified,
+    noting,
     read_state,
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.exceptions import ArchiveError, BackupError, BusyError, TooManySnapshotsError
+from backups.disk.progress import Progress, counted
+from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
 from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
@@ -59,6 +61,7 @@ __all__ = [
     "delete",
     "find_snapshot",
     "hold",
+    "list_all",
     "list_missing",
     "list_receipts",
     "list_snapshots",
@@ -81,8 +84,6 @@ __all__ = [
     "where",
 ]
 
-logger = logging.getLogger(__name__)
-
 
 def where(*, database: str | None = None) -> str:
     """The storage, in words: ``the folder /srv/backups``."""
@@ -95,13 +96,14 @@ def store(
     schedule: str | None = None,
     label: str | None = None,
     database: str | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Stored:
     """
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
     went: ``read_state``.
     """
-    with _noting():
+    began = datetime.now(UTC)
+    with noting():
         note_begun(database=database)
     try:
         stored = store_snapshot(
@@ -110,22 +112,13 @@ def store(
     except (BusyError, TooManySnapshotsError):  # not a failure: the caller can try again
         raise
     except Exception as error:
-        with _noting():
+        with noting():
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
         raise
-    with _noting():
-        note_stored(stored.snapshot, is_new=stored.is_new, database=database)
+    with noting():
+        note_stored(stored.snapshot, is_new=stored.is_new, began=began, database=database)
     return stored
-
-
-@contextmanager
-def _noting() -> Iterator[None]:
-    """If the state can't be written, e.g. since the disk is full, the work itself must not fail."""
-    try:
-        yield
-    except BackupError as error:
-        logger.warning("the state of the backups can't be written: %s", error)
 
 
 def list_snapshots(*, database: str | None = None) -> list[StoredSnapshot]:
@@ -144,6 +137,15 @@ def list_missing(*, database: str | None = None) -> list[str]:
     :raises StorageError: the storage fails.
     """
     return get_catalog(database).missing()
+
+
+def list_all(*, database: str | None = None) -> tuple[list[StoredSnapshot], list[str]]:
+    """
+    What ``list_snapshots`` and ``list_missing`` return, of one look at the listing.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).look()
 
 
 def find_snapshot(
@@ -168,7 +170,7 @@ def stage_snapshot(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     database: str | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
@@ -184,7 +186,7 @@ def stage_snapshot(
     with in_use(stored, database=database):
         chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
         pending = services.stage_restore(
-            _counted(chunks, progress),
+            counted(chunks, progress),
             staged_by=staged_by,
             at_least=0 if stored.manifest is None else stored.manifest.database_size,
             account=account,
@@ -202,7 +204,7 @@ def verify(
     by: str,
     identity_file: Path | None = None,
     database: str | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Verification:
     """
     Verify a stored snapshot, as ``drill.verify_snapshot`` does, and remember the result, as
@@ -212,17 +214,12 @@ def verify(
         word, by=by, identity_file=identity_file, database=database, progress=progress
     )
     if verification.is_good:
-        with _noting():
+        with noting():
             note_verified(stored, verification, database=database)
     elif verification.outcome != "unreadable":
         error = ArchiveError(f"{stored.name}: {verification.sentence}")
-        with _noting():
+        with noting():
+            note_unverified([stored.id], database=database)
             note_failed(str(error), database=database)
         signals.backup_failed.send_robust(sender=None, database=database, error=error, by=by)
     return verification
-
-
-def _counted(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
-    for chunk in chunks:
-        progress(len(chunk))
-        yield chunk

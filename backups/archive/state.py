@@ -5,8 +5,9 @@ Every process that stores or verifies a snapshot writes it. It survives each res
 changes it.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 from backups import services
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.manifest import Verification
+from backups.exceptions import BackupError
 
 KEY = "backups"  # in what the store remembers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,23 +75,32 @@ def change_state(change: Callable[[State], State], *, database: str | None = Non
     return changed
 
 
+@contextmanager
+def noting() -> Iterator[None]:
+    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    try:
+        yield
+    except BackupError as error:
+        logger.warning("how the backups do can't be remembered: %s", error)
+
+
 def note_begun(*, database: str | None = None) -> None:
     """A backup has begun."""
     change_state(lambda state: replace(state, last_run=_now()), database=database)
 
 
-def note_stored(stored: StoredSnapshot, *, is_new: bool, database: str | None = None) -> None:
-    """A backup has ended well: this is the newest stored snapshot."""
+def note_stored(
+    stored: StoredSnapshot, *, is_new: bool, began: datetime, database: str | None = None
+) -> None:
+    """A backup that began then has ended well: this is the newest stored snapshot."""
 
     def change(state: State) -> State:
-        now, manifest = _now(), stored.manifest
-        if is_new:
-            current = manifest.taken_at if manifest else stored.taken_at
-        else:
-            current = state.last_run or now
+        manifest = stored.manifest
+        taken_at = manifest.taken_at if manifest else stored.taken_at
+        current = taken_at if is_new else began
         state = replace(
             state,
-            last_success=now,
+            last_success=_now(),
             last_id=stored.id,
             last_taken_at=stored.taken_at,
             last_size=stored.size,
@@ -129,11 +142,25 @@ def note_verified(
         as_of = stored.manifest.taken_at if stored.manifest else stored.taken_at
         if state.last_id == stored.id and state.current_as_of is not None:
             as_of = max(as_of, state.current_as_of)
-        if state.verified_as_of is not None and as_of < state.verified_as_of:
+        known = state.verified_as_of
+        if known is not None and as_of < known <= _now():  # later: a clock was ahead
             return replace(state, last_verified=verification.at)  # an older one was verified
         return replace(
             state, last_verified=verification.at, verified_id=stored.id, verified_as_of=as_of
         )
+
+    change_state(change, database=database)
+
+
+def note_unverified(ids: Collection[str], *, database: str | None = None) -> None:
+    """These can't be restored any more, whatever was found before: damaged, refused, deleted."""
+    if read_state(database=database).verified_id not in ids:
+        return
+
+    def change(state: State) -> State:
+        if state.verified_id not in ids:  # by now
+            return state
+        return replace(state, verified_id=None, verified_as_of=None)
 
     change_state(change, database=database)
 

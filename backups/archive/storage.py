@@ -19,12 +19,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.base import ContentFile, File
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.files.storage.handler import InvalidStorageError
 
 from backups.archive.folder_storage import FolderStorage
-from backups.archive.piped import ChunkReader
+from backups.archive.piped import ChunkReader, SourceFile
 from backups.disk.files import chunks_of
 from backups.exceptions import BackupError, StorageError
 from backups.site import local_store
@@ -70,16 +70,51 @@ class StoredFiles:
         if saved != name:  # another has just taken it
             self.delete(saved)
             raise FileExistsError(name)
+        if not source.is_at_end:  # the storage took a short read or an error for the end
+            self.delete(name)
+            raise source.error or StorageError(
+                f"{self.where}: {name} was not read to its end, so the storage had a part of it.",
+                hint="Do not rely on this storage.",
+            )
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a small file, in place of one that may have the name."""
+        """
+        Write a small file, in place of one that has the name.
+
+        :raises StorageError: it can't be written. If the storage can't replace a file in one step,
+            the old one may be gone too: the message says so.
+        """
         with self._explained(f"{name} could not be written"):
             if hasattr(self.storage, "replace"):
                 self.storage.replace(name, content)
                 return
-            if self.storage.exists(name):
+            old = self.read(name) if self.storage.exists(name) else None
+            if old is not None:
+                self.storage.delete(name)
+        for _ in range(2):
+            try:
+                return self._put(name, content)
+            except StorageError as error:
+                failure = error
+        if old is not None:
+            self._put_back(name, old, failure)
+        raise failure
+
+    def _put(self, name: str, content: bytes) -> None:
+        with self._explained(f"{name} could not be written"):
+            if self.storage.exists(name):  # a part of it, from a try that failed
                 self.storage.delete(name)
             self.storage.save(name, ContentFile(content, name))
+
+    def _put_back(self, name: str, old: bytes, failure: StorageError) -> None:
+        try:
+            self._put(name, old)
+        except StorageError as error:
+            raise StorageError(
+                f"{failure} The earlier {name} is gone: it could not be put back.",
+                hint="The other files are as they were. Mend the storage, then look at them with"
+                " manage.py backups list.",
+            ) from error
 
     def read(self, name: str) -> bytes:
         """All of a small file."""
@@ -150,23 +185,6 @@ class StoredFiles:
                 raise source.error from error
             words = " ".join(str(error).split())[:300] or type(error).__name__
             raise StorageError(f"{self.where}: {what}: {words.rstrip('.')}.") from error
-
-
-class SourceFile(File):  # type: ignore[type-arg]
-    """What a storage gets to save: it can be read once, and its length is not known."""
-
-    def __init__(self, source: ChunkReader, name: str, at_most: int) -> None:
-        """Reads nothing yet."""
-        super().__init__(source, name)  # type: ignore[arg-type]
-        self._source, self.at_most = source, at_most
-
-    def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The chunks as they come."""
-        return self._source.chunks()
-
-    def multiple_chunks(self, chunk_size: int | None = None) -> bool:
-        """Always: nobody may ask for all bytes at once."""
-        return True
 
 
 def get_files(database: str | None = None) -> StoredFiles:

@@ -1,14 +1,13 @@
 """Take a snapshot and store it, packed. The stored file gets its name only once it is whole."""
 
-import hashlib
 import logging
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -24,11 +23,11 @@ from backups.archive.manifest import SUFFIX, Manifest, Media
 from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
 from backups.archive.storage import StoredFiles, get_files
+from backups.archive.unchanged import find_unchanged, settle
 from backups.conf import conf
+from backups.disk.progress import Progress, counted
 from backups.exceptions import BackupError, BusyError, StorageError
-from backups.store import BackupStore, Inventory, Snapshot
-
-SETTLED = "settled"  # in what the store remembers: the hash of the database with our own audit row
+from backups.store import BackupStore, Inventory
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def store_snapshot(
     schedule: str | None = None,
     label: str | None = None,
     database: str | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Stored:
     """
     Store a snapshot of the database, while others write.
@@ -79,7 +78,7 @@ def store_snapshot(
     if media is not None:
         with suppress(BackupError):  # reported after the snapshot: the database goes first
             media.look()
-    if label is None and (last := _unchanged(catalog, source, media)):
+    if label is None and (last := find_unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
     began = time.monotonic()
@@ -89,7 +88,7 @@ def store_snapshot(
     ):
         name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
         packed = Packed(
-            _counted(snapshot, progress),
+            counted(snapshot, progress),
             snapshot.size,
             level=conf.compression_level,
             recipients=conf.recipients,
@@ -140,69 +139,8 @@ def settling(database: str | None = None) -> Iterator[None]:
     has_changed = source.watch_commits()
     catalog = get_catalog(database)
     yield
-    with suppress(BackupError):  # then the next backup stores the same again
-        _settle(source, catalog, has_changed)
-
-
-def _settle(source: BackupStore, catalog: Catalog, has_changed: Callable[[], bool]) -> None:
-    if not conf.skip_unchanged or has_changed():
-        return
-    last = _last(catalog)
-    if last is None or last.manifest is None or _is_ahead(last):
-        return
-    size, sha256 = _hash(source)
-    if not has_changed():
-        with source.remember() as state:
-            state[SETTLED] = {"id": last.id, "size": size, "sha256": sha256}
-
-
-def _unchanged(
-    catalog: Catalog, source: BackupStore, media: MediaBackup | None
-) -> StoredSnapshot | None:
-    """The last stored snapshot, if it is sound and nothing has changed since; else None."""
-    with suppress(StorageError):  # if the last one can't be read, store a new one
-        return _last_if_same(catalog, source, media) if conf.skip_unchanged else None
-    return None
-
-
-def _last_if_same(
-    catalog: Catalog, source: BackupStore, media: MediaBackup | None
-) -> StoredSnapshot | None:
-    if (last := _last(catalog)) is None or _is_ahead(last):
-        return None
-    manifest = last.manifest
-    if manifest is None or last.problem or manifest.recipients != conf.recipients:
-        return None
-    if manifest.verification is not None and manifest.verification.outcome == "damaged":
-        return None
-    if media is not None and not media.is_as_in(last):
-        return None
-    settled = source.recall().get(SETTLED)
-    known = {(manifest.database_size, manifest.database_sha256)}
-    if isinstance(settled, dict) and settled.get("id") == last.id:
-        known.add((settled.get("size", 0), settled.get("sha256", "")))
-    return last if _hash(source, of={size for size, _ in known}) in known else None
-
-
-def _is_ahead(stored: StoredSnapshot) -> bool:
-    """Whether its time is in the future: a clock was wrong, and newer ones are listed after it."""
-    return stored.taken_at > datetime.now(UTC)
-
-
-def _hash(source: BackupStore, *, of: Collection[int] = ()) -> tuple[int, str]:
-    """The size and SHA-256 of a snapshot of now; no SHA-256 if it has another size than these."""
-    digest = hashlib.sha256()
-    with source.create_snapshot(compact=False) as snapshot:
-        if of and snapshot.size not in of:
-            return snapshot.size, ""
-        for chunk in snapshot:
-            digest.update(chunk)
-    return snapshot.size, digest.hexdigest()
-
-
-def _last(catalog: Catalog) -> StoredSnapshot | None:
-    stored = catalog.snapshots(with_manifests=False)
-    return catalog.find(stored[0].id) if stored else None
+    with suppress(BackupError):  # the next backup stores the same again
+        settle(source, catalog, has_changed)
 
 
 def _stored_media(
@@ -260,12 +198,6 @@ def _alone(files: StoredFiles, name: str) -> Iterator[None]:
             f"{files.where}: another machine has just stored {name} too.",
             hint="Give each site its own storage, or its own BACKUPS_NAME, and store it again.",
         ) from error
-
-
-def _counted(snapshot: Snapshot, progress: Callable[[int], None]) -> Iterable[bytes]:
-    for chunk in snapshot:
-        progress(len(chunk))
-        yield chunk
 
 
 def _software() -> dict[str, str]:

@@ -9,13 +9,14 @@ Verify one snapshot: do what a restore would do with it, and say what was found.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from backups import services
 from backups.archive.manifest import Manifest, Verification
+from backups.disk.progress import Progress, counted
 from backups.exceptions import (
     BackupError,
     CheckOutOfMemoryError,
@@ -33,7 +34,6 @@ from backups.exceptions import (
 from backups.store import Proof
 
 T = TypeVar("T")
-Progress = Callable[[int], None]
 
 MOST_NAMED = 3  # tables that a sentence names
 NO_KEY = (IdentityError, MissingPackageError)
@@ -83,7 +83,7 @@ class Trial:
 
     def _prove(self) -> Proof:
         return services.prove_snapshot(
-            _counted(self.unpack(), self.progress),
+            counted(self.unpack(), self.progress),
             at_least=0 if self.manifest is None else self.manifest.database_size,
             database=self.database,
         )
@@ -154,9 +154,3 @@ def _compare(proof: Proof, manifest: Manifest | None) -> str:
     more = len(different) - MOST_NAMED
     words = "; ".join(different[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
     return f"It is not what was stored: {words}."
-
-
-def _counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        progress(len(chunk))
-        yield chunk

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from backups.archive.encryption import MAGIC, decrypt
-from backups.exceptions import DamagedSnapshotError, WrongLengthError
+from backups.exceptions import DamagedSnapshotError, StoredFileChangedError, WrongLengthError
 from backups.unwrapping import Unwrapped
 
 
@@ -41,12 +41,12 @@ def checked(
     if count != size:
         raise WrongLengthError(
             f"{name} was changed: {what} has {count:,} bytes, and had {size:,} when it was stored.",
-            hint="Use another stored snapshot, or another copy of this one.",
+            hint=StoredFileChangedError.hint,
         )
     if digest.hexdigest() != sha256:
         raise DamagedSnapshotError(
             f"{name} was changed: the SHA-256 of {what} is not the one that it was stored with.",
-            hint="Use another stored snapshot, or another copy of this one.",
+            hint=StoredFileChangedError.hint,
         )
 
 

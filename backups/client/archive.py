@@ -14,7 +14,7 @@ from backups.client.exchange import Exchange
 from backups.client.refusals import answer_of_another
 from backups.client.snapshot_name import is_stored_name
 from backups.client.stored_file import TRIES, save_stored_file
-from backups.client.upload import Progress
+from backups.disk.progress import Progress
 from backups.exceptions import (
     OutcomeUnknownError,
     ServerRefusedError,

@@ -27,8 +27,9 @@ from backups.client.archive import ArchiveClient
 from backups.client.download import RemoteSnapshot
 from backups.client.exchange import Exchange
 from backups.client.server import KEY_HEADER, authorize, open_session, remote_server
-from backups.client.upload import Progress, RequestBody
+from backups.client.upload import RequestBody
 from backups.disk import atomic_file
+from backups.disk.progress import Progress
 from backups.exceptions import ClientError, ServerRefusedError, SnapshotTooLargeError
 
 __all__ = ["BackupClient"]

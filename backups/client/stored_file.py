@@ -12,8 +12,8 @@ from backups.client.arrival import NOT_ASKED
 from backups.client.body import coding_of
 from backups.client.headers import number, repr_digest
 from backups.client.part import Part, open_part
-from backups.client.upload import Progress
 from backups.disk import atomic_file, files
+from backups.disk.progress import Progress
 from backups.exceptions import (
     ClientError,
     DestinationError,

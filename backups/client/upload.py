@@ -1,9 +1,8 @@
 """The body of an upload, read from a file as it is sent."""
 
-from collections.abc import Callable
 from typing import BinaryIO
 
-Progress = Callable[[int], None]  # called with the number of bytes of each step
+from backups.disk.progress import Progress
 
 
 class RequestBody:

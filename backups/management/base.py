@@ -161,8 +161,3 @@ def _terminated_as_interrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def megabytes(size: int | None) -> str:
-    """``12.3 MB``, for a person to read."""
-    return "unknown size" if size is None else f"{size / 1e6:,.1f} MB"

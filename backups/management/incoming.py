@@ -5,7 +5,7 @@ import shlex
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +14,12 @@ from django.core.management.base import CommandError
 
 from backups import services
 from backups.disk.files import CHUNK_BYTES
+from backups.disk.progress import Progress
 from backups.unwrapping import fill_in
 
 STDIN = "-"
 SPOOL_FOLDER = "/var/tmp"  # noqa: S108  # on a disk; /tmp is memory on many machines
 HEAD_BYTES = 64 * 1024
-
-Progress = Callable[[int], None]  # called with the number of bytes of each step
 
 
 class Incoming:

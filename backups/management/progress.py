@@ -1,17 +1,17 @@
 """The progress of a transfer: a bar on a terminal, nothing in a log file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from backups.disk.progress import Progress as Step
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 @contextmanager
-def progress_bar(
-    title: str, total: int | None, *, is_quiet: bool = False
-) -> Iterator[Callable[[int], None]]:
+def progress_bar(title: str, total: int | None, *, is_quiet: bool = False) -> Iterator[Step]:
     """Yield a function to call with the bytes of each step. Draws only on a terminal, to stderr."""
     console = None if is_quiet else _terminal()
     if console is None:
@@ -33,10 +33,3 @@ def _terminal() -> "Console | None":
         return None
     console = Console(stderr=True)
     return console if console.is_terminal else None
-
-
-def count(chunks: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
-    """Pass the chunks on, and report the size of each to ``progress``."""
-    for chunk in chunks:
-        progress(len(chunk))
-        yield chunk

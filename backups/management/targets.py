@@ -14,8 +14,9 @@ from backups import services
 from backups.api import serializers
 from backups.client.server_words import shown_answer
 from backups.conf import conf
+from backups.disk.progress import Progress
 from backups.exceptions import BadParameterError, ClientError
-from backups.management.incoming import Incoming, Progress
+from backups.management.incoming import Incoming
 from backups.store import PendingRestore
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from backups.management.base import megabytes
+from backups.disk.sizes import size_in_words
 from backups.management.targets import Json
 
 AT_RESTART = (
@@ -20,12 +20,12 @@ def staged_or_applied(answer: Json) -> str:
     """The outcome of staging a snapshot, or of applying it at once."""
     if answer["status"] == "applied":
         return (
-            f"Applied: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
+            f"Applied: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"
             "It is live for every process of the site.\n"
             f"The replaced content is kept as {answer['kept']}. {GO_BACK}"
         )
     return (
-        f"Pending: {megabytes(answer['size'])}, SHA-256 {answer['sha256']}\n"
+        f"Pending: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"
         f"{answer['next_start']}\n"
         "Restart the server to apply."
     )
@@ -41,7 +41,7 @@ def pending(answer: Json, where: str) -> str:
     if answer["status"] != "pending":
         return f"Nothing is pending on {where}."
     return (
-        f"Pending on {where}: {megabytes(answer['size'])}, SHA-256 {answer['sha256']},"
+        f"Pending on {where}: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']},"
         f" staged by {answer['staged_by']} at {answer['staged_at']}.\n"
         f"{answer['next_start']}\n"
         "Restart the server to apply."
@@ -71,7 +71,7 @@ def last(receipt: Json | None) -> str:
 
 def kept_copies(kept: list[Json]) -> str:
     """One aligned line for each: its name, its size, when it was kept, how long it stays."""
-    names, sizes = [copy["name"] for copy in kept], [megabytes(copy["size"]) for copy in kept]
+    names, sizes = [copy["name"] for copy in kept], [size_in_words(copy["size"]) for copy in kept]
     wide, broad = max(map(len, names)), max(map(len, sizes))
     lines = []
     for copy, name, size in zip(kept, names, sizes, strict=True):
@@ -88,7 +88,7 @@ def downloads(taken: list[Json]) -> str:
 
 def _download(taken: Json) -> str:
     kind = "a stored snapshot" if taken["method"] == "stored" else taken["method"]
-    what = f"{megabytes(taken['size'])} of {kind}"
+    what = f"{size_in_words(taken['size'])} of {kind}"
     if taken["first"]:
         what += f" from byte {taken['first']:,} on"
     at = f"{taken['at'][:19]}Z"  # to the second: UTC

@@ -16,18 +16,15 @@ state (``notice_errors``).
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from django.db import connections
-
 from backups import services
-from backups.archive.state import State, change_state, read_state
+from backups.archive.state import State, change_state, noting, read_state
 from backups.conf import conf
-from backups.notices import mail, ping, request, webhook
+from backups.notices.channels import Channels, described, monitor, people, send
 from backups.notices.notice import (
     BEGAN,
     FAILED,
@@ -37,14 +34,9 @@ from backups.notices.notice import (
     TEST,
     Notice,
     compose,
-    without_secrets,
 )
 
 __all__ = ["began", "failed", "missed", "send_test", "succeeded"]
-
-SECONDS = 30.0  # a channel may take so long: one that hangs must not keep the next backup waiting
-
-Channels = Mapping[str, Callable[[Notice], None]]
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +56,9 @@ def succeeded(*, database: str | None = None) -> None:
         if state.told and not _tell(_recovery(state, database), database):
             return
         if state.told or state.troubles:
-            change_state(
+            _change(
                 lambda state: replace(state, told="", told_at=None, trouble_since=None, troubles=0),
-                database=database,
+                database,
             )
 
 
@@ -96,14 +88,14 @@ def send_test(*, database: str | None = None) -> list[tuple[str, str]]:
     """
     state = read_state(database=database)
     message = "This is a test. Nothing has happened."
-    errors = _send(_people(), compose(TEST, message, state=state, database=database))
+    errors = send(people(), compose(TEST, message, state=state, database=database))
     if conf.ping_url:
         event = FAILED if state.failures else SUCCEEDED
         words = "This is a test. The last backup failed." if state.failures else _success(state)
-        errors |= _send(_monitor(state), compose(event, words, state=state, database=database))
+        errors |= send(monitor(state), compose(event, words, state=state, database=database))
     with _harmless():
         _note(errors, database)
-    return [(_described(name), error) for name, error in errors.items()]
+    return [(described(name), error) for name, error in errors.items()]
 
 
 def is_due(state: State, event: str, now: datetime) -> bool:
@@ -115,15 +107,15 @@ def is_due(state: State, event: str, now: datetime) -> bool:
 
 def _trouble(event: str, message: str, hint: str, database: str | None) -> None:
     now = datetime.now(UTC)
-    state = change_state(
+    state = _change(
         lambda state: replace(
             state, trouble_since=state.trouble_since or now, troubles=state.troubles + 1
         ),
-        database=database,
+        database,
     )
     notice = _ping(event, message, state, database, hint)
     if is_due(state, event, now) and _tell(notice, database):
-        change_state(lambda state: replace(state, told=event, told_at=now), database=database)
+        _change(lambda state: replace(state, told=event, told_at=now), database)
 
 
 def _recovery(state: State, database: str | None) -> Notice:
@@ -141,45 +133,21 @@ def _success(state: State) -> str:
     return f"The last backup succeeded: {state.last_id}." if state.last_id else "No backup failed."
 
 
-# Channels
-
-
-def _people() -> Channels:
-    channels: dict[str, Callable[[Notice], None]] = {}
-    if mail.recipients():
-        channels["mail"] = mail.send
-    if conf.webhook:
-        channels["webhook"] = webhook.send
-    return channels
-
-
-def _monitor(state: State) -> Channels:
-    if not conf.ping_url:
-        return {}
-    return {"ping": lambda notice: ping.send(notice, seconds=state.last_seconds)}
-
-
-def _described(name: str) -> str:
-    if name == "mail":
-        return f"mail to {', '.join(mail.recipients())}"
-    return f"{name} to {request.shown(conf.webhook if name == 'webhook' else conf.ping_url)}"
-
-
 def _ping(event: str, message: str, state: State, database: str | None, hint: str = "") -> Notice:
     notice = compose(event, message, hint=hint, state=state, database=database)
-    _reported(_monitor(state), notice, database)
+    _reported(monitor(state), notice, database)
     return notice
 
 
 def _tell(notice: Notice, database: str | None) -> bool:
     """Tell people. Returns whether that reached anybody, or there is nobody to tell."""
-    errors = _reported(_people(), notice, database)
+    errors = _reported(people(), notice, database)
     return not errors or "" in errors.values()
 
 
 def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[str, str]:
-    """As ``_send``. Also logs and notes what went wrong."""
-    errors = _send(channels, notice)
+    """As ``channels.send``. Also logs and notes what went wrong."""
+    errors = send(channels, notice)
     for name, error in errors.items():
         if error:
             logger.warning("the notice %r was not sent by %s: %s", notice.subject, name, error)
@@ -187,44 +155,34 @@ def _reported(channels: Channels, notice: Notice, database: str | None) -> dict[
     return errors
 
 
-def _send(channels: Channels, notice: Notice) -> dict[str, str]:
-    """Send by all channels at once, for SECONDS at most. Returns what went wrong with each."""
-    errors = dict.fromkeys(channels, f"It took more than {SECONDS:.0f} seconds.")
-
-    def work(name: str) -> None:
-        try:
-            channels[name](notice)
-            errors[name] = ""
-        except Exception as error:
-            errors[name] = without_secrets(str(error) or type(error).__name__)
-        finally:
-            connections.close_all()  # this thread's: a site may queue its mail in the database
-
-    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in channels]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-    return errors
-
-
 def _note(errors: Mapping[str, str], database: str | None) -> None:
     """Remember what went wrong with these channels. What is noted of others stays."""
 
     def change(state: State) -> State:
-        known = dict(each.split(": ", 1) for each in state.notice_errors) | dict(errors)
+        parts = (each.partition(": ") for each in state.notice_errors)
+        known = {name: error for name, _, error in parts} | dict(errors)
         noted = tuple(f"{name}: {error}" for name, error in sorted(known.items()) if error)
         return replace(state, notice_errors=noted)
 
     before = read_state(database=database)
     if change(before) != before:
-        change_state(change, database=database)
+        _change(change, database)
+
+
+def _change(change: Callable[[State], State], database: str | None) -> State:
+    """As ``change_state``. If nothing can be kept, as on a full disk, people are told of that."""
+    changed = change(read_state(database=database))
+    with noting():
+        changed = change_state(change, database=database)
+    return changed
 
 
 @contextmanager
 def _alone(database: str | None) -> Iterator[None]:
-    """For one process at a time, so that two do not send the same notice."""
-    with services.get_store(database).lock("notices", wait=True):
+    """One process at a time, so that two do not tell the same. Twice is better than not at all."""
+    with ExitStack() as stack:
+        with noting():
+            stack.enter_context(services.get_store(database).lock("notices", wait=True))
         yield
 
 

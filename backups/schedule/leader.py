@@ -27,7 +27,8 @@ from backups.site import local_store
 FIRST_SECONDS = 1.0  # a fork that only starts another program is over by then
 LONGEST_SECONDS = 60.0  # the longest wait: a clock may jump, and a machine may sleep
 LOOK_SECONDS = 1.0  # the wait between two looks at a run
-AFTER_TROUBLE_SECONDS = 600.0  # the wait after a run that could not even begin
+AFTER_TROUBLE_SECONDS = 600.0  # the wait after a run that could not even begin; then twice as long
+MOST_AFTER_TROUBLE_SECONDS = 3600.0  # each such run tells people, if nothing can be written
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +69,18 @@ def _take_part() -> None:
 def _lead() -> None:
     """Start what is due, for as long as this process lives."""
     logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
+    pause = AFTER_TROUBLE_SECONDS
     while True:
         if _is_under_way() and not run.conclude_killed():
             run.note_overdue()
             _wait(LOOK_SECONDS)
         elif (seconds := _seconds_left()) > 0:
             _wait(min(seconds, LONGEST_SECONDS))
-        elif not _start_run():
-            _wait(AFTER_TROUBLE_SECONDS)
+        elif _start_run():
+            pause = AFTER_TROUBLE_SECONDS
+        else:
+            _wait(pause)
+            pause = min(2 * pause, MOST_AFTER_TROUBLE_SECONDS)
 
 
 def _is_under_way() -> bool:

@@ -99,10 +99,12 @@ def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
     attempt = Attempt(schedule_in_force(), due.at, due.number, datetime.now(UTC))
     _begin(attempt, due, database)
     steps = Steps(now, database)
-    with suppress(Exception), ExitStack() as settled:  # settling only saves the next run work
-        with suppress(BackupError):
-            settled.enter_context(archive.settling(database))
-        steps.take()
+    settled = ExitStack()
+    with suppress(Exception):  # settling only saves the next run work
+        settled.enter_context(archive.settling(database))
+    steps.take()
+    with suppress(Exception):
+        settled.close()
     return _end(attempt, steps, database)
 
 
@@ -112,8 +114,9 @@ def _begin(attempt: Attempt, due: Due, database: str | None) -> None:
     def change(state: State) -> State:
         return _with_missed(replace(state, last_due=due.at or state.last_due), due.missed)
 
-    change_state(change, database=database)
+    # In this order: if it is killed between the two, the next process finds a run without its end.
     attempts.remember(attempt, database=database)
+    change_state(change, database=database)
     if due.missed:
         _tell_missed(due.missed, database)
     notices.began(database=database)

@@ -43,14 +43,15 @@ class Steps:
 
     def _try(self, what: str, step: Callable[[], T], *, again: bool = False) -> T | None:
         """Returns None if the step failed. Notes the failure, unless the step did so itself."""
-        noted = read_state(database=self._database).failures_total
+        noted = None
         try:
+            noted = read_state(database=self._database).failures_total
             return step()
         except Exception as error:
             words = f"{what}: {error or type(error).__name__} {getattr(error, 'hint', '')}".strip()
             self.errors.append(words)
             self.may_help_again |= again
-            with suppress(BackupError):
+            with suppress(Exception):
                 if read_state(database=self._database).failures_total == noted:
                     note_failed(words, database=self._database)
                     signals.backup_failed.send_robust(
@@ -87,7 +88,8 @@ class Steps:
         tried = attempts.last_tried(database=self._database)
         if not self._is_today_wanted(conf.verify, state.last_verified, tried):
             return
-        stored = archive.find_snapshot("latest", database=self._database)
+        # Not the latest, if that was stored when a clock was ahead.
+        stored = archive.find_snapshot(self.snapshot_id or "latest", database=self._database)
         found = archive.verify(stored.id, by=BY, database=self._database)
         if found.is_good:
             self.said.append(

@@ -96,10 +96,9 @@ class MediaRestore:
     # Steps
 
     def _entries(self) -> Iterator[Entry]:
-        media = self._stored.manifest.media if self._stored.manifest is not None else None
-        if media is None or not media.list:
+        if not self._stored.media_list:
             raise NotStoredError(f"{self._stored.id} was stored without media files.")
-        return self._lists.entries(media.list, self._identity_file)
+        return self._lists.entries(self._stored.media_list, self._identity_file)
 
     def _one(self, entry: Entry) -> _Done:
         try:

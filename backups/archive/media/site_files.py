@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -173,13 +173,21 @@ class SiteFiles:
             spool.writelines(
                 leaving_room(chunks, folder, floor=floor_of(folder, conf.keep_free_bytes))
             )
-            spool.seek(0)
-            if overwrite:
-                self._storage.delete(name)
-            saved = self._storage.save(name, File(spool, name))
+            try:
+                saved = self._put(name, spool, overwrite=overwrite)
+            except Exception:
+                if not overwrite:
+                    raise
+                saved = self._put(name, spool, overwrite=True)  # what it replaces is gone by now
         if saved != name:  # somebody has just taken it
             self._storage.delete(saved)
             raise FileExistsError(name)
+
+    def _put(self, name: str, spool: IO[bytes], *, overwrite: bool) -> str:
+        if overwrite:
+            self._storage.delete(name)
+        spool.seek(0)
+        return str(self._storage.save(name, File(spool, name)))
 
     def _look_on_disk(self, name: str) -> Look | None:
         path = self._path(name)

@@ -63,8 +63,7 @@ class MediaBackup:
 
     def is_as_in(self, last: StoredSnapshot) -> bool:
         """Whether this stored snapshot has all that ``look`` has found, and nothing else."""
-        media = last.manifest.media if last.manifest is not None else None
-        if not self._has_looked or media is None or not media.list:
+        if not self._has_looked or not last.media_list:
             return False
         with self._alone() as cache:
             return cache.is_listed(last.id)

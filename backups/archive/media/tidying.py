@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backups import services
-from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.media.contents import Contents, key_of
 from backups.archive.media.lists import MediaLists
@@ -43,9 +42,13 @@ def tidy_media(*, database: str | None = None) -> MediaTidied:
     files = catalog.files
     lists, contents = MediaLists(files, catalog.prefix), Contents(files, catalog.prefix)
     with source.lock(LOCK):
+        snapshots = catalog.snapshots()
         sizes = files.sizes()
-        stored = {names.id_of(catalog.prefix, name) for name in sizes}
+        stored = {each.id for each in snapshots}
         listed = {name: snapshot_id for name in sizes if (snapshot_id := lists.id_of(name))}
+        for each in snapshots:
+            if each.media_list and each.id not in listed.values():
+                return MediaTidied(reason=f"Nothing was removed: the lists of {each.id} are gone.")
         try:
             used = _used(lists, {each for each in listed.values() if each in stored}, contents)
         except BackupError as error:
@@ -66,12 +69,12 @@ def check_media(stored: StoredSnapshot, *, database: str | None = None) -> list[
     :raises InvalidSnapshotError: a list is cut off, or was changed.
     :raises StorageError: the storage fails.
     """
-    media = stored.manifest.media if stored.manifest is not None else None
-    if media is None or not media.list:
+    if not stored.media_list:
         return []
     catalog = get_catalog(database)
     lists = MediaLists(catalog.files, catalog.prefix)
-    if gone := sorted({media.list, lists.contents_name(stored.id)} - set(catalog.files.sizes())):
+    needed = {stored.media_list, lists.contents_name(stored.id)}
+    if gone := sorted(needed - set(catalog.files.sizes())):
         return gone
     contents = Contents(catalog.files, catalog.prefix)
     return sorted(

@@ -8,11 +8,12 @@ from django.core.management.base import CommandError
 
 from backups import services
 from backups.disk import atomic_file
+from backups.disk.progress import counted
+from backups.disk.sizes import size_in_words
 from backups.management.archive.remote import RemoteArchive
 from backups.management.archive.targets import open_archive
-from backups.management.archive.verb import Verb
-from backups.management.base import megabytes
-from backups.management.progress import count, progress_bar
+from backups.management.archive.verb import Verb, add_id
+from backups.management.progress import progress_bar
 
 CONTINUED = "What has arrived stays in a .part file. To continue, run the same command again."
 
@@ -23,7 +24,7 @@ class Download(Verb):
     name = "download"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
         parser.add_argument(
             "-o", "--output", metavar="PATH", default=".", help="a file or a folder; default: here"
         )
@@ -65,11 +66,11 @@ class Download(Verb):
             with progress_bar("Saving", size, is_quiet=self.command.is_quiet) as progress:
                 if unpack:
                     chunks = archive.unpack(stored, identity)
-                    atomic_file.save(count(chunks, progress), path, overwrite=force)
+                    atomic_file.save(counted(chunks, progress), path, overwrite=force)
                 else:
                     archive.save(stored, path, overwrite=force, progress=progress)
         if not self.command.is_quiet:
-            size = megabytes(path.stat().st_size)
+            size = size_in_words(path.stat().st_size)
             self.command.say(f"{stored['name']} ({size}) is whole and on the disk:")
             self.command.tell(str(path))
 

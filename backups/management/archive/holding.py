@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from backups.management.archive.targets import open_archive
-from backups.management.archive.verb import Verb
+from backups.management.archive.verb import Verb, add_id
 
 
 class Hold(Verb):
@@ -13,7 +13,7 @@ class Hold(Verb):
     name = "hold"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
         parser.add_argument(
             "--reason",
             metavar="WORDS",
@@ -34,7 +34,7 @@ class Release(Verb):
     name = "release"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
 
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
         with open_archive(**options) as archive:

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from backups.disk.sizes import size_in_words
 from backups.management.archive.targets import open_archive
-from backups.management.archive.verb import Verb, as_json
-from backups.management.base import megabytes
+from backups.management.archive.verb import Verb, add_id, as_json
 from backups.management.targets import Json
 
 
@@ -33,7 +33,7 @@ class Show(Verb):
     name = "show"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
 
     def run(self, *args: Any, id: str, **options: Any) -> None:  # noqa: A002  # as it is on the command line
         with open_archive(**options) as archive:
@@ -66,7 +66,7 @@ def describe(snapshot: Json) -> str:
 def _row(snapshot: Json) -> tuple[str, str, str, str]:
     return (
         snapshot["id"],
-        megabytes(snapshot["size"]),
+        size_in_words(snapshot["size"]),
         snapshot["by"] or "unknown",
         ", ".join(filter(None, [_verdict(snapshot), _notes(snapshot)])),
     )
@@ -78,9 +78,8 @@ def _verdict(snapshot: Json) -> str:
     verification = snapshot["verification"]
     if verification is None:
         return "not verified"
-    if verification["outcome"] == "restorable":
-        return f"restorable (verified at {verification['at']})"
-    return f"{verification['outcome']}: {verification['reason']}".rstrip(".")
+    word = "verified" if verification["outcome"] == "restorable" else "tried"
+    return f"{verification['outcome']} ({word} at {verification['at']})"  # ``show`` says why
 
 
 def _notes(snapshot: Json) -> str:

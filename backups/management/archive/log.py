@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from backups.archive.receipts import ArchiveReceipt
+from backups.disk.sizes import size_in_words
 from backups.management.archive.targets import open_local_archive
 from backups.management.archive.verb import Verb, as_json
-from backups.management.base import megabytes
 
 SHOWN = 50  # receipts, by default
 
@@ -46,7 +46,7 @@ def _line(receipt: ArchiveReceipt) -> str:
     """``2026-11-26T03:00:02+00:00  stored  20261126-030000  by schedule, 1.2 MB``."""
     notes = [
         f"by {receipt.by}" if receipt.by else "",
-        megabytes(receipt.size) if receipt.size is not None else "",
+        size_in_words(receipt.size) if receipt.size is not None else "",
         receipt.outcome or "",
     ]
     words = ", ".join(filter(None, notes))

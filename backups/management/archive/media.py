@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from backups.archive.services import MediaRestored
+from backups.disk.sizes import size_in_words
 from backups.management.archive.targets import open_local_archive
-from backups.management.archive.verb import Verb
-from backups.management.base import megabytes
+from backups.management.archive.verb import Verb, add_id
 
 MOST_NAMED = 20  # files of a kind
 
@@ -20,7 +20,7 @@ class RestoreMedia(Verb):
     name = "restore-media"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
         parser.add_argument(
             "--overwrite", action="store_true", help="also replace files that have another content"
         )
@@ -55,7 +55,7 @@ class RestoreMedia(Verb):
     def _tell(self, outcome: MediaRestored) -> None:
         would = "would be " if outcome.dry_run else ""
         done = outcome.restored + len(outcome.overwritten)
-        size = megabytes(outcome.restored_size)
+        size = size_in_words(outcome.restored_size)
         equal = f"{outcome.equal:,} unchanged"
         self.command.tell(f"{done:,} media files {would}put back ({size}), {equal}")
         if outcome.overwritten:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backups.archive import services
+from backups.disk.progress import Progress
 from backups.exceptions import BadParameterError
-from backups.management.incoming import Progress
 from backups.management.targets import Json
 
 if TYPE_CHECKING:
@@ -76,14 +76,8 @@ class RemoteArchive:
         return self._client.release_backup(word)
 
     def verify_file(self, path: Path, identity: Path | None, progress: Progress) -> Json:
-        raise self._only_here("A file is verified")
-
-    def restore_media(self, word: str, **_: Any) -> Any:
-        raise self._only_here("Media files are put back")
-
-    def _only_here(self, what: str) -> BadParameterError:
-        return BadParameterError(
-            f"{what} only on the machine that runs the command, not at {self.where}.",
+        raise BadParameterError(
+            f"A file is verified only on the machine that runs the command, not at {self.where}.",
             hint="Leave --url out, or pass --local. To do it on the server, run the command there.",
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from backups.management.archive.listing import describe
 from backups.management.archive.targets import open_archive, open_local_archive
-from backups.management.archive.verb import Verb, as_json
+from backups.management.archive.verb import Verb, add_id, as_json
 from backups.management.targets import Json
 
 
@@ -37,7 +37,7 @@ class Delete(Verb):
     name = "delete"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", metavar="ID", help="the snapshot's id or name, or latest")
+        add_id(parser)
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--force", action="store_true", help="even if it is the last good one")
 

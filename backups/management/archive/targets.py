@@ -12,10 +12,9 @@ from backups.archive.receipts import ArchiveReceipt
 from backups.client.server_words import shown_answer
 from backups.conf import conf
 from backups.disk import atomic_file
+from backups.disk.progress import Progress, counted
 from backups.exceptions import BadParameterError
 from backups.management.archive.remote import RemoteArchive
-from backups.management.incoming import Progress
-from backups.management.progress import count
 from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target, user
 
 
@@ -34,11 +33,9 @@ class LocalArchive:
         return _answer(shapes.NewSnapshotSerializer, shapes.new_snapshot(stored))
 
     def list(self) -> Json:
-        found = {
-            "where": services.where(database=self._database),
-            "backups": services.list_snapshots(database=self._database),
-            "missing": services.list_missing(database=self._database),
-        }
+        backups, missing = services.list_all(database=self._database)
+        where = services.where(database=self._database)
+        found = {"where": where, "backups": backups, "missing": missing}
         return _answer(shapes.StoredSnapshotsSerializer, found)
 
     def get(self, word: str, *, even_lost: bool = False) -> Json:
@@ -71,7 +68,7 @@ class LocalArchive:
         """Write the stored file to a path, which has it only when it is whole and checked."""
         found = services.find_snapshot(stored["id"], database=self._database)
         chunks = services.read_checked(found, database=self._database)
-        atomic_file.save(count(chunks, progress), path, overwrite=overwrite)
+        atomic_file.save(counted(chunks, progress), path, overwrite=overwrite)
 
     def unpack(self, stored: Json, identity: Path | None) -> Iterator[bytes]:
         """The database in the stored file."""

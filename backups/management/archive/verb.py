@@ -31,6 +31,11 @@ class Verb:
             self.command.stdout.write(words)
 
 
+def add_id(parser: ArgumentParser) -> None:
+    """Add the argument that names a stored snapshot."""
+    parser.add_argument("id", metavar="ID", help="its id, its name, or latest")
+
+
 def as_json(answer: Any) -> str:
     """For a program, and still fit to be read."""
     return json.dumps(answer, indent=2, ensure_ascii=False)

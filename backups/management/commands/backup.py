@@ -9,11 +9,13 @@ from django.core.management.base import CommandError, CommandParser
 
 from backups import services
 from backups.disk import atomic_file
+from backups.disk.progress import counted
+from backups.disk.sizes import size_in_words
 from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
 from backups.management.archive.targets import open_archive
-from backups.management.base import StoreCommand, megabytes
+from backups.management.base import StoreCommand
 from backups.management.output import printing
-from backups.management.progress import count, progress_bar
+from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, NamedSnapshot, open_target
 from backups.startup.precedence import unless_taken
 
@@ -107,13 +109,13 @@ class BackupCommand(StoreCommand):
             target.create_snapshot(compact=compact, compress=compress) as snapshot,
             progress_bar("Saving", snapshot.size, is_quiet=self.is_quiet) as progress,
         ):
-            counted = snapshot._replace(chunks=count(snapshot.chunks, progress))
+            shown = snapshot._replace(chunks=counted(snapshot.chunks, progress))
             if output == "-":
-                self._print(counted)
+                self._print(shown)
             else:
-                path = self._save(counted, Path(output), force)
+                path = self._save(shown, Path(output), force)
         if path is not None and not self.is_quiet:  # once the progress bar is gone
-            size = megabytes(path.stat().st_size)
+            size = size_in_words(path.stat().st_size)
             about = ", ".join(filter(None, (size, snapshot.method)))
             self.say(f"A snapshot of {target.where} ({about}) is whole and on the disk:")
             self.tell(str(path))
@@ -133,15 +135,15 @@ class BackupCommand(StoreCommand):
         if answer["status"] == "unchanged":
             self.say(f"Nothing has changed since {stored['id']}, so nothing was stored.")
         else:
-            size = f"{megabytes(stored['database_size'])} as {megabytes(stored['size'])}"
+            size = f"{size_in_words(stored['database_size'])} as {size_in_words(stored['size'])}"
             self.inform(f"A snapshot of {archive.where} ({size}) is stored:")
             if media := stored["media"]:
                 self._tell_of_media(media)
         self.tell(stored["name"])
 
     def _tell_of_media(self, media: Json) -> None:
-        new = f"{media['new']:,} new, {megabytes(media['new_size'])}"
-        self.inform(f"With {media['files']:,} media files, {megabytes(media['size'])} ({new}).")
+        new = f"{media['new']:,} new, {size_in_words(media['new_size'])}"
+        self.inform(f"With {media['files']:,} media files, {size_in_words(media['size'])} ({new}).")
         for warning in media["warnings"]:
             self.say(f"Warning: {warning}")
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from backups.disk.sizes import size_in_words
 from backups.exceptions import BackupError
 from backups.management import wording
 from backups.management.archive.targets import Archive, archive_of
-from backups.management.base import StoreCommand, megabytes
+from backups.management.base import StoreCommand
 from backups.management.incoming import STDIN, Incoming, open_incoming
 from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target
@@ -143,7 +144,7 @@ class Command(StoreCommand):
         if path == STDIN and not yes:
             raise CommandError("Standard input is the snapshot and can't answer: pass --yes.")
         with open_incoming(path) as incoming:
-            self._explain(f"{incoming.name} ({megabytes(incoming.size)})", target, now=now)
+            self._explain(f"{incoming.name} ({size_in_words(incoming.size)})", target, now=now)
             if not yes:
                 self._warn({"warnings": incoming.warnings})
             self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
@@ -173,7 +174,7 @@ class Command(StoreCommand):
     ) -> None:
         stored = archive.get(word)
         size = stored["database_size"]  # not known without a manifest
-        self._explain(f"{stored['name']} ({megabytes(size)})", target, now=now)
+        self._explain(f"{stored['name']} ({size_in_words(size)})", target, now=now)
         self.confirm("Apply it now?" if now else "Stage it?", yes=yes)
         with progress_bar("Staging", size, is_quiet=self.is_quiet) as progress:
             answer = archive.restore(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backups.disk import files
+from backups.disk.sizes import size_in_words
 from backups.sqlite.folder.paths import SIDECARS, StorePaths
 from backups.sqlite.kept.keep import kept_copies
 from backups.sqlite.kept.raw_copies import remove_folder
@@ -102,7 +103,7 @@ def room_hint(paths: StorePaths) -> str:
     hint = "Free some space on that disk, then try again."
     with suppress(OSError):
         older = kept_copies(paths, read_receipts(paths))[:-1]
-        named = [f"{kept.name} ({size_of(kept) / 1e6:,.1f} MB)" for kept in older]
+        named = [f"{kept.name} ({size_in_words(size_of(kept))})" for kept in older]
         if named:
             more = f" and {len(named) - MOST_NAMED} more" * (len(named) > MOST_NAMED)
             hint += (

@@ -12,7 +12,8 @@ from backups.archive.storage import StoredFiles
 from backups.exceptions import NotStoredError, StorageError
 from tests.backups.archive.entries import HELD, PREFIX, put
 
-NOON, SECOND, LATER = "20261126-120000", "20261126-120000-2", "20261127-120000"
+NOON, SECOND, LATER = "20261116-120000", "20261116-120000-2", "20261117-120000"
+AHEAD = "99981231-120000"
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -42,6 +43,14 @@ def test_the_newest_is_the_first_and_the_latest(catalog: Catalog) -> None:
     assert catalog.find(f"{PREFIX}{NOON}.db.zst").id == NOON
     with pytest.raises(NotStoredError, match="There is no stored snapshot 'x'"):
         catalog.find("x")
+
+
+def test_what_a_clock_that_was_ahead_has_stored_is_not_the_latest(catalog: Catalog) -> None:
+    put(catalog, AHEAD)
+    assert catalog.find("latest").id == AHEAD, "there is nothing else"
+    put(catalog, NOON)
+    assert catalog.find("latest").id == NOON
+    assert catalog.find(AHEAD).id == AHEAD
 
 
 def test_files_of_others_are_neither_listed_nor_missed(catalog: Catalog) -> None:

@@ -20,6 +20,7 @@ from backups.archive.folder_storage import FolderStorage
 from backups.archive.manifest import Verification
 from backups.archive.services import StoredSnapshot
 from backups.exceptions import NotStoredError, OwnFileError
+from tests.backups.archive.stored_in import store_in
 from tests.backups.uploads import NOW, add_tasks, snapshot_of
 from tests.site import Site
 
@@ -27,15 +28,8 @@ from tests.site import Site
 @pytest.fixture(autouse=True)
 def folder(settings: Settings, tmp_path: Path) -> Path:
     """Where snapshots are stored."""
-    use(settings, FolderStorage, tmp_path / "stored")
+    store_in(settings, location=tmp_path / "stored")
     return tmp_path / "stored"
-
-
-def use(settings: Settings, storage: type[FolderStorage], folder: Path) -> None:
-    """Store in this folder, through this class."""
-    backend = f"{storage.__module__}.{storage.__qualname__}"
-    archive = {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}
-    settings.STORAGES = {**settings.STORAGES, "backups": archive}
 
 
 @pytest.fixture
@@ -375,7 +369,7 @@ def test_storage_that_fails_in_the_middle_is_not_its_fault(
 ) -> None:
     snapshot = request.getfixturevalue(packed)
     key = request.getfixturevalue("key") if packed == "encrypted" else None
-    use(settings, Failing, folder)
+    store_in(settings, Failing, location=folder)
     found = verify(snapshot, identity_file=key)
     assert found.outcome == "unreadable"
     assert f"{snapshot.name} could not be read: [Errno 5] Input/output error." in found.reason
@@ -384,14 +378,14 @@ def test_storage_that_fails_in_the_middle_is_not_its_fault(
 def test_damage_that_is_gone_at_the_second_look_was_of_the_line(
     folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
-    use(settings, FlippingOnce, folder)
+    store_in(settings, FlippingOnce, location=folder)
     assert verify(stored).is_good
 
 
 def test_storage_that_replaces_nothing_is_a_warning(
     folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
-    use(settings, Unchanging, folder)
+    store_in(settings, Unchanging, location=folder)
     found = services.verify(stored.id, by="tester")
     assert found.is_good
     (warning,) = found.warnings
@@ -432,7 +426,7 @@ class Deleting(FolderStorage):
 def test_one_that_is_deleted_meanwhile_is_not_called_damaged(
     folder: Path, stored: StoredSnapshot, settings: Settings
 ) -> None:
-    use(settings, Deleting, folder)
+    store_in(settings, Deleting, location=folder)
     with pytest.raises(NotStoredError):
         services.verify(stored.id, by="tester")
 

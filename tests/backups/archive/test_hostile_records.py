@@ -40,6 +40,16 @@ def test_a_state_of_other_types_counts_as_none(live: Site, value: Any) -> None:
     assert read_state().last_id
 
 
+def test_what_is_settled_and_what_was_begun_may_have_been_changed_too(live: Site) -> None:
+    stored = services.store(by="tester").snapshot
+    path = live.data / "tasks.db.backups-state.json"
+    job = {"id": "x", "work": "store", "by": "tester", "began_at": "2026-11-26T03:00:00"}
+    settled = {"id": stored.id, "size": [], "sha256": {}}
+    path.write_text(json.dumps({"settled": settled, "jobs": [job]}))
+    services.store(by="tester")
+    assert [each.outcome for each in jobs.list_jobs()] == ["stopped"]
+
+
 def test_a_state_that_is_nested_too_deeply_counts_as_none(live: Site) -> None:
     (live.data / "tasks.db.backups-state.json").write_text("[" * 100_000)
     assert read_state() == State()
@@ -60,7 +70,7 @@ def test_a_snapshot_with_a_time_ahead_is_not_what_nothing_has_changed_since(live
     add_tasks(live.database, "new")
     with services.settling():
         assert storing.store_snapshot(by="tester").is_new
-    assert storing.store_snapshot(by="tester").is_new
+    assert not storing.store_snapshot(by="tester").is_new, "what is ahead hides no other"
 
 
 def test_a_connection_that_was_opened_anew_counts_as_a_change(live: Site) -> None:

@@ -39,6 +39,8 @@ def test_names_are_as_people_know_them() -> None:
         f"{PREFIX}20261126-030001-.db.zst",
         f"{PREFIX}20261366-030001.db.zst",
         f"{PREFIX}20261126-256001.db.zst",
+        f"{PREFIX}00010101-000000.db.zst",
+        f"{PREFIX}99991231-235959.db.zst",
         f"{PREFIX}٢٠٢٦١١٢٦-030001.db.zst",
         f"more/{PREFIX}20261126-030001.db.zst",
         f"{PREFIX}20261126-030001.db.zst.backups-0123456789abcdef.part",

@@ -38,6 +38,7 @@ from tests.backups.archive.refusing import (
     SilentStorage,
     WithoutReplaceStorage,
 )
+from tests.backups.archive.stored_in import store_in
 from tests.backups.stand_ins import Steps, counted, die
 from tests.site import Site
 
@@ -74,9 +75,7 @@ def pruned() -> Iterator[list[dict[str, Any]]]:
 
 def use(settings: Settings, storage: type[FolderStorage], folder: Path) -> Catalog:
     """Let the site store in such a storage."""
-    backend = f"{storage.__module__}.{storage.__qualname__}"
-    backups = {"BACKEND": backend, "OPTIONS": {"location": str(folder)}}
-    settings.STORAGES = {**settings.STORAGES, "backups": backups}
+    store_in(settings, storage, location=folder)
     return get_catalog()
 
 

@@ -19,14 +19,6 @@ from tests.site import Site
 pytestmark = pytest.mark.usefixtures("live")
 
 
-@pytest.fixture(autouse=True)
-def _beside(settings: Settings) -> None:
-    """Stored beside the database of this test."""
-    settings.STORAGES = {
-        name: entry for name, entry in settings.STORAGES.items() if name != "backups"
-    }
-
-
 @pytest.fixture
 def paths(live: Site) -> StorePaths:
     return StorePaths.of(live.database)

@@ -149,11 +149,13 @@ def test_if_none_was_verified_the_newest_with_nothing_against_it_is_the_last_goo
         replace(entry("20261104-120000"), manifest=None),
         entry("20261103-120000", verification=found("damaged")),
         replace(entry("20261102-120000", verification=found("restorable")), size=3),
+        entry("20261101-130000", verification=found("refused")),
         entry("20261101-120000"),
         entry("20261031-120000"),
     ]
     good = find_last_good(snapshots, now=NOW)
-    assert good == snapshots[3]
+    assert good == snapshots[4]
+    assert find_last_good(snapshots[:4], now=NOW) == snapshots[3]
     assert find_last_good(snapshots[:3], now=NOW) is None
 
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.core.files.base import File
-from django.core.files.storage import InMemoryStorage
+from django.core.files.storage import FileSystemStorage, InMemoryStorage
 from pytest_django import Settings
 
 from backups.archive import names, services
@@ -29,6 +29,7 @@ from backups.archive.storage import StoredFiles, get_files
 from backups.archive.storing import get_catalog
 from backups.exceptions import NotStoredError, StorageError
 from tests import s3_servers
+from tests.backups.archive.stored_in import store_in
 from tests.backups.uploads import add_ballast, add_tasks
 from tests.processes import CHECKOUT, environment
 from tests.s3_servers import BUCKET, REGION, S3Server
@@ -290,8 +291,8 @@ class _Whole:
 
 
 @pytest.fixture
-def failing(use: Use) -> Iterator[type[Failing]]:
-    use({"BACKEND": f"{__name__}.Failing"})
+def failing(settings: Settings) -> Iterator[type[Failing]]:
+    store_in(settings, Failing)
     yield Failing
     Failing.fails_after, Failing.lies = None, False
 
@@ -320,9 +321,9 @@ def test_a_storage_that_lies_about_sizes_is_not_believed(
 
 
 def test_a_stored_file_that_got_shorter_shows_in_the_list(
-    live: Site, use: Use, tmp_path: Path
+    live: Site, settings: Settings, tmp_path: Path
 ) -> None:
-    use({"BACKEND": "backups.archive.folder_storage.FolderStorage", "OPTIONS": _at(tmp_path)})
+    store_in(settings, location=tmp_path / "stored")
     stored = backup().snapshot
     os.truncate(tmp_path / "stored" / stored.name, stored.size - 1)
     [listed] = services.list_snapshots()
@@ -333,10 +334,8 @@ def test_a_stored_file_that_got_shorter_shows_in_the_list(
 # The folder
 
 
-def test_a_folder_leaves_the_site_its_room(
-    live: Site, use: Use, tmp_path: Path, settings: Settings
-) -> None:
-    use({"BACKEND": "backups.archive.folder_storage.FolderStorage", "OPTIONS": _at(tmp_path)})
+def test_a_folder_leaves_the_site_its_room(live: Site, tmp_path: Path, settings: Settings) -> None:
+    store_in(settings, location=tmp_path / "stored")
     settings.BACKUPS_KEEP_FREE_BYTES = 1024**5
     with pytest.raises(StorageError, match="stay free for the site"):
         backup()
@@ -345,17 +344,19 @@ def test_a_folder_leaves_the_site_its_room(
     assert backup().is_new
 
 
-def test_what_is_in_a_folder_is_for_its_owner_alone(live: Site, use: Use, tmp_path: Path) -> None:
-    use({"BACKEND": "backups.archive.folder_storage.FolderStorage", "OPTIONS": _at(tmp_path)})
+def test_what_is_in_a_folder_is_for_its_owner_alone(
+    live: Site, settings: Settings, tmp_path: Path
+) -> None:
+    store_in(settings, location=tmp_path / "stored")
     backup()
     assert (tmp_path / "stored").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "stored").iterdir()} == {0o600}
 
 
 def test_a_file_system_storage_is_replaced_by_one_that_writes_beside(
-    use: Use, tmp_path: Path
+    settings: Settings, tmp_path: Path
 ) -> None:
-    use({"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": _at(tmp_path)})
+    store_in(settings, FileSystemStorage, location=tmp_path / "stored")
     assert isinstance(get_files().storage, FolderStorage)
     assert get_files().where == f"the folder {tmp_path / 'stored'}"
 

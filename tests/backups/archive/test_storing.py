@@ -13,12 +13,13 @@ from django.core.files.storage import InMemoryStorage
 from pytest_django import Settings
 
 from backups import services as snapshots
-from backups.archive import services, storing
+from backups.archive import services, storing, unchanged
 from backups.archive.encryption import make_pair
 from backups.archive.services import Stored
 from backups.archive.storage import StoredFiles, get_files
 from backups.exceptions import RecipientError, StorageError
 from taskdog.audit.models import AuditLog
+from tests.backups.archive.stored_in import store_in
 from tests.backups.uploads import add_tasks
 from tests.site import Site, task_names
 
@@ -28,8 +29,7 @@ NAME = "taskdog-backup-20261126-030000"
 @pytest.fixture
 def live(live: Site, settings: Settings) -> Site:
     """A site that stores in memory."""
-    backend = "django.core.files.storage.InMemoryStorage"
-    settings.STORAGES = {**settings.STORAGES, "backups": {"BACKEND": backend}}
+    store_in(settings, InMemoryStorage)
     return live
 
 
@@ -134,7 +134,7 @@ def test_whoever_writes_in_between_counts_as_a_change(
     live: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_tasks(live.database, "one")
-    hash_it = storing._hash
+    hash_it = unchanged._hash
 
     def slowly(*arguments: Any, **options: Any) -> tuple[int, str]:
         found = hash_it(*arguments, **options)
@@ -145,7 +145,7 @@ def test_whoever_writes_in_between_counts_as_a_change(
 
     with monkeypatch.context() as patched, services.settling():
         storing.store_snapshot(by="tester")
-        patched.setattr(storing, "_hash", slowly)
+        patched.setattr(unchanged, "_hash", slowly)
     assert backup().is_new
 
 

@@ -174,7 +174,7 @@ def test_backup_is_of_the_kind_that_was_asked_for_and_says_so(
     else:
         ended = run(site, "backup", "-o", str(path), *option)
     assert ended.code == 0, ended.err
-    assert f"MB, {method}) is whole and on the disk" in ended.err
+    assert f" kB, {method}) is whole and on the disk" in ended.err
     assert task_names(path) == []
 
 

@@ -6,13 +6,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from backups.management.progress import count, progress_bar
-
-
-def test_chunks_pass_unchanged_and_are_counted() -> None:
-    steps: list[int] = []
-    assert list(count([b"one", b"", b"three"], steps.append)) == [b"one", b"", b"three"]
-    assert steps == [3, 0, 5]
+from backups.management.progress import progress_bar
 
 
 def test_without_rich_nothing_is_drawn(

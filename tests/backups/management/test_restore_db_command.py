@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.disk.sizes import size_in_words
 from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.format.header import MAGIC
 from backups.sqlite.locking.turns import UploadTurn
@@ -116,7 +117,7 @@ def test_restore_db_asks_before_it_stages(site: Site, good: Path, answer: bytes)
 def test_restore_db_says_what_will_happen_before_it_asks(site: Site, good: Path) -> None:
     process = start(site, "restore_db", str(good))
     said = read_until(process, ASKED).decode()
-    assert f"{good} (0.2 MB) will be checked and staged on this machine's store." in said
+    assert f"{good} ({size_in_words(good.stat().st_size)}) will be checked and staged on" in said
     assert "Nothing changes until its server is restarted." in said
     assert pending(site) is None, "nothing is staged before the answer"
     assert end(process, b"y\n").code == 0
@@ -259,7 +260,7 @@ def test_now_is_live_for_the_served_site_and_says_so_before_it_asks(site: Site, 
         assert server.task_names() == ["restored"]
     (kept,) = site.kept()
     assert task_names(kept) == ["old"]
-    assert ended.out.startswith("Applied: 0.2 MB, SHA-256 ")
+    assert re.match(r"Applied: [\d.]+ kB, SHA-256 ", ended.out)
     assert f"is kept as {kept.name}. To go back: manage.py restore_db --undo" in ended.out
     assert pending(site) is None
 
@@ -373,12 +374,12 @@ def test_kept_copies_are_listed_newest_first_with_size_and_time(site: Site, good
     assert (listed.err, listed.code) == ("", 0)
     goes = "goes when a restore needs its place"
     assert listed.out == (
-        "tasks.db.pre-restore-29991123-024538        0.0 MB  2999-11-23T02:45:38Z"
+        "tasks.db.pre-restore-29991123-024538       0 bytes  2999-11-23T02:45:38Z"
         "  stays until you remove it\n"
-        f"tasks.db.pre-restore-{now:%Y%m%d-%H%M%S}        0.0 MB  {today}  stays until {until}\n"
-        f"tasks.db.pre-restore-20101124-000000        0.0 MB  2010-11-24T00:00:00Z  {goes}"
+        f"tasks.db.pre-restore-{now:%Y%m%d-%H%M%S}       0 bytes  {today}  stays until {until}\n"
+        f"tasks.db.pre-restore-20101124-000000       0 bytes  2010-11-24T00:00:00Z  {goes}"
         "  a folder of what SQLite could not read\n"
-        f"tasks.db.pre-restore-20091123-024538-2      0.4 MB  2009-11-23T02:45:38Z  {goes}\n"
+        f"tasks.db.pre-restore-20091123-024538-2    400.0 kB  2009-11-23T02:45:38Z  {goes}\n"
         f"tasks.db.pre-restore-20091123-024538    1,234.6 MB  2009-11-23T02:45:38Z  {goes}\n"
     )
 

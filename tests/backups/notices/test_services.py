@@ -3,18 +3,18 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import Message
-from pathlib import Path
 
 import pytest
 import time_machine
 from pytest_django import Settings
 
 from backups.archive import services as archive
-from backups.archive.state import State, note_failed, read_state
-from backups.exceptions import StorageError
-from backups.notices import request, services
+from backups.archive.state import State, change_state, note_failed, read_state
+from backups.exceptions import StoreFolderError
+from backups.notices import channels, request, services
 from backups.notices.services import is_due
 from tests.backups.notices.conftest import use_mail_server
 from tests.backups.notices.listener import Listener
@@ -179,7 +179,7 @@ def test_a_webhook_that_fails_fails_no_backup_and_is_noted_without_its_secret(
 def test_a_channel_that_never_ends_keeps_the_next_backup_waiting_no_longer_than_its_limit(
     webhook: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "SECONDS", 0.2)
+    monkeypatch.setattr(channels, "SECONDS", 0.2)
     webhook.hangs = True
     fail()
     assert read_state().notice_errors == ("webhook: It took more than 0 seconds.",)
@@ -218,15 +218,25 @@ def test_a_mail_server_that_is_gone_fails_nothing(mails: list[Message], settings
     assert noted == "mail: The mail could not be sent: [Errno 111] Connection refused."
 
 
-def test_a_state_that_can_not_be_written_fails_nothing(
-    webhook: Listener, live: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("place", ["changed_state", "named_lock"])
+def test_a_full_disk_is_told_though_nothing_can_be_remembered(
+    place: str, webhook: Listener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise StorageError("no room")
+        raise StoreFolderError("no room")
 
-    monkeypatch.setattr(services, "change_state", refuse)
+    monkeypatch.setattr(f"backups.sqlite.store.{place}", refuse)
     services.failed("x")
     assert "no room" in caplog.text
+    assert events(webhook) == ["failed"]
+    assert webhook.got[0].json["failures"] == 1
+
+
+def test_errors_that_were_changed_by_hand_keep_nobody_from_being_told(webhook: Listener) -> None:
+    change_state(lambda state: replace(state, notice_errors=("by hand", "mail: gone")))
+    fail()
+    assert events(webhook) == ["failed"]
+    assert "mail: gone" in read_state().notice_errors
 
 
 # A monitor
@@ -321,11 +331,3 @@ def test_nobody_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     succeed()
     assert services.send_test() == []
     assert caplog.text == ""
-
-
-@pytest.fixture(autouse=True)
-def _beside(live: Site, settings: Settings, tmp_path: Path) -> None:
-    """Stored beside the database of this test."""
-    settings.STORAGES = {
-        name: entry for name, entry in settings.STORAGES.items() if name != "backups"
-    }

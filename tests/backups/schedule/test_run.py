@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from pytest_django import Settings
 
 from backups import services, signals
@@ -15,6 +16,7 @@ from backups.notices import services as notices
 from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
 from backups.schedule.run import NOTHING_DUE, conclude_killed, note_overdue, run_due
+from tests.backups.archive.stored_in import store_in
 from tests.site import Site
 
 AT_THREE = datetime(2026, 7, 1, 3, tzinfo=UTC)
@@ -27,12 +29,7 @@ def archive_folder(live: Site, settings: Settings, tmp_path: Path) -> Path:
     settings.TIME_ZONE = "UTC"
     settings.BACKUPS_SCHEDULE = "0 3 * * *"
     folder = tmp_path / "archive"
-    settings.STORAGES = settings.STORAGES | {
-        "backups": {
-            "BACKEND": "backups.archive.folder_storage.FolderStorage",
-            "OPTIONS": {"location": folder},
-        }
-    }
+    store_in(settings, location=folder)
     return folder
 
 
@@ -305,6 +302,41 @@ def test_a_run_that_was_killed_is_a_failed_one_that_is_told_and_tried_again(
     last = attempts.last_attempt()
     assert last is not None
     assert last.again_at is not None
+
+
+@pytest.mark.parametrize(("place", "step"), [(attempts, "remember"), (run, "change_state")])
+def test_a_run_that_is_killed_while_it_begins_is_done_by_the_next_one(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, place: object, step: str
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(place, step, failing(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            run_due(now=AT_THREE)
+    assert run_due(now=AT_THREE).what == DONE
+
+
+def test_a_step_that_ends_the_steps_is_no_success(
+    done: list[str], told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps.Steps, "take", failing(MemoryError()))
+    assert run_due(now=AT_THREE).what == FAILED
+    assert names(told) == ["began", "failed"]
+
+
+def test_a_state_that_can_not_be_read_fails_its_step(
+    done: list[str], told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "read_state", failing(MemoryError()))
+    assert run_due(now=AT_THREE).what == FAILED
+    assert names(told) == ["began", "failed"]
+
+
+def test_what_is_verified_is_what_was_stored_whatever_a_clock_has_left() -> None:
+    with time_machine.travel(datetime.now(UTC) + 400 * DAY, tick=True):
+        archive.store(by="tester", label="ahead")
+    outcome = run_due(now=AT_THREE)
+    assert outcome.what == DONE
+    assert read_state().verified_id == outcome.snapshot_id
 
 
 def test_a_site_without_a_database_has_nothing_to_back_up(site: Site) -> None:

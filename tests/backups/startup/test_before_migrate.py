@@ -11,6 +11,7 @@ from pytest_django import Settings
 from backups.archive import services as archive
 from backups.exceptions import StorageError
 from backups.startup import before_migrate
+from tests.backups.archive.stored_in import store_in
 from tests.site import Site
 
 PLAN = [("a migration", False)]
@@ -25,12 +26,7 @@ def archive_folder(
     monkeypatch.setattr(before_migrate, "is_in_a_test", lambda: False)
     monkeypatch.delenv(before_migrate.SKIP, raising=False)
     folder = tmp_path / "archive"
-    settings.STORAGES = settings.STORAGES | {
-        "backups": {
-            "BACKEND": "backups.archive.folder_storage.FolderStorage",
-            "OPTIONS": {"location": folder},
-        }
-    }
+    store_in(settings, location=folder)
     return folder
 
 

@@ -20,9 +20,6 @@ def rows() -> list[AuditLog]:
 
 
 def test_each_thing_that_happens_to_stored_snapshots_is_told(settings: Settings) -> None:
-    settings.STORAGES = {
-        name: entry for name, entry in settings.STORAGES.items() if name != "backups"
-    }
     stored = services.store(by="schedule", label="before").snapshot
     services.verify(stored.id, by="ops")
     signals.snapshots_pruned.send_robust(None, database=None, ids=("a", "b"), by="boss")
@@ -53,14 +50,8 @@ def test_each_thing_that_happens_to_stored_snapshots_is_told(settings: Settings)
 
 
 def test_a_log_that_can_not_be_written_fails_no_backup(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.STORAGES = {
-        name: entry for name, entry in settings.STORAGES.items() if name != "backups"
-    }
-
     def refuse(**_: object) -> None:
         raise OSError("read-only")
 
@@ -69,10 +60,7 @@ def test_a_log_that_can_not_be_written_fails_no_backup(
     assert "the audit log lacks a backup: read-only" in caplog.text
 
 
-def test_a_backup_after_its_own_row_finds_nothing_changed(settings: Settings) -> None:
-    settings.STORAGES = {
-        name: entry for name, entry in settings.STORAGES.items() if name != "backups"
-    }
+def test_a_backup_after_its_own_row_finds_nothing_changed() -> None:
     with services.settling():
         assert services.store(by="ops").is_new
     assert rows()

@@ -91,7 +91,7 @@ def test_a_kill_at_any_moment_leaves_no_torso_and_the_next_backup_goes_on(
     (tmp_path / "elsewhere" / "3.txt").write_text("newer")
     again = run(site, "backups", "restore-media", "latest", variables=variables)
     assert again.out.splitlines() == [
-        "0 media files put back (0.0 MB), 11 unchanged",
+        "0 media files put back (0 bytes), 11 unchanged",
         "1 with another content, not replaced (--overwrite replaces them):",
         "  3.txt (newer than the stored one)",
     ]

@@ -3,6 +3,7 @@ import subprocess
 import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from backups.exceptions import IdentityError, InvalidSnapshotError, NotStoredErr
 from tests.backups.archive.media.media_site import (
     EventfulStorage,
     MediaSite,
+    OpaqueStorage,
     content_name,
     told,
     tree,
@@ -84,6 +86,27 @@ def test_files_with_another_content_stay_unless_told(media: MediaSite) -> None:
     done = media.restore(overwrite=True)
     assert (done.overwritten, done.newer) == (["a.txt", "b.txt"], ["a.txt"])
     assert tree(media.media) == {"a.txt": b"one", "b.txt": b"other", "c.txt": b"third"}
+
+
+def test_a_storage_that_fails_once_while_it_replaces_a_file_does_not_lose_it(
+    media: MediaSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media.use(storage="OpaqueStorage")
+    media.write({"a.txt": b"one"})
+    media.store()
+    media.write({"a.txt": b"other"})
+    save, failures = OpaqueStorage._save, [ConnectionResetError("the connection was reset")]
+
+    def unsteady(storage: OpaqueStorage, name: str, content: Any) -> str:
+        saved = save(storage, name, content)
+        if failures:
+            raise failures.pop()
+        return saved
+
+    monkeypatch.setattr(OpaqueStorage, "_save", unsteady)
+    done = media.restore(overwrite=True)
+    assert (done.overwritten, done.failed, failures) == (["a.txt"], [], [])
+    assert tree(media.media) == {"a.txt": b"one"}
 
 
 def test_a_content_that_is_damaged_gets_no_name_and_the_others_are_put_back(

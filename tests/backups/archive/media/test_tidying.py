@@ -68,6 +68,17 @@ def test_nothing_is_removed_if_a_list_can_not_be_read(media: MediaSite) -> None:
     assert services.tidy_media() == services.MediaTidied(removed=1)
 
 
+def test_nothing_is_removed_if_the_lists_of_a_snapshot_are_gone(media: MediaSite) -> None:
+    media.write({"a.txt": b"one"})
+    stored = media.store()
+    for path in media.stored.glob(f"*{stored.snapshot.id}.media.*"):
+        path.unlink()
+    tidied = services.tidy_media()
+    assert tidied.removed == 0
+    assert tidied.reason == f"Nothing was removed: the lists of {stored.snapshot.id} are gone."
+    assert media.contents() == {content_name(b"one")}
+
+
 def test_a_storage_that_deletes_nothing_is_no_error(
     media: MediaSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

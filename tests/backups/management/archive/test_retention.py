@@ -15,6 +15,7 @@ from backups.management.commands.backups import Command
 from backups.services import get_store
 from tests.backups.archive.entries import put
 from tests.backups.archive.refusing import RefusingStorage
+from tests.backups.archive.stored_in import store_in
 from tests.site import Site
 
 IDS = [f"20260101-12000{number}" for number in range(9)]  # the rules keep 7, and the oldest
@@ -97,12 +98,7 @@ def test_prune_for_programs(run: Run, catalog: Catalog) -> None:
 
 
 def test_prune_says_what_was_refused(run: Run, catalog: Catalog, settings: Settings) -> None:
-    settings.STORAGES = {
-        "backups": {
-            "BACKEND": f"{RefusingStorage.__module__}.RefusingStorage",
-            "OPTIONS": {"location": str(get_store().archive_folder())},
-        }
-    }
+    store_in(settings, RefusingStorage, location=get_store().archive_folder())
     ended = run("prune")
     assert ended.code == 0
     *_, summary, words, refusal = ended.out.splitlines()
@@ -117,7 +113,7 @@ def test_delete_asks_and_shows_what_it_deletes(run: Run, catalog: Catalog) -> No
     refused = run("delete", IDS[1], answer="n\n")
     assert refused.code == 1
     assert "Nothing was changed." in refused.err
-    assert f"{IDS[1]}  0.0 MB  alice  not verified" in refused.err
+    assert f"{IDS[1]}  17 bytes  alice  not verified" in refused.err
     assert ids(catalog) == IDS
     ended = run("delete", IDS[1], answer="y\n")
     assert (ended.code, ended.out) == (0, f"Deleted taskdog-backup-{IDS[1]}.db.zst.\n")

@@ -1,5 +1,6 @@
 """``manage.py backups verify`` and ``keygen``, and what a list shows of both."""
 
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pytest_django import Settings
 
 from backups.archive import services
 from backups.archive.services import StoredSnapshot
+from tests.backups.archive.stored_in import store_in
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.site import Site
 
@@ -16,11 +18,7 @@ from tests.site import Site
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path) -> Path:
     """Where snapshots are stored."""
-    archive = {
-        "BACKEND": "backups.archive.folder_storage.FolderStorage",
-        "OPTIONS": {"location": str(tmp_path / "stored")},
-    }
-    settings.STORAGES = {**settings.STORAGES, "backups": archive}
+    store_in(settings, location=tmp_path / "stored")
     return tmp_path / "stored"
 
 
@@ -84,6 +82,9 @@ def test_encrypted_one_takes_its_key(live: Site, folder: Path, settings: Setting
     settings.BACKUPS_RECIPIENTS = [public.strip()]
     stored = services.store(by="tester").snapshot
     assert run("verify")[0].startswith(f"{stored.name}: unreadable: ")
+    [line] = run("list")[0].splitlines()
+    assert re.search(r"  unreadable \(tried at \S+Z\), encrypted$", line)
+    assert "no secret key was named" in run("show", "latest")[0]
     assert run("verify", "--identity", str(key))[0].startswith(f"{stored.name}: restorable, ")
     _, said, error = run("verify")
     assert said.startswith("Warning: The earlier result stays: restorable, verified at ")

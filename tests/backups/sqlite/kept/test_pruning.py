@@ -267,7 +267,7 @@ def test_full_disk_names_what_could_be_removed(store: Store) -> None:
                 work()
             refused.append(caught.value.hint)
     for hint in refused:
-        assert f"{kept[0].name} (0.0 MB), {kept[1].name}" in hint
+        assert f"{kept[0].name} (24.6 kB), {kept[1].name}" in hint
         assert "and 1 more" in hint
         assert kept[-1].name not in hint, "an undo needs it"
         assert str(store.paths.folder) in hint

@@ -251,14 +251,14 @@ def test_address_is_the_other_end_and_what_it_claims(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, ", laptop, 203.0.113.9, 0.0 MB of compact, under way, or its process was killed"),
+        ({}, ", laptop, 203.0.113.9, 4.1 kB of compact, under way, or its process was killed"),
         (
             {"outcome": "whole", "sent": 4096, "sha256": "ab"},
-            ", laptop, 203.0.113.9, 0.0 MB of compact, whole, SHA-256 ab",
+            ", laptop, 203.0.113.9, 4.1 kB of compact, whole, SHA-256 ab",
         ),
         (
             {"outcome": "broken off", "sent": 1000, "first": 2000, "by": None, "address": None},
-            ", this process, this machine, 0.0 MB of compact from byte 2,000 on,"
+            ", this process, this machine, 4.1 kB of compact from byte 2,000 on,"
             " broken off after 1,000 bytes",
         ),
     ],
