@@ -81,7 +81,7 @@ def noting() -> Iterator[None]:
     try:
         yield
     except BackupError as error:
-        logger.warning("how the backups do can't be remembered: %s", error)
+        logger.warning("the state of the backups can't be written: %s", error)
 
 
 def note_begun(*, database: str | None = None) -> None:
