@@ -221,7 +221,7 @@ ELSEWHERE = {
     "A restore is pending",
     "The disk is full",
     "The database is damaged",
-    "The last backup",
+    "The last download",
     "Set it up",
     "Can it be restored?",
 }

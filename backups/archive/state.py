@@ -77,7 +77,7 @@ def change_state(change: Callable[[State], State], *, database: str | None = Non
 
 @contextmanager
 def noting() -> Iterator[None]:
-    """What can't be remembered, e.g. since the disk is full, must not fail the work itself."""
+    """If the state can't be written, e.g. since the disk is full, the work itself must not fail."""
     try:
         yield
     except BackupError as error:

@@ -152,7 +152,7 @@ def _end(attempt: Attempt, steps: Steps, database: str | None) -> Outcome:
 
 
 def _failed(error: Exception, database: str | None) -> Outcome:
-    """Report a run that could not even begin, or whose outcome can't be remembered."""
+    """Report a run that could not even begin, or whose outcome can't be written down."""
     words = f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
     with suppress(Exception):
         note_failed(words, database=database)
