@@ -35,7 +35,7 @@ from backups.disk.files import CHUNK_BYTES
 
 PART_BYTES = 5 * 1024**2  # the least that S3 takes
 MOST_PARTS = 9_000  # S3 takes 10,000, which is 50 GB: parts of a larger file are larger
-PARTS_AT_ONCE = 2  # each is in memory
+PARTS_AT_ONCE = 1  # while the next one is filled: both are in memory
 CLAIMS = "claims"  # a folder, which no listing of snapshots shows
 CLAIM_LIFE = timedelta(days=1)  # an older claim is of a process that was killed
 
@@ -64,7 +64,7 @@ class ObstoreStorage(Storage):
         :param url: ``s3://bucket/prefix``; ``gs://`` and ``az://`` too.
         :param endpoint: of a server that is not Amazon's.
         :param allow_http: whether the endpoint may be plain http. On this machine it always may.
-        :param timeout: for how many seconds the server may be silent. On a slow line two parts of
+        :param timeout: for how many seconds the server may be silent. On a slow line a part of
             5 MiB must get through in that time.
         :param config: more options of obstore, e.g. ``{"region": "eu-central-1"}``.
         :raises StorageError: the URL or the endpoint can't be used.
@@ -163,10 +163,12 @@ class ObstoreStorage(Storage):
             raise FileExistsError(name)
         first, chunks = _first_part(content.chunks())
         if chunks is None:
-            self._create(name, first)
+            self._create(name, b"".join(first))
         else:
             with self._claimed(name):
-                self._upload(name, chain([first], chunks), getattr(content, "at_most", 0))
+                self._upload(
+                    name, chain(_given_away(first), chunks), getattr(content, "at_most", 0)
+                )
         return name
 
     def _create(self, name: str, content: bytes) -> None:
@@ -237,11 +239,18 @@ class ObstoreStorage(Storage):
             raise OSError(object_store.explain(error)) from error
 
 
-def _first_part(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
-    """The beginning, and the chunks after it; None if all fits into one part."""
-    rest, first = iter(chunks), bytearray()
+def _first_part(chunks: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes] | None]:
+    """What one part can hold, and the rest; None if that was all."""
+    rest, first, size = iter(chunks), list[bytes](), 0
     for chunk in rest:
-        first += chunk
-        if len(first) > PART_BYTES:
-            return bytes(first), rest
-    return bytes(first), None
+        first.append(chunk)
+        size += len(chunk)
+        if size > PART_BYTES:
+            return first, rest
+    return first, None
+
+
+def _given_away(chunks: list[bytes]) -> Iterator[bytes]:
+    """Each of them, and none of them stays in memory."""
+    while chunks:
+        yield chunks.pop(0)

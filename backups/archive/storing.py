@@ -66,7 +66,8 @@ def store_snapshot(
     :param by: the name of the key or the user, for the record; ``schedule``: the cron expression.
     :param label: a note of a person. With one, a snapshot is stored even if nothing has changed.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
-    :raises StorageError: the storage failed. No half file has the name of a snapshot.
+    :raises StorageError: the storage failed. Nothing has the name of a snapshot, unless it can't
+        be deleted either: then it is whole, and has no manifest.
     :raises RecipientError: an entry of BACKUPS_RECIPIENTS is not a public key.
     :raises BackupError: as ``services.create_snapshot``.
     """
@@ -115,8 +116,7 @@ def store_snapshot(
             media=media_files,
             **_inventory(snapshot.inventory),
         )
-        with _alone(files, name):
-            catalog.write(manifest)
+        _write(catalog, manifest)
     stored = StoredSnapshot(snapshot_id, name, packed.size, manifest)
     logger.info(
         "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
@@ -186,6 +186,17 @@ def _create(files: StoredFiles, name: str, packed: Packed) -> None:
             f" it has {'none' if size is None else f'{size:,}'}.",
             hint="Do not rely on this storage. Look at it with manage.py backups list.",
         )
+
+
+def _write(catalog: Catalog, manifest: Manifest) -> None:
+    """If there is no manifest, there is no snapshot: nobody could tell when it may be deleted."""
+    with _alone(catalog.files, manifest.name):
+        try:
+            catalog.write(manifest)
+        except StorageError:
+            with suppress(StorageError):
+                catalog.files.delete(manifest.name)
+            raise
 
 
 @contextmanager

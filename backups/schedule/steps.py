@@ -84,9 +84,7 @@ class Steps:
         return None
 
     def _verify(self) -> None:
-        state = read_state(database=self._database)
-        tried = attempts.last_tried(database=self._database)
-        if not self._is_today_wanted(conf.verify, state.last_verified, tried):
+        if not self._is_today_wanted(conf.verify, attempts.last_tried(database=self._database)):
             return
         # Not the latest, if that was stored when a clock was ahead.
         stored = archive.find_snapshot(self.snapshot_id or "latest", database=self._database)
@@ -104,7 +102,7 @@ class Steps:
 
     def _look(self) -> None:
         state = read_state(database=self._database)
-        if not self._is_today_wanted("daily", state.looked_at):
+        if not state.problems and not self._is_today_wanted("daily", state.looked_at):
             return
         problems = tuple(archive.look(database=self._database))
         change_state(
@@ -121,10 +119,9 @@ class Steps:
         if refused := [each.refusal for each in verdicts if each.refusal]:
             self.said.append(f"Old snapshots that were not removed: {len(refused)}. {refused[0]}")
 
-    def _is_today_wanted(self, how: str, *last: datetime | None) -> bool:
+    def _is_today_wanted(self, how: str, last: datetime | None) -> bool:
         """Whether to do a step now. "daily": in the first run of each day of the site's zone."""
         if how != "daily":
             return how == "always"
-        known = [each for each in last if each is not None]
         zone = cron.zone()
-        return not known or max(known).astimezone(zone).date() != self._now.astimezone(zone).date()
+        return last is None or last.astimezone(zone).date() != self._now.astimezone(zone).date()

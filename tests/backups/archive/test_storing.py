@@ -187,6 +187,27 @@ def test_another_machine_that_takes_the_name_is_named(
     assert get_files().read(f"{NAME}.db.zst{suffix}") == b"of another machine"
 
 
+@pytest.mark.parametrize("can_delete", [True, False])
+def test_without_its_manifest_nothing_is_stored(
+    live: Site, monkeypatch: pytest.MonkeyPatch, can_delete: bool
+) -> None:
+    save: Any = InMemoryStorage._save  # type: ignore[attr-defined]
+
+    def refuse(storage: InMemoryStorage, name: str, *content: Any) -> str:
+        if name.endswith(".json") or not content:
+            raise PermissionError(name)
+        return str(save(storage, name, *content))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(InMemoryStorage, "_save", refuse)
+        if not can_delete:
+            patched.setattr(InMemoryStorage, "delete", refuse)
+        with pytest.raises(StorageError, match=r"\.json could not be written"):
+            backup()
+        assert len(get_files().sizes()) == (0 if can_delete else 1)
+    assert backup().is_new
+
+
 def test_a_wrong_recipient_is_found_before_any_work(live: Site, settings: Settings) -> None:
     settings.BACKUPS_RECIPIENTS = ["age1nonsense"]
     steps: list[int] = []

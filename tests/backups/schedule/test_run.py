@@ -158,6 +158,16 @@ def test_what_is_daily_is_done_in_the_first_run_of_each_day(
     assert done.count("verify") == 2
 
 
+def test_an_older_one_that_somebody_verified_today_does_not_spare_the_newest(
+    settings: Settings,
+) -> None:
+    older = archive.store(by="tester", label="older").snapshot
+    assert archive.verify(older.id, by="tester").is_good
+    assert run_due(force=True).what == DONE
+    newest = archive.find_snapshot("latest")
+    assert newest.verification is not None
+
+
 @pytest.mark.parametrize(("how", "times"), [("always", 3), ("never", 0)])
 def test_verify_is_done_as_the_setting_says(
     settings: Settings, done: list[str], how: str, times: int
@@ -229,6 +239,11 @@ def test_a_file_that_went_missing_is_a_failure_that_no_new_try_mends(
     assert state.failures_total == 1
     assert last is not None
     assert (last.outcome, last.again_at) == (FAILED, None)
+
+    assert run_due(now=AT_THREE, force=True).is_failure, "it is still missing"
+    monkeypatch.setattr(archive, "look", lambda **_: [])
+    assert run_due(now=AT_THREE, force=True).what == DONE
+    assert read_state().problems == ()
 
 
 def test_that_the_server_can_not_read_what_it_writes_is_no_failure(settings: Settings) -> None:
