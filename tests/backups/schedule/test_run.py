@@ -240,10 +240,18 @@ def test_a_file_that_went_missing_is_a_failure_that_no_new_try_mends(
     assert last is not None
     assert (last.outcome, last.again_at) == (FAILED, None)
 
-    assert run_due(now=AT_THREE, force=True).is_failure, "it is still missing"
-    monkeypatch.setattr(archive, "look", lambda **_: [])
-    assert run_due(now=AT_THREE, force=True).what == DONE
-    assert read_state().problems == ()
+
+def test_while_something_is_lost_each_run_looks_again(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "look", lambda **_: ["a.db.zst is missing."])
+        assert run_due(force=True).is_failure
+        assert run_due(force=True).is_failure
+    for _ in range(2):
+        assert run_due(force=True).what == DONE
+        assert read_state().problems == ()
+    assert done.count("look") == 1, "the second time all was well today"
 
 
 def test_that_the_server_can_not_read_what_it_writes_is_no_failure(settings: Settings) -> None:
