@@ -320,7 +320,7 @@ class BackupStore(ABC):
     def release_presence(self) -> None:
         """Tell other processes that this one no longer uses the store."""
 
-    # What the backups that take themselves need
+    # What the archive and the schedule need
 
     @abstractmethod
     def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:

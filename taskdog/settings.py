@@ -251,7 +251,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1
 globals().update(mail.mail_settings())  # which Django 6.1 has under another name
 SERVER_EMAIL = environment.text("TASKDOG_MAIL_FROM", "taskdog@localhost")
 
-# Backups that take themselves -----------------------------------------------------------------
+# Scheduled backups and the archive ------------------------------------------------------------
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -282,7 +282,7 @@ class SqliteBackupStore(BackupStore):
     def release_presence(self) -> None:
         self._presence.leave()
 
-    # What the backups that take themselves need
+    # What the archive and the schedule need
 
     def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
         return named_lock(self._paths, name, wait=wait)

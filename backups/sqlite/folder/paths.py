@@ -17,7 +17,7 @@ TEMPORARY = (
     "spool",  # the rest of a snapshot, for a slow reader
     "copy",  # the pages of a database in rollback mode, while they are compacted
     "manifest",  # a manifest that is being written
-    "state",  # the state of the backups that take themselves, which is being written
+    "state",  # the state of the archive and the schedule, which is being written
     "scratch",  # a stored snapshot that is being verified
     "earlier",  # the pending restore that a newer one replaces, until that is synced
     "migrating",  # a pending restore that is being brought to this release
@@ -119,7 +119,7 @@ class StorePaths:
 
     @property
     def state(self) -> Path:
-        """What the backups that take themselves remember: the last run, the last success …"""
+        """What the archive and the schedule remember: the last run, the last success …"""
         return self.beside(".backups-state.json")
 
     @property

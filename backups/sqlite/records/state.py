@@ -1,4 +1,4 @@
-"""What the backups that take themselves remember, beside the database: no restore changes it."""
+"""What the archive and the schedule remember, beside the database: no restore changes it."""
 
 import json
 import os
