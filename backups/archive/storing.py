@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -19,6 +19,7 @@ from backups.archive import names
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.deletion import being_deleted
 from backups.archive.encryption import read_recipient
+from backups.archive.in_use import in_use
 from backups.archive.manifest import SUFFIX, Manifest, Media
 from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
@@ -74,7 +75,6 @@ def store_snapshot(
     for each in conf.recipients:
         read_recipient(each)  # before any work
     catalog, source = get_catalog(database), services.get_store(database)
-    files = catalog.files
     media = MediaBackup(catalog, source) if conf.media else None
     if media is not None:
         with suppress(BackupError):  # reported after the snapshot: the database goes first
@@ -82,44 +82,11 @@ def store_snapshot(
     if label is None and (last := find_unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
-    began = time.monotonic()
-    with (
-        source.create_snapshot(compact=False, to_store=True) as snapshot,
-        _claimed_id(source, catalog, snapshot.taken_at) as snapshot_id,
-    ):
-        name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
-        packed = Packed(
-            counted(snapshot, progress),
-            snapshot.size,
-            level=conf.compression_level,
-            recipients=conf.recipients,
-        )
-        _create(files, name, packed)
-        snapshot.close()  # nothing of the database is held while media files are moved
-        media_files, error = _stored_media(media, snapshot_id)
-        manifest = Manifest(
-            name=name,
-            size=packed.size,
-            sha256=packed.sha256,
-            database_size=packed.database_size,
-            database_sha256=packed.database_sha256,
-            taken_at=names.time_of(snapshot_id),  # as its id has it
-            seconds=round(time.monotonic() - began, 3),
-            method=snapshot.method,
-            by=by,
-            schedule=schedule,
-            label=label,
-            site=conf.name,
-            release=conf.release,
-            software=_software(),
-            recipients=conf.recipients,
-            media=media_files,
-            **_inventory(snapshot.inventory),
-        )
-        _write(catalog, manifest)
-    stored = StoredSnapshot(snapshot_id, name, packed.size, manifest)
+    stored, error = _store_database(catalog, source, by, schedule, label, progress), None
+    if media is not None:  # once the manifest is there, so that a kill leaves a snapshot without
+        stored, error = _add_media(catalog, stored, media, database)
     logger.info(
-        "backup by %s: %s stored in %s, %d bytes", by, stored.name, files.where, stored.size
+        "backup by %s: %s stored in %s, %d bytes", by, stored.name, catalog.files.where, stored.size
     )
     signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
     if error is not None:
@@ -143,16 +110,64 @@ def settling(database: str | None = None) -> Iterator[None]:
         settle(source, catalog, has_changed)
 
 
-def _stored_media(
-    media: MediaBackup | None, snapshot_id: str
-) -> tuple[Media | None, BackupError | None]:
-    """Store the media files of a snapshot. If that fails, the snapshot is good without them."""
-    if media is None:
-        return None, None
+def _store_database(
+    catalog: Catalog,
+    source: BackupStore,
+    by: str,
+    schedule: str | None,
+    label: str | None,
+    progress: Progress,
+) -> StoredSnapshot:
+    began = time.monotonic()
+    with (
+        source.create_snapshot(compact=False, to_store=True) as snapshot,
+        _claimed_id(source, catalog, snapshot.taken_at) as snapshot_id,
+    ):
+        name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
+        packed = Packed(
+            counted(snapshot, progress),
+            snapshot.size,
+            level=conf.compression_level,
+            recipients=conf.recipients,
+        )
+        _create(catalog.files, name, packed)
+        manifest = Manifest(
+            name=name,
+            size=packed.size,
+            sha256=packed.sha256,
+            database_size=packed.database_size,
+            database_sha256=packed.database_sha256,
+            taken_at=names.time_of(snapshot_id),  # as its id has it
+            seconds=round(time.monotonic() - began, 3),
+            method=snapshot.method,
+            by=by,
+            schedule=schedule,
+            label=label,
+            site=conf.name,
+            release=conf.release,
+            software=_software(),
+            recipients=conf.recipients,
+            **_inventory(snapshot.inventory),
+        )
+        _write(catalog, manifest)
+    return StoredSnapshot(snapshot_id, name, packed.size, manifest)
+
+
+def _add_media(
+    catalog: Catalog, stored: StoredSnapshot, media: MediaBackup, database: str | None
+) -> tuple[StoredSnapshot, BackupError | None]:
+    """Store the media files too. If that fails, the snapshot is good without them."""
+    failure: BackupError | None = None
     try:
-        return media.store(snapshot_id), None
+        found = media.store(stored.id)
     except BackupError as error:
-        return Media("", 0, 0, warnings=(str(error),)), error
+        found, failure = Media("", 0, 0, warnings=(str(error),)), error
+    try:
+        with in_use(stored, database=database):
+            manifest = catalog.change(stored, lambda now: replace(now, media=found))
+    except StorageError as error:
+        return stored, failure or error
+    return replace(stored, manifest=manifest), failure
 
 
 @contextmanager

@@ -77,6 +77,10 @@ def test_a_kill_at_any_moment_leaves_no_torso_and_the_next_backup_goes_on(
         assert len(found) >= before
         before = len(found)
     assert before < len(FILES)
+    folder = site.data / "tasks.db.backups"
+    stored = {path.name for path in folder.glob("*.db.zst")}
+    manifests = {path.name.removesuffix(".json") for path in folder.glob("*.json")}
+    assert stored == manifests, "what was killed while it moved media files is known, and can go"
 
     whole = run(site, "backup", "--store", variables=variables)
     assert whole.code == 0, whole.err
