@@ -35,6 +35,7 @@ class VerificationSerializer(AnswerSerializer):
     rows = serializers.IntegerField()
     migrations = serializers.IntegerField()
     warnings = TextsField()
+    lost_media = serializers.IntegerField()
 
 
 class HoldSerializer(AnswerSerializer):

@@ -7,14 +7,16 @@ trial.py says what each result means.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from backups import services, signals
 from backups.archive.catalog import Catalog, StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.manifest import Verification
+from backups.archive.media.proving import prove_media
 from backups.archive.media.tidying import check_media
 from backups.archive.reading import read_checked, unpack_snapshot
 from backups.archive.storing import get_catalog
@@ -23,7 +25,7 @@ from backups.archive.unpacking import unpack
 from backups.conf import conf
 from backups.disk.files import chunks_of
 from backups.disk.progress import Progress, counted
-from backups.exceptions import InvalidSnapshotError, NotStoredError, StorageError
+from backups.exceptions import IdentityError, InvalidSnapshotError, NotStoredError, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ def verify_snapshot(
     *,
     by: str,
     identity_file: Path | None = None,
+    read_media: bool = True,
     database: str | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[StoredSnapshot, Verification]:
@@ -44,6 +47,7 @@ def verify_snapshot(
     :param word: its id, its name, or ``latest``.
     :param by: the name of the key or the user, for the record.
     :param identity_file: the file with the secret key; None for BACKUPS_IDENTITY_FILE.
+    :param read_media: read its media files back too; else see only whether the storage has them.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
     :returns: the snapshot, and the result, whatever it is.
     :raises NotStoredError: there is no such snapshot.
@@ -63,7 +67,8 @@ def verify_snapshot(
         if verification.outcome != "restorable" and _is_gone(catalog, stored):
             verification = _gone(catalog, stored, verification)
         if verification.is_good:
-            verification = _with_media(stored, verification, database)
+            lost = partial(_lost_media, stored, read_media, identity_file, database)
+            verification = _with_media(stored, verification, lost)
         stored, verification = _keep(catalog, stored, verification)
     level = logging.INFO if verification.is_good else logging.WARNING
     logger.log(level, "%s verified by %s: %s", stored.name, by, verification.sentence)
@@ -100,17 +105,31 @@ def verify_file(
     ).run()
 
 
+def _lost_media(
+    stored: StoredSnapshot, read_media: bool, identity_file: Path | None, database: str | None
+) -> list[str]:
+    if read_media:
+        identity = identity_file or conf.identity_file
+        return prove_media(stored, identity_file=identity, database=database)
+    names = check_media(stored, database=database)
+    return [f"{name} is missing in the storage." for name in names]
+
+
 def _with_media(
-    stored: StoredSnapshot, verification: Verification, database: str | None
+    stored: StoredSnapshot, verification: Verification, lost: Callable[[], list[str]]
 ) -> Verification:
-    """Warn of media files that the storage no longer has. Their contents are not read."""
+    """Say what can't be put back of the media files. The database is good all the same."""
+    media = stored.manifest.media if stored.manifest is not None else None
     try:
-        lost = check_media(stored, database=database)
-        words = f"{len(lost):,} of its media files are missing in the storage." if lost else ""
-    except (InvalidSnapshotError, StorageError) as error:
-        words = f"The list of its media files can't be read: {error}"
-    warnings = (*verification.warnings, *filter(None, [words]))
-    return replace(verification, warnings=warnings)
+        sentences = lost()
+        count = len(sentences)
+    except (IdentityError, InvalidSnapshotError, StorageError) as error:
+        sentences = [f"The list of them can't be read: {error}"]
+        count = media.files if media is not None else 0
+    if not sentences:
+        return verification
+    words = f"{count:,} of its media files can't be put back, e.g. {sentences[0]}"
+    return replace(_warned(verification, words), lost_media=count)
 
 
 def _is_gone(catalog: Catalog, stored: StoredSnapshot) -> bool:

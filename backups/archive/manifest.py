@@ -37,10 +37,11 @@ class Verification:
     rows: int = 0  # of all tables together, after the migrations
     migrations: int = 0  # how many it needed for the installed release
     warnings: tuple[str, ...] = ()
+    lost_media: int = 0  # contents of media files that can't be put back
 
     @property
     def is_good(self) -> bool:
-        """Whether it can be restored."""
+        """Whether the database can be restored."""
         return self.outcome == "restorable"
 
     @property
@@ -49,7 +50,8 @@ class Verification:
         if not self.is_good:
             return f"{self.outcome}: {self.reason}"
         content = f"{self.rows:,} rows in {self.tables:,} tables"
-        return f"restorable, {content}, {self.seconds:.1f} seconds"
+        lost = f"; {self.lost_media:,} media files are lost" if self.lost_media else ""
+        return f"restorable, {content}, {self.seconds:.1f} seconds{lost}"
 
 
 @dataclass(frozen=True)

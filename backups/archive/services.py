@@ -203,6 +203,7 @@ def verify(
     *,
     by: str,
     identity_file: Path | None = None,
+    read_media: bool = True,
     database: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Verification:
@@ -211,7 +212,12 @@ def verify(
     ``read_state`` shows; "unreadable" says nothing about the snapshot, and is not remembered.
     """
     stored, verification = verify_snapshot(
-        word, by=by, identity_file=identity_file, database=database, progress=progress
+        word,
+        by=by,
+        identity_file=identity_file,
+        read_media=read_media,
+        database=database,
+        progress=progress,
     )
     if verification.is_good:
         with noting():

@@ -23,6 +23,7 @@ from backups.archive.in_use import in_use
 from backups.archive.manifest import SUFFIX, Manifest, Media
 from backups.archive.media.storing import MediaBackup
 from backups.archive.packing import Packed
+from backups.archive.state import read_state
 from backups.archive.storage import StoredFiles, get_files
 from backups.archive.unchanged import find_unchanged, settle
 from backups.conf import conf
@@ -79,16 +80,18 @@ def store_snapshot(
     if media is not None:
         with suppress(BackupError):  # reported after the snapshot: the database goes first
             media.look()
-    if label is None and (last := find_unchanged(catalog, source, media)):
+    is_lost = media is not None and bool(read_state(database=database).problems)
+    if label is None and not is_lost and (last := find_unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
     stored, error = _store_database(catalog, source, by, schedule, label, progress), None
-    if media is not None:  # once the manifest is there, so that a kill leaves a snapshot without
-        stored, error = _add_media(catalog, stored, media, database)
-    logger.info(
-        "backup by %s: %s stored in %s, %d bytes", by, stored.name, catalog.files.where, stored.size
-    )
-    signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
+    try:
+        if media is not None:  # after the manifest: a kill leaves a snapshot without media files
+            stored, error = _add_media(catalog, stored, media, database)
+    finally:  # also if that is interrupted: the snapshot is stored
+        where = catalog.files.where
+        logger.info("backup by %s: %s stored in %s, %d bytes", by, stored.name, where, stored.size)
+        signals.snapshot_stored.send_robust(sender=None, database=database, stored=stored)
     if error is not None:
         raise StorageError(
             f"{stored.name} is stored, without its media files: {error}", hint=error.hint

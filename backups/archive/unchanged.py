@@ -48,7 +48,8 @@ def _last_if_same(
     manifest = last.manifest
     if manifest is None or last.problem or manifest.recipients != conf.recipients:
         return None
-    if manifest.verification is not None and manifest.verification.outcome == "damaged":
+    found = manifest.verification
+    if found is not None and (found.outcome == "damaged" or found.lost_media):
         return None
     if media is not None and not media.is_as_in(last):
         return None

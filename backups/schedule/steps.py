@@ -19,6 +19,8 @@ BY = "schedule"
 BUSY_SECONDS = 600.0  # the longest that a backup waits for its turn
 BUSY_PAUSE = 10.0  # seconds between two tries
 
+LOST = "See manage.py backups list. To forget what is lost: manage.py backups delete ID."
+
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ class Steps:
         stored = self._try("The snapshot could not be stored", self._store, again=True)
         if stored is not None or self._newest() is not None:
             self._try("The verification failed", self._verify, again=True)
-        self._try("The daily look at the storage found a problem", self._look)
+        self._try("Stored files are lost", self._look)
         if stored is not None:  # without a new snapshot no old one is removed
             self._try("Old snapshots could not be removed", self._prune)
 
@@ -84,11 +86,11 @@ class Steps:
         return None
 
     def _verify(self) -> None:
-        if not self._is_today_wanted(conf.verify, attempts.last_tried(database=self._database)):
+        if not self._is_today_wanted(conf.verify, self._last_verified()):
             return
         # Not the latest, if that was stored when a clock was ahead.
         stored = archive.find_snapshot(self.snapshot_id or "latest", database=self._database)
-        found = archive.verify(stored.id, by=BY, database=self._database)
+        found = archive.verify(stored.id, by=BY, read_media=False, database=self._database)
         if found.is_good:
             self.said.append(
                 f"{stored.name} is restorable: {found.rows:,} rows in {found.tables:,} tables,"
@@ -100,17 +102,26 @@ class Steps:
             raise BackupError(f"{stored.name} is {found.outcome}: {found.reason}")
         attempts.remember_tried(self._now, database=self._database)
 
+    def _last_verified(self) -> datetime | None:
+        """When it was last done; None if that was without the key which there is now."""
+        tried = attempts.last_tried(database=self._database)
+        verified = read_state(database=self._database).last_verified
+        if conf.identity_file is not None and tried is not None:
+            return tried if verified is not None and verified >= tried else None
+        return tried
+
     def _look(self) -> None:
         state = read_state(database=self._database)
-        if not state.problems and not self._is_today_wanted("daily", state.looked_at):
-            return
-        problems = tuple(archive.look(database=self._database))
+        # The contents of media files are many: once a day, and each time while something is lost.
+        is_whole = bool(state.problems) or self._is_today_wanted("daily", state.looked_at)
+        problems = tuple(archive.look(with_media=is_whole, database=self._database))
+        looked_at = datetime.now(UTC) if is_whole else state.looked_at
         change_state(
-            lambda state: replace(state, looked_at=datetime.now(UTC), problems=problems),
+            lambda state: replace(state, looked_at=looked_at, problems=problems),
             database=self._database,
         )
         if problems:
-            raise BackupError(" ".join(problems))
+            raise BackupError(" ".join(problems), hint=LOST)
 
     def _prune(self) -> None:
         verdicts = archive.prune(by=BY, database=self._database)

@@ -25,6 +25,7 @@ from backups.archive.media.parallel import in_batches, side_by_side
 from backups.archive.media.reading import ChangedError, MediaReader
 from backups.archive.media.site_files import UnreadableFileError, get_site_files
 from backups.conf import conf
+from backups.exceptions import StorageError
 from backups.store import BackupStore
 
 LOCK = "media"
@@ -46,7 +47,7 @@ class MediaBackup:
         self._contents = Contents(
             catalog.files, catalog.prefix, recipients=self._recipients, level=self._level
         )
-        self._has_looked = self._is_emptied = False
+        self._has_looked = False
         self._turns = [threading.Lock() for _ in range(64)]
 
     def look(self) -> None:
@@ -57,7 +58,8 @@ class MediaBackup:
         """
         with self._alone() as cache:
             self._scan(cache)
-            self._is_emptied = cache.is_emptied()
+            if cache.is_emptied():
+                return
             cache.forget_unseen()
         self._has_looked = True
 
@@ -72,14 +74,13 @@ class MediaBackup:
         """
         Store each content that is not stored yet, then the lists of this snapshot.
 
-        :raises StorageError: one of the two storages failed.
+        :raises StorageError: one of the two storages failed, or all media files are gone.
         """
         self._reader.forget_warnings()
-        if self._is_emptied:
-            where = self._reader.site.where
-            self._reader.warn(f"There were files in {where}. Now there are none. Is it mounted?")
         with self._alone() as cache:
             self._scan(cache)
+            if cache.is_emptied():
+                self._refuse_emptied()
             new, new_size = self._move(cache)
             cache.save()
             name = self._lists.write(
@@ -94,6 +95,14 @@ class MediaBackup:
         return Media(name, len(sizes), sum(sizes), new, new_size, self._reader.warnings)
 
     # Steps
+
+    def _refuse_emptied(self) -> None:
+        """Else an empty folder would take the place of all media files, as old snapshots go."""
+        raise StorageError(
+            f"There were files in {self._reader.site.where}. Now there are none.",
+            hint="Is it mounted? If you have deleted them all, delete"
+            f" {self._source.media_cache()} too.",
+        )
 
     @contextmanager
     def _alone(self) -> Iterator[MediaCache]:

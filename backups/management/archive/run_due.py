@@ -27,6 +27,7 @@ class RunDue(Verb):
                 returncode=WRONG_USAGE,
             )
         self.command.let_others_first()
+        self.command.when_interrupted = "manage.py backups log shows what was done until then."
         outcome = run.run_due(database=database, force=force)
         if outcome.is_failure:
             raise CommandError(outcome.words)

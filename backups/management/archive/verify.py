@@ -79,7 +79,7 @@ class Verify(Verb):
             with progress_bar("Reading", size, is_quiet=is_quiet) as bar:
                 found = archive.verify(word if name is None else name, identity, bar)
             self._tell(name or word, found)
-        return bool(found["outcome"] == "restorable")
+        return bool(found["outcome"] == "restorable" and not found["lost_media"])
 
     def _tell(self, name: str, found: Json) -> None:
         self.command.tell(f"{name}: {found['sentence']}")

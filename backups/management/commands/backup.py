@@ -19,6 +19,7 @@ from backups.management.progress import progress_bar
 from backups.management.targets import Json, LocalTarget, NamedSnapshot, open_target
 from backups.startup.precedence import unless_taken
 
+STORED = "No part of a snapshot was left. manage.py backups list shows what is stored."
 SEE = "See which with --check."
 KEPT = (
     "A restore accepts it if the live database has the same defects, or with --accept-defects."
@@ -126,6 +127,7 @@ class BackupCommand(StoreCommand):
 
     def _store(self, label: str | None, **options: Any) -> None:
         self.let_others_first()
+        self.when_interrupted = STORED
         with (
             open_archive(**options) as archive,
             progress_bar("Storing", None, is_quiet=self.is_quiet) as progress,

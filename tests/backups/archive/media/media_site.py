@@ -77,10 +77,10 @@ class MediaSite:
             path.write_bytes(content)
             os.utime(path, (1_700_000_000, 1_700_000_000))
 
-    def store(self, *, is_settled: bool = True) -> services.Stored:
+    def store(self, *, is_settled: bool = True, label: str | None = None) -> services.Stored:
         """Store a snapshot. Its row in the audit log is no change, if it is settled."""
         with services.settling() if is_settled else nullcontext():
-            return services.store(by="tester")
+            return services.store(by="tester", label=label)
 
     def restore(self, word: str = "latest", **options: Any) -> MediaRestored:
         """Put media files back."""

@@ -236,10 +236,15 @@ def test_a_folder_that_is_suddenly_empty_is_suspicious(media: MediaSite, tmp_pat
     media.store()
     media.use(media=tmp_path / "not mounted")
     media.media.mkdir()
-    (warning,) = told(media.store()).warnings
-    assert "Is it mounted?" in warning
+    for _ in range(2):
+        with pytest.raises(StorageError, match="Now there are none") as caught:
+            media.store()
+        assert "Is it mounted?" in caught.value.hint
     media.write({"a.txt": b"one"})
     assert told(media.store()).warnings == ()
+    (media.media / "a.txt").unlink()
+    (media.site.data / "tasks.db.media-cache").unlink()  # as the hint says
+    assert told(media.store(label="emptied")).files == 0
 
 
 def test_any_storage_can_hold_the_media_files(media: MediaSite) -> None:

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,4 +130,29 @@ def test_a_lost_content_is_found_by_the_look_and_by_the_drill(media: MediaSite) 
     assert found.startswith(f"1 media files of {stored.snapshot.id} are missing")
     tried = services.verify("latest", by="tester")
     assert tried.is_good
-    assert tried.warnings == ("1 of its media files are missing in the storage.",)
+    assert tried.lost_media == 1
+    assert "a.txt: " in tried.warnings[0]
+    looked = services.verify("latest", by="tester", read_media=False)
+    assert (looked.is_good, looked.lost_media) == (True, 1)
+    assert content_name(b"one") in looked.warnings[0]
+    assert media.store().is_new, "it is stored again, though nothing has changed"
+    assert services.look() == []
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-1], lambda content: b"x" + content[1:]]
+)
+def test_a_content_that_was_changed_is_found_by_the_drill(
+    media: MediaSite, damage: Callable[[bytes], bytes]
+) -> None:
+    media.write({"a.txt": b"one", "b.txt": b"other"})
+    media.store()
+    path = media.stored / "taskdog-backup-media" / content_name(b"one")
+    path.write_bytes(damage(path.read_bytes()))
+    found = services.verify("latest", by="tester")
+    assert (found.is_good, found.lost_media) == (True, 1)
+    assert found.sentence.endswith("; 1 media files are lost")
+    assert content_name(b"one") in found.warnings[0]
+    path.unlink()  # as the page says: then the next backup stores it again
+    assert media.store().is_new
+    assert services.verify("latest", by="tester").lost_media == 0
