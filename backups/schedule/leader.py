@@ -10,6 +10,7 @@ import logging
 import signal
 import threading
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from django.apps import apps
 
@@ -52,9 +53,6 @@ def _take_part() -> None:
         try:
             with services.get_store().lock("leader", wait=True):
                 _lead()
-        except BadScheduleError as error:
-            logger.error("no scheduled backup is taken: %s %s", error, error.hint)
-            return
         except Exception as error:
             logger.log(
                 logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
@@ -68,7 +66,11 @@ def _take_part() -> None:
 
 def _lead() -> None:
     """Start what is due, for as long as this process lives."""
-    logger.info("this process starts the scheduled backups: %s", cron.explain(conf.schedule))
+    try:
+        schedule = cron.explain(conf.schedule)
+    except BadScheduleError as error:
+        _report(error)
+    logger.info("this process starts the scheduled backups: %s", schedule)
     pause = AFTER_TROUBLE_SECONDS
     while True:
         if _is_under_way() and not run.conclude_killed():
@@ -81,6 +83,13 @@ def _lead() -> None:
         else:
             _wait(pause)
             pause = min(2 * pause, MOST_AFTER_TROUBLE_SECONDS)
+
+
+def _report(error: BadScheduleError) -> NoReturn:
+    """Report, for as long as this process lives, that no backup is ever due."""
+    while True:
+        run.note_not_started(error)
+        _wait(MOST_AFTER_TROUBLE_SECONDS)
 
 
 def _is_under_way() -> bool:

@@ -1,7 +1,12 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
+from django.core.mail import EmailMessage
 from pytest_django import Settings
 
 from backups.schedule import leader
+from tests.site import Site
 
 
 class EnoughError(Exception):
@@ -27,3 +32,23 @@ def test_what_can_not_even_begin_is_tried_later_and_later(
     with pytest.raises(EnoughError):
         leader._lead()
     assert waits == [600, 1200, 600, 1200, 2400, 3600, 3600]
+
+
+def test_a_schedule_that_is_none_is_told_and_told_again(
+    live: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch, mailoutbox: list[EmailMessage]
+) -> None:
+    settings.BACKUPS_SCHEDULE = "61 * * * *"
+    settings.BACKUPS_NOTIFY_MAIL = ["ops@example.org"]
+    begun = datetime(2026, 7, 1, 3, tzinfo=UTC)
+    with time_machine.travel(begun, tick=False) as clock:
+
+        def wait(seconds: float) -> None:
+            clock.shift(seconds)
+            if datetime.now(UTC) > begun + timedelta(hours=30):
+                raise EnoughError
+
+        monkeypatch.setattr(leader, "_wait", wait)
+        with pytest.raises(EnoughError):
+            leader._lead()
+    assert len(mailoutbox) == 2, "one at once, and one on the next day"
+    assert "BACKUPS_SCHEDULE" in mailoutbox[0].body

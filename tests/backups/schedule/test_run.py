@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from backups import services, signals
 from backups.archive import services as archive
+from backups.archive.key_file import create_key_file
 from backups.archive.manifest import Verification
 from backups.archive.state import read_state
 from backups.exceptions import BackupError, StorageError
@@ -266,6 +267,20 @@ def test_that_the_server_can_not_read_what_it_writes_is_no_failure(settings: Set
     assert "was not verified on this machine: " in outcome.words
     assert "The stored file has not changed." in outcome.words
     assert read_state().last_verified is None
+
+
+def test_with_the_key_that_was_missing_it_is_verified_on_the_same_day(
+    settings: Settings, tmp_path: Path
+) -> None:
+    key = tmp_path / "key.txt"
+    settings.BACKUPS_RECIPIENTS = [create_key_file(key)]
+    run_due(force=True)
+    settings.BACKUPS_IDENTITY_FILE = key
+    assert "restorable" in run_due(force=True).words
+    first = read_state().last_verified
+    assert first is not None
+    assert "restorable" not in run_due(force=True).words, "once a day is enough"
+    assert read_state().last_verified == first
 
 
 def test_a_backup_waits_for_its_turn_and_that_is_no_failure(
