@@ -112,9 +112,9 @@ def _make(folder: Path) -> None:
     try:
         os.close(files.create_private_folder(folder, owner_of=folder.parent))
         files.sync_folder(folder.parent)
-    except FileExistsError:
+    except FileExistsError as error:  # a link to nothing, e.g. to a disk that is not mounted
         if not folder.is_dir():
-            raise
+            raise NotADirectoryError(f"{folder} is not a folder") from error
 
 
 def _existing(folder: Path) -> Path:

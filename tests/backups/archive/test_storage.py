@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +153,11 @@ def test_what_root_stores_belongs_to_the_owner_of_the_folder_above() -> None:
         assert {path.name for path in found} == {"new", "backups", "a", "b"}
         assert {path.stat().st_uid for path in found} == {owner}
         assert not any(path.stat().st_mode & 0o077 for path in found)
+
+
+def test_a_link_to_a_folder_that_is_gone_is_not_taken_for_a_name_that_is_taken(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "backups").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(StorageError, match="is not a folder"):
+        StoredFiles(FolderStorage(tmp_path / "backups")).create("a", [b"content"])
