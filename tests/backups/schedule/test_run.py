@@ -241,6 +241,30 @@ def test_a_file_that_went_missing_is_a_failure_that_no_new_try_mends(
     assert (last.outcome, last.again_at) == (FAILED, None)
 
 
+@pytest.mark.parametrize("verify", ["daily", "never"])
+def test_a_storage_that_has_lost_all_it_had_is_told_although_the_next_backup_works(
+    archive_folder: Path, settings: Settings, told: Told, verify: str
+) -> None:
+    settings.BACKUPS_VERIFY = verify
+    first = run_due(force=True)
+    assert first.what == DONE
+    archive_folder.rename(archive_folder.with_name("not mounted"))
+    second = run_due(force=True)
+    assert second.is_failure
+    assert f"has no trace of {first.snapshot_id}" in second.words
+    assert names(told)[-1] == "failed"
+    assert [each.id for each in archive.list_snapshots()] == [second.snapshot_id]
+    assert read_state().verified_id != first.snapshot_id
+    assert run_due(force=True).what == DONE
+
+
+def test_what_was_deleted_by_hand_is_not_told_as_lost(told: Told) -> None:
+    first = run_due(force=True)
+    archive.delete("latest", by="tester", force=True)
+    assert first.snapshot_id
+    assert run_due(force=True).what == DONE
+
+
 def test_while_something_is_lost_each_run_looks_again(
     done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
