@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from backups import services, signals
 from backups.archive import services as archive
+from backups.archive.folder_storage import FolderStorage
 from backups.archive.manifest import Verification
 from backups.archive.state import read_state
 from backups.exceptions import BackupError, StorageError
@@ -17,6 +18,7 @@ from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
 from backups.schedule.run import NOTHING_DUE, conclude_killed, note_overdue, run_due
 from tests.backups.archive.stored_in import store_in
+from tests.backups.uploads import add_tasks
 from tests.site import Site
 
 AT_THREE = datetime(2026, 7, 1, 3, tzinfo=UTC)
@@ -239,6 +241,21 @@ def test_a_file_that_went_missing_is_a_failure_that_no_new_try_mends(
     assert state.failures_total == 1
     assert last is not None
     assert (last.outcome, last.again_at) == (FAILED, None)
+
+
+def test_what_a_run_could_not_store_is_stored_by_the_next_one(
+    live: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_due(force=True)
+    add_tasks(live.database, "new")
+    with monkeypatch.context() as patched:
+        full = StorageError("The disk is full.")
+        patched.setattr(FolderStorage, "_save", failing(full))
+        assert run_due(force=True).is_failure
+    second = run_due(force=True)
+    assert second.what == DONE
+    assert second.snapshot_id != first.snapshot_id
+    assert "Nothing has changed" not in second.words
 
 
 @pytest.mark.parametrize("verify", ["daily", "never"])
