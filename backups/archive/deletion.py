@@ -2,7 +2,8 @@
 Delete a stored snapshot: first its file, then its manifest.
 
 Its name is remembered beside the database until both are gone. So if the process is killed between
-the two, nobody takes the file for lost, and the next deletion finishes the work.
+the two, nobody takes the file for lost, and the next deletion finishes the work. On a full disk
+nothing can be remembered: then it is deleted all the same, since that is what makes room.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from backups.archive.catalog import Catalog
+from backups.archive.state import noting
 from backups.exceptions import StorageError
 from backups.store import BackupStore
 
@@ -31,7 +33,7 @@ def delete(source: BackupStore, catalog: Catalog, name: str) -> None:
     :raises StorageError: the storage refuses. If the file is gone, and only the manifest is still
         there, the next ``finish`` tries again.
     """
-    with source.remember() as state:
+    with noting(), source.remember() as state:
         state[DELETING] = sorted({*_names(state), name})
     try:
         catalog.delete(name)
@@ -62,7 +64,7 @@ def finish(source: BackupStore, catalog: Catalog) -> None:
 
 
 def _forget(source: BackupStore, name: str) -> None:
-    with source.remember() as state:
+    with noting(), source.remember() as state:
         state[DELETING] = [each for each in _names(state) if each != name]
 
 

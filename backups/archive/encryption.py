@@ -5,6 +5,8 @@ The format is age's (https://age-encryption.org/v1), so that its own program rea
 keys (*recipients*) begin with ``age1`` or ``ssh-``; the secret half is an *identity*.
 """
 
+import base64
+import re
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -22,6 +24,8 @@ from backups.exceptions import (
 
 # How an encrypted file begins: as age writes it, and as text (age --armor).
 MAGIC = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
+HEADER_END = b"\n--- "
+MOST_HEADER_BYTES = 256 * 1024  # for a thousand keys
 SECRET = "AGE-SECRET-KEY-"  # noqa: S105  # how an identity begins
 LOCKED_SSH = ("must be decrypted first", "EncryptedPem")  # in pyrage's errors, for an SSH key
 
@@ -59,7 +63,32 @@ def decrypt(chunks: Iterable[bytes], identity_file: Path | None, name: str) -> I
         except (pyrage.DecryptError, OSError) as error:
             raise _explain(error, name, identity_file) from error
 
-    yield from through(convert, chunks)
+    yield from through(convert, _with_short_header(chunks, name))
+
+
+def _with_short_header(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """
+    The chunks. The package keeps all of a header in memory, and begins it anew with each read.
+
+    :raises DamagedSnapshotError: the header has no end.
+    """
+    rest, head = iter(chunks), b""
+    for chunk in rest:
+        head += chunk
+        if len(head) >= MOST_HEADER_BYTES or HEADER_END in _plain(head):
+            break
+    if len(head) >= MOST_HEADER_BYTES and HEADER_END not in _plain(head):
+        raise DamagedSnapshotError(f"{name} can't be decrypted: its header is too long.")
+    yield head
+    yield from rest
+
+
+def _plain(head: bytes) -> bytes:
+    """The first bytes, also of a file that age has written as text."""
+    if not head.startswith(MAGIC[1]):
+        return head
+    letters = re.sub(rb"[^A-Za-z0-9+/]", b"", head.partition(b"\n")[2])
+    return base64.b64decode(letters[: len(letters) // 4 * 4])
 
 
 def _explain(error: Exception, name: str, identity_file: Path) -> BackupError:

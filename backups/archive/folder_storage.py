@@ -22,7 +22,8 @@ from backups.exceptions import (
 
 class FolderStorage(FileSystemStorage):
     """
-    Files that only their owner can read (0600), in a folder of their own (0700).
+    Files that only their owner can read (0600), in a folder of their own (0700). What root makes
+    goes to the owner of the folder above, so that the site can read it.
 
     A file is written under another name, synced, and then renamed: no crash leaves a part of a
     file under its final name. A new file never replaces another. BACKUPS_KEEP_FREE_BYTES of the
@@ -87,7 +88,7 @@ class FolderStorage(FileSystemStorage):
         if not overwrite and path.exists():
             raise FileExistsError(name)
         try:
-            atomic_file.save(chunks, path, overwrite=overwrite)
+            atomic_file.save(chunks, path, overwrite=overwrite, owner_of=path.parent)
         except NotEnoughSpaceError as error:
             raise StorageFullError(
                 f"{path} could not be written: {error}", hint=error.hint
@@ -104,16 +105,16 @@ class FolderStorage(FileSystemStorage):
 
 
 def _make(folder: Path) -> None:
-    """Make the folder and the missing ones above it, for this user alone (0700)."""
+    """Make the folder and the missing ones above it, for their owner alone (0700)."""
     if folder.is_dir():
         return
     _make(folder.parent)
     try:
-        os.mkdir(folder, 0o700)
+        os.close(files.create_private_folder(folder, owner_of=folder.parent))
         files.sync_folder(folder.parent)
-    except FileExistsError:
+    except FileExistsError as error:  # a link to nothing, e.g. to a disk that is not mounted
         if not folder.is_dir():
-            raise
+            raise NotADirectoryError(f"{folder} is not a folder") from error
 
 
 def _existing(folder: Path) -> Path:

@@ -6,6 +6,7 @@ should be in the file, so that a change can be noticed.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -115,6 +116,8 @@ class Manifest:
             known["taken_at"] = _moment(words["taken_at"])
             for count in known["rows"].values():
                 _check(count, int)
+            for version in known["software"].values():
+                _check(version, str)
             known["migrations"] = tuple(words["migrations"])
             known["recipients"] = tuple(words.get("recipients", ()))
             for name, kind in (("verification", Verification), ("hold", Hold), ("media", Media)):
@@ -146,8 +149,13 @@ def _known(kind: Any, words: dict[str, Any]) -> dict[str, Any]:
 def _check(value: object, kind: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, kind):
         raise TypeError(value)
+    if isinstance(value, list):
+        for each in value:
+            _check(each, str)
     if isinstance(value, int):
         float(value)  # raises OverflowError: no real number has so many digits
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(value)  # JSON has no such number, but Python reads it
 
 
 def _moment(text: str) -> datetime:

@@ -17,7 +17,7 @@ from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
 from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
-from backups.archive.look import look
+from backups.archive.look import check_last, look
 from backups.archive.manifest import Verification
 from backups.archive.media.restoring import MediaRestored, restore_media
 from backups.archive.media.site_files import check_media_storage
@@ -54,6 +54,7 @@ __all__ = [
     "StoredSnapshot",
     "Verdict",
     "Verification",
+    "check_last",
     "check_length",
     "check_media",
     "check_media_storage",

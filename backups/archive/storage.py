@@ -135,7 +135,7 @@ class StoredFiles:
         """The size of each file in bytes, by its name; empty if there is nothing yet."""
         with self._explained("its files could not be listed"):
             if hasattr(self.storage, "sizes"):
-                return dict(self.storage.sizes())
+                return {str(name): int(size) for name, size in self.storage.sizes().items()}
             try:
                 _, names = self.storage.listdir("")
             except FileNotFoundError:

@@ -196,14 +196,7 @@ def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> It
 def _create(files: StoredFiles, name: str, packed: Packed) -> None:
     with _alone(files, name):
         files.create(name, packed, at_most=packed.at_most)
-    if (size := files.size(name)) != packed.size:
-        with suppress(StorageError):  # it must not be taken for the latest one
-            files.delete(name)
-        raise StorageError(
-            f"{files.where}: {name} was sent with {packed.size:,} bytes, and the storage says that"
-            f" it has {'none' if size is None else f'{size:,}'}.",
-            hint="Do not rely on this storage. Look at it with manage.py backups list.",
-        )
+    _check_arrived(files, name, packed.size)
 
 
 def _write(catalog: Catalog, manifest: Manifest) -> None:
@@ -211,10 +204,25 @@ def _write(catalog: Catalog, manifest: Manifest) -> None:
     with _alone(catalog.files, manifest.name):
         try:
             catalog.write(manifest)
+            size = len(manifest.to_json())
+            _check_arrived(catalog.files, manifest.name + SUFFIX, size)
         except StorageError:
             with suppress(StorageError):
                 catalog.files.delete(manifest.name)
             raise
+
+
+def _check_arrived(files: StoredFiles, name: str, sent: int) -> None:
+    """:raises StorageError: the storage has more or fewer bytes. The file is removed."""
+    if (size := files.size(name)) == sent:
+        return
+    with suppress(StorageError):  # it must not be taken for the latest one
+        files.delete(name)
+    raise StorageError(
+        f"{files.where}: {name} was sent with {sent:,} bytes, and the storage says that it has"
+        f" {'none' if size is None else f'{size:,}'}.",
+        hint="Do not rely on this storage. Look at it with manage.py backups list.",
+    )
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from backups.exceptions import (
     RestoreRefusedError,
     SnapshotTooLargeError,
     WrongLengthError,
+    printable,
 )
 from backups.store import Proof
 
@@ -68,7 +69,7 @@ class Trial:
         found = Verification(
             at=datetime.now(UTC).replace(microsecond=0),  # as the manifest has it
             outcome=outcome,
-            reason=reason,
+            reason=printable(reason),  # it quotes the manifest, which anybody may have written
             seconds=round(time.monotonic() - began, 3),
         )
         if proof is None:

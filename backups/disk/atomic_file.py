@@ -27,7 +27,13 @@ LONGEST_BYTES = 255 - len(".backups-.part") - 16  # of a name that has room for 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False) -> None:
+def save(
+    chunks: Iterable[bytes],
+    destination: Path,
+    *,
+    overwrite: bool = False,
+    owner_of: Path | None = None,
+) -> None:
     """
     Write ``chunks`` to ``destination``, readable only by its owner (0600).
 
@@ -35,13 +41,14 @@ def save(chunks: Iterable[bytes], destination: Path, *, overwrite: bool = False)
     is synced last. If anything fails, Ctrl-C included, the ``.part`` is removed and ``destination``
     is unchanged. Only a kill -9 leaves the ``.part``: see above.
 
+    :param owner_of: if we are root, the file goes to the owner of this path once it is whole.
     :raises DestinationError: it exists and ``overwrite`` is false; another process is writing it;
         or the system refuses.
     """
     check(destination, overwrite=overwrite)
     if destination.name in _sweep(destination.parent):
         raise DestinationError(f"Another process is writing {destination}.")
-    _save(chunks, [destination], overwrite=overwrite)
+    _save(chunks, [destination], overwrite=overwrite, owner_of=owner_of)
 
 
 def save_as_new(chunks: Iterable[bytes], destination: Path) -> Path:
@@ -76,7 +83,13 @@ def publish(part: Path, descriptor: int, destination: Path, *, overwrite: bool) 
         raise _no_room(f"{destination} could not be written: {said}.") from error
 
 
-def _save(chunks: Iterable[bytes], names: Iterable[Path], *, overwrite: bool) -> Path:
+def _save(
+    chunks: Iterable[bytes],
+    names: Iterable[Path],
+    *,
+    overwrite: bool,
+    owner_of: Path | None = None,
+) -> Path:
     """Save under the first free name, and return it."""
     names = iter(names)
     destination = next(names)
@@ -86,6 +99,8 @@ def _save(chunks: Iterable[bytes], names: Iterable[Path], *, overwrite: bool) ->
         with _part_of(destination) as (part, descriptor):
             _write(descriptor, chunks)
             _check_is_ours(part, descriptor)
+            if owner_of is not None:  # not earlier: root sweeps only what is its own
+                attributes.give_to_owner_of(owner_of, descriptor)
             while not _publish(part, destination, overwrite=overwrite):
                 destination = _next(names, destination)
             _check_is_ours(destination, descriptor)

@@ -103,8 +103,9 @@ def _run(now: datetime, *, force: bool, database: str | None) -> Outcome:
     with suppress(Exception):  # settling only saves the next run work
         settled.enter_context(archive.settling(database))
     steps.take()
-    with suppress(Exception):
-        settled.close()
+    if steps.snapshot_id is not None:  # else the last stored snapshot has not what there is now
+        with suppress(Exception):
+            settled.close()
     return _end(attempt, steps, database)
 
 

@@ -36,6 +36,7 @@ class Steps:
 
     def take(self) -> None:
         """Do all steps. Raises nothing but KeyboardInterrupt."""
+        self._try("The last backup is gone", self._check_last)
         stored = self._try("The snapshot could not be stored", self._store, again=True)
         if stored is not None or self._newest() is not None:
             self._try("The verification failed", self._verify, again=True)
@@ -60,6 +61,9 @@ class Steps:
                         sender=None, database=self._database, error=error, by=BY
                     )
         return None
+
+    def _check_last(self) -> None:
+        archive.check_last(database=self._database)
 
     def _store(self) -> StoredSnapshot:
         end = time.monotonic() + BUSY_SECONDS

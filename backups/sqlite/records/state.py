@@ -16,10 +16,9 @@ from backups.sqlite.locking.named_locks import named_lock
 def read_state(paths: StorePaths) -> dict[str, Any]:
     """Reads only. Empty if nothing is remembered, or the file can't be read."""
     try:
-        found = json.loads(paths.state.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return _read(paths)
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 @contextmanager
@@ -27,10 +26,13 @@ def changed_state(paths: StorePaths) -> Iterator[dict[str, Any]]:
     """
     For a block that changes it. After a crash the file has the old state or the new one.
 
-    :raises StoreFolderError: it can't be written; the old state stays.
+    :raises StoreFolderError: it can't be read or written; the old state stays.
     """
     with named_lock(paths, "state", wait=True):
-        state = read_state(paths)
+        try:
+            state = _read(paths)
+        except OSError as error:  # e.g. of a disk that fails: nothing may take the place of it
+            raise StoreFolderError(f"{paths.state} can't be read: {files.words(error)}.") from error
         yield state
         try:
             with temporary_file(paths, "state") as file:
@@ -42,3 +44,12 @@ def changed_state(paths: StorePaths) -> Iterator[dict[str, Any]]:
             raise StoreFolderError(
                 f"{paths.state} can't be written: {files.words(error)}."
             ) from error
+
+
+def _read(paths: StorePaths) -> dict[str, Any]:
+    """Empty if it is missing, or was changed by hand. :raises OSError: it can't be read now."""
+    try:
+        found = json.loads(paths.state.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,12 +1,18 @@
 """With age's own program, both ways."""
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backups.archive.encryption import decrypt, encrypt, make_pair, read_identities
+from backups.archive.encryption import (
+    MOST_HEADER_BYTES,
+    decrypt,
+    encrypt,
+    make_pair,
+    read_identities,
+)
 from backups.exceptions import (
     DamagedSnapshotError,
     IdentityError,
@@ -50,6 +56,53 @@ def test_ages_own_program_reads_ours_and_we_read_its(key: tuple[Path, str], cont
     assert age("-d", "-i", str(path), given=encrypted(public, content=content)) == content
     assert decrypted([age("-r", public, given=content)], path) == content
     assert decrypted([encrypted(public, content=content)], path) == content
+
+
+@pytest.mark.proof  # it needs the program age
+@pytest.mark.parametrize("size", [1, 50, 100_000])
+def test_what_age_has_written_as_text_is_read_in_pieces_of_any_size(
+    key: tuple[Path, str], size: int
+) -> None:
+    path, public = key
+    for content in (b"a", PLAIN[:10_000]):
+        text = age("-a", "-r", public, given=content)
+        for each in (text, text.replace(b"\n", b"\r\n")):
+            chunks = (each[at : at + size] for at in range(0, len(each), size))
+            assert decrypted(chunks, path) == content
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"age-encryption.org/v1\n-> X25519 ", b"A" * 64),
+        (b"age-encryption.org/v1\n", b"-> X25519 abc\nAAAA\n"),
+        (b"-----BEGIN AGE ENCRYPTED FILE-----\n", b"A" * 64 + b"\n"),
+        (b"-----BEGIN AGE ENCRYPTED FILE-----\n", b"A" * 64),
+    ],
+)
+def test_a_header_without_an_end_is_not_read_to_its_end(
+    key: tuple[Path, str], first: bytes, more: bytes
+) -> None:
+    read = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal read
+        yield first
+        for _ in range(40):
+            read += len(more) * 1000
+            yield more * 1000
+
+    with pytest.raises(DamagedSnapshotError):
+        decrypted(chunks(), key[0])
+    assert read < 2 * MOST_HEADER_BYTES
+
+
+def test_a_header_may_have_many_keys(tmp_path: Path) -> None:
+    path, public = make_key(tmp_path / "key.txt")
+    others = [make_pair()[1] for _ in range(300)]
+    packed = encrypted(*others, public)
+    chunks = (packed[at : at + 1000] for at in range(0, len(packed), 1000))
+    assert decrypted(chunks, path) == PLAIN
 
 
 def test_each_of_many_recipients_can_read_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from backups.archive.folder_storage import FolderStorage
 from backups.archive.manifest import Manifest
 from backups.archive.state import State, read_state
 from backups.schedule import attempts
+from backups.services import get_store
 from tests.backups.uploads import add_tasks
 from tests.site import Site
 
@@ -62,6 +63,16 @@ def test_a_number_that_no_machine_can_hold_is_no_manifest(live: Site, name: str)
     words = json.loads(stored.manifest.to_json())
     content = json.dumps(words | {name: "LONG"}).replace('"LONG"', LONG)
     assert Manifest.from_json(content.encode()) is None
+
+
+def test_what_a_manifest_says_of_a_table_can_not_command_a_terminal(live: Site) -> None:
+    stored = services.store(by="tester").snapshot
+    path = get_store().archive_folder() / f"{stored.name}.json"
+    words = json.loads(path.read_bytes())
+    path.write_text(json.dumps(words | {"rows": {"x\x1b[2J": 1}}))
+    found = services.verify(stored.id, by="tester")
+    assert found.outcome == "damaged"
+    assert found.reason.isprintable()
 
 
 def test_a_snapshot_with_a_time_ahead_is_not_what_nothing_has_changed_since(live: Site) -> None:

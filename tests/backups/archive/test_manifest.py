@@ -100,6 +100,13 @@ def test_a_time_of_another_zone_is_the_same_time() -> None:
         changed(size="1234"),
         changed(size=True),
         changed(sha256=7),
+        changed(seconds=float("nan")),  # which no answer of the HTTP API could hold
+        changed(seconds=float("inf")),
+        changed(verification={**json.loads(TRIED.to_json())["verification"], "seconds": -1e999}),
+        changed(verification={**json.loads(TRIED.to_json())["verification"], "warnings": [5]}),
+        changed(recipients=["age1abc", {"a": 1}]),
+        changed(migrations=[["tasks"]]),
+        changed(software={"sqlite": {"a": 1}}),
     ],
 )
 def test_what_is_no_manifest_is_none(content: bytes) -> None:

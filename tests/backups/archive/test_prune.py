@@ -300,6 +300,17 @@ def test_two_at_once_are_safe(catalog: Catalog, live: Site) -> None:
 # A storage that refuses
 
 
+def test_where_nothing_can_be_remembered_as_on_a_full_disk_room_is_made_all_the_same(
+    three: Catalog, live: Site, pruned: list[dict[str, Any]]
+) -> None:
+    (live.data / "tasks.db.backups-state.json").mkdir()  # so that no file can get this name
+    services.delete(OLD, by="tester")
+    services.prune(by="tester")
+    assert ids(three) == [NEW]
+    assert services.list_missing() == []
+    assert [told["ids"] for told in pruned] == [(OLD,), (MIDDLE,)]
+
+
 def test_refused_deletion_is_said_and_no_error(
     live: Site, settings: Settings, tmp_path: Path, pruned: list[dict[str, Any]]
 ) -> None:

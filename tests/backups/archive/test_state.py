@@ -4,10 +4,12 @@ import os
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
+import pytest
 import time_machine
 
 from backups.archive import services
 from backups.archive.state import note_begun, read_state
+from backups.exceptions import StoreFolderError
 from backups.services import get_store
 from tests.backups.uploads import add_tasks
 from tests.site import Site
@@ -68,3 +70,11 @@ def test_what_is_unchanged_is_current_as_of_when_that_backup_began(live: Site) -
     current = read_state().current_as_of
     assert current is not None
     assert began <= current < later
+
+
+def test_a_state_that_can_not_be_read_now_is_not_replaced_by_an_empty_one(live: Site) -> None:
+    path = live.data / "tasks.db.backups-state.json"
+    path.symlink_to(path)  # the system refuses to read it
+    with pytest.raises(StoreFolderError, match=r"can't be read: Too many levels"):
+        note_begun()
+    assert path.is_symlink()

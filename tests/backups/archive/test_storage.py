@@ -1,14 +1,18 @@
 """Storages that do less than they say, or fail between two steps."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import File
 from django.core.files.storage import InMemoryStorage
 
+from backups.archive.folder_storage import FolderStorage
 from backups.archive.storage import StoredFiles
 from backups.exceptions import SnapshotFailedError, StorageError
+from tests.backups import strangers
 
 
 class Unsteady(InMemoryStorage):
@@ -135,3 +139,25 @@ def test_what_was_not_read_to_its_end_is_not_stored(
     with pytest.raises(error):
         files.create("a", chunks())
     assert files.sizes() == {}
+
+
+def test_what_root_stores_belongs_to_the_owner_of_the_folder_above() -> None:
+    owner = strangers.NOBODY if strangers.IS_ROOT else os.geteuid()
+    with strangers.open_folder(0o777) as above:
+        os.chown(above, owner, -1)
+        files = StoredFiles(FolderStorage(above / "new" / "backups"))
+        files.create("a", [b"old"])
+        files.create("b", [b"another"])
+        files.replace("a", b"new")
+        found = (above / "new", *(above / "new").rglob("*"))
+        assert {path.name for path in found} == {"new", "backups", "a", "b"}
+        assert {path.stat().st_uid for path in found} == {owner}
+        assert not any(path.stat().st_mode & 0o077 for path in found)
+
+
+def test_a_link_to_a_folder_that_is_gone_is_not_taken_for_a_name_that_is_taken(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "backups").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(StorageError, match="is not a folder"):
+        StoredFiles(FolderStorage(tmp_path / "backups")).create("a", [b"content"])

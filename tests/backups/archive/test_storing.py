@@ -1,5 +1,6 @@
 """What is stored of a real site, and when nothing is stored again."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.files.base import File
 from django.core.files.storage import InMemoryStorage
 from pytest_django import Settings
 
 from backups import services as snapshots
 from backups.archive import services, storing, unchanged
 from backups.archive.encryption import make_pair
+from backups.archive.folder_storage import FolderStorage
 from backups.archive.services import Stored
 from backups.archive.storage import StoredFiles, get_files
 from backups.exceptions import RecipientError, StorageError
@@ -215,3 +218,69 @@ def test_a_wrong_recipient_is_found_before_any_work(live: Site, settings: Settin
         backup(progress=steps.append)
     assert not steps
     assert get_files().sizes() == {}
+
+
+class TruncatesManifests(FolderStorage):
+    """Says that it has stored a manifest, and has a part of it, or nothing."""
+
+    kept = 100
+
+    def _save(self, name: str, content: "File[Any]") -> str:
+        saved = super()._save(name, content)
+        if name.endswith(".json"):
+            os.truncate(self.folder / name, self.kept)
+            if not self.kept:
+                os.unlink(self.folder / name)
+        return saved
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_storage_that_loses_the_manifest_is_told_at_once_and_nothing_is_stored(
+    live: Site, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(TruncatesManifests, "kept", kept)
+    store_in(settings, TruncatesManifests, location=tmp_path / "far")
+    with pytest.raises(StorageError, match="json was sent with"):
+        services.store(by="tester")
+    assert os.listdir(tmp_path / "far") == []
+
+
+class Garbage(FolderStorage):
+    """Lists what is no size."""
+
+    def sizes(self) -> dict[str, Any]:
+        """The sizes in words."""
+        return dict.fromkeys(super().sizes(), "many")
+
+
+def test_a_listing_that_is_none_is_an_error_of_the_storage(
+    live: Site, settings: Settings, tmp_path: Path
+) -> None:
+    store_in(settings, location=tmp_path / "far")
+    services.store(by="tester")
+    store_in(settings, Garbage, location=tmp_path / "far")
+    with pytest.raises(StorageError, match="could not be listed"):
+        services.list_snapshots()
+
+
+class Endless(FolderStorage):
+    """Sends more than was asked for."""
+
+    sent = 0
+
+    def read(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        """No end of it."""
+        for _ in range(100):
+            type(self).sent += 1024**2
+            yield b" " * 1024**2
+
+
+def test_of_a_manifest_without_an_end_only_the_first_bytes_are_read(
+    live: Site, settings: Settings, tmp_path: Path
+) -> None:
+    store_in(settings, location=tmp_path / "far")
+    services.store(by="tester")
+    store_in(settings, Endless, location=tmp_path / "far")
+    [stored] = services.list_snapshots()
+    assert stored.manifest is None
+    assert Endless.sent < 10 * 1024**2

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from backups import services, signals
 from backups.archive import services as archive
+from backups.archive.folder_storage import FolderStorage
 from backups.archive.key_file import create_key_file
 from backups.archive.manifest import Verification
 from backups.archive.state import read_state
@@ -18,6 +19,7 @@ from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
 from backups.schedule.run import NOTHING_DUE, conclude_killed, note_overdue, run_due
 from tests.backups.archive.stored_in import store_in
+from tests.backups.uploads import add_tasks
 from tests.site import Site
 
 AT_THREE = datetime(2026, 7, 1, 3, tzinfo=UTC)
@@ -243,6 +245,45 @@ def test_a_file_that_went_missing_is_a_failure_that_no_new_try_mends(
     assert state.failures_total == 1
     assert last is not None
     assert (last.outcome, last.again_at) == (FAILED, None)
+
+
+def test_what_a_run_could_not_store_is_stored_by_the_next_one(
+    live: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_due(force=True)
+    add_tasks(live.database, "new")
+    with monkeypatch.context() as patched:
+        full = StorageError("The disk is full.")
+        patched.setattr(FolderStorage, "_save", failing(full))
+        assert run_due(force=True).is_failure
+    second = run_due(force=True)
+    assert second.what == DONE
+    assert second.snapshot_id != first.snapshot_id
+    assert "Nothing has changed" not in second.words
+
+
+@pytest.mark.parametrize("verify", ["daily", "never"])
+def test_a_storage_that_has_lost_all_it_had_is_told_although_the_next_backup_works(
+    archive_folder: Path, settings: Settings, told: Told, verify: str
+) -> None:
+    settings.BACKUPS_VERIFY = verify
+    first = run_due(force=True)
+    assert first.what == DONE
+    archive_folder.rename(archive_folder.with_name("not mounted"))
+    second = run_due(force=True)
+    assert second.is_failure
+    assert f"has no trace of {first.snapshot_id}" in second.words
+    assert names(told)[-1] == "failed"
+    assert [each.id for each in archive.list_snapshots()] == [second.snapshot_id]
+    assert read_state().verified_id != first.snapshot_id
+    assert run_due(force=True).what == DONE
+
+
+def test_what_was_deleted_by_hand_is_not_told_as_lost(told: Told) -> None:
+    first = run_due(force=True)
+    archive.delete("latest", by="tester", force=True)
+    assert first.snapshot_id
+    assert run_due(force=True).what == DONE
 
 
 def test_while_something_is_lost_each_run_looks_again(
