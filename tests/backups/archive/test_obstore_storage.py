@@ -50,6 +50,11 @@ def content(size: int, seed: int = 1) -> bytes:
     return b"".join(chunks(size, seed))
 
 
+def unfinished(server: S3Server) -> list[str]:
+    """The uploads of these tests that nobody ended. Others kill backups on the same server."""
+    return [name for name in server.unfinished() if "-backup-" not in name]
+
+
 @pytest.fixture
 def storage(server: S3Server) -> ObstoreStorage:
     return ObstoreStorage(**server.options(new_prefix()))
@@ -136,7 +141,7 @@ def test_of_many_who_take_a_name_at_once_one_gets_it(seaweedfs: S3Server, size: 
     files = StoredFiles(ObstoreStorage(**seaweedfs.options(prefix)))
     assert files.read("a") == content(size, winner)
     assert files.sizes() == {"a": size}
-    assert not seaweedfs.unfinished()
+    assert not unfinished(seaweedfs)
 
 
 def test_a_name_that_is_taken_during_a_long_upload_keeps_its_file(
@@ -149,7 +154,7 @@ def test_a_name_that_is_taken_during_a_long_upload_keeps_its_file(
     with pytest.raises(FileExistsError):
         files.create("a", source())
     assert files.read("a") == b"of another machine"
-    assert not server.unfinished()
+    assert not unfinished(server)
 
 
 @pytest.mark.parametrize("error", [WrongLengthError("cut off"), KeyboardInterrupt(), OSError("x")])
@@ -164,7 +169,7 @@ def test_a_source_that_fails_leaves_nothing(
         files.create("a", source())
     assert caught.value is error
     assert files.sizes() == {}
-    assert not server.unfinished()
+    assert not unfinished(server)
     assert not [name for name in server.names() if "claims" in name and name.endswith("/a")]
 
 
