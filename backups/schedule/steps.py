@@ -111,7 +111,9 @@ class Steps:
         tried = attempts.last_tried(database=self._database)
         verified = read_state(database=self._database).last_verified
         if conf.identity_file is not None and tried is not None:
-            return tried if verified is not None and verified >= tried else None
+            # What was verified has whole seconds.
+            began = tried.replace(microsecond=0)
+            return tried if verified is not None and verified >= began else None
         return tried
 
     def _look(self) -> None:
