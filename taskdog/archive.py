@@ -22,9 +22,11 @@ def storage(default: Path) -> dict[str, Any]:
             "BACKEND": "backups.archive.folder_storage.FolderStorage",
             "OPTIONS": {"location": folder},
         }
-    options = {"url": given}
+    options: dict[str, Any] = {"url": given}
     if endpoint := environment.text("TASKDOG_BACKUP_S3_ENDPOINT"):
         options["endpoint"] = endpoint
+    if environment.flag("TASKDOG_BACKUP_S3_ALLOW_HTTP", default=False):
+        options["allow_http"] = True
     return {"BACKEND": "backups.archive.obstore_storage.ObstoreStorage", "OPTIONS": options}
 
 

@@ -155,6 +155,7 @@ def _may_be_http(endpoint: str, is_allowed: bool) -> bool:
         raise StorageError(
             f"{endpoint} is plain http: everybody on the way could read what is not encrypted,"
             " and change it.",
-            hint="Use https. On a network that you trust, set the option allow_http.",
+            hint="Use https. On a network that you trust, set the option allow_http in the OPTIONS"
+            " of STORAGES['backups'].",
         )
     return parts.scheme == "http"
