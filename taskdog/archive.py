@@ -30,6 +30,17 @@ def storage(default: Path) -> dict[str, Any]:
     return {"BACKEND": "backups.archive.obstore_storage.ObstoreStorage", "OPTIONS": options}
 
 
+def recipients() -> list[str]:
+    """The public keys that snapshots are encrypted to; none if the variable is absent or blank."""
+    found = environment.items("TASKDOG_BACKUP_RECIPIENTS")
+    if not found and environment.text("TASKDOG_BACKUP_RECIPIENTS"):
+        raise ImproperlyConfigured(
+            "TASKDOG_BACKUP_RECIPIENTS is set, but it names no public key, so nothing would be"
+            " encrypted. Name a key, or remove the variable."
+        )
+    return found
+
+
 def schedule() -> str:
     """The cron expression; empty for none."""
     given = environment.text("TASKDOG_BACKUP_SCHEDULE", "0 3 * * *")

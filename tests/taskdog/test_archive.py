@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from taskdog import archive
+from tests.processes import run_python
 
 STORAGE, ALLOW_HTTP = "TASKDOG_BACKUP_STORAGE", "TASKDOG_BACKUP_S3_ALLOW_HTTP"
+RECIPIENTS = "TASKDOG_BACKUP_RECIPIENTS"
 DEFAULT = Path("/srv/backups")
 
 
@@ -17,3 +19,23 @@ def test_plain_http_is_allowed_only_if_a_variable_says_so(
     monkeypatch.setenv(ALLOW_HTTP, given)
     expected = {"url": "s3://bucket/prefix", "endpoint": "http://nas.local"} | options
     assert archive.storage(DEFAULT)["OPTIONS"] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [("", []), ("  ", []), ("age1a", ["age1a"]), ("age1a, age1b,", ["age1a", "age1b"])],
+)
+def test_recipients_are_separated_by_commas(
+    given: str, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RECIPIENTS, given)
+    assert archive.recipients() == keys
+
+
+@pytest.mark.proof
+def test_recipients_without_a_key_stop_the_start(tmp_path: Path) -> None:
+    _, err, code = run_python(
+        "-c", "import taskdog.settings", data_dir=tmp_path, **{RECIPIENTS: " , "}
+    )
+    assert code == 1
+    assert f"ImproperlyConfigured: {RECIPIENTS} is set, but it names no public key" in err
