@@ -1,5 +1,6 @@
 """What the variables TASKDOG_BACKUP_… say: where backups are stored, when, and which stay."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,19 @@ from taskdog import environment
 
 TIERS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 OFF = "off"
+URL = re.compile(r"(s3|gs|az)://", re.IGNORECASE)
+LIKE_A_URL = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def storage(default: Path) -> dict[str, Any]:
     """The entry of STORAGES: a folder, or ``s3://bucket/prefix``."""
     given = environment.text("TASKDOG_BACKUP_STORAGE", str(default))
-    if "://" not in given:
+    if not URL.match(given):
+        if LIKE_A_URL.match(given):
+            raise ImproperlyConfigured(
+                f"TASKDOG_BACKUP_STORAGE is {given!r}; a URL must begin with s3://, gs:// or az://."
+                " If it is a folder, begin it with / or ./."
+            )
         folder = Path(given).expanduser()
         if not folder.is_absolute():  # below the checkout: a command may start elsewhere
             folder = Path(__file__).resolve().parent.parent / folder

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from taskdog import archive
 from tests.processes import run_python
@@ -8,6 +9,27 @@ from tests.processes import run_python
 STORAGE, ALLOW_HTTP = "TASKDOG_BACKUP_STORAGE", "TASKDOG_BACKUP_S3_ALLOW_HTTP"
 RECIPIENTS = "TASKDOG_BACKUP_RECIPIENTS"
 DEFAULT = Path("/srv/backups")
+
+
+@pytest.mark.parametrize("given", ["/mnt/a:b", "./s3:", "sub/s3:x", "~/backups", "s3"])
+def test_a_path_is_a_folder(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STORAGE, given)
+    folder = archive.storage(DEFAULT)["OPTIONS"]["location"]
+    assert folder.is_absolute()
+    assert folder.name == Path(given).name
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/prefix", "gs://bucket", "az://box", "S3://bucket"])
+def test_a_url_is_an_object_store(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STORAGE, given)
+    assert archive.storage(DEFAULT)["OPTIONS"] == {"url": given}
+
+
+@pytest.mark.parametrize("given", ["s3:/bucket", "s3:bucket", "S3:/bucket", "ftp://x", "file:///x"])
+def test_a_mistyped_url_is_no_folder(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STORAGE, given)
+    with pytest.raises(ImproperlyConfigured, match=f"{STORAGE} is '{given}'; a URL must begin"):
+        archive.storage(DEFAULT)
 
 
 @pytest.mark.parametrize(("given", "options"), [("", {}), ("0", {}), ("1", {"allow_http": True})])
