@@ -123,6 +123,8 @@ def explain(error: Exception) -> str:
 
 def _causes(account: str) -> Iterator[str]:
     """Why there is no answer, from the general to the particular; nothing if that is not known."""
+    if "ConnectFailed" in account:
+        yield "the proxy on the way (HTTPS_PROXY) can't be reached"
     if certificate := re.search(r"InvalidCertificate\(\s*(\w+).*", account, re.DOTALL):
         yield "its certificate is not accepted"
         yield _first(CERTIFICATE_CAUSES, certificate[0]) or certificate[1]

@@ -58,6 +58,14 @@ def storage(server: S3Server) -> ObstoreStorage:
     return ObstoreStorage(**server.options(new_prefix()))
 
 
+@pytest.fixture(autouse=True)
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this machine stands before a server."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def files(storage: ObstoreStorage) -> StoredFiles:
     return StoredFiles(storage)
@@ -315,6 +323,16 @@ def test_where_nothing_listens_or_nobody_answers_is_said() -> None:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         assert why_not(f"http://{address}").endswith(": it did not answer in time.")
         assert why_not(f"https://{address}").endswith(": it did not answer in time.")
+
+
+def test_a_proxy_that_is_not_there_is_named_as_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        said = why_not("https://nohost.invalid")
+    assert said.endswith(
+        ": the proxy on the way (HTTPS_PROXY) can't be reached: nothing listens there."
+    )
 
 
 @pytest.mark.parametrize(
