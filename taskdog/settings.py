@@ -266,7 +266,7 @@ BACKUPS_VERIFY = environment.choice(
 if environment.text("TASKDOG_BACKUP_KEEP"):
     BACKUPS_KEEP = archive.keep()
 BACKUPS_BEFORE_MIGRATE = environment.flag("TASKDOG_BACKUP_BEFORE_MIGRATE", default=False)
-BACKUPS_RECIPIENTS = environment.items("TASKDOG_BACKUP_RECIPIENTS")
+BACKUPS_RECIPIENTS = archive.recipients()
 BACKUPS_IDENTITY_FILE = environment.text("TASKDOG_BACKUP_IDENTITY_FILE")
 BACKUPS_COMPRESSION_LEVEL = environment.whole_number(
     "TASKDOG_BACKUP_COMPRESSION_LEVEL", default=3, minimum=1

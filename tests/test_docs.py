@@ -11,12 +11,15 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.core.management import find_commands
 from django.utils.module_loading import import_string
 from packaging.requirements import Requirement
 
 from backups import conf, urls
 from backups.api.errors import STATUS
 from backups.sqlite.folder import paths
+from backups.startup.command_line import CommandLine
+from backups.startup.precedence import OTHER_NAMES
 from taskdog.audit import urls as audit_urls
 from taskdog.tasks import urls as task_urls
 from tests.processes import CHECKOUT, run_manage
@@ -220,6 +223,13 @@ def test_no_option_is_written_that_a_command_does_not_have(command: str, tmp_pat
     uses = re.findall(rf"manage\.py {command}\b([^\n#`]*)", "".join(map(page, PAGE_NAMES)))
     written = set(re.findall(r"(?<!\S)\[?(--[a-z-]+)", " ".join(uses)))
     assert written <= set(re.findall(r"--[a-z-]+", shown))
+
+
+def test_every_command_that_applies_no_restore_is_named() -> None:
+    ours = set(find_commands(str(CHECKOUT / "backups/management"))) - set(OTHER_NAMES.values())
+    section = page("commands").partition("## When a command applies")[2].partition("\n## ")[0]
+    assert {name for name in ours if CommandLine(name, ()).is_ours} == ours
+    assert ours <= set(re.findall(r"`(\w+)`", section))
 
 
 # What is beside the database, and in the log

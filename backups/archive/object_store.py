@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,24 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONNECT_SECONDS = 5
 TRIES = 3
 NO_KEYS = "169.254.169.254"  # obstore asks a cloud's machine there, if it was given no keys
+# Why there is no answer, by a word in obstore's account of it.
+CAUSES = {
+    "dns error": "its name can't be resolved",
+    "ConnectionRefused": "nothing listens there",
+    "InvalidContentType": "it does not speak TLS (https)",
+    "HostUnreachable": "no network leads to it",
+    "NetworkUnreachable": "no network leads to it",
+    "kind: Timeout": "it did not answer in time",
+    "TimedOut": "it did not answer in time",
+}
+# Why its certificate is not accepted, by a word in rustls's account of it.
+CERTIFICATE_CAUSES = {
+    "UnknownIssuer": "nobody that this machine trusts has signed it",
+    "CaUsedAsEndEntity": "it is self-signed",
+    "NotValidForName": "it is for another name",
+    "NotValidYet": "it is not valid yet",
+    "Expired": "it has expired",
+}
 
 _used_in: int | None = None  # the process that has begun to use obstore
 
@@ -97,8 +116,24 @@ def explain(error: Exception) -> str:
     if status := re.search(r"status code: (\d+ [\w ]+)", text):
         return f"the server answered {status[1].strip()}"
     if "error sending request" in text:
-        return "the server does not answer"
+        account = text.partition("Debug source:")[2]
+        return ": ".join(["the server does not answer", *_causes(account)])
     return text.partition("\n")[0].removeprefix("Generic S3 error: ").rstrip(".")
+
+
+def _causes(account: str) -> Iterator[str]:
+    """Why there is no answer, from the general to the particular; nothing if that is not known."""
+    if "ConnectFailed" in account:
+        yield "the proxy on the way (HTTPS_PROXY) can't be reached"
+    if certificate := re.search(r"InvalidCertificate\(\s*(\w+).*", account, re.DOTALL):
+        yield "its certificate is not accepted"
+        yield _first(CERTIFICATE_CAUSES, certificate[0]) or certificate[1]
+    elif cause := _first(CAUSES, account):
+        yield cause
+
+
+def _first(causes: dict[str, str], account: str) -> str | None:
+    return next((words for sign, words in causes.items() if sign in account), None)
 
 
 def _client_options(timeout: float) -> dict[str, Any]:
@@ -122,6 +157,7 @@ def _may_be_http(endpoint: str, is_allowed: bool) -> bool:
         raise StorageError(
             f"{endpoint} is plain http: everybody on the way could read what is not encrypted,"
             " and change it.",
-            hint="Use https. On a network that you trust, set the option allow_http.",
+            hint="Use https. On a network that you trust, set the option allow_http in the OPTIONS"
+            " of STORAGES['backups'].",
         )
     return parts.scheme == "http"

@@ -28,16 +28,25 @@ def leaving_room(chunks: Iterable[bytes], folder: Path, *, floor: int) -> Iterat
 
     :raises NotEnoughSpaceError: it would not. What was passed on is not whole.
     """
-    unlooked = LOOK_EVERY_BYTES
+    written, unlooked = 0, LOOK_EVERY_BYTES
     for chunk in chunks:
         unlooked += len(chunk)
         if unlooked >= LOOK_EVERY_BYTES:
             unlooked = 0
             if not files.has_room(folder, floor + LOOK_EVERY_BYTES):
-                raise NotEnoughSpaceError(
-                    f"The disk of {folder} has {files.free_bytes(folder):,} bytes free, and"
-                    f" {floor:,} stay free for the site (BACKUPS_KEEP_FREE_BYTES).",
-                    needed_bytes=LOOK_EVERY_BYTES,
-                    free_bytes=files.free_bytes(folder),
-                )
+                raise _no_room(folder, written, floor=floor)
         yield chunk
+        written += len(chunk)
+
+
+def _no_room(folder: Path, written: int, *, floor: int) -> NotEnoughSpaceError:
+    """The error that says how much is missing for the next part of a file of unknown size."""
+    free = files.free_bytes(folder)
+    missing = LOOK_EVERY_BYTES + floor - free
+    return NotEnoughSpaceError(
+        f"{written:,} bytes of the file are written. The next part takes up to {LOOK_EVERY_BYTES:,}"
+        f" bytes in {folder}, and {free:,} are free: {floor:,} stay free for the site"
+        f" (BACKUPS_KEEP_FREE_BYTES), so {missing:,} are missing.",
+        needed_bytes=LOOK_EVERY_BYTES,
+        free_bytes=free,
+    )

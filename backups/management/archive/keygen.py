@@ -16,7 +16,7 @@ The secret key is in {path}. Without it nobody can read the snapshots that it is
  1. Put the public key into the settings: BACKUPS_RECIPIENTS = ["{public}"]
  2. Keep the secret key in two places that are not this machine, e.g. a password manager and a
     sheet of paper in a safe. Then remove it here: the site does not need it to store snapshots.
- 3. Try the key from one of these places: manage.py backups verify --latest --identity FILE
+ 3. Try the key from one of these places: manage.py backups verify latest --identity FILE
 If this machine is to verify its snapshots itself, the key must stay on it: name its file in
 BACKUPS_IDENTITY_FILE. Then whoever takes over the machine can read the snapshots too.
 The public key:"""

@@ -89,7 +89,10 @@ def _notes(snapshot: Json) -> str:
     if snapshot["label"]:
         notes.append(f"label {snapshot['label']}")
     if media := snapshot["media"]:
-        notes.append(f"{media['files']:,} media files")
+        lost = (
+            not media["files"] and media["warnings"]
+        )  # they could not be stored; ``show`` says why
+        notes.append("without its media files" if lost else f"{media['files']:,} media files")
     if hold := snapshot["hold"]:
         notes.append(f"held by {hold['by']}" + (f" ({hold['reason']})" if hold["reason"] else ""))
     return ", ".join(notes)

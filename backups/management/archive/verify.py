@@ -74,6 +74,8 @@ class Verify(Verb):
             with progress_bar("Reading", path.stat().st_size, is_quiet=is_quiet) as bar:
                 found = archive.verify_file(path, identity, bar)
             self._tell(str(path), found)
+        elif "/" in word:
+            raise CommandError(f"There is no file {word}.")
         else:
             name, size = _look_up(archive, word)
             with progress_bar("Reading", size, is_quiet=is_quiet) as bar:

@@ -181,7 +181,7 @@ class Command(StoreCommand):
                 stored["id"], identity=identity, now=now, accept=accept, progress=progress
             )
         self._tell(answer)
-        if media := stored["media"]:
+        if (media := stored["media"]) and media["files"]:
             self.say(
                 f"{media['files']:,} media files belong to it. Once it is live, put back those that"
                 f" are missing: manage.py backups restore-media {stored['id']}"

@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -26,11 +27,13 @@ from backups.archive.obstore_storage import PART_BYTES, ObstoreStorage
 from backups.archive.storage import StoredFiles
 from backups.exceptions import StorageError, WrongLengthError
 from tests import s3_servers
+from tests.backups.wire import standing_in
 from tests.s3_servers import SECRET, S3Server
 
 pytestmark = pytest.mark.proof
 
 KiB, MiB = 1024, 1024**2
+CERTIFICATE = Path(__file__).parents[1] / "client/loopback.pem"
 REFUSED = r"the server (refused it|answered 403)"
 
 
@@ -58,6 +61,14 @@ def unfinished(server: S3Server) -> list[str]:
 @pytest.fixture
 def storage(server: S3Server) -> ObstoreStorage:
     return ObstoreStorage(**server.options(new_prefix()))
+
+
+@pytest.fixture(autouse=True)
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this machine stands before a server."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
@@ -290,6 +301,76 @@ def test_a_server_that_is_not_there_is_reported() -> None:
         files = StoredFiles(ObstoreStorage(**options))
         with pytest.raises(StorageError, match="the server does not answer"):
             files.create("a", [b"x"])
+
+
+def test_a_certificate_that_nobody_trusts_is_named_as_the_cause() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    with standing_in(lambda request: request.reply(200, {}, b""), context) as server:
+        said = why_not(server.url)
+    assert said.endswith(": its certificate is not accepted: it is self-signed.")
+
+
+def test_a_server_without_tls_and_a_name_of_nobody_are_named_as_the_cause() -> None:
+    with standing_in(lambda request: request.reply(200, {}, b"")) as server:
+        said = why_not(server.url.replace("http:", "https:"))
+    assert said.endswith(": it does not speak TLS (https).")
+    assert why_not("https://nohost.invalid").endswith(": its name can't be resolved.")
+
+
+def test_where_nothing_listens_or_nobody_answers_is_said() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))  # and doesn't listen
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        assert why_not(f"http://{address}").endswith(": nothing listens there.")
+        assert why_not(f"https://{address}").endswith(": nothing listens there.")
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert why_not(f"http://{address}").endswith(": it did not answer in time.")
+        assert why_not(f"https://{address}").endswith(": it did not answer in time.")
+
+
+def test_a_proxy_that_is_not_there_is_named_as_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        said = why_not("https://nohost.invalid")
+    assert said.endswith(
+        ": the proxy on the way (HTTPS_PROXY) can't be reached: nothing listens there."
+    )
+
+
+@pytest.mark.parametrize(
+    ("account", "cause"),
+    [
+        ("", ""),
+        ("error: SomethingNew", ""),
+        (
+            "error: InvalidCertificate(\n Revoked,\n)",
+            ": its certificate is not accepted: Revoked",
+        ),
+        (
+            "error: InvalidCertificate(\n ExpiredContext {\n time: 1,\n },\n)",
+            ": its certificate is not accepted: it has expired",
+        ),
+        (
+            "error: InvalidCertificate(\n NotValidForNameContext {\n expected: 1,\n },\n)",
+            ": its certificate is not accepted: it is for another name",
+        ),
+    ],
+)
+def test_a_cause_that_is_not_known_is_not_guessed(account: str, cause: str) -> None:
+    said = object_store.explain(Exception(f"error sending request\n\nDebug source:\n{account}"))
+    assert said == f"the server does not answer{cause}"
+
+
+def why_not(endpoint: str) -> str:
+    """What is said of a server there that gives no answer."""
+    options = S3Server(endpoint, None).options(timeout=1)  # type: ignore[arg-type]
+    with pytest.raises(StorageError, match="the server does not answer: ") as caught:
+        StoredFiles(ObstoreStorage(**options)).sizes()
+    assert str(caught.value).count("\n") == 0
+    return str(caught.value)
 
 
 def test_a_server_that_dies_in_the_middle_of_an_upload_is_reported(tmp_path: Path) -> None:

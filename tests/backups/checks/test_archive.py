@@ -118,6 +118,11 @@ def test_a_storage_that_can_not_be_loaded_is_an_error(
     assert "STORAGES['backups']" in f"{message.msg} {message.hint}" or "http" in message.msg
 
 
+def test_the_option_that_allows_plain_http_is_named_with_its_place(settings: Settings) -> None:
+    store_in(settings, OBSTORE, url="s3://bucket", endpoint="http://nas.local")
+    assert "allow_http in the OPTIONS of STORAGES['backups']" in (the_message().hint or "")
+
+
 @pytest.mark.parametrize(
     "options",
     [

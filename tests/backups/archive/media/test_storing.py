@@ -1,8 +1,10 @@
 import os
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from backups.archive import services
 from backups.archive.encryption import make_pair
@@ -229,6 +231,26 @@ def test_without_a_folder_of_media_files_the_database_is_stored_and_the_backup_f
     assert services.check_media(stored) == []
     media.use()
     assert media.store().is_new
+
+
+def test_a_list_tells_a_snapshot_without_its_media_files_from_a_site_that_has_none(
+    media: MediaSite,
+) -> None:
+    media.settings.MEDIA_ROOT = ""
+    with pytest.raises(StorageError, match="without its media files"):
+        media.store()
+    assert said_by("backups", "list").endswith(", without its media files\n")
+    assert "media files" not in said_by("restore_db", "--from", "latest", "--yes")
+    media.use(BACKUPS_MEDIA_LEAVE_OUT=["*"])
+    media.store()
+    assert said_by("backups", "list").splitlines()[0].endswith(", 0 media files")
+
+
+def said_by(*words: str) -> str:
+    """All that a command prints and says."""
+    said = StringIO()
+    call_command(*words, stdout=said, stderr=said)
+    return said.getvalue()
 
 
 def test_a_folder_that_is_suddenly_empty_is_suspicious(media: MediaSite, tmp_path: Path) -> None:

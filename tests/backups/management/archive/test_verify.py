@@ -74,10 +74,16 @@ def test_file_is_verified(live: Site, tmp_path: Path) -> None:
     assert error == "The snapshot could not be proven to be restorable."
 
 
+@pytest.mark.parametrize("word", ["/nowhere/snapshot.db", "./20260101-000000", "/"])
+def test_path_without_a_file_is_an_error(two: list[StoredSnapshot], word: str) -> None:
+    assert run("verify", word) == ("", "", f"There is no file {word}.")
+
+
 def test_encrypted_one_takes_its_key(live: Site, folder: Path, settings: Settings) -> None:
     key = folder.parent / "key.txt"
     public, advice, error = run("keygen", "-o", str(key))
     assert error == ""
+    assert "manage.py backups verify latest --identity FILE" in advice
     assert f'BACKUPS_RECIPIENTS = ["{public.strip()}"]' in advice
     settings.BACKUPS_RECIPIENTS = [public.strip()]
     stored = services.store(by="tester").snapshot
