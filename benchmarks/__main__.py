@@ -97,6 +97,9 @@ def _measure(
                 rollback = measure_rollback(store, rounds=rounds)
             _say("uploading it")
             uploads[each] = measure_uploads(store, rounds=rounds, peers=peers if is_main else None)
+            if is_main:  # before it is stored in folders that do not stay
+                _say("serving it, idle")
+                idle = measure_idle(store, seconds=min(options.size, MOST_SECONDS))
             _say("storing it")
             storing[each] = measure_storing(
                 store,
@@ -104,9 +107,6 @@ def _measure(
                 dbbackup=options.dbbackup,
                 peers=peers if is_main else None,
             )
-            if is_main:
-                _say("serving it, idle")
-                idle = measure_idle(store, seconds=min(options.size, MOST_SECONDS))
             _say("applying it at a start")
             starts[each] = measure_starts(store, rounds=rounds)
     shapes = {TASKDOG: uploads[size]} | {
