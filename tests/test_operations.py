@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.backups.archive.stored_in import stored_files
 from tests.processes import CHECKOUT, environment
 from tests.site import Site, copy_site
 
@@ -99,7 +100,7 @@ class Machine:
 
     def stored(self) -> list[Path]:
         """The stored files, the oldest first."""
-        return sorted((self.data / "backups").glob("*.zst"))
+        return stored_files(self.data / "backups")
 
 
 def in_form(printed: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from backups.sqlite.locking import locks
+from tests.backups.archive.stored_in import stored_files
 from tests.backups.waiting import until
 from tests.processes import CHECKOUT, environment
 from tests.site import Server, Site
@@ -35,7 +36,7 @@ def due(site: Site) -> Site:
 
 
 def stored(site: Site) -> list[Path]:
-    return sorted((site.data / "tasks.db.backups").glob("*.db.zst"))
+    return stored_files(site.data / "tasks.db.backups")
 
 
 def remembered(site: Site) -> dict[str, Any]:
@@ -125,6 +126,8 @@ def test_a_backup_that_is_killed_is_a_failed_one(due: Site, whole: bool) -> None
     with no_turn(due), due.serving() as server:
         server.wait_for_log(LEADS)
         until(lambda: outcome(due) == "under way")
+        # If it were killed before it has noted this, the next one would begin at once.
+        until(lambda: remembered(due).get("backups", {}).get("last_due"))
         working = until(lambda: job(due))
         if whole:
             os.killpg(server.process.pid, signal.SIGKILL)

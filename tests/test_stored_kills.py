@@ -17,6 +17,7 @@ import pytest
 from backports import zstd
 
 from backups.disk import files
+from tests.backups.archive.stored_in import stored_files
 from tests.processes import CHECKOUT, environment
 from tests.site import Site, copy_site, kill_group
 
@@ -65,7 +66,7 @@ class Archive:
 
     def stored(self) -> list[Path]:
         """Every file that has the name of a snapshot, the oldest first."""
-        return sorted(self.folder.glob("taskdog-backup-*.db.zst"))
+        return stored_files(self.folder)
 
     def check(self, scratch: Path) -> None:
         """Each is whole, as zstd and SQLite see it, and has a balance that every commit keeps."""
