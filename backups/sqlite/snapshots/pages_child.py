@@ -18,9 +18,6 @@ the answer is sent.
 Without room for a spool the process keeps sending: a full disk is when a snapshot is needed most.
 It gives up when the WAL has grown by ``MOST_WAL_GROWTH``, since that takes room from the site.
 
-A snapshot that is stored has no ``spool_after``. Its rest is spooled once the WAL has grown by that
-much, and by ``MOST_WAL_PART`` of it.
-
 The client waits while modules are imported, so those for rare cases are imported when needed.
 """
 
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 0.02  # when we wait longer for the reader, there is time to hash
 NICE = 10  # the niceness for hashing the rest, when everything is sent
 MOST_WAL_GROWTH = 64 * 1024 * 1024  # 64 MiB
-MOST_WAL_PART = 0.125  # of the snapshot, if it is stored: to spool the rest of it takes more room
 
 
 class GivenUpError(Exception):
@@ -109,7 +105,7 @@ class Sending:
                 continue
             if until is None:
                 raise GivenUpError("the WAL has grown too long, and the disk has no room")
-            if until == math.inf and self._pages.wal_growth > self._size * MOST_WAL_PART:
+            if until == math.inf:
                 return  # the rest is spooled after all
 
     def _spool(self) -> None:
