@@ -51,7 +51,7 @@ class Verification:
         if not self.is_good:
             return f"{self.outcome}: {self.reason}"
         content = f"{self.rows:,} rows in {self.tables:,} tables"
-        lost = f"; {self.lost_media:,} media files are lost" if self.lost_media else ""
+        lost = f"; media files lost: {self.lost_media:,}" if self.lost_media else ""
         return f"restorable, {content}, {self.seconds:.1f} seconds{lost}"
 
 

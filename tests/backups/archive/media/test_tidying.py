@@ -151,7 +151,7 @@ def test_a_content_that_was_changed_is_found_by_the_drill(
     path.write_bytes(damage(path.read_bytes()))
     found = services.verify("latest", by="tester")
     assert (found.is_good, found.lost_media) == (True, 1)
-    assert found.sentence.endswith("; 1 media files are lost")
+    assert found.sentence.endswith("; media files lost: 1")
     assert content_name(b"one") in found.warnings[0]
     path.unlink()  # as the page says: then the next backup stores it again
     assert media.store().is_new
