@@ -18,10 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 START_SECONDS = 60.0  # plenty: rclone takes 0.2, seaweedfs 1
 BUCKET = "backups"
 KEY, SECRET = "AKIAOFTHETESTS000000", "the-secret-of-the-tests-0123456789abcdef"
@@ -46,6 +42,9 @@ class S3Server:
     @property
     def client(self) -> Any:
         """Another program's view of it."""
+        import boto3  # here, since `make test` runs where it is not installed
+        from botocore.config import Config
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -142,6 +141,8 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[S3Server]:
 
 def _until(server: S3Server, ask: Any) -> None:
     """Ask until there is an answer: nobody tells when a server of another is ready."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     end = time.monotonic() + START_SECONDS
     while True:
         assert server.process.poll() is None, "the server has ended"

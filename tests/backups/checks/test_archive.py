@@ -13,6 +13,7 @@ FOLDER = "backups.archive.folder_storage.FolderStorage"
 OBSTORE = "backups.archive.obstore_storage.ObstoreStorage"
 S3 = "storages.backends.s3.S3Storage"
 MEMORY = "django.core.files.storage.InMemoryStorage"
+NEEDS_STORAGES = pytest.mark.proof  # `make test` runs without django-storages
 S3_OPTIONS = {"bucket_name": "b", "file_overwrite": False, "max_memory_size": 8 * 1024**2}
 
 
@@ -49,7 +50,7 @@ def test_a_site_that_sets_nothing_passes(settings: Settings) -> None:
         (OBSTORE, {"url": "s3://bucket", "endpoint": "https://s3.example.com"}),
         (OBSTORE, {"url": "s3://bucket", "endpoint": "http://127.0.0.1:9000"}),
         (OBSTORE, {"url": "s3://bucket", "endpoint": "http://nas.local", "allow_http": True}),
-        (S3, S3_OPTIONS),
+        pytest.param(S3, S3_OPTIONS, marks=NEEDS_STORAGES),
         (MEMORY, {}),
     ],
 )
@@ -156,6 +157,7 @@ def test_a_package_that_is_missing_is_an_error_that_says_how_to_install_it(
     assert message.hint == f"Install it: pip install 'django-restorable[{extra}]'"
 
 
+@NEEDS_STORAGES
 def test_a_storage_that_replaces_files_is_an_error(settings: Settings) -> None:
     store_in(settings, S3, **S3_OPTIONS | {"file_overwrite": True})
     message = the_message()
@@ -163,18 +165,23 @@ def test_a_storage_that_replaces_files_is_an_error(settings: Settings) -> None:
     assert "file_overwrite" in str(message.hint)
 
 
+@NEEDS_STORAGES
 def test_a_storage_that_reads_all_into_memory_is_a_warning(settings: Settings) -> None:
     store_in(settings, S3, **S3_OPTIONS | {"max_memory_size": 0})
     message = the_message()
     assert (message.id, message.is_serious()) == ("backups.W100", False)
 
 
+@NEEDS_STORAGES
 def test_a_storage_that_the_world_can_read_is_an_error(settings: Settings) -> None:
     store_in(settings, S3, **S3_OPTIONS, default_acl="public-read")
     assert the_message().id == "backups.E105"
 
 
-@pytest.mark.parametrize(("backend", "options"), [(S3, S3_OPTIONS), (OBSTORE, {"url": "s3://b"})])
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [pytest.param(S3, S3_OPTIONS, marks=NEEDS_STORAGES), (OBSTORE, {"url": "s3://b"})],
+)
 def test_backups_that_leave_the_machine_unencrypted_are_a_warning(
     settings: Settings, backend: str, options: dict[str, Any]
 ) -> None:
