@@ -52,6 +52,12 @@ def outcome(site: Site) -> str | None:
     return found
 
 
+def has_begun(site: Site) -> bool:
+    """Whether a run is noted as the one that was due: killed before that, it is begun anew."""
+    is_noted = remembered(site).get("backups", {}).get("last_due") is not None
+    return is_noted and outcome(site) == "under way"
+
+
 def job(site: Site) -> int | None:
     """The process of the scheduled backup of this site. Asks the system only."""
     ours = f"TASKDOG_DATA_DIR={site.data}".encode()
@@ -125,9 +131,7 @@ def test_a_backup_goes_on_whatever_ends_and_is_not_begun_twice(due: Site) -> Non
 def test_a_backup_that_is_killed_is_a_failed_one(due: Site, whole: bool) -> None:
     with no_turn(due), due.serving() as server:
         server.wait_for_log(LEADS)
-        until(lambda: outcome(due) == "under way")
-        # If it were killed before it has noted this, the next one would begin at once.
-        until(lambda: remembered(due).get("backups", {}).get("last_due"))
+        until(lambda: has_begun(due))
         working = until(lambda: job(due))
         if whole:
             os.killpg(server.process.pid, signal.SIGKILL)
@@ -150,7 +154,7 @@ def test_a_backup_that_is_killed_is_a_failed_one(due: Site, whole: bool) -> None
 def test_a_signal_to_end_reaches_a_backup_though_the_server_holds_signals_back(due: Site) -> None:
     with no_turn(due), due.serving() as server:
         server.wait_for_log(LEADS)
-        until(lambda: outcome(due) == "under way")
+        until(lambda: has_begun(due))
         working = until(lambda: job(due))
         os.kill(working, signal.SIGTERM)
         server.wait_for_log(CUT_OFF)
