@@ -175,9 +175,7 @@ def _add_media(
 
 @contextmanager
 def _claimed_id(source: BackupStore, catalog: Catalog, taken_at: datetime) -> Iterator[str]:
-    """
-    An id that no stored snapshot has or had, nor one that is being stored.
-    """
+    """An id that no stored snapshot has or had, nor one that is being stored."""
     names_taken = (name.removesuffix(SUFFIX) for name in catalog.files.taken())
     taken = {names.id_of(catalog.prefix, name) for name in names_taken}
     with ExitStack() as stack:

@@ -245,6 +245,13 @@ def test_a_storage_that_loses_the_manifest_is_told_at_once_and_nothing_is_stored
     assert os.listdir(tmp_path / "far") == []
 
 
+def store_then_use(storage: type[FolderStorage], settings: Settings, folder: Path) -> None:
+    """Store a snapshot in a folder, and reach it by another storage from then on."""
+    store_in(settings, location=folder)
+    services.store(by="tester")
+    store_in(settings, storage, location=folder)
+
+
 class Garbage(FolderStorage):
     """Lists what is no size."""
 
@@ -256,9 +263,7 @@ class Garbage(FolderStorage):
 def test_a_listing_that_is_none_is_an_error_of_the_storage(
     live: Site, settings: Settings, tmp_path: Path
 ) -> None:
-    store_in(settings, location=tmp_path / "far")
-    services.store(by="tester")
-    store_in(settings, Garbage, location=tmp_path / "far")
+    store_then_use(Garbage, settings, tmp_path / "far")
     with pytest.raises(StorageError, match="could not be listed"):
         services.list_snapshots()
 
@@ -278,9 +283,7 @@ class Endless(FolderStorage):
 def test_of_a_manifest_without_an_end_only_the_first_bytes_are_read(
     live: Site, settings: Settings, tmp_path: Path
 ) -> None:
-    store_in(settings, location=tmp_path / "far")
-    services.store(by="tester")
-    store_in(settings, Endless, location=tmp_path / "far")
+    store_then_use(Endless, settings, tmp_path / "far")
     [stored] = services.list_snapshots()
     assert stored.manifest is None
     assert Endless.sent < 10 * 1024**2
