@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include("backups.urls")),
     path("api/v1/schema", SchemaView.as_view(), name="schema"),
     path("api/v1/docs", SwaggerView.as_view(), name="docs"),
+    path("backups/", include("backups.page.urls")),
     path("api-auth/login/", ThrottledLoginView.as_view()),  # in place of the next line's own
     path("api-auth/", include("rest_framework.urls")),  # staff log in to the browsable API
 ]

@@ -32,7 +32,8 @@ FLOORS = (
     ("notices",),
     ("schedule",),
     ("api", "startup"),
-    ("asgi", "checks", "management", "urls"),
+    ("asgi", "checks", "management", "templatetags", "urls"),
+    ("page",),
     ("apps",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
@@ -48,9 +49,11 @@ ABOVE_THE_PORT = (
     "checks",
     "management",
     "notices",
+    "page",
     "schedule",
     "services",
     "startup",
+    "templatetags",
     "urls",
 )
 
