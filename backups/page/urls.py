@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from backups.page import downloads, history, overview, progress, restores, snapshots
+from backups.page import downloads, history, overview, prepared, progress, restores, snapshots
 
 app_name = "backups_page"
 
@@ -25,7 +25,7 @@ urlpatterns = [
     path("restore/upload/<uuid:job>/", restores.UploadAction.as_view(), name="upload"),
     path("restore/undo/", restores.UndoAction.as_view(), name="undo"),
     path("restore/discard/", restores.DiscardAction.as_view(), name="discard"),
-    path("restore/<uuid:job>/", restores.PreparedPage.as_view(), name="prepared"),
-    path("restore/<uuid:job>/decide/", restores.DecideAction.as_view(), name="decide"),
+    path("restore/<uuid:job>/", prepared.PreparedPage.as_view(), name="prepared"),
+    path("restore/<uuid:job>/decide/", prepared.DecideAction.as_view(), name="decide"),
     path("history/", history.HistoryPage.as_view(), name="history"),
 ]
