@@ -9,8 +9,8 @@ states, and what holds between any two steps: backups/store.py and docs/how-rest
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Prepared,
     Proof,
     Receipt,
     RestoreStatus,
@@ -51,11 +52,13 @@ __all__ = [
     "check_not_live",
     "check_not_own",
     "check_snapshot",
+    "count_rows",
     "create_snapshot",
     "describe_defects",
     "describe_next_start",
     "discard_pending_restore",
     "foresee_warnings",
+    "free_bytes",
     "get_restore_status",
     "get_store",
     "hold_presence",
@@ -64,6 +67,8 @@ __all__ = [
     "list_downloads",
     "list_kept_copies",
     "list_receipts",
+    "prepare_restore",
+    "prepare_undo",
     "prove_snapshot",
     "release_presence",
     "repair",
@@ -263,37 +268,87 @@ def stage_restore(
 
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
+    with prepare_restore(
+        chunks,
+        staged_by=staged_by,
+        at_least=at_least,
+        account=account,
+        database=database,
+        accept=accept,
+        turn=turn,
+        watch=watch,
+    ) as prepared:
+        return prepared.stage(staged_by)
+
+
+@contextmanager
+def prepare_restore(
+    chunks: Iterable[bytes],
+    *,
+    staged_by: str,
+    at_least: int = 0,
+    account: str | None = None,
+    database: str | None = None,
+    accept: Collection[str] = (),
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Iterator[Prepared]:
+    """
+    Receive and check a snapshot, as ``stage_restore`` does, and let the block decide whether it is
+    staged. A turn is held only until it is checked. With the block its file is removed, if it was
+    not staged.
+
+    Parameters and errors are those of ``stage_restore``.
+    """
     unwrapped = Unwrapped(chunks)
-    try:
-        with _in_turn(turn, database):
-            pending = get_store(database).stage_restore(
-                unwrapped,
-                staged_by=staged_by,
-                max_bytes=conf.max_upload_bytes,
-                at_least=at_least,
-                account=account,
-                accept=accept,
-                watch=watch,
+    with ExitStack() as stack:
+        try:
+            with _in_turn(turn, database):
+                found = get_store(database).prepare_restore(
+                    unwrapped,
+                    staged_by=staged_by,
+                    max_bytes=conf.max_upload_bytes,
+                    at_least=at_least,
+                    account=account,
+                    accept=accept,
+                    watch=watch,
+                )
+                prepared = stack.enter_context(found)
+        except NotADatabaseError as error:  # what was unpacked is compressed once more
+            if unwrapped.wrapping:
+                first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
+                error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
+            raise
+        except UploadAbandonedError as error:
+            logger.warning("restore by %s not staged: %s", staged_by, error)
+            raise
+        yield _announcing(prepared, unwrapped.wrapping, database)
+
+
+def _announcing(prepared: Prepared, wrapping: str, database: str | None) -> Prepared:
+    """The same, but staging is logged and announced; with a warning if it came compressed."""
+
+    def warned(pending: PendingRestore) -> PendingRestore:
+        if not wrapping:
+            return pending
+        warning = (
+            f"The upload was unpacked from {wrapping}: its size and SHA-256 describe the unpacked"
+            " file."
+        )
+        return replace(pending, warnings=(*pending.warnings, warning))
+
+    def stage(by: str) -> PendingRestore:
+        pending = prepared.stage(by)
+        if pending.undoes is not None:
+            logger.info("undo staged by %s: %s", by, pending.undoes)
+        else:
+            logger.info(
+                "restore staged by %s: %d bytes, SHA-256 %s", by, pending.size, pending.sha256
             )
-    except NotADatabaseError as error:  # what was unpacked is compressed once more
-        if unwrapped.wrapping:
-            first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
-            error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
-        raise
-    except UploadAbandonedError as error:
-        logger.warning("restore by %s not staged: %s", staged_by, error)
-        raise
-    logger.info(
-        "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
-    )
-    outcomes.announce(get_store(database))
-    if not unwrapped.wrapping:
-        return pending
-    warning = (
-        f"The upload was unpacked from {unwrapped.wrapping}: its size and SHA-256 describe the"
-        " unpacked file."
-    )
-    return replace(pending, warnings=(*pending.warnings, warning))
+        outcomes.announce(get_store(database))
+        return warned(pending)
+
+    return replace(prepared, pending=warned(prepared.pending), stage=stage)
 
 
 def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[object]:
@@ -328,15 +383,33 @@ def undo_restore(
     :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
     :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
-    try:
-        with _in_turn(turn, database):
-            pending = get_store(database).stage_kept_copy(staged_by=staged_by, watch=watch)
-    except UploadAbandonedError as error:
-        logger.warning("undo by %s not staged: %s", staged_by, error)
-        raise
-    logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    outcomes.announce(get_store(database))
-    return pending
+    with prepare_undo(staged_by=staged_by, database=database, turn=turn, watch=watch) as prepared:
+        return prepared.stage(staged_by)
+
+
+@contextmanager
+def prepare_undo(
+    *,
+    staged_by: str,
+    database: str | None = None,
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Iterator[Prepared]:
+    """
+    Check the kept copy of the last restore, as ``undo_restore`` does, and let the block decide
+    whether it is staged.
+
+    Parameters and errors are those of ``undo_restore``.
+    """
+    with ExitStack() as stack:
+        try:
+            with _in_turn(turn, database):
+                found = get_store(database).prepare_kept_copy(staged_by=staged_by, watch=watch)
+                prepared = stack.enter_context(found)
+        except UploadAbandonedError as error:
+            logger.warning("undo by %s not staged: %s", staged_by, error)
+            raise
+        yield _announcing(prepared, "", database)
 
 
 def apply_now(
@@ -405,6 +478,20 @@ def list_kept_copies(*, database: str | None = None) -> list[KeptCopy]:
 def list_downloads(*, database: str | None = None) -> list[Download]:
     """Who has taken snapshots, newest first, as far as it is recorded. Reads only."""
     return get_store(database).list_downloads()
+
+
+def count_rows(*, database: str | None = None) -> Mapping[str, int]:
+    """
+    How many rows each table of the live database has. Reads only.
+
+    :raises StoreFolderError: they can't be counted, or not in BACKUPS_LIVE_SECONDS.
+    """
+    return get_store(database).count_rows()
+
+
+def free_bytes(*, database: str | None = None) -> int:
+    """How many bytes are free on the disk of the database."""
+    return get_store(database).free_bytes()
 
 
 def is_readable() -> bool:

@@ -127,6 +127,20 @@ class PendingRestore:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """
+    A snapshot that passed every check, and waits in a file of its own until somebody decides. Its
+    file is removed with the ``with`` block that it belongs to, unless it is staged.
+    """
+
+    pending: PendingRestore  # what it would be
+    sent_at: datetime | None  # UTC; when this site sent this very snapshot, if it knows that
+    count_rows: Callable[[], Mapping[str, int]]  # of each of its tables
+    # Stage it, as the person of this name has decided. Errors are those of ``stage_restore``.
+    stage: Callable[[str], PendingRestore]
+
+
+@dataclass(frozen=True)
 class Proof:
     """
     What became of a snapshot that was tried. No row of the tables of login sessions counts: a
@@ -259,6 +273,26 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
+    def prepare_restore(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
+        accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
+    ) -> AbstractContextManager[Prepared]:
+        """As ``stage_restore``, but leave it to the block whether and when it is staged."""
+
+    @abstractmethod
+    def prepare_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> AbstractContextManager[Prepared]:
+        """As ``stage_kept_copy``, but leave it to the block whether and when it is staged."""
+
+    @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         """Check a snapshot's file as a restore would. The file must be writable."""
 
@@ -295,6 +329,14 @@ class BackupStore(ABC):
     @abstractmethod
     def describe_next_start(self, pending: PendingRestore) -> str:
         """Say in a sentence what the next start will do with a pending restore."""
+
+    @abstractmethod
+    def count_rows(self) -> Mapping[str, int]:
+        """The rows of each live table. Takes no longer than a restore may keep writers waiting."""
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """How many bytes are free where the store is."""
 
     @abstractmethod
     def is_readable(self) -> bool:

@@ -7,7 +7,9 @@ it is encrypted. A caller names it by its id (the time in its name), by its name
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +47,7 @@ from backups.archive.storing import Stored, get_catalog, settling, store_snapsho
 from backups.disk.progress import Progress, counted
 from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
 from backups.site import local_store
-from backups.store import PendingRestore, Turn
+from backups.store import PendingRestore, Prepared, Turn
 
 __all__ = [
     "MediaRestored",
@@ -68,6 +70,7 @@ __all__ = [
     "list_snapshots",
     "look",
     "open_snapshot",
+    "prepare_snapshot",
     "prune",
     "read_checked",
     "read_snapshot",
@@ -182,21 +185,62 @@ def stage_snapshot(
     :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
+    with prepare_snapshot(
+        word,
+        staged_by=staged_by,
+        identity_file=identity_file,
+        account=account,
+        accept=accept,
+        turn=turn,
+        database=database,
+        progress=progress,
+    ) as prepared:
+        return prepared.stage(staged_by)
+
+
+@contextmanager
+def prepare_snapshot(
+    word: str,
+    *,
+    staged_by: str,
+    identity_file: Path | None = None,
+    account: str | None = None,
+    accept: Collection[str] = (),
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+    database: str | None = None,
+    progress: Progress = lambda _: None,
+) -> Iterator[Prepared]:
+    """
+    Read a stored snapshot back and check it, and let the block decide whether it is staged. It
+    can't be deleted until it is checked.
+
+    Parameters and errors are those of ``stage_snapshot``, and ``watch`` of
+    ``services.prepare_restore``.
+    """
     stored = find_snapshot(word, database=database)
     local_store.make_folder(database)  # on a new machine there is none
-    with in_use(stored, database=database):
-        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
-        pending = services.stage_restore(
-            counted(chunks, progress),
-            staged_by=staged_by,
-            at_least=0 if stored.manifest is None else stored.manifest.database_size,
-            account=account,
-            accept=accept,
-            turn=turn,
-            database=database,
-        )
-    record(STAGED, database=database, snapshot=stored.id, by=staged_by)
-    return pending
+    with ExitStack() as stack:
+        with in_use(stored, database=database):
+            chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
+            found = services.prepare_restore(
+                counted(chunks, progress),
+                staged_by=staged_by,
+                at_least=0 if stored.manifest is None else stored.manifest.database_size,
+                account=account,
+                accept=accept,
+                turn=turn,
+                watch=watch,
+                database=database,
+            )
+            prepared = stack.enter_context(found)
+
+        def stage(by: str) -> PendingRestore:
+            pending = prepared.stage(by)
+            record(STAGED, database=database, snapshot=stored.id, by=by)
+            return pending
+
+        yield replace(prepared, stage=stage, sent_at=stored.taken_at)
 
 
 def verify(

@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +25,10 @@ from backups.sqlite.checking.check import check_file
 from backups.sqlite.checking.defects import Defects, find_defects
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.folder.temporary import sweep
+from backups.sqlite.folder.temporary import Temporary, sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import has_database
+from backups.sqlite.format.rows import take_inventory
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.named_locks import named_lock
@@ -36,11 +38,12 @@ from backups.sqlite.records.backup_receipts import read_backup_receipts, record_
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
+from backups.sqlite.records.sent_snapshots import sent_at
 from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
 from backups.sqlite.restores.proof import prove
-from backups.sqlite.restores.stage import Staging
+from backups.sqlite.restores.stage import Checked, Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
@@ -49,12 +52,14 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Prepared,
     Proof,
     Receipt,
     RestoreStatus,
     Snapshot,
 )
 
+STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
 
 _presences: dict[Path, Presence] = {}  # one for each database, held while the process lives
@@ -139,6 +144,29 @@ class SqliteBackupStore(BackupStore):
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
     ) -> PendingRestore:
+        with self.prepare_restore(
+            chunks,
+            staged_by=staged_by,
+            max_bytes=max_bytes,
+            at_least=at_least,
+            account=account,
+            accept=accept,
+            watch=watch,
+        ) as prepared:
+            return prepared.stage(staged_by)
+
+    @contextmanager
+    def prepare_restore(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
+        accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
+    ) -> Iterator[Prepared]:
         check_user(self._paths)
         staging = Staging(
             self._paths,
@@ -153,7 +181,8 @@ class SqliteBackupStore(BackupStore):
             live_defects=self._find_live_defects,
             watch=watch,
         )
-        return self._describe(staging.stage(chunks))
+        with staging.prepared(chunks) as checked:
+            yield self._prepared(checked)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         try:
@@ -174,6 +203,13 @@ class SqliteBackupStore(BackupStore):
     def stage_kept_copy(
         self, *, staged_by: str, watch: Callable[[], None] | None = None
     ) -> PendingRestore:
+        with self.prepare_kept_copy(staged_by=staged_by, watch=watch) as prepared:
+            return prepared.stage(staged_by)
+
+    @contextmanager
+    def prepare_kept_copy(
+        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    ) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
             kept = kept_copies.kept_by_last(self._paths)
@@ -193,11 +229,13 @@ class SqliteBackupStore(BackupStore):
             undoes=kept.name,
             watch=watch,
         )
-        try:
-            return self._describe(staging.stage(kept_copies.read(kept)))
-        except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
-            failing = replace(staging, fails=str(error))
-            return self._describe(failing.stage(kept_copies.read(kept)))
+        with ExitStack() as stack:
+            try:
+                checked = stack.enter_context(staging.prepared(kept_copies.read(kept)))
+            except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
+                failing = replace(staging, fails=str(error))
+                checked = stack.enter_context(failing.prepared(kept_copies.read(kept)))
+            yield self._prepared(checked)
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
@@ -236,6 +274,25 @@ class SqliteBackupStore(BackupStore):
             steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
         steps.append(f"puts the snapshot in place as {live.name}")
         return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+
+    def count_rows(self) -> Mapping[str, int]:
+        if not self.is_readable():
+            return {}
+        end = time.monotonic() + self._live_seconds
+        try:
+            with closing(self._connect()) as connection:
+                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_BETWEEN_LOOKS)
+                return take_inventory(connection).rows
+        except sqlite3.Error as error:
+            raise StoreFolderError(
+                f"The rows of {self._paths.database} can't be counted: {error}."
+            ) from error
+
+    def free_bytes(self) -> int:
+        try:
+            return files.free_bytes(self._paths.folder)
+        except OSError as error:
+            raise StoreFolderError(files.explain(error, self._paths.folder)) from error
 
     def is_readable(self) -> bool:
         return has_database(self._paths.database)
@@ -403,6 +460,17 @@ class SqliteBackupStore(BackupStore):
         )
         return _blocked(f"{self._paths.database} is in use by {others}.")
 
+    def _prepared(self, checked: Checked) -> Prepared:
+        manifest = checked.manifest
+        return Prepared(
+            self._describe(manifest),
+            sent_at=sent_at(
+                self._paths, sha256=manifest.snapshot_sha256, size=manifest.snapshot_size
+            ),
+            count_rows=lambda: _count(checked.file),
+            stage=lambda by: self._describe(checked.stage(by)),
+        )
+
     def _pending(self) -> PendingRestore | None:
         """The file and its manifest, of one moment, found without waiting for anybody's lock."""
         try:
@@ -474,6 +542,14 @@ class SqliteBackupStore(BackupStore):
             owner = database if files.exists(database) else self._paths.folder
             _presences[database] = Presence(self._paths.lock, owner_of=owner)
         return _presences[database]
+
+
+def _count(file: Temporary) -> Mapping[str, int]:
+    try:
+        with closing(connect(file.path, mode="ro")) as connection:
+            return take_inventory(connection).rows
+    except sqlite3.Error as error:
+        raise StoreFolderError(f"The rows of {file.path} can't be counted: {error}.") from error
 
 
 def _blocked(reason: str) -> Receipt:

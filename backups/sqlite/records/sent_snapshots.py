@@ -9,6 +9,7 @@ check.
 import json
 import logging
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from backups.disk import files
@@ -40,11 +41,23 @@ def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
 
 def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
     """Whether this is one of the last 1,000 sent snapshots; False if not known. Reads only."""
+    return any(_snapshot(line) == (sha256, size) for line in _lines(paths))
+
+
+def sent_at(paths: StorePaths, *, sha256: str, size: int) -> datetime | None:
+    """When this snapshot was first sent, in UTC; None if that is not known. Reads only."""
+    for line in _lines(paths):
+        if _snapshot(line) == (sha256, size):
+            with suppress(ValueError, TypeError, KeyError):
+                return datetime.fromisoformat(json.loads(line)["at"])
+    return None
+
+
+def _lines(paths: StorePaths) -> list[bytes]:
     try:
-        lines = paths.sent.read_bytes().splitlines()
+        return paths.sent.read_bytes().splitlines()
     except OSError:
-        return False
-    return any(_snapshot(line) == (sha256, size) for line in lines)
+        return []
 
 
 def _add(descriptor: int, line: bytes) -> None:

@@ -17,8 +17,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from backups.disk import files
@@ -77,21 +77,19 @@ class Staging:
     fails: str | None = None
     watch: Callable[[], None] | None = None
 
-    def stage(self, chunks: Iterable[bytes]) -> Manifest:
-        """Errors are those of ``BackupStore.stage_restore``."""
+    @contextmanager
+    def prepared(self, chunks: Iterable[bytes]) -> Iterator["Checked"]:
+        """
+        Receive and check the upload. Whether it is staged is left to the block. Errors are those
+        of ``BackupStore.stage_restore``.
+        """
         started = time.monotonic()
-        try:
-            manifest = self._stage(chunks)
-        except OSError as error:
-            raise explain(error, self.paths, self.at_least, self.floor) from error
-        record_staged(self.paths, manifest, time.monotonic() - started)
-        return manifest
-
-    def _stage(self, chunks: Iterable[bytes]) -> Manifest:
-        with self.checked(chunks, "incoming") as (incoming, manifest):
-            files.sync(incoming.descriptor)  # invariant 1: whole after a power cut too
-            make_pending(self.paths, incoming.path, manifest)  # invariant 2
-        return manifest
+        with ExitStack() as stack:
+            try:
+                incoming, manifest = stack.enter_context(self.checked(chunks, disk_space.UPLOADS))
+            except OSError as error:
+                raise explain(error, self.paths, self.at_least, self.floor) from error
+            yield Checked(self, incoming, manifest, time.monotonic() - started)
 
     @contextmanager
     def checked(self, chunks: Iterable[bytes], kind: str) -> Iterator[tuple[Temporary, Manifest]]:
@@ -219,6 +217,32 @@ class Staging:
                 f"The account {self.account} is not in the snapshot: it can't log in once this is"
                 " applied."
             )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An upload that passed every check, under a temporary name."""
+
+    staging: Staging
+    file: Temporary
+    manifest: Manifest
+    seconds: float  # how long it took until here
+
+    def stage(self, by: str) -> Manifest:
+        """
+        Make it what is pending. Errors are those of ``BackupStore.stage_restore``.
+
+        :param by: who has decided that: the key or the user.
+        """
+        staging, started = self.staging, time.monotonic()
+        manifest = replace(self.manifest, staged_at=datetime.now(UTC), staged_by=by)
+        try:
+            files.sync(self.file.descriptor)  # invariant 1: whole after a power cut too
+            make_pending(staging.paths, self.file.path, manifest)  # invariant 2
+        except OSError as error:
+            raise explain(error, staging.paths, staging.at_least, staging.floor) from error
+        record_staged(staging.paths, manifest, self.seconds + time.monotonic() - started)
+        return manifest
 
 
 @dataclass(frozen=True)
