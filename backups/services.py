@@ -9,6 +9,7 @@ states, and what holds between any two steps: backups/store.py and docs/how-rest
 """
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from pathlib import Path
 from django.db import connections
 
 from backups.conf import conf
-from backups.disk.timestamp import timestamp
+from backups.disk.timestamp import parse_timestamp, timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
@@ -77,6 +78,7 @@ __all__ = [
     "snapshot_prefix",
     "stage_restore",
     "take_upload_turn",
+    "time_in_name",
     "undo_restore",
 ]
 
@@ -205,6 +207,16 @@ def snapshot_prefix(*, database: str | None = None) -> str:
     is_other = database not in (None, conf.database)
     name = f"{conf.name}-{database}" if is_other else conf.name
     return f"{name}-backup-"
+
+
+def time_in_name(name: str, *, database: str | None = None) -> datetime | None:
+    """The time in the name of a snapshot's file, in UTC; None if ``snapshot_name`` gave no such."""
+    found = re.fullmatch(
+        rf"{re.escape(snapshot_prefix(database=database))}(\d{{8}}-\d{{6}})(\D.*)?", name
+    )
+    with suppress(ValueError):
+        return None if found is None else parse_timestamp(found[1])
+    return None
 
 
 # Stage, discard, status

@@ -135,6 +135,7 @@ class Prepared:
 
     pending: PendingRestore  # what it would be
     sent_at: datetime | None  # UTC; when this site sent this very snapshot, if it knows that
+    emptied: tuple[str, ...]  # the tables of login sessions: none of their rows is put back
     count_rows: Callable[[], Mapping[str, int]]  # of each of its tables
     # Stage it, as the person of this name has decided. Errors are those of ``stage_restore``.
     stage: Callable[[str], PendingRestore]

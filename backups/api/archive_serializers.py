@@ -186,10 +186,20 @@ class JobSerializer(AnswerSerializer):
     status = serializers.ChoiceField(choices=["running", "done", "failed", "stopped"])
     message = serializers.CharField()
     job = serializers.CharField(help_text="Its id.")
-    work = serializers.ChoiceField(choices=["store", "verify", "restore"])
+    work = serializers.ChoiceField(choices=["store", "verify", "restore", "prepare", "run-due"])
     by = serializers.CharField(help_text="A key or a user.")
     began_at = UtcField()
     ended_at = UtcField(allow_null=True)
+    step = serializers.CharField(help_text="What it does now; empty if that is not known.")
+    done = serializers.IntegerField(help_text="Bytes of this step that are done.")
+    total = serializers.IntegerField(allow_null=True, help_text="Bytes of this step in all.")
+    source = serializers.DictField(  # type: ignore[assignment]
+        allow_null=True, help_text="Where a snapshot comes from that is to be put back."
+    )
+    verdict = serializers.DictField(
+        allow_null=True, help_text="What a snapshot that waits for a decision would do."
+    )
+    decision = serializers.DictField(allow_null=True, help_text="What, by whom, and when.")
     answer = serializers.DictField(
         allow_null=True, help_text="The answer to a request that waits for the end of the job."
     )

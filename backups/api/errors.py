@@ -20,6 +20,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.RestoreRefusedError: 409,
     exceptions.NotDeletableError: 409,
     exceptions.BusyError: 409,
+    exceptions.NotDecidedError: 409,
     exceptions.IdentityError: 409,
     exceptions.StoredFileChangedError: 409,
     exceptions.LengthRequiredError: 411,

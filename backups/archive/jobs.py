@@ -10,20 +10,34 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from backups import services
+from backups.archive import decisions
+from backups.archive.feeding import feed
+from backups.archive.job_records import (
+    Job,
+    change_job,
+    end_job,
+    error_words,
+    now,
+    read_job,
+    read_jobs,
+    write_job,
+)
 from backups.exceptions import BackupError, BusyError, ChildNotStartedError
 from backups.processes import limits
 from backups.processes.spawn import command, environment, starting_thread
 from backups.store import BackupStore
 
-JOBS = "jobs"  # in what the store remembers
-MOST_JOBS = 50  # jobs that are remembered, the newest ones
+__all__ = ["DECISION_SECONDS", "PREPARE", "Job", "decide", "find", "list_jobs", "run", "start"]
+
+PREPARE = "prepare"  # the work that checks a snapshot, and waits for a decision to put it back
+DECISION_SECONDS = decisions.SECONDS
 MODULE = "backups.archive.job_child"
 MOST_AT_ONCE = 8  # jobs that may run: each is a process
 START_SECONDS = 60.0  # the longest that a new process needs to take its lock
@@ -31,64 +45,67 @@ NICE = 10  # the niceness of a job: the site goes first
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks at a job
 
 
-@dataclass(frozen=True)
-class Job:
-    """One piece of work, and what became of it."""
-
-    id: str
-    work: str  # "store", "verify" or "restore"
-    by: str
-    began_at: str  # ISO 8601, UTC
-    ended_at: str | None = None
-    outcome: str = "running"  # or "done", "failed", "stopped": its process was killed
-    answer: Any = None  # what the work returned, as JSON
-    error: Mapping[str, str] | None = None  # code, message and hint
-    has_begun: bool = False  # its process took the lock: if that is free, it was killed
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.outcome == "running"
-
-
-def start(work: str, *, by: str, database: str | None = None, **arguments: Any) -> Job:
+def start(
+    work: str,
+    *,
+    by: str,
+    database: str | None = None,
+    job_id: str | None = None,
+    source: dict[str, str] | None = None,
+    chunks: Iterable[bytes] | None = None,
+    **arguments: Any,
+) -> Job:
     """
     Begin a job in a process of low priority. It goes on if this process ends.
 
     :param work: a name in ``management.archive.work.WORK``.
+    :param job_id: a new UUID; None to choose one.
+    :param source: where the snapshot comes from that is to be put back.
+    :param chunks: an upload for the job. This returns once the job has it all, or wants no more.
     :param arguments: of that function; fit for JSON.
-    :raises BusyError: too many are running.
+    :raises BusyError: too many are running, too many wait for a decision, or the id is taken.
     :raises ChildNotStartedError: the system starts no process.
     """
     store = services.get_store(database)
-    running = [each for each in list_jobs(database=database) if each.is_running]
-    if len(running) >= MOST_AT_ONCE:
-        raise BusyError(
-            f"{len(running)} jobs are running, and no more may run at once.",
-            hint="Wait until one of these jobs has ended, then try again.",
-        )
-    job = Job(str(uuid.uuid4()), work, by, _now())
-    _write(store, job)
+    if work == PREPARE:
+        decisions.make_way(store, by)
+    _refuse_more(list_jobs(database=database), job_id)
+    job = Job(job_id or str(uuid.uuid4()), work, by, now(), source=source)
+    write_job(store, job)
     words = json.dumps({"job": job.id, "database": database, "arguments": arguments})
     try:
         process = subprocess.Popen(
             command(MODULE, words, with_site=True),
             env=environment(with_site=True),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if chunks is None else subprocess.PIPE,
             start_new_session=True,  # so that no signal for the server's group reaches it
         )
         with starting_thread():
             threading.Thread(target=_await_end, args=(process, store, job), daemon=True).start()
     except (OSError, ChildNotStartedError) as error:
-        _write(store, _failed(job, error))
+        end_job(store, job.id, "failed", error=error_words(error))
         raise ChildNotStartedError(f"The job's process could not be started: {error}.") from error
+    if chunks is not None:
+        assert process.stdin is not None
+        feed(process.stdin, chunks)
     return job
+
+
+def decide(job_id: str, what: str, *, by: str, database: str | None = None) -> Job:
+    """
+    Decide about a snapshot that was checked: "stage", "apply" or "cancel".
+
+    :raises NotStoredError: there is no such job.
+    :raises BusyError: it has ended, was decided already, or does not wait yet.
+    """
+    find(job_id, database=database)
+    return decisions.decide(services.get_store(database), job_id, what, by=by)
 
 
 def find(job_id: str, *, database: str | None = None) -> Job | None:
     """A job as it is now; None if nothing is known of it. Reads only."""
     store = services.get_store(database)
-    found = next((job for job in _read(store) if job.id == job_id), None)
+    found = read_job(store, job_id)
     return found if found is None or not found.is_running else _alive(store, found)
 
 
@@ -105,44 +122,43 @@ def wait(job: Job, *, seconds: float, database: str | None = None) -> Job:
 def list_jobs(*, database: str | None = None) -> list[Job]:
     """The last jobs, newest first. Reads only."""
     store = services.get_store(database)
-    return [_alive(store, job) if job.is_running else job for job in _read(store)[::-1]]
+    return [_alive(store, job) if job.is_running else job for job in read_jobs(store)[::-1]]
 
 
 def run(job_id: str, work: Callable[[], Any], *, database: str | None = None) -> None:
     """Do the work of a job, in the job's own process, and remember what became of it."""
     store = services.get_store(database)
-    job = next(each for each in _read(store) if each.id == job_id)
     limits.be_nice(NICE)
     with store.lock(f"job {job_id}", wait=True):  # who looks at it holds the lock for a moment
-        job = replace(job, has_begun=True)
-        _write(store, job)
+        change_job(store, job_id, lambda _: {"has_begun": True})
         try:
             answer = work()
-            job = replace(job, outcome="done", answer=answer, ended_at=_now())
         except BaseException as error:
-            job = _failed(job, error)
+            end_job(store, job_id, "failed", error=error_words(error))
             if not isinstance(error, BackupError):
                 raise
-        finally:
-            _write(store, job)
+        else:
+            end_job(store, job_id, "done", answer=answer)
 
 
-def _failed(job: Job, error: BaseException) -> Job:
-    words = {
-        "code": getattr(error, "code", "error"),
-        "message": str(error) or type(error).__name__,
-        "hint": getattr(error, "hint", ""),
-    }
-    return replace(job, outcome="failed", error=words, ended_at=_now())
+def _refuse_more(known: list[Job], job_id: str | None) -> None:
+    if job_id is not None and any(job.id == job_id for job in known):
+        raise BusyError(f"The id {job_id} is that of another job.", hint="Choose a new one.")
+    running = [job for job in known if job.is_running and not job.is_waiting]
+    if len(running) >= MOST_AT_ONCE:
+        raise BusyError(
+            f"{len(running)} jobs are running, and no more may run at once.",
+            hint="Wait until one of these jobs has ended, then try again.",
+        )
 
 
 def _await_end(process: "subprocess.Popen[bytes]", store: BackupStore, job: Job) -> None:
     """Wait until the job's process ends. If it was killed, note that for it."""
     process.wait()
-    found = next((each for each in _read(store) if each.id == job.id), None)
+    found = read_job(store, job.id)
     if found is not None and found.is_running:
         with suppress(BackupError):
-            _write(store, replace(found, outcome="stopped", ended_at=_now()))
+            end_job(store, job.id, "stopped")
 
 
 def _alive(store: BackupStore, job: Job) -> Job:
@@ -152,32 +168,7 @@ def _alive(store: BackupStore, job: Job) -> Job:
         return job
     try:
         with store.lock(f"job {job.id}"):
-            # It may have ended since it was read.
-            job = next((each for each in _read(store) if each.id == job.id), job)
+            job = read_job(store, job.id) or job  # it may have ended since it was read
             return replace(job, outcome="stopped") if job.is_running else job
     except BusyError:
         return job
-
-
-def _read(store: BackupStore) -> list[Job]:
-    found = []
-    for each in _remembered(store.recall()):
-        with suppress(TypeError, KeyError, ValueError):  # the file was changed by hand
-            datetime.fromisoformat(each["began_at"])
-            found.append(Job(**each))
-    return found
-
-
-def _remembered(state: dict[str, Any]) -> list[Any]:
-    found = state.get(JOBS)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _write(store: BackupStore, job: Job) -> None:
-    with store.remember() as state:
-        others = [each for each in _remembered(state) if each.get("id") != job.id]
-        state[JOBS] = [*others, asdict(job)][-MOST_JOBS:]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

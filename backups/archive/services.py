@@ -7,8 +7,8 @@ it is encrypted. A caller names it by its id (the time in its name), by its name
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,7 @@ from backups.archive.state import (
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.disk.progress import Progress, counted
-from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
+from backups.exceptions import ArchiveError, BackupError, BusyError, TooManySnapshotsError
 from backups.site import local_store
 from backups.store import PendingRestore, Prepared, Turn
 
@@ -83,6 +83,7 @@ __all__ = [
     "tidy_media",
     "unpack_received",
     "unpack_snapshot",
+    "unpacked_size",
     "verify",
     "verify_file",
     "where",
@@ -101,6 +102,7 @@ def store(
     label: str | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
+    expect: Progress = lambda _: None,
 ) -> Stored:
     """
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
@@ -111,7 +113,12 @@ def store(
         note_begun(database=database)
     try:
         stored = store_snapshot(
-            by=by, schedule=schedule, label=label, database=database, progress=progress
+            by=by,
+            schedule=schedule,
+            label=label,
+            database=database,
+            progress=progress,
+            expect=expect,
         )
     except (BusyError, TooManySnapshotsError):  # not a failure: the caller can try again
         raise
@@ -193,7 +200,7 @@ def stage_snapshot(
         accept=accept,
         turn=turn,
         database=database,
-        progress=progress,
+        through=lambda chunks: counted(chunks, progress),
     ) as prepared:
         return prepared.stage(staged_by)
 
@@ -209,14 +216,16 @@ def prepare_snapshot(
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
     database: str | None = None,
-    progress: Progress = lambda _: None,
+    through: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
 ) -> Iterator[Prepared]:
     """
     Read a stored snapshot back and check it, and let the block decide whether it is staged. It
     can't be deleted until it is checked.
 
-    Parameters and errors are those of ``stage_snapshot``, and ``watch`` of
+    Other parameters and errors are those of ``stage_snapshot``, and ``watch`` of
     ``services.prepare_restore``.
+
+    :param through: takes the bytes of the database, and returns them again, e.g. to count them.
     """
     stored = find_snapshot(word, database=database)
     local_store.make_folder(database)  # on a new machine there is none
@@ -224,7 +233,7 @@ def prepare_snapshot(
         with in_use(stored, database=database):
             chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
             found = services.prepare_restore(
-                counted(chunks, progress),
+                through(chunks),
                 staged_by=staged_by,
                 at_least=0 if stored.manifest is None else stored.manifest.database_size,
                 account=account,
@@ -241,6 +250,14 @@ def prepare_snapshot(
             return pending
 
         yield replace(prepared, stage=stage, sent_at=stored.taken_at)
+
+
+def unpacked_size(word: str, *, database: str | None = None) -> int | None:
+    """The size of a stored snapshot when it is unpacked, in bytes; None if that is not known."""
+    with suppress(BackupError):
+        manifest = find_snapshot(word, database=database).manifest
+        return None if manifest is None else manifest.database_size
+    return None
 
 
 def verify(

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -45,7 +45,7 @@ class PageView(StoreView):
     """
 
     needs: tuple[str, ...] = (BACK_UP, RESTORE)  # any of them is enough
-    parser_classes = (FormParser, MultiPartParser)
+    parser_classes: tuple[type[BaseParser], ...] = (FormParser, MultiPartParser)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = IgnoreAccept
 

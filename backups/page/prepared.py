@@ -134,7 +134,14 @@ def _verdict(job: Job) -> dict[str, Any]:
         "unchanged": len(rows) - len(changed),
         "until": _moment(job.began_at) + timedelta(seconds=jobs.DECISION_SECONDS),
         "status": services.get_restore_status(),
+        "meanwhile": _applied_since(_moment(job.verdict["at"])),
     }
+
+
+def _applied_since(moment: datetime) -> Receipt | None:
+    """The last restore that was applied since then: what is live is no longer what was counted."""
+    last = services.get_restore_status().last
+    return last if last and last.outcome == "applied" and last.at > moment else None
 
 
 # The end

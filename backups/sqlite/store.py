@@ -467,6 +467,7 @@ class SqliteBackupStore(BackupStore):
             sent_at=sent_at(
                 self._paths, sha256=manifest.snapshot_sha256, size=manifest.snapshot_size
             ),
+            emptied=() if checked.staging.fails else self._site.session_tables(),
             count_rows=lambda: _count(checked.file),
             stage=lambda by: self._describe(checked.stage(by)),
         )

@@ -8,29 +8,35 @@ from dataclasses import asdict
 from typing import Any
 
 from backups.api import archive_serializers as shapes
-from backups.api import serializers
 from backups.archive import jobs, services
+from backups.archive.reporting import Report
 from backups.exceptions import NotStoredError
+from backups.management.archive.finish import finish
+from backups.management.archive.prepare import prepare
 from backups.management.archive.verb import Verb
 from backups.schedule import run
-from backups.services import apply_now
+from backups.services import get_store
 
 
-def store(*, by: str, label: str | None = None, database: str | None = None) -> Any:
+def store(*, by: str, report: Report, label: str | None = None, database: str | None = None) -> Any:
     """Store a snapshot."""
+    report.step("storing")
     with services.settling(database):
-        stored = services.store(by=by, label=label, database=database)
+        stored = services.store(
+            by=by, label=label, database=database, progress=report.add, expect=report.expect
+        )
     return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
 
 
-def run_due(*, by: str, database: str | None = None) -> Any:
+def run_due(*, by: str, report: Report, database: str | None = None) -> Any:
     """Do the scheduled backup that is due."""
     return asdict(run.run_due(database=database))
 
 
-def verify(*, by: str, word: str, database: str | None = None) -> Any:
+def verify(*, by: str, report: Report, word: str, database: str | None = None) -> Any:
     """Verify a stored snapshot."""
-    verification = services.verify(word, by=by, database=database)
+    report.step("verifying", services.unpacked_size(word, database=database))
+    verification = services.verify(word, by=by, database=database, progress=report.add)
     stored = None
     with suppress(NotStoredError):  # only its manifest is left
         stored = services.find_snapshot(word, database=database)
@@ -40,6 +46,7 @@ def verify(*, by: str, word: str, database: str | None = None) -> Any:
 def restore(
     *,
     by: str,
+    report: Report,
     word: str,
     is_now: bool = False,
     account: str | None = None,
@@ -47,18 +54,20 @@ def restore(
     database: str | None = None,
 ) -> Any:
     """Stage a stored snapshot, and apply it if that is asked for."""
+    report.step("staging", services.unpacked_size(word, database=database))
     pending = services.stage_snapshot(
-        word, staged_by=by, account=account, accept=accept, database=database
+        word,
+        staged_by=by,
+        account=account,
+        accept=accept,
+        database=database,
+        progress=report.add,
     )
-    if not is_now:
-        context = {"database": database}
-        return serializers.PendingRestoreSerializer(pending, context=context).data
-    receipt = apply_now(applied_by=by, sha256=pending.sha256, database=database)
-    told = {"warnings": pending.warnings}
-    return serializers.AppliedRestoreSerializer(receipt, context=told).data
+    return finish(pending, by=by, is_now=is_now, database=database)
 
 
 WORK: Mapping[str, Callable[..., Any]] = {
+    jobs.PREPARE: prepare,
     "restore": restore,
     "run-due": run_due,
     "store": store,
@@ -82,8 +91,9 @@ class Work(Verb):
         found = jobs.find(job, database=database)
         if found is not None:
             work, arguments = WORK[found.work], asked["arguments"]
+            report = Report(get_store(database), job)
             jobs.run(
                 job,
-                lambda: work(by=found.by, database=database, **arguments),
+                lambda: work(by=found.by, report=report, database=database, **arguments),
                 database=database,
             )
