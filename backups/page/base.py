@@ -44,6 +44,7 @@ class PageView(StoreView):
     the login. An error of this app is shown as a page, with the status that the API answers.
     """
 
+    schema = None  # no part of the API
     needs: tuple[str, ...] = (BACK_UP, RESTORE)  # any of them is enough
     parser_classes: tuple[type[BaseParser], ...] = (FormParser, MultiPartParser)
     renderer_classes = (JSONRenderer,)
