@@ -15,6 +15,7 @@ from backups.disk.sizes import size_in_words
 
 register = template.Library()
 
+GIGABYTE = 10**9
 NEW = timedelta(minutes=1)
 
 
@@ -68,7 +69,7 @@ def size(count: int | None) -> SafeString | str:
         '<data value="{}" title="{}" data-size>{}</data>',
         count,
         gettext("%(count)s bytes") % {"count": f"{count:,}"},
-        size_in_words(count),
+        f"{count / 1e9:,.1f} GB" if count >= GIGABYTE else size_in_words(count),
     )
 
 
