@@ -342,6 +342,20 @@ class MigrationStoppedError(RestoreBlockedError):
     code = "migration_stopped"
 
 
+class RestoreCancelledError(BackupError):
+    """Somebody has cancelled a restore before it was staged."""
+
+    code = "cancelled"
+    hint = "Nothing was staged."
+
+
+class NotDecidedError(BackupError):
+    """A restore was checked, and nobody has decided in time what becomes of it."""
+
+    code = "not_decided"
+    hint = "Nothing was staged. Send the snapshot again, or choose a stored one again."
+
+
 class RestoreRefusedError(BackupError):
     """The pending restore can't be applied at all. It is set aside."""
 
