@@ -375,11 +375,15 @@ class BackupStore(ABC):
     # What the archive and the schedule need
 
     @abstractmethod
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
         store can hold it then, nor another thread.
 
+        :param outside: it says only that the process lives: it does not keep a start from applying
+            a restore, as every other lock does.
         :raises BusyError: somebody holds it, and ``wait`` is false.
         """
 

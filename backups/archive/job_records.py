@@ -122,7 +122,7 @@ def alive(store: BackupStore, job: Job) -> Job:
     if not job.has_begun and abs(age) < START_SECONDS:  # below 0: the clock was set back
         return job
     try:
-        with store.lock(f"job {job.id}"):
+        with store.lock(f"job {job.id}", outside=True):
             # It may have ended since it was read.
             job = find(store, job.id) or job
             return replace(job, outcome="stopped") if job.is_running else job

@@ -106,7 +106,9 @@ def run(job_id: str, work: Callable[[JobProgress], Any], *, database: str | None
     store = services.get_store(database)
     progress = JobProgress(store, job_id)
     limits.be_nice(NICE)
-    with store.lock(f"job {job_id}", wait=True):  # who looks at it holds the lock for a moment
+    with store.lock(
+        f"job {job_id}", wait=True, outside=True
+    ):  # who looks at it holds the lock for a moment
         job_records.change(store, job_id, has_begun=True)
         ending: dict[str, Any] = {}
         try:

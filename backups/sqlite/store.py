@@ -314,8 +314,10 @@ class SqliteBackupStore(BackupStore):
 
     # What the archive and the schedule need
 
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        return named_lock(self._paths, name, wait=wait)
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
+        return named_lock(self._paths, name, wait=wait, outside=outside)
 
     def prove(
         self,

@@ -38,18 +38,16 @@ def undo(*, by: str = ANN) -> Job:
 
 def now(job: Job) -> Job:
     """The job as it is now."""
-    found = jobs.find(job.id)
-    assert found is not None
-    return found
+    return found(job.id)
 
 
 def at(job: Job, step: str) -> Job:
     """The job once it has come to this step."""
 
     def look() -> Job | None:
-        found = now(job)
-        assert found.is_running, (found.outcome, found.error)
-        return found if found.step == step else None
+        job_now = now(job)
+        assert job_now.is_running, (job_now.outcome, job_now.error)
+        return job_now if job_now.step == step else None
 
     return until(look)
 
@@ -61,22 +59,22 @@ def waiting(job: Job) -> Job:
 
 def ended(job: Job) -> Job:
     """The job once it has ended."""
-    return until(lambda: None if (found := now(job)).is_running else found)
+    return until(lambda: None if (job_now := now(job)).is_running else job_now)
 
 
 def done(job: Job) -> Any:
     """The answer of the job, once it has done its work."""
-    found = ended(job)
-    assert found.outcome == "done", found.error
-    return found.answer
+    end = ended(job)
+    assert end.outcome == "done", end.error
+    return end.answer
 
 
 def failed(job: Job) -> tuple[str, str]:
     """The code and the message of the job, once it has failed."""
-    found = ended(job)
-    assert found.outcome == "failed", (found.outcome, found.answer)
-    assert found.error is not None
-    return found.error["code"], found.error["message"]
+    end = ended(job)
+    assert end.outcome == "failed", (end.outcome, end.answer)
+    assert end.error is not None
+    return end.error["code"], end.error["message"]
 
 
 def process_of(job: Job) -> int:
@@ -101,7 +99,20 @@ def kill(job: Job) -> None:
 
 
 def left(data: Path) -> set[str]:
-    """What a restore has left in the folder: whatever is neither the site's nor of the archive."""
-    known = ("api_keys", "failed_logins", "tasks.db.backups")
-    names = {path.name for path in data.iterdir() if not path.name.startswith(known)}
-    return names - {"tasks.db", "tasks.db-wal", "tasks.db-shm", "tasks.db.lock"}
+    """What restores have left in the folder: files of uploads, of what is pending, and receipts."""
+    marks = ("incoming", "pending", "earlier", "refused", "pre-restore", "restore-receipts")
+    starts = tuple(f"tasks.db.{mark}" for mark in marks)
+    return {name for name in os.listdir(data) if name.startswith(starts)}
+
+
+def incoming(data: Path) -> Path:
+    """The one file of an upload."""
+    (found,) = data.glob("tasks.db.incoming-*")
+    return found
+
+
+def found(job_id: str) -> Job:
+    """The job with this id."""
+    job = jobs.find(job_id)
+    assert job is not None
+    return job
