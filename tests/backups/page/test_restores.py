@@ -13,7 +13,7 @@ import requests
 from tests.backups.page.visitor import Visitor, path_of
 from tests.backups.uploads import add_tasks, snapshot_of
 from tests.backups.waiting import until
-from tests.site import Server, Site, task_names
+from tests.site import Server, Site
 
 CAN_BE_PUT_BACK = "This snapshot can be put back. Nothing has happened yet."
 
