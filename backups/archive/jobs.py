@@ -106,9 +106,8 @@ def run(job_id: str, work: Callable[[JobProgress], Any], *, database: str | None
     store = services.get_store(database)
     progress = JobProgress(store, job_id)
     limits.be_nice(NICE)
-    with store.lock(
-        f"job {job_id}", wait=True, outside=True
-    ):  # who looks at it holds the lock for a moment
+    # Whoever looks at the job holds the lock for a moment, so this waits for it.
+    with store.lock(f"job {job_id}", wait=True, outside=True):
         job_records.change(store, job_id, has_begun=True)
         ending: dict[str, Any] = {}
         try:
