@@ -100,6 +100,7 @@ def test_decision_in_the_last_moment_counts(at_work: Job, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(decisions, "decided", look)
     assert decisions.wait(store, "1", seconds=0)["what"] == "apply"
+    assert jobs.list_jobs()[0].is_running
 
 
 @pytest.mark.parametrize(
