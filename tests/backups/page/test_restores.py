@@ -1,6 +1,7 @@
 """Put a snapshot back with the pages: real uploads, real jobs, and what is on the disk."""
 
 import gzip
+import os
 import re
 import signal
 import socket
@@ -56,7 +57,7 @@ def test_restore_now_is_live_and_is_undone(
     decide(ann, page, "now")
     until(lambda: served.task_names() == ["live", "more"])
     ann = Visitor(served, "ann")  # a restore ends all logins of this site
-    text = until(lambda: found if "Live since" in (found := ann.get(path_of(page)).text) else None)
+    text = until(lambda: said(ann, path_of(page), "Live since"))
     assert "tasks.db.pre-restore-" in text
     assert incoming(site_with_staff) == []
 
@@ -136,7 +137,7 @@ def test_upload_that_breaks_off_leaves_nothing(
     """As if the line broke: the page of the job says so."""
     page = half_upload(ann, served, site_with_staff, good)
     page.close()
-    text = until(lambda: found if "ended before" in (found := ann.get(page.path).text) else None)
+    text = until(lambda: said(ann, page.path, "ended before"))
     assert "Nothing has changed." in text
     until(lambda: incoming(site_with_staff) == [])
 
@@ -146,8 +147,8 @@ def test_worker_that_is_killed_in_mid_upload_leaves_nothing(
 ) -> None:
     with closing(half_upload(ann, served, site_with_staff, good)) as page:
         for pid in served.worker_pids():
-            signal_process(pid)
-        text = until(lambda: found if "ended before" in (found := ann.get(page.path).text) else None)
+            os.kill(pid, signal.SIGKILL)
+        text = until(lambda: said(ann, page.path, "ended before"))
         assert "Nothing has changed." in text
         until(lambda: incoming(site_with_staff) == [])
     ann.wait_for(ann.upload(good), CAN_BE_PUT_BACK)
@@ -243,10 +244,9 @@ def test_who_is_no_staff_may_nothing(served: Server, good: Path) -> None:
     assert "/api-auth/login/" in stranger.get("restore/").url
 
 
-def signal_process(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGKILL)
+def said(visitor: Visitor, path: str, words: str) -> str | None:
+    """The text of a page, if it says this now."""
+    return text if words in (text := visitor.get(path).text) else None
 
 
 class HalfUpload:
