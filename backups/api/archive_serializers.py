@@ -194,7 +194,7 @@ class JobSerializer(AnswerSerializer):
     done = serializers.IntegerField(help_text="Bytes of this step that are done.")
     total = serializers.IntegerField(allow_null=True, help_text="Bytes of this step in all.")
     source = serializers.DictField(  # type: ignore[assignment]
-        allow_null=True, help_text="Where a snapshot comes from that is to be put back."
+        allow_null=True, help_text="Where the snapshot comes from that it is about."
     )
     verdict = serializers.DictField(
         allow_null=True, help_text="What a snapshot that waits for a decision would do."

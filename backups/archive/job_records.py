@@ -29,7 +29,7 @@ class Job:
     step: str = ""  # what it does now, e.g. "receiving", "checking", WAITING
     done: int = 0  # bytes of this step
     total: int | None = None  # bytes of this step in all; None if nobody knows
-    source: Mapping[str, str] | None = None  # of a snapshot to be put back: kind, name or id
+    source: Mapping[str, str] | None = None  # of the snapshot it is about: kind, name or id
     verdict: Mapping[str, Any] | None = None  # what a snapshot that waits for a decision would do
     decision: Mapping[str, str] | None = None  # what was decided, by whom, and when
 

@@ -60,7 +60,7 @@ def start(
 
     :param work: a name in ``management.archive.work.WORK``.
     :param job_id: a new UUID; None to choose one.
-    :param source: where the snapshot comes from that is to be put back.
+    :param source: where the snapshot comes from that it is about, to be shown.
     :param chunks: an upload for the job. This returns once the job has it all, or wants no more.
     :param arguments: of that function; fit for JSON.
     :raises BusyError: too many are running, too many wait for a decision, or the id is taken.
