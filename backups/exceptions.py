@@ -424,6 +424,10 @@ class NotDeletableError(ArchiveError):
     code = "not_deletable"
     hint = "Nothing was deleted."
 
+    def __init__(self, message: str, *, hint: str | None = None, by_force: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.by_force = by_force  # whether whoever insists may delete it all the same
+
 
 class KeepError(ArchiveError):
     """BACKUPS_KEEP does not say which stored snapshots stay. Nothing was deleted."""

@@ -55,7 +55,7 @@ class StoredSnapshotsView(ArchiveView):
 
     def post(self, request: Request) -> Response:
         """Store a snapshot of the database, if anything has changed since the last one."""
-        label = _text(request, "label") or None
+        label = short_text(request, "label") or None
         return job_answer(request, jobs.start("store", by=caller_name(request), label=label))
 
 
@@ -168,7 +168,7 @@ class HoldView(ArchiveView):
 
     def post(self, request: Request, backup: str) -> Response:
         """Hold a stored snapshot."""
-        reason = _text(request, "reason")
+        reason = short_text(request, "reason")
         held = services.hold(backup, by=caller_name(request), reason=reason)
         return Response(shapes.StoredSnapshotDetailSerializer(held).data)
 
@@ -201,7 +201,7 @@ class JobView(StoreView):
         return Response(shapes.JobSerializer(found).data)
 
 
-def _text(request: Request, name: str) -> str:
+def short_text(request: Request, name: str) -> str:
     """
     A text in the body, which may be empty.
 

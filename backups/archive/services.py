@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backups import signals
-from backups.archive.catalog import StoredSnapshot
+from backups.archive.catalog import ListedPage, StoredSnapshot
 from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
 from backups.archive.key_file import create_key_file
@@ -47,6 +47,7 @@ from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
 from backups.store import PendingRestore, Turn
 
 __all__ = [
+    "ListedPage",
     "MediaRestored",
     "MediaTidied",
     "Stored",
@@ -63,6 +64,7 @@ __all__ = [
     "hold",
     "list_all",
     "list_missing",
+    "list_page",
     "list_receipts",
     "list_snapshots",
     "look",
@@ -154,6 +156,16 @@ def list_all(*, database: str | None = None) -> tuple[list[StoredSnapshot], list
     :raises StorageError: the storage can't be asked.
     """
     return get_catalog(database).look()
+
+
+def list_page(first: int, count: int, *, database: str | None = None) -> ListedPage:
+    """
+    At most ``count`` stored snapshots after the ``first`` newest ones, how many there are, and what
+    ``list_missing`` returns, of one look at the listing. Only their manifests are read.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).page(first, count)
 
 
 def find_snapshot(

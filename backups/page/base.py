@@ -46,6 +46,7 @@ class PageView(StoreView):
 
     schema = None  # no part of the API
     needs: tuple[str, ...] = (BACK_UP, RESTORE)  # any of them is enough
+    back = "overview"  # where the page of an error leads back to
     parser_classes: tuple[type[BaseParser], ...] = (FormParser, MultiPartParser)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = IgnoreAccept
@@ -92,6 +93,7 @@ class PageView(StoreView):
             "may_restore": getattr(self, "may_restore", False),
             "site_title": site_title(),
             "page_user": self.request.user,
+            "back": self.back,
         }
         context = {**known, **(words or {})}
         response = render(self.request._request, f"backups/page/{template}", context, status=status)

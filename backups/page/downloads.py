@@ -9,9 +9,11 @@ class DownloadNow(PageView, BackupView):
     """A snapshot of the database as it is now."""
 
     needs = (BACK_UP,)
+    back = "snapshots"
 
 
 class DownloadStored(PageView, StoredDownloadView):
     """A stored snapshot, as it is."""
 
     needs = (BACK_UP,)
+    back = "snapshots"

@@ -1,79 +1,99 @@
-"""The stored snapshots: the list, one of them, and what can be done with it."""
+"""The stored snapshots: the list, and all that is known of one."""
+
+import re
+from typing import Any
 
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
+from backups.api.archive_serializers import MOST_LETTERS
+from backups.archive import jobs, names, services
+from backups.archive.catalog import ListedPage
+from backups.archive.jobs import Job
+from backups.archive.receipts import DELETED
+from backups.exceptions import BackupError, BadParameterError, NotStoredError
 from backups.page.base import BACK_UP, RESTORE, PageView
+
+ON_A_PAGE = 25
+MOST_MISSING = 10  # that the list names one by one
 
 
 class SnapshotsPage(PageView):
     """The stored snapshots, newest first."""
 
     needs = (BACK_UP, RESTORE)
+    back = "snapshots"
 
     def get(self, request: Request) -> HttpResponse:
-        """A page of them."""
-        return self.page("snapshots.html", {"here": "snapshots"})
+        """A page of them. If the storage fails: why, and what is remembered beside the database."""
+        words: dict[str, Any] = {
+            "here": "snapshots",
+            "at_work": [job for job in jobs.list_jobs() if _is_shown(job)],
+            "deleted": _just_deleted(request.GET.get("deleted", "")),
+            "most_letters": MOST_LETTERS,
+        }
+        number = _page_number(request)
+        try:
+            words["where"] = services.where()
+            words |= _words(services.list_page((number - 1) * ON_A_PAGE, ON_A_PAGE))
+        except BackupError as error:
+            words |= {"error": error, "state": services.read_state()}
+        return self.page("snapshots.html", words)
 
 
 class SnapshotPage(PageView):
     """All that is known of one."""
 
+    back = "snapshots"
+
     def get(self, request: Request, backup: str) -> HttpResponse:
         """What its manifest says, and the buttons."""
-        return self.page("snapshot.html", {"here": "snapshots"})
+        try:
+            stored, is_lost = services.find_snapshot(backup), False
+        except NotStoredError:
+            stored, is_lost = services.find_snapshot(backup, even_lost=True), True
+        words = {
+            "here": "snapshots",
+            "stored": stored,
+            "is_lost": is_lost,
+            "where": services.where(),
+            "all_rows": 0 if stored.manifest is None else sum(stored.manifest.rows.values()),
+            "unpacked_name": stored.name.removesuffix(".age").removesuffix(".zst"),
+            "packed_name": stored.name.removesuffix(".age"),
+            "most_letters": MOST_LETTERS,
+        }
+        return self.page("snapshot.html", words)
 
 
-class StoreAction(PageView):
-    """Take and store one now."""
-
-    needs = (BACK_UP,)
-
-    def post(self, request: Request) -> HttpResponseBase:
-        """Begin the job, and show how it goes."""
-        return self.go_to("snapshots")
+def _is_shown(job: Job) -> bool:
+    """Whether the list names this job: it is at stored snapshots now."""
+    return job.is_running and job.work in ("store", "verify", "run-due")
 
 
-class VerifyAction(PageView):
-    """Verify one."""
-
-    needs = (BACK_UP,)
-
-    def post(self, request: Request, backup: str) -> HttpResponseBase:
-        """Begin the job, and show how it goes."""
-        return self.go_to("snapshots")
+def _just_deleted(word: str) -> str:
+    """The id, if that snapshot was deleted: the address of the page says so, and a receipt."""
+    receipts = services.list_receipts() if names.is_id(word) else []
+    return word if any((each.what, each.snapshot) == (DELETED, word) for each in receipts) else ""
 
 
-class HoldAction(PageView):
-    """Hold one: nobody can delete it."""
-
-    needs = (RESTORE,)
-
-    def post(self, request: Request, backup: str) -> HttpResponseBase:
-        """Hold it."""
-        return self.go_to("snapshots")
+def _page_number(request: Request) -> int:
+    """``?page=``. :raises BadParameterError: it is no number of a page."""
+    given = request.GET.get("page", "1")
+    if not re.fullmatch("[1-9][0-9]{0,8}", given, re.ASCII):
+        raise BadParameterError(f"page must be a whole number from 1, not {given!r}.")
+    return int(given)
 
 
-class ReleaseAction(PageView):
-    """Release one."""
-
-    needs = (RESTORE,)
-
-    def post(self, request: Request, backup: str) -> HttpResponseBase:
-        """Release it."""
-        return self.go_to("snapshots")
-
-
-class DeletePage(PageView):
-    """Delete one, once that is confirmed."""
-
-    needs = (RESTORE,)
-
-    def get(self, request: Request, backup: str) -> HttpResponse:
-        """Ask."""
-        return self.page("delete.html", {"here": "snapshots"})
-
-    def post(self, request: Request, backup: str) -> HttpResponseBase:
-        """Delete it."""
-        return self.go_to("snapshots")
+def _words(listed: ListedPage) -> dict[str, Any]:
+    page = listed.first // ON_A_PAGE + 1
+    last = listed.first + len(listed.snapshots)
+    missing = sorted(listed.missing, reverse=True)
+    return {
+        "listed": listed,
+        "from": listed.first + 1,
+        "to": last,
+        "newer": page - 1,  # 0: there is no such page
+        "older": page + 1 if last < listed.total else 0,
+        "missing": missing[:MOST_MISSING],
+        "more_missing": len(missing[MOST_MISSING:]),
+    }

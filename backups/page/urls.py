@@ -2,20 +2,29 @@
 
 from django.urls import path
 
-from backups.page import downloads, history, overview, prepared, progress, restores, snapshots
+from backups.page import (
+    downloads,
+    history,
+    overview,
+    prepared,
+    progress,
+    restores,
+    snapshots,
+    stored_actions,
+)
 
 app_name = "backups_page"
 
 urlpatterns = [
     path("", overview.OverviewPage.as_view(), name="overview"),
     path("snapshots/", snapshots.SnapshotsPage.as_view(), name="snapshots"),
-    path("snapshots/store/", snapshots.StoreAction.as_view(), name="store"),
+    path("snapshots/store/", stored_actions.StoreAction.as_view(), name="store"),
     path("snapshots/now/", downloads.DownloadNow.as_view(), name="download_now"),
     path("snapshots/<str:backup>/", snapshots.SnapshotPage.as_view(), name="snapshot"),
-    path("snapshots/<str:backup>/verify/", snapshots.VerifyAction.as_view(), name="verify"),
-    path("snapshots/<str:backup>/hold/", snapshots.HoldAction.as_view(), name="hold"),
-    path("snapshots/<str:backup>/release/", snapshots.ReleaseAction.as_view(), name="release"),
-    path("snapshots/<str:backup>/delete/", snapshots.DeletePage.as_view(), name="delete"),
+    path("snapshots/<str:backup>/verify/", stored_actions.VerifyAction.as_view(), name="verify"),
+    path("snapshots/<str:backup>/hold/", stored_actions.HoldAction.as_view(), name="hold"),
+    path("snapshots/<str:backup>/release/", stored_actions.ReleaseAction.as_view(), name="release"),
+    path("snapshots/<str:backup>/delete/", stored_actions.DeletePage.as_view(), name="delete"),
     path(
         "snapshots/<str:backup>/restore/", restores.RestoreStored.as_view(), name="restore_stored"
     ),

@@ -1,6 +1,6 @@
 "use strict";
-// Only what a page without scripts can't do: times and numbers as the reader writes them, and the
-// progress of an upload. Everything else is plain forms.
+// Only what a page without scripts can't do: times and numbers as the reader writes them, and
+// progress. Everything else is plain forms.
 
 (() => {
   const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -34,6 +34,29 @@
 
   localise(document);
   document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
+})();
+
+// A part of a page that is asked for again and again, while work goes on.
+(() => {
+  const polls = (elt) => (elt.getAttribute("hx-trigger") || "").startsWith("every");
+  // What has changed is said once, in a place that stays: readers don't hear what is swapped in.
+  document.addEventListener("htmx:load", () => {
+    const place = document.getElementById("said");
+    const says = document.querySelector("[data-say]");
+    if (place && says && place.textContent !== says.textContent) {
+      place.textContent = says.textContent;
+    }
+  });
+  // An error has no such part. If the server fails, e.g. as it starts again, ask on.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { elt, xhr } = event.detail;
+    if (!polls(elt) || xhr.status < 400) return;
+    event.detail.shouldSwap = false;
+    if (xhr.status < 500) location.reload();
+  });
+  if (!window.htmx && document.querySelector("[hx-trigger^=every]")) {
+    setTimeout(() => location.reload(), 2000);
+  }
 })();
 
 // The upload form: drop a file, see how it goes, cancel. htmx sends it.
