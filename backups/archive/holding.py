@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.manifest import Hold
+from backups.archive.receipts import HELD, RELEASED, record
 from backups.archive.storing import get_catalog
 from backups.exceptions import NotStoredError, StorageError
 
@@ -24,6 +25,7 @@ def hold(word: str, *, by: str, reason: str = "", database: str | None = None) -
     """
     stored = _note(word, Hold(datetime.now(UTC).replace(microsecond=0), by, reason), database)
     logger.info("held by %s: %s", by, stored.name)
+    record(HELD, database=database, snapshot=stored.id, by=by, reason=reason)
     return stored
 
 
@@ -35,6 +37,7 @@ def release(word: str, *, by: str, database: str | None = None) -> StoredSnapsho
     """
     stored = _note(word, None, database)
     logger.info("released by %s: %s", by, stored.name)
+    record(RELEASED, database=database, snapshot=stored.id, by=by)
     return stored
 
 

@@ -143,7 +143,10 @@ class PageView(StoreView):
             super().handle_exception(exc)  # which logs it if the server is at fault
             answer = self.page("error.html", {"error": exc}, status=status_of(exc))
         elif isinstance(exc, APIException):
-            words = {"error": {"message": str(exc.detail), "hint": ""}}
+            words = {
+                "error": {"message": str(exc.detail), "hint": ""},
+                "login_url": login.url_for(self.request) if exc.status_code == 403 else None,
+            }
             answer = self.page("error.html", words, status=exc.status_code)
         else:
             return super().handle_exception(exc)
