@@ -1,8 +1,10 @@
 """What the receipts say, in plain words and in one order: restores, backups and downloads."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext
@@ -10,12 +12,16 @@ from django.utils.translation import gettext_lazy as _
 
 from backups import services
 from backups.archive import services as archive
-from backups.archive.receipts import ArchiveReceipt
+from backups.archive.receipts import STAGED, ArchiveReceipt
 from backups.store import Download, Receipt
 from backups.templatetags.backups_page import TIMES, in_unit
 
 RESTORES, BACKUPS, DOWNLOADS = "restores", "backups", "downloads"
 GOOD, WARN, BAD = "good", "warn", "bad"
+
+# What the archive has receipts of although it is about a restore.
+OF_RESTORES = (STAGED, "refused")
+MOST_LATE = 5  # seconds between the two receipts of one staging
 
 RESTORE_WORDS: Mapping[str, tuple[Any, str]] = {
     "staged": (_("Staged to be restored"), ""),
@@ -65,43 +71,82 @@ class Event:
     details: tuple[str, ...] = ()
 
 
-def list_events(kinds: Iterable[str]) -> list[Callable[[], Event]]:
+Archived = Sequence[tuple[datetime, ArchiveReceipt]]
+# When it happened, and a way to put it in words.
+Told = tuple[datetime, Callable[[], Event]]
+
+
+def list_events(kinds: Collection[str]) -> list[Callable[[], Event]]:
     """Everything of these kinds that has a receipt, the newest first; each is put in words late."""
-    found = [each for kind in kinds for each in READERS[kind]()]
+    archived = list(_archived())
+    found: list[Told] = []
+    if RESTORES in kinds:
+        found += _restores(archived)
+    if BACKUPS in kinds:
+        found += _backups(archived)
+    if DOWNLOADS in kinds:
+        found += ((each.at, partial(_of_download, each)) for each in services.list_downloads())
     found.sort(key=lambda each: each[0], reverse=True)
     return [tell for _at, tell in found]
 
 
-Told = tuple[datetime, Callable[[], Event]]
+def _archived() -> Iterator[tuple[datetime, ArchiveReceipt]]:
+    """The archive's receipts. One without a time was changed by hand, and is left out."""
+    for each in archive.list_receipts():
+        with suppress(ValueError, TypeError, OverflowError):
+            yield datetime.fromisoformat(each.at).astimezone(UTC), each
 
 
-def _restores() -> Iterator[Told]:
-    for each in services.list_receipts():
-        yield each.at, lambda each=each: _of_restore(each)  # type: ignore[misc]
-
-
-def _downloads() -> Iterator[Told]:
-    for each in services.list_downloads():
-        yield each.at, lambda each=each: _of_download(each)  # type: ignore[misc]
-
-
-def _backups() -> Iterator[Told]:
-    """A receipt without a time was changed by hand, and is left out."""
-    receipts = archive.list_receipts()
-    deleted = {each.snapshot for each in receipts if each.what == "deleted"}
+def _restores(archived: Archived) -> Iterator[Told]:
+    """What happened to restores. That one was staged from the storage is said only once."""
+    receipts, deleted = services.list_receipts(), _deleted(archived)
+    twins = _twins(receipts, archived)
     for each in receipts:
-        try:
-            at = datetime.fromisoformat(each.at).astimezone(UTC)
-        except (ValueError, TypeError, OverflowError):
-            continue
-        is_stored = each.snapshot not in deleted
-        yield at, lambda each=each, at=at, is_stored=is_stored: _of_backup(each, at, is_stored)  # type: ignore[misc]
+        twin = twins.get(each.staged_at)
+        snapshot = "" if twin is None else str(twin.snapshot)
+        is_stored = snapshot not in deleted
+        yield each.at, partial(_of_restore, each, snapshot=snapshot, is_stored=is_stored)
+    said = {each.id for each in twins.values()}
+    for at, other in archived:
+        if other.what in OF_RESTORES and other.id not in said:
+            is_stored = other.snapshot not in deleted
+            yield at, partial(_of_backup, other, at, kind=RESTORES, is_stored=is_stored)
 
 
-READERS = {RESTORES: _restores, BACKUPS: _backups, DOWNLOADS: _downloads}
+def _twins(
+    receipts: Iterable[Receipt], archived: Archived
+) -> dict[datetime | None, ArchiveReceipt]:
+    """
+    The archive's receipt of each staging from the storage, which tells the snapshot's id; by the
+    time of the staging, which all other receipts of the same restore have too.
+    """
+    known = {
+        (each.by, at - timedelta(seconds=late)): each
+        for at, each in archived
+        if each.what == STAGED
+        for late in range(MOST_LATE + 1)
+    }
+    staged = [each for each in receipts if each.outcome == STAGED]
+    found = {
+        each.staged_at: known.get((each.by, each.at.replace(microsecond=0))) for each in staged
+    }
+    return {staged_at: twin for staged_at, twin in found.items() if twin is not None}
 
 
-def _of_restore(receipt: Receipt) -> Event:
+def _backups(archived: Archived) -> Iterator[Told]:
+    deleted = _deleted(archived)
+    for at, each in archived:
+        if each.what not in OF_RESTORES:
+            is_stored = each.snapshot not in deleted
+            yield at, partial(_of_backup, each, at, kind=BACKUPS, is_stored=is_stored)
+
+
+def _deleted(archived: Archived) -> set[str | None]:
+    """The ids of stored snapshots that are gone, as far as there are receipts."""
+    return {each.snapshot for _at, each in archived if each.what == "deleted"}
+
+
+def _of_restore(receipt: Receipt, *, snapshot: str, is_stored: bool) -> Event:
     what, tone = RESTORE_WORDS.get(receipt.outcome, (receipt.outcome, ""))
     if receipt.undoes is not None and receipt.outcome == "applied":
         what = gettext("Undid a restore")
@@ -111,6 +156,8 @@ def _of_restore(receipt: Receipt) -> Event:
         str(what),
         tone,
         by=receipt.by or str(NOBODY),
+        snapshot=snapshot,
+        is_stored=is_stored,
         size=receipt.size,
         reason=receipt.reason,
         details=tuple(_details(receipt)),
@@ -132,7 +179,7 @@ def _details(receipt: Receipt) -> Iterator[str]:
         yield gettext("It took %(time)s.") % {"time": in_unit(receipt.seconds, TIMES)}
 
 
-def _of_backup(receipt: ArchiveReceipt, at: datetime, is_stored: bool) -> Event:
+def _of_backup(receipt: ArchiveReceipt, at: datetime, *, kind: str, is_stored: bool) -> Event:
     words = VERIFIED_WORDS if receipt.what == "verified" else BACKUP_WORDS
     name = receipt.outcome if receipt.what == "verified" else receipt.what
     what, tone = words.get(str(name), (receipt.what, ""))
@@ -142,12 +189,12 @@ def _of_backup(receipt: ArchiveReceipt, at: datetime, is_stored: bool) -> Event:
         took.append(gettext("It took %(time)s.") % {"time": in_unit(seconds, TIMES)})
     return Event(
         at,
-        BACKUPS,
+        kind,
         str(what),
         tone,
         by=str(receipt.by or ""),
         snapshot=str(receipt.snapshot or ""),
-        is_stored=is_stored and bool(receipt.snapshot),
+        is_stored=is_stored,
         size=receipt.size if isinstance(receipt.size, int) else None,
         reason=str(receipt.reason),
         details=tuple(took),

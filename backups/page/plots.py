@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 360, 200
 LEFT, RIGHT, TOP, BOTTOM = 66, 350, 14, 172
 
 TICKS = 4
-MOST_DOTS = 60  # with more of them, the line says it all
+MOST_DOTS = 40  # with more of them, the line says it all
 MOST_POINTS = 300  # with more, only the highest and the lowest of each step to the right count
 GAP = 3  # so many times the usual pause between two
 FAR = 10  # so many times the usual value is too far to be drawn to scale

@@ -20,7 +20,7 @@ class Sentence:
 
     tone: str  # GOOD, BAD, or WARN: nothing has failed, but backups may be missing
     words: str  # HTML, with the times in it
-    reason: str = ""  # all that is wrong, if the words have only the worst of it
+    reason: str = ""  # what else is wrong: the words have only the worst of it
     error: str = ""  # the whole error, if the words have only its beginning
     hint: str = ""
 
@@ -68,7 +68,7 @@ def _alarming(health: Health) -> Sentence:
     return Sentence(
         BAD,
         words,
-        reason=health.reason if ". " in health.reason else "",
+        reason=health.reason.partition(". ")[2],
         error=error if health.status == "failed" and error != _shortened(error) else "",
         hint=_hint(health),
     )

@@ -76,7 +76,7 @@ def clock(when: datetime | str | None, *, missing: str = "—") -> SafeString | 
         '<time datetime="{}" title="{}" data-clock="{}">{} {}</time>',
         utc.isoformat(timespec="seconds").replace("+00:00", "Z"),
         f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        "time" if is_near else "date",
+        "clock" if is_near else "date",
         formats.date_format(local.replace(tzinfo=None), shape),
         local.tzname(),
     )

@@ -7,7 +7,6 @@
   const numbers = new Intl.NumberFormat();
 
   const clocks = {
-    time: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }),
     date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
     clock: new Intl.DateTimeFormat(undefined, { timeStyle: "short" }),
     day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
