@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # at run time these imports would slow each start of the site
 STORED, VERIFIED, DELETED, FAILED, STAGED = "stored", "verified", "deleted", "failed", "staged"
 HELD, RELEASED, REFUSED = "held", "released", "refused"
 
+MOST = 10**18  # bytes or seconds
+
 
 @dataclass(frozen=True)
 class ArchiveReceipt:
@@ -88,8 +90,20 @@ def _failed(*, database: str | None, error: object, by: str | None, **_: Any) ->
 
 
 def _of(words: dict[str, Any]) -> ArchiveReceipt | None:
-    known = {each.name: words[each.name] for each in fields(ArchiveReceipt) if each.name in words}
+    """What is of another type was changed by hand, and is left out."""
+    known = {
+        each.name: words[each.name]
+        for each in fields(ArchiveReceipt)
+        if _is_fit(str(each.type), words.get(each.name))
+    }
     try:
         return ArchiveReceipt(**known)
     except TypeError:  # one that lacks its id, its time or what happened
         return None
+
+
+def _is_fit(kind: str, value: object) -> bool:
+    if "str" in kind:
+        return isinstance(value, str)
+    types = (int, float) if "float" in kind else (int,)
+    return type(value) in types and 0 <= value < MOST  # type: ignore[operator]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups import services
 from backups.archive import services as archive
-from backups.archive.receipts import STAGED, ArchiveReceipt
+from backups.archive.receipts import REFUSED, STAGED, ArchiveReceipt
 from backups.store import Download, Receipt
 from backups.templatetags.backups_page import TIMES, in_unit
 
@@ -20,7 +20,7 @@ RESTORES, BACKUPS, DOWNLOADS = "restores", "backups", "downloads"
 GOOD, WARN, BAD = "good", "warn", "bad"
 
 # What the archive has receipts of although it is about a restore.
-OF_RESTORES = (STAGED, "refused")
+OF_RESTORES = (STAGED, REFUSED)
 MOST_LATE = 5  # seconds between the two receipts of one staging
 
 RESTORE_WORDS: Mapping[str, tuple[Any, str]] = {
@@ -93,7 +93,7 @@ def list_events(kinds: Collection[str]) -> list[Callable[[], Event]]:
 def _archived() -> Iterator[tuple[datetime, ArchiveReceipt]]:
     """The archive's receipts. One without a time was changed by hand, and is left out."""
     for each in archive.list_receipts():
-        with suppress(ValueError, TypeError, OverflowError):
+        with suppress(ValueError, OverflowError):
             yield datetime.fromisoformat(each.at).astimezone(UTC), each
 
 
@@ -183,20 +183,19 @@ def _of_backup(receipt: ArchiveReceipt, at: datetime, *, kind: str, is_stored: b
     words = VERIFIED_WORDS if receipt.what == "verified" else BACKUP_WORDS
     name = receipt.outcome if receipt.what == "verified" else receipt.what
     what, tone = words.get(str(name), (receipt.what, ""))
-    seconds = getattr(receipt, "seconds", None)
     took: list[str] = []
-    if isinstance(seconds, int | float):
-        took.append(gettext("It took %(time)s.") % {"time": in_unit(seconds, TIMES)})
+    if receipt.seconds is not None:
+        took.append(gettext("It took %(time)s.") % {"time": in_unit(receipt.seconds, TIMES)})
     return Event(
         at,
         kind,
         str(what),
         tone,
-        by=str(receipt.by or ""),
-        snapshot=str(receipt.snapshot or ""),
+        by=receipt.by or "",
+        snapshot=receipt.snapshot or "",
         is_stored=is_stored,
-        size=receipt.size if isinstance(receipt.size, int) else None,
-        reason=str(receipt.reason),
+        size=receipt.size,
+        reason=receipt.reason,
         details=tuple(took),
     )
 

@@ -144,15 +144,12 @@ def _age(at: datetime | None, age: timedelta | None, limit: timedelta | None) ->
 
 
 def _taken(receipts: Iterable[ArchiveReceipt]) -> Iterator[Taken]:
-    """What was stored, the newest first. A receipt that was changed by hand may be left out."""
+    """What was stored, the newest first. One without a time was changed by hand: left out."""
     for each in receipts:
-        seconds = getattr(each, "seconds", None)
-        if each.what != STORED or not isinstance(each.size, int) or each.size < 0:
-            continue
-        if not isinstance(seconds, int | float) or seconds < 0:
-            seconds = None
-        with suppress(ValueError, TypeError, OverflowError):
-            yield Taken(datetime.fromisoformat(each.at).astimezone(UTC), each.size, seconds)
+        if each.what == STORED and each.size is not None:
+            with suppress(ValueError, OverflowError):
+                at = datetime.fromisoformat(each.at).astimezone(UTC)
+                yield Taken(at, each.size, each.seconds)
 
 
 def _plot_of_sizes(taken: Iterable[Taken]) -> Plot | None:

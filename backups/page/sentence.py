@@ -115,8 +115,8 @@ def _cause(health: Health) -> str:
         words = format_html(words, number=state.failures)
         return format_html("{}: {}", words, _shortened(state.last_error) or "…")
     if health.status == "missed":
-        words = gettext("the one that was due on {due} did not take place.")
-        return format_html(words, due=clock(health.overdue or state.last_missed))
+        words = gettext("the one that was due {due} did not take place.")
+        return format_html(words, due=ago(health.overdue or state.last_missed))
     if health.status == "lost":
         words = ngettext(
             "{number} stored file has been lost or changed.",
@@ -136,8 +136,6 @@ def _hint(health: Health) -> str:
         return gettext(
             "Check whether the site, or the timer that runs the backups, was stopped at that time."
         )
-    if health.status == "nothing_stored":
-        return gettext("Back up now, or wait for the schedule.")
     return ""
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from tests.backups.page.visitor import Visitor, add_user
 from tests.backups.uploads import add_tasks
@@ -31,3 +33,12 @@ def served(site_with_staff: Site) -> Iterator[Server]:
 def ann(served: Server) -> Visitor:
     """Ann, who is logged in."""
     return Visitor(served, "ann")
+
+
+@pytest.fixture
+def ann_here(live: Site) -> Client:
+    """Ann, who is logged in to a site of this process."""
+    add_user(live.database, "ann")
+    client = Client()
+    client.force_login(User.objects.get(username="ann"))
+    return client
