@@ -162,9 +162,11 @@ known = {"reason": "", "size": 1, "sha256": "0" * 64, "staged_at": now, "staged_
          "migrations": [], "kept": None, "seconds": 0.1}
 with receipts.open("a") as file:
     for outcome in OUTCOMES:
-        file.write(json.dumps(known | {"id": str(uuid.uuid4()), "at": now, "outcome": outcome}) + "\\n")
+        receipt = known | {"id": str(uuid.uuid4()), "at": now, "outcome": outcome}
+        file.write(json.dumps(receipt) + "\\n")
 lost = client.get("/backups/history/", headers=HEADERS)
-after = client.get(lost.headers.get("Location") or lost.headers.get("HX-Redirect") or "/backups/history/")
+to = lost.headers.get("Location") or lost.headers.get("HX-Redirect")
+after = client.get(to or "/backups/history/")
 again = client.get("/backups/history/")
 answer = {
     "status": lost.status_code, "headers": dict(lost.headers), "text": lost.content.decode(),
