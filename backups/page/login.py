@@ -60,7 +60,8 @@ def _is_served(url: str) -> bool:
     if match is None or url != global_settings.LOGIN_URL:
         return match is not None
     # Nobody has chosen this one. A view of any path, such as that of a CMS, is no login.
-    return not (match.args or match.captured_kwargs)
+    captured = match.captured_kwargs  # type: ignore[attr-defined]  # which the stubs do not know
+    return not (match.args or captured)
 
 
 def _match(url: str) -> ResolverMatch | None:
