@@ -15,7 +15,6 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── UnsupportedUploadError       the upload is of a type that is not accepted
     ├── UploadInterruptedError       the upload ended early, or can't be read
     │   └── UploadAbandonedError     its client hung up while it was being checked
-    │       └── RestoreCancelledError  somebody cancelled it before it was staged
     ├── InvalidSnapshotError         the upload is not a whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
     │   ├── WrongLengthError         cut off, or something was appended
@@ -38,7 +37,6 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── ChildFailedError             a process of this app was stopped from outside
     │   └── ChildNotStartedError     it did not even start
     ├── BusyError                    another process is at the same work
-    ├── NotDecidedError              nobody decided in time about a snapshot that was checked
     ├── ArchiveError                 a stored snapshot can't be written, found, read or deleted
     │   ├── StorageError             the storage failed, refused, or has less than it should have
     │   │   ├── StorageFullError     the storage has no room for the snapshot
@@ -211,13 +209,6 @@ class UploadAbandonedError(UploadInterruptedError):
     code = "upload_abandoned"
 
 
-class RestoreCancelledError(UploadAbandonedError):
-    """Somebody cancelled a restore before it was staged."""
-
-    code = "cancelled"
-    hint = "Nothing was staged."
-
-
 class InvalidSnapshotError(BackupError):
     """The upload is not a whole snapshot of this site. Nothing has changed."""
 
@@ -351,6 +342,20 @@ class MigrationStoppedError(RestoreBlockedError):
     code = "migration_stopped"
 
 
+class RestoreCancelledError(BackupError):
+    """Somebody has cancelled a restore before it was staged."""
+
+    code = "cancelled"
+    hint = "Nothing was staged."
+
+
+class NotDecidedError(BackupError):
+    """A restore was checked, and nobody has decided in time what becomes of it."""
+
+    code = "not_decided"
+    hint = "Nothing was staged. Send the snapshot again, or choose a stored one again."
+
+
 class RestoreRefusedError(BackupError):
     """The pending restore can't be applied at all. It is set aside."""
 
@@ -377,13 +382,6 @@ class BusyError(BackupError):
 
     code = "busy"
     hint = "Wait for its end, then try again."
-
-
-class NotDecidedError(BackupError):
-    """Nobody decided in time about a snapshot that was checked."""
-
-    code = "not_decided"
-    hint = "Nothing was staged. Begin the restore again."
 
 
 class ArchiveError(BackupError):

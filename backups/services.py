@@ -9,17 +9,15 @@ states, and what holds between any two steps: backups/store.py and docs/how-rest
 """
 
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from django.db import connections
 
 from backups.conf import conf
-from backups.disk.timestamp import parse_timestamp, timestamp
+from backups.disk.timestamp import timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
@@ -30,6 +28,7 @@ from backups.exceptions import (
     UploadAbandonedError,
 )
 from backups.site import caches, local_store, outcomes
+from backups.site.announced_restore import announced
 from backups.site.local_store import get_store
 from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.site.own_files import check_not_live, check_not_own
@@ -78,7 +77,6 @@ __all__ = [
     "snapshot_prefix",
     "stage_restore",
     "take_upload_turn",
-    "time_in_name",
     "undo_restore",
 ]
 
@@ -209,16 +207,6 @@ def snapshot_prefix(*, database: str | None = None) -> str:
     return f"{name}-backup-"
 
 
-def time_in_name(name: str, *, database: str | None = None) -> datetime | None:
-    """The time in the name of a snapshot's file, in UTC; None if ``snapshot_name`` gave no such."""
-    found = re.fullmatch(
-        rf"{re.escape(snapshot_prefix(database=database))}(\d{{8}}-\d{{6}})(\D.*)?", name
-    )
-    with suppress(ValueError):
-        return None if found is None else parse_timestamp(found[1])
-    return None
-
-
 # Stage, discard, status
 
 
@@ -280,17 +268,20 @@ def stage_restore(
 
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
-    with prepare_restore(
-        chunks,
-        staged_by=staged_by,
-        at_least=at_least,
-        account=account,
-        database=database,
-        accept=accept,
-        turn=turn,
-        watch=watch,
-    ) as prepared:
-        return prepared.stage(staged_by)
+    with (
+        _in_turn(turn, database) as held,
+        prepare_restore(
+            chunks,
+            staged_by=staged_by,
+            at_least=at_least,
+            account=account,
+            database=database,
+            accept=accept,
+            turn=held,
+            watch=watch,
+        ) as prepared,
+    ):
+        return prepared.stage()
 
 
 @contextmanager
@@ -304,28 +295,36 @@ def prepare_restore(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
+    on_received: Callable[[], None] = lambda: None,
 ) -> Iterator[Prepared]:
     """
-    Receive and check a snapshot, as ``stage_restore`` does, and let the block decide whether it is
-    staged. A turn is held only until it is checked. With the block its file is removed, if it was
-    not staged.
+    Check an uploaded snapshot, as ``stage_restore`` does, and leave it to the block to stage it:
+    ``stage`` of what this yields. If that is not called, nothing of the upload stays.
+
+    A turn that this took ends before the block begins: the block may wait for a person. A process
+    that waits there, and may keep a restart waiting, should hold no presence and no connection.
 
     Parameters and errors are those of ``stage_restore``.
+
+    :param on_received: called once all bytes have come, before the check.
     """
     unwrapped = Unwrapped(chunks)
+    store = get_store(database)
     with ExitStack() as stack:
         try:
             with _in_turn(turn, database):
-                found = get_store(database).prepare_restore(
-                    unwrapped,
-                    staged_by=staged_by,
-                    max_bytes=conf.max_upload_bytes,
-                    at_least=at_least,
-                    account=account,
-                    accept=accept,
-                    watch=watch,
+                prepared = stack.enter_context(
+                    store.prepare_restore(
+                        unwrapped,
+                        staged_by=staged_by,
+                        max_bytes=conf.max_upload_bytes,
+                        at_least=at_least,
+                        account=account,
+                        accept=accept,
+                        watch=watch,
+                        on_received=on_received,
+                    )
                 )
-                prepared = stack.enter_context(found)
         except NotADatabaseError as error:  # what was unpacked is compressed once more
             if unwrapped.wrapping:
                 first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
@@ -334,38 +333,20 @@ def prepare_restore(
         except UploadAbandonedError as error:
             logger.warning("restore by %s not staged: %s", staged_by, error)
             raise
-        yield _announcing(prepared, unwrapped.wrapping, database)
+        yield announced(prepared, store, *_of_wrapping(unwrapped))
 
 
-def _announcing(prepared: Prepared, wrapping: str, database: str | None) -> Prepared:
-    """The same, but staging is logged and announced; with a warning if it came compressed."""
-
-    def warned(pending: PendingRestore) -> PendingRestore:
-        if not wrapping:
-            return pending
-        warning = (
-            f"The upload was unpacked from {wrapping}: its size and SHA-256 describe the unpacked"
-            " file."
+def _of_wrapping(unwrapped: Unwrapped) -> Iterator[str]:
+    if unwrapped.wrapping:
+        yield (
+            f"The upload was unpacked from {unwrapped.wrapping}: its size and SHA-256 describe the"
+            " unpacked file."
         )
-        return replace(pending, warnings=(*pending.warnings, warning))
-
-    def stage(by: str) -> PendingRestore:
-        pending = prepared.stage(by)
-        if pending.undoes is not None:
-            logger.info("undo staged by %s: %s", by, pending.undoes)
-        else:
-            logger.info(
-                "restore staged by %s: %d bytes, SHA-256 %s", by, pending.size, pending.sha256
-            )
-        outcomes.announce(get_store(database))
-        return warned(pending)
-
-    return replace(prepared, pending=warned(prepared.pending), stage=stage)
 
 
-def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[object]:
+def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[Turn]:
     """The caller's turn, which stays open, or a new one."""
-    return take_upload_turn(database=database) if turn is None else nullcontext()
+    return take_upload_turn(database=database) if turn is None else nullcontext(turn)
 
 
 def foresee_warnings(head: bytes) -> tuple[str, ...]:
@@ -395,8 +376,11 @@ def undo_restore(
     :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
     :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
-    with prepare_undo(staged_by=staged_by, database=database, turn=turn, watch=watch) as prepared:
-        return prepared.stage(staged_by)
+    with (
+        _in_turn(turn, database) as held,
+        prepare_undo(staged_by=staged_by, database=database, turn=held, watch=watch) as prepared,
+    ):
+        return prepared.stage()
 
 
 @contextmanager
@@ -406,22 +390,25 @@ def prepare_undo(
     database: str | None = None,
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
+    on_received: Callable[[], None] = lambda: None,
 ) -> Iterator[Prepared]:
     """
-    Check the kept copy of the last restore, as ``undo_restore`` does, and let the block decide
-    whether it is staged.
+    Check the kept copy of the last restore, as ``undo_restore`` does, and leave it to the block to
+    stage it, as ``prepare_restore`` does.
 
-    Parameters and errors are those of ``undo_restore``.
+    :raises BackupError: as ``undo_restore``.
     """
+    store = get_store(database)
     with ExitStack() as stack:
         try:
             with _in_turn(turn, database):
-                found = get_store(database).prepare_kept_copy(staged_by=staged_by, watch=watch)
-                prepared = stack.enter_context(found)
+                prepared = stack.enter_context(
+                    store.prepare_undo(staged_by=staged_by, watch=watch, on_received=on_received)
+                )
         except UploadAbandonedError as error:
             logger.warning("undo by %s not staged: %s", staged_by, error)
             raise
-        yield _announcing(prepared, "", database)
+        yield announced(prepared, store)
 
 
 def apply_now(
@@ -494,15 +481,14 @@ def list_downloads(*, database: str | None = None) -> list[Download]:
 
 def count_rows(*, database: str | None = None) -> Mapping[str, int]:
     """
-    How many rows each table of the live database has. Reads only.
-
-    :raises StoreFolderError: they can't be counted, or not in BACKUPS_LIVE_SECONDS.
+    The number of rows of each table of the live database. A table that can't be read is left out;
+    empty if nothing can be. Changes nothing.
     """
     return get_store(database).count_rows()
 
 
 def free_bytes(*, database: str | None = None) -> int:
-    """How many bytes are free on the disk of the database."""
+    """How many bytes of the database's disk are free; 0 if that is not known."""
     return get_store(database).free_bytes()
 
 

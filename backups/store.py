@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -128,17 +129,27 @@ class PendingRestore:
 
 @dataclass(frozen=True)
 class Prepared:
-    """
-    A snapshot that passed every check, and waits in a file of its own until somebody decides. Its
-    file is removed with the ``with`` block that it belongs to, unless it is staged.
-    """
+    """A snapshot that passed every check. It waits, for the length of a block, to be staged."""
 
     pending: PendingRestore  # what it would be
-    sent_at: datetime | None  # UTC; when this site sent this very snapshot, if it knows that
-    emptied: tuple[str, ...]  # the tables of login sessions: none of their rows is put back
-    count_rows: Callable[[], Mapping[str, int]]  # of each of its tables
-    # Stage it, as the person of this name has decided. Errors are those of ``stage_restore``.
-    stage: Callable[[str], PendingRestore]
+    taken_at: datetime | None  # UTC, as far as the store knows
+    is_emptied: Callable[[str], bool]  # whether a restore empties this table: of login sessions
+    count_rows: Callable[[], Mapping[str, int]]
+    make_pending: Callable[[str | None], PendingRestore]
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The number of rows of each table by its name, as the next start would find them."""
+        return self.count_rows()
+
+    def stage(self, *, staged_by: str | None = None) -> PendingRestore:
+        """
+        Keep it for the next start, in place of what is pending then. Call it once.
+
+        :param staged_by: who decided it; None for whoever has prepared it.
+        :raises BackupError: the system refuses; what was pending still is.
+        """
+        return self.make_pending(staged_by)
 
 
 @dataclass(frozen=True)
@@ -219,14 +230,13 @@ class BackupStore(ABC):
     A method promises what the service of the same name does (``services.py`` has parameters,
     errors, and what holds on failure); here stands what it promises besides.
 
-        NOTHING ──stage_restore───────────▶ PENDING
-        PENDING ──stage_restore───────────▶ PENDING   (the newer one replaces it)
+        NOTHING ──Prepared.stage──────────▶ PENDING
+        PENDING ──Prepared.stage──────────▶ PENDING   (the newer one replaces it)
         PENDING ──discard_pending_restore─▶ NOTHING
         PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
         PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
         PENDING ──apply_now───────────────▶ NOTHING   (applied while the site runs)
-        any ──────stage_kept_copy─────────▶ PENDING   (what the last restore replaced)
     """
 
     @abstractmethod
@@ -250,27 +260,8 @@ class BackupStore(ABC):
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
-        ``stage_kept_copy``, ``check_snapshot`` or ``prove`` must hold one.
-        """
-
-    @abstractmethod
-    def stage_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-    ) -> PendingRestore:
-        """
-        Check a snapshot and keep it for the next start, in place of one that is already pending.
-
-        :param max_bytes: the most that is accepted; the rest is left unread.
-        :param accept: problems to accept, of those in ``ACCEPTABLE``.
+        Take a turn to upload or check. Never waits. A caller of ``check_snapshot`` or ``prove``
+        must hold one, and so must who enters ``prepare_restore`` or ``prepare_undo``.
         """
 
     @abstractmethod
@@ -284,24 +275,50 @@ class BackupStore(ABC):
         account: str | None = None,
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
     ) -> AbstractContextManager[Prepared]:
-        """As ``stage_restore``, but leave it to the block whether and when it is staged."""
+        """
+        Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays.
 
-    @abstractmethod
-    def prepare_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
-    ) -> AbstractContextManager[Prepared]:
-        """As ``stage_kept_copy``, but leave it to the block whether and when it is staged."""
+        :param max_bytes: the most that is accepted; the rest is left unread.
+        :param accept: problems to accept, of those in ``ACCEPTABLE``.
+        :param on_received: called once all bytes have come, before the check.
+        """
 
     @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
-    def stage_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
-    ) -> PendingRestore:
-        """As the service ``undo_restore``: stage what the last restore replaced."""
+    def prepare_undo(
+        self,
+        *,
+        staged_by: str,
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
+    ) -> AbstractContextManager[Prepared]:
+        """As ``prepare_restore``, for what the last restore replaced."""
+
+    def stage_restore(self, chunks: Iterable[bytes], **options: Any) -> PendingRestore:
+        """Check a snapshot, and keep it for the next start. Options: of ``prepare_restore``."""
+        with self.prepare_restore(chunks, **options) as prepared:
+            return prepared.stage()
+
+    def stage_kept_copy(self, **options: Any) -> PendingRestore:
+        """Stage what the last restore replaced. Options: of ``prepare_undo``."""
+        with self.prepare_undo(**options) as prepared:
+            return prepared.stage()
+
+    @abstractmethod
+    def count_rows(self) -> Mapping[str, int]:
+        """
+        The number of rows of each table of the live store. A table that can't be read is left out;
+        empty if nothing can be, or it takes too long. Never raises.
+        """
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """How many bytes of the store's disk are free; 0 if that is not known."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
@@ -332,14 +349,6 @@ class BackupStore(ABC):
         """Say in a sentence what the next start will do with a pending restore."""
 
     @abstractmethod
-    def count_rows(self) -> Mapping[str, int]:
-        """The rows of each live table. Takes no longer than a restore may keep writers waiting."""
-
-    @abstractmethod
-    def free_bytes(self) -> int:
-        """How many bytes are free where the store is."""
-
-    @abstractmethod
     def is_readable(self) -> bool:
         """Whether there is a live store that can be read. Creates and changes nothing."""
 
@@ -366,11 +375,15 @@ class BackupStore(ABC):
     # What the archive and the schedule need
 
     @abstractmethod
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
         store can hold it then, nor another thread.
 
+        :param outside: it says only that the process lives: it does not keep a start from applying
+            a restore, as every other lock does.
         :raises BusyError: somebody holds it, and ``wait`` is false.
         """
 

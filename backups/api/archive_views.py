@@ -188,7 +188,7 @@ class JobView(StoreView):
         job = None
         with suppress(BackupNotSupportedError):  # which ``get`` reports, once the caller is known
             job = jobs.find(self.kwargs.get("job", ""))
-        is_restore = job is not None and job.work == "restore"
+        is_restore = job is not None and job.work in ("restore", "prepare")
         return restore_permissions() if is_restore else backup_permissions()
 
     def get(self, request: Request, job: str) -> Response:

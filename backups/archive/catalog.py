@@ -36,6 +36,11 @@ class StoredSnapshot:
         return self.name.endswith(".age")
 
     @property
+    def database_size(self) -> int | None:
+        """Bytes, of the database in it; None if that is not known."""
+        return None if self.manifest is None else self.manifest.database_size
+
+    @property
     def verification(self) -> Verification | None:
         """The last verification; None if there was none."""
         return None if self.manifest is None else self.manifest.verification

@@ -1,15 +1,22 @@
 """
-A person decides about a snapshot that was checked: stage it, apply it, or cancel.
+What to do with a restore that was checked: stage it, apply it, or cancel it. Somebody decides once.
 
-The decision is remembered with the job, whose process looks for it. Any worker can note it.
+    "receiving" ─▶ "checking" ─▶ "waiting" ─▶ "staging" ─▶ "applying"
+         └──────────────┴────────────┴──── cancel
+
+The decision is written under the lock of what the store remembers, and so is the end of a job that
+nobody has decided on: one of the two comes first, and the other one sees it.
 """
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
-from backups.archive.job_records import WAITING, Job, change_job, now, read_job, read_jobs
+from backups import services
+from backups.archive import job_records
+from backups.archive.job_records import Job
 from backups.exceptions import (
+    BadParameterError,
     BusyError,
     NotDecidedError,
     NotStoredError,
@@ -17,91 +24,85 @@ from backups.exceptions import (
 )
 from backups.store import BackupStore
 
-STAGE, APPLY, CANCEL = "stage", "apply", "cancel"
-SECONDS = 1800.0  # how long a checked snapshot waits: a person reads the verdict, perhaps asks
-MOST_WAITING = 3  # each takes the room of a whole database
-LOOK_SECONDS = 0.25  # between two looks for a decision
+APPLY, CANCEL, STAGE = "apply", "cancel", "stage"
+PREPARE = "prepare"  # the work that waits for a decision
+LOOK_SECONDS = 0.25  # between two looks at what was decided
 
 
-def decide(store: BackupStore, job_id: str, what: str, *, by: str) -> Job:
+def decide(job_id: str, what: str, *, by: str, database: str | None = None) -> Job:
     """
-    Note a decision: STAGE or APPLY, while the job waits; CANCEL, until it was decided.
+    Decide what becomes of a restore: "stage", "apply", or "cancel", which is possible sooner.
 
+    :param by: the name of the key or the user, for the record.
+    :returns: the job as it is now.
     :raises NotStoredError: there is no such job.
-    :raises BusyError: it has ended, was decided already, or does not wait yet.
+    :raises BusyError: it has ended, somebody has decided, or it is not checked yet.
+    :raises BadParameterError: there is nothing to decide about such work.
     """
-
-    def change(job: Job) -> dict[str, object]:
-        if not job.is_running:
-            raise BusyError("This restore has ended already.", hint="Look what came of it.")
-        if job.decision is not None:
-            raise BusyError(
-                f"{job.decision['by']} has decided already: {job.decision['what']}.",
-                hint="Look what came of it.",
-            )
-        if what != CANCEL and job.step != WAITING:
-            raise BusyError("The snapshot is still being checked.")
-        return {"decision": {"what": what, "by": by, "at": now()}}
-
-    decided = change_job(store, job_id, change)
-    if decided is None:
+    store = services.get_store(database)
+    if (job := job_records.find(store, job_id)) is None:
         raise NotStoredError(f"There is no job {job_id!r}.", hint="Only the last jobs are known.")
-    return decided
+    if job.work != PREPARE or what not in (APPLY, CANCEL, STAGE):
+        raise BadParameterError(f"A job that does {job.work!r} can't be told to {what!r}.")
+    if job.is_running:
+        job = job_records.alive(store, job)
+    with job_records.changing(store, job_id) as entry:
+        _check(job, entry, what)
+        entry["decision"] = decision(what, by)
+    return job_records.find(store, job_id) or job
 
 
-def make_way(store: BackupStore, by: str) -> None:
+def decision(what: str, by: str) -> dict[str, str]:
+    """A decision of this moment, as a job has it."""
+    return {"what": what, "by": by, "at": job_records.now()}
+
+
+def _check(job: Job, entry: Mapping[str, Any], what: str) -> None:
+    """:raises BusyError: this can't be decided now. ``entry`` is newer than ``job``."""
+    if not job.is_running or entry.get("outcome") != "running":
+        raise BusyError("This restore has ended.", hint="See what came of it.")
+    if (made := entry.get("decision")) is not None:
+        by, decided = (made.get("by"), made.get("what")) if isinstance(made, dict) else ("", "")
+        raise BusyError(f"{by} has already decided: {decided}.", hint="See what comes of it.")
+    if what != CANCEL and entry.get("step") != job_records.WAITING:
+        raise BusyError("This restore is not checked yet.", hint="Wait for the verdict.")
+
+
+def decided(store: BackupStore, job_id: str) -> Mapping[str, Any] | None:
+    """What was decided; None if nothing was. Reads only."""
+    job = job_records.find(store, job_id)
+    return None if job is None else job.decision
+
+
+def check_not_cancelled(store: BackupStore, job_id: str) -> None:
+    """:raises RestoreCancelledError: somebody has cancelled it."""
+    made = decided(store, job_id)
+    if made is not None and made.get("what") == CANCEL:
+        raise RestoreCancelledError(f"The restore was cancelled by {made.get('by')}.")
+
+
+def wait(store: BackupStore, job_id: str, *, seconds: float) -> Mapping[str, Any]:
     """
-    Cancel what waits for a decision of this person, who begins another restore.
+    Wait, in the job's own process, until somebody decides to stage or to apply.
 
-    :raises BusyError: too many others wait.
-    """
-    waiting = [job for job in read_jobs(store) if job.is_waiting]
-    for job in waiting:
-        if job.by == by:
-            decide(store, job.id, CANCEL, by=by)
-    others = [job.by for job in waiting if job.by != by]
-    if len(others) >= MOST_WAITING:
-        raise BusyError(
-            f"{len(others)} restores wait for a decision already, of {', '.join(others)}.",
-            hint="Decide about one of them, or cancel it, then try again.",
-        )
-
-
-def watch(store: BackupStore, job_id: str) -> Callable[[], None]:
-    """
-    A function to call now and then during the work. It looks at most every LOOK_SECONDS.
-
-    :returns: it raises ``RestoreCancelledError`` once somebody has cancelled the job.
-    """
-    looked_at = time.monotonic()
-
-    def look() -> None:
-        nonlocal looked_at
-        if time.monotonic() - looked_at >= LOOK_SECONDS:
-            looked_at = time.monotonic()
-            _refuse_cancelled(read_job(store, job_id))
-
-    return look
-
-
-def await_decision(store: BackupStore, job_id: str) -> Job:
-    """
-    Wait until somebody has decided.
-
-    :returns: the job, with a decision to stage or to apply.
     :raises RestoreCancelledError: somebody has cancelled it.
-    :raises NotDecidedError: nobody has decided in time.
+    :raises NotDecidedError: nobody has decided in ``seconds``. Nobody can any more.
     """
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        job = read_job(store, job_id)
-        _refuse_cancelled(job)
-        if job is not None and job.decision is not None:
-            return job
-        threading.Event().wait(LOOK_SECONDS)
-    raise NotDecidedError(f"Nobody has decided within {SECONDS / 60:.0f} minutes.")
+    end = time.monotonic() + seconds  # no matter what becomes of the clock
+    while (made := decided(store, job_id)) is None:
+        if time.monotonic() >= end:
+            _give_up(store, job_id, seconds)
+        else:
+            time.sleep(LOOK_SECONDS)
+    check_not_cancelled(store, job_id)
+    return made
 
 
-def _refuse_cancelled(job: Job | None) -> None:
-    if job is not None and job.decision is not None and job.decision["what"] == CANCEL:
-        raise RestoreCancelledError(f"The restore was cancelled by {job.decision['by']}.")
+def _give_up(store: BackupStore, job_id: str, seconds: float) -> None:
+    """:raises NotDecidedError: unless somebody has decided just now."""
+    with job_records.changing(store, job_id) as entry:
+        if entry.get("decision") is None:
+            error = NotDecidedError(f"Nobody has decided within {seconds / 60:.0f} minutes.")
+            entry.update(job_records.failure(error))
+    if decided(store, job_id) is None:
+        raise NotDecidedError(f"Nobody has decided within {seconds / 60:.0f} minutes.")

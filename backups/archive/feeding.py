@@ -1,54 +1,73 @@
 """
-An upload on its way from the process that receives it to the job that checks it, through a pipe.
+An upload on its way from a worker, which has the client's connection, to the process of its job.
 
-Each chunk is preceded by its length, in four bytes; a length of zero is the end. A pipe that ends
-without it shows that the upload broke off, even if its sender was killed.
+It goes through the job's standard input, in pieces: the length in 4 bytes, then so many bytes. A
+length of 0 is the end. So a worker that is killed leaves an upload that is known not to be whole.
 """
 
-import struct
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import os
+import select
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
+from backups.disk import files
 from backups.exceptions import UploadInterruptedError
 
-LENGTH = struct.Struct(">I")
-END = LENGTH.pack(0)
+LENGTH_BYTES = 4
+PIECE_BYTES = 1024 * 1024  # 1 MiB: the most in one piece
+LOOK_SECONDS = 0.25  # the longest wait for a slow client between two looks
+STDIN = 0
 
 
-def feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> None:
+def feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> bool:
     """
-    Pass the chunks on, and the end. Closes the pipe. Stops early if nobody reads any more: the job
-    has ended, and its error says why.
+    Pass an upload on, and close the pipe.
 
-    An error of ``chunks`` passes through; the reader then sees that the end is missing.
+    :returns: whether all was taken; False if the process has ended before, and the rest is unread.
+    :raises Exception: an error of the chunks. The process sees that the upload is not whole.
     """
-    with suppress(BrokenPipeError), pipe:
-        for chunk in filter(None, chunks):
-            pipe.write(LENGTH.pack(len(chunk)))
-            pipe.write(chunk)
-        pipe.write(END)
+    with pipe:
+        for chunk in chunks:
+            for start in range(0, len(chunk), PIECE_BYTES):
+                if not _pass_on(pipe, chunk[start : start + PIECE_BYTES]):
+                    return False
+        return _pass_on(pipe, b"")
 
 
-def fed(pipe: IO[bytes]) -> Iterator[bytes]:
-    """The chunks. :raises UploadInterruptedError: the pipe ended before the upload did."""
-    received = 0
-    while length := _length(pipe.read(LENGTH.size), received):
-        chunk = pipe.read(length)
-        received += len(chunk)
-        if len(chunk) < length:
-            raise _broken(received)
-        yield chunk
+def _pass_on(pipe: IO[bytes], piece: bytes) -> bool:
+    try:
+        files.write_all(pipe.fileno(), len(piece).to_bytes(LENGTH_BYTES) + piece)
+    except BrokenPipeError:
+        return False
+    return True
 
 
-def _length(head: bytes, received: int) -> int:
-    if len(head) < LENGTH.size:
-        raise _broken(received)
-    (length,) = LENGTH.unpack(head)
-    return int(length)
+def received(look: Callable[[], None], *, descriptor: int = STDIN) -> Iterator[bytes]:
+    """
+    The upload, in the process of the job.
+
+    :param look: called before each read, and now and then while nothing comes; what it raises ends
+        the upload.
+    :raises UploadInterruptedError: it ends, and is not whole.
+    """
+    while left := int.from_bytes(b"".join(_read(descriptor, LENGTH_BYTES, look))):
+        if left > PIECE_BYTES:
+            raise _interrupted()
+        yield from _read(descriptor, left, look)
 
 
-def _broken(received: int) -> UploadInterruptedError:
-    return UploadInterruptedError(
-        f"The upload ended after {received:,} bytes, before it was whole."
-    )
+def _read(descriptor: int, left: int, look: Callable[[], None]) -> Iterator[bytes]:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while left:
+        look()
+        if not poll.poll(LOOK_SECONDS * 1000):
+            continue
+        if not (some := os.read(descriptor, left)):
+            raise _interrupted()
+        left -= len(some)
+        yield some
+
+
+def _interrupted() -> UploadInterruptedError:
+    return UploadInterruptedError("The upload ended before it was whole.")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from backups.archive.catalog import StoredSnapshot
 from backups.archive.in_use import in_use
 from backups.archive.manifest import Hold
+from backups.archive.receipts import HELD, RELEASED, record
 from backups.archive.storing import get_catalog
 from backups.exceptions import BusyError, NotStoredError, StorageError
 
@@ -28,6 +29,7 @@ def hold(
     """
     stored = _note(word, Hold(datetime.now(UTC).replace(microsecond=0), by, reason), wait, database)
     logger.info("held by %s: %s", by, stored.name)
+    record(HELD, database=database, snapshot=stored.id, by=by, reason=reason)
     return stored
 
 
@@ -41,6 +43,7 @@ def release(
     """
     stored = _note(word, None, wait, database)
     logger.info("released by %s: %s", by, stored.name)
+    record(RELEASED, database=database, snapshot=stored.id, by=by)
     return stored
 
 

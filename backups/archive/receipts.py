@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # at run time these imports would slow each start of the site
     from backups.archive.manifest import Verification
 
 STORED, VERIFIED, DELETED, FAILED, STAGED = "stored", "verified", "deleted", "failed", "staged"
+HELD, RELEASED, REFUSED = "held", "released", "refused"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class ArchiveReceipt:
 
     id: str
     at: str  # ISO 8601, UTC
-    what: str  # "stored", "verified", "deleted", "failed" or "staged"
+    what: str  # "stored", "verified", "held", "released", "deleted", "failed", "staged",
+    # or "refused": an upload or a stored snapshot that was to be restored
     snapshot: str | None = None  # the id of the stored snapshot
     by: str | None = None  # the key, the user, or "schedule"
     size: int | None = None  # bytes, of the stored file
     outcome: str | None = None  # of a verification
-    reason: str = ""  # a sentence; empty unless something was wrong
+    reason: str = ""  # a sentence: what was wrong, or why it is held; else empty
+    seconds: float | None = None  # how long it took to store it
 
 
 def listen() -> None:
@@ -58,8 +61,9 @@ def record(what: str, *, database: str | None = None, **words: Any) -> None:
 
 
 def _stored(*, database: str | None, stored: StoredSnapshot, **_: Any) -> None:
-    by = None if stored.manifest is None else stored.manifest.by
-    record(STORED, database=database, snapshot=stored.id, by=by, size=stored.size)
+    manifest = stored.manifest
+    known = {} if manifest is None else {"by": manifest.by, "seconds": manifest.seconds}
+    record(STORED, database=database, snapshot=stored.id, size=stored.size, **known)
 
 
 def _verified(

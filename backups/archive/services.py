@@ -7,17 +7,14 @@ it is encrypted. A caller names it by its id (the time in its name), by its name
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import services, signals
+from backups import signals
 from backups.archive.catalog import ListedPage, StoredSnapshot
 from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
-from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import check_last, look
 from backups.archive.manifest import Verification
@@ -25,6 +22,7 @@ from backups.archive.media.restoring import MediaRestored, restore_media
 from backups.archive.media.site_files import check_media_storage
 from backups.archive.media.tidying import MediaTidied, check_media, tidy_media
 from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.preparing import prepare_snapshot, prepare_upload
 from backups.archive.prune import delete, prune
 from backups.archive.reading import (
     read_checked,
@@ -32,7 +30,7 @@ from backups.archive.reading import (
     unpack_received,
     unpack_snapshot,
 )
-from backups.archive.receipts import STAGED, list_receipts, record
+from backups.archive.receipts import list_receipts
 from backups.archive.retention import Verdict
 from backups.archive.state import (
     note_begun,
@@ -44,10 +42,9 @@ from backups.archive.state import (
     read_state,
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.disk.progress import Progress, counted
-from backups.exceptions import ArchiveError, BackupError, BusyError, TooManySnapshotsError
-from backups.site import local_store
-from backups.store import PendingRestore, Prepared, Turn
+from backups.disk.progress import Progress
+from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
+from backups.store import PendingRestore, Turn
 
 __all__ = [
     "ListedPage",
@@ -73,6 +70,7 @@ __all__ = [
     "look",
     "open_snapshot",
     "prepare_snapshot",
+    "prepare_upload",
     "prune",
     "read_checked",
     "read_snapshot",
@@ -85,7 +83,6 @@ __all__ = [
     "tidy_media",
     "unpack_received",
     "unpack_snapshot",
-    "unpacked_size",
     "verify",
     "verify_file",
     "where",
@@ -194,13 +191,15 @@ def stage_snapshot(
     turn: Turn | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
+    on_received: Callable[[], None] = lambda: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
-    meanwhile.
+    until it is checked.
 
     :param word: its id, its name, or ``latest``.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :param on_received: called once all bytes have come, before the check.
     :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
@@ -212,64 +211,10 @@ def stage_snapshot(
         accept=accept,
         turn=turn,
         database=database,
-        through=lambda chunks: counted(chunks, progress),
+        progress=progress,
+        on_received=on_received,
     ) as prepared:
-        return prepared.stage(staged_by)
-
-
-@contextmanager
-def prepare_snapshot(
-    word: str,
-    *,
-    staged_by: str,
-    identity_file: Path | None = None,
-    account: str | None = None,
-    accept: Collection[str] = (),
-    turn: Turn | None = None,
-    watch: Callable[[], None] | None = None,
-    database: str | None = None,
-    through: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
-) -> Iterator[Prepared]:
-    """
-    Read a stored snapshot back and check it, and let the block decide whether it is staged. It
-    can't be deleted until it is checked.
-
-    Other parameters and errors are those of ``stage_snapshot``, and ``watch`` of
-    ``services.prepare_restore``.
-
-    :param through: takes the bytes of the database, and returns them again, e.g. to count them.
-    """
-    stored = find_snapshot(word, database=database)
-    local_store.make_folder(database)  # on a new machine there is none
-    with ExitStack() as stack:
-        with in_use(stored, database=database):
-            chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
-            found = services.prepare_restore(
-                through(chunks),
-                staged_by=staged_by,
-                at_least=0 if stored.manifest is None else stored.manifest.database_size,
-                account=account,
-                accept=accept,
-                turn=turn,
-                watch=watch,
-                database=database,
-            )
-            prepared = stack.enter_context(found)
-
-        def stage(by: str) -> PendingRestore:
-            pending = prepared.stage(by)
-            record(STAGED, database=database, snapshot=stored.id, by=by)
-            return pending
-
-        yield replace(prepared, stage=stage, sent_at=stored.taken_at)
-
-
-def unpacked_size(word: str, *, database: str | None = None) -> int | None:
-    """The size of a stored snapshot when it is unpacked, in bytes; None if that is not known."""
-    with suppress(BackupError):
-        manifest = find_snapshot(word, database=database).manifest
-        return None if manifest is None else manifest.database_size
-    return None
+        return prepared.stage()
 
 
 def verify(

@@ -86,10 +86,8 @@ def store_snapshot(
     if label is None and not is_lost and (last := find_unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
-    stored, error = (
-        _store_database(catalog, source, by, schedule, label, progress, expect),
-        None,
-    )
+    stored = _store_database(catalog, source, by, schedule, label, progress, expect)
+    error = None
     try:
         if media is not None:  # after the manifest: a kill leaves a snapshot without media files
             stored, error = _add_media(catalog, stored, media, database)

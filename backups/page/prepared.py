@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from backups import services
 from backups.api.authentication import caller_name
 from backups.archive import jobs
+from backups.archive.decisions import PREPARE
 from backups.archive.jobs import Job
 from backups.conf import conf
 from backups.exceptions import (
@@ -44,7 +45,7 @@ class PreparedPage(PageView):
     def get(self, request: Request, job: UUID) -> HttpResponseBase:
         """The page. A script asks for it again and again while something goes on."""
         found = find(str(job))
-        if found.work != jobs.PREPARE:
+        if found.work != PREPARE:
             return self.go_to("job", found.id)
         return self.shown(found)
 

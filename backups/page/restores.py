@@ -14,6 +14,7 @@ from backups.api.authentication import caller_name
 from backups.api.parsers import UPLOAD_PARSERS
 from backups.api.upload import upload_of
 from backups.archive import jobs
+from backups.archive.decisions import PREPARE
 from backups.archive.jobs import Job
 from backups.conf import conf
 from backups.exceptions import BadParameterError
@@ -34,7 +35,7 @@ class RestorePage(PageView):
         status = services.get_restore_status()
         receipts = services.list_receipts()
         applied = next((each for each in receipts if each.outcome == "applied"), None)
-        known = [job for job in jobs.list_jobs() if job.work == jobs.PREPARE]
+        known = [job for job in jobs.list_jobs() if job.work == PREPARE]
         words: dict[str, Any] = {
             "here": "restore",
             "pending": status.pending,
@@ -70,7 +71,7 @@ class UploadAction(PageView):
         """
         upload = upload_of(request)
         started = jobs.start(
-            jobs.PREPARE,
+            PREPARE,
             by=caller_name(request),
             job_id=str(job),
             chunks=upload,
@@ -90,7 +91,7 @@ class RestoreStored(PageView):
     def post(self, request: Request, backup: str) -> HttpResponseBase:
         """Begin, and show how it goes."""
         job = jobs.start(
-            jobs.PREPARE,
+            PREPARE,
             by=caller_name(request),
             source={"kind": STORED, "id": backup},
             account=caller.account(request),
@@ -106,7 +107,7 @@ class UndoAction(PageView):
 
     def post(self, request: Request) -> HttpResponseBase:
         """Begin, and show how it goes."""
-        job = jobs.start(jobs.PREPARE, by=caller_name(request), source={"kind": UNDO})
+        job = jobs.start(PREPARE, by=caller_name(request), source={"kind": UNDO})
         return self.go_to("prepared", job.id)
 
 

@@ -1,5 +1,6 @@
 """The store of a site whose database is SQLite in a file."""
 
+import logging
 import os
 import sqlite3
 import time
@@ -25,7 +26,7 @@ from backups.sqlite.checking.check import check_file
 from backups.sqlite.checking.defects import Defects, find_defects
 from backups.sqlite.folder.ownership import check_user, tell_reader
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.folder.temporary import Temporary, sweep
+from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import has_database
 from backups.sqlite.format.rows import take_inventory
@@ -38,12 +39,12 @@ from backups.sqlite.records.backup_receipts import read_backup_receipts, record_
 from backups.sqlite.records.downloads import read_downloads, record_download
 from backups.sqlite.records.manifest import Manifest, find_manifest
 from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
-from backups.sqlite.records.sent_snapshots import sent_at
 from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.prepared import prepared
 from backups.sqlite.restores.proof import prove
-from backups.sqlite.restores.stage import Checked, Staging
+from backups.sqlite.restores.stage import Staging
 from backups.sqlite.site import Site
 from backups.sqlite.snapshots.create import SnapshotLimits, create_snapshot
 from backups.sqlite.snapshots.pinned import find_pinned
@@ -61,6 +62,8 @@ from backups.store import (
 
 STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
+
+logger = logging.getLogger(__name__)
 
 _presences: dict[Path, Presence] = {}  # one for each database, held while the process lives
 
@@ -133,29 +136,6 @@ class SqliteBackupStore(BackupStore):
         check_user(self._paths)
         return UploadTurn(self._paths, at_once=self._uploads_at_once)
 
-    def stage_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-    ) -> PendingRestore:
-        with self.prepare_restore(
-            chunks,
-            staged_by=staged_by,
-            max_bytes=max_bytes,
-            at_least=at_least,
-            account=account,
-            accept=accept,
-            watch=watch,
-        ) as prepared:
-            return prepared.stage(staged_by)
-
-    @contextmanager
     def prepare_restore(
         self,
         chunks: Iterable[bytes],
@@ -166,7 +146,8 @@ class SqliteBackupStore(BackupStore):
         account: str | None = None,
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
-    ) -> Iterator[Prepared]:
+        on_received: Callable[[], None] = lambda: None,
+    ) -> AbstractContextManager[Prepared]:
         check_user(self._paths)
         staging = Staging(
             self._paths,
@@ -180,9 +161,9 @@ class SqliteBackupStore(BackupStore):
             accept=accept,
             live_defects=self._find_live_defects,
             watch=watch,
+            on_received=on_received,
         )
-        with staging.prepared(chunks) as checked:
-            yield self._prepared(checked)
+        return prepared(staging, chunks, self._describe)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         try:
@@ -200,15 +181,13 @@ class SqliteBackupStore(BackupStore):
         finally:
             os.close(descriptor)
 
-    def stage_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
-    ) -> PendingRestore:
-        with self.prepare_kept_copy(staged_by=staged_by, watch=watch) as prepared:
-            return prepared.stage(staged_by)
-
     @contextmanager
-    def prepare_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
+    def prepare_undo(
+        self,
+        *,
+        staged_by: str,
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
     ) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
@@ -228,14 +207,27 @@ class SqliteBackupStore(BackupStore):
             site=self._site,
             undoes=kept.name,
             watch=watch,
+            on_received=on_received,
         )
         with ExitStack() as stack:
+            whole = prepared(staging, kept_copies.read(kept), self._describe)
             try:
-                checked = stack.enter_context(staging.prepared(kept_copies.read(kept)))
+                found = stack.enter_context(whole)
             except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
                 failing = replace(staging, fails=str(error))
-                checked = stack.enter_context(failing.prepared(kept_copies.read(kept)))
-            yield self._prepared(checked)
+                read_again = kept_copies.read(kept)
+                found = stack.enter_context(prepared(failing, read_again, self._describe))
+            yield found
+
+    def count_rows(self) -> Mapping[str, int]:
+        try:
+            return self._count_live() if self.is_readable() else {}
+        except Exception:  # whatever the site's own set-up of a connection raises
+            logger.info("the rows of the live database can't be counted", exc_info=True)
+            return {}
+
+    def free_bytes(self) -> int:
+        return files.free_bytes(self._paths.folder)
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
@@ -274,25 +266,6 @@ class SqliteBackupStore(BackupStore):
             steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
         steps.append(f"puts the snapshot in place as {live.name}")
         return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
-
-    def count_rows(self) -> Mapping[str, int]:
-        if not self.is_readable():
-            return {}
-        end = time.monotonic() + self._live_seconds
-        try:
-            with closing(self._connect()) as connection:
-                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_BETWEEN_LOOKS)
-                return take_inventory(connection).rows
-        except sqlite3.Error as error:
-            raise StoreFolderError(
-                f"The rows of {self._paths.database} can't be counted: {error}."
-            ) from error
-
-    def free_bytes(self) -> int:
-        try:
-            return files.free_bytes(self._paths.folder)
-        except OSError as error:
-            raise StoreFolderError(files.explain(error, self._paths.folder)) from error
 
     def is_readable(self) -> bool:
         return has_database(self._paths.database)
@@ -341,8 +314,10 @@ class SqliteBackupStore(BackupStore):
 
     # What the archive and the schedule need
 
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        return named_lock(self._paths, name, wait=wait)
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
+        return named_lock(self._paths, name, wait=wait, outside=outside)
 
     def prove(
         self,
@@ -460,18 +435,6 @@ class SqliteBackupStore(BackupStore):
         )
         return _blocked(f"{self._paths.database} is in use by {others}.")
 
-    def _prepared(self, checked: Checked) -> Prepared:
-        manifest = checked.manifest
-        return Prepared(
-            self._describe(manifest),
-            sent_at=sent_at(
-                self._paths, sha256=manifest.snapshot_sha256, size=manifest.snapshot_size
-            ),
-            emptied=() if checked.staging.fails else self._site.session_tables(),
-            count_rows=lambda: _count(checked.file),
-            stage=lambda by: self._describe(checked.stage(by)),
-        )
-
     def _pending(self) -> PendingRestore | None:
         """The file and its manifest, of one moment, found without waiting for anybody's lock."""
         try:
@@ -506,6 +469,20 @@ class SqliteBackupStore(BackupStore):
             migrations=(),
         )
 
+    def _count_live(self) -> Mapping[str, int]:
+        with (
+            closing(connect(self._paths.database, mode="ro")) as reader,
+            closing(self._connect()) as connection,
+        ):
+            end = time.monotonic() + self._seconds_to_read(reader)
+            connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_BETWEEN_LOOKS)
+            return take_inventory(connection).rows
+
+    def _seconds_to_read(self, reader: sqlite3.Connection) -> float:
+        """In rollback mode a reader keeps writers waiting: no longer than a restore may."""
+        (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
+        return self._check_seconds if mode == "wal" else self._live_seconds
+
     def _find_live_defects(self) -> Defects:
         """
         None if it can't be read. The check keeps writers of a database in rollback mode waiting, so
@@ -516,11 +493,10 @@ class SqliteBackupStore(BackupStore):
                 return {}
             # A reader: another connection, if the last to close, would checkpoint and unlink -wal.
             with closing(connect(self._paths.database, mode="ro")) as reader:
-                (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
                     functions=self._site.functions(),
-                    seconds=self._check_seconds if mode == "wal" else self._live_seconds,
+                    seconds=self._seconds_to_read(reader),
                 )
         except (BackupError, OSError, sqlite3.Error):
             return {}
@@ -543,14 +519,6 @@ class SqliteBackupStore(BackupStore):
             owner = database if files.exists(database) else self._paths.folder
             _presences[database] = Presence(self._paths.lock, owner_of=owner)
         return _presences[database]
-
-
-def _count(file: Temporary) -> Mapping[str, int]:
-    try:
-        with closing(connect(file.path, mode="ro")) as connection:
-            return take_inventory(connection).rows
-    except sqlite3.Error as error:
-        raise StoreFolderError(f"The rows of {file.path} can't be counted: {error}.") from error
 
 
 def _blocked(reason: str) -> Receipt:

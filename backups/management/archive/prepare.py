@@ -1,153 +1,149 @@
-"""
-The job of a page: check a snapshot, say what it would do, and wait for a person to decide.
+"""The work of a job that checks a restore, shows its verdict, and waits for a decision."""
 
-    receiving ─▶ checking ─▶ waiting ─▶ staging ─▶ (applying)
-
-Until the decision nothing is staged, and with the process its file goes. While it waits, it has no
-connection to the database and is not present, so that a start can apply what is pending.
-"""
-
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from django.db import connections
 
 from backups import services
-from backups.archive import decisions
+from backups.api import serializers
+from backups.archive import decisions, feeding, job_records
 from backups.archive import services as archive
-from backups.archive.feeding import fed
-from backups.archive.job_records import WAITING, Job, change_job, read_job
-from backups.archive.reporting import Report
-from backups.exceptions import BackupError
-from backups.management.archive.finish import finish
-from backups.store import BackupStore, Prepared
+from backups.archive.job_progress import JobProgress
+from backups.disk.progress import counted
+from backups.exceptions import BadParameterError
+from backups.store import PendingRestore, Prepared
 
-UPLOAD, STORED, UNDO = "upload", "stored", "undo"  # the kinds of sources
+MOST_TABLES = 1_000  # in a verdict, which is remembered beside the database
+MEANWHILE = (
+    "Another restore was applied while this one waited for a decision: the rows that were shown as"
+    " live are those from before it."
+)
 
 
 def prepare(
     *,
     by: str,
-    report: Report,
-    at_least: int = 0,
+    progress: JobProgress,
+    source: Mapping[str, Any],
+    seconds: float,
     account: str | None = None,
     accept: Collection[str] = (),
+    at_least: int = 0,
     database: str | None = None,
 ) -> Any:
-    """Prepare the snapshot that the job names, and do what is decided about it."""
-    store = services.get_store(database)
-    job = read_job(store, report.job_id)
-    assert job is not None
-    with _prepared(job, report, at_least, account, accept, database) as prepared:
-        _show_verdict(store, job, prepared, database)
-        decided = _wait_outside(store, job)
-        assert decided.decision is not None
-        what, by = decided.decision["what"], decided.decision["by"]
-        report.step("staging")
-        pending = prepared.stage(by)
-    is_now = what == decisions.APPLY
-    if is_now:
-        report.step("applying")
-    return finish(pending, by=by, is_now=is_now, database=database)
+    """
+    Check a snapshot, show the verdict, wait until somebody decides, and do that.
+
+    :param source: an upload, a stored snapshot, or the kept copy of the last restore ("undo").
+    :param seconds: how long to wait for a decision.
+    :param at_least: how many bytes of an upload will certainly come; 0 if nobody knows.
+    """
+    progress.step("receiving")
+    preparing = _preparing(source, by, progress, account, accept, at_least, database)
+    with preparing as prepared:
+        verdict, before = _verdict(prepared, source, database), _last_applied(database)
+        # A restart must not have to wait for a person: it may replace the database now.
+        connections.close_all()
+        services.release_presence()
+        decision = progress.wait(verdict, seconds=seconds)
+        services.repair()  # which holds presence again
+        progress.step("staging")
+        pending = prepared.stage(staged_by=decision["by"])
+        if _last_applied(database) != before:
+            pending = replace(pending, warnings=(*pending.warnings, MEANWHILE))
+    is_now = decision["what"] == decisions.APPLY
+    return finish(pending, progress, by=decision["by"], is_now=is_now, database=database)
 
 
-def _prepared(
-    job: Job,
-    report: Report,
-    at_least: int,
+def finish(
+    pending: PendingRestore, progress: JobProgress, *, by: str, is_now: bool, database: str | None
+) -> Any:
+    """Apply what is pending, if that is asked for. Returns what the API answers."""
+    if not is_now:
+        context = {"database": database}
+        return serializers.PendingRestoreSerializer(pending, context=context).data
+    progress.step("applying")
+    receipt = services.apply_now(applied_by=by, sha256=pending.sha256, database=database)
+    told = {"warnings": pending.warnings}
+    return serializers.AppliedRestoreSerializer(receipt, context=told).data
+
+
+def _preparing(
+    source: Mapping[str, Any],
+    by: str,
+    progress: JobProgress,
     account: str | None,
     accept: Collection[str],
+    at_least: int,
     database: str | None,
 ) -> AbstractContextManager[Prepared]:
-    assert job.source is not None
-    watch = decisions.watch(services.get_store(database), job.id)
-    kind = job.source["kind"]
-    common: dict[str, Any] = {"staged_by": job.by, "database": database, "watch": watch}
-    if kind == UNDO:
-        report.step("checking")
-        return services.prepare_undo(**common)
-    common |= {"account": account, "accept": accept}
-    observed = partial(_observed, watch, report)
-    if kind == STORED:
-        word = job.source["id"]
-        report.step("receiving", archive.unpacked_size(word, database=database))
-        return archive.prepare_snapshot(word, through=observed, **common)
-    report.step("receiving", at_least or None)
-    chunks = observed(fed(sys.stdin.buffer))
-    return services.prepare_restore(chunks, at_least=at_least, **common)
+    """:raises BadParameterError: there is no such source."""
+    on_received = partial(progress.step, "checking")
+    if source.get("kind") == "upload":
+        progress.step("receiving", at_least or None)
+        return archive.prepare_upload(
+            counted(feeding.received(progress.look), progress),
+            name=str(source.get("name", "")),
+            staged_by=by,
+            at_least=at_least,
+            account=account,
+            accept=accept,
+            database=database,
+            watch=progress.look,
+            on_received=on_received,
+        )
+    if source.get("kind") == "stored":
+        stored = archive.find_snapshot(str(source.get("id")), database=database)
+        progress.step("receiving", stored.database_size)
+        return archive.prepare_snapshot(
+            stored.id,
+            staged_by=by,
+            account=account,
+            accept=accept,
+            database=database,
+            progress=progress.heed,
+            watch=progress.look,
+            on_received=on_received,
+        )
+    if source.get("kind") == "undo":
+        return services.prepare_undo(
+            staged_by=by, database=database, watch=progress.look, on_received=on_received
+        )
+    raise BadParameterError(f"Nothing can be restored from {dict(source)!r}.")
 
 
-def _observed(
-    watch: Callable[[], None], report: Report, chunks: Iterable[bytes]
-) -> Iterator[bytes]:
-    """The same bytes. Somebody may cancel while they arrive; after them begins the check."""
-    for chunk in chunks:
-        watch()
-        report.add(len(chunk))
-        yield chunk
-    report.step("checking")
-
-
-def _show_verdict(store: BackupStore, job: Job, prepared: Prepared, database: str | None) -> None:
-    """Remember what the snapshot would do; the job waits from then on."""
-    verdict = _verdict(job, prepared, database)
-    change_job(store, job.id, lambda _: {"step": WAITING, "verdict": verdict})
-
-
-def _wait_outside(store: BackupStore, job: Job) -> Job:
-    """Wait for the decision without the database, and be present again before this returns."""
-    connections.close_all()
-    services.release_presence()
-    try:
-        return decisions.await_decision(store, job.id)
-    finally:
-        services.hold_presence()
-
-
-def _verdict(job: Job, prepared: Prepared, database: str | None) -> dict[str, Any]:
-    pending, source = prepared.pending, job.source or {}
-    taken_at = _taken_at(source, prepared, database)
-    try:
-        live: Mapping[str, int] | None = services.count_rows(database=database)
-    except BackupError:  # a ruined database must not prevent the restore of a good one
-        live = None
+def _verdict(prepared: Prepared, source: Mapping[str, Any], database: str | None) -> dict[str, Any]:
+    pending, taken_at = prepared.pending, prepared.taken_at
+    live, rows = services.count_rows(database=database), prepared.rows
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": job_records.now(),
         "kind": source["kind"],
         "name": pending.undoes or source.get("id") or source.get("name", ""),
         "size": pending.size,
         "sha256": pending.sha256,
-        "taken_at": None if taken_at is None else taken_at.isoformat(timespec="seconds"),
-        "migrations": pending.migrations,
-        "warnings": pending.warnings,
-        "rows": _rows(live, prepared.count_rows()),
-        "is_live_known": live is not None,
-        "emptied": prepared.emptied,
+        "taken_at": taken_at and taken_at.isoformat(),
+        "migrations": list(pending.migrations),
+        "warnings": list(pending.warnings),
+        "rows": _compared(live, rows),
+        "emptied": [table for table in rows if prepared.is_emptied(table)][:MOST_TABLES],
     }
 
 
-def _rows(
-    live: Mapping[str, int] | None, snapshot: Mapping[str, int]
-) -> list[dict[str, str | int | None]]:
-    """Each table of either, with its rows in both; None where there is none, or nobody knows."""
-    live = live or {}
+def _compared(live: Mapping[str, int], rows: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Of too many tables, those that differ come first."""
+    tables = sorted({*live, *rows})
+    if len(tables) > MOST_TABLES:
+        tables = sorted(tables, key=lambda table: live.get(table) == rows.get(table))[:MOST_TABLES]
     return [
-        {"table": table, "live": live.get(table), "snapshot": snapshot.get(table)}
-        for table in sorted({*live, *snapshot})
+        {"table": table, "live": live.get(table), "snapshot": rows.get(table)} for table in tables
     ]
 
 
-def _taken_at(
-    source: Mapping[str, str], prepared: Prepared, database: str | None
-) -> datetime | None:
-    """When the snapshot was taken, as far as this site can tell."""
-    if prepared.sent_at is not None:
-        return prepared.sent_at
-    if (undone := prepared.pending.undoes) is not None:
-        kept = services.list_kept_copies(database=database)
-        return next((each.kept_at for each in kept if each.name == undone), None)
-    return services.time_in_name(source.get("name", ""), database=database)
+def _last_applied(database: str | None) -> str | None:
+    """The id of the receipt of the last restore that was applied."""
+    receipts = services.list_receipts(database=database)
+    return next((each.id for each in receipts if each.outcome == "applied"), None)

@@ -5,38 +5,44 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from backups.api import archive_serializers as shapes
 from backups.archive import jobs, services
-from backups.archive.reporting import Report
+from backups.archive.job_progress import JobProgress
 from backups.exceptions import NotStoredError
-from backups.management.archive.finish import finish
-from backups.management.archive.prepare import prepare
+from backups.management.archive.prepare import finish, prepare
 from backups.management.archive.verb import Verb
 from backups.schedule import run
-from backups.services import get_store
 
 
-def store(*, by: str, report: Report, label: str | None = None, database: str | None = None) -> Any:
+def store(
+    *, by: str, progress: JobProgress, label: str | None = None, database: str | None = None
+) -> Any:
     """Store a snapshot."""
-    report.step("storing")
+    progress.step("storing")
     with services.settling(database):
         stored = services.store(
-            by=by, label=label, database=database, progress=report.add, expect=report.expect
+            by=by,
+            label=label,
+            database=database,
+            progress=progress,
+            expect=partial(progress.step, "storing"),
         )
     return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
 
 
-def run_due(*, by: str, report: Report, database: str | None = None) -> Any:
+def run_due(*, by: str, progress: JobProgress, database: str | None = None) -> Any:
     """Do the scheduled backup that is due."""
     return asdict(run.run_due(database=database))
 
 
-def verify(*, by: str, report: Report, word: str, database: str | None = None) -> Any:
+def verify(*, by: str, progress: JobProgress, word: str, database: str | None = None) -> Any:
     """Verify a stored snapshot."""
-    report.step("verifying", services.unpacked_size(word, database=database))
-    verification = services.verify(word, by=by, database=database, progress=report.add)
+    found = services.find_snapshot(word, even_lost=True, database=database)
+    progress.step("verifying", found.database_size)
+    verification = services.verify(word, by=by, database=database, progress=progress)
     stored = None
     with suppress(NotStoredError):  # only its manifest is left
         stored = services.find_snapshot(word, database=database)
@@ -46,7 +52,7 @@ def verify(*, by: str, report: Report, word: str, database: str | None = None) -
 def restore(
     *,
     by: str,
-    report: Report,
+    progress: JobProgress,
     word: str,
     is_now: bool = False,
     account: str | None = None,
@@ -54,20 +60,21 @@ def restore(
     database: str | None = None,
 ) -> Any:
     """Stage a stored snapshot, and apply it if that is asked for."""
-    report.step("staging", services.unpacked_size(word, database=database))
+    progress.step("receiving")
     pending = services.stage_snapshot(
         word,
         staged_by=by,
         account=account,
         accept=accept,
         database=database,
-        progress=report.add,
+        progress=progress,
+        on_received=partial(progress.step, "checking"),
     )
-    return finish(pending, by=by, is_now=is_now, database=database)
+    return finish(pending, progress, by=by, is_now=is_now, database=database)
 
 
 WORK: Mapping[str, Callable[..., Any]] = {
-    jobs.PREPARE: prepare,
+    "prepare": prepare,
     "restore": restore,
     "run-due": run_due,
     "store": store,
@@ -91,9 +98,10 @@ class Work(Verb):
         found = jobs.find(job, database=database)
         if found is not None:
             work, arguments = WORK[found.work], asked["arguments"]
-            report = Report(get_store(database), job)
             jobs.run(
                 job,
-                lambda: work(by=found.by, report=report, database=database, **arguments),
+                lambda progress: work(
+                    by=found.by, progress=progress, database=database, **arguments
+                ),
                 database=database,
             )

@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
+from pathlib import Path
 
+from backups.sqlite.format.connection import connect
 from backups.sqlite.format.schema import QUERY, quote, sort_out
 from backups.sqlite.format.sqlite_errors import primary_code
 from backups.store import Inventory
@@ -35,6 +37,12 @@ def take_inventory(connection: sqlite3.Connection, *, schema: str = "main") -> I
         query = f"SELECT app, name FROM {schema}.django_migrations ORDER BY id"  # noqa: S608
         migrations = connection.execute(query).fetchall()
     return Inventory(tuple(f"{app}.{name}" for app, name in migrations), rows)
+
+
+def inventory_of(path: Path) -> Inventory:
+    """As ``take_inventory``, of a file that nobody else has open."""
+    with closing(connect(path, mode="ro")) as connection:
+        return take_inventory(connection)
 
 
 def write_inventory(inventory: Inventory) -> bytes:

@@ -354,7 +354,7 @@ def test_it_takes_the_scope(
 
 def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site, settings: Settings) -> None:
     source = get_store()
-    job_records.write_job(source, job("done", work="restore"))
+    job_records.write(source, job("done", work="restore"))
     keys = settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     for scope, status in (("backup", 403), ("restore", 200)):
         key = create_key(keys, name=scope, scopes=[scope])
@@ -402,7 +402,7 @@ def test_failure_of_a_job_is_answered_as_if_it_had_been_done_here(
     assert body["code"] == (code if "later" not in code else "error")
     assert ("Retry-After" in answer.headers) == (code == "too_many_snapshots")
 
-    job_records.write_job(get_store(), failed)
+    job_records.write(get_store(), failed)
     shown = here.get("/api/v1/backups/jobs/1")
     assert shown.status_code == 200
     assert (shown.json()["status"], shown.json()["error"]["status"]) == ("failed", status)
@@ -438,7 +438,7 @@ def test_too_many_jobs_at_once_are_refused(here: APIClient) -> None:
     source = get_store()
     began = job_records.now()
     for number in range(jobs.MOST_AT_ONCE):
-        job_records.write_job(source, Job(str(number), "store", "ann", began))
+        job_records.write(source, Job(str(number), "store", "ann", began))
     assert refused(here.post("/api/v1/backups")) == (409, "busy")
 
 
