@@ -96,7 +96,7 @@ def test_it_asks_neither_the_storage_nor_the_database(
     """A storage that hangs, or is down, must not keep anybody from reading that it is."""
     remember()
     store_in(settings, location=tmp_path / "nowhere" / "at all")
-    with django_assert_num_queries(2):  # the session and the user
+    with django_assert_num_queries(2):  # for the user, and for a check of the journal mode
         text = text_of(read(ann_here, ""))
     assert "Last verified backup 1 hour ago" in text
     assert not (tmp_path / "nowhere").exists()
