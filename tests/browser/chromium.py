@@ -124,9 +124,10 @@ def log_in(browser: Chrome, url: str, name: str = "ann") -> None:
 
 
 def errors(browser: Chrome) -> list[str]:
-    """What the browser has complained about since the last time."""
+    """What the browser has complained about since the last time, but that a login has no icon."""
     log: Any = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+    found = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+    return [each for each in found if "/favicon.ico" not in each]
 
 
 # How it is shown
@@ -135,7 +136,8 @@ def errors(browser: Chrome) -> list[str]:
 def show(browser: Chrome, *, dark: bool = False, phone: bool = False) -> None:
     """In the dark, on a phone, or as it was before."""
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}  # no colour half-way to another
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme, still]})
     if phone:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     else:
