@@ -37,10 +37,10 @@ class PageSession(SessionAuthentication):
         return (user, None) if user is not None and user.is_active else None
 
 
-class PageNegotiation(DefaultContentNegotiation):
+class PageNegotiation(IgnoreAccept, DefaultContentNegotiation):
     """A page is sent whatever ``Accept`` says; a form is parsed by its own media type."""
 
-    select_renderer = IgnoreAccept.select_renderer
+    select_parser = DefaultContentNegotiation.select_parser
 
 
 class PageView(StoreView):

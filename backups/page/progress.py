@@ -8,6 +8,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from backups.archive import jobs
+from backups.archive.decisions import PREPARE
 from backups.archive.jobs import Job
 from backups.exceptions import NotStoredError
 from backups.page.base import BACK_UP, RESTORE, PageView
@@ -34,7 +35,7 @@ class JobPage(PageView):
     def get(self, request: Request, job: str) -> HttpResponseBase:
         """The page. A script asks for it every second, and takes what changes."""
         found = find(job)
-        if found.work == jobs.PREPARE:
+        if found.work == PREPARE:
             return self.go_to("prepared", found.id)
         if found.work == "restore" and not self.may_restore:
             raise PermissionDenied

@@ -41,7 +41,7 @@ def job_of(page: requests.Response) -> str:
 
 def snapshot_in(text: str) -> str:
     """The id of the snapshot that a page leads to."""
-    return re.findall(r'href="/backups/snapshots/(\d{8}-\d{6}(?:-\d+)?)/"', text)[0]
+    return str(re.findall(r'href="/backups/snapshots/(\d{8}-\d{6}(?:-\d+)?)/"', text)[0])
 
 
 def test_backup_is_stored_then_unchanged_and_verified(ann: Visitor, site_with_staff: Site) -> None:
