@@ -33,7 +33,9 @@ def backups_url(context: Context) -> str:
         url = reverse("backups_page:overview")
     except NoReverseMatch:
         return ""
-    request = getattr(context.get("request"), "_request", context.get("request"))
+    # The processor that puts it among the words is not in every project.
+    request: Any = context.get("request") or getattr(context, "request", None)
+    request = getattr(request, "_request", request)
     try:
         return url if _may_something(request) else ""
     except Exception:  # a permission of the project's that expects more of a request
@@ -44,7 +46,9 @@ def backups_url(context: Context) -> str:
 @register.simple_tag(takes_context=True)
 def backups_among(context: Context, apps: Any) -> Any:
     """The apps in the admin's index, with the pages after them as if they were an app."""
-    if not (url := backups_url(context)) or not isinstance(apps, list):
+    if "app_label" in context or not isinstance(apps, list):  # the index of one app
+        return apps
+    if not (url := backups_url(context)):
         return apps
     page = {"add_url": None, "view_only": True, "perms": {"view": True}}
     pages = {

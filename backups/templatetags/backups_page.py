@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.utils import formats, timesince, timezone
@@ -136,10 +137,10 @@ def page_scripts(context: RequestContext) -> SafeString:
     own = format_html(
         '<script src="{}" defer nonce="{}"></script>', static("backups/page.js"), nonce
     )
-    try:
-        from django_htmx.jinja import htmx_script
-    except ImportError:
+    if not apps.is_installed("django_htmx"):  # else its files would not be found
         return own
+    from django_htmx.jinja import htmx_script
+
     return htmx_script(nonce=nonce) + own
 
 
