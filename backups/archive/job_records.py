@@ -37,7 +37,7 @@ class Job:
     step: str = ""  # what it does now: "receiving", "checking" …; what it did last, once it ended
     done: int = 0  # bytes of this step
     total: int | None = None  # bytes of this step in all; None if that is not known
-    source: Mapping[str, Any] = field(default_factory=dict)  # what is restored: kind, name or id
+    source: Mapping[str, Any] = field(default_factory=dict)  # what it is about: kind, name or id
     verdict: Mapping[str, Any] | None = None  # what is known of a restore that waits
     decision: Mapping[str, Any] | None = None  # what to do with it, who says so, and when
 

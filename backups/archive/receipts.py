@@ -40,6 +40,9 @@ class ArchiveReceipt:
     seconds: float | None = None  # how long it took to store it
 
 
+KINDS = {each.name: str(each.type) for each in fields(ArchiveReceipt)}
+
+
 def listen() -> None:
     """Write a receipt of everything that this process does to stored snapshots."""
     signals.snapshot_stored.connect(_stored, dispatch_uid=__name__)
@@ -91,11 +94,7 @@ def _failed(*, database: str | None, error: object, by: str | None, **_: Any) ->
 
 def _of(words: dict[str, Any]) -> ArchiveReceipt | None:
     """What is of another type was changed by hand, and is left out."""
-    known = {
-        each.name: words[each.name]
-        for each in fields(ArchiveReceipt)
-        if _is_fit(str(each.type), words.get(each.name))
-    }
+    known = {name: words[name] for name, kind in KINDS.items() if _is_fit(kind, words.get(name))}
     try:
         return ArchiveReceipt(**known)
     except TypeError:  # one that lacks its id, its time or what happened

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -42,6 +43,12 @@ class PageSession(SessionAuthentication):
         return (user, None) if user is not None and user.is_active else None
 
 
+class PageNegotiation(IgnoreAccept, DefaultContentNegotiation):
+    """A page is sent whatever ``Accept`` says; a form is parsed by its own media type."""
+
+    select_parser = DefaultContentNegotiation.select_parser
+
+
 class PageView(StoreView):
     """
     A page, or an action of one, which ends with a redirect.
@@ -55,7 +62,7 @@ class PageView(StoreView):
     back = "overview"  # where the page of an error leads back to
     parser_classes: tuple[type[BaseParser], ...] = (FormParser, MultiPartParser)
     renderer_classes = (JSONRenderer,)
-    content_negotiation_class = IgnoreAccept
+    content_negotiation_class = PageNegotiation
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """The session alone: a browser sends no key."""

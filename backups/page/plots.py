@@ -27,7 +27,7 @@ GAP = 3  # so many times the usual pause between two
 FAR = 10  # so many times the usual value is too far to be drawn to scale
 FEW = 5  # of so few, none is usual
 
-SHORT, LONG = timedelta(days=2), timedelta(days=700)
+SHORT, LONG = timedelta(days=4), timedelta(days=700)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Plot:
     beyond: tuple[Mark, ...]  # at the upper edge
     values: tuple[Tick, ...]
     times: tuple[Tick, ...]
-    precision: str  # of the times: "clock", "day" or "month"
+    precision: str  # of the times: "minute", "day" or "month"
 
 
 def draw(
@@ -195,12 +195,13 @@ def _below(line: str) -> str:
 
 def _times(first: datetime, last: datetime) -> tuple[tuple[Tick, ...], str]:
     span = last - first
-    precision = "clock" if span < SHORT else "day" if span < LONG else "month"
     if not span:
-        return (Tick(f"{(LEFT + RIGHT) / 2:.1f}", at=first),), "day"
-    shares = [number / (TICKS - 1) for number in range(TICKS)]
+        return (Tick(f"{(LEFT + RIGHT) / 2:.1f}", at=first),), "minute"
+    precision = "minute" if span < SHORT else "day" if span < LONG else "month"
+    most = 1 if precision == "minute" else TICKS - 1  # those are long
     ticks = (
-        Tick(f"{LEFT + (RIGHT - LEFT) * share:.1f}", at=first + span * share) for share in shares
+        Tick(f"{LEFT + (RIGHT - LEFT) * number / most:.1f}", at=first + span * number / most)
+        for number in range(most + 1)
     )
     return tuple(ticks), precision
 

@@ -87,8 +87,12 @@ def clock(when: datetime | str | None, *, missing: str = "—") -> SafeString | 
 def day(when: datetime, precision: str) -> str:
     """A label at the axis of a plot: ``Nov. 26``. The script writes it in the reader's own way."""
     local = _utc(when).astimezone(timezone.get_current_timezone()).replace(tzinfo=None)
-    shapes = {"clock": "TIME_FORMAT", "month": "YEAR_MONTH_FORMAT"}
-    return formats.date_format(local, shapes.get(precision, "MONTH_DAY_FORMAT"))
+    if precision == "month":
+        return formats.date_format(local, "YEAR_MONTH_FORMAT")
+    words = formats.date_format(local, "MONTH_DAY_FORMAT")
+    if precision == "minute":
+        return f"{words}, {formats.date_format(local, 'TIME_FORMAT')}"
+    return words
 
 
 @register.simple_tag

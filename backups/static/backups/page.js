@@ -9,6 +9,7 @@
   const clocks = {
     date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
     clock: new Intl.DateTimeFormat(undefined, { timeStyle: "short" }),
+    minute: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }),
     day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
     month: new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" }),
   };

@@ -77,8 +77,8 @@ def failed(job: Job) -> tuple[str, str]:
     return end.error["code"], end.error["message"]
 
 
-def process_of(job: Job) -> int:
-    """The process that does the job."""
+def process_of(job_id: str) -> int:
+    """The process that does the job with this id."""
 
     def find() -> int | None:
         for place in Path("/proc").glob("[0-9]*/cmdline"):
@@ -86,7 +86,7 @@ def process_of(job: Job) -> int:
                 words = place.read_bytes()
             except OSError:
                 continue
-            if job.id.encode() in words and b"backups.archive.job_child" in words:
+            if job_id.encode() in words and b"backups.archive.job_child" in words:
                 return int(place.parent.name)
         return None
 
@@ -95,7 +95,7 @@ def process_of(job: Job) -> int:
 
 def kill(job: Job) -> None:
     """``kill -9`` the process of the job."""
-    os.kill(process_of(job), signal.SIGKILL)
+    os.kill(process_of(job.id), signal.SIGKILL)
 
 
 def left(data: Path) -> set[str]:

@@ -283,5 +283,5 @@ def test_process_that_is_killed_while_it_receives_is_stopped(home: Site, content
 
 def test_process_that_is_told_to_end_cleans_up(home: Site, content: bytes) -> None:
     job = prepared.waiting(prepared.upload(content))
-    os.kill(prepared.process_of(job), signal.SIGTERM)
+    os.kill(prepared.process_of(job.id), signal.SIGTERM)
     assert prepared.ended(job).outcome == "failed"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from tests.backups.page.project import Project
 from tests.backups.page.visitor import Visitor, add_user
@@ -39,8 +40,12 @@ def ann(served: Server) -> Visitor:
 
 
 @pytest.fixture
-def ann_here(live: Site) -> Client:
-    """Ann, who is logged in to a site of this process."""
+def ann_here(live: Site, settings: Settings) -> Client:
+    """
+    Ann, who is logged in to a site of this process. Her session is in her cookie: a restore by
+    another test ends those that are in the data folder of all tests.
+    """
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     add_user(live.database, "ann")
     client = Client()
     client.force_login(User.objects.get(username="ann"))

@@ -111,11 +111,14 @@ def test_restore_of_a_stored_one_is_told_once_with_its_id(live: Site, ann_here: 
 
 
 def test_refused_upload_is_told_with_its_reason(live: Site, ann_here: Client) -> None:
-    with pytest.raises(BackupError):
-        services.stage_restore([b"only words\n" * 100], staged_by="boss")
-    write_receipts(live, [numbered(1, what="refused", snapshot=None, by="boss", reason="Not one.")])
+    with (
+        pytest.raises(BackupError),
+        archive.prepare_upload([b"only words\n" * 100], name="a.db", staged_by="boss"),
+    ):
+        pass
     (told,) = rows(read(ann_here, "history/?kind=restores"))
-    assert told == "Refused: it was to be restored Not one. — boss"
+    assert re.search(r"^Refused: it was to be restored The file is not a SQLite .* — boss$", told)
+    assert rows(read(ann_here, "history/?kind=backups")) == []
 
 
 def test_downloads_are_told(live: Site, ann_here: Client) -> None:

@@ -75,7 +75,7 @@ def test_a_real_backup_is_told_of(live: Site, ann_here: Client) -> None:
     text = text_of(page)
     assert "Last verified backup just now; next at 3 a.m. UTC." in text
     assert "At 03:00 every day 0 3 * * * UTC" in text
-    assert "Last verified just now It may be 1 day" in text
+    assert "Last verified just now It may be up to 1 day" in text
     assert f'href="/backups/snapshots/{made.id}/"' in page
     assert page.count('<svg class="plot"') == 2
     assert "Each stored backup, the newest first" in text
@@ -96,7 +96,7 @@ def test_it_asks_neither_the_storage_nor_the_database(
     """A storage that hangs, or is down, must not keep anybody from reading that it is."""
     remember()
     store_in(settings, location=tmp_path / "nowhere" / "at all")
-    with django_assert_num_queries(2):  # the session and the user
+    with django_assert_num_queries(2):  # for the user, and for a check of the journal mode
         text = text_of(read(ann_here, ""))
     assert "Last verified backup 1 hour ago" in text
     assert not (tmp_path / "nowhere").exists()
@@ -123,7 +123,7 @@ def test_a_failure_is_told_first_with_its_error(live: Site, ann_here: Client) ->
     assert "<b>refused" not in page
     assert error in text  # the whole, on demand
     assert "14 stored files have been lost or changed." in text
-    assert "Too old: it may be 1 day" in text
+    assert "Too old: it may be up to 1 day" in text
     assert "4 runs missed so far" in text
     assert "62 worked, 7 failed" in text
     assert "snapshot 9 is gone." in text

@@ -104,6 +104,7 @@ def test_cancel_leaves_nothing(ann: Visitor, site_with_staff: Site, good: Path) 
     answer = decide(ann, page, "now")
     assert answer.status_code == 409
     assert "This restore has ended." in answer.text
+    assert "Cancelled. Nothing has changed." in answer.text
 
 
 def test_bad_file_is_refused_with_its_reason(
