@@ -32,8 +32,9 @@ FLOORS = (
     ("notices",),
     ("schedule",),
     ("api", "startup"),
-    ("asgi", "checks", "management", "templatetags", "urls"),
+    ("asgi", "management", "templatetags", "urls"),
     ("page",),
+    ("checks",),
     ("apps",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}

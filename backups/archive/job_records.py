@@ -16,6 +16,7 @@ from backups.store import BackupStore
 
 JOBS = "jobs"  # in what the store remembers
 MOST_JOBS = 50  # jobs that are remembered, the newest ones
+MADE = ("what", "by", "at")  # the fields of a decision
 START_SECONDS = 60.0  # the longest that a new process needs to take its lock
 WAITING = "waiting"  # the step in which a checked restore waits for a decision
 
@@ -68,8 +69,19 @@ def jobs_in(state: Mapping[str, Any]) -> list[Job]:
         with suppress(TypeError, KeyError, ValueError):  # the file was changed by hand
             datetime.fromisoformat(each["began_at"])
             job = Job(**each)
-            found.append(job if isinstance(job.decision, dict) else replace(job, decision=None))
+            if not _is_decision(job.decision):
+                job = replace(job, decision=None)
+            found.append(job)
     return found
+
+
+def _is_decision(made: object) -> bool:
+    """Whether it is one, and has not been changed by hand."""
+    if not isinstance(made, dict) or not all(isinstance(made.get(name), str) for name in MADE):
+        return False
+    with suppress(ValueError):
+        return bool(datetime.fromisoformat(made["at"]))
+    return False
 
 
 def entries(state: Mapping[str, Any]) -> list[dict[str, Any]]:

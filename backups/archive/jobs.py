@@ -54,7 +54,7 @@ def start(
     :param job_id: a UUID, for who wants to ask for the job while this call goes on.
     :param chunks: an upload for the job. This call ends when all of it is passed on, or the job
         has refused it; the job's error says why. If this process is killed before, the job fails.
-    :param source: which snapshot it is about, as ``Job.source`` shows it.
+    :param source: what is restored, as ``Job.source`` shows it.
     :param arguments: of that function; fit for JSON.
     :raises BusyError: too many are running or waiting.
     :raises BadParameterError: ``job_id`` is not a UUID, or that of another job.
@@ -106,9 +106,8 @@ def run(job_id: str, work: Callable[[JobProgress], Any], *, database: str | None
     store = services.get_store(database)
     progress = JobProgress(store, job_id)
     limits.be_nice(NICE)
-    with store.lock(
-        f"job {job_id}", wait=True, outside=True
-    ):  # who looks at it holds the lock for a moment
+    # Whoever looks at the job holds the lock for a moment, so this waits for it.
+    with store.lock(f"job {job_id}", wait=True, outside=True):
         job_records.change(store, job_id, has_begun=True)
         ending: dict[str, Any] = {}
         try:

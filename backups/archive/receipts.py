@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # at run time these imports would slow each start of the site
 STORED, VERIFIED, DELETED, FAILED, STAGED = "stored", "verified", "deleted", "failed", "staged"
 HELD, RELEASED, REFUSED = "held", "released", "refused"
 
+MOST = 10**18  # bytes or seconds
+
 
 @dataclass(frozen=True)
 class ArchiveReceipt:
@@ -36,6 +38,9 @@ class ArchiveReceipt:
     outcome: str | None = None  # of a verification
     reason: str = ""  # a sentence: what was wrong, or why it is held; else empty
     seconds: float | None = None  # how long it took to store it
+
+
+KINDS = {each.name: str(each.type) for each in fields(ArchiveReceipt)}
 
 
 def listen() -> None:
@@ -88,8 +93,16 @@ def _failed(*, database: str | None, error: object, by: str | None, **_: Any) ->
 
 
 def _of(words: dict[str, Any]) -> ArchiveReceipt | None:
-    known = {each.name: words[each.name] for each in fields(ArchiveReceipt) if each.name in words}
+    """What is of another type was changed by hand, and is left out."""
+    known = {name: words[name] for name, kind in KINDS.items() if _is_fit(kind, words.get(name))}
     try:
         return ArchiveReceipt(**known)
     except TypeError:  # one that lacks its id, its time or what happened
         return None
+
+
+def _is_fit(kind: str, value: object) -> bool:
+    if "str" in kind:
+        return isinstance(value, str)
+    types = (int, float) if "float" in kind else (int,)
+    return type(value) in types and 0 <= value < MOST  # type: ignore[operator]

@@ -31,8 +31,14 @@ class PageSession(SessionAuthentication):
     """The session of Django's own login. Any change needs a CSRF token, whoever asks for it."""
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        """The user of the session; None for a stranger. :raises PermissionDenied: no token."""
-        user = getattr(request._request, "user", None)
+        """
+        The user of the session; None for a stranger; nobody at all where the project has no logins.
+
+        :raises PermissionDenied: no token.
+        """
+        if not hasattr(request._request, "user"):
+            return None, None
+        user: Any = request._request.user
         self.enforce_csrf(request)
         return (user, None) if user is not None and user.is_active else None
 
@@ -64,6 +70,8 @@ class PageView(StoreView):
 
     def check_permissions(self, request: Request) -> None:
         """:raises NotAuthenticated, PermissionDenied: the caller may do nothing of this."""
+        if request.user is None:  # a permission of the project's may rely on there being one
+            raise NotAuthenticated
         self.may_back_up = self._may(backup_permissions())
         self.may_restore = self._may(restore_permissions())
         may = {BACK_UP: self.may_back_up, RESTORE: self.may_restore}
@@ -131,14 +139,15 @@ class PageView(StoreView):
 
     def _log_in(self) -> HttpResponseBase:
         """Send a stranger to the login, and say why if a restore has ended their session."""
-        url = login.url_for(self.request)
-        reason = login.ended_by_restore(self.request)
-        if url is not None and (not reason or login.tell(self.request._request, reason)):
+        has_logins = self.request.user is not None
+        url = login.url_for(self.request) if has_logins else None
+        reason = login.ended_by_restore(self.request) if has_logins else ""
+        if url is not None and (not reason or login.tell(self.request._request, url, reason)):
             answer: HttpResponseBase = self.go_to_url(url)
         elif "HX-Request" in self.request.headers:  # only a part of a page was asked for
             return self.go_to_url(login.page_of(self.request))
         else:
-            words = {"reason": reason, "login_url": url}
+            words = {"reason": reason, "login_url": url, "has_logins": has_logins}
             answer = self.page("login.html", words, status=200 if url else 403)
         login.forget_seen(answer)
         return answer
@@ -152,7 +161,10 @@ class PageView(StoreView):
             super().handle_exception(exc)  # which logs it if the server is at fault
             answer = self.page("error.html", {"error": exc}, status=status_of(exc))
         elif isinstance(exc, APIException):
-            words = {"error": {"message": str(exc.detail), "hint": ""}}
+            words = {
+                "error": {"message": str(exc.detail), "hint": ""},
+                "login_url": login.url_for(self.request) if exc.status_code == 403 else None,
+            }
             answer = self.page("error.html", words, status=exc.status_code)
         else:
             return super().handle_exception(exc)

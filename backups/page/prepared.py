@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from backups import services
 from backups.api.authentication import caller_name
+from backups.api.errors import status_of
 from backups.archive import jobs
 from backups.archive.decisions import PREPARE
 from backups.archive.jobs import Job
@@ -20,6 +21,7 @@ from backups.conf import conf
 from backups.exceptions import (
     BadParameterError,
     BrokenReferencesError,
+    BusyError,
     DamagedSnapshotError,
     ForeignDatabaseError,
 )
@@ -80,7 +82,10 @@ class DecideAction(PreparedPage):
         if what != CANCEL and request.POST.get("name", "").strip() != conf.name:
             words = gettext("To put this back, type the name of the site: %(name)s")
             return self.shown(find(str(job)), error=words % {"name": conf.name}, status=400)
-        jobs.decide(str(job), DECISIONS[what], by=caller_name(request))
+        try:
+            jobs.decide(str(job), DECISIONS[what], by=caller_name(request))
+        except BusyError as error:  # somebody was faster, or nobody for too long
+            return self.shown(find(str(job)), error=str(error), status=status_of(error))
         return self.go_to("prepared", str(job))
 
 

@@ -67,13 +67,15 @@ class UploadAction(PageView):
         """
         Pass the file on to a process of its own as it arrives, and show how that goes.
 
-        The page chooses the id of the job, so that it can ask for it even if the line breaks.
+        The page chooses the id of the job, so that it can ask for it even if the line breaks. A
+        browser may then send the same again by itself: that is a job of its own.
         """
         upload = upload_of(request)
+        is_again = jobs.find(str(job)) is not None
         started = jobs.start(
             PREPARE,
             by=caller_name(request),
-            job_id=str(job),
+            job_id=None if is_again else str(job),
             chunks=upload,
             at_least=upload.at_least,
             source={"kind": UPLOAD, "name": upload.name},

@@ -3,7 +3,6 @@
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -29,7 +28,7 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import has_database
-from backups.sqlite.format.rows import take_inventory
+from backups.sqlite.format.rows import count_rows
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.named_locks import named_lock
@@ -60,7 +59,6 @@ from backups.store import (
     Snapshot,
 )
 
-STEPS_BETWEEN_LOOKS = 20_000  # of SQLite's virtual machine: some milliseconds
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
 
 logger = logging.getLogger(__name__)
@@ -474,9 +472,7 @@ class SqliteBackupStore(BackupStore):
             closing(connect(self._paths.database, mode="ro")) as reader,
             closing(self._connect()) as connection,
         ):
-            end = time.monotonic() + self._seconds_to_read(reader)
-            connection.set_progress_handler(lambda: time.monotonic() > end, STEPS_BETWEEN_LOOKS)
-            return take_inventory(connection).rows
+            return count_rows(connection, seconds=self._seconds_to_read(reader))
 
     def _seconds_to_read(self, reader: sqlite3.Connection) -> float:
         """In rollback mode a reader keeps writers waiting: no longer than a restore may."""

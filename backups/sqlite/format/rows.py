@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import threading
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +13,7 @@ from backups.sqlite.format.schema import QUERY, quote, sort_out
 from backups.sqlite.format.sqlite_errors import primary_code
 from backups.store import Inventory
 
+INTERRUPT_SECONDS = 0.05  # between two tries to interrupt what takes too long
 OF_THE_DATABASE = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT)  # 0: the error has no code
 
 
@@ -37,6 +40,30 @@ def take_inventory(connection: sqlite3.Connection, *, schema: str = "main") -> I
         query = f"SELECT app, name FROM {schema}.django_migrations ORDER BY id"  # noqa: S608
         migrations = connection.execute(query).fetchall()
     return Inventory(tuple(f"{app}.{name}" for app, name in migrations), rows)
+
+
+def count_rows(connection: sqlite3.Connection, *, seconds: float) -> Mapping[str, int]:
+    """
+    The rows of ``take_inventory``, if it takes no longer than this.
+
+    SQLite counts a whole table in one step of its machine, so a progress handler comes too late.
+
+    :raises sqlite3.Error: as ``take_inventory``; it takes longer.
+    """
+    is_over = threading.Event()
+
+    def interrupt() -> None:
+        if not is_over.wait(seconds):
+            while not is_over.wait(INTERRUPT_SECONDS):
+                connection.interrupt()  # which has no effect between two statements
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    try:
+        return take_inventory(connection).rows
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def inventory_of(path: Path) -> Inventory:

@@ -31,7 +31,7 @@ if sys.platform == "linux":
 
     def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
         """
-        Take the exclusive lock if nobody else has any; never waits.
+        Take the exclusive lock if nobody else has any, but for those ``OUTSIDE``; never waits.
 
         :param keep_shared: the descriptor has the shared lock, and must keep it if this fails.
         :raises PermissionError: the file was opened for reading only, as it may not be written.

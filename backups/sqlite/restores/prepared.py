@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from backups.disk import files
+from backups.exceptions import StoreFolderError
 from backups.sqlite.folder.temporary import Temporary
 from backups.sqlite.format.rows import inventory_of
 from backups.sqlite.format.schema import fold
@@ -83,6 +84,8 @@ class _Checked:
         by = staged_by or self.manifest.staged_by
         manifest = replace(self.manifest, staged_at=datetime.now(UTC), staged_by=by)
         with _explained(self.staging):
+            if not files.is_named(self.file.path, self.file.descriptor):
+                raise StoreFolderError(f"{self.file.path} is gone: it can't be staged.")
             files.sync(self.file.descriptor)  # invariant 1: whole after a power cut too
             make_pending(self.staging.paths, self.file.path, manifest)  # invariant 2
         record_staged(self.staging.paths, manifest, self.seconds + time.monotonic() - began)

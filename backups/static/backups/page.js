@@ -6,7 +6,24 @@
   const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const numbers = new Intl.NumberFormat();
 
+  const clocks = {
+    date: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
+    clock: new Intl.DateTimeFormat(undefined, { timeStyle: "short" }),
+    minute: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }),
+    day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
+    month: new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" }),
+  };
+
   function localise(root) {
+    for (const each of root.querySelectorAll("time[data-clock]")) {
+      each.textContent = clocks[each.dataset.clock].format(new Date(each.dateTime));
+    }
+    for (const each of root.querySelectorAll("text[data-day]")) {
+      each.textContent = clocks[each.dataset.precision].format(new Date(each.dataset.day));
+    }
+    for (const each of root.querySelectorAll("text[data-value]")) {
+      each.textContent = `${numbers.format(each.dataset.value)} ${each.dataset.unit}`;
+    }
     for (const each of root.querySelectorAll("time[data-moment]")) {
       each.textContent = moments.format(new Date(each.dateTime));
     }

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -352,14 +353,46 @@ def test_it_takes_the_scope(
     assert answer.status_code not in (401, 403)
 
 
-def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site, settings: Settings) -> None:
+@pytest.mark.parametrize("work", ["restore", "prepare"])
+def test_job_of_a_restore_is_shown_to_whoever_may_restore(
+    work: str, live: Site, settings: Settings
+) -> None:
     source = get_store()
-    job_records.write(source, job("done", work="restore"))
+    job_records.write(source, job("done", work=work))
     keys = settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     for scope, status in (("backup", 403), ("restore", 200)):
         key = create_key(keys, name=scope, scopes=[scope])
         answer = APIClient(headers={"X-Api-Key": key}).get("/api/v1/backups/jobs/1")
         assert answer.status_code == status
+
+
+def test_restore_that_waits_is_shown_with_its_verdict(here: APIClient) -> None:
+    verdict = {
+        "kind": "upload",
+        "name": "mine.db",
+        "size": 7,
+        "sha256": "ab" * 32,
+        "taken_at": "2026-11-26T03:00:00+00:00",
+        "migrations": ["tasks.0002_more"],
+        "warnings": ["It is old."],
+        "rows": [{"table": "tasks", "live": None, "snapshot": 3}],
+        "emptied": ["django_session"],
+    }
+    decision = {"what": "stage", "by": "ben", "at": "2026-11-26T03:01:00+00:00"}
+    source = {"kind": "upload", "name": "mine.db"}
+    said: dict[str, Any] = {"step": "waiting", "done": 5, "total": 7, "source": source}
+    waiting = replace(job("done", work="prepare"), **said, verdict=verdict, decision=decision)
+    job_records.write(get_store(), waiting)
+    shown = here.get("/api/v1/backups/jobs/1").json()
+    assert {name: shown[name] for name in said} == said
+    assert shown["verdict"] == {**verdict, "taken_at": "2026-11-26T03:00:00Z"}
+    assert shown["decision"] == {**decision, "at": "2026-11-26T03:01:00Z"}
+
+
+def test_job_that_is_no_restore_has_no_verdict(here: APIClient) -> None:
+    job_records.write(get_store(), job("done"))
+    shown = here.get("/api/v1/backups/jobs/1").json()
+    assert (shown["verdict"], shown["decision"], shown["source"]) == (None, None, {})
 
 
 # What came of a job

@@ -100,9 +100,12 @@ def test_decision_in_the_last_moment_counts(at_work: Job, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(decisions, "decided", look)
     assert decisions.wait(store, "1", seconds=0)["what"] == "apply"
+    assert jobs.list_jobs()[0].is_running
 
 
-@pytest.mark.parametrize("made", [5, [], "cancel", {}, {"what": 7}])
+@pytest.mark.parametrize(
+    "made", [5, [], "cancel", {}, {"what": 7}, {"what": "cancel", "by": "a", "at": "never"}]
+)
 def test_decision_that_somebody_wrote_by_hand_breaks_nothing(made: Any, at_work: Job) -> None:
     store = get_store()
     job_records.change(store, "1", decision=made, step="waiting")

@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import os
+import signal
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +19,7 @@ from backups.management.archive.prepare import MEANWHILE
 from tests.backups.archive import prepared_jobs as prepared
 from tests.backups.archive.prepared_jobs import ANN, BEN
 from tests.backups.uploads import add_tasks
+from tests.backups.waiting import until
 from tests.site import Site, task_names
 
 
@@ -230,7 +233,7 @@ def test_start_while_a_restore_waits_applies_another_one(home: Site, content: by
     archive.stage_snapshot(other.snapshot.id, staged_by=BEN)
     connections.close_all()  # this process stops to use it, as a server does
     services.release_presence()
-    finished = home.manage("check", TASKDOG_DATA_DIR=str(home.data))
+    finished = home.manage("check")
     assert finished.code == 0, finished.err
     assert "applied" in home.conclusions(), finished.err  # nobody was in its way
     jobs.decide(job.id, "stage", by=ANN)
@@ -243,7 +246,7 @@ def test_waiting_restore_keeps_its_file_from_a_start_that_sweeps(
     home: Site, content: bytes
 ) -> None:
     job = prepared.waiting(prepared.upload(content))
-    assert home.manage("check", TASKDOG_DATA_DIR=str(home.data)).code == 0
+    assert home.manage("check").code == 0
     jobs.decide(job.id, "stage", by=ANN)
     assert prepared.done(job)["status"] == "pending"
 
@@ -301,3 +304,37 @@ def test_waiting_ones_do_not_count_among_those_at_work(
     waiting = prepared.waiting(prepared.upload(content))
     prepared.done(jobs.start("store", by=BEN))
     assert prepared.now(waiting).is_waiting
+
+
+# Killed after the decision
+
+
+@pytest.mark.parametrize("moment", ["decided", "staging", "pending", "applying"])
+def test_process_that_is_killed_after_the_decision_leaves_the_old_or_the_new(
+    moment: str, home: Site, content: bytes
+) -> None:
+    job = prepared.waiting(prepared.upload(content))
+    process, pending = prepared.process_of(job), home.data / "tasks.db.pending-restore"
+    jobs.decide(job.id, "apply", by=BEN)
+
+    def is_there() -> bool:
+        found = prepared.now(job)
+        steps = {"decided": True, "pending": pending.exists()}
+        return steps.get(moment, found.step == moment) or not found.is_running
+
+    until(is_there)
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    end = prepared.ended(job)
+    assert end.outcome in ("stopped", "done")
+    assert task_names(home.database) in (["live"], ["one", "two"])
+    if pending.exists():
+        assert task_names(pending) == ["one", "two"]
+    connections.close_all()
+    services.release_presence()
+    finished = home.manage("check")
+    assert finished.code == 0, finished.err
+    assert task_names(home.database) in (["live"], ["one", "two"])
+    assert not pending.exists()
+    assert not list(home.data.glob("tasks.db.incoming-*"))
+    assert services.get_restore_status().pending is None

@@ -264,7 +264,7 @@ def test_process_that_is_killed_while_it_waits_is_stopped_and_its_file_swept(
         jobs.decide(job.id, "stage", by=ANN)
     assert prepared.incoming(home.data)
     services.release_presence()
-    assert home.manage("check", TASKDOG_DATA_DIR=str(home.data)).code == 0
+    assert home.manage("check").code == 0
 
 
 def test_process_that_is_killed_while_it_receives_is_stopped(home: Site, content: bytes) -> None:
