@@ -40,7 +40,7 @@ def test_index_of_the_admin_has_the_pages_after_its_apps(project: MakeProject) -
     page = index(project())
     assert page.count(LINK) >= 1
     assert page.index("/admin/auth/user/") < page.index(LINK)
-    for path in ("snapshots/", "history/"):
+    for path in ("snapshots/", "restore/", "history/"):
         assert f'href="/backups/{path}"' in page
 
 
@@ -71,6 +71,14 @@ def test_a_permission_that_fails_breaks_nothing_of_the_admin(project: MakeProjec
     page = index(made)
     assert "/admin/auth/user/" in page
     assert LINK not in page
+
+
+def test_one_who_may_not_restore_is_not_led_there(project: MakeProject) -> None:
+    made = project("BACKUPS_RESTORE_PERMISSION = 'nobody.P'")
+    made.write("nobody.py", "from tests.backups.page.permissions import Nobody as P")
+    page = index(made)
+    assert LINK in page
+    assert "/backups/restore/" not in page
 
 
 def test_one_who_may_only_restore_has_the_way_in(project: MakeProject) -> None:
