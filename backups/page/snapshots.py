@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from backups.api.archive_serializers import MOST_LETTERS
 from backups.archive import jobs, names, services
-from backups.archive.catalog import ListedPage
+from backups.archive.catalog import ListedPage, StoredSnapshot
 from backups.archive.jobs import Job
 from backups.archive.receipts import DELETED
 from backups.exceptions import BackupError, BadParameterError, NotStoredError
@@ -48,10 +48,7 @@ class SnapshotPage(PageView):
 
     def get(self, request: Request, backup: str) -> HttpResponse:
         """What its manifest says, and the buttons."""
-        try:
-            stored, is_lost = services.find_snapshot(backup), False
-        except NotStoredError:
-            stored, is_lost = services.find_snapshot(backup, even_lost=True), True
+        stored, is_lost = find(backup)
         words = {
             "here": "snapshots",
             "stored": stored,
@@ -63,6 +60,18 @@ class SnapshotPage(PageView):
             "most_letters": MOST_LETTERS,
         }
         return self.page("snapshot.html", words)
+
+
+def find(word: str) -> tuple[StoredSnapshot, bool]:
+    """
+    A stored snapshot, and whether its file is gone.
+
+    :raises NotStoredError: not even its manifest is there.
+    """
+    try:
+        return services.find_snapshot(word), False
+    except NotStoredError:
+        return services.find_snapshot(word, even_lost=True), True
 
 
 def _is_shown(job: Job) -> bool:

@@ -12,9 +12,9 @@ from backups.api.archive_views import short_text
 from backups.api.authentication import caller_name
 from backups.api.errors import status_of
 from backups.archive import jobs, services
-from backups.archive.services import StoredSnapshot
 from backups.exceptions import BadParameterError, NotDeletableError
 from backups.page.base import BACK_UP, RESTORE, PageView
+from backups.page.snapshots import find
 
 
 class StoreAction(PageView):
@@ -80,9 +80,7 @@ class DeletePage(PageView):
 
     def get(self, request: Request, backup: str) -> HttpResponse:
         """Show what would be lost, and ask."""
-        stored = services.find_snapshot(backup, even_lost=True)
-        is_newest_good = services.read_state().verified_id == stored.id
-        return self._asked(stored, {"is_newest_good": is_newest_good})
+        return self._asked(backup, {"verified_id": services.read_state().verified_id})
 
     def post(self, request: Request, backup: str) -> HttpResponseBase:
         """Delete it; if it must stay, say why."""
@@ -90,15 +88,14 @@ class DeletePage(PageView):
         try:
             deleted = services.delete(backup, by=caller_name(request), force=is_forced)
         except NotDeletableError as error:
-            stored = services.find_snapshot(backup, even_lost=True)
-            return self._asked(stored, {"refusal": error}, status=status_of(error))
+            return self._asked(backup, {"refusal": error}, status=status_of(error))
         query = urlencode({"deleted": deleted.id})
         return self.go_to_url(f"{reverse('backups_page:snapshots')}?{query}")
 
-    def _asked(
-        self, stored: StoredSnapshot, words: dict[str, Any], *, status: int = 200
-    ) -> HttpResponse:
-        known = {"here": "snapshots", "stored": stored, "where": services.where()}
+    def _asked(self, backup: str, words: dict[str, Any], *, status: int = 200) -> HttpResponse:
+        stored, is_lost = find(backup)
+        known: dict[str, Any] = {"here": "snapshots", "where": services.where()}
+        known |= {"stored": stored, "is_lost": is_lost}
         return self.page("delete.html", known | words, status=status)
 
 

@@ -314,7 +314,7 @@ def test_process_that_is_killed_after_the_decision_leaves_the_old_or_the_new(
     moment: str, home: Site, content: bytes
 ) -> None:
     job = prepared.waiting(prepared.upload(content))
-    process, pending = prepared.process_of(job), home.data / "tasks.db.pending-restore"
+    process, pending = prepared.process_of(job.id), home.data / "tasks.db.pending-restore"
     jobs.decide(job.id, "apply", by=BEN)
 
     def is_there() -> bool:

@@ -259,6 +259,10 @@ def test_lost_one_has_a_page_from_where_its_rest_is_deleted(ann: Client, folder:
     assert "only its manifest is left" in text(page)
     assert "the lost one" in text(page)
     assert "/download/" not in page.content.decode()
+    assert 'id="hold"' not in page.content.decode()
+    asked = text(ann.get(f"{PAGE}{LOST}/delete/"))
+    assert "Its file is missing" in asked
+    assert "Size changed" not in asked
     assert leads_to(ann.post(f"{PAGE}{LOST}/delete/")) == f"{PAGE}?deleted={LOST}"
     assert services.list_missing() == []
 
@@ -389,6 +393,7 @@ def test_last_good_one_is_deleted_only_by_who_ticks_that(ann: Client, two: tuple
     assert 'name="force"' not in ann.get(place).content.decode()
     refused = ann.post(place)
     assert f"{two[0]} is the last good one" in text(refused, 409)
+    assert "--force" not in text(refused, 409)
     assert 'name="force" value="yes" required' in refused.content.decode()
     assert "force is" in text(ann.post(place, {"force": "1"}), 400)
     assert services.find_snapshot(two[0])
