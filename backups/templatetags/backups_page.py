@@ -130,6 +130,12 @@ def number(count: int | None) -> SafeString | str:
     return format_html('<data value="{}" data-number>{}</data>', count, words)
 
 
+@register.filter
+def method_name(method: str) -> str:
+    """How a snapshot was taken, as its manifest names it."""
+    return {"compact": gettext("compact"), "pages": gettext("pages")}.get(method, method)
+
+
 @register.simple_tag(takes_context=True)
 def page_scripts(context: RequestContext) -> SafeString:
     """htmx, if it is installed (``pip install 'django-restorable[page]'``), and our own script."""
