@@ -33,6 +33,8 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── RestoreBlockedError          can't be applied now; it stays pending
     │   ├── NeedsRestartError        can't be applied while the site runs; a start can
     │   └── MigrationStoppedError    its migrations took too much time or memory
+    ├── RestoreCancelledError        somebody cancelled it before it was staged
+    ├── NotDecidedError              nobody decided in time what becomes of it
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── ChildFailedError             a process of this app was stopped from outside
     │   └── ChildNotStartedError     it did not even start

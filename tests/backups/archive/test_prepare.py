@@ -62,6 +62,7 @@ def test_verdict_on_an_upload_says_what_it_is_before_anything_happens(
         ("taskdog-backup-20261123-0245381.db", None),
     ],
 )
+@pytest.mark.proof
 def test_name_of_an_upload_says_when_it_was_taken(
     name: str, taken_at: str | None, home: Site, content: bytes
 ) -> None:
@@ -71,6 +72,7 @@ def test_name_of_an_upload_says_when_it_was_taken(
     assert moment == taken_at, source
 
 
+@pytest.mark.proof
 def test_snapshot_that_this_site_has_sent_is_known_by_its_bytes(home: Site) -> None:
     with services.create_snapshot(taken_by=ANN) as snapshot:
         content = b"".join(snapshot)
@@ -86,6 +88,7 @@ def test_verdict_names_the_migrations_that_will_run(home: Site, older: bytes) ->
     assert job.verdict["migrations"] == ["sessions.0001_initial"]
 
 
+@pytest.mark.proof
 def test_verdict_on_a_table_that_only_one_of_them_has(home: Site, content: bytes) -> None:
     with closing(sqlite3.connect(home.database)) as connection:
         connection.execute("CREATE TABLE only_live (a)")
@@ -93,6 +96,7 @@ def test_verdict_on_a_table_that_only_one_of_them_has(home: Site, content: bytes
     assert rows_of(job, "only_live") == (0, None)
 
 
+@pytest.mark.proof
 def test_ruined_live_database_does_not_prevent_the_verdict(home: Site, content: bytes) -> None:
     ruined = b"SQLite format 3\0" + b"\xff" * 4080
     home.database.write_bytes(ruined)
@@ -104,6 +108,7 @@ def test_ruined_live_database_does_not_prevent_the_verdict(home: Site, content: 
     assert prepared.done(job)["status"] == "pending"
 
 
+@pytest.mark.proof
 def test_stored_snapshot_is_taken_when_its_manifest_says(home: Site) -> None:
     stored = archive.store(by=ANN).snapshot
     add_tasks(home.database, "newer")
@@ -119,6 +124,7 @@ def test_stored_snapshot_is_taken_when_its_manifest_says(home: Site) -> None:
     assert (receipt.what, receipt.snapshot, receipt.by) == ("staged", stored.id, BEN)
 
 
+@pytest.mark.proof
 def test_stored_snapshot_that_waits_can_be_held_and_deleted(home: Site, content: bytes) -> None:
     stored = archive.store(by=ANN).snapshot
     job = prepared.waiting(prepared.from_store(stored.id))
@@ -131,6 +137,7 @@ def test_stored_snapshot_that_waits_can_be_held_and_deleted(home: Site, content:
     assert prepared.done(job)["status"] == "pending"
 
 
+@pytest.mark.proof
 def test_undo_is_prepared_in_the_same_way(home: Site, content: bytes) -> None:
     services.hold_presence()
     services.stage_restore([content], staged_by=ANN)
@@ -146,6 +153,7 @@ def test_undo_is_prepared_in_the_same_way(home: Site, content: bytes) -> None:
     assert task_names(home.database) == ["live"]
 
 
+@pytest.mark.proof
 def test_compressed_upload_is_unpacked_and_the_verdict_says_so(home: Site, content: bytes) -> None:
     job = prepared.waiting(prepared.upload(gzip.compress(content)))
     assert job.verdict is not None
@@ -184,6 +192,7 @@ def test_restore_that_is_applied_is_live_at_once(home: Site, content: bytes) -> 
     assert receipt.staged_at == datetime.fromisoformat(answer["staged_at"])
 
 
+@pytest.mark.proof
 def test_restore_that_only_a_restart_can_apply_stays_pending(home: Site, older: bytes) -> None:
     job = prepared.waiting(prepared.upload(older))
     jobs.decide(job.id, "apply", by=ANN)
@@ -195,6 +204,7 @@ def test_restore_that_only_a_restart_can_apply_stays_pending(home: Site, older: 
     assert task_names(home.database) == ["live"]
 
 
+@pytest.mark.proof
 def test_decision_that_comes_twice_counts_once(home: Site, content: bytes) -> None:
     job = prepared.waiting(prepared.upload(content))
     jobs.decide(job.id, "stage", by=ANN)
@@ -227,6 +237,7 @@ def test_what_is_decided_must_be_known(home: Site, content: bytes) -> None:
 # Meanwhile
 
 
+@pytest.mark.proof
 def test_start_while_a_restore_waits_applies_another_one(home: Site, content: bytes) -> None:
     job = prepared.waiting(prepared.upload(content, by=ANN))
     other = archive.store(by=BEN)
@@ -242,6 +253,7 @@ def test_start_while_a_restore_waits_applies_another_one(home: Site, content: by
     assert task_names(home.data / "tasks.db.pending-restore") == ["one", "two"]
 
 
+@pytest.mark.proof
 def test_waiting_restore_keeps_its_file_from_a_start_that_sweeps(
     home: Site, content: bytes
 ) -> None:
@@ -251,6 +263,7 @@ def test_waiting_restore_keeps_its_file_from_a_start_that_sweeps(
     assert prepared.done(job)["status"] == "pending"
 
 
+@pytest.mark.proof
 def test_waiting_restore_holds_no_turn(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +277,7 @@ def test_waiting_restore_holds_no_turn(
     assert not list(home.data.glob("tasks.db.incoming-*"))
 
 
+@pytest.mark.proof
 def test_two_people_decide_for_themselves(home: Site, content: bytes) -> None:
     one = prepared.waiting(prepared.upload(content, by=ANN))
     two = prepared.waiting(prepared.upload(content, by=BEN))
@@ -275,6 +289,7 @@ def test_two_people_decide_for_themselves(home: Site, content: bytes) -> None:
     assert [each.by for each in services.list_receipts()] == [ANN, BEN]
 
 
+@pytest.mark.proof
 def test_new_one_of_the_same_person_takes_the_place_of_the_one_that_waits(
     home: Site, content: bytes
 ) -> None:
@@ -287,6 +302,7 @@ def test_new_one_of_the_same_person_takes_the_place_of_the_one_that_waits(
     assert not services.list_receipts()
 
 
+@pytest.mark.proof
 def test_more_than_three_may_not_wait(home: Site, content: bytes) -> None:
     waiting = [prepared.waiting(prepared.upload(content, by=f"p{number}")) for number in range(3)]
     with pytest.raises(BusyError, match="3 restores wait"):
@@ -297,6 +313,7 @@ def test_more_than_three_may_not_wait(home: Site, content: bytes) -> None:
         prepared.failed(each)
 
 
+@pytest.mark.proof
 def test_waiting_ones_do_not_count_among_those_at_work(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +327,7 @@ def test_waiting_ones_do_not_count_among_those_at_work(
 
 
 @pytest.mark.parametrize("moment", ["decided", "staging", "pending", "applying"])
+@pytest.mark.proof
 def test_process_that_is_killed_after_the_decision_leaves_the_old_or_the_new(
     moment: str, home: Site, content: bytes
 ) -> None:

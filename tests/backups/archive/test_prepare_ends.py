@@ -49,6 +49,7 @@ def decided_after(parts: list[bytes], number: int, decide: Callable[[], object])
 # Cancelled
 
 
+@pytest.mark.proof
 def test_upload_is_cancelled_while_it_arrives(home: Site, content: bytes) -> None:
     parts = prepared.chunks(content)
 
@@ -61,6 +62,7 @@ def test_upload_is_cancelled_while_it_arrives(home: Site, content: bytes) -> Non
     assert prepared.failed(job) == ("cancelled", "The restore was cancelled by ben.")
 
 
+@pytest.mark.proof
 def test_upload_is_cancelled_while_it_is_checked(
     home: Site, content: bytes, tmp_path: Path
 ) -> None:
@@ -75,6 +77,7 @@ def test_upload_is_cancelled_while_it_is_checked(
     assert prepared.now(job).step == "checking"
 
 
+@pytest.mark.proof
 def test_upload_is_cancelled_before_its_process_begins(home: Site, content: bytes) -> None:
     parts = prepared.chunks(content)
 
@@ -91,6 +94,7 @@ def test_restore_that_waits_is_cancelled_by_somebody_else(home: Site, content: b
     assert prepared.failed(job) == ("cancelled", "The restore was cancelled by ben.")
 
 
+@pytest.mark.proof
 def test_stored_one_is_cancelled_too(home: Site) -> None:
     stored = archive.store(by=ANN).snapshot
     job = prepared.waiting(prepared.from_store(stored.id))
@@ -102,6 +106,7 @@ def test_stored_one_is_cancelled_too(home: Site) -> None:
 # Not decided
 
 
+@pytest.mark.proof
 def test_restore_that_nobody_decides_on_ends(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +117,7 @@ def test_restore_that_nobody_decides_on_ends(
         jobs.decide(job.id, "stage", by=ANN)
 
 
+@pytest.mark.proof
 def test_clock_that_is_set_back_does_not_keep_a_job_alive(home: Site) -> None:
     with time_machine.travel("2027-01-01T00:00:00+00:00", tick=False):
         job_records.write(get_store(), jobs.Job("1", "store", ANN, job_records.now()))
@@ -136,11 +142,13 @@ def test_bad_upload_is_refused_and_the_history_says_so(
     assert receipt.snapshot is None
 
 
+@pytest.mark.proof
 def test_damaged_gzip_is_refused(home: Site, content: bytes) -> None:
     packed = gzip.compress(content)
     assert prepared.failed(prepared.upload(packed[:-100]))[0] == "wrong_length"
 
 
+@pytest.mark.proof
 def test_upload_that_is_too_large_is_refused_before_all_of_it_came(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +167,7 @@ def test_upload_that_is_too_large_is_refused_before_all_of_it_came(
     assert archive.list_receipts()[0].what == "refused"
 
 
+@pytest.mark.proof
 def test_upload_that_is_announced_as_too_large_is_refused_at_once(
     home: Site, content: bytes
 ) -> None:
@@ -166,6 +175,7 @@ def test_upload_that_is_announced_as_too_large_is_refused_at_once(
     assert prepared.failed(job)[0] == "too_large"
 
 
+@pytest.mark.proof
 def test_upload_without_room_is_refused(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +185,7 @@ def test_upload_without_room_is_refused(
     assert archive.list_receipts() == []  # that says nothing about the snapshot
 
 
+@pytest.mark.proof
 def test_upload_while_all_turns_are_taken_is_refused(
     home: Site, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +195,7 @@ def test_upload_while_all_turns_are_taken_is_refused(
     assert code == "too_many_uploads"
 
 
+@pytest.mark.proof
 def test_stored_one_that_was_changed_is_refused(home: Site) -> None:
     stored = archive.store(by=ANN).snapshot
     path = home.data / "tasks.db.backups" / stored.name
@@ -213,6 +225,7 @@ def test_id_is_used_once(home: Site, content: bytes) -> None:
 # Killed
 
 
+@pytest.mark.proof
 def test_client_that_hangs_up_leaves_nothing(home: Site, content: bytes) -> None:
     def broken_off() -> Iterator[bytes]:
         yield content[:100_000]
@@ -238,6 +251,7 @@ jobs.start("prepare", by="ann", job_id=sys.argv[2], chunks=chunks(),
 """
 
 
+@pytest.mark.proof
 def test_worker_that_is_killed_in_the_middle_leaves_nothing(
     home: Site, content: bytes, tmp_path: Path
 ) -> None:
@@ -254,6 +268,7 @@ def test_worker_that_is_killed_in_the_middle_leaves_nothing(
     assert (code, message) == ("upload_interrupted", "The upload ended before it was whole.")
 
 
+@pytest.mark.proof
 def test_process_that_is_killed_while_it_waits_is_stopped_and_its_file_swept(
     home: Site, content: bytes
 ) -> None:
@@ -267,6 +282,7 @@ def test_process_that_is_killed_while_it_waits_is_stopped_and_its_file_swept(
     assert home.manage("check").code == 0
 
 
+@pytest.mark.proof
 def test_process_that_is_killed_while_it_receives_is_stopped(home: Site, content: bytes) -> None:
     def killed() -> Iterator[bytes]:
         yield content[:100_000]
@@ -281,6 +297,7 @@ def test_process_that_is_killed_while_it_receives_is_stopped(home: Site, content
     get_store().sweep()
 
 
+@pytest.mark.proof
 def test_process_that_is_told_to_end_cleans_up(home: Site, content: bytes) -> None:
     job = prepared.waiting(prepared.upload(content))
     os.kill(prepared.process_of(job.id), signal.SIGTERM)

@@ -67,6 +67,7 @@ def test_backup_is_stored_then_unchanged_and_verified(ann: Visitor, site_with_st
     assert "✓ Verified" in ann.get(f"snapshots/{second}/").text
 
 
+@pytest.mark.proof
 def test_verification_of_a_damaged_one_says_why(ann: Visitor, site_with_staff: Site) -> None:
     snapshot_id = snapshot_in(ann.wait_for(store(ann), "Stored:"))
     (file,) = (site_with_staff.data / "tasks.db.backups").glob(f"*-{snapshot_id}.db.zst")
@@ -80,6 +81,7 @@ def test_verification_of_a_damaged_one_says_why(ann: Visitor, site_with_staff: S
     assert "Damaged" in ann.get("snapshots/").text
 
 
+@pytest.mark.proof
 def test_failure_says_what_to_do(ann: Visitor, site_with_staff: Site) -> None:
     folder = site_with_staff.data / "tasks.db.backups"
     folder.write_text("not a folder")
@@ -89,6 +91,7 @@ def test_failure_says_what_to_do(ann: Visitor, site_with_staff: Site) -> None:
     assert RUNS not in text
 
 
+@pytest.mark.proof
 def test_progress_is_shown_by_any_page_until_its_end(gated: Server, site_with_staff: Site) -> None:
     gate = site_with_staff.data / GATE
     gate.touch()
@@ -109,6 +112,7 @@ def test_progress_is_shown_by_any_page_until_its_end(gated: Server, site_with_st
     assert "A backup by ann" not in ben.get("snapshots/").text
 
 
+@pytest.mark.proof
 def test_process_that_is_killed_is_told(gated: Server, site_with_staff: Site) -> None:
     (site_with_staff.data / GATE).touch()
     ann = Visitor(gated, "ann")
@@ -120,6 +124,7 @@ def test_process_that_is_killed_is_told(gated: Server, site_with_staff: Site) ->
     assert RUNS not in text
 
 
+@pytest.mark.proof
 def test_two_people_back_up_at_once(ann: Visitor, served: Server, site_with_staff: Site) -> None:
     ben = Visitor(served, "bob")
     pages = [store(ann, "mine"), store(ben, "his")]
