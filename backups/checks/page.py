@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from backups.page.login import login_url
+from backups.templatetags.backups_page import has_htmx
 
 TEMPLATE = "backups/page/base.html"
 NEEDED = (
@@ -114,10 +115,10 @@ def _login() -> Iterator[CheckMessage]:
 
 
 def _scripts() -> Iterator[CheckMessage]:
-    if not apps.is_installed("django_htmx"):
+    if not has_htmx():
         yield CheckWarning(
-            "The pages for staff are in the URLs, and 'django_htmx' is not in INSTALLED_APPS: they"
-            " show no progress.",
+            "The pages for staff are in the URLs, and 'django_htmx' is not in INSTALLED_APPS, or"
+            " older than 1.29: they show no progress.",
             hint="Install it: pip install 'django-restorable[page]'. Then add 'django_htmx' to"
             " INSTALLED_APPS, and run collectstatic.",
             id="backups.W124",

@@ -35,12 +35,19 @@ class PageSession(SessionAuthentication):
         The user of the session; None for a stranger; nobody at all where the project has no logins.
 
         :raises PermissionDenied: no token.
+        :raises NotAuthenticated: no token, of a stranger; it may have ended with their session.
         """
         if not hasattr(request._request, "user"):
             return None, None
         user: Any = request._request.user
-        self.enforce_csrf(request)
-        return (user, None) if user is not None and user.is_active else None
+        is_known = user is not None and user.is_active
+        try:
+            self.enforce_csrf(request)
+        except PermissionDenied:
+            if is_known:
+                raise
+            raise NotAuthenticated from None
+        return (user, None) if is_known else None
 
 
 class PageNegotiation(IgnoreAccept, DefaultContentNegotiation):
@@ -142,7 +149,11 @@ class PageView(StoreView):
         has_logins = self.request.user is not None
         url = login.url_for(self.request) if has_logins else None
         reason = login.ended_by_restore(self.request) if has_logins else ""
-        if url is not None and (not reason or login.tell(self.request._request, url, reason)):
+        if (
+            url is not None
+            and login.can_be_led_to(self.request, url)
+            and (not reason or login.tell(self.request._request, url, reason))
+        ):
             answer: HttpResponseBase = self.go_to_url(url)
         elif "HX-Request" in self.request.headers:  # only a part of a page was asked for
             return self.go_to_url(login.page_of(self.request))

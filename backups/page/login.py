@@ -86,6 +86,15 @@ def url_for(request: Request) -> str | None:
     return parts._replace(query=query.urlencode(safe="/")).geturl()
 
 
+def can_be_led_to(request: Request, url: str) -> bool:
+    """
+    Whether a browser goes on to the login by itself. The policy of the pages lets no form lead to
+    another host (form-action), not even by a redirect: there it does nothing at all.
+    """
+    is_form = request.method not in ("GET", "HEAD") and "HX-Request" not in request.headers
+    return not (is_form and urlsplit(url).netloc)
+
+
 def page_of(request: Request) -> str:
     """The whole page that a request is for: a script asks for parts, a form for a change."""
     start = reverse("backups_page:overview")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any
 
 from django import template
@@ -143,11 +144,21 @@ def page_scripts(context: RequestContext) -> SafeString:
     own = format_html(
         '<script src="{}" defer nonce="{}"></script>', static("backups/page.js"), nonce
     )
-    if not apps.is_installed("django_htmx"):  # else its files would not be found
+    if not has_htmx():
         return own
     from django_htmx.jinja import htmx_script
 
-    return htmx_script(nonce=nonce) + own
+    return htmx_script(version=2, nonce=nonce) + own
+
+
+def has_htmx() -> bool:
+    """Whether django-htmx is installed, and not older than 1.29: that one has htmx 2 by name."""
+    if not apps.is_installed("django_htmx"):  # else its files would not be found
+        return False
+    from django_htmx import jinja
+
+    found = getattr(jinja, "htmx_script", None)
+    return found is not None and "version" in signature(found).parameters
 
 
 def in_unit(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -88,6 +88,20 @@ def test_each_thing_that_is_missing_is_named(
         assert words in " ".join(found[number])
 
 
+def test_an_older_django_htmx_is_named_and_breaks_no_page(tmp_path: Path) -> None:
+    made = Project(tmp_path)
+    old = "import django_htmx.jinja\ndjango_htmx.jinja.htmx_script = lambda *, minified=True: ''"
+    found = made.ask(f"{old}\nKNOWN = {KNOWN!r}\n{ASK}")
+    assert "older than 1.29" in found["W124"][0]
+    text = made.ask(f"""
+{old}
+from django.template import engines
+page = engines["django"].from_string("{{% load backups_page %}}{{% page_scripts %}}")
+answer = page.render({{"csp_nonce": "n"}})
+""")
+    assert text == '<script src="/static/backups/page.js" defer nonce="n"></script>'
+
+
 def test_who_does_not_include_the_pages_is_told_nothing(tmp_path: Path) -> None:
     made = Project(tmp_path, WITHOUT_LOGINS, "del urlpatterns[1]")
     assert made.ask(f"KNOWN = {KNOWN!r}\n{ASK}") == {}

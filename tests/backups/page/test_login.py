@@ -282,3 +282,40 @@ connections["default"].settings_dict["NAME"] = ":memory:"
 answer = client.get("/backups/history/").headers["Location"]
 """)
     assert answer == f"/admin/login/{NEXT}"
+
+
+def test_a_form_leads_to_no_other_host_since_the_policy_would_stop_it(
+    project: MakeProject,
+) -> None:
+    """A browser would do nothing at all."""
+    made = project("LOGIN_URL = 'https://sso.example.org/in'")
+    form, page, part = made.ask("""
+client = Client()
+form = client.post("/backups/snapshots/store/")
+page = client.get("/backups/snapshots/")
+part = client.post("/backups/snapshots/store/", headers={"HX-Request": "true"})
+answer = [[each.status_code, dict(each.headers), each.content.decode()]
+          for each in (form, page, part)]
+""")
+    url = "https://sso.example.org/in?next=http%3A//testserver/backups/"
+    assert form[0] == 200
+    assert f'href="{url}"' in form[2]
+    assert (page[0], page[1]["Location"]) == (303, f"{url}snapshots/")
+    assert (part[0], part[1]["HX-Redirect"]) == (204, url)
+
+
+@pytest.mark.parametrize("settings", ["", "CSRF_USE_SESSIONS = True"])
+def test_a_form_whose_token_has_ended_with_the_session_leads_to_the_login(
+    settings: str, project: MakeProject
+) -> None:
+    stranger, known = project(settings).ask("""
+client = Client(enforce_csrf_checks=True)
+stranger = client.post("/backups/snapshots/store/")
+staff()
+from django.contrib.auth.models import User
+client.force_login(User.objects.get())
+known = client.post("/backups/snapshots/store/")
+answer = [[stranger.status_code, stranger.headers.get("Location")], known.status_code]
+""")
+    assert stranger == [303, "/admin/login/?next=/backups/"]
+    assert known == 403
