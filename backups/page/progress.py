@@ -53,5 +53,8 @@ class JobPage(PageView):
 def find(job_id: str) -> Job:
     """:raises NotStoredError: there is no such job, or it was forgotten."""
     if (found := jobs.find(job_id)) is None:
-        raise NotStoredError(f"There is no job {job_id!r}.", hint="Only the last 50 are known.")
+        raise NotStoredError(
+            gettext("There is no job %(job)r.") % {"job": job_id},
+            hint=gettext("Only the last 50 are known."),
+        )
     return found

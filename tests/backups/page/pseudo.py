@@ -58,6 +58,10 @@ class Said(HTMLParser):
             self._code.append(tag)
         known = dict(attrs)
         self.attributes += [known[name] or "" for name in SPOKEN if name in known]
+        # What a script says to people is in attributes of a page too.
+        self.attributes += [
+            value for name, value in attrs if value and name.startswith("data-") and " " in value
+        ]
         if tag == "input" and known.get("type") in ("submit", "button", "reset"):
             self.attributes.append(known.get("value") or "")
 
