@@ -37,7 +37,7 @@ BACKUP_WORDS: Mapping[str, tuple[Any, str]] = {
     "held": (_("Held"), ""),
     "released": (_("Released"), ""),
     "staged": (_("Read back, and staged to be restored"), ""),
-    "refused": (_("Refused: it was to be restored"), BAD),
+    "refused": (_("Restore refused"), BAD),
 }
 VERIFIED_WORDS: Mapping[str, tuple[Any, str]] = {
     "restorable": (_("Verified: it can be restored"), GOOD),

@@ -122,8 +122,8 @@ def ended_by_restore(request: Request) -> str:
     if seen is None or not _was_restored(since=seen):
         return ""
     return gettext(
-        "A restore has replaced the database, and with it all logins. Log in again, with an account"
-        " of the restored data."
+        "A restore has replaced the database, and with it all logins. Log in again, with a name and"
+        " a password from the restored data."
     )
 
 

@@ -57,6 +57,7 @@ class PreparedPage(PageView):
             "here": "restore",
             "job": job,
             "error": error,
+            "chosen": self.request.POST.get("when", ""),  # beside a name that is wrong
             "state": state_of(job),
             "site_name": conf.name,
             "steps": _steps(job),

@@ -119,9 +119,11 @@ class DiscardAction(PageView):
     needs = (RESTORE,)
 
     def post(self, request: Request) -> HttpResponseBase:
-        """The live database is not touched."""
+        """The live database is not touched. The page of what was discarded says so."""
+        known = [job for job in jobs.list_jobs() if job.work == PREPARE]
+        job = _job_of(services.get_restore_status().pending, known)
         services.discard_pending_restore(discarded_by=caller_name(request))
-        return self.go_to("restore")
+        return self.go_to("restore") if job is None else self.go_to("prepared", job.id)
 
 
 def _kept_by(applied: Receipt | None) -> KeptCopy | None:

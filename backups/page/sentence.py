@@ -136,6 +136,8 @@ def _hint(health: Health) -> str:
         return gettext(
             "Check whether the site, or the timer that runs the backups, was stopped at that time."
         )
+    if health.status == "failed":
+        return gettext("Show this to whoever runs the server. Once it is mended, back up now.")
     return ""
 
 

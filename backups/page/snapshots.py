@@ -11,6 +11,7 @@ from backups.archive import jobs, names, services
 from backups.archive.catalog import ListedPage, StoredSnapshot
 from backups.archive.jobs import Job
 from backups.archive.receipts import DELETED
+from backups.archive.state import State
 from backups.exceptions import BackupError, BadParameterError, NotStoredError
 from backups.page.base import BACK_UP, RESTORE, PageView
 
@@ -36,6 +37,7 @@ class SnapshotsPage(PageView):
         try:
             words["where"] = services.where()
             words |= _words(services.list_page((number - 1) * ON_A_PAGE, ON_A_PAGE))
+            words["vanished"] = None if words["listed"].total else _vanished()
         except BackupError as error:
             words |= {"error": error, "state": services.read_state()}
         return self.page("snapshots.html", words)
@@ -83,6 +85,14 @@ def _just_deleted(word: str) -> str:
     """The id, if that snapshot was deleted: the address of the page says so, and a receipt."""
     receipts = services.list_receipts() if names.is_id(word) else []
     return word if any((each.what, each.snapshot) == (DELETED, word) for each in receipts) else ""
+
+
+def _vanished() -> State | None:
+    """What is remembered of the last stored one, unless somebody has deleted that."""
+    state = services.read_state()
+    receipts = services.list_receipts() if state.last_id else []
+    is_deleted = any((each.what, each.snapshot) == (DELETED, state.last_id) for each in receipts)
+    return state if state.last_id and not is_deleted else None
 
 
 def _page_number(request: Request) -> int:

@@ -74,7 +74,8 @@
     part("upload-begin").disabled = file.disabled = isSending;
   }
 
-  function complain(sentence) {
+  function complain(sentence, tone = "bad") {
+    part("upload-problem").className = `note ${tone}`;
     part("upload-problem").textContent = sentence;
     part("upload-problem").hidden = !sentence;
   }
@@ -144,7 +145,7 @@
   });
   form.addEventListener("htmx:sendAbort", () => {
     show(false);
-    complain(words.cancelled);
+    complain(words.cancelled, "warn");
     job = null;
   });
   // The server may have refused it and hung up: its reason is on the page of the job.

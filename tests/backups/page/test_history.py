@@ -117,7 +117,7 @@ def test_refused_upload_is_told_with_its_reason(live: Site, ann_here: Client) ->
     ):
         pass
     (told,) = rows(read(ann_here, "history/?kind=restores"))
-    assert re.search(r"^Refused: it was to be restored The file is not a SQLite .* — boss$", told)
+    assert re.search(r"^Restore refused The file is not a SQLite .* — boss$", told)
     assert rows(read(ann_here, "history/?kind=backups")) == []
 
 

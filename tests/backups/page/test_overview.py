@@ -75,13 +75,13 @@ def test_a_real_backup_is_told_of(live: Site, ann_here: Client) -> None:
     text = text_of(page)
     assert "Last verified backup just now; next at 3 a.m. UTC." in text
     assert "At 03:00 every day 0 3 * * * UTC" in text
-    assert "Last verified just now It may be up to 1 day" in text
+    assert "Last verified just now Too old after 1 day" in text
     assert f'href="/backups/snapshots/{made.id}/"' in page
     assert page.count('<svg class="plot"') == 2
     assert "Each stored backup, the newest first" in text
     assert "the folder" in text
     assert "1 worked, 0 failed" in text
-    assert re.search(rf"Open now in pid {os.getpid()}", text)
+    assert re.search(rf"The database is open in pid {os.getpid()}", text)
     assert re.search(r"Free space [\d,.]+ [GM]B", text)
     assert 'action="/backups/snapshots/store/"' in page
 
@@ -122,8 +122,9 @@ def test_a_failure_is_told_first_with_its_error(live: Site, ann_here: Client) ->
     assert main.index("No verified") < main.index("Back up now") < main.index("Last stored")
     assert "<b>refused" not in page
     assert error in text  # the whole, on demand
+    assert "Show this to whoever runs the server." in main
     assert "14 stored files have been lost or changed." in text
-    assert "Too old: it may be up to 1 day" in text
+    assert "Too old: the limit is 1 day" in text
     assert "4 runs missed so far" in text
     assert "62 worked, 7 failed" in text
     assert "snapshot 9 is gone." in text

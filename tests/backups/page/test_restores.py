@@ -17,6 +17,7 @@ from tests.backups.waiting import until
 from tests.site import Server, Site
 
 CAN_BE_PUT_BACK = "This snapshot can be put back. Nothing has happened yet."
+CAN_BE_UNDONE = "What was live before the last restore can be put back. Nothing has happened yet."
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_restore_now_is_live_and_is_undone(
     assert incoming(site_with_staff) == []
 
     page = ann.send("restore/undo/")
-    ann.wait_for(page, CAN_BE_PUT_BACK)
+    ann.wait_for(page, CAN_BE_UNDONE)
     decide(ann, page, "now")
     until(lambda: served.task_names() == ["live"])
 
@@ -91,6 +92,7 @@ def test_name_of_the_site_must_be_typed(ann: Visitor, site_with_staff: Site, goo
     answer = ann.send(f"{path_of(page)}decide/", when="now", name="something")
     assert answer.status_code == 400
     assert "type the name of the site: taskdog" in answer.text
+    assert 'value="now" required checked' in answer.text, "what was chosen stays chosen"
     assert site_with_staff.receipts() == []
     assert CAN_BE_PUT_BACK in ann.get(path_of(page)).text
 
@@ -217,8 +219,9 @@ def test_pending_restore_is_discarded(ann: Visitor, served: Server, good: Path) 
     ann.wait_for(page, CAN_BE_PUT_BACK)
     decide(ann, page, "start")
     ann.wait_for(page, "It waits for a restart.")
-    ann.send("restore/discard/")
-    assert "Discarded by ann" in ann.get(path_of(page)).text
+    answer = ann.send("restore/discard/")
+    assert path_of(answer) == path_of(page)
+    assert "Discarded by ann" in answer.text
     assert served.api("GET", "restore").json()["status"] == "nothing"
 
 
