@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,7 +20,7 @@ from backups.api.errors import status_of
 from backups.api.negotiation import IgnoreAccept, JSONRenderer
 from backups.api.permissions import backup_permissions, restore_permissions
 from backups.exceptions import BackupError
-from backups.page import login, policy
+from backups.page import language, login, policy
 from backups.page.site_title import site_title
 
 BACK_UP, RESTORE = "back up", "restore"  # what a page is for
@@ -50,6 +50,11 @@ class PageView(StoreView):
     parser_classes: tuple[type[BaseParser], ...] = (FormParser, MultiPartParser)
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = IgnoreAccept
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As any view, but in one language: the reader's if the pages are translated to it."""
+        with language.of_pages():
+            return super().dispatch(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """The session alone: a browser sends no key."""
@@ -126,7 +131,7 @@ class PageView(StoreView):
         """Send a stranger to the login, and say why if a restore has ended their session."""
         url = login.url_for(self.request)
         reason = login.ended_by_restore(self.request)
-        if url is not None and (not reason or login.tell(self.request._request, reason)):
+        if url is not None and not reason:
             answer: HttpResponseBase = self.go_to_url(url)
         elif "HX-Request" in self.request.headers:  # only a part of a page was asked for
             return self.go_to_url(login.page_of(self.request))

@@ -2,7 +2,8 @@
 Where a stranger logs in, and what somebody reads there whose session a restore has ended.
 
 The pages have no login of their own: it would pass by what the project's own asks for, such as a
-second factor or a limit on tries.
+second factor or a limit on tries. But why a session has ended is said on a page of ours before it:
+not every project's login shows the messages of Django.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -69,16 +70,6 @@ def ended_by_restore(request: Request) -> str:
         "A restore has replaced the database, and with it all logins. Log in again, with an account"
         " of the restored data."
     )
-
-
-def tell(request: HttpRequest, sentence: str) -> bool:
-    """Let the login page say this, if the project has messages. Returns whether it will."""
-    if not hasattr(request, "_messages"):
-        return False
-    from django.contrib import messages
-
-    messages.warning(request, sentence)
-    return True
 
 
 def _seen(request: HttpRequest) -> datetime | None:
