@@ -16,12 +16,10 @@ LOCALE = "django.middleware.locale.LocaleMiddleware"
 
 @pytest.fixture
 def with_languages(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A project that speaks the language of its reader."""
+    """A project that speaks the language of its reader. Django reads USE_I18N only once."""
     settings.USE_I18N = True
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, LOCALE]
-    monkeypatch.setattr(
-        translation, "_trans", type(translation._trans)()
-    )  # it has read USE_I18N once
+    monkeypatch.setattr(translation, "_trans", type(translation._trans)())
 
 
 def test_page_without_a_translation_is_english_from_the_first_word_to_the_last(
