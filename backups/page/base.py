@@ -4,10 +4,11 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, NotAuthenticated, PermissionDenied
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -16,12 +17,13 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backups.api.authentication import caller_name
 from backups.api.base import StoreView
 from backups.api.errors import status_of
 from backups.api.negotiation import IgnoreAccept, JSONRenderer
 from backups.api.permissions import backup_permissions, restore_permissions
 from backups.exceptions import BackupError
-from backups.page import login, policy
+from backups.page import language, login, policy
 from backups.page.site_title import site_title
 
 BACK_UP, RESTORE = "back up", "restore"  # what a page is for
@@ -71,6 +73,11 @@ class PageView(StoreView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = PageNegotiation
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As any view, but in one language: the reader's if the pages are translated to it."""
+        with language.of_pages():
+            return super().dispatch(request, *args, **kwargs)
+
     def get_authenticators(self) -> list[BaseAuthentication]:
         """The session alone: a browser sends no key."""
         return [PageSession()]
@@ -86,9 +93,10 @@ class PageView(StoreView):
             return
         if not getattr(request.user, "is_authenticated", False):
             raise NotAuthenticated
-        permissions = restore_permissions if self.needs == (RESTORE,) else backup_permissions
-        message = getattr(permissions()[-1], "message", None)
-        raise PermissionDenied(message)
+        raise PermissionDenied(
+            gettext("You are logged in as %(name)s, who may not do this.")
+            % {"name": caller_name(request)}
+        )
 
     def _may(self, permissions: Iterable[BasePermission]) -> bool:
         try:

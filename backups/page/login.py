@@ -2,7 +2,8 @@
 Where a stranger logs in, and what somebody reads there whose session a restore has ended.
 
 The pages have no login of their own: it would pass by what the project's own asks for, such as a
-second factor or a limit on tries.
+second factor or a limit on tries. But why a session has ended is said on a page of ours before it:
+not every project's login shows the messages of Django.
 """
 
 from datetime import UTC, datetime, timedelta

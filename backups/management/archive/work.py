@@ -11,7 +11,8 @@ from typing import Any
 from backups.api import archive_serializers as shapes
 from backups.archive import jobs, services
 from backups.archive.job_progress import JobProgress
-from backups.exceptions import NotStoredError
+from backups.archive.state import note_failed, noting
+from backups.exceptions import NotStoredError, StorageError
 from backups.management.archive.prepare import finish, prepare
 from backups.management.archive.verb import Verb
 from backups.schedule import run
@@ -20,8 +21,13 @@ from backups.schedule import run
 def store(
     *, by: str, progress: JobProgress, label: str | None = None, database: str | None = None
 ) -> Any:
-    """Store a snapshot."""
+    """Store a snapshot. If the last one is gone without a trace, note that after it."""
     progress.step("storing")
+    lost = None
+    try:
+        services.check_last(database=database)
+    except StorageError as error:
+        lost = error
     with services.settling(database):
         stored = services.store(
             by=by,
@@ -30,6 +36,11 @@ def store(
             progress=progress,
             expect=partial(progress.step, "storing"),
         )
+    if lost is not None:
+        words = f"{stored.snapshot.name} is stored, but {lost}"
+        with noting():
+            note_failed(words, database=database)
+        raise StorageError(words, hint=lost.hint)
     return shapes.NewSnapshotSerializer(shapes.new_snapshot(stored)).data
 
 

@@ -139,3 +139,18 @@ def test_job_that_is_unknown_leads_back(ann: Visitor) -> None:
     answer = ann.get("jobs/nothing/")
     assert answer.status_code == 404
     assert 'href="/backups/snapshots/">Back to the snapshots</a>' in answer.text
+
+
+@pytest.mark.proof
+def test_backup_after_which_the_last_one_is_gone_is_an_alarm(
+    ann: Visitor, served: Server, site_with_staff: Site
+) -> None:
+    """As of a disk that is not mounted any more: the folder is made anew, and is empty."""
+    made = served.api("POST", "backups").json()["backup"]
+    (folder,) = site_with_staff.data.glob("*backups")
+    folder.rename(site_with_staff.data / "away")
+    served.add_task("another")
+    page = ann.send("snapshots/store/", at="snapshots/")
+    text = ann.wait_for(page, "is stored, but")
+    assert f"has no trace of {made['id']} any more" in text
+    assert "the last backup failed" in ann.get("").text
