@@ -11,6 +11,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from backups.archive import services as archive
+from backups.page.language import ONLY_HERE
 from tests.backups.page.project import Project
 from tests.backups.page.pseudo import in_brackets, unmarked
 from tests.backups.page.reading import read
@@ -96,8 +97,13 @@ def test_every_text_of_a_page_is_marked(
 @pytest.mark.usefixtures("_translated")
 @pytest.mark.parametrize(("language", "direction"), [("he", "rtl"), ("de", "")])
 def test_page_turns_for_a_language_that_is_read_from_the_right(
-    language: str, direction: str, live: Site, ann_here: Client
+    language: str,
+    direction: str,
+    live: Site,
+    ann_here: Client,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("backups.page.language.is_translated", lambda: True)
     with translation.override(language):
         page = read(ann_here, "history/")
     (root,) = re.findall(r"<html[^>]*>", page)
@@ -132,7 +138,8 @@ def test_catalogue_of_a_project_is_spoken_where_the_reader_asks_for_it(
     )
     file = made.folder / "locale/de/LC_MESSAGES/django.mo"
     file.parent.mkdir(parents=True)
-    file.write_bytes(catalogue({"History": "Verlauf", "Snapshots": "Sicherungen"}))
+    words = {"History": "Verlauf", "Snapshots": "Sicherungen", ONLY_HERE: "Zum Inhalt"}
+    file.write_bytes(catalogue(words))
     page = made.ask("""
 answer = staff().get("/backups/history/", headers={"Accept-Language": "de"}).content.decode()
 """)
