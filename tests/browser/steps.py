@@ -8,7 +8,7 @@ from selenium.webdriver.common.by import By
 from tests.browser.chromium import button, find, log_in, press, read, wait_for
 from tests.site import Server
 
-CAN_BE_PUT_BACK = "This snapshot can be put back. Nothing has happened yet."
+CAN_BE_PUT_BACK = "can be put back. Nothing has happened yet."
 
 
 def enter(browser: Chrome, server: Server, page: str = "", name: str = "ann") -> None:

@@ -16,7 +16,7 @@ from tests.backups.uploads import add_tasks, snapshot_of
 from tests.backups.waiting import until
 from tests.site import Server, Site
 
-CAN_BE_PUT_BACK = "This snapshot can be put back. Nothing has happened yet."
+CAN_BE_PUT_BACK = "can be put back. Nothing has happened yet."
 CAN_BE_UNDONE = "What was live before the last restore can be put back. Nothing has happened yet."
 
 
