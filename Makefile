@@ -30,7 +30,7 @@ STRACE := $(shell command -v strace)
 SQLITE_TESTS := tests/backups/sqlite tests/backups/site/test_connection_setup.py \
 	tests/backups/checks/test_connections.py
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test package-test bench docs lint lock release clean
+.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test screenshots package-test bench docs lint lock release clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,8 +65,11 @@ crash-test: $(VENV)/.development  ## the long proofs: every system call, power c
 cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, against its own server and this one (Python 3.12: CLI_PYTHON=…)
 	@$(BIN)/python -m pytest -m cli $(ARGS)
 
-browser-test: $(VENV)/.development  ## the upload form in Chromium (Debian: chromium, chromium-driver)
-	@$(BIN)/python -m pytest -m browser $(ARGS)
+browser-test: $(VENV)/.development  ## the pages in Chromium (Debian: chromium, chromium-driver)
+	@$(BIN)/python -m pytest -n auto -m browser $(ARGS)
+
+screenshots: $(VENV)/.development  ## take the pictures of the docs again, with Chromium
+	@$(BIN)/python -m tests.browser.screenshots docs
 
 package-test: $(VENV)/.development release  ## install what `make release` builds into new projects (PACKAGE_PYTHONS="python3.11 python3.13")
 	@PACKAGE_PYTHONS="$(PACKAGE_PYTHONS)" $(BIN)/python -m pytest -n auto -m package tests/package $(ARGS)
@@ -85,7 +88,9 @@ lint: $(VENV)/.development  ## style and types
 lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requirements*.in (LOCK_OPTIONS=--upgrade)
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements.in -o requirements.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements.txt requirements-test.in -o requirements-test.txt
-	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements-test.txt requirements-dev.in -o requirements-dev.txt
+	@# Of what brings axe along only its one file is read: its browsers are not needed.
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 -c requirements-test.txt requirements-dev.in -o requirements-dev.txt \
+		--no-emit-package playwright --no-emit-package greenlet --no-emit-package pyee
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-bench.in -o requirements-bench.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/pocketbase.in -o benchmarks/peers/pocketbase.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/litestream.in -o benchmarks/peers/litestream.txt

@@ -31,6 +31,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.media import check_media_settings
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.notices import check_notices, check_told
+        from backups.checks.page import check_page
         from backups.checks.retention import check_retention
         from backups.checks.schedule import check_schedule
         from backups.checks.sessions import check_sessions
@@ -50,6 +51,7 @@ class BackupsConfig(AppConfig):
         register(check_retention)
         register(check_connections)
         register(check_media_settings)
+        register(check_page, Tags.urls)
         register(check_journal_mode, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)

@@ -33,6 +33,8 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── RestoreBlockedError          can't be applied now; it stays pending
     │   ├── NeedsRestartError        can't be applied while the site runs; a start can
     │   └── MigrationStoppedError    its migrations took too much time or memory
+    ├── RestoreCancelledError        somebody cancelled it before it was staged
+    ├── NotDecidedError              nobody decided in time what becomes of it
     ├── RestoreRefusedError          can't ever be applied; it is set aside
     ├── ChildFailedError             a process of this app was stopped from outside
     │   └── ChildNotStartedError     it did not even start
@@ -342,6 +344,20 @@ class MigrationStoppedError(RestoreBlockedError):
     code = "migration_stopped"
 
 
+class RestoreCancelledError(BackupError):
+    """Somebody has cancelled a restore before it was staged."""
+
+    code = "cancelled"
+    hint = "Nothing was staged."
+
+
+class NotDecidedError(BackupError):
+    """A restore was checked, and nobody has decided in time what becomes of it."""
+
+    code = "not_decided"
+    hint = "Nothing was staged. Send the snapshot again, or choose a stored one again."
+
+
 class RestoreRefusedError(BackupError):
     """The pending restore can't be applied at all. It is set aside."""
 
@@ -409,6 +425,10 @@ class NotDeletableError(ArchiveError):
 
     code = "not_deletable"
     hint = "Nothing was deleted."
+
+    def __init__(self, message: str, *, hint: str | None = None, by_force: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.by_force = by_force  # whether whoever insists may delete it all the same
 
 
 class KeepError(ArchiveError):

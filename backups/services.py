@@ -9,9 +9,8 @@ states, and what holds between any two steps: backups/store.py and docs/how-rest
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from backups.exceptions import (
     UploadAbandonedError,
 )
 from backups.site import caches, local_store, outcomes
+from backups.site.announced_restore import announced
 from backups.site.local_store import get_store
 from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.site.own_files import check_not_live, check_not_own
@@ -36,6 +36,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Prepared,
     Proof,
     Receipt,
     RestoreStatus,
@@ -51,11 +52,13 @@ __all__ = [
     "check_not_live",
     "check_not_own",
     "check_snapshot",
+    "count_rows",
     "create_snapshot",
     "describe_defects",
     "describe_next_start",
     "discard_pending_restore",
     "foresee_warnings",
+    "free_bytes",
     "get_restore_status",
     "get_store",
     "hold_presence",
@@ -64,6 +67,8 @@ __all__ = [
     "list_downloads",
     "list_kept_copies",
     "list_receipts",
+    "prepare_restore",
+    "prepare_undo",
     "prove_snapshot",
     "release_presence",
     "repair",
@@ -263,42 +268,85 @@ def stage_restore(
 
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
     """
+    with (
+        _in_turn(turn, database) as held,
+        prepare_restore(
+            chunks,
+            staged_by=staged_by,
+            at_least=at_least,
+            account=account,
+            database=database,
+            accept=accept,
+            turn=held,
+            watch=watch,
+        ) as prepared,
+    ):
+        return prepared.stage()
+
+
+@contextmanager
+def prepare_restore(
+    chunks: Iterable[bytes],
+    *,
+    staged_by: str,
+    at_least: int = 0,
+    account: str | None = None,
+    database: str | None = None,
+    accept: Collection[str] = (),
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+    on_received: Callable[[], None] = lambda: None,
+) -> Iterator[Prepared]:
+    """
+    Check an uploaded snapshot, as ``stage_restore`` does, and leave it to the block to stage it:
+    ``stage`` of what this yields. If that is not called, nothing of the upload stays.
+
+    A turn that this took ends before the block begins: the block may wait for a person. A process
+    that waits there, and may keep a restart waiting, should hold no presence and no connection.
+
+    Parameters and errors are those of ``stage_restore``.
+
+    :param on_received: called once all bytes have come, before the check.
+    """
     unwrapped = Unwrapped(chunks)
-    try:
-        with _in_turn(turn, database):
-            pending = get_store(database).stage_restore(
-                unwrapped,
-                staged_by=staged_by,
-                max_bytes=conf.max_upload_bytes,
-                at_least=at_least,
-                account=account,
-                accept=accept,
-                watch=watch,
-            )
-    except NotADatabaseError as error:  # what was unpacked is compressed once more
-        if unwrapped.wrapping:
-            first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
-            error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
-        raise
-    except UploadAbandonedError as error:
-        logger.warning("restore by %s not staged: %s", staged_by, error)
-        raise
-    logger.info(
-        "restore staged by %s: %d bytes, SHA-256 %s", staged_by, pending.size, pending.sha256
-    )
-    outcomes.announce(get_store(database))
-    if not unwrapped.wrapping:
-        return pending
-    warning = (
-        f"The upload was unpacked from {unwrapped.wrapping}: its size and SHA-256 describe the"
-        " unpacked file."
-    )
-    return replace(pending, warnings=(*pending.warnings, warning))
+    store = get_store(database)
+    with ExitStack() as stack:
+        try:
+            with _in_turn(turn, database):
+                prepared = stack.enter_context(
+                    store.prepare_restore(
+                        unwrapped,
+                        staged_by=staged_by,
+                        max_bytes=conf.max_upload_bytes,
+                        at_least=at_least,
+                        account=account,
+                        accept=accept,
+                        watch=watch,
+                        on_received=on_received,
+                    )
+                )
+        except NotADatabaseError as error:  # what was unpacked is compressed once more
+            if unwrapped.wrapping:
+                first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
+                error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
+            raise
+        except UploadAbandonedError as error:
+            logger.warning("restore by %s not staged: %s", staged_by, error)
+            raise
+        yield announced(prepared, store, *_of_wrapping(unwrapped))
 
 
-def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[object]:
+def _of_wrapping(unwrapped: Unwrapped) -> Iterator[str]:
+    if unwrapped.wrapping:
+        yield (
+            f"The upload was unpacked from {unwrapped.wrapping}: its size and SHA-256 describe the"
+            " unpacked file."
+        )
+
+
+def _in_turn(turn: Turn | None, database: str | None) -> AbstractContextManager[Turn]:
     """The caller's turn, which stays open, or a new one."""
-    return take_upload_turn(database=database) if turn is None else nullcontext()
+    return take_upload_turn(database=database) if turn is None else nullcontext(turn)
 
 
 def foresee_warnings(head: bytes) -> tuple[str, ...]:
@@ -328,15 +376,39 @@ def undo_restore(
     :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
     :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
-    try:
-        with _in_turn(turn, database):
-            pending = get_store(database).stage_kept_copy(staged_by=staged_by, watch=watch)
-    except UploadAbandonedError as error:
-        logger.warning("undo by %s not staged: %s", staged_by, error)
-        raise
-    logger.info("undo staged by %s: %s", staged_by, pending.undoes)
-    outcomes.announce(get_store(database))
-    return pending
+    with (
+        _in_turn(turn, database) as held,
+        prepare_undo(staged_by=staged_by, database=database, turn=held, watch=watch) as prepared,
+    ):
+        return prepared.stage()
+
+
+@contextmanager
+def prepare_undo(
+    *,
+    staged_by: str,
+    database: str | None = None,
+    turn: Turn | None = None,
+    watch: Callable[[], None] | None = None,
+    on_received: Callable[[], None] = lambda: None,
+) -> Iterator[Prepared]:
+    """
+    Check the kept copy of the last restore, as ``undo_restore`` does, and leave it to the block to
+    stage it, as ``prepare_restore`` does.
+
+    :raises BackupError: as ``undo_restore``.
+    """
+    store = get_store(database)
+    with ExitStack() as stack:
+        try:
+            with _in_turn(turn, database):
+                prepared = stack.enter_context(
+                    store.prepare_undo(staged_by=staged_by, watch=watch, on_received=on_received)
+                )
+        except UploadAbandonedError as error:
+            logger.warning("undo by %s not staged: %s", staged_by, error)
+            raise
+        yield announced(prepared, store)
 
 
 def apply_now(
@@ -405,6 +477,19 @@ def list_kept_copies(*, database: str | None = None) -> list[KeptCopy]:
 def list_downloads(*, database: str | None = None) -> list[Download]:
     """Who has taken snapshots, newest first, as far as it is recorded. Reads only."""
     return get_store(database).list_downloads()
+
+
+def count_rows(*, database: str | None = None) -> Mapping[str, int]:
+    """
+    The number of rows of each table of the live database. A table that can't be read is left out;
+    empty if nothing can be. Changes nothing.
+    """
+    return get_store(database).count_rows()
+
+
+def free_bytes(*, database: str | None = None) -> int:
+    """How many bytes of the database's disk are free; 0 if that is not known."""
+    return get_store(database).free_bytes()
 
 
 def is_readable() -> bool:

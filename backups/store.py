@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -127,6 +128,31 @@ class PendingRestore:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A snapshot that passed every check. It waits, for the length of a block, to be staged."""
+
+    pending: PendingRestore  # what it would be
+    taken_at: datetime | None  # UTC, as far as the store knows
+    is_emptied: Callable[[str], bool]  # whether a restore empties this table: of login sessions
+    count_rows: Callable[[], Mapping[str, int]]
+    make_pending: Callable[[str | None], PendingRestore]
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The number of rows of each table by its name, as the next start would find them."""
+        return self.count_rows()
+
+    def stage(self, *, staged_by: str | None = None) -> PendingRestore:
+        """
+        Keep it for the next start, in place of what is pending then. Call it once.
+
+        :param staged_by: who decided it; None for whoever has prepared it.
+        :raises BackupError: the system refuses; what was pending still is.
+        """
+        return self.make_pending(staged_by)
+
+
+@dataclass(frozen=True)
 class Proof:
     """
     What became of a snapshot that was tried. No row of the tables of login sessions counts: a
@@ -204,14 +230,13 @@ class BackupStore(ABC):
     A method promises what the service of the same name does (``services.py`` has parameters,
     errors, and what holds on failure); here stands what it promises besides.
 
-        NOTHING ──stage_restore───────────▶ PENDING
-        PENDING ──stage_restore───────────▶ PENDING   (the newer one replaces it)
+        NOTHING ──Prepared.stage──────────▶ PENDING
+        PENDING ──Prepared.stage──────────▶ PENDING   (the newer one replaces it)
         PENDING ──discard_pending_restore─▶ NOTHING
         PENDING ──apply_pending_restore───▶ NOTHING   (applied; the old store is kept)
         PENDING ──apply_pending_restore───▶ NOTHING   (refused; the snapshot is set aside)
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
         PENDING ──apply_now───────────────▶ NOTHING   (applied while the site runs)
-        any ──────stage_kept_copy─────────▶ PENDING   (what the last restore replaced)
     """
 
     @abstractmethod
@@ -235,12 +260,12 @@ class BackupStore(ABC):
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take a turn to upload or check. Never waits. A caller of ``stage_restore``,
-        ``stage_kept_copy``, ``check_snapshot`` or ``prove`` must hold one.
+        Take a turn to upload or check. Never waits. A caller of ``check_snapshot`` or ``prove``
+        must hold one, and so must who enters ``prepare_restore`` or ``prepare_undo``.
         """
 
     @abstractmethod
-    def stage_restore(
+    def prepare_restore(
         self,
         chunks: Iterable[bytes],
         *,
@@ -250,12 +275,14 @@ class BackupStore(ABC):
         account: str | None = None,
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
-    ) -> PendingRestore:
+        on_received: Callable[[], None] = lambda: None,
+    ) -> AbstractContextManager[Prepared]:
         """
-        Check a snapshot and keep it for the next start, in place of one that is already pending.
+        Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays.
 
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param accept: problems to accept, of those in ``ACCEPTABLE``.
+        :param on_received: called once all bytes have come, before the check.
         """
 
     @abstractmethod
@@ -263,10 +290,35 @@ class BackupStore(ABC):
         """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
-    def stage_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
-    ) -> PendingRestore:
-        """As the service ``undo_restore``: stage what the last restore replaced."""
+    def prepare_undo(
+        self,
+        *,
+        staged_by: str,
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
+    ) -> AbstractContextManager[Prepared]:
+        """As ``prepare_restore``, for what the last restore replaced."""
+
+    def stage_restore(self, chunks: Iterable[bytes], **options: Any) -> PendingRestore:
+        """Check a snapshot, and keep it for the next start. Options: of ``prepare_restore``."""
+        with self.prepare_restore(chunks, **options) as prepared:
+            return prepared.stage()
+
+    def stage_kept_copy(self, **options: Any) -> PendingRestore:
+        """Stage what the last restore replaced. Options: of ``prepare_undo``."""
+        with self.prepare_undo(**options) as prepared:
+            return prepared.stage()
+
+    @abstractmethod
+    def count_rows(self) -> Mapping[str, int]:
+        """
+        The number of rows of each table of the live store. A table that can't be read is left out;
+        empty if nothing can be, or it takes too long. Never raises.
+        """
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """How many bytes of the store's disk are free; 0 if that is not known."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
@@ -323,11 +375,15 @@ class BackupStore(ABC):
     # What the archive and the schedule need
 
     @abstractmethod
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
         store can hold it then, nor another thread.
 
+        :param outside: it says only that the process lives: it does not keep a start from applying
+            a restore, as every other lock does.
         :raises BusyError: somebody holds it, and ``wait`` is false.
         """
 

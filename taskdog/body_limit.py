@@ -30,4 +30,7 @@ class BodyLimitMiddleware:
 
 def is_upload(request: HttpRequest) -> bool:
     """Whether this is the request whose body may be a database; its view has its own limit."""
-    return request.method == "POST" and request.path == reverse("backups:restore")
+    return request.method == "POST" and (
+        request.path == reverse("backups:restore")
+        or request.path.startswith(reverse("backups_page:restore") + "upload/")
+    )

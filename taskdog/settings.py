@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",  # its table stays empty: snapshots of earlier releases have it
     "django.contrib.staticfiles",
     "rest_framework",
+    "django_htmx",  # the scripts of the pages at /backups
     "drf_spectacular",
     "drf_spectacular_sidecar",  # the files of the page at /api/v1/docs
     "taskdog",

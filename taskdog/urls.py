@@ -1,6 +1,10 @@
-"""Every URL of the site. None ends with a slash: the clients ask without, and follow nothing."""
+"""
+Every URL of the site. None of the API ends with a slash: the clients ask without, and follow
+nothing. The pages do.
+"""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from backups.api.health_views import backup_health
 from taskdog import views
@@ -16,6 +20,8 @@ urlpatterns = [
     path("api/v1/", include("backups.urls")),
     path("api/v1/schema", SchemaView.as_view(), name="schema"),
     path("api/v1/docs", SwaggerView.as_view(), name="docs"),
+    path("backups", RedirectView.as_view(pattern_name="backups_page:overview")),
+    path("backups/", include("backups.page.urls")),
     path("api-auth/login/", ThrottledLoginView.as_view()),  # in place of the next line's own
     path("api-auth/", include("rest_framework.urls")),  # staff log in to the browsable API
 ]

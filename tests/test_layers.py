@@ -32,7 +32,9 @@ FLOORS = (
     ("notices",),
     ("schedule",),
     ("api", "startup"),
-    ("asgi", "checks", "management", "urls"),
+    ("asgi", "management", "templatetags", "urls"),
+    ("page",),
+    ("checks",),
     ("apps",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
@@ -48,9 +50,11 @@ ABOVE_THE_PORT = (
     "checks",
     "management",
     "notices",
+    "page",
     "schedule",
     "services",
     "startup",
+    "templatetags",
     "urls",
 )
 

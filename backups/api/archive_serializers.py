@@ -1,5 +1,6 @@
 """The JSON shapes of stored snapshots, for the API and for the commands."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from backups.archive.manifest import Verification
 from backups.archive.storing import Stored
 from backups.exceptions import kind_of
 
+SOURCES = ["upload", "stored", "undo"]  # of a restore
 OUTCOMES = ["restorable", "refused", "damaged", "unreadable"]  # of a verification
 MOST_LETTERS = 200  # in a label or a reason
 MESSAGES = {
@@ -180,13 +182,51 @@ class JobErrorSerializer(AnswerSerializer):
     hint = serializers.CharField()
 
 
+class TableRowsSerializer(AnswerSerializer):
+    """How many rows a table has. Null: it has no such table, or it can't be read."""
+
+    table = serializers.CharField()
+    live = serializers.IntegerField(allow_null=True)
+    snapshot = serializers.IntegerField(allow_null=True)
+
+
+class PreparedRestoreSerializer(AnswerSerializer):
+    """What is known of a snapshot that was checked and waits for a decision."""
+
+    kind = serializers.ChoiceField(choices=SOURCES)
+    name = serializers.CharField(help_text="Of the upload, the stored snapshot or the kept copy.")
+    size = serializers.IntegerField(help_text="Bytes, of the database.")
+    sha256 = serializers.CharField()
+    taken_at = UtcField(allow_null=True)
+    migrations = TextsField(help_text="Those that the next start would run on it.")
+    warnings = TextsField()
+    rows = TableRowsSerializer(many=True)
+    emptied = TextsField(help_text="Tables of login sessions, which a restore empties.")
+
+    def to_representation(self, instance: Mapping[str, Any]) -> Any:
+        taken_at = instance.get("taken_at")
+        known = {"taken_at": taken_at and datetime.fromisoformat(taken_at)}
+        return super().to_representation({**instance, **known})
+
+
+class DecisionSerializer(AnswerSerializer):
+    """What somebody has decided about a restore that was checked."""
+
+    what = serializers.ChoiceField(choices=["stage", "apply", "cancel"])
+    by = serializers.CharField()
+    at = UtcField()
+
+    def to_representation(self, instance: Mapping[str, Any]) -> Any:
+        return super().to_representation({**instance, "at": datetime.fromisoformat(instance["at"])})
+
+
 class JobSerializer(AnswerSerializer):
-    """Long work, and what became of it."""
+    """Long work, how far it is, and what became of it."""
 
     status = serializers.ChoiceField(choices=["running", "done", "failed", "stopped"])
     message = serializers.CharField()
     job = serializers.CharField(help_text="Its id.")
-    work = serializers.ChoiceField(choices=["store", "verify", "restore"])
+    work = serializers.ChoiceField(choices=["store", "verify", "restore", "prepare", "run-due"])
     by = serializers.CharField(help_text="A key or a user.")
     began_at = UtcField()
     ended_at = UtcField(allow_null=True)
@@ -194,6 +234,12 @@ class JobSerializer(AnswerSerializer):
         allow_null=True, help_text="The answer to a request that waits for the end of the job."
     )
     error = JobErrorSerializer(allow_null=True)
+    step = serializers.CharField(help_text="What it does now, or did last; empty at first.")
+    done = serializers.IntegerField(help_text="Bytes of this step, until a second ago.")
+    total = serializers.IntegerField(allow_null=True, help_text="Null: not known.")
+    source = serializers.DictField(help_text="What is restored.")  # type: ignore[assignment]
+    verdict = PreparedRestoreSerializer(allow_null=True)
+    decision = DecisionSerializer(allow_null=True)
 
     def to_representation(self, instance: Job) -> Any:
         said = {

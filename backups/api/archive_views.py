@@ -55,7 +55,7 @@ class StoredSnapshotsView(ArchiveView):
 
     def post(self, request: Request) -> Response:
         """Store a snapshot of the database, if anything has changed since the last one."""
-        label = _text(request, "label") or None
+        label = short_text(request, "label") or None
         return job_answer(request, jobs.start("store", by=caller_name(request), label=label))
 
 
@@ -168,7 +168,7 @@ class HoldView(ArchiveView):
 
     def post(self, request: Request, backup: str) -> Response:
         """Hold a stored snapshot."""
-        reason = _text(request, "reason")
+        reason = short_text(request, "reason")
         held = services.hold(backup, by=caller_name(request), reason=reason)
         return Response(shapes.StoredSnapshotDetailSerializer(held).data)
 
@@ -188,7 +188,7 @@ class JobView(StoreView):
         job = None
         with suppress(BackupNotSupportedError):  # which ``get`` reports, once the caller is known
             job = jobs.find(self.kwargs.get("job", ""))
-        is_restore = job is not None and job.work == "restore"
+        is_restore = job is not None and job.work in ("restore", "prepare")
         return restore_permissions() if is_restore else backup_permissions()
 
     def get(self, request: Request, job: str) -> Response:
@@ -201,7 +201,7 @@ class JobView(StoreView):
         return Response(shapes.JobSerializer(found).data)
 
 
-def _text(request: Request, name: str) -> str:
+def short_text(request: Request, name: str) -> str:
     """
     A text in the body, which may be empty.
 

@@ -18,6 +18,8 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.NoKeptCopyError: 404,
     exceptions.RestoreBlockedError: 409,
     exceptions.RestoreRefusedError: 409,
+    exceptions.RestoreCancelledError: 409,
+    exceptions.NotDecidedError: 409,
     exceptions.NotDeletableError: 409,
     exceptions.BusyError: 409,
     exceptions.IdentityError: 409,

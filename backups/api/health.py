@@ -102,15 +102,15 @@ def _findings(
 
 
 def _too_old(state: State, now: datetime, max_age: timedelta) -> Iterator[tuple[str, str]]:
-    what = "verified" if _is_verified_here() else "stored"
-    age = _age(state.verified_as_of if _is_verified_here() else state.current_as_of, now)
+    what = "verified" if is_verified_here() else "stored"
+    age = _age(state.verified_as_of if is_verified_here() else state.current_as_of, now)
     if age is None:
         yield "too_old", f"There is no {what} backup."
     elif age > max_age:
         yield "too_old", f"The newest {what} backup is older than it may be."
 
 
-def _is_verified_here() -> bool:
+def is_verified_here() -> bool:
     """Whether this site tries what it stores. It can't try what it can't decrypt."""
     can_read = not conf.recipients or conf.identity_file is not None
     return conf.verify != "never" and can_read

@@ -24,6 +24,7 @@ from backups.exceptions import UploadInterruptedError
 CHUNK_BYTES = 1024 * 1024  # 1 MiB, as gunicorn reads: with less, it copies each byte twice
 FIELDS_BYTES = 64 * 1024  # room for a form's boundaries, headers and small fields
 FIELD = "file"
+MOST_LETTERS = 200  # of the file's name
 
 
 class RawUploadParser(BaseParser):
@@ -77,8 +78,8 @@ class MultiPartUploadParser(BaseParser):
         request = _request(parser_context)
         at_least = max(0, _content_length(request) - FIELDS_BYTES)
         events = _events(PacedStream(stream, request.META), _boundary(request))
-        fields = _leading_fields(events)
-        return _parsed(fields, Upload(_file_chunks(events), at_least=at_least))
+        fields, name = _leading_fields(events)
+        return _parsed(fields, Upload(_file_chunks(events), at_least=at_least, name=name))
 
 
 UPLOAD_PARSERS = (
@@ -136,7 +137,7 @@ def _read(stream: PacedStream, size: int) -> bytes:
 def _events(stream: PacedStream, boundary: str) -> Iterator[MultipartSegment | bytes | None]:
     """The form as it arrives: a segment, its bytes, None at its end, and so on."""
     try:
-        # The file's name, which is not used, may be in any encoding. Latin-1 accepts any byte.
+        # The file's name, which is only shown, may be in any encoding. Latin-1 accepts any byte.
         with PushMultipartParser(boundary, header_charset="latin-1") as parser:
             while not parser.closed:
                 chunk = _read(stream, CHUNK_BYTES)
@@ -147,14 +148,19 @@ def _events(stream: PacedStream, boundary: str) -> Iterator[MultipartSegment | b
         raise UploadInterruptedError(f"The form is not whole: {error}.") from error
 
 
-def _leading_fields(events: Iterator[MultipartSegment | bytes | None]) -> dict[str, str]:
-    """The small fields before the file. The next event is then the file's first bytes."""
+def _leading_fields(
+    events: Iterator[MultipartSegment | bytes | None],
+) -> tuple[dict[str, str], str]:
+    """
+    The small fields before the file, and the file's name. The next event is then the file's first
+    bytes.
+    """
     fields: dict[str, str] = {}
     name, value, size = "", b"", 0
     for event in events:
         if isinstance(event, MultipartSegment):
             if event.name == FIELD:
-                return fields
+                return fields, _shown(event.filename or "")
             name, value = event.name, b""
         elif event is None:
             fields[name] = value.decode("utf-8", "replace")
@@ -163,6 +169,13 @@ def _leading_fields(events: Iterator[MultipartSegment | bytes | None]) -> dict[s
             if size > FIELDS_BYTES:
                 break
     raise UploadInterruptedError(f"The form has no file in a field called {FIELD!r}.")
+
+
+def _shown(name: str) -> str:
+    """A file's name on one line. Browsers send it in UTF-8 (RFC 7578, 4.2)."""
+    text = name.encode("latin-1", "replace").decode("utf-8", "replace")
+    line = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return line[:MOST_LETTERS]
 
 
 def _file_chunks(events: Iterator[MultipartSegment | bytes | None]) -> Iterator[bytes]:

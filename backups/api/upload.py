@@ -14,9 +14,10 @@ ACCEPTED_CODINGS = ("gzip", "x-gzip", "zstd")
 class Upload:
     """The bytes of an uploaded file, in order, to be read once."""
 
-    def __init__(self, chunks: Iterator[bytes], *, at_least: int) -> None:
+    def __init__(self, chunks: Iterator[bytes], *, at_least: int, name: str = "") -> None:
         self._chunks = chunks
         self.at_least = at_least  # bytes, by the request's length
+        self.name = name  # of the file, as the client calls it; empty if it says nothing
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks

@@ -36,6 +36,11 @@ class StoredSnapshot:
         return self.name.endswith(".age")
 
     @property
+    def database_size(self) -> int | None:
+        """Bytes, of the database in it; None if that is not known."""
+        return None if self.manifest is None else self.manifest.database_size
+
+    @property
     def verification(self) -> Verification | None:
         """The last verification; None if there was none."""
         return None if self.manifest is None else self.manifest.verification
@@ -59,6 +64,16 @@ class StoredSnapshot:
         if self.manifest.size != self.size:
             return f"It has {self.size:,} bytes, and had {self.manifest.size:,} when it was stored."
         return ""
+
+
+@dataclass(frozen=True)
+class ListedPage:
+    """Some of the stored snapshots, the newest first, and what else their listing shows."""
+
+    snapshots: list[StoredSnapshot]
+    first: int  # how many newer ones there are
+    total: int  # how many are stored in all
+    missing: list[str]  # names of stored files that are gone; their manifests are still there
 
 
 class Catalog:
@@ -86,23 +101,44 @@ class Catalog:
 
         :raises StorageError: the storage fails.
         """
-        return self._snapshots(self.files.sizes(), with_manifests=with_manifests)
+        sizes = self.files.sizes()
+        found = self._listed(sizes)
+        return self._with_manifests(found, sizes) if with_manifests else found
 
     def look(self) -> tuple[list[StoredSnapshot], list[str]]:
         """What ``snapshots`` and ``missing`` return, from one listing."""
         expected = self._being_deleted()
         sizes = self.files.sizes()
-        return self._snapshots(sizes, with_manifests=True), self._missing(sizes, expected)
+        found = self._with_manifests(self._listed(sizes), sizes)
+        return found, self._missing(sizes, expected)
 
-    def _snapshots(self, sizes: Mapping[str, int], *, with_manifests: bool) -> list[StoredSnapshot]:
+    def page(self, first: int, count: int) -> ListedPage:
+        """
+        At most ``count`` of them, from one listing. Only their manifests are read.
+
+        :param first: how many newer ones to leave out. If there are no others: the last page.
+        :raises StorageError: the storage fails.
+        """
+        expected = self._being_deleted()
+        sizes = self.files.sizes()
+        found = self._listed(sizes)
+        first = min(first, max(0, len(found) - 1) // count * count)
+        shown = self._with_manifests(found[first : first + count], sizes)
+        return ListedPage(shown, first, len(found), self._missing(sizes, expected))
+
+    def _listed(self, sizes: Mapping[str, int]) -> list[StoredSnapshot]:
+        """All of them, the newest first, without their manifests."""
         found = [
             StoredSnapshot(snapshot_id, name, size, None)
             for name, size in sizes.items()
             if (snapshot_id := names.id_of(self.prefix, name)) is not None
         ]
         found.sort(key=lambda each: names.order_of(each.id), reverse=True)
-        if not with_manifests:
-            return found
+        return found
+
+    def _with_manifests(
+        self, found: list[StoredSnapshot], sizes: Mapping[str, int]
+    ) -> list[StoredSnapshot]:
         listed = [each for each in found if each.name + SUFFIX in sizes]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             manifests = dict(zip(listed, pool.map(self._manifest, listed), strict=True))

@@ -185,6 +185,7 @@ def _check_deletable(stored: StoredSnapshot, looked: Looked, *, force: bool) -> 
         raise NotDeletableError(
             f"{stored.id} is the last good one: a restore would use it today.",
             hint="Store and verify a newer one first. To delete this one all the same: --force.",
+            by_force=True,
         )
 
 

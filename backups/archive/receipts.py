@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # at run time these imports would slow each start of the site
     from backups.archive.manifest import Verification
 
 STORED, VERIFIED, DELETED, FAILED, STAGED = "stored", "verified", "deleted", "failed", "staged"
+HELD, RELEASED, REFUSED = "held", "released", "refused"
+
+MOST = 10**18  # bytes or seconds
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,17 @@ class ArchiveReceipt:
 
     id: str
     at: str  # ISO 8601, UTC
-    what: str  # "stored", "verified", "deleted", "failed" or "staged"
+    what: str  # "stored", "verified", "held", "released", "deleted", "failed", "staged",
+    # or "refused": an upload or a stored snapshot that was to be restored
     snapshot: str | None = None  # the id of the stored snapshot
     by: str | None = None  # the key, the user, or "schedule"
     size: int | None = None  # bytes, of the stored file
     outcome: str | None = None  # of a verification
-    reason: str = ""  # a sentence; empty unless something was wrong
+    reason: str = ""  # a sentence: what was wrong, or why it is held; else empty
+    seconds: float | None = None  # how long it took to store it
+
+
+KINDS = {each.name: str(each.type) for each in fields(ArchiveReceipt)}
 
 
 def listen() -> None:
@@ -58,8 +66,9 @@ def record(what: str, *, database: str | None = None, **words: Any) -> None:
 
 
 def _stored(*, database: str | None, stored: StoredSnapshot, **_: Any) -> None:
-    by = None if stored.manifest is None else stored.manifest.by
-    record(STORED, database=database, snapshot=stored.id, by=by, size=stored.size)
+    manifest = stored.manifest
+    known = {} if manifest is None else {"by": manifest.by, "seconds": manifest.seconds}
+    record(STORED, database=database, snapshot=stored.id, size=stored.size, **known)
 
 
 def _verified(
@@ -84,8 +93,16 @@ def _failed(*, database: str | None, error: object, by: str | None, **_: Any) ->
 
 
 def _of(words: dict[str, Any]) -> ArchiveReceipt | None:
-    known = {each.name: words[each.name] for each in fields(ArchiveReceipt) if each.name in words}
+    """What is of another type was changed by hand, and is left out."""
+    known = {name: words[name] for name, kind in KINDS.items() if _is_fit(kind, words.get(name))}
     try:
         return ArchiveReceipt(**known)
     except TypeError:  # one that lacks its id, its time or what happened
         return None
+
+
+def _is_fit(kind: str, value: object) -> bool:
+    if "str" in kind:
+        return isinstance(value, str)
+    types = (int, float) if "float" in kind else (int,)
+    return type(value) in types and 0 <= value < MOST  # type: ignore[operator]

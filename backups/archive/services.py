@@ -7,15 +7,14 @@ it is encrypted. A caller names it by its id (the time in its name), by its name
 ``database`` is always an alias in DATABASES; None means BACKUPS_DATABASE.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups import services, signals
-from backups.archive.catalog import StoredSnapshot
+from backups import signals
+from backups.archive.catalog import ListedPage, StoredSnapshot
 from backups.archive.drill import verify_file, verify_snapshot
 from backups.archive.holding import hold, release
-from backups.archive.in_use import in_use
 from backups.archive.key_file import create_key_file
 from backups.archive.look import check_last, look
 from backups.archive.manifest import Verification
@@ -23,6 +22,7 @@ from backups.archive.media.restoring import MediaRestored, restore_media
 from backups.archive.media.site_files import check_media_storage
 from backups.archive.media.tidying import MediaTidied, check_media, tidy_media
 from backups.archive.outgoing import check_length, open_snapshot
+from backups.archive.preparing import prepare_snapshot, prepare_upload
 from backups.archive.prune import delete, prune
 from backups.archive.reading import (
     read_checked,
@@ -30,7 +30,7 @@ from backups.archive.reading import (
     unpack_received,
     unpack_snapshot,
 )
-from backups.archive.receipts import STAGED, list_receipts, record
+from backups.archive.receipts import list_receipts
 from backups.archive.retention import Verdict
 from backups.archive.state import (
     note_begun,
@@ -42,12 +42,12 @@ from backups.archive.state import (
     read_state,
 )
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
-from backups.disk.progress import Progress, counted
+from backups.disk.progress import Progress
 from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
-from backups.site import local_store
 from backups.store import PendingRestore, Turn
 
 __all__ = [
+    "ListedPage",
     "MediaRestored",
     "MediaTidied",
     "Stored",
@@ -64,10 +64,13 @@ __all__ = [
     "hold",
     "list_all",
     "list_missing",
+    "list_page",
     "list_receipts",
     "list_snapshots",
     "look",
     "open_snapshot",
+    "prepare_snapshot",
+    "prepare_upload",
     "prune",
     "read_checked",
     "read_snapshot",
@@ -98,6 +101,7 @@ def store(
     label: str | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
+    expect: Progress = lambda _: None,
 ) -> Stored:
     """
     Store a snapshot of the database, as ``storing.store_snapshot`` does, and remember how that
@@ -108,7 +112,12 @@ def store(
         note_begun(database=database)
     try:
         stored = store_snapshot(
-            by=by, schedule=schedule, label=label, database=database, progress=progress
+            by=by,
+            schedule=schedule,
+            label=label,
+            database=database,
+            progress=progress,
+            expect=expect,
         )
     except (BusyError, TooManySnapshotsError):  # not a failure: the caller can try again
         raise
@@ -149,6 +158,16 @@ def list_all(*, database: str | None = None) -> tuple[list[StoredSnapshot], list
     return get_catalog(database).look()
 
 
+def list_page(first: int, count: int, *, database: str | None = None) -> ListedPage:
+    """
+    At most ``count`` stored snapshots after the ``first`` newest ones, how many there are, and what
+    ``list_missing`` returns, of one look at the listing. Only their manifests are read.
+
+    :raises StorageError: the storage can't be asked.
+    """
+    return get_catalog(database).page(first, count)
+
+
 def find_snapshot(
     word: str, *, even_lost: bool = False, database: str | None = None
 ) -> StoredSnapshot:
@@ -172,31 +191,30 @@ def stage_snapshot(
     turn: Turn | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
+    on_received: Callable[[], None] = lambda: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
-    meanwhile.
+    until it is checked.
 
     :param word: its id, its name, or ``latest``.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :param on_received: called once all bytes have come, before the check.
     :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
-    stored = find_snapshot(word, database=database)
-    local_store.make_folder(database)  # on a new machine there is none
-    with in_use(stored, database=database):
-        chunks = unpack_snapshot(stored, identity_file=identity_file, database=database)
-        pending = services.stage_restore(
-            counted(chunks, progress),
-            staged_by=staged_by,
-            at_least=0 if stored.manifest is None else stored.manifest.database_size,
-            account=account,
-            accept=accept,
-            turn=turn,
-            database=database,
-        )
-    record(STAGED, database=database, snapshot=stored.id, by=staged_by)
-    return pending
+    with prepare_snapshot(
+        word,
+        staged_by=staged_by,
+        identity_file=identity_file,
+        account=account,
+        accept=accept,
+        turn=turn,
+        database=database,
+        progress=progress,
+        on_received=on_received,
+    ) as prepared:
+        return prepared.stage()
 
 
 def verify(

@@ -58,6 +58,7 @@ def store_snapshot(
     label: str | None = None,
     database: str | None = None,
     progress: Progress = lambda _: None,
+    expect: Progress = lambda _: None,
 ) -> Stored:
     """
     Store a snapshot of the database, while others write.
@@ -68,6 +69,7 @@ def store_snapshot(
     :param by: the name of the key or the user, for the record; ``schedule``: the cron expression.
     :param label: a note of a person. With one, a snapshot is stored even if nothing has changed.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
+    :param expect: called with that size before the first step.
     :raises StorageError: the storage failed. Nothing has the name of a snapshot, unless it can't
         be deleted either: then it is whole, and has no manifest.
     :raises RecipientError: an entry of BACKUPS_RECIPIENTS is not a public key.
@@ -84,7 +86,8 @@ def store_snapshot(
     if label is None and not is_lost and (last := find_unchanged(catalog, source, media)):
         logger.info("backup by %s: nothing has changed since %s", by, last.id)
         return Stored(last, is_new=False)
-    stored, error = _store_database(catalog, source, by, schedule, label, progress), None
+    stored = _store_database(catalog, source, by, schedule, label, progress, expect)
+    error = None
     try:
         if media is not None:  # after the manifest: a kill leaves a snapshot without media files
             stored, error = _add_media(catalog, stored, media, database)
@@ -120,12 +123,14 @@ def _store_database(
     schedule: str | None,
     label: str | None,
     progress: Progress,
+    expect: Progress,
 ) -> StoredSnapshot:
     began = time.monotonic()
     with (
         source.create_snapshot(compact=False, to_store=True) as snapshot,
         _claimed_id(source, catalog, snapshot.taken_at) as snapshot_id,
     ):
+        expect(snapshot.size)
         name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
         packed = Packed(
             counted(snapshot, progress),

@@ -1,9 +1,10 @@
 """The store of a site whose database is SQLite in a file."""
 
+import logging
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from backups.sqlite.folder.paths import StorePaths
 from backups.sqlite.folder.temporary import sweep
 from backups.sqlite.format.connection import connect, has_content
 from backups.sqlite.format.readable import has_database
+from backups.sqlite.format.rows import count_rows
 from backups.sqlite.kept import kept_copies
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.locking.named_locks import named_lock
@@ -39,6 +41,7 @@ from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_
 from backups.sqlite.records.state import changed_state, read_state
 from backups.sqlite.restores import apply_at_start, pending, repair
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.prepared import prepared
 from backups.sqlite.restores.proof import prove
 from backups.sqlite.restores.stage import Staging
 from backups.sqlite.site import Site
@@ -49,6 +52,7 @@ from backups.store import (
     Download,
     KeptCopy,
     PendingRestore,
+    Prepared,
     Proof,
     Receipt,
     RestoreStatus,
@@ -56,6 +60,8 @@ from backups.store import (
 )
 
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
+
+logger = logging.getLogger(__name__)
 
 _presences: dict[Path, Presence] = {}  # one for each database, held while the process lives
 
@@ -128,7 +134,7 @@ class SqliteBackupStore(BackupStore):
         check_user(self._paths)
         return UploadTurn(self._paths, at_once=self._uploads_at_once)
 
-    def stage_restore(
+    def prepare_restore(
         self,
         chunks: Iterable[bytes],
         *,
@@ -138,7 +144,8 @@ class SqliteBackupStore(BackupStore):
         account: str | None = None,
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
-    ) -> PendingRestore:
+        on_received: Callable[[], None] = lambda: None,
+    ) -> AbstractContextManager[Prepared]:
         check_user(self._paths)
         staging = Staging(
             self._paths,
@@ -152,8 +159,9 @@ class SqliteBackupStore(BackupStore):
             accept=accept,
             live_defects=self._find_live_defects,
             watch=watch,
+            on_received=on_received,
         )
-        return self._describe(staging.stage(chunks))
+        return prepared(staging, chunks, self._describe)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         try:
@@ -171,9 +179,14 @@ class SqliteBackupStore(BackupStore):
         finally:
             os.close(descriptor)
 
-    def stage_kept_copy(
-        self, *, staged_by: str, watch: Callable[[], None] | None = None
-    ) -> PendingRestore:
+    @contextmanager
+    def prepare_undo(
+        self,
+        *,
+        staged_by: str,
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
+    ) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
             kept = kept_copies.kept_by_last(self._paths)
@@ -192,12 +205,27 @@ class SqliteBackupStore(BackupStore):
             site=self._site,
             undoes=kept.name,
             watch=watch,
+            on_received=on_received,
         )
+        with ExitStack() as stack:
+            whole = prepared(staging, kept_copies.read(kept), self._describe)
+            try:
+                found = stack.enter_context(whole)
+            except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
+                failing = replace(staging, fails=str(error))
+                read_again = kept_copies.read(kept)
+                found = stack.enter_context(prepared(failing, read_again, self._describe))
+            yield found
+
+    def count_rows(self) -> Mapping[str, int]:
         try:
-            return self._describe(staging.stage(kept_copies.read(kept)))
-        except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
-            failing = replace(staging, fails=str(error))
-            return self._describe(failing.stage(kept_copies.read(kept)))
+            return self._count_live() if self.is_readable() else {}
+        except Exception:  # whatever the site's own set-up of a connection raises
+            logger.info("the rows of the live database can't be counted", exc_info=True)
+            return {}
+
+    def free_bytes(self) -> int:
+        return files.free_bytes(self._paths.folder)
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
@@ -284,8 +312,10 @@ class SqliteBackupStore(BackupStore):
 
     # What the archive and the schedule need
 
-    def lock(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        return named_lock(self._paths, name, wait=wait)
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
+        return named_lock(self._paths, name, wait=wait, outside=outside)
 
     def prove(
         self,
@@ -437,6 +467,18 @@ class SqliteBackupStore(BackupStore):
             migrations=(),
         )
 
+    def _count_live(self) -> Mapping[str, int]:
+        with (
+            closing(connect(self._paths.database, mode="ro")) as reader,
+            closing(self._connect()) as connection,
+        ):
+            return count_rows(connection, seconds=self._seconds_to_read(reader))
+
+    def _seconds_to_read(self, reader: sqlite3.Connection) -> float:
+        """In rollback mode a reader keeps writers waiting: no longer than a restore may."""
+        (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
+        return self._check_seconds if mode == "wal" else self._live_seconds
+
     def _find_live_defects(self) -> Defects:
         """
         None if it can't be read. The check keeps writers of a database in rollback mode waiting, so
@@ -447,11 +489,10 @@ class SqliteBackupStore(BackupStore):
                 return {}
             # A reader: another connection, if the last to close, would checkpoint and unlink -wal.
             with closing(connect(self._paths.database, mode="ro")) as reader:
-                (mode,) = reader.execute("PRAGMA journal_mode").fetchone()
                 return find_defects(
                     self._connect,
                     functions=self._site.functions(),
-                    seconds=self._check_seconds if mode == "wal" else self._live_seconds,
+                    seconds=self._seconds_to_read(reader),
                 )
         except (BackupError, OSError, sqlite3.Error):
             return {}

@@ -27,6 +27,7 @@ def live(
     """A site whose file is this process's live database."""
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", site.database)
     with django_db_blocker.unblock():
+        connections["default"].close()  # an earlier test may have left one to another file
         yield site
         services.release_presence()
         connections["default"].close()

@@ -188,10 +188,15 @@ class Served:
 
 
 def install(environment: Environment, lines: Lines, folder: Path, *, extra: str = "") -> None:
-    """The README's line, with the wheel that was built in place of the name that it has on PyPI."""
-    built = f"{wheel()}{extra}"
-    command = [built if word == "django-restorable" else word for word in lines.install]
-    assert built in command, f"the README installs something else: {lines.install}"
+    """
+    The line of a page, with the wheel that was built in place of the name that it has on PyPI.
+
+    :param extra: in place of the one that the line names.
+    """
+    named = lines.install[-1].removeprefix("django-restorable")
+    built = f"{wheel()}{extra or named}"
+    command = [*lines.install[:-1], built]
+    assert lines.install[-1] == f"django-restorable{named}", lines.install
     environment.run(folder, *command)
 
 

@@ -1,4 +1,4 @@
-"""The README's own lines for a project, sorted by what is done with them."""
+"""The lines for a project in the README, or in another page, sorted by what is done with them."""
 
 import re
 import shlex
@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from tests.processes import CHECKOUT
 
+README = "README.md"
 HEADING = "## In your own project"
 
 
 class Lines(NamedTuple):
-    """What the README says, in its order: commands, and what is added to two files."""
+    """What a page says, in its order: commands, and what is added to two files."""
 
     install: list[str]
     settings: str
@@ -18,10 +19,10 @@ class Lines(NamedTuple):
     commands: list[list[str]]
 
 
-def read_lines() -> Lines:
+def read_lines(page: str = README, heading: str = HEADING) -> Lines:
     """The lines under the heading; prose and comments are for people."""
-    text = (CHECKOUT / "README.md").read_text()
-    section = text.partition(f"\n{HEADING}\n")[2].partition("\n## ")[0]
+    text = (CHECKOUT / page).read_text()
+    section = text.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
     commands: list[list[str]] = []
     files: dict[str, list[str]] = {"": [], "settings.py": [], "urls.py": []}
     file = ""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import requests
@@ -48,6 +49,23 @@ def test_only_the_post_of_a_restore_is_let_through(client: Client, settings: Set
     assert client.post(url, bytes(101), FORM).status_code == 401
     assert client.delete(url, bytes(101), FORM).status_code == 413
     assert client.post(f"{url}/", bytes(101), FORM).status_code == 413
+
+
+def test_upload_of_the_page_is_let_through_too(client: Client, settings: Settings) -> None:
+    settings.BACKUPS_MAX_BODY_BYTES = 100
+    url = reverse("backups_page:upload", args=[uuid4()])
+    restore = reverse("backups_page:restore")
+    answer = client.post(url, bytes(101), FORM)
+    assert answer.status_code == 303  # to the login
+    for method, path in (
+        ("PUT", url),
+        ("GET", url),
+        ("POST", restore),
+        ("POST", reverse("backups_page:undo")),
+        ("POST", reverse("backups_page:store")),
+        ("POST", "/backups"),
+    ):
+        assert client.generic(method, path, bytes(101), FORM).status_code == 413, path
 
 
 def test_body_in_chunks_is_a_411(client: Client) -> None:

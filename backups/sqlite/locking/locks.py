@@ -19,7 +19,8 @@ import sys
 FIRST_SLOT = 1 << 40  # far above any byte that somebody might lock by hand
 FIRST_TURN = 1 << 39  # below every slot, so that no turn looks like a sharer
 PIDS = 1 << 23  # twice Linux's largest pid, so that each pid namespace has its own range
-TO_THE_END = 0  # a length of 0 reaches to infinity: fcntl(2)
+# Behind the exclusive lock: for a process that does not use the database, and is in nobody's way.
+OUTSIDE = FIRST_SLOT + (1 << 16) * PIDS
 _FLOCK = "hhqqi0q"  # struct flock: type, whence, start, length, pid, padded to 8 bytes
 
 if sys.platform == "linux":
@@ -30,13 +31,13 @@ if sys.platform == "linux":
 
     def try_exclusive(descriptor: int, *, keep_shared: bool) -> bool:
         """
-        Take the exclusive lock if nobody else has any; never waits.
+        Take the exclusive lock if nobody else has any, but for those ``OUTSIDE``; never waits.
 
         :param keep_shared: the descriptor has the shared lock, and must keep it if this fails.
         :raises PermissionError: the file was opened for reading only, as it may not be written.
         """
         try:
-            return _try(descriptor, fcntl.F_WRLCK, 0, TO_THE_END)
+            return _try(descriptor, fcntl.F_WRLCK, 0, OUTSIDE)
         except OSError as error:
             if error.errno == errno.EBADF:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from error
@@ -70,7 +71,7 @@ if sys.platform == "linux":
         slot = _own_slot()
         _set(descriptor, fcntl.F_RDLCK, slot, 1)
         _set(descriptor, fcntl.F_UNLCK, 0, slot)
-        _set(descriptor, fcntl.F_UNLCK, slot + 1, TO_THE_END)
+        _set(descriptor, fcntl.F_UNLCK, slot + 1, OUTSIDE - slot - 1)
 
     def holders(descriptor: int) -> set[int]:
         """
@@ -80,7 +81,7 @@ if sys.platform == "linux":
         find are searched again.
         """
         found: set[int] = set()
-        ranges = [(FIRST_SLOT, FIRST_SLOT + (1 << 16) * PIDS)]
+        ranges = [(FIRST_SLOT, OUTSIDE)]
         while ranges:
             start, end = ranges.pop()
             if (hit := _conflict(descriptor, start, end)) is not None:
@@ -115,7 +116,7 @@ if sys.platform == "linux":
         kind, _, first, length, _ = _answer(descriptor, asked)
         if kind == fcntl.F_UNLCK:
             return None
-        return first, (end if length == TO_THE_END else first + length)
+        return first, (first + length if length else end)  # 0 reaches to infinity: fcntl(2)
 
     def _own_slot() -> int:
         """Equal pids of two containers get separate bytes."""

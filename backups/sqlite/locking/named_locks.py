@@ -11,19 +11,24 @@ from backups.sqlite.locking import locks
 from backups.sqlite.locking.lock_file import open_lock
 
 FIRST_NAMED = 1 << 32  # above all numbered turns
+FIRST_OUTSIDE = locks.OUTSIDE - locks.FIRST_TURN
 
 
 @contextmanager
-def named_lock(paths: StorePaths, name: str, *, wait: bool) -> Iterator[None]:
+def named_lock(
+    paths: StorePaths, name: str, *, wait: bool, outside: bool = False
+) -> Iterator[None]:
     """
     Hold the lock for the block. It ends with the process, however that ends.
 
     Two names that share a byte (one pair in four thousand million) exclude each other too.
 
+    :param outside: it does not keep a start from applying a restore.
     :raises BusyError: another process or thread holds it, and ``wait`` is false.
     :raises StoreFolderError: the lock file can't be opened.
     """
-    number = FIRST_NAMED + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+    first = FIRST_OUTSIDE if outside else FIRST_NAMED
+    number = first + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
     try:
         descriptor = open_lock(paths.lock, owner_of=paths.database)
     except OSError as error:

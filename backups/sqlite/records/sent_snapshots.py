@@ -9,6 +9,7 @@ check.
 import json
 import logging
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from backups.disk import files
@@ -40,11 +41,25 @@ def record_sent(paths: StorePaths, *, sha256: str, size: int) -> None:
 
 def was_sent(paths: StorePaths, *, sha256: str, size: int) -> bool:
     """Whether this is one of the last 1,000 sent snapshots; False if not known. Reads only."""
+    return any(_find(paths, sha256, size))
+
+
+def sent_at(paths: StorePaths, *, sha256: str, size: int) -> datetime | None:
+    """When one of the last 1,000 was last sent: UTC; None if that is not known. Reads only."""
+    moments = []
+    for line in _find(paths, sha256, size):
+        with suppress(ValueError, TypeError, KeyError, OverflowError):  # changed by hand
+            moments.append(datetime.fromisoformat(json.loads(line)["at"]).astimezone(UTC))
+    return moments[-1] if moments else None
+
+
+def _find(paths: StorePaths, sha256: str, size: int) -> list[bytes]:
+    """The lines about this snapshot, the oldest first."""
     try:
         lines = paths.sent.read_bytes().splitlines()
     except OSError:
-        return False
-    return any(_snapshot(line) == (sha256, size) for line in lines)
+        return []
+    return [line for line in lines if _snapshot(line) == (sha256, size)]
 
 
 def _add(descriptor: int, line: bytes) -> None:

@@ -9,20 +9,18 @@ read the live database.
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 
 from backups.exceptions import StoreFolderError
 from backups.sqlite import disk_space
 from backups.sqlite.folder.temporary import Temporary
-from backups.sqlite.format.connection import connect
-from backups.sqlite.format.rows import take_inventory
+from backups.sqlite.format.rows import inventory_of
 from backups.sqlite.format.schema import fold
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.restores.migration import migrate_private
 from backups.sqlite.restores.pending import missing_migrations
 from backups.sqlite.restores.receive import explain
 from backups.sqlite.restores.stage import Staging
-from backups.store import Inventory, Proof
+from backups.store import Proof
 
 
 def prove(staging: Staging, chunks: Iterable[bytes]) -> Proof:
@@ -30,12 +28,12 @@ def prove(staging: Staging, chunks: Iterable[bytes]) -> Proof:
     paths, site = staging.paths, staging.site
     try:
         with staging.checked(chunks, disk_space.SCRATCH) as (scratch, manifest):
-            came = restored = _count(scratch)
+            came = restored = inventory_of(scratch.path)
             missing = missing_migrations(manifest, site)
             if missing:
                 _check_room(staging, scratch, manifest)
                 migrate_private(scratch, manifest, missing, site, staging.check_seconds)
-                restored = _count(scratch)
+                restored = inventory_of(scratch.path)
     except sqlite3.Error as error:
         raise StoreFolderError(f"SQLite failed in {paths.folder}: {error}.") from error
     except OSError as error:
@@ -48,11 +46,6 @@ def prove(staging: Staging, chunks: Iterable[bytes]) -> Proof:
         emptied=tuple(table for table in came.rows if fold(table) in emptied),
         warnings=manifest.warnings,
     )
-
-
-def _count(scratch: Temporary) -> Inventory:
-    with closing(connect(scratch.path, mode="ro")) as connection:
-        return take_inventory(connection)
 
 
 def _check_room(staging: Staging, scratch: Temporary, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """
-The first half of a restore: check an upload and keep it for the next start.
+The first half of a restore: receive an upload and check it. prepared.py makes it pending.
 
-    chunks ─▶ <db>.incoming-<random> ─▶ synced, checked ─▶ <db>.pending-restore
+    chunks ─▶ <db>.incoming-<random> ─▶ checked ─▶ synced ─▶ <db>.pending-restore
 
 Invariants, which hold between any two steps, power cuts included:
 
@@ -15,13 +15,11 @@ one; manifest.py says why a crash between the two can't mix them.
 
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from backups.disk import files
 from backups.sqlite import disk_space
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.check import check_snapshot, look_into
@@ -33,10 +31,8 @@ from backups.sqlite.format import header
 from backups.sqlite.format.header import has_wal_mark
 from backups.sqlite.format.schema import Program
 from backups.sqlite.records.manifest import Manifest
-from backups.sqlite.records.receipts import record_staged
 from backups.sqlite.records.sent_snapshots import was_sent
-from backups.sqlite.restores.pending import make_pending
-from backups.sqlite.restores.receive import explain, receive, too_large
+from backups.sqlite.restores.receive import receive, too_large
 from backups.sqlite.site import Live, Site
 
 LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
@@ -61,6 +57,7 @@ class Staging:
     :param undoes: the name of the kept copy, if the upload is one.
     :param fails: why this kept copy fails the checks; it is then staged without them.
     :param watch: called now and then during the check; if it raises, nothing is staged.
+    :param on_received: called once all has arrived, before the check.
     """
 
     paths: StorePaths
@@ -76,22 +73,7 @@ class Staging:
     undoes: str | None = None
     fails: str | None = None
     watch: Callable[[], None] | None = None
-
-    def stage(self, chunks: Iterable[bytes]) -> Manifest:
-        """Errors are those of ``BackupStore.stage_restore``."""
-        started = time.monotonic()
-        try:
-            manifest = self._stage(chunks)
-        except OSError as error:
-            raise explain(error, self.paths, self.at_least, self.floor) from error
-        record_staged(self.paths, manifest, time.monotonic() - started)
-        return manifest
-
-    def _stage(self, chunks: Iterable[bytes]) -> Manifest:
-        with self.checked(chunks, "incoming") as (incoming, manifest):
-            files.sync(incoming.descriptor)  # invariant 1: whole after a power cut too
-            make_pending(self.paths, incoming.path, manifest)  # invariant 2
-        return manifest
+    on_received: Callable[[], None] = lambda: None
 
     @contextmanager
     def checked(self, chunks: Iterable[bytes], kind: str) -> Iterator[tuple[Temporary, Manifest]]:
@@ -103,6 +85,7 @@ class Staging:
             raise too_large(self.at_least, self.max_bytes)
         with temporary_file(self.paths, kind) as incoming:
             arrived = self._receive(incoming, chunks)
+            self.on_received()
             # invariant 3
             live = _read_live_in_time(self.site) if self.undoes else self.site.read_live()
             acceptance = Acceptance(

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rest_framework.test import APIClient
 
 from backups.api import job_answers
 from backups.api.archive_serializers import MOST_LETTERS
-from backups.archive import jobs, services
+from backups.archive import job_records, jobs, services
 from backups.archive.folder_storage import FolderStorage
 from backups.archive.jobs import Job
 from backups.keys.api_keys import create_key
@@ -352,14 +353,46 @@ def test_it_takes_the_scope(
     assert answer.status_code not in (401, 403)
 
 
-def test_job_of_a_restore_is_shown_to_whoever_may_restore(live: Site, settings: Settings) -> None:
+@pytest.mark.parametrize("work", ["restore", "prepare"])
+def test_job_of_a_restore_is_shown_to_whoever_may_restore(
+    work: str, live: Site, settings: Settings
+) -> None:
     source = get_store()
-    jobs._write(source, job("done", work="restore"))
+    job_records.write(source, job("done", work=work))
     keys = settings.BACKUPS_KEY_FILE = live.data / "api_keys.json"
     for scope, status in (("backup", 403), ("restore", 200)):
         key = create_key(keys, name=scope, scopes=[scope])
         answer = APIClient(headers={"X-Api-Key": key}).get("/api/v1/backups/jobs/1")
         assert answer.status_code == status
+
+
+def test_restore_that_waits_is_shown_with_its_verdict(here: APIClient) -> None:
+    verdict = {
+        "kind": "upload",
+        "name": "mine.db",
+        "size": 7,
+        "sha256": "ab" * 32,
+        "taken_at": "2026-11-26T03:00:00+00:00",
+        "migrations": ["tasks.0002_more"],
+        "warnings": ["It is old."],
+        "rows": [{"table": "tasks", "live": None, "snapshot": 3}],
+        "emptied": ["django_session"],
+    }
+    decision = {"what": "stage", "by": "ben", "at": "2026-11-26T03:01:00+00:00"}
+    source = {"kind": "upload", "name": "mine.db"}
+    said: dict[str, Any] = {"step": "waiting", "done": 5, "total": 7, "source": source}
+    waiting = replace(job("done", work="prepare"), **said, verdict=verdict, decision=decision)
+    job_records.write(get_store(), waiting)
+    shown = here.get("/api/v1/backups/jobs/1").json()
+    assert {name: shown[name] for name in said} == said
+    assert shown["verdict"] == {**verdict, "taken_at": "2026-11-26T03:00:00Z"}
+    assert shown["decision"] == {**decision, "at": "2026-11-26T03:01:00Z"}
+
+
+def test_job_that_is_no_restore_has_no_verdict(here: APIClient) -> None:
+    job_records.write(get_store(), job("done"))
+    shown = here.get("/api/v1/backups/jobs/1").json()
+    assert (shown["verdict"], shown["decision"], shown["source"]) == (None, None, {})
 
 
 # What came of a job
@@ -402,7 +435,7 @@ def test_failure_of_a_job_is_answered_as_if_it_had_been_done_here(
     assert body["code"] == (code if "later" not in code else "error")
     assert ("Retry-After" in answer.headers) == (code == "too_many_snapshots")
 
-    jobs._write(get_store(), failed)
+    job_records.write(get_store(), failed)
     shown = here.get("/api/v1/backups/jobs/1")
     assert shown.status_code == 200
     assert (shown.json()["status"], shown.json()["error"]["status"]) == ("failed", status)
@@ -436,9 +469,9 @@ def test_parameter_that_is_none_is_refused(place: str, here: APIClient, one: Pat
 
 def test_too_many_jobs_at_once_are_refused(here: APIClient) -> None:
     source = get_store()
-    began = jobs._now()
+    began = job_records.now()
     for number in range(jobs.MOST_AT_ONCE):
-        jobs._write(source, Job(str(number), "store", "ann", began))
+        job_records.write(source, Job(str(number), "store", "ann", began))
     assert refused(here.post("/api/v1/backups")) == (409, "busy")
 
 

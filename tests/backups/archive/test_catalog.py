@@ -131,3 +131,43 @@ def test_many_manifests_are_read_each_for_its_file(catalog: Catalog) -> None:
     assert [each.manifest.label for each in found if each.manifest] == [
         str(minute) for minute in reversed(range(50))
     ]
+
+
+# A page of them
+
+
+def test_a_page_reads_only_its_own_manifests_from_one_listing(tmp_path: Path) -> None:
+    catalog = Catalog(StoredFiles(FolderStorage(tmp_path / "stored")), PREFIX)
+    known = [f"20261116-1200{number:02}" for number in range(30)]
+    for each in known:
+        put(catalog, each, label=each)
+    catalog.files.delete(f"{PREFIX}{known[29]}.db.zst")
+    read, listings = catalog.files.chunks, catalog.files.sizes
+    with (
+        mock.patch.object(catalog.files, "chunks", side_effect=read) as reads,
+        mock.patch.object(catalog.files, "sizes", side_effect=listings) as looks,
+    ):
+        page = catalog.page(10, 5)
+    assert ids(page.snapshots) == known[18:13:-1]
+    assert [each.manifest and each.manifest.label for each in page.snapshots] == known[18:13:-1]
+    assert (page.first, page.total) == (10, 29)
+    assert page.missing == [f"{PREFIX}{known[29]}.db.zst"]
+    assert (reads.call_count, looks.call_count) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "found"),
+    [(0, (0, 3)), (3, (3, 3)), (6, (6, 1)), (9, (6, 1)), (10**9, (6, 1))],
+)
+def test_beyond_the_last_page_is_the_last_page(
+    first: int, found: tuple[int, int], catalog: Catalog
+) -> None:
+    for number in range(7):
+        put(catalog, f"20261116-12000{number}")
+    page = catalog.page(first, 3)
+    assert (page.first, len(page.snapshots)) == found
+
+
+def test_a_page_of_nothing_is_empty(catalog: Catalog) -> None:
+    page = catalog.page(25, 25)
+    assert (page.snapshots, page.first, page.total, page.missing) == ([], 0, 0, [])

@@ -37,7 +37,8 @@ def test_each_thing_that_happens_has_a_receipt(
     assert services.read_state().verified_id == stored.id, "also one that a person has tried"
     failing, deleted, staged, verified, stored_ = list_receipts()
     assert (stored_.what, stored_.snapshot, stored_.by) == ("stored", stored.id, "ops")
-    assert stored_.size == stored.size
+    assert stored.manifest is not None
+    assert (stored_.size, stored_.seconds) == (stored.size, stored.manifest.seconds)
     assert (verified.what, verified.outcome, verified.by) == ("verified", "restorable", "schedule")
     assert (staged.what, staged.snapshot, staged.by) == ("staged", stored.id, "boss")
     assert (deleted.what, deleted.snapshot, deleted.by) == ("deleted", "20260101-030000", "ops")
@@ -50,6 +51,20 @@ def test_each_thing_that_happens_has_a_receipt(
     assert lines[1] == f"{deleted.at}  deleted   20260101-030000  by ops"
     call_command("backups", "log", "--json")
     assert len({each["id"] for each in json.loads(capsys.readouterr().out)}) == 5
+
+
+def test_hold_and_release_have_receipts(capsys: pytest.CaptureFixture[str]) -> None:
+    stored = services.store(by="ops").snapshot
+    services.hold(stored.id, by="ann", reason="an audit")
+    services.release(stored.id, by="ben")
+    released, held, _ = list_receipts()
+    assert (held.what, held.snapshot, held.by) == ("held", stored.id, "ann")
+    assert held.reason == "an audit"
+    assert (released.what, released.snapshot, released.by) == ("released", stored.id, "ben")
+    call_command("backups", "log", "--limit", "2")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{released.at}  released  {stored.id}  by ben"
+    assert lines[1] == f"{held.at}  held      {stored.id}  by ann: an audit"
 
 
 def test_nothing_yet_is_said(capsys: pytest.CaptureFixture[str]) -> None:

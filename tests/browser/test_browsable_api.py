@@ -1,100 +1,17 @@
-"""A person with a browser: the pages as Chromium shows them, on a real server."""
+"""The browsable API as Chromium shows it, on a real server."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import presence_of_element_located
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.backups.uploads import add_tasks, snapshot_of
+from tests.browser.chromium import PASSWORD, SECONDS, errors, find, press
 from tests.site import Server, Site, task_names
 
 pytestmark = pytest.mark.browser
-
-SECONDS = 20
-PASSWORD = "correct horse"
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",  # a container has no user namespaces for it
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--window-size=1200,1400",
-)
-
-
-def program(name: str) -> str:
-    """Where a program is; a machine without it fails the test, and says what to install."""
-    path = shutil.which(name)
-    assert path, f"{name} is not installed. On Debian: apt-get install chromium chromium-driver"
-    return path
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = program("chromium")
-    for option in OPTIONS:
-        options.add_argument(option)
-    driver = Chrome(options=options, service=Service(program("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
-@pytest.fixture
-def browser(chromium: Chrome) -> Iterator[Chrome]:
-    """The browser, knowing nobody."""
-    yield chromium
-    chromium.delete_all_cookies()
-    chromium.get("about:blank")
-
-
-@pytest.fixture
-def site_with_staff(site: Site) -> Site:
-    finished = site.manage(
-        *("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.org"),
-        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
-    )
-    assert finished.code == 0, finished.err
-    add_tasks(site.database, "live")
-    return site
-
-
-@pytest.fixture
-def good(template_site: Site, tmp_path: Path) -> Path:
-    return snapshot_of(template_site, tmp_path / "good.db", "restored")
-
-
-def find(browser: Chrome, selector: str) -> WebElement:
-    """Wait for an element to be there."""
-    wait = WebDriverWait(browser, SECONDS)
-    return wait.until(presence_of_element_located((By.CSS_SELECTOR, selector)))
-
-
-def press(browser: Chrome, selector: str) -> None:
-    """Press a button that leads to another page, and wait for the whole of that."""
-    browser.execute_script("document.documentElement.isLeft = true")
-    find(browser, selector).click()
-    # Between two pages the driver can answer with any error; the next look is at the new one.
-    wait = WebDriverWait(browser, SECONDS, ignored_exceptions=[WebDriverException])
-    arrived = "return !document.documentElement.isLeft && document.readyState === 'complete'"
-    wait.until(lambda _: browser.execute_script(arrived))
-    photograph(browser)
 
 
 def log_in(browser: Chrome, server: Server) -> None:
@@ -116,19 +33,6 @@ def upload(browser: Chrome, path: Path) -> None:
 def shown(browser: Chrome) -> str:
     """The answer that the page shows, as text."""
     return find(browser, ".response-info").text
-
-
-def errors(browser: Chrome) -> list[str]:
-    """What the browser has complained about since the last time."""
-    log: Any = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
-
-
-def photograph(browser: Chrome) -> None:
-    """Keep a picture of each page in the folder that BROWSER_PICTURES names, to look at."""
-    if folder := os.environ.get("BROWSER_PICTURES"):
-        number = len(list(Path(folder).iterdir()))
-        browser.save_screenshot(f"{folder}/{number:02}.png")
 
 
 def test_staff_restore_a_snapshot_with_the_form(

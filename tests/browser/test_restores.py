@@ -1,0 +1,230 @@
+"""Put a snapshot back with the pages: by upload, now or at the next start, and undo it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.backups.uploads import add_ballast
+from tests.backups.waiting import until
+from tests.browser.chromium import (
+    button,
+    errors,
+    find,
+    press,
+    read,
+    slow_line,
+    started,
+    text,
+    wait_for,
+)
+from tests.browser.steps import (
+    CAN_BE_PUT_BACK,
+    back_up,
+    choose,
+    decide,
+    enter,
+    go,
+    upload,
+)
+from tests.site import Server, Site
+
+pytestmark = pytest.mark.browser
+
+SLOW = 1_000_000  # bytes a second
+
+
+@pytest.fixture
+def large(earlier: Path) -> Path:
+    """An upload that takes some seconds on a slow line."""
+    add_ballast(earlier, megabytes=6)
+    return earlier
+
+
+def incoming(site: Site) -> list[str]:
+    """What is left of uploads in the folder of the database."""
+    return [name for name in site.names() if "incoming" in name]
+
+
+def share(browser: Chrome) -> float:
+    """How much of the upload is sent, by the bar."""
+    return float(find(browser, "#upload-bar").get_attribute("value") or 0)
+
+
+def test_upload_is_put_back_now_and_undone(
+    browser: Chrome, served: Server, site_with_staff: Site, earlier: Path
+) -> None:
+    enter(browser, served, "restore/")
+    upload(browser, earlier)
+    words = read(browser, CAN_BE_PUT_BACK)
+    assert "tasks\n1 2 +1" in words.replace("tasks 1 2 +1", "tasks\n1 2 +1")
+    decide(browser, "now")
+    read_after_login(browser, served, "Live since")
+    assert served.task_names() == ["live", "more"]
+    press(browser, button(browser, "Undo this restore"))
+    read(browser, CAN_BE_PUT_BACK)
+    decide(browser, "now")
+    read_after_login(browser, served, "Live since")
+    assert served.task_names() == ["live"]
+    go(browser, served, "history/")
+    assert "Restored" in text(browser)
+    assert incoming(site_with_staff) == []
+    assert errors(browser) == []
+
+
+def read_after_login(browser: Chrome, server: Server, words: str) -> None:
+    """A restore ends all logins of this site: the page says so, and leads back."""
+    read(browser, "A restore has replaced the database, and with it all logins.")
+    press(browser, button(browser, "Go to the login"))
+    enter(browser, server, browser.current_url.partition("next=/backups/")[2])
+    read(browser, words)
+
+
+def test_stored_snapshot_is_put_back_at_the_next_start(
+    browser: Chrome, served: Server, site_with_staff: Site
+) -> None:
+    enter(browser, served)
+    snapshot = back_up(browser, served)
+    served.add_task("later")
+    go(browser, served, f"snapshots/{snapshot}/")
+    press(browser, button(browser, "Restore …"))
+    read(browser, CAN_BE_PUT_BACK)
+    decide(browser, "start")
+    read(browser, "It waits for a restart.")
+    page = browser.current_url
+    served.stop()
+    with site_with_staff.serving("--bind", served.url.removeprefix("http://")) as again:
+        again.http.headers["Connection"] = "close"
+        assert again.task_names() == ["live"]
+        read(browser, "A restore has replaced the database")  # the page that was open asks again
+        enter(browser, again, page.partition("/backups/")[2])
+        read(browser, "Live since")
+
+
+def test_bad_file_is_refused_with_its_reason(
+    browser: Chrome, served: Server, site_with_staff: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("only words\n")
+    enter(browser, served, "restore/")
+    upload(browser, tmp_path / "notes.txt")
+    assert "Nothing has changed." in read(browser, "The file is not a SQLite database")
+    go(browser, served, "history/")
+    assert "The file is not a SQLite database" in text(browser)
+    assert incoming(site_with_staff) == []
+
+
+def test_file_that_is_too_large_is_not_even_sent(
+    browser: Chrome, site_with_staff: Site, earlier: Path
+) -> None:
+    site_with_staff.variables["DJANGO_SETTINGS_MODULE"] = "tests.small_uploads_settings"
+    with site_with_staff.serving() as server:
+        enter(browser, server, "restore/")
+        choose(browser, earlier)
+        find(browser, "#upload-begin").click()
+        read(browser, "This file is larger than the site accepts. Nothing was sent.")
+        assert "restore/upload" not in "".join(server.log)
+
+
+def test_upload_on_a_slow_line_shows_how_it_goes(
+    browser: Chrome, served: Server, large: Path
+) -> None:
+    enter(browser, served, "restore/")
+    choose(browser, large)
+    with slow_line(browser, SLOW):
+        find(browser, "#upload-begin").click()
+        seen = [0.0]
+        while len(seen) < 4:
+            seen.append(wait_for(browser, lambda: now if (now := share(browser)) > seen[-1] else 0))
+        assert seen == sorted(set(seen))
+        assert seen[1] < 0.9
+        assert "MB" in find(browser, "#upload-sent").get_attribute("textContent")  # type: ignore[operator]
+    read(browser, CAN_BE_PUT_BACK)
+
+
+def test_upload_is_cancelled_half_way_and_tried_again(
+    browser: Chrome, served: Server, site_with_staff: Site, large: Path
+) -> None:
+    enter(browser, served, "restore/")
+    choose(browser, large)
+    with slow_line(browser, SLOW):
+        find(browser, "#upload-begin").click()
+        wait_for(browser, lambda: share(browser) > 0.2)
+        find(browser, "#upload-cancel").click()
+        read(browser, "The upload was cancelled. Nothing has changed.")
+    until(lambda: incoming(site_with_staff) == [])
+    press(browser, "#upload-begin")
+    read(browser, CAN_BE_PUT_BACK)
+
+
+def test_worker_that_is_killed_in_mid_upload_is_told(
+    browser: Chrome, served: Server, site_with_staff: Site, large: Path
+) -> None:
+    enter(browser, served, "restore/")
+    choose(browser, large)
+    with slow_line(browser, SLOW):
+        find(browser, "#upload-begin").click()
+        wait_for(browser, lambda: share(browser) > 0.2)
+        for pid in served.worker_pids():
+            os.kill(pid, signal.SIGKILL)
+        # Chromium may send it again by itself, which then succeeds; else the page says what broke.
+        ends = (CAN_BE_PUT_BACK, "The upload ended before it was whole.")
+        wait_for(browser, lambda: any(each in text(browser) for each in ends))
+    assert len(incoming(site_with_staff)) == (CAN_BE_PUT_BACK in text(browser))
+    go(browser, served, "restore/")
+    upload(browser, large)
+    read(browser, CAN_BE_PUT_BACK)
+    until(lambda: len(incoming(site_with_staff)) == 1)
+
+
+def test_two_people_at_one_snapshot(browser: Chrome, served: Server, earlier: Path) -> None:
+    enter(browser, served, "restore/")
+    upload(browser, earlier)
+    read(browser, CAN_BE_PUT_BACK)
+    page = browser.current_url.partition("/backups/")[2]
+    with started() as other:
+        enter(other, served, page, name="bob")
+        read(other, CAN_BE_PUT_BACK)
+        decide(other, "start")
+        read(other, "It waits for a restart.")
+    decide(browser, "now")
+    assert "This restore has ended." in text(browser)
+    assert "It waits for a restart." in text(browser)
+
+
+def test_what_is_pending_is_discarded(browser: Chrome, served: Server, earlier: Path) -> None:
+    enter(browser, served, "restore/")
+    upload(browser, earlier)
+    read(browser, CAN_BE_PUT_BACK)
+    decide(browser, "start")
+    read(browser, "It waits for a restart.")
+    go(browser, served, "restore/")
+    press(browser, button(browser, "Discard it"))
+    assert "A restore waits for a restart" not in text(browser)
+    assert served.api("GET", "restore").json()["status"] == "nothing"
+
+
+def test_without_scripts_a_snapshot_is_put_back(
+    without_scripts: Chrome, served: Server, earlier: Path
+) -> None:
+    enter(without_scripts, served, "restore/")
+    upload(without_scripts, earlier)
+    read(without_scripts, CAN_BE_PUT_BACK)
+    decide(without_scripts, "start")
+    read(without_scripts, "It waits for a restart.")
+    assert served.api("GET", "restore").json()["staged_by"] == "ann"
+
+
+def test_who_may_back_up_but_not_restore_sees_no_restore(
+    browser: Chrome, site_with_staff: Site
+) -> None:
+    site_with_staff.variables["DJANGO_SETTINGS_MODULE"] = "tests.backup_only_settings"
+    with site_with_staff.serving() as server:
+        enter(browser, server, name="bob")
+        back_up(browser, server)
+        go(browser, server, "snapshots/")
+        for words in ("Restore", "Delete"):
+            assert words not in find(browser, "body").text
+        go(browser, server, "restore/")
+        assert "Not done" in text(browser)
