@@ -2,8 +2,8 @@
 Where a stranger logs in, and what somebody reads there whose session a restore has ended.
 
 The pages have no login of their own: it would pass by what the project's own asks for, such as a
-second factor or a limit on tries. But why a session has ended is said on a page of ours before it:
-not every project's login shows the messages of Django.
+second factor or a limit on tries. Why a session has ended is said there if it is the admin's login,
+which shows Django's messages; else on a page of ours before it, since another login may not.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -16,6 +16,7 @@ from backups.api.upload import upload_of
 from backups.archive import jobs
 from backups.archive.decisions import PREPARE
 from backups.archive.jobs import Job
+from backups.archive.state import read_state
 from backups.conf import conf
 from backups.exceptions import BadParameterError
 from backups.page import prepared
@@ -47,6 +48,7 @@ class RestorePage(PageView):
             "at_work": [job for job in known if job.is_running],
             "upload_job": uuid4(),
             "max_bytes": conf.max_upload_bytes,
+            "state": read_state(),
         }
         if status.pending is not None:
             words["next_start"] = services.describe_next_start(status.pending)

@@ -214,6 +214,18 @@ def test_stored_snapshot_is_put_back(ann: Visitor, served: Server, site_with_sta
 
 
 @pytest.mark.proof
+def test_newest_verified_one_is_offered(ann: Visitor, served: Server) -> None:
+    assert "Choose a snapshot" in ann.get("restore/").text
+    backup = served.api("POST", "backups").json()["backup"]
+    assert "newest verified one" not in ann.get("restore/").text
+    served.api("POST", f"backups/{backup['id']}/verify")
+    text = ann.get("restore/").text
+    assert f"The newest one that was verified is {backup['id']}." in text
+    page = ann.send(f"snapshots/{backup['id']}/restore/")
+    ann.wait_for(page, CAN_BE_PUT_BACK)
+
+
+@pytest.mark.proof
 def test_pending_restore_is_discarded(ann: Visitor, served: Server, good: Path) -> None:
     page = ann.upload(good)
     ann.wait_for(page, CAN_BE_PUT_BACK)
