@@ -181,7 +181,7 @@ def end_prepared(data: Path) -> None:
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended, or is another user's
             words, variables = (place / "cmdline").read_bytes(), (place / "environ").read_bytes()
-            is_ours = f"TASKDOG_DATA_DIR={data}\0".encode() in variables
+            is_ours = b"TASKDOG_DATA_DIR=%s\0" % os.fsencode(data) in variables
             if is_ours and b"job_child" in words and b'"source": {"kind"' in words:
                 os.kill(int(place.name), signal.SIGKILL)
 
