@@ -52,6 +52,7 @@ def test_index_of_the_admin_has_the_pages_after_its_apps(project: MakeProject) -
     ],
     ids=["no pages", "no permission"],
 )
+@pytest.mark.proof
 def test_nothing_is_added_for_who_can_t_use_it(
     settings: str, urls: str, project: MakeProject
 ) -> None:
@@ -62,6 +63,7 @@ def test_nothing_is_added_for_who_can_t_use_it(
     assert "/backups/" not in page
 
 
+@pytest.mark.proof
 def test_a_permission_that_fails_breaks_nothing_of_the_admin(project: MakeProject) -> None:
     made = project("BACKUPS_BACKUP_PERMISSION = 'fails.P'")
     made.write(
@@ -73,6 +75,7 @@ def test_a_permission_that_fails_breaks_nothing_of_the_admin(project: MakeProjec
     assert LINK not in page
 
 
+@pytest.mark.proof
 def test_one_who_may_not_restore_is_not_led_there(project: MakeProject) -> None:
     made = project("BACKUPS_RESTORE_PERMISSION = 'nobody.P'")
     made.write("nobody.py", "from tests.backups.page.permissions import Nobody as P")
@@ -81,12 +84,14 @@ def test_one_who_may_not_restore_is_not_led_there(project: MakeProject) -> None:
     assert "/backups/restore/" not in page
 
 
+@pytest.mark.proof
 def test_one_who_may_only_restore_has_the_way_in(project: MakeProject) -> None:
     made = project("BACKUPS_BACKUP_PERMISSION = 'nobody.P'")
     made.write("nobody.py", "from tests.backups.page.permissions import Nobody as P")
     assert LINK in index(made)
 
 
+@pytest.mark.proof
 def test_a_page_without_the_request_among_its_words_has_it_too(project: MakeProject) -> None:
     """As where the context processor of requests is missing, which the admin can do without."""
     processor = "django.template.context_processors.request"
@@ -99,6 +104,7 @@ def test_a_page_without_the_request_among_its_words_has_it_too(project: MakeProj
     ("template", "has_link"), [(EXTENDED, True), (REPLACED, False)], ids=["extended", "replaced"]
 )
 @pytest.mark.parametrize(("name", "urls"), [("admin/index.html", ""), ("own_index.html", OWN_SITE)])
+@pytest.mark.proof
 def test_an_index_of_the_project_stays_its_own(
     name: str, urls: str, template: str, has_link: bool, project: MakeProject
 ) -> None:
@@ -109,6 +115,7 @@ def test_an_index_of_the_project_stays_its_own(
     assert (LINK in page) is has_link
 
 
+@pytest.mark.proof
 def test_a_theme_that_comes_after_us_gets_one_app_more(project: MakeProject) -> None:
     made = project("INSTALLED_APPS.insert(1, 'theme')")
     made.write("theme/__init__.py", "")
@@ -116,6 +123,7 @@ def test_a_theme_that_comes_after_us_gets_one_app_more(project: MakeProject) -> 
     assert "the theme: 2 apps" in index(made)
 
 
+@pytest.mark.proof
 def test_a_page_of_one_app_is_as_it_was(project: MakeProject) -> None:
     assert "/backups/" not in index(project(), "/admin/auth/")
 
@@ -135,12 +143,14 @@ def test_menu_of_the_browsable_api_has_the_pages(urls: str, project: MakeProject
 
 
 @pytest.mark.parametrize("urls", ["", AUTH], ids=["without a logout", "with one"])
+@pytest.mark.proof
 def test_menu_is_as_it_was_where_there_are_no_pages(urls: str, project: MakeProject) -> None:
     page = index(project(WITHOUT_ADMIN, f"del urlpatterns[1]\n{urls}"), "/api/v1/restore")
     assert "ann" in page
     assert "/backups/" not in page
 
 
+@pytest.mark.proof
 def test_name_of_a_user_is_text_in_the_menu(project: MakeProject) -> None:
     made = project(WITHOUT_ADMIN, AUTH)
     page = index(

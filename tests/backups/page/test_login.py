@@ -82,6 +82,7 @@ def test_login_is_the_page_that_the_project_has(
         ("/sso/", [ADMIN], "/sso/"),  # of the site that the project is a part of
     ],
 )
+@pytest.mark.proof
 def test_login_of_a_project_below_a_prefix(
     asked: str, patterns: list[Any], expected: str, project: MakeProject
 ) -> None:
@@ -195,6 +196,7 @@ def test_login_of_the_admin_says_that_a_restore_has_ended_the_session(
     assert answer["again"] == f"/admin/login/{NEXT}"  # and nothing is said twice
 
 
+@pytest.mark.proof
 def test_a_part_of_a_page_leads_the_whole_page_to_the_login(project: MakeProject) -> None:
     answer = lost(project(), "applied", **{"HX-Request": "true"})
     assert (answer["status"], answer["headers"]["HX-Redirect"]) == (204, f"/admin/login/{NEXT}")
@@ -214,6 +216,7 @@ def test_our_own_page_says_it_where_the_login_might_not(
     assert answer["again"] == f"/api-auth/login/{NEXT}"
 
 
+@pytest.mark.proof
 def test_a_part_of_a_page_leads_to_the_page_that_says_it(project: MakeProject) -> None:
     urls = "urlpatterns.append(path('api-auth/', include('rest_framework.urls')))"
     made = project(f"{WITHOUT_MESSAGES}\nLOGIN_URL = 'rest_framework:login'", urls)
@@ -223,6 +226,7 @@ def test_a_part_of_a_page_leads_to_the_page_that_says_it(project: MakeProject) -
 
 
 @pytest.mark.parametrize("outcomes", [[], ["staged"], ["refused"], ["blocked"]], ids=str)
+@pytest.mark.proof
 def test_a_session_that_ended_otherwise_is_told_nothing(
     outcomes: list[str], project: MakeProject
 ) -> None:
@@ -231,6 +235,7 @@ def test_a_session_that_ended_otherwise_is_told_nothing(
     assert SENTENCE not in answer["after"]
 
 
+@pytest.mark.proof
 def test_a_stranger_is_told_nothing_of_a_restore(project: MakeProject) -> None:
     made = project()
     lost(made, "applied")
@@ -243,6 +248,7 @@ answer = client.get("/backups/history/", follow=True).content.decode()
 
 
 @pytest.mark.parametrize("settings", [WITHOUT_ADMIN, WITHOUT_MESSAGES])
+@pytest.mark.proof
 def test_a_project_without_a_login_page_is_told_so(settings: str, project: MakeProject) -> None:
     answer = project(settings).ask("""
 page = Client().get("/backups/")
@@ -254,6 +260,7 @@ answer = [page.status_code, page.content.decode(), part.status_code, part["HX-Re
     assert answer[2:] == [204, "/backups/history/"]
 
 
+@pytest.mark.proof
 def test_a_project_without_users_is_told_what_is_missing(project: MakeProject) -> None:
     answer = project(WITHOUT_LOGINS).ask("""
 client = Client()
@@ -266,6 +273,7 @@ answer = [[page.status_code, page.content.decode()] for page in pages]
         assert "Add django.contrib.auth" in text
 
 
+@pytest.mark.proof
 def test_a_database_that_is_no_file_keeps_nobody_from_the_login(project: MakeProject) -> None:
     settings = "SESSION_ENGINE = 'django.contrib.sessions.backends.signed_cookies'\n"
     answer = project(settings).ask("""
@@ -284,6 +292,7 @@ answer = client.get("/backups/history/").headers["Location"]
     assert answer == f"/admin/login/{NEXT}"
 
 
+@pytest.mark.proof
 def test_a_form_leads_to_no_other_host_since_the_policy_would_stop_it(
     project: MakeProject,
 ) -> None:
@@ -305,6 +314,7 @@ answer = [[each.status_code, dict(each.headers), each.content.decode()]
 
 
 @pytest.mark.parametrize("settings", ["", "CSRF_USE_SESSIONS = True"])
+@pytest.mark.proof
 def test_a_form_whose_token_has_ended_with_the_session_leads_to_the_login(
     settings: str, project: MakeProject
 ) -> None:
