@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from selenium.webdriver.support.expected_conditions import presence_of_element_l
 from selenium.webdriver.support.wait import WebDriverWait
 
 T = TypeVar("T")
+
+# What htmx says of a request that was cancelled, or whose server was away.
+NO_ANSWER = re.compile("htmx:(afterRequest|sendAbort|sendError)")
 
 SECONDS = 20
 PASSWORD = "correct horse"
@@ -123,11 +127,21 @@ def log_in(browser: Chrome, url: str, name: str = "ann") -> None:
     press(browser, "input[type=submit]")
 
 
-def errors(browser: Chrome) -> list[str]:
-    """What the browser has complained about since the last time, but that a login has no icon."""
+def errors(browser: Chrome, *, of_answers: bool = True) -> list[str]:
+    """
+    What the browser has complained about since the last time, but that a login has no icon.
+
+    :param of_answers: also that an answer was an error, or never came.
+    """
     log: Any = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    found = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
-    return [each for each in found if "/favicon.ico" not in each]
+    found = [entry for entry in log if entry["level"] == "SEVERE"]
+    if not of_answers:
+        found = [
+            entry
+            for entry in found
+            if entry["source"] != "network" and not NO_ANSWER.search(entry["message"])
+        ]
+    return [entry["message"] for entry in found if "/favicon.ico" not in entry["message"]]
 
 
 # How it is shown

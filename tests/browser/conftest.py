@@ -32,7 +32,7 @@ def browser(running: Chrome) -> Iterator[Chrome]:
     yield running
     running.execute_cdp_cmd("Network.clearBrowserCookies", {})
     running.get("about:blank")
-    chromium.errors(running)
+    assert chromium.errors(running, of_answers=False) == []
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,7 @@ def without_scripts(plain: Chrome) -> Iterator[Chrome]:
     """That browser, knowing nobody."""
     yield plain
     plain.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    assert chromium.errors(plain, of_answers=False) == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from tests.browser.chromium import button, find, log_in, press, read, wait_for
 from tests.site import Server
@@ -45,6 +46,30 @@ def back_up(browser: Chrome, server: Server) -> str:
     press(browser, button(browser, "Back up now"))
     words = read(browser, "Stored: ")
     return words.partition("Stored: ")[2].partition(".")[0]
+
+
+def read_after_login(browser: Chrome, server: Server, words: str) -> None:
+    """A restore ends all logins of this site: the page says so, and leads back."""
+    read(browser, "A restore has replaced the database, and with it all logins.")
+    press(browser, button(browser, "Go to the login"))
+    enter(browser, server, browser.current_url.partition("next=/backups/")[2])
+    read(browser, words)
+
+
+def tab_to(browser: Chrome, selector: str) -> None:
+    """Go on by the Tab key until the focus is there."""
+    has_focus = "return document.activeElement.matches(arguments[0])"
+    find(browser, selector)
+    for _ in range(60):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        if browser.execute_script(has_focus, selector):
+            return
+    raise AssertionError(f"the Tab key does not reach {selector}")
+
+
+def type_key(browser: Chrome, *keys: str) -> None:
+    """Type where the focus is."""
+    browser.switch_to.active_element.send_keys(*keys)
 
 
 def row_of(browser: Chrome, snapshot: str) -> str:

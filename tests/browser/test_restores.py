@@ -2,10 +2,13 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
 
 from tests.backups.uploads import add_ballast
 from tests.backups.waiting import until
@@ -27,6 +30,9 @@ from tests.browser.steps import (
     decide,
     enter,
     go,
+    read_after_login,
+    tab_to,
+    type_key,
     upload,
 )
 from tests.site import Server, Site
@@ -74,14 +80,6 @@ def test_upload_is_put_back_now_and_undone(
     assert errors(browser) == []
 
 
-def read_after_login(browser: Chrome, server: Server, words: str) -> None:
-    """A restore ends all logins of this site: the page says so, and leads back."""
-    read(browser, "A restore has replaced the database, and with it all logins.")
-    press(browser, button(browser, "Go to the login"))
-    enter(browser, server, browser.current_url.partition("next=/backups/")[2])
-    read(browser, words)
-
-
 def test_stored_snapshot_is_put_back_at_the_next_start(
     browser: Chrome, served: Server, site_with_staff: Site
 ) -> None:
@@ -94,6 +92,7 @@ def test_stored_snapshot_is_put_back_at_the_next_start(
     decide(browser, "start")
     read(browser, "It waits for a restart.")
     page = browser.current_url
+    assert "It waits" in (find(browser, "#said").get_attribute("textContent") or "")
     served.stop()
     with site_with_staff.serving("--bind", served.url.removeprefix("http://")) as again:
         again.http.headers["Connection"] = "close"
@@ -125,6 +124,17 @@ def test_file_that_is_too_large_is_not_even_sent(
         find(browser, "#upload-begin").click()
         read(browser, "This file is larger than the site accepts. Nothing was sent.")
         assert "restore/upload" not in "".join(server.log)
+
+
+def test_file_that_is_too_large_is_refused_without_scripts(
+    without_scripts: Chrome, site_with_staff: Site, earlier: Path
+) -> None:
+    site_with_staff.variables["DJANGO_SETTINGS_MODULE"] = "tests.small_uploads_settings"
+    with site_with_staff.serving() as server:
+        enter(without_scripts, server, "restore/")
+        upload(without_scripts, earlier)
+        assert "Nothing has changed." in read(without_scripts, "larger than the limit of")
+        assert incoming(site_with_staff) == []
 
 
 def test_upload_on_a_slow_line_shows_how_it_goes(
@@ -188,6 +198,7 @@ def test_two_people_at_one_snapshot(browser: Chrome, served: Server, earlier: Pa
         read(other, CAN_BE_PUT_BACK)
         decide(other, "start")
         read(other, "It waits for a restart.")
+        assert errors(other) == []
     decide(browser, "now")
     assert "This restore has ended." in text(browser)
     assert "It waits for a restart." in text(browser)
@@ -205,7 +216,52 @@ def test_what_is_pending_is_discarded(browser: Chrome, served: Server, earlier: 
     assert served.api("GET", "restore").json()["status"] == "nothing"
 
 
-def test_without_scripts_a_snapshot_is_put_back(
+def test_focus_stays_where_it_is_while_the_page_asks_again(
+    browser: Chrome, served: Server, earlier: Path
+) -> None:
+    enter(browser, served, "restore/")
+    upload(browser, earlier)
+    read(browser, CAN_BE_PUT_BACK)
+    decide(browser, "start")
+    read(browser, "It waits for a restart.")
+    for _ in range(2):
+        tab_to(browser, "form[action$='/discard/'] button")
+        wait_for(browser, partial(staleness_of(find(browser, "#prepared")), browser))
+        assert browser.switch_to.active_element.text == "Discard it"
+    type_key(browser, Keys.ENTER)
+    read(browser, "Discarded by ann")
+
+
+def test_keyboard_alone_puts_a_snapshot_back(browser: Chrome, served: Server) -> None:
+    enter(browser, served)
+    snapshot = back_up(browser, served)
+    served.add_task("later")
+    go(browser, served, f"snapshots/{snapshot}/")
+    tab_to(browser, "form[action$='/restore/'] button")
+    type_key(browser, Keys.ENTER)
+    read(browser, CAN_BE_PUT_BACK)
+    tab_to(browser, "input[name=when]")
+    type_key(browser, Keys.SPACE)
+    tab_to(browser, "#name")
+    type_key(browser, "taskdog")
+    tab_to(browser, "form button.main")
+    type_key(browser, Keys.ENTER)
+    read_after_login(browser, served, "Live since")
+    assert served.task_names() == ["live"]
+
+
+def test_without_scripts_a_snapshot_is_put_back_now(
+    without_scripts: Chrome, served: Server, earlier: Path
+) -> None:
+    enter(without_scripts, served, "restore/")
+    upload(without_scripts, earlier)
+    read(without_scripts, CAN_BE_PUT_BACK)
+    decide(without_scripts, "now")
+    read_after_login(without_scripts, served, "Live since")
+    assert served.task_names() == ["live", "more"]
+
+
+def test_without_scripts_a_snapshot_waits_for_the_next_start(
     without_scripts: Chrome, served: Server, earlier: Path
 ) -> None:
     enter(without_scripts, served, "restore/")
@@ -222,9 +278,23 @@ def test_who_may_back_up_but_not_restore_sees_no_restore(
     site_with_staff.variables["DJANGO_SETTINGS_MODULE"] = "tests.backup_only_settings"
     with site_with_staff.serving() as server:
         enter(browser, server, name="bob")
-        back_up(browser, server)
+        snapshot = back_up(browser, server)
         go(browser, server, "snapshots/")
         for words in ("Restore", "Delete"):
             assert words not in find(browser, "body").text
+        for action in (f"snapshots/{snapshot}/restore/", f"snapshots/{snapshot}/delete/"):
+            assert send_by_hand(browser, action) == 403
+        assert send_by_hand(browser, "restore/undo/") == 403
         go(browser, server, "restore/")
         assert "Not done" in text(browser)
+
+
+def send_by_hand(browser: Chrome, action: str) -> int:
+    """Send a form that the page does not show, with the token of one that it does; the status."""
+    answer: int = browser.execute_async_script(
+        "const [path, done] = arguments;"
+        "const body = new FormData(document.querySelector('form'));"
+        "fetch(path, {method: 'POST', body}).then((answer) => done(answer.status));",
+        f"/backups/{action}",
+    )
+    return answer
