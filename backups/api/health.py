@@ -142,6 +142,22 @@ def _oldest(now: datetime) -> datetime:
     return before - DAY if is_rare else before
 
 
+def limit_of(moment: datetime) -> timedelta | None:
+    """
+    How old content of this time may become until ``judge`` finds it too old; None for any.
+
+    By the schedule that is at a due time, and so it is another length for other content.
+
+    :raises BadScheduleError: BACKUPS_SCHEDULE is not one.
+    """
+    if conf.max_age is not None or not conf.schedule:
+        return conf.max_age
+    due = cron.next_due(conf.schedule, moment + (DAY if conf.verify == "daily" else timedelta()))
+    while _oldest(due + _lateness()) <= moment:
+        due = cron.next_due(conf.schedule, due)
+    return due + _lateness() - moment
+
+
 def _lateness() -> timedelta:
     return GRACE + timedelta(seconds=conf.schedule_jitter)
 

@@ -105,8 +105,8 @@ class OverviewPage(PageView):
             return {}
         state = found.state
         return {
-            "stored": _age(state.current_as_of, found.stored_age, found.max_age),
-            "verified": _age(state.verified_as_of, found.verified_age, found.max_age),
+            "stored": _age(state.current_as_of, found.stored_age, found),
+            "verified": _age(state.verified_as_of, found.verified_age, found),
             "is_verified_here": health.is_verified_here(),
             "lost": state.problems[:MOST_NAMED],
             "more_lost": max(len(state.problems) - MOST_NAMED, 0),
@@ -139,8 +139,11 @@ def _at_work() -> list[Job]:
     return [job for job in jobs.list_jobs() if job.is_running and job.work in TAKES_BACKUPS]
 
 
-def _age(at: datetime | None, age: timedelta | None, limit: timedelta | None) -> Age | None:
-    return None if at is None or age is None else Age(at, age, limit)
+def _age(at: datetime | None, age: timedelta | None, found: Health) -> Age | None:
+    """Its limit is one that stays, while the one of ``found`` moves on with the clock."""
+    if at is None or age is None:
+        return None
+    return Age(at, age, None if found.max_age is None else health.limit_of(at))
 
 
 def _taken(receipts: Iterable[ArchiveReceipt]) -> Iterator[Taken]:

@@ -200,10 +200,12 @@ def photograph(browser: Chrome, name: str = "") -> None:
         picture(browser, Path(folder) / f"{number:03}{name and '-'}{name}.png")
 
 
-def picture(browser: Chrome, path: Path, *, most: int = 2400) -> None:
-    """A picture of the whole page, not only of what is in the window."""
+def picture(browser: Chrome, path: Path, *, until: str = "html", most: int = 2400) -> None:
+    """A picture of the page down to the end of an element, not only of what is in the window."""
     width, height = browser.execute_script(
-        "return [window.innerWidth, document.documentElement.scrollHeight]"
+        "const end = document.querySelector(arguments[0]).getBoundingClientRect().bottom;"
+        "return [window.innerWidth, Math.ceil(end + window.scrollY)]",
+        until,
     )
     clip = {"x": 0, "y": 0, "width": width, "height": min(height, most), "scale": 1}
     taken = browser.execute_cdp_cmd(

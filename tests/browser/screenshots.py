@@ -26,7 +26,7 @@ from tests.site import Server, Site, make_site
 
 DAYS = 21
 SCHEDULE = "0 3 * * *"
-HEIGHT = 1100  # pixels: what a reader of the docs looks at
+SIZE = (1100, 1100)  # of the window, in pixels
 
 
 def fill(data: Path) -> None:
@@ -51,14 +51,14 @@ def fill(data: Path) -> None:
 def take(browser: Chrome, server: Server, folder: Path) -> None:
     """The three pictures."""
     enter(browser, server)
-    picture(browser, folder / "page-overview.png", most=HEIGHT)
+    picture(browser, folder / "page-overview.png", until=".plots")
     show(browser, dark=True)
     go(browser, server, "snapshots/")
-    picture(browser, folder / "page-snapshots.png", most=HEIGHT)
+    picture(browser, folder / "page-snapshots.png", until="tbody tr:nth-child(3)")
     show(browser)
     press(browser, browser.find_elements("css selector", "tbody form[action*=restore] button")[2])
     read(browser, CAN_BE_PUT_BACK)
-    picture(browser, folder / "page-verdict.png", most=HEIGHT)
+    picture(browser, folder / "page-verdict.png", until="[aria-labelledby=decide]")
     press(browser, button(browser, "Cancel"))
 
 
@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
         command = [sys.executable, "-m", "tests.browser.screenshots", "--fill", str(data)]
         subprocess.run(command, check=True, env=os.environ | (variables or {}))
         with Site(data, site.key).serving(**schedule) as server, started() as browser:
-            browser.set_window_size(1100, HEIGHT)
+            browser.set_window_size(*SIZE)
             show(browser)
             take(browser, server, folder)
     finally:

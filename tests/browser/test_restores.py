@@ -92,7 +92,8 @@ def test_stored_snapshot_is_put_back_at_the_next_start(
     decide(browser, "start")
     read(browser, "It waits for a restart.")
     page = browser.current_url
-    assert "It waits" in (find(browser, "#said").get_attribute("textContent") or "")
+    said = "document.getElementById('said').textContent.includes('It waits')"
+    wait_for(browser, lambda: browser.execute_script(f"return {said}"))
     served.stop()
     with site_with_staff.serving("--bind", served.url.removeprefix("http://")) as again:
         again.http.headers["Connection"] = "close"

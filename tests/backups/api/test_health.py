@@ -97,6 +97,23 @@ def test_how_old_a_verified_backup_may_be_follows_from_the_settings(
     assert health.judge(replace(state, verified_as_of=now - age), now).status == status
 
 
+@pytest.mark.parametrize("verify", ["always", "daily"])
+@pytest.mark.parametrize("schedule", ["0 3 * * *", "0 * * * *", "0 9-17 * * 1-5", "0 3 * * 0"])
+def test_limit_of_a_backup_is_when_it_becomes_too_old(
+    schedule: str, verify: str, settings: Settings
+) -> None:
+    settings.BACKUPS_SCHEDULE, settings.BACKUPS_VERIFY = schedule, verify
+    for hours in range(24 * 7):
+        as_of = NIGHT + timedelta(hours=hours, seconds=2)
+        limit = health.limit_of(as_of)
+        assert limit is not None
+        for age, is_too_old in ((limit - MINUTE, False), (limit + MINUTE, True)):
+            now = as_of + age
+            state = replace(GOOD, last_run=now, last_due=now, last_success=now, current_as_of=now)
+            found = health.judge(replace(state, verified_as_of=as_of), now)
+            assert (found.status == "too_old") is is_too_old, (as_of, age)
+
+
 def test_over_a_weekend_no_backup_is_missed_that_is_not_due(settings: Settings) -> None:
     settings.BACKUPS_SCHEDULE = "0 9-17 * * 1-5"
     friday = datetime(2026, 11, 27, 17, tzinfo=UTC)
