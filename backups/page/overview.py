@@ -143,7 +143,11 @@ def _age(at: datetime | None, age: timedelta | None, found: Health) -> Age | Non
     """Its limit is one that stays, while the one of ``found`` moves on with the clock."""
     if at is None or age is None:
         return None
-    return Age(at, age, None if found.max_age is None else health.limit_of(at))
+    limit = found.max_age
+    if limit is not None:
+        with suppress(OverflowError):  # a time that was changed by hand, at the end of the calendar
+            limit = health.limit_of(at)
+    return Age(at, age, limit)
 
 
 def _taken(receipts: Iterable[ArchiveReceipt]) -> Iterator[Taken]:

@@ -115,6 +115,12 @@ def test_limit_of_an_age_stays_as_the_clock_goes_on(live: Site, ann_here: Client
             assert text_of(read(ann_here, "")).count("Too old after 2 days.") == 2
 
 
+def test_time_at_the_end_of_the_calendar_breaks_no_page(live: Site, ann_here: Client) -> None:
+    """As somebody may have written it by hand."""
+    remember(current_as_of=datetime(9999, 12, 31, tzinfo=UTC))
+    assert "Last stored" in text_of(read(ann_here, ""))
+
+
 def test_a_failure_is_told_first_with_its_error(live: Site, ann_here: Client) -> None:
     error = "s3://bucket: <b>refused</b> " + "again and " * 60 + "again."
     remember(
