@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from backups import services
 from backups.api.authentication import caller_name
 from backups.api.errors import status_of
-from backups.archive import jobs
-from backups.archive.decisions import PREPARE
+from backups.archive import decisions, jobs
+from backups.archive.decisions import APPLY, PREPARE, STAGE
 from backups.archive.jobs import Job
 from backups.conf import conf
 from backups.exceptions import (
@@ -36,7 +36,7 @@ ACCEPT = {
     ForeignDatabaseError.code: FOREIGN,
 }
 NOW, AT_START, CANCEL = "now", "start", "cancel"  # what a form decides
-DECISIONS = {NOW: "apply", AT_START: "stage", CANCEL: "cancel"}
+DECISIONS = {NOW: APPLY, AT_START: STAGE, CANCEL: decisions.CANCEL}
 
 
 class PreparedPage(PageView):
@@ -91,10 +91,10 @@ class DecideAction(PreparedPage):
 
 
 def state_of(job: Job) -> str:
-    """ "waiting" for a decision, "working", or "ended"."""
+    """What to show: "waiting" for a decision, "working", or "ended"."""
     if not job.is_running:
         return "ended"
-    return "waiting" if job.step == "waiting" and job.decision is None else "working"
+    return "waiting" if job.is_waiting else "working"
 
 
 def _steps(job: Job) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _steps(job: Job) -> list[tuple[str, str]]:
         "waiting": gettext("Decided"),
         "staging": gettext("Staged"),
     }
-    if job.decision is not None and job.decision["what"] == "apply":
+    if job.decision is not None and job.decision["what"] == APPLY:
         steps["applying"] = gettext("Live")
     now = list(steps).index(job.step) if job.step in steps else 0
     signs = ["over"] * now + ["now"] + [""] * (len(steps) - now - 1)
@@ -170,7 +170,7 @@ def end_of(job: Job) -> End:
     """
     What the receipts and the disk say now: it goes on after the job, when the server starts again.
     """
-    if job.decision is not None and job.decision["what"] == "cancel":
+    if job.decision is not None and job.decision["what"] == decisions.CANCEL:
         return End("cancelled")
     status, ours = services.get_restore_status(), list(_receipts_of(job))
     if is_pending(job, status):

@@ -42,7 +42,6 @@ class RestorePage(PageView):
             "pending": status.pending,
             "pending_job": _job_of(status.pending, known),
             "present": status.present,
-            "last": status.last,
             "kept": _kept_by(applied),
             "last_applied": applied,
             "at_work": [job for job in known if job.is_running],

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +54,16 @@ def large(earlier: Path) -> Path:
 def incoming(site: Site) -> list[str]:
     """What is left of uploads in the folder of the database."""
     return [name for name in site.names() if "incoming" in name]
+
+
+@contextmanager
+def slow_upload(browser: Chrome, server: Server, file: Path) -> Iterator[None]:
+    """An upload that has begun. For the block, the line is slow."""
+    enter(browser, server, "restore/")
+    choose(browser, file)
+    with slow_line(browser, SLOW):
+        find(browser, "#upload-begin").click()
+        yield
 
 
 def share(browser: Chrome) -> float:
@@ -141,10 +153,7 @@ def test_file_that_is_too_large_is_refused_without_scripts(
 def test_upload_on_a_slow_line_shows_how_it_goes(
     browser: Chrome, served: Server, large: Path
 ) -> None:
-    enter(browser, served, "restore/")
-    choose(browser, large)
-    with slow_line(browser, SLOW):
-        find(browser, "#upload-begin").click()
+    with slow_upload(browser, served, large):
         seen = [0.0]
         while len(seen) < 4:
             seen.append(wait_for(browser, lambda: now if (now := share(browser)) > seen[-1] else 0))
@@ -157,10 +166,7 @@ def test_upload_on_a_slow_line_shows_how_it_goes(
 def test_upload_is_cancelled_half_way_and_tried_again(
     browser: Chrome, served: Server, site_with_staff: Site, large: Path
 ) -> None:
-    enter(browser, served, "restore/")
-    choose(browser, large)
-    with slow_line(browser, SLOW):
-        find(browser, "#upload-begin").click()
+    with slow_upload(browser, served, large):
         wait_for(browser, lambda: share(browser) > 0.2)
         find(browser, "#upload-cancel").click()
         read(browser, "The upload was cancelled. Nothing has changed.")
@@ -172,10 +178,7 @@ def test_upload_is_cancelled_half_way_and_tried_again(
 def test_worker_that_is_killed_in_mid_upload_is_told(
     browser: Chrome, served: Server, site_with_staff: Site, large: Path
 ) -> None:
-    enter(browser, served, "restore/")
-    choose(browser, large)
-    with slow_line(browser, SLOW):
-        find(browser, "#upload-begin").click()
+    with slow_upload(browser, served, large):
         wait_for(browser, lambda: share(browser) > 0.2)
         for pid in served.worker_pids():
             os.kill(pid, signal.SIGKILL)
