@@ -66,6 +66,13 @@ class Settings:
         """The name in ``<name>-backup-<time>.db``; by default the project's own."""
         return str(_get("BACKUPS_NAME", settings.ROOT_URLCONF.partition(".")[0]))
 
+    # Where a database that is no file keeps what is this machine's own: temporary files, the media
+    # cache, and, unless they have settings of their own, the stored snapshots and the keys. None
+    # for a folder of this user below /var/tmp, for what may be lost.
+    folder = Setting("BACKUPS_FOLDER", _path_or_none, None)
+    # The folder of the newest pg_dump and pg_restore; None to look in the usual places.
+    postgres_programs = Setting("BACKUPS_POSTGRES_PROGRAMS", _path_or_none, None)
+
     # Snapshots
 
     # The largest database, in bytes, that is sent compact by default; 0 for none.

@@ -2,7 +2,7 @@
 Every error of this app. Each says what happened to which file; its hint says what to do next.
 
     BackupError
-    ├── BackupNotSupportedError      the store has no file behind it
+    ├── BackupNotSupportedError      the database is of a kind that can't be copied or replaced
     ├── SnapshotFailedError          SQLite could not write a snapshot
     ├── TooManySnapshotsError        as many are under way as may be at once
     ├── TooManyUploadsError          as many uploads and checks are under way as may be at once
@@ -25,6 +25,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── InconsistentHistoryError Django would refuse to migrate it
     │   ├── MissingTablesError       lacks tables that its migrations promise
     │   ├── UnknownSchemaError       has triggers, views … that this site does not have
+    │   ├── UnfitRowsError           has values that this site's database can't hold
     │   ├── UnknownFunctionError     its schema uses a collation or function that is not known
     │   ├── CheckTimedOutError       the check did not end within its time limit
     │   └── CheckOutOfMemoryError    the check needed more memory than it may have
@@ -53,6 +54,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     ├── NoticeError                  a notice could not be sent
     ├── StoreFolderError             the database's folder refuses a read or a write
     │   └── WrongUserError           this user would leave files that the site can't write
+    ├── DatabaseServerError          the database server can't be reached, or refuses a step
     ├── DestinationError             a file can't be written at the given path
     ├── OwnFileError                 a path names the live database, or one of its files
     ├── ApiKeyError                  a key can't be made or read
@@ -102,10 +104,10 @@ def printable(text: str) -> str:
 
 
 class BackupNotSupportedError(BackupError):
-    """The database is not SQLite in a file, so there is nothing to copy or to replace."""
+    """The database is neither SQLite in a file nor PostgreSQL, or this can't be done with it."""
 
     code = "not_supported"
-    hint = "Use a SQLite database in a file to have snapshots and restores."
+    hint = "Use SQLite in a file, or PostgreSQL, to have snapshots and restores."
 
 
 class SnapshotFailedError(BackupError):
@@ -281,6 +283,13 @@ class UnknownSchemaError(InvalidSnapshotError):
         "Nothing was staged. If it is meant to be there, set BACKUPS_ALLOW_UNKNOWN_SCHEMA = True"
         " and try again."
     )
+
+
+class UnfitRowsError(InvalidSnapshotError):
+    """It comes from another kind of database, and this one can't hold some of its values."""
+
+    code = "unfit_rows"
+    hint = "Nothing was staged. Mend these rows where the snapshot comes from, and take a new one."
 
 
 class UnknownFunctionError(InvalidSnapshotError):
@@ -485,6 +494,13 @@ class WrongUserError(StoreFolderError):
     """This process's user may only read the database. Nothing was opened or created."""
 
     code = "wrong_user"
+
+
+class DatabaseServerError(BackupError):
+    """The database server can't be reached, lacks what this needs, or refuses a step."""
+
+    code = "database_server"
+    hint = "Check the server, and the HOST, PORT, USER and PASSWORD in DATABASES, then try again."
 
 
 class DestinationError(BackupError):

@@ -1,8 +1,8 @@
 """
 The port: what services need of a store that can be copied and put back whole.
 
-Bytes go out and in, in chunks. No SQL and no file format is visible here: everything that is
-specific to SQLite is behind this port, in ``backups/sqlite/``.
+Bytes go out and in, in chunks. No SQL and no file format is visible here: what is specific to SQLite
+is behind this port, in ``backups/sqlite/``, and what is PostgreSQL's in ``backups/postgres/``.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
+
+# Hears what a long check does now, how much of it is done, and of how much: None if not known.
+Tell = Callable[[str, int, int | None], None]
 
 # What a restore refuses unless it is accepted explicitly.
 DEFECTS = "defects"  # what breaks a rule of the schema, in rows that SQLite can read
@@ -39,8 +42,8 @@ class Snapshot(ABC):
     was not read.
     """
 
-    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "stored" for a
-    # stored file, packed as it is.
+    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "dump", the SQL
+    # that makes it anew; "stored" for a stored file, packed as it is.
     method: str
     size: int  # bytes
     taken_at: datetime  # UTC
@@ -206,7 +209,7 @@ class Download:
     outcome: str  # "begun", "whole" or "broken off"
     by: str | None  # the key or the user; None for this process
     address: str | None  # where the request came from; None for a command
-    method: str  # "compact", "pages", or "stored": a stored file
+    method: str  # "compact", "pages", "dump", or "stored": a stored file
     size: int  # bytes, of the whole snapshot
     first: int = 0  # the byte that it began with
     sent: int | None = None  # bytes that were handed out; None while it is under way
@@ -238,6 +241,9 @@ class BackupStore(ABC):
         PENDING ──apply_pending_restore───▶ PENDING   (blocked; the next start tries again)
         PENDING ──apply_now───────────────▶ NOTHING   (applied while the site runs)
     """
+
+    suffix: ClassVar[str]  # what the name of a snapshot ends with: ``.db``
+    media_type: ClassVar[str]  # what a snapshot is sent as (RFC 6838)
 
     @abstractmethod
     def create_snapshot(
@@ -276,6 +282,7 @@ class BackupStore(ABC):
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
         on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
     ) -> AbstractContextManager[Prepared]:
         """
         Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays.
@@ -283,6 +290,7 @@ class BackupStore(ABC):
         :param max_bytes: the most that is accepted; the rest is left unread.
         :param accept: problems to accept, of those in ``ACCEPTABLE``.
         :param on_received: called once all bytes have come, before the check.
+        :param tell: called now and then during the check, by a store that knows how far it is.
         """
 
     @abstractmethod
@@ -296,6 +304,7 @@ class BackupStore(ABC):
         staged_by: str,
         watch: Callable[[], None] | None = None,
         on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
     ) -> AbstractContextManager[Prepared]:
         """As ``prepare_restore``, for what the last restore replaced."""
 
@@ -351,6 +360,14 @@ class BackupStore(ABC):
     @abstractmethod
     def is_readable(self) -> bool:
         """Whether there is a live store that can be read. Creates and changes nothing."""
+
+    @abstractmethod
+    def has_content(self) -> bool:
+        """Whether there is a live store with something in it. Creates nothing. Never raises."""
+
+    @abstractmethod
+    def software(self) -> dict[str, str]:
+        """What the store runs on, by name with its version, for the manifest of a snapshot."""
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:

@@ -34,6 +34,7 @@ STATUS: dict[type[exceptions.BackupError], int] = {
     exceptions.MissingPackageError: 501,
     exceptions.TooManySnapshotsError: 503,
     exceptions.TooManyUploadsError: 503,
+    exceptions.DatabaseServerError: 503,
     exceptions.StorageError: 503,
     exceptions.NotEnoughSpaceError: 507,
     exceptions.StorageFullError: 507,

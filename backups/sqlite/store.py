@@ -57,6 +57,7 @@ from backups.store import (
     Receipt,
     RestoreStatus,
     Snapshot,
+    Tell,
 )
 
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
@@ -78,6 +79,9 @@ class SqliteBackupStore(BackupStore):
     :param uploads_at_once: how many uploads and checks all processes may have under way.
     :param keep_free: how many bytes of the disk stay free for the site; None for the default.
     """
+
+    suffix = ".db"
+    media_type = "application/vnd.sqlite3"  # registered with IANA
 
     def __init__(
         self,
@@ -145,6 +149,7 @@ class SqliteBackupStore(BackupStore):
         accept: Collection[str] = (),
         watch: Callable[[], None] | None = None,
         on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
     ) -> AbstractContextManager[Prepared]:
         check_user(self._paths)
         staging = Staging(
@@ -186,6 +191,7 @@ class SqliteBackupStore(BackupStore):
         staged_by: str,
         watch: Callable[[], None] | None = None,
         on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
     ) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
@@ -267,6 +273,14 @@ class SqliteBackupStore(BackupStore):
 
     def is_readable(self) -> bool:
         return has_database(self._paths.database)
+
+    def has_content(self) -> bool:
+        with suppress(OSError):
+            return has_content(self._paths.database)
+        return False
+
+    def software(self) -> dict[str, str]:
+        return {"sqlite": sqlite3.sqlite_version}
 
     # Apply while others go on
 
