@@ -25,6 +25,7 @@ from backups.store import Tell
 
 logger = logging.getLogger(__name__)
 
+MOVE_SECONDS = 7 * 24 * 3600.0  # a week: it ends by itself, and whoever waits can end it
 LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
 # What Django puts beside libpq's own parameters.
 NOT_OF_LIBPQ = (
@@ -60,7 +61,7 @@ def server_of(alias: str) -> tuple[Server, str]:
     found = dict(wrapper.get_connection_params())
     name = str(found.get("dbname") or wrapper.settings_dict["NAME"])
     known = {key: each for key, each in found.items() if key not in NOT_OF_LIBPQ}
-    return Server(known), name
+    return Server({**known, **conf.postgres_connection}, conf.postgres_template), name
 
 
 def work_folder() -> Path:
@@ -122,7 +123,7 @@ class PostgresSite(DjangoSite):
             source,
             name,
             applied=applied,
-            seconds=conf.migrate_seconds,
+            seconds=MOVE_SECONDS,
             watch=watch,
             tell=tell,
         )
