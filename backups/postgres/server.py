@@ -5,6 +5,7 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from backups.exceptions import BackupError, DatabaseServerError, NotEnoughSpaceError
 
@@ -104,15 +105,19 @@ class Server:
             query = "SELECT 1 FROM pg_database WHERE datname = %s"
             return connection.execute(query, [database]).fetchone() is not None
 
-    def conninfo(self, database: str) -> str:
-        """For a program of PostgreSQL, without the password: other users see command lines."""
-        open_ones = {name: each for name, each in self.parameters.items() if name != "password"}
-        return make_conninfo("", **open_ones, dbname=database, application_name="backups")
-
-    def secrets(self) -> dict[str, str]:
-        """The environment variables that go with it."""
-        password = self.parameters.get("password")
-        return {"PGPASSWORD": str(password)} if password else {}
+    def environment(self, database: str) -> dict[str, str]:
+        """
+        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
+        lines, but not these.
+        """
+        found = {**self.parameters, "dbname": database, "application_name": "backups"}
+        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return inherited | {
+            variable.decode(): str(value)
+            for name, value in found.items()
+            if value is not None and (variable := known.get(name))
+        }
 
     @property
     def address(self) -> str:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
+
 from backups.exceptions import (
     BackupError,
     DamagedSnapshotError,
@@ -172,11 +174,11 @@ class Staging:
             "--no-owner",
             "--no-privileges",
             "--no-password",
-            f"--dbname={server.conninfo(name)}",
+            f"--dbname={make_conninfo(dbname=name)}",
             str(path),
         ]
         # Without a limit: a good one may take hours, and nothing in it can loop for ever.
-        code, said = run(words, server.secrets(), watch=self.watch)
+        code, said = run(words, server.environment(name), watch=self.watch)
         if code:
             raise _restore_error(said, code)
         return list(warnings)

@@ -87,9 +87,8 @@ class PostgresSite(DjangoSite):
                 server = connection.info.server_version // 10_000
             programs = dump.read_programs(
                 find_programs_for(conf.postgres_programs, server).pg_dump,
-                find_programs_for(conf.postgres_programs, server).pg_restore,
-                self._server.conninfo(self._name),
-                self._server.secrets(),
+                environment=self._server.environment(self._name),
+                seconds=conf.check_seconds,
             )
         except BackupError as error:
             logger.info("the live database can't be read: %s", error)
