@@ -43,6 +43,8 @@ DEFAULTS = {
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
     "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
     "BACKUPS_OWN_FILES": ("own_files", ()),
+    "BACKUPS_FOLDER": ("folder", None),
+    "BACKUPS_POSTGRES_PROGRAMS": ("postgres_programs", None),
     "BACKUPS_JOB_SECONDS": ("job_seconds", 20.0),
     "BACKUPS_SCHEDULE": ("schedule", ""),
     "BACKUPS_SCHEDULE_JITTER": ("schedule_jitter", 0.0),

@@ -8,9 +8,9 @@ Source: https://www.sqlite.org/fileformat2.html#the_database_header
 import os
 from dataclasses import dataclass
 
-from backups.exceptions import NotADatabaseError, WrongLengthError
+from backups.exceptions import NotADatabaseError, OtherKindError, WrongLengthError
 from backups.sqlite.format import header
-from backups.sqlite.format.wrappings import LOOK_BYTES, recognise
+from backups.sqlite.format.wrappings import LOOK_BYTES, POSTGRES, recognise
 
 TRAILING_HINT = (
     "Nothing was staged. Something was appended to the file: download or copy it again. If the"
@@ -82,7 +82,13 @@ def check_header(descriptor: int) -> None:
 def _not_a_database(head: bytes) -> NotADatabaseError:
     """Say what it is instead if that is known, and how to unwrap it."""
     message = "The file is not a SQLite database: it"
-    if wrapping := recognise(head):
+    if (wrapping := recognise(head)) == POSTGRES:
+        return OtherKindError(
+            f"This is {POSTGRES.what}. This site's database is SQLite in a file, and can't"
+            " take it.",
+            hint=f"Nothing was staged. {POSTGRES.remedy}",
+        )
+    if wrapping:
         hint = f"Nothing was staged. {wrapping.remedy}"
         return NotADatabaseError(f"{message} is {wrapping.what}.", hint=hint)
     return NotADatabaseError(f"{message} does not begin with 'SQLite format 3'.")

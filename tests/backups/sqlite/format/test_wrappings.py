@@ -61,6 +61,8 @@ def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
         (base64.encodebytes(content), "in base64", "base64 -d FILE"),
         (sql, "SQL text", "sqlite3 restored.db < FILE"),
         (b"PRAGMA foreign_keys=OFF;\n" + sql, "SQL text", "sqlite3"),
+        (b"--\n-- PostgreSQL database dump\n--\n\n" + sql, "SQL text of a Postgre", "can't run it"),
+        (b"PGDMP\x01\x0e" + bytes(200), "This is a dump of a PostgreSQL database", "the last one"),
         (sql.decode().encode("utf-16"), "SQL text in UTF-16", "iconv -f utf-16"),
         (b'[{"model": "auth.user", "pk": 1}]' + bytes(100), "dumpdata", "loaddata FILE"),
         (b"age-encryption.org/v1\n-> X25519 x" + content, "encrypted by age", "age --decrypt"),
