@@ -1,8 +1,8 @@
 """
 The port: what services need of a store that can be copied and put back whole.
 
-Bytes go out and in, in chunks. No SQL and no file format is visible here: what is specific to SQLite
-is behind this port, in ``backups/sqlite/``, and what is PostgreSQL's in ``backups/postgres/``.
+Bytes go out and in, in chunks. No SQL and no file format is visible here: what is SQLite's is
+behind this port, in ``backups/sqlite/``, and what is PostgreSQL's in ``backups/postgres/``.
 """
 
 from abc import ABC, abstractmethod
@@ -114,7 +114,7 @@ class Turn(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> Any: ...
 
 
 @dataclass(frozen=True)
