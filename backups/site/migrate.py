@@ -1,15 +1,17 @@
 """
-Migrate a database file that is not the live one, in a child: see migrate_child.py.
+Migrate a database that is not the live one, in a child: see migrate_child.py.
 
 What stops a migration decides what becomes of the snapshot. A migration that fails on its rows
 will fail at every start. Time, memory and a full disk are the machine's own.
 """
 
 import math
+import os
 import re
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 from backups.conf import conf
 from backups.exceptions import MigrationStoppedError, RestoreBlockedError, RestoreRefusedError
@@ -26,20 +28,28 @@ APPLYING = re.compile(rb"^ *Applying (\S+?)\.\.\.", re.MULTILINE)  # as ``migrat
 
 
 def migrate_file(alias: str, database: Path) -> None:
+    """As ``migrate_database``, for a file of SQLite."""
+    # This URI does not create the file: if its owner is dead, it may have been swept.
+    migrate_database(alias, f"file:{quote(os.fsencode(database))}?mode=rw")
+
+
+def migrate_database(alias: str, name: str) -> None:
     """
-    Migrate ``database`` to this release, in a child process.
+    Migrate another database to this release, in a child process.
 
     Its limits are BACKUPS_MIGRATE_SECONDS by the clock, BACKUPS_MIGRATE_PROCESSOR_SECONDS and
     BACKUPS_MIGRATE_MEMORY_BYTES. Reaching one is not the snapshot's fault.
 
-    :raises MigrationStoppedError: it reached a limit, which the message names; discard the file.
-    :raises RestoreRefusedError: a migration failed; discard the file.
+    :param name: what stands for the live database's NAME in DATABASES there.
+    :raises MigrationStoppedError: it reached a limit, which the message names; discard the
+        database.
+    :raises RestoreRefusedError: a migration failed; discard the database.
     :raises RestoreBlockedError: the machine failed (e.g. the disk is full), an operator ended the
-        process, or the site could not be set up; discard the file too.
+        process, or the site could not be set up; discard the database too.
     :raises ChildNotStartedError: the process did not start its work.
     """
     seconds, processor_seconds = conf.migrate_seconds, math.ceil(conf.migrate_processor_seconds)
-    words = (alias, str(database), str(seconds), str(processor_seconds))
+    words = (alias, name, str(seconds), str(processor_seconds))
     try:
         child = run_module(
             "backups.site.migrate_child",

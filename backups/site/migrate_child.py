@@ -1,20 +1,18 @@
 """
-Run the site's migrations on a file: ``main``, for a separate process.
+Run the site's migrations on a database that is not the live one: ``main``, for a separate process.
 
-There the site's database *is* that file. So data migrations that ignore ``using`` write to it and
+There the site's database *is* that one. So data migrations that ignore ``using`` write to it and
 never to the live one. And every app's signal handlers are connected: while the site starts, they
 are not yet.
 """
 
 import errno
 import faulthandler
-import os
 import resource
 import sqlite3
 import sys
 import traceback
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from backups.conf import conf
 from backups.processes import limits
@@ -32,6 +30,9 @@ MACHINE_SQLITE = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
+# The same of a server, by the classes of its error codes: connection, resources, operator, system.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+MACHINE_SERVER = ("08", "53", "57", "58")
 NO_MEMORY_SQLITE = (sqlite3.SQLITE_NOMEM, 3082)  # SQLITE_IOERR_NOMEM
 MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
@@ -39,8 +40,9 @@ GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
 
 def main(alias: str, database: str, seconds: str, processor: str, memory: str) -> None:
     """
-    Run ``migrate`` on the file, then answer with the outcome.
+    Run ``migrate`` on the database, then answer with the outcome.
 
+    :param database: its NAME, as in DATABASES.
     :param seconds: the limit by the clock. The others are ``processor``, in seconds of processor
         time, and ``memory``, in bytes. All are strings, as the arguments of a process are.
     """
@@ -79,7 +81,7 @@ def is_of_the_machine(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, sqlite3.Error):
             return getattr(error, "sqlite_errorcode", 0) & 0xFF in MACHINE_SQLITE
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) or _is_of_the_server(error):
             return True
         if isinstance(error, OSError) and error.errno in MACHINE_ERRNO:
             return True
@@ -87,13 +89,20 @@ def is_of_the_machine(error: BaseException | None) -> bool:
     return False
 
 
+def _is_of_the_server(error: BaseException) -> bool:
+    """Whether a database server, or the way to it, failed. A lost connection has no code."""
+    code = getattr(error, "sqlstate", "")
+    if code is None:
+        return type(error).__name__ == "OperationalError"
+    return str(code).startswith(MACHINE_SERVER)
+
+
 def _set_up(alias: str, database: str) -> None:
     import django
     from django.conf import settings
 
     conf.is_child = True  # the parent holds the live database, on our behalf
-    # This URI does not create the file: if our parent is dead, it may have been swept.
-    settings.DATABASES[alias]["NAME"] = f"file:{quote(os.fsencode(database))}?mode=rw"
+    settings.DATABASES[alias]["NAME"] = database
     django.setup()
 
 
@@ -130,9 +139,14 @@ def _accept_old_references(connection: "BaseDatabaseWrapper") -> None:
 
 
 def _broken_references(connection: "BaseDatabaseWrapper") -> int | None:
-    """How many rows have a broken reference; None if a table that is referred to lacks the key."""
+    """
+    How many rows have a broken reference; None if a table that is referred to lacks the key. 0 in a
+    database of another kind: a server checks them itself.
+    """
     from django.db import DatabaseError
 
+    if connection.vendor != "sqlite":
+        return 0
     try:
         with connection.cursor() as cursor:
             return len(cursor.execute("PRAGMA foreign_key_check").fetchall())

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Max, Model
 from django.utils import timezone
 
 from taskdog.audit.models import AuditLog
+from taskdog.fields import MAX_INTEGER
 from taskdog.imports import allocations, rows
 from taskdog.imports.cells import Changes
 from taskdog.imports.dependencies import dependencies
@@ -19,6 +20,7 @@ from taskdog.imports.exceptions import StoreNotReadyError
 from taskdog.imports.remainder import highest_task_id, left_behind
 from taskdog.imports.source import Source, open_source
 from taskdog.tasks.models import DailyAllocation, Note, Tag, Task, TaskDependency, TaskTag
+from taskdog.transactions import is_postgres, writing
 
 MODELS: tuple[type[Model], ...] = (
     Task,
@@ -29,6 +31,10 @@ MODELS: tuple[type[Model], ...] = (
     DailyAllocation,
     AuditLog,
 )
+NEW_STORE = {
+    "sqlite": "TASKDOG_DATA_DIR to a new folder",
+    "postgresql": "TASKDOG_DATABASE_URL to a new database",
+}
 BATCH = 500  # rows that are held in memory, and written by one statement
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -58,7 +64,7 @@ def import_database(path: Path, *, scratch: Path, dry_run: bool = False) -> Impo
     :raises OSError: a file can't be read, or the copy not be written.
     """
     check_store_is_empty()  # before the copy, and once more with the write lock
-    with open_source(path, scratch=scratch) as source, transaction.atomic():
+    with open_source(path, scratch=scratch) as source, writing():
         check_store_is_empty()
         imported = _carry_over(source)
         transaction.set_rollback(dry_run)
@@ -81,7 +87,7 @@ def check_store_is_empty() -> None:
         words = ", ".join(f"{name} {count}" for name, count in found.items() if count)
         raise StoreNotReadyError(
             f"This site's store is not empty (rows: {words}), and ids are kept. Import into a new"
-            " one: set TASKDOG_DATA_DIR to a new folder and run manage.py migrate first."
+            f" one: set {NEW_STORE[connection.vendor]} and run manage.py migrate first."
         )
 
 
@@ -106,7 +112,7 @@ def _carry_over(source: Source) -> Imported:
     )
     write(AuditLog, rows.audit_logs(source, changes, now=now))
     changes += left_behind(source)
-    _raise_sequence(highest_task_id(source))
+    _count_on(highest_task_id(source))
     return imported
 
 
@@ -127,9 +133,21 @@ def _allocated() -> Collection[tuple[int, date]]:
     return set(DailyAllocation.objects.values_list("task_id", "date"))
 
 
-def _raise_sequence(task_id: int) -> None:
-    """Let the next task have a higher id than this. SQLite itself counts those that are there."""
+def _count_on(task_id: int) -> None:
+    """
+    Let each table count on from the ids that were given, and tasks from this one if it is higher.
+    SQLite itself counts those that are there.
+    """
     with connection.cursor() as cursor:
+        if is_postgres():
+            for model in (Task, Tag, AuditLog):
+                highest = model._default_manager.aggregate(highest=Max("pk"))["highest"] or 0
+                following = max(highest, task_id if model is Task else 0, 0) + 1
+                cursor.execute(  # unlike setval, it is taken back with the transaction
+                    f"ALTER TABLE {model._meta.db_table} ALTER COLUMN id"
+                    f" RESTART WITH {min(following, MAX_INTEGER)}"
+                )
+            return
         cursor.execute(
             "UPDATE sqlite_sequence SET seq = max(seq, %s) WHERE name = 'tasks'", [task_id]
         )

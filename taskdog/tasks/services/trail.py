@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from taskdog.audit import services as audit
 from taskdog.exceptions import TaskdogError
 from taskdog.fields import MAX_INTEGER
 from taskdog.tasks.models import Task
+from taskdog.transactions import writing
 
 Subject = TypeVar("Subject", int, str)
 Options = ParamSpec("Options")
@@ -45,7 +46,7 @@ def audited(
         @functools.wraps(service)
         def run(subject: Subject, /, *args: Options.args, **options: Options.kwargs) -> Result:
             try:
-                with transaction.atomic():
+                with writing():
                     return service(subject, *args, **options)
             except TaskdogError as error:
                 _record_refusal(

@@ -1,0 +1,1 @@
+"""Everything that knows PostgreSQL: the store of a site whose database is on a server."""

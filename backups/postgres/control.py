@@ -1,0 +1,199 @@
+"""
+The control database, beside the live one: the state and the receipts, which no restore changes.
+
+ALTER DATABASE … RENAME changes a catalog that all databases share. So a restore and its receipt are
+one transaction on a connection to this database: after a kill both have happened, or neither.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from backups.exceptions import BackupError, BackupNotSupportedError, DatabaseServerError
+from backups.postgres.names import Names
+from backups.postgres.server import Connection, Server, explained, quoted, sentence
+
+logger = logging.getLogger(__name__)
+
+COMMENT = "State and receipts of django-restorable, for the database beside it"
+NOTHING_MORE = sql.SQL("")
+SETUP_LOCK = 0x6261636B  # for the moment in which the tables are made
+TABLES = """
+CREATE SCHEMA IF NOT EXISTS backups;
+CREATE TABLE IF NOT EXISTS backups.state (name text PRIMARY KEY, value jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS backups.record (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL,
+    value jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS record_by_kind ON backups.record (kind, id);
+"""
+MOST_RECORDS = 10_000  # of one kind; the oldest go
+
+
+class Control:
+    """The control database of one live database."""
+
+    def __init__(self, server: Server, names: Names) -> None:
+        """Connects to nothing yet."""
+        self.server, self.names = server, names
+
+    @contextmanager
+    def session(self, *, name: str = "backups") -> Iterator[Connection]:
+        """
+        A connection of its own for the block. The first one creates the database.
+
+        :raises DatabaseServerError: the server can't be reached.
+        :raises BackupNotSupportedError: the role may not create the database.
+        """
+        connection = self.open(name=name)
+        try:
+            with explained(f"the database {self.names.control}"):
+                yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The same; all that the block does is done at its end, or nothing of it is."""
+        with self.session() as connection, connection.transaction():
+            yield connection
+
+    def open(self, *, name: str = "backups") -> Connection:
+        """The same without a block: the caller closes it."""
+        with explained(f"the database {self.names.control}"):
+            connection = self._connect(name) or self._create_and_connect(name)
+        try:
+            check_direct(connection)
+        except BackupError:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def if_there(self) -> Iterator[Connection | None]:
+        """For a block that only reads: no connection if there is no such database yet."""
+        with explained(f"the database {self.names.control}"):
+            connection = self._connect("backups")
+            try:
+                yield connection
+            finally:
+                if connection is not None:
+                    connection.close()
+
+    def create_database(self, name: str, rest: sql.Composable = NOTHING_MORE) -> None:
+        """
+        Create a database.
+
+        :param rest: of the statement.
+        :raises psycopg.Error: the server refuses.
+        """
+        statement = sql.SQL("CREATE DATABASE {} {}").format(quoted(name), rest)
+        with closing(self.server.maintenance(self.names.live)) as connection:
+            connection.execute(statement)
+
+    def _connect(self, name: str) -> Connection | None:
+        """None if there is no such database yet."""
+        try:
+            return self.server.connect(self.names.control, name=name)
+        except psycopg.OperationalError:
+            if self.server.has(self.names.control, live=self.names.live):
+                raise
+            return None
+
+    def _create_and_connect(self, name: str) -> Connection:
+        try:
+            self.create_database(self.names.control)
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            pass  # another process was faster
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise BackupNotSupportedError(
+                f"The database {self.names.control}, which backups need beside {self.names.live},"
+                f" can't be created: {sentence(error)}.",
+                hint="Let an administrator say: ALTER ROLE … CREATEDB. Where a host gives one"
+                " database only, see docs/scaling.md.",
+            ) from error
+        with closing(self.server.connect(self.names.control)) as connection:
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+                connection.execute(TABLES.encode())
+            connection.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                    quoted(self.names.control), sql.Literal(COMMENT)
+                )
+            )
+        logger.info("the database %s is created, for state and receipts", self.names.control)
+        return self.server.connect(self.names.control, name=name)
+
+
+def check_direct(connection: Connection) -> None:
+    """
+    Whether this is a session of the server itself.
+
+    :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    if pid != connection.info.backend_pid:
+        raise DatabaseServerError(
+            "A pooler such as pgbouncer is between this site and the database server, and backups"
+            " need sessions of their own.",
+            hint="Name the server itself in BACKUPS_POSTGRES_CONNECTION, e.g."
+            ' {"host": "db.example.org", "port": "5432"}.',
+        )
+
+
+def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """
+    What is kept under a name; None if nothing is.
+
+    :param lock: let no other transaction change it until this one ends.
+    """
+    if lock:  # of a row that may not be there yet
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"state {name}"])
+    row = connection.execute("SELECT value FROM backups.state WHERE name = %s", [name]).fetchone()
+    return row[0] if row is not None and isinstance(row[0], dict) else None
+
+
+def write_state(connection: Connection, name: str, value: Mapping[str, Any] | None) -> None:
+    """Keep this under a name; None to keep nothing."""
+    if value is None:
+        connection.execute("DELETE FROM backups.state WHERE name = %s", [name])
+        return
+    connection.execute(
+        "INSERT INTO backups.state (name, value) VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, _json(value)],
+    )
+
+
+def add_record(connection: Connection, kind: str, value: Mapping[str, Any]) -> None:
+    """Add one to the records of its kind. The oldest of more than MOST_RECORDS go."""
+    (number,) = connection.execute(
+        "INSERT INTO backups.record (kind, value) VALUES (%s, %s) RETURNING id",
+        [kind, _json(value)],
+    ).fetchone() or (0,)
+    if number % 100 == 0:
+        connection.execute(
+            "DELETE FROM backups.record WHERE kind = %s AND id <= (SELECT id FROM backups.record"
+            " WHERE kind = %s ORDER BY id DESC OFFSET %s LIMIT 1)",
+            [kind, kind, MOST_RECORDS],
+        )
+
+
+def read_records(connection: Connection, kind: str) -> list[dict[str, Any]]:
+    """Those of a kind, the newest first."""
+    rows = connection.execute(
+        "SELECT value FROM backups.record WHERE kind = %s ORDER BY id DESC", [kind]
+    )
+    return [value for (value,) in rows if isinstance(value, dict)]
+
+
+def _json(value: Mapping[str, Any]) -> Jsonb:
+    """PostgreSQL keeps no NUL in a text; no name or sentence needs one."""
+    return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))

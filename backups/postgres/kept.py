@@ -1,0 +1,74 @@
+"""
+The kept databases: what was live before each restore. Which of them go is as for kept copies of
+SQLite: the oldest of more than so many, but none that is younger than so many days.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from backups.postgres import databases
+from backups.postgres.control import Control
+from backups.postgres.records import read_receipts
+from backups.postgres.server import Connection
+from backups.store import KeptCopy
+
+CLOCK_WAS_SET = datetime(2000, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970 or 1980
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How many kept databases stay after a restore, and how long at least."""
+
+    copies: int  # the newest; 0 for all
+    days: int
+
+    def choose(self, control: Control, connection: Connection, *, now: datetime) -> list[str]:
+        """Those that go when one more is made, the oldest first. Reads only."""
+        kept = list_kept(control, connection)
+        if not self.copies or len(kept) < self.copies:
+            return []
+        going = kept[self.copies - 1 :]  # one place is for the new one
+        return [name for name, at in reversed(going) if self._is_old(at, now)]
+
+    def stays_until(self, at: datetime) -> datetime | None:
+        """When a database kept then may go; None: only by hand."""
+        return at + timedelta(days=self.days) if self.copies else None
+
+    def _is_old(self, at: datetime, now: datetime) -> bool:
+        """Nothing goes in doubt: a clock was wrong, or is wrong now."""
+        return CLOCK_WAS_SET <= at <= now - timedelta(days=self.days)
+
+
+def list_kept(control: Control, connection: Connection) -> list[tuple[str, datetime]]:
+    """Each kept database and when it was kept, the newest first."""
+    found = [
+        (name, at)
+        for name in databases.list_names(connection, control.names.stem)
+        if (at := control.names.kept_at(name)) is not None
+    ]
+    # A clock that was set back: the order of the receipts is the order of the restores.
+    order = [each.kept for each in read_receipts(connection) if each.outcome == "applied"]
+    place = {name: number for number, name in reversed(list(enumerate(order)))}
+    return sorted(found, key=lambda each: (place.get(each[0], len(order)), -each[1].timestamp()))
+
+
+def describe_kept(control: Control, connection: Connection, keeping: Keeping) -> list[KeptCopy]:
+    """For those who ask, the newest first."""
+    return [
+        KeptCopy(
+            name=name,
+            size=databases.size_of(connection, name),
+            kept_at=at,
+            is_database=True,
+            stays_until=keeping.stays_until(at),
+        )
+        for name, at in list_kept(control, connection)
+    ]
+
+
+def kept_by_last(control: Control, connection: Connection) -> str | None:
+    """The kept database of the last restore that was applied; None if it is gone, or none was."""
+    last = next((each for each in read_receipts(connection) if each.outcome == "applied"), None)
+    if last is None or last.kept is None or not databases.exists(connection, last.kept):
+        return None
+    return last.kept

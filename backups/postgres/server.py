@@ -1,0 +1,168 @@
+"""
+The server, as the site reaches it: with the site's own role, and the settings in DATABASES.
+
+Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import Conninfo
+
+from backups.exceptions import BackupError, DatabaseServerError, NotEnoughSpaceError
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10
+# So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
+FULL = ("53100",)  # disk_full
+MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
+
+HAS_IDLE_SESSION_TIMEOUT = 140_000  # https://www.postgresql.org/docs/14/release-14.html
+SETTINGS = (
+    "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+    " SET default_transaction_read_only = off;"
+)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    One server, and the role that the site connects with.
+
+    :param parameters: those of libpq, without ``dbname``.
+    :param template: the database that new ones begin with.
+    """
+
+    parameters: Mapping[str, Any]
+    template: str = "template0"
+
+    def connect(self, database: str, *, name: str = "backups", seconds: float = 0.0) -> Connection:
+        """
+        A new connection, in autocommit mode.
+
+        :param name: what it is called in ``pg_stat_activity``.
+        :param seconds: how long a statement may take; 0 for ever.
+        :raises psycopg.OperationalError: there is no such database, or no server.
+        """
+        defaults = {"connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
+        connection = psycopg.connect(
+            **{**defaults, **self.parameters, "application_name": name[:63]},
+            dbname=database,
+            autocommit=True,
+            prepare_threshold=None,
+        )
+        try:
+            # Whatever the site's own options and the server's say.
+            has_idle = connection.info.server_version >= HAS_IDLE_SESSION_TIMEOUT
+            words = SETTINGS + ("SET idle_session_timeout = 0;" if has_idle else "")
+            connection.execute(f"{words} SET statement_timeout = {int(seconds * 1000)}".encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def session(
+        self, database: str, *, name: str = "backups", seconds: float = 0.0
+    ) -> Iterator[Connection]:
+        """For a block with a connection of its own. Errors of the server are explained."""
+        with explained(f"the database {database}"):
+            connection = self.connect(database, name=name, seconds=seconds)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def maintenance(self, live: str) -> Connection:
+        """
+        A connection to another database than the live one, if it may be.
+
+        :raises psycopg.OperationalError: the server can't be reached.
+        """
+        try:
+            return self.connect(MAINTENANCE)
+        except psycopg.OperationalError:  # e.g. this role may not connect to it
+            return self.connect(live)
+
+    def has(self, database: str, *, live: str) -> bool:
+        """
+        Whether there is such a database. An error at connecting has no code, and is in any
+        language, so only another database can tell.
+
+        :raises psycopg.OperationalError: the server can't be reached.
+        """
+        with closing(self.maintenance(live)) as connection:
+            query = "SELECT 1 FROM pg_database WHERE datname = %s"
+            return connection.execute(query, [database]).fetchone() is not None
+
+    def environment(self, database: str) -> dict[str, str]:
+        """
+        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
+        lines, but not these.
+        """
+        found = {**self.parameters, "dbname": database, "application_name": "backups"}
+        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return inherited | {
+            variable.decode(): str(value)
+            for name, value in found.items()
+            if value is not None and (variable := known.get(name))
+        }
+
+    @property
+    def address(self) -> str:
+        """Where it is, for a message: ``db.example.org:5432``."""
+        host = self.parameters.get("host") or "the local socket"
+        port = self.parameters.get("port")
+        return f"{host}:{port}" if port else str(host)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """
+    Turn an error of the server into one of ours.
+
+    :param what: what was asked for, e.g. ``the database tasks``.
+    :raises NotEnoughSpaceError: the server's disk is full.
+    :raises DatabaseServerError: any other.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, what) from error
+
+
+def explain(error: psycopg.Error, what: str) -> BackupError:
+    """The error to raise in its place."""
+    words = sentence(error)
+    if error.sqlstate in FULL:
+        return NotEnoughSpaceError(
+            f"The disk of the database server is full, at {what}: {words}.",
+            needed_bytes=0,
+            free_bytes=0,
+            hint="Free some space on that server's disk, then try again.",
+        )
+    return DatabaseServerError(f"The database server refuses {what}: {words}.")
+
+
+def sentence(error: psycopg.Error) -> str:
+    """What the server says, in one line without a full stop."""
+    told = error.diag.message_primary or str(error) or type(error).__name__
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    lines = [line.strip() for line in told.strip().splitlines() if line.strip()]
+    return f"{' '.join(lines).rstrip('.')}{detail.rstrip('.')}"
+
+
+def quoted(name: str) -> sql.Identifier:
+    """A name in a statement."""
+    return sql.Identifier(name)

@@ -1,0 +1,52 @@
+"""What the store must know of the site that uses it. Django's answer: site/postgres_site.py."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from backups.postgres.dumps.dump import Dump
+from backups.sqlite.site import Live
+from backups.sqlite.site import Site as SqliteSite
+from backups.store import Tell
+
+
+class Moved(Protocol):
+    """What came of a move from SQLite."""
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """The rows of each table by its name."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person who restores."""
+
+
+class Site(SqliteSite, Protocol):
+    """The same as a store of SQLite asks, and what only this store does."""
+
+    def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
+        """
+        Raise UnknownSchemaError if a dump makes programs that the live database does not have.
+        Returns warnings.
+        """
+
+    def migrate_database(self, name: str) -> None:
+        """
+        Run the missing migrations on a database of this name on the live one's server. Raises
+        RestoreRefusedError if one fails, and MigrationStoppedError if they exceed their limits.
+        """
+
+    def move(
+        self,
+        source: Path,
+        name: str,
+        *,
+        applied: Collection[str],
+        watch: Callable[[], None] | None,
+        tell: Tell,
+    ) -> Moved:
+        """
+        Fill an empty database of this name with all that a checked SQLite snapshot has. Raises
+        UnfitRowsError, with all that PostgreSQL can't hold.
+        """

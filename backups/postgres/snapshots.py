@@ -1,0 +1,188 @@
+"""
+A snapshot: what pg_dump writes in its custom format, whole on the disk before its first byte goes.
+
+It sees the database as it is at one moment, while others write. The same moment is counted for the
+manifest: the rows are counted in a transaction whose snapshot pg_dump is given.
+
+Source: https://www.postgresql.org/docs/current/app-pgdump.html
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from backups.disk import files
+from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError
+from backups.postgres.contents import list_tables, take_inventory
+from backups.postgres.programs import Programs
+from backups.postgres.scratch import Scratch
+from backups.postgres.server import Connection, Server
+from backups.processes.environment import without_secrets
+from backups.store import Inventory, Snapshot
+
+METHOD = "dump"
+ENGLISH = {"LC_ALL": "C"}  # its messages, since we read them
+LOOK_SECONDS = 0.25  # between two looks at a child
+
+
+class DumpSnapshot(Snapshot):
+    """A dump in a file without a name."""
+
+    method = METHOD
+
+    def __init__(self, descriptor: int, taken_at: datetime, inventory: Inventory | None) -> None:
+        """Takes over the descriptor."""
+        self._descriptor: int | None = descriptor
+        self.size = os.fstat(descriptor).st_size
+        self.taken_at = taken_at
+        self.inventory = inventory
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        while at < self.size:
+            assert self._descriptor is not None, "it is closed"
+            try:
+                chunk = os.pread(self._descriptor, files.CHUNK_BYTES, at)
+            except OSError as error:
+                raise SnapshotFailedError(
+                    f"The dump can't be read back: {error.strerror}."
+                ) from error
+            if not chunk:
+                raise SnapshotFailedError("The dump has become shorter.")
+            at += len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Dumping:
+    """How a database is dumped."""
+
+    server: Server
+    database: str
+    programs: Programs
+    scratch: Scratch
+    floor: int  # bytes of this machine's disk that stay free
+    without: Collection[str] = ()  # tables whose rows are left out: of login sessions
+
+    def take(self, *, with_inventory: bool) -> DumpSnapshot:
+        """
+        Dump it.
+
+        :raises SnapshotFailedError: pg_dump fails.
+        :raises NotEnoughSpaceError: this machine's disk has no room for it.
+        :raises DatabaseServerError: the server can't be asked.
+        """
+        with self.server.session(self.database, name="backups: snapshot") as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            taken_at = datetime.now(UTC)
+            (moment,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+            descriptor = self.scratch.nameless()
+            try:
+                self._run(descriptor, self._arguments(connection, moment))
+                inventory = take_inventory(connection) if with_inventory else None
+                return DumpSnapshot(descriptor, taken_at, inventory)
+            except BaseException:
+                os.close(descriptor)
+                raise
+
+    def _arguments(self, connection: Connection, moment: str) -> list[str]:
+        left_out = [each for each in list_tables(connection) if each.name in self.without]
+        return [
+            str(self.programs.pg_dump),
+            "--format=custom",
+            "--compress=0",  # it is compressed on its way, by what the other side can unpack
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+            "--no-sync",
+            f"--snapshot={moment}",
+            *(
+                f"--exclude-table-data={_pattern(t.schema)}.{_pattern(t.relation)}"
+                for t in left_out
+            ),
+        ]
+
+    def _run(self, descriptor: int, words: list[str]) -> None:
+        def look() -> None:
+            folder = self.scratch.folder
+            if not files.has_room(folder, self.floor):
+                free = files.free_bytes(folder)
+                raise NotEnoughSpaceError(
+                    f"The snapshot needs more than the {os.fstat(descriptor).st_size:,} bytes that"
+                    f" are written in {folder}, and {free:,} are free: {self.floor:,} stay free"
+                    " for the site (BACKUPS_KEEP_FREE_BYTES).",
+                    needed_bytes=os.fstat(descriptor).st_size,
+                    free_bytes=free,
+                )
+
+        code, said = run(
+            words, self.server.environment(self.database), stdout=descriptor, watch=look
+        )
+        if code:
+            raise SnapshotFailedError(
+                f"pg_dump failed: {last_words(said) or f'it ended with {code}'}."
+            )
+
+
+def run(
+    words: list[str],
+    environment: Mapping[str, str],
+    *,
+    stdout: int = subprocess.DEVNULL,
+    stdin: int = subprocess.DEVNULL,
+    seconds: float | None = None,
+    watch: Callable[[], None] | None = None,
+) -> tuple[int, str]:
+    """
+    Run a program of PostgreSQL to its end, and return its exit code and what it says. It is ended
+    if this raises, e.g. what ``watch`` raises.
+
+    :param environment: how it connects.
+    :raises subprocess.TimeoutExpired: it takes longer than ``seconds``.
+    """
+    process = subprocess.Popen(
+        words,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=without_secrets() | ENGLISH | {**environment},
+        start_new_session=True,
+    )
+    end = None if seconds is None else time.monotonic() + seconds
+    with process:
+        try:
+            while True:
+                try:
+                    _, said = process.communicate(timeout=LOOK_SECONDS)
+                    return process.returncode, said.decode(errors="replace")
+                except subprocess.TimeoutExpired:
+                    if end is not None and time.monotonic() > end:
+                        raise
+                    if watch is not None:
+                        watch()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)  # so that it says goodbye to the server
+            raise
+
+
+def last_words(said: str) -> str:
+    """What a program of PostgreSQL complains of, in one line without a full stop."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if "error:" in line] or lines[-1:]
+    return errors[0].partition("error: ")[2].rstrip(".") or errors[0] if errors else ""
+
+
+def _pattern(name: str) -> str:
+    """A name in psql's pattern language, taken literally."""
+    return '"' + name.replace('"', '""') + '"'

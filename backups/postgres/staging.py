@@ -1,0 +1,327 @@
+"""
+The first half of a restore: receive a snapshot, bring it into a database of its own, and judge it.
+
+    chunks ─▶ a scratch file here ─▶ <name>_incoming_<random> ─▶ judged, migrated
+           ─▶ <name>_pending_restore                              (pending.py)
+
+Nothing here touches the live database, and what fails leaves nothing. What a dump would run is read
+before any of it runs (dumps/). A snapshot of SQLite is read as its own store reads it, and its rows
+are moved (site/move/).
+"""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from backups.exceptions import (
+    BackupError,
+    DamagedSnapshotError,
+    DatabaseServerError,
+    ForeignDatabaseError,
+    InvalidSnapshotError,
+    NotADatabaseError,
+    NotEnoughSpaceError,
+    RestoreRefusedError,
+    UnknownSchemaError,
+)
+from backups.postgres import contents, databases
+from backups.postgres.contents import Contents
+from backups.postgres.control import Control
+from backups.postgres.databases import check_role, incoming_database, size_of
+from backups.postgres.dumps import dump
+from backups.postgres.manifest import Manifest
+from backups.postgres.programs import Programs
+from backups.postgres.receiving import Arrived, receive
+from backups.postgres.scratch import Scratch, ScratchFile
+from backups.postgres.site import Site
+from backups.postgres.snapshots import last_words, run
+from backups.sqlite.checking.acceptance import Acceptance
+from backups.sqlite.checking.check import check_snapshot as check_sqlite
+from backups.sqlite.format.header import MAGIC
+from backups.sqlite.site import Found, Live
+from backups.store import Inventory, Tell
+
+# What pg_restore says of the server, and not of the dump.
+FULL = ("No space left on device", "could not extend file", "disk full")
+GONE = (
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "could not connect",
+    "the database system is",
+    "out of memory",
+    "out of shared memory",
+    "canceling statement",
+)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A snapshot in a database of its own, judged and migrated."""
+
+    database: str
+    manifest: Manifest
+    came: Inventory | None  # as it came, if it was counted
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What one snapshot has to pass. Parameters are those of ``BackupStore.prepare_restore``."""
+
+    control: Control
+    programs: Programs
+    scratch: Scratch
+    site: Site
+    check_seconds: float
+    floor: int
+    staged_by: str
+    max_bytes: int
+    at_least: int = 0
+    account: str | None = None
+    accept: Collection[str] = ()
+    watch: Callable[[], None] | None = None
+    on_received: Callable[[], None] = lambda: None
+    tell: Tell = field(default=lambda *_: None)
+    is_counted: bool = False
+
+    @contextmanager
+    def of_upload(self, chunks: Iterable[bytes]) -> Iterator[Incoming]:
+        """The database of an upload, for the block."""
+        began = time.monotonic()
+        self._check_server()
+        with incoming_database(self.control) as name:
+            with self.scratch.file() as file:
+                arrived = receive(
+                    chunks,
+                    file,
+                    max_bytes=self.max_bytes,
+                    at_least=self.at_least,
+                    floor=self.floor,
+                )
+                self.on_received()
+                live = self.site.read_live()
+                warnings = [*self._bring_in(file, arrived, name, live), *self._warn_of_rights()]
+            yield self._judge(name, arrived, live, warnings, began)
+
+    @contextmanager
+    def of_kept(self, kept: str) -> Iterator[Incoming]:
+        """
+        A copy of a kept database, for the block. The site ran with it, so what is wrong with it is
+        a warning: if it can't be migrated, it is put back as it was.
+        """
+        began = time.monotonic()
+        self._check_server()
+        self.on_received()
+        with ExitStack() as stack:
+            incoming = None
+            try:
+                incoming = stack.enter_context(self._copy_of_kept(kept, began))
+            except (RestoreRefusedError, InvalidSnapshotError) as error:
+                fails = str(error)
+            if incoming is None:
+                incoming = stack.enter_context(self._copy_of_kept(kept, began, fails=fails))
+            yield incoming
+
+    @contextmanager
+    def _copy_of_kept(
+        self, kept: str, began: float, *, fails: str | None = None
+    ) -> Iterator[Incoming]:
+        with incoming_database(self.control, template=kept) as name:
+            # It has no bytes to hash; this tells it from any other.
+            identity = hashlib.sha256(kept.encode()).hexdigest()
+            arrived = Arrived(_size(self.control, name), identity, b"")
+            yield self._judge(name, arrived, Live(), [], began, undoes=kept, fails=fails)
+
+    def _check_server(self) -> None:
+        with self.control.session(name="backups: staging") as connection:
+            check_role(connection, self.control.names.live)
+
+    # Bring it in
+
+    def _bring_in(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
+        """Fill the new database. Returns warnings."""
+        if dump.is_dump(arrived.head):
+            return self._restore(file.path, name, live)
+        if arrived.head.startswith(MAGIC):
+            return self._move(file, arrived, name, live)
+        raise NotADatabaseError(
+            "The file is empty."
+            if not arrived.size
+            else "The file is neither a dump of PostgreSQL in its custom format nor a SQLite"
+            " database."
+        )
+
+    def _restore(self, path: Path, name: str, live: Live) -> list[str]:
+        self.tell("checking", 0, None)
+        found = dump.read_dump(
+            path, pg_restore=self.programs.pg_restore, seconds=self.check_seconds, watch=self.watch
+        )
+        warnings = self.site.check_dump(found, live)
+        self.tell("restoring", 0, None)
+        server = self.control.server
+        words = [
+            str(self.programs.pg_restore),
+            "--single-transaction",
+            "--exit-on-error",
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+            f"--dbname={make_conninfo(dbname=name)}",
+            str(path),
+        ]
+        # Without a limit: a good one may take hours, and nothing in it can loop for ever.
+        code, said = run(words, server.environment(name), watch=self.watch)
+        if code:
+            raise _restore_error(said, code)
+        return list(warnings)
+
+    def _move(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
+        """Check it as a site with SQLite would, and move what is in it."""
+        self.tell("checking", 0, None)
+        found = check_sqlite(
+            file.descriptor,
+            file.path,
+            seconds=self.check_seconds,
+            site=self.site,
+            live=Live(live.migrations),
+            sha256=arrived.sha256,
+            clear=self.site.session_tables(),
+            acceptance=Acceptance(self.accept),
+            watch=self.watch,
+        )
+        moved = self.site.move(
+            file.path, name, applied=found.migrations, watch=self.watch, tell=self.tell
+        )
+        return [*found.warnings, *moved.warnings]
+
+    def _warn_of_rights(self) -> Iterator[str]:
+        """A dump is restored without rights, so those of other roles are lost."""
+        with suppress(BackupError):
+            live = self.control.names.live
+            with self.control.server.session(live, seconds=self.check_seconds) as connection:
+                roles = databases.lost_rights(connection)
+            if roles:
+                yield (
+                    f"Other roles have rights in {live} that the restored database will not have:"
+                    f" {', '.join(roles)}. Grant them again after the restore."
+                )
+
+    # Judge it
+
+    def _judge(
+        self,
+        name: str,
+        arrived: Arrived,
+        live: Live,
+        warnings: list[str],
+        began: float,
+        undoes: str | None = None,
+        fails: str | None = None,
+    ) -> Incoming:
+        """Empty the tables of sessions, compare with the installed code, and migrate."""
+        with self.control.server.session(
+            name, name="backups: staging", seconds=self.check_seconds
+        ) as connection:
+            found = contents.read_contents(connection)
+            came = contents.take_inventory(connection) if self.is_counted else None
+            if undoes is None:
+                warnings = [*warnings, *self._compare(found, live)]
+            contents.empty(connection, self.site.session_tables())
+            if self.account is not None and not contents.has_account(
+                connection, *self.site.account_column(), self.account
+            ):
+                warnings.append(
+                    f"The account {self.account} is not in the snapshot: it can't log in once this"
+                    " is applied."
+                )
+        if fails is not None:
+            warnings.append(f"It is put back as it was, since it could not be migrated: {fails}")
+        missing = self.site.plan(found.migrations) if fails is None else ()
+        if missing:
+            self.tell("migrating", 0, None)
+            self.site.migrate_database(name)
+            with self.control.server.session(name) as connection:
+                found = contents.read_contents(connection)
+        manifest = Manifest(
+            id=str(uuid.uuid4()),
+            size=arrived.size,
+            sha256=arrived.sha256,
+            staged_at=datetime.now(UTC),
+            staged_by=self.staged_by,
+            migrations=found.migrations,
+            historic=self._historic(found, live, undoes),
+            migrated=missing,
+            warnings=tuple(dict.fromkeys(warnings)),
+            undoes=undoes,
+            fails=fails,
+            taken_at=None if undoes is None else self.control.names.kept_at(undoes),
+        )
+        return Incoming(name, manifest, came, time.monotonic() - began)
+
+    def _compare(self, found: Contents, live: Live) -> tuple[str, ...]:
+        if not found.has_migrations or not found.migrations:
+            reason = (
+                "its table django_migrations is empty"
+                if found.has_migrations
+                else "it has no table django_migrations"
+            )
+            message = f"The snapshot is a database, but not one of this site: {reason}."
+            what_to_do = self.site.recognise(found.tables)
+            raise ForeignDatabaseError(f"{message} {what_to_do}".rstrip())
+        whole = Found(found.migrations, found.tables, (), found.generated)
+        told = self.site.check_origin(whole, live, accept=self.accept)
+        self.site.check_tables(whole, live)
+        return told
+
+    def _historic(self, found: Contents, live: Live, undoes: str | None) -> tuple[str, ...]:
+        """The migrations that count as known at the start, as a store of SQLite has them."""
+        if undoes is not None:
+            return found.migrations
+        known = live.migrations.intersection(found.migrations)
+        return tuple(sorted(known.union(self.site.unknown(found.migrations))))
+
+    def at_start(self, incoming: Manifest, name: str) -> Manifest:
+        """Migrate a copy of what is pending to this release. Returns its manifest then."""
+        missing = self.site.plan(incoming.migrations)
+        self.site.migrate_database(name)
+        with self.control.server.session(name) as connection:
+            found = contents.read_contents(connection)
+        return replace(
+            incoming, migrations=found.migrations, migrated=incoming.migrated + missing, tries=0
+        )
+
+
+def _restore_error(said: str, code: int) -> Exception:
+    """The error of a dump that pg_restore has given up. Nothing of it is in the database."""
+    words = last_words(said) or f"pg_restore ended with {code}"
+    if any(each in said for each in FULL):
+        return NotEnoughSpaceError(
+            f"The disk of the database server has no room for the snapshot: {words}.",
+            needed_bytes=0,
+            free_bytes=0,
+            hint="Nothing was staged. Free some space on that server's disk, then try again.",
+        )
+    if any(each in said for each in GONE):
+        return DatabaseServerError(
+            f"The database server did not restore the dump to its end: {words}."
+        )
+    if "permission denied to create extension" in said:
+        return UnknownSchemaError(
+            f"The dump needs an extension that this role may not create: {words}.",
+            hint="Nothing was staged. Let an administrator create it in a database of its own, and"
+            " name that in BACKUPS_POSTGRES_TEMPLATE.",
+        )
+    return DamagedSnapshotError(f"The dump can't be restored: {words}.")
+
+
+def _size(control: Control, name: str) -> int:
+    with control.session() as connection:
+        return size_of(connection, name)

@@ -1,0 +1,61 @@
+"""Apply what is pending while this process starts, alone; or set it aside, or leave it pending."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from backups.exceptions import (
+    DatabaseServerError,
+    InvalidSnapshotError,
+    MigrationStoppedError,
+    RestoreRefusedError,
+)
+from backups.postgres import databases
+from backups.postgres.applying import Applying
+from backups.postgres.control import Control
+from backups.postgres.kept import Keeping
+from backups.postgres.manifest import Manifest
+from backups.postgres.pending import begin_try, find_pending, set_aside
+from backups.postgres.site import Site
+from backups.store import Receipt
+
+logger = logging.getLogger(__name__)
+
+
+def apply_at_start(
+    control: Control,
+    *,
+    keeping: Keeping,
+    site: Site,
+    bring_to_this_release: Callable[[Manifest], Manifest],
+    tries: int,
+) -> Receipt | None:
+    """
+    Apply it. Nobody else is present.
+
+    :param tries: how many starts may begin its migrations.
+    :returns: the receipt: applied, or refused and set aside. None if nothing is pending.
+    :raises RestoreBlockedError: it stays pending.
+    """
+    began = time.monotonic()
+    with control.session() as connection:
+        manifest = find_pending(connection)
+        is_there = databases.exists(connection, control.names.pending)
+    if manifest is None:
+        if not is_there:
+            return None
+        return set_aside(control, None, f"{control.names.pending} was not staged.")
+    try:
+        if manifest.fails is None and site.plan(manifest.migrations):
+            manifest = begin_try(control, manifest, tries)
+        manifest = bring_to_this_release(manifest)
+        return Applying(control, keeping).when_nobody_is_connected(manifest, began=began)
+    except MigrationStoppedError as error:
+        if manifest.tries >= tries:
+            return set_aside(control, manifest, f"{error} That was the last try of {tries}.")
+        raise
+    except (RestoreRefusedError, InvalidSnapshotError) as error:
+        return set_aside(control, manifest, str(error))
+    except DatabaseServerError as error:
+        logger.warning("the pending restore could not be applied: %s", error)
+        raise

@@ -1,0 +1,513 @@
+"""The store of a site whose database is on a PostgreSQL server."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from backups.disk.room import floor_of
+from backups.exceptions import (
+    BackupError,
+    DatabaseServerError,
+    InvalidSnapshotError,
+    MigrationStoppedError,
+    NoKeptCopyError,
+    NoPendingRestoreError,
+    RestoreBlockedError,
+    RestoreRefusedError,
+    TooManySnapshotsError,
+    TooManyUploadsError,
+)
+from backups.postgres import contents, databases, kept, pending, records
+from backups.postgres.applying import Applying
+from backups.postgres.checking import check_file
+from backups.postgres.control import Control, add_record, read_records, read_state, write_state
+from backups.postgres.kept import Keeping
+from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
+from backups.postgres.manifest import Manifest, receipt_of
+from backups.postgres.names import Names
+from backups.postgres.presence import Presence, presence_at
+from backups.postgres.programs import Programs, find_programs, find_programs_for
+from backups.postgres.scratch import Scratch
+from backups.postgres.server import Server, explained
+from backups.postgres.site import Site
+from backups.postgres.snapshots import Dumping
+from backups.postgres.staging import Incoming, Staging
+from backups.postgres.starting import apply_at_start
+from backups.store import (
+    BackupStore,
+    Download,
+    Inventory,
+    KeptCopy,
+    PendingRestore,
+    Prepared,
+    Proof,
+    Receipt,
+    RestoreStatus,
+    Snapshot,
+    Tell,
+)
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = "remembered"  # the name in the state of what the archive and the schedule remember
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the settings allow. Times are in seconds, sizes in bytes."""
+
+    check_seconds: float
+    migrate_tries: int
+    snapshots_at_once: int
+    uploads_at_once: int
+    keep_free: int | None  # of this machine's disk; None for the default
+
+
+class PostgresBackupStore(BackupStore):
+    """
+    ``BackupStore`` for one database of a server. What it keeps is on that server, so any number of
+    web machines can share it; only what exists for a moment is on this machine's disk.
+
+    :param folder: where that is.
+    :param archive: where stored snapshots go if the site names no storage; None if it must.
+    :param programs: the folder of pg_dump and pg_restore; None to look for them.
+    """
+
+    suffix = ".dump"
+    media_type = "application/octet-stream"
+
+    def __init__(
+        self,
+        server: Server,
+        database: str,
+        *,
+        site: Site,
+        folder: Path,
+        archive: Path | None,
+        programs: Path | None,
+        keeping: Keeping,
+        limits: Limits,
+    ) -> None:
+        self._server = server
+        self._names = Names(database)
+        self._control = Control(server, self._names)
+        self._site = site
+        self._scratch = Scratch(folder)
+        self._archive = archive
+        self._chosen_programs = programs
+        self._keeping = keeping
+        self._limits = limits
+
+    # Snapshot
+
+    def create_snapshot(
+        self, *, compact: bool | None = None, caller: str | None = None, to_store: bool = False
+    ) -> Snapshot:
+        programs = self._programs()
+        turn = Turn(
+            self._control,
+            "snapshot",
+            at_once=self._limits.snapshots_at_once,
+            refused=lambda: TooManySnapshotsError(
+                f"{self._limits.snapshots_at_once} snapshots are under way, and no more may be."
+            ),
+        )
+        try:
+            dumping = Dumping(
+                self._server,
+                self._names.live,
+                programs,
+                self._scratch,
+                floor=self._floor,
+                without=self._site.session_tables(),
+            )
+            return SnapshotInTurn(dumping.take(with_inventory=to_store), turn)
+        except BaseException:
+            turn.close()
+            raise
+
+    def resume_snapshot(
+        self, snapshot_id: str, *, caller: str, first: int = 0, last: int | None = None
+    ) -> Snapshot | None:
+        return None  # a dump has no name, so that nothing of it can stay
+
+    # Stage, discard, status
+
+    def take_upload_turn(self) -> Turn:
+        return Turn(
+            self._control,
+            "upload",
+            at_once=self._limits.uploads_at_once,
+            refused=lambda: TooManyUploadsError(
+                f"{self._limits.uploads_at_once} uploads are under way, and no more may be."
+            ),
+        )
+
+    @contextmanager
+    def prepare_restore(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        staged_by: str,
+        max_bytes: int,
+        at_least: int = 0,
+        account: str | None = None,
+        accept: Collection[str] = (),
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
+    ) -> Iterator[Prepared]:
+        staging = replace(
+            self._staging(staged_by, max_bytes),
+            at_least=at_least,
+            account=account,
+            accept=accept,
+            watch=watch,
+            on_received=on_received,
+            tell=tell,
+        )
+        with staging.of_upload(chunks) as incoming:
+            yield self._prepared(incoming)
+
+    def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
+        return check_file(
+            path,
+            programs=find_programs(self._chosen_programs),
+            seconds=self._limits.check_seconds,
+            site=self._site,
+            is_own=is_own,
+        )
+
+    @contextmanager
+    def prepare_undo(
+        self,
+        *,
+        staged_by: str,
+        watch: Callable[[], None] | None = None,
+        on_received: Callable[[], None] = lambda: None,
+        tell: Tell = lambda *_: None,
+    ) -> Iterator[Prepared]:
+        with self._control.session() as connection:
+            name = kept.kept_by_last(self._control, connection)
+            if name is None:
+                raise NoKeptCopyError("There is no kept database of the last restore.")
+            size = databases.size_of(connection, name)
+        staging = replace(
+            self._staging(staged_by, size), watch=watch, on_received=on_received, tell=tell
+        )
+        with staging.of_kept(name) as incoming:
+            yield self._prepared(incoming)
+
+    def count_rows(self) -> Mapping[str, int]:
+        try:
+            with self._server.session(
+                self._names.live, seconds=self._limits.check_seconds
+            ) as connection:
+                return contents.count_rows(connection)
+        except BackupError as error:
+            logger.info("the rows of the live database can't be counted: %s", error)
+            return {}
+
+    def free_bytes(self) -> int:
+        return 0  # the server does not tell
+
+    def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
+        return pending.discard(self._control, discarded_by=discarded_by).describe()
+
+    def get_status(self) -> RestoreStatus:
+        with self._control.if_there() as connection:
+            if connection is None:
+                return RestoreStatus(pending=None, last=None, present=())
+            manifest = pending.find_pending(connection)
+            if manifest is None and databases.exists(connection, self._names.pending):
+                manifest = pending.unknown()
+            receipts = records.read_receipts(connection)
+        last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
+        return RestoreStatus(
+            pending=None if manifest is None else self._describe(manifest),
+            last=last,
+            present=tuple(self._presence.everybody()),
+        )
+
+    def list_receipts(self) -> list[Receipt]:
+        with self._control.if_there() as connection:
+            return [] if connection is None else records.read_receipts(connection)
+
+    def record_download(self, download: Download) -> None:
+        try:
+            with self._control.session() as connection:
+                records.add_download(connection, download)
+        except BackupError as error:
+            logger.warning(
+                "no receipt could be written for the snapshot that %s takes: %s",
+                download.by or "this process",
+                error,
+            )
+
+    def list_downloads(self) -> list[Download]:
+        with self._control.if_there() as connection:
+            return [] if connection is None else records.read_downloads(connection)
+
+    def list_kept_copies(self) -> list[KeptCopy]:
+        with self._control.if_there() as connection:
+            if connection is None:
+                return []
+            return kept.describe_kept(self._control, connection, self._keeping)
+
+    def describe_next_start(self, pending: PendingRestore) -> str:
+        live, number = self._names.live, len(pending.migrations)
+        runs = f"runs {number} migration{'s' * (number > 1)} on the snapshot, " if number else ""
+        return (
+            f"The next start {runs}keeps the current database as"
+            f" {self._names.stem}_pre_restore_<time> and puts the snapshot in place as {live}."
+        )
+
+    def is_readable(self) -> bool:
+        live = self._names.live
+        try:
+            with explained(f"the database {live}"):
+                if not self._server.has(live, live=live):
+                    return False
+                self._server.connect(live).close()
+        except BackupError as error:
+            raise RestoreBlockedError(str(error)) from error
+        return True
+
+    def has_content(self) -> bool:
+        with suppress(BackupError), self._server.session(self._names.live, seconds=10) as session:
+            return bool(contents.list_tables(session))
+        return False
+
+    def software(self) -> dict[str, str]:
+        with self._server.session(self._names.live) as connection:
+            (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
+        return {"postgresql": str(version).partition(" ")[0], "psycopg": psycopg.__version__}
+
+    # Apply while others go on
+
+    def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
+        with self._control.session() as connection:
+            manifest = pending.find_pending(connection)
+        if manifest is None:
+            raise NoPendingRestoreError("Nothing is pending.")
+        if sha256 is not None and manifest.sha256 != sha256:
+            raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
+        with named_lock(self._control, "apply", wait=True):
+            try:
+                manifest = self._bring_to_this_release(manifest)
+            except (RestoreRefusedError, InvalidSnapshotError) as error:
+                pending.set_aside(self._control, manifest, str(error), by=applied_by)
+                raise RestoreRefusedError(str(error)) from error
+            self._site.disconnect()
+            return Applying(self._control, self._keeping).now(manifest, by=applied_by)
+
+    # Start
+
+    def apply_pending_restore(self) -> Receipt | None:
+        return self._when_alone(
+            lambda: apply_at_start(
+                self._control,
+                keeping=self._keeping,
+                site=self._site,
+                bring_to_this_release=self._bring_to_this_release,
+                tries=self._limits.migrate_tries,
+            )
+        )
+
+    def repair(self) -> Receipt | None:
+        self.hold_presence()
+        return None  # the server has done all that a crash could interrupt, or nothing of it
+
+    def hold_presence(self) -> None:
+        self._presence.join()
+
+    def release_presence(self) -> None:
+        self._presence.leave()
+
+    # What the archive and the schedule need
+
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> AbstractContextManager[None]:
+        return named_lock(self._control, name, wait=wait)
+
+    def prove(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        max_bytes: int,
+        at_least: int = 0,
+        watch: Callable[[], None] | None = None,
+    ) -> Proof:
+        staging = replace(
+            self._staging("", max_bytes), at_least=at_least, watch=watch, is_counted=True
+        )
+        with staging.of_upload(chunks) as incoming:
+            return Proof(
+                came=incoming.came or Inventory((), {}),
+                restored=self._inventory(incoming.database),
+                migrations=incoming.manifest.migrated,
+                emptied=self._site.session_tables(),
+                warnings=incoming.manifest.warnings,
+            )
+
+    def archive_folder(self) -> Path:
+        if self._archive is None:
+            raise DatabaseServerError(
+                "There is no place for stored snapshots.",
+                hint='Set STORAGES["backups"], or BACKUPS_FOLDER.',
+            )
+        return self._archive
+
+    def media_cache(self) -> Path:
+        return self._scratch.folder / f"{self._names.stem}.media-cache"
+
+    def recall(self) -> dict[str, Any]:
+        try:
+            with self._control.if_there() as connection:
+                return {} if connection is None else read_state(connection, REMEMBERED) or {}
+        except BackupError as error:
+            logger.warning("what backups remember can't be read: %s", error)
+            return {}
+
+    @contextmanager
+    def remember(self) -> Iterator[dict[str, Any]]:
+        with self._control.transaction() as connection:
+            state = read_state(connection, REMEMBERED, lock=True) or {}
+            yield state
+            write_state(connection, REMEMBERED, state)
+
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        try:
+            with self._control.session() as connection:
+                add_record(connection, records.BACKUPS, receipt)
+        except BackupError as error:
+            logger.warning(
+                "no receipt could be written of what happened to a stored snapshot: %s", error
+            )
+
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        with self._control.if_there() as connection:
+            return [] if connection is None else read_records(connection, records.BACKUPS)
+
+    def watch_commits(self) -> Callable[[], bool]:
+        return lambda: True  # the server counts its own work too: nobody can tell
+
+    def sweep(self) -> list[str]:
+        return [*self._scratch.sweep(), *databases.sweep(self._control)]
+
+    # Steps
+
+    def _programs(self) -> Programs:
+        with self._server.session(self._names.live) as connection:
+            server = connection.info.server_version // 10_000
+        return find_programs_for(self._chosen_programs, server)
+
+    def _staging(self, staged_by: str, max_bytes: int) -> Staging:
+        return Staging(
+            self._control,
+            self._programs(),
+            self._scratch,
+            self._site,
+            check_seconds=self._limits.check_seconds,
+            floor=self._floor,
+            staged_by=staged_by,
+            max_bytes=max_bytes,
+        )
+
+    def _prepared(self, incoming: Incoming) -> Prepared:
+        manifest = incoming.manifest
+        emptied = self._site.session_tables()
+
+        def stage(staged_by: str | None) -> PendingRestore:
+            began = time.monotonic()
+            chosen = replace(manifest, staged_by=staged_by or manifest.staged_by)
+            seconds = incoming.seconds + time.monotonic() - began
+            return self._describe(
+                pending.make_pending(self._control, incoming.database, chosen, seconds)
+            )
+
+        return Prepared(
+            pending=self._describe(manifest),
+            taken_at=manifest.taken_at,
+            is_emptied=lambda table: table in emptied,
+            count_rows=lambda: self._inventory(incoming.database).rows,
+            make_pending=stage,
+        )
+
+    def _inventory(self, database: str) -> Inventory:
+        with self._server.session(database, seconds=self._limits.check_seconds) as connection:
+            return contents.take_inventory(connection)
+
+    def _describe(self, manifest: Manifest) -> PendingRestore:
+        """The status must not fail because the restore will be refused."""
+        missing: tuple[str, ...] = ()
+        with suppress(BackupError):
+            if manifest.id and manifest.fails is None:
+                missing = self._site.plan(manifest.migrations)
+        return manifest.describe(missing)
+
+    def _bring_to_this_release(self, manifest: Manifest) -> Manifest:
+        """
+        What is pending, migrated to the installed release: it was staged by an older one.
+
+        :raises RestoreRefusedError: a migration fails.
+        :raises InvalidSnapshotError: this release is older than what is pending.
+        """
+        if manifest.fails is not None:
+            return manifest
+        self._site.check_known(manifest.migrations, manifest.historic)
+        if not self._site.plan(manifest.migrations):
+            return manifest
+        staging = self._staging(manifest.staged_by, 0)
+        with databases.incoming_database(self._control, template=self._names.pending) as name:
+            migrated = staging.at_start(manifest, name)
+            pending.replace_pending(self._control, name, manifest, migrated)
+        return migrated
+
+    def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
+        """Do this if no other process is present; in any case be present afterwards."""
+        is_wanted = self._is_pending()
+        if not is_wanted or not self._presence.try_alone():
+            self.hold_presence()  # waits while an applier is at work
+            return self._blocked_by_others() if is_wanted else None
+        try:
+            return work()
+        except MigrationStoppedError as error:
+            return _blocked(str(error))
+        except RestoreBlockedError as error:
+            return _blocked(str(error))
+        finally:
+            self._presence.share()
+
+    def _is_pending(self) -> bool:
+        with self._control.if_there() as connection:
+            return connection is not None and (
+                pending.find_pending(connection) is not None
+                or databases.exists(connection, self._names.pending)
+            )
+
+    def _blocked_by_others(self) -> Receipt | None:
+        if not self._is_pending():
+            return None  # the process that was alone has applied it
+        others = ", ".join(self._presence.others()) or "another process of the site"
+        return _blocked(f"{self._names.live} is in use by {others}.")
+
+    @property
+    def _floor(self) -> int:
+        return floor_of(self._scratch.folder, self._limits.keep_free)
+
+    @property
+    def _presence(self) -> Presence:
+        return presence_at(self._server, self._control)
+
+
+def _blocked(reason: str) -> Receipt:
+    return receipt_of(datetime.now(UTC), "blocked", reason, number="")

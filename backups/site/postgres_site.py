@@ -1,0 +1,128 @@
+"""The store of a site whose database is on a PostgreSQL server, set up as the settings say."""
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+from backups.conf import conf
+from backups.exceptions import BackupError
+from backups.postgres import contents
+from backups.postgres.dumps import dump
+from backups.postgres.dumps.dump import Dump
+from backups.postgres.kept import Keeping
+from backups.postgres.programs import find_programs_for
+from backups.postgres.server import Server
+from backups.postgres.store import Limits, PostgresBackupStore
+from backups.site.django_site import DjangoSite
+from backups.site.migrate import migrate_database
+from backups.site.move.move import Moved, move_snapshot
+from backups.sqlite.site import Live
+from backups.store import Tell
+
+logger = logging.getLogger(__name__)
+
+MOVE_SECONDS = 7 * 24 * 3600.0  # a week: it ends by itself, and whoever waits can end it
+LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
+# What Django puts beside libpq's own parameters.
+NOT_OF_LIBPQ = (
+    "assume_role", "client_encoding", "context", "cursor_factory", "dbname", "isolation_level",
+    "pool", "prepare_threshold", "server_side_binding",
+)  # fmt: skip
+
+
+def postgres_store(alias: str) -> PostgresBackupStore:
+    """The store behind an alias whose ENGINE is PostgreSQL's. Connects to nothing."""
+    server, name = server_of(alias)
+    return PostgresBackupStore(
+        server,
+        name,
+        site=PostgresSite(alias, server, name),
+        folder=work_folder(),
+        archive=None if conf.folder is None else conf.folder / f"{conf.name}.archive",
+        programs=conf.postgres_programs,
+        keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
+        limits=Limits(
+            check_seconds=conf.check_seconds,
+            migrate_tries=conf.migrate_tries,
+            snapshots_at_once=conf.snapshots_at_once,
+            uploads_at_once=conf.uploads_at_once,
+            keep_free=conf.keep_free_bytes,
+        ),
+    )
+
+
+def server_of(alias: str) -> tuple[Server, str]:
+    """The server of an alias, as Django reaches it, and the name of its database there."""
+    wrapper: Any = connections[alias]
+    found = dict(wrapper.get_connection_params())
+    name = str(found.get("dbname") or wrapper.settings_dict["NAME"])
+    known = {key: each for key, each in found.items() if key not in NOT_OF_LIBPQ}
+    return Server({**known, **conf.postgres_connection}, conf.postgres_template), name
+
+
+def work_folder() -> Path:
+    """
+    This machine's folder for what exists for a moment. Not below /tmp: that may be memory, and a
+    snapshot is as large as the database.
+    """
+    return conf.folder or Path(f"/var/tmp/{conf.name}-backups-{os.geteuid()}")  # noqa: S108
+
+
+class PostgresSite(DjangoSite):
+    """The migrations of the installed apps, for a database on a server."""
+
+    def __init__(self, alias: str, server: Server, name: str) -> None:
+        super().__init__(alias)
+        self._server, self._name = server, name
+
+    def read_live(self) -> Live:
+        """As of SQLite: empty if the live database can't be read, or is not there."""
+        try:
+            with self._server.session(self._name, seconds=LIVE_SECONDS) as connection:
+                found = contents.read_contents(connection)
+                server = connection.info.server_version // 10_000
+            programs = dump.read_programs(
+                find_programs_for(conf.postgres_programs, server).pg_dump,
+                environment=self._server.environment(self._name),
+                seconds=conf.check_seconds,
+            )
+        except BackupError as error:
+            logger.info("the live database can't be read: %s", error)
+            return Live()
+        return Live(frozenset(found.migrations), programs, found.tables, found.generated)
+
+    def data_version(self) -> tuple[object, int] | None:
+        """Not known: nobody but SQLite counts the commits of others."""
+        return None
+
+    def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
+        """As ``dump.check_programs``, which has the errors."""
+        return dump.check_programs(found, live.programs, allow_unknown=conf.allow_unknown_schema)
+
+    def migrate_database(self, name: str) -> None:
+        """As ``migrate.migrate_database``, which has the limits and the errors."""
+        migrate_database(self._alias, name)
+
+    def move(
+        self,
+        source: Path,
+        name: str,
+        *,
+        applied: Collection[str],
+        watch: Callable[[], None] | None,
+        tell: Tell,
+    ) -> Moved:
+        """As ``move.move_snapshot``, which has the errors."""
+        return move_snapshot(
+            self._alias,
+            source,
+            name,
+            applied=applied,
+            seconds=MOVE_SECONDS,
+            watch=watch,
+            tell=tell,
+        )
