@@ -226,6 +226,9 @@ class RestoreStatus:
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
+SUFFIXES = (".db", ".dump")  # of every store: an archive may have snapshots of more than one
+
+
 class BackupStore(ABC):
     """
     A store that can be copied while it is used, and replaced when nobody uses it.
@@ -326,8 +329,8 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def free_bytes(self) -> int:
-        """How many bytes of the store's disk are free; 0 if that is not known."""
+    def free_bytes(self) -> int | None:
+        """How many bytes of the store's disk are free; None if a server does not tell."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
