@@ -17,7 +17,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   └── UploadAbandonedError     its client hung up while it was being checked
     ├── InvalidSnapshotError         the upload is not a whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
-    │   │   └── OtherKindError       of another kind of database than the site's
+    │   ├── OtherKindError           of another kind of database than the site's
     │   ├── WrongLengthError         cut off, or something was appended
     │   ├── DamagedSnapshotError     fails SQLite's integrity check
     │   ├── BrokenReferencesError    fails SQLite's foreign key check
@@ -227,7 +227,7 @@ class NotADatabaseError(InvalidSnapshotError):
     code = "not_a_database"
 
 
-class OtherKindError(NotADatabaseError):
+class OtherKindError(InvalidSnapshotError):
     """It is a snapshot of another kind of database than the site's, which can't take it."""
 
     code = "other_kind"

@@ -22,7 +22,6 @@ from backups.exceptions import (
     DatabaseServerError,
     NotADatabaseError,
     NotEnoughSpaceError,
-    OtherKindError,
     RestoreBlockedError,
     RestoreRefusedError,
     UploadAbandonedError,
@@ -342,7 +341,7 @@ def prepare_restore(
                     )
                 )
         except NotADatabaseError as error:  # what was unpacked is compressed once more
-            if unwrapped.wrapping and not isinstance(error, OtherKindError):
+            if unwrapped.wrapping:
                 first = f"Unpack it first: {UNPACK[unwrapped.wrapping]} < FILE > unpacked."
                 error.hint = f"{first} {fill_in(error.hint, 'unpacked')}"
             raise

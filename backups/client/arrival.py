@@ -30,11 +30,11 @@ def checked(chunks: Iterable[bytes], url: str, size: int | None = None) -> Itera
         received += len(chunk)
         if header is None:
             head += chunk
-            if len(head) < HEADER_BYTES:
-                continue
             if is_dump := head.startswith(DUMP):
                 _check_is_announced(size, url)
                 yield head
+                continue
+            if len(head) < HEADER_BYTES:
                 continue
             header, chunk = _parse(head, url), head
         if header.page_count is not None:  # else checked at the end

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.conf import settings
@@ -27,6 +28,7 @@ __all__ = [
     "has_store",
     "key_file",
     "make_folder",
+    "make_own_folder",
     "other_aliases",
     "own_folders",
     "own_names",
@@ -63,12 +65,10 @@ def get_store(database: str | None = None) -> BackupStore:
 
 def _postgres_store(alias: str) -> BackupStore:
     """Imported here, since a site on SQLite does not need its package."""
-    try:
-        from backups.site.postgres_site import postgres_store
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] == "psycopg" or "libpq" in str(error):
-            raise driver_is_missing(alias) from error
-        raise
+    if find_spec("psycopg") is None:  # Django itself may use psycopg 2
+        raise driver_is_missing(alias)
+    from backups.site.postgres_site import postgres_store
+
     return postgres_store(alias)
 
 
@@ -88,7 +88,15 @@ def make_folder(alias: str | None = None) -> None:
     :raises StoreFolderError: the system refuses.
     """
     is_file = vendor_of(alias or conf.database) == SQLITE
-    folder = database_path(alias).parent if is_file else conf.folder
+    _make(database_path(alias).parent if is_file else conf.folder)
+
+
+def make_own_folder() -> None:
+    """Create BACKUPS_FOLDER, if the site has one. :raises StoreFolderError: the system refuses."""
+    _make(conf.folder)
+
+
+def _make(folder: Path | None) -> None:
     if folder is None or folder.is_dir():
         return
     try:

@@ -87,7 +87,7 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     other: object = f"{default}-other" if isinstance(default, str) else 7
     if isinstance(default, bool):
         other = not default
-    elif name in ("key_file", "identity_file"):
+    elif name in ("key_file", "identity_file", "folder", "postgres_programs"):
         other = Path("/keys.json")
     elif name == "own_files":
         other = (Path("/secret"),)

@@ -8,7 +8,12 @@ Source: https://www.sqlite.org/fileformat2.html#the_database_header
 import os
 from dataclasses import dataclass
 
-from backups.exceptions import NotADatabaseError, OtherKindError, WrongLengthError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    NotADatabaseError,
+    OtherKindError,
+    WrongLengthError,
+)
 from backups.sqlite.format import header
 from backups.sqlite.format.wrappings import LOOK_BYTES, POSTGRES, recognise
 
@@ -28,7 +33,10 @@ class Header:
 
     @classmethod
     def parse(cls, head: bytes) -> "Header":
-        """:raises NotADatabaseError: these are not the first bytes of a SQLite database."""
+        """
+        :raises NotADatabaseError: these are not the first bytes of a SQLite database.
+        :raises OtherKindError: they are those of a dump of PostgreSQL.
+        """
         if not head:
             raise NotADatabaseError("The upload is empty (0 bytes).")
         if len(head) < header.HEADER_BYTES or not head.startswith(header.MAGIC):
@@ -79,7 +87,7 @@ def check_header(descriptor: int) -> None:
     Header.parse(head).check_length(os.fstat(descriptor).st_size)
 
 
-def _not_a_database(head: bytes) -> NotADatabaseError:
+def _not_a_database(head: bytes) -> InvalidSnapshotError:
     """Say what it is instead if that is known, and how to unwrap it."""
     message = "The file is not a SQLite database: it"
     if (wrapping := recognise(head)) == POSTGRES:
