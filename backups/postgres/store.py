@@ -406,7 +406,7 @@ class PostgresBackupStore(BackupStore):
     # Steps
 
     def _programs(self) -> Programs:
-        with self._server.session(self._names.live) as connection:
+        with self._control.session() as connection:
             server = connection.info.server_version // 10_000
         return find_programs_for(self._chosen_programs, server)
 
