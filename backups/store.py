@@ -388,6 +388,9 @@ class BackupStore(ABC):
     def hold_presence(self) -> None:
         """Tell other processes, as long as this one lives, that it uses the store."""
 
+    def regain_presence(self) -> None:  # noqa: B027  # most stores can't lose it
+        """Be present again if this was ended from outside, e.g. with a server. Asks no server."""
+
     @abstractmethod
     def release_presence(self) -> None:
         """Tell other processes that this one no longer uses the store."""

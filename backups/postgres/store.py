@@ -328,6 +328,9 @@ class PostgresBackupStore(BackupStore):
     def hold_presence(self) -> None:
         self._presence.join()
 
+    def regain_presence(self) -> None:
+        self._presence.regain()
+
     def release_presence(self) -> None:
         self._presence.leave()
 

@@ -16,6 +16,7 @@ from django.core.signals import request_started
 from django.db.backends.signals import connection_created
 
 from backups.signals import content_replaced
+from backups.site import local_store
 
 Mark = tuple[int, int]  # time of the last write in nanoseconds, and bytes
 
@@ -60,6 +61,8 @@ class ServerWatch:
             if self._seen.setdefault(name, oid) != oid:
                 self._seen[name] = oid
                 forget()
+            # A server that was restarted has ended that too.
+            local_store.get_store(self._alias).regain_presence()
 
     def _ask(self, connection: Any) -> int:
         """On the driver's own connection, so that Django counts no query of the site."""
