@@ -124,6 +124,9 @@ class Control:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
                 connection.execute(TABLES.encode())
             connection.execute(
+                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(self.names.control))
+            )
+            connection.execute(
                 sql.SQL("COMMENT ON DATABASE {} IS {}").format(
                     quoted(self.names.control), sql.Literal(COMMENT)
                 )

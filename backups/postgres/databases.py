@@ -46,6 +46,13 @@ SELECT DISTINCT rolname FROM (
 ) AS found, aclexplode(acl) JOIN pg_roles ON pg_roles.oid = grantee
 WHERE grantee <> owner ORDER BY rolname
 """
+# The rights in the database as a whole; a role that is empty is everybody.
+RIGHTS = """
+SELECT CASE grantee WHEN 0 THEN '' ELSE (SELECT rolname FROM pg_roles WHERE oid = grantee) END,
+       privilege_type
+FROM pg_database, aclexplode(datacl) WHERE datname = %s
+"""
+RIGHT_WORDS = {each: sql.SQL(each) for each in ("CONNECT", "CREATE", "TEMPORARY")}
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 DEFAULT_SPACE = "pg_default"
 MOST_NAMED = 5  # sessions in a sentence
@@ -55,6 +62,11 @@ def exists(connection: Connection, name: str) -> bool:
     """Whether there is a database of this name."""
     row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
     return row is not None
+
+
+def is_standby(connection: Connection) -> bool:
+    """Whether the server follows another one, so that nothing can be changed here."""
+    return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
 
 
 def list_names(connection: Connection, stem: str) -> list[str]:
@@ -172,14 +184,35 @@ def _create(control: Control, connection: Connection, name: str, template: str |
         live = control.names.live
         rest = _copy_of(template) if template else _like(connection, live, control.server.template)
         control.create_database(name, rest)
-        for (setting,) in connection.execute(SETTINGS.encode(), [live]).fetchall():
-            key, _, value = setting.partition("=")
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute(
-                    sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
-                        quoted(name), quoted(key), sql.Literal(value)
-                    )
+        _copy_settings(connection, live, name)
+        _copy_rights(connection, live, name)
+
+
+def _copy_settings(connection: Connection, live: str, name: str) -> None:
+    for (setting,) in connection.execute(SETTINGS.encode(), [live]).fetchall():
+        key, _, value = setting.partition("=")
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
+                    quoted(name), quoted(key), sql.Literal(value)
                 )
+            )
+
+
+def _copy_rights(connection: Connection, live: str, name: str) -> None:
+    """Who may connect, if that was ever changed. Rights in the database itself are lost."""
+    found = connection.execute(RIGHTS.encode(), [live]).fetchall()
+    if not found:
+        return
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(name)))
+    for role, right in found:
+        if role is not None:
+            whom = quoted(role) if role else sql.SQL("PUBLIC")
+            connection.execute(
+                sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
+                    RIGHT_WORDS[right], quoted(name), whom
+                )
+            )
 
 
 def _copy_of(name: str) -> sql.Composable:

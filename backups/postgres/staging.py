@@ -250,6 +250,8 @@ class Staging:
             self.site.migrate_database(name)
             with self.control.server.session(name) as connection:
                 found = contents.read_contents(connection)
+        with self.control.server.session(name, name="backups: staging") as connection:
+            connection.execute("ANALYZE")  # or its first queries would be slow
         manifest = Manifest(
             id=str(uuid.uuid4()),
             size=arrived.size,

@@ -492,9 +492,10 @@ class PostgresBackupStore(BackupStore):
 
     def _is_pending(self) -> bool:
         with self._control.if_there() as connection:
-            return connection is not None and (
-                pending.find_pending(connection) is not None
-                or databases.exists(connection, self._names.pending)
+            if connection is None or databases.is_standby(connection):  # which only reads
+                return False
+            return pending.find_pending(connection) is not None or databases.exists(
+                connection, self._names.pending
             )
 
     def _blocked_by_others(self) -> Receipt | None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 
 from backups.conf import conf
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.postgres import contents
 from backups.postgres.dumps import dump
 from backups.postgres.dumps.dump import Dump
@@ -56,10 +56,18 @@ def postgres_store(alias: str) -> PostgresBackupStore:
 
 
 def server_of(alias: str) -> tuple[Server, str]:
-    """The server of an alias, as Django reaches it, and the name of its database there."""
+    """
+    The server of an alias, as backups reach it, and the name of its database there.
+
+    :raises BackupNotSupportedError: the settings don't name it.
+    """
     wrapper: Any = connections[alias]
     found = dict(wrapper.get_connection_params())
-    name = str(found.get("dbname") or wrapper.settings_dict["NAME"])
+    if not (name := str(found.get("dbname") or wrapper.settings_dict["NAME"] or "")):
+        raise BackupNotSupportedError(
+            f"DATABASES[{alias!r}] does not name its database: backups keep others beside it.",
+            hint="Set NAME, even where a service file of libpq has the name too.",
+        )
     known = {key: each for key, each in found.items() if key not in NOT_OF_LIBPQ}
     return Server({**known, **conf.postgres_connection}, conf.postgres_template), name
 

@@ -568,3 +568,35 @@ def test_a_server_that_is_not_there_is_named(store: Store) -> None:
     with pytest.raises(RestoreBlockedError):
         store.real.is_readable()
     store.port = 0
+
+
+# What a new database has of the live one
+
+
+def test_a_restored_database_is_like_the_live_one(store: Store, snapshot: bytes) -> None:
+    name, role = store.database, store.server.role
+    store.server.admin("CREATE ROLE readers")
+    try:
+        for words in (
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+            f"GRANT CONNECT ON DATABASE {name} TO readers",
+            f"ALTER DATABASE {name} SET statement_timeout = '61s'",
+            f"ALTER DATABASE {name} CONNECTION LIMIT 17",
+        ):
+            store.server.admin(words)
+        like = (
+            "SELECT datcollate, datctype, datlocprovider, encoding, datconnlimit, datdba,"
+            f" has_database_privilege('readers', '{name}', 'CONNECT'),"
+            " (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = pg_database.oid),"
+            f" datacl::text[] @> ARRAY['readers=c/{role}'] "
+            f"FROM pg_database WHERE datname = '{name}'"
+        )
+        before = store.server.admin(like)
+        store.stage(snapshot)
+        store.start()
+        assert store.server.admin(like) == before
+        assert before[0][-3:] == (True, ["statement_timeout=61s"], True)
+    finally:
+        for name in store.databases():
+            store.server.admin(f'REVOKE ALL ON DATABASE "{name}" FROM readers')
+        store.server.admin("DROP ROLE readers")
