@@ -41,7 +41,15 @@ FLOORS = (
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # What knows neither Django nor the network: of the rest of the world, the standard library alone.
-CORE = (*("disk", "exceptions", "postgres.dumps", "processes", "sqlite", "store", "which_sqlite"),)
+CORE = (
+    "disk",
+    "exceptions",
+    "postgres.dumps",
+    "processes",
+    "sqlite",
+    "store",
+    "which_sqlite",
+)
 # What asks a store through its port, so that there can be another one.
 ABOVE_THE_PORT = (
     "archive",
