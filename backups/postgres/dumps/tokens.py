@@ -18,8 +18,8 @@ _FIRST, _NEXT = r"[A-Za-z_\x80-\U0010ffff]", r"[A-Za-z0-9_$\x80-\U0010ffff]"
 _TOKENS = re.compile(
     rf"""
       (?P<space>    [\ \t\n\r\f]++ | --[^\n\r]*+ )
-    | (?P<strange>  [uU]&["'] | /\*  )
     | (?P<text>     [eE]'(?:[^'\\]|\\.|'')*+' | [bBxX]'[^']*+' | '(?:[^']|'')*+' )
+    | (?P<strange>  [uU]&["'] | [eEbBxX]' | /\*  )
     | (?P<quoted>   "(?:[^"]|"")++" )
     | (?P<name>     {_FIRST}{_NEXT}*+ )
     | (?P<number>   (?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?(?!{_NEXT}) )
