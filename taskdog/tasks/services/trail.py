@@ -113,5 +113,5 @@ def _known_id(subject: int | str) -> int | None:
 
 def _name(subject: int | str) -> str | None:
     if isinstance(subject, str):
-        return subject[: audit.MAX_RESOURCE_NAME_LENGTH]
+        return subject.replace("\0", "\ufffd")[: audit.MAX_RESOURCE_NAME_LENGTH]
     return Task.objects.filter(pk=_known_id(subject) or 0).values_list("name", flat=True).first()
