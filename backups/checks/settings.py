@@ -1,6 +1,7 @@
 """Numbered checks, each with a hint, of the settings of this app and of its installation."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_permissions(),
         *_switches(),
         *_own_files(),
+        *_folders(),
         *_functions(),
         *_python(),
     ]
@@ -188,6 +190,39 @@ def _own_files() -> Iterator[CheckMessage]:
         " e.g. ['/srv/site/secret_key'].",
         id="backups.E046",
     )
+
+
+def _folders() -> Iterator[CheckMessage]:
+    for number, name, meaning in (
+        ("130", "BACKUPS_FOLDER", "for the files of backups, e.g. /var/lib/site/backups"),
+        ("131", "BACKUPS_POSTGRES_PROGRAMS", "with pg_dump, e.g. /usr/lib/postgresql/17/bin"),
+    ):
+        given = getattr(settings, name, None)
+        if not given:
+            continue
+        if not isinstance(given, str | Path) or not Path(given).is_absolute():
+            yield Error(
+                f"{name} is {given!r}, which is not the full path of a folder.",
+                hint=f"Set the path of the folder {meaning}.",
+                id=f"backups.E{number}",
+            )
+        elif problem := _unusable(Path(given), is_written=name == "BACKUPS_FOLDER"):
+            yield CheckWarning(
+                f"{name} is {str(given)!r}, which {problem}.",
+                hint=f"Set the path of the folder {meaning}."
+                if name != "BACKUPS_FOLDER"
+                else f"Create it, for the site's user alone: install -d -m 0700 {given}",
+                id=f"backups.W{number}",
+            )
+
+
+def _unusable(folder: Path, *, is_written: bool) -> str:
+    """What is wrong with a folder; empty if nothing is, as far as this user can see."""
+    if not folder.is_dir():
+        return "is not a folder" if folder.exists() else "does not exist"
+    if is_written and not os.access(folder, os.W_OK | os.X_OK):
+        return "this user can't write to"
+    return ""
 
 
 def _functions() -> Iterator[CheckMessage]:

@@ -8,24 +8,16 @@ one transaction on a connection to this database: after a kill both have happene
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backups.exceptions import BackupNotSupportedError
+from backups.exceptions import BackupError, BackupNotSupportedError, DatabaseServerError
 from backups.postgres.names import Names
-from backups.postgres.server import (
-    MAINTENANCE,
-    Connection,
-    Server,
-    explained,
-    is_missing,
-    quoted,
-    sentence,
-)
+from backups.postgres.server import Connection, Server, explained, quoted, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -76,24 +68,19 @@ class Control:
     def open(self, *, name: str = "backups") -> Connection:
         """The same without a block: the caller closes it."""
         with explained(f"the database {self.names.control}"):
-            try:
-                return self.server.connect(self.names.control, name=name)
-            except psycopg.OperationalError as error:
-                if not is_missing(error):
-                    raise
-            self._create()
-            return self.server.connect(self.names.control, name=name)
+            connection = self._connect(name) or self._create_and_connect(name)
+        try:
+            check_direct(connection)
+        except BackupError:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def if_there(self) -> Iterator[Connection | None]:
         """For a block that only reads: no connection if there is no such database yet."""
         with explained(f"the database {self.names.control}"):
-            try:
-                connection = self.server.connect(self.names.control)
-            except psycopg.OperationalError as error:
-                if not is_missing(error):
-                    raise
-                connection = None
+            connection = self._connect("backups")
             try:
                 yield connection
             finally:
@@ -108,17 +95,19 @@ class Control:
         :raises psycopg.Error: the server refuses.
         """
         statement = sql.SQL("CREATE DATABASE {} {}").format(quoted(name), rest)
-        with _closing(self.maintenance()) as connection:
+        with closing(self.server.maintenance(self.names.live)) as connection:
             connection.execute(statement)
 
-    def maintenance(self) -> Connection:
-        """A connection to some other database than the live and the control one, if it may be."""
+    def _connect(self, name: str) -> Connection | None:
+        """None if there is no such database yet."""
         try:
-            return self.server.connect(MAINTENANCE)
-        except psycopg.OperationalError:  # e.g. this role may not connect to it
-            return self.server.connect(self.names.live)
+            return self.server.connect(self.names.control, name=name)
+        except psycopg.OperationalError:
+            if self.server.has(self.names.control, live=self.names.live):
+                raise
+            return None
 
-    def _create(self) -> None:
+    def _create_and_connect(self, name: str) -> Connection:
         try:
             self.create_database(self.names.control)
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
@@ -130,16 +119,36 @@ class Control:
                 hint="Let an administrator say: ALTER ROLE … CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
-        with _closing(self.server.connect(self.names.control)) as connection:
+        with closing(self.server.connect(self.names.control)) as connection:
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
                 connection.execute(TABLES.encode())
+            connection.execute(
+                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(self.names.control))
+            )
             connection.execute(
                 sql.SQL("COMMENT ON DATABASE {} IS {}").format(
                     quoted(self.names.control), sql.Literal(COMMENT)
                 )
             )
         logger.info("the database %s is created, for state and receipts", self.names.control)
+        return self.server.connect(self.names.control, name=name)
+
+
+def check_direct(connection: Connection) -> None:
+    """
+    Whether this is a session of the server itself.
+
+    :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    if pid != connection.info.backend_pid:
+        raise DatabaseServerError(
+            "A pooler such as pgbouncer is between this site and the database server, and backups"
+            " need sessions of their own.",
+            hint="Name the server itself in BACKUPS_POSTGRES_CONNECTION, e.g."
+            ' {"host": "db.example.org", "port": "5432"}.',
+        )
 
 
 def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -191,11 +200,3 @@ def read_records(connection: Connection, kind: str) -> list[dict[str, Any]]:
 def _json(value: Mapping[str, Any]) -> Jsonb:
     """PostgreSQL keeps no NUL in a text; no name or sentence needs one."""
     return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))
-
-
-@contextmanager
-def _closing(connection: Connection) -> Iterator[Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()

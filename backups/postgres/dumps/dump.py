@@ -1,0 +1,102 @@
+"""
+A dump, read to its end, and what it would make: nothing in it has run by then.
+
+pg_dump's custom format has no checksum. Whoever keeps a dump must know its digest to find a
+flipped bit among the rows; half a dump, or damage to what is compressed, is found here.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups.exceptions import UnknownSchemaError
+from backups.postgres.dumps.archive import is_dump, read_archive
+from backups.postgres.dumps.entries import OPTIONS, judge
+from backups.postgres.dumps.running import run_dump, run_restore
+from backups.sqlite.format.schema import Program
+
+__all__ = ["OPTIONS", "Dump", "check_programs", "is_dump", "read_dump", "read_programs"]
+
+_MOST_NAMES = 10  # in a sentence
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a dump is."""
+
+    server_version: int  # the major one, of the server that it was taken from
+    program_version: int  # the major one, of the pg_dump that took it
+    database: str  # the name of the database that it was taken from
+    programs: tuple[Program, ...]  # functions, triggers, views, extensions …
+
+
+def read_dump(
+    path: Path, *, pg_restore: Path, seconds: float, watch: Callable[[], None] | None = None
+) -> Dump:
+    """
+    Judge each statement of a dump, then read all of it.
+
+    :param watch: is called while pg_restore reads; if it raises, pg_restore is killed.
+    :raises NotADatabaseError: it is not in pg_dump's custom format.
+    :raises NewerSnapshotError: it is in a format that this module or pg_restore does not know.
+    :raises DamagedSnapshotError: it can't be read to its end.
+    :raises UnknownSchemaError: it has a statement that no dump of a Django site's tables has.
+    :raises CheckTimedOutError: pg_restore did not end in time.
+    """
+    with open(path, "rb") as file:
+        head, entries = read_archive(file)
+    programs = tuple(sorted(set(judge(entries))))
+    run_restore(pg_restore, path, seconds=seconds, watch=watch)
+    return Dump(_major(head.server_version), _major(head.program_version), head.database, programs)
+
+
+def read_programs(
+    pg_dump: Path,
+    *,
+    environment: Mapping[str, str],
+    seconds: float,
+    watch: Callable[[], None] | None = None,
+) -> frozenset[Program]:
+    """
+    The programs of a database, spelled as those of a dump of it.
+
+    :param environment: which database: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE …
+    :raises DatabaseServerError: pg_dump can't read it.
+    """
+    with tempfile.TemporaryFile() as file:
+        run_dump(pg_dump, file, environment=environment, seconds=seconds, watch=watch)
+        file.seek(0)
+        _, entries = read_archive(file)
+    return frozenset(judge(entries))
+
+
+def check_programs(
+    dump: Dump, live: Collection[Program] | None, *, allow_unknown: bool
+) -> tuple[str, ...]:
+    """
+    Refuse what the live database does not have. If it is not known what that has, return a
+    warning instead.
+
+    :param live: of ``read_programs``; None if the live database can't be read.
+    :raises UnknownSchemaError: the message names the programs.
+    """
+    unknown = [str(each) for each in dump.programs if each not in (live or ())]
+    if not unknown or allow_unknown:
+        return ()
+    names = ", ".join(unknown[:_MOST_NAMES])
+    if more := len(unknown) - _MOST_NAMES:
+        names += f" and {more} more" if more > 0 else ""
+    if live is None:
+        return (
+            f"The dump has the {names}. It is not known whether this site's own database has the"
+            " same: it is missing, or can't be read.",
+        )
+    raise UnknownSchemaError(f"The dump has the {names}, which this site's database does not have.")
+
+
+def _major(version: str) -> int:
+    """18 of "18.6 (Debian 18.6-1)"; 0 if it says nothing."""
+    match = re.match(r"[0-9]{1,4}", version)
+    return int(match[0]) if match else 0

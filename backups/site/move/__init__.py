@@ -1,0 +1,1 @@
+"""Fill an empty PostgreSQL database with all that a SQLite snapshot of the same project has."""
