@@ -15,6 +15,7 @@ from django.db import connection, transaction
 # Of this site alone in its database: "taskdog" in ASCII. Source: PostgreSQL, advisory locks.
 TURN = 0x7461736B646F67
 TURN_SECONDS = 30  # to wait for other writers, as with SQLite
+LIMIT = "SELECT set_config(%s, %s, true)"  # for the rest of the transaction
 
 
 @contextmanager
@@ -26,8 +27,7 @@ def writing() -> Iterator[None]:
     """
     with transaction.atomic():
         if is_postgres():
-            limit("lock_timeout", TURN_SECONDS)
-            _ask("SELECT pg_advisory_xact_lock(%s)", TURN)
+            _ask(f"{LIMIT}, pg_advisory_xact_lock(%s)", "lock_timeout", f"{TURN_SECONDS}s", TURN)
         yield
 
 
@@ -61,9 +61,9 @@ def is_postgres() -> bool:
 
 def limit(setting: str, seconds: float) -> None:
     """Let what PostgreSQL does in this transaction end after a time."""
-    _ask("SELECT set_config(%s, %s, true)", setting, f"{seconds:g}s")
+    _ask(LIMIT, setting, f"{seconds:g}s")
 
 
-def _ask(statement: str, *values: object) -> None:
+def _ask(statement: str, *values: str | int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None)

@@ -98,6 +98,8 @@ def _carry_over(source: Source) -> Imported:
     def write(model: type[AnyModel], found: Iterator[AnyModel]) -> None:
         table = model._meta.db_table
         imported.counts[table] = imported.counts.get(table, 0) + _write(model, found)
+        if model is not Note:  # which has the id of its task
+            _count_on(model)
 
     write(Task, rows.tasks(source, changes, now=now))
     write(Tag, rows.tags(source, changes, now=now))
@@ -112,7 +114,7 @@ def _carry_over(source: Source) -> Imported:
     )
     write(AuditLog, rows.audit_logs(source, changes, now=now))
     changes += left_behind(source)
-    _count_on(highest_task_id(source))
+    _count_on(Task, highest_task_id(source))
     return imported
 
 
@@ -133,25 +135,22 @@ def _allocated() -> Collection[tuple[int, date]]:
     return set(DailyAllocation.objects.values_list("task_id", "date"))
 
 
-def _count_on(task_id: int) -> None:
-    """
-    Let each table count on from the ids that were given, and tasks from this one if it is higher.
-    SQLite itself counts those that are there.
-    """
+def _count_on(model: type[Model], given: int = 0) -> None:
+    """Let a table count on from its highest id, or from one that was given before, if higher."""
+    table = model._meta.db_table
     with connection.cursor() as cursor:
         if is_postgres():
-            for model in (Task, Tag, AuditLog):
-                highest = model._default_manager.aggregate(highest=Max("pk"))["highest"] or 0
-                following = max(highest, task_id if model is Task else 0, 0) + 1
-                cursor.execute(  # unlike setval, it is taken back with the transaction
-                    f"ALTER TABLE {model._meta.db_table} ALTER COLUMN id"
-                    f" RESTART WITH {min(following, MAX_INTEGER)}"
-                )
-            return
-        cursor.execute(
-            "UPDATE sqlite_sequence SET seq = max(seq, %s) WHERE name = 'tasks'", [task_id]
-        )
-        if not cursor.rowcount:
+            highest = model._default_manager.aggregate(highest=Max("pk"))["highest"]
+            following = min(max(highest or 0, given, 0) + 1, MAX_INTEGER)
+            cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+            (sequence,) = cursor.fetchone()
+            # Unlike setval, this is taken back with the transaction.
+            cursor.execute(f"ALTER SEQUENCE {sequence} RESTART WITH {following}")
+        elif given:  # SQLite itself counts those that are there
             cursor.execute(
-                "INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', %s)", [task_id]
+                "UPDATE sqlite_sequence SET seq = max(seq, %s) WHERE name = %s", [given, table]
             )
+            if not cursor.rowcount:
+                cursor.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, given]
+                )

@@ -112,9 +112,13 @@ def test_the_database_is_opened_for_many_readers_and_a_waiting_writer(tmp_path: 
 @pytest.mark.django_db
 @pytest.mark.parametrize("table", ["tasks", "tags", "audit_logs", "task_dependencies"])
 def test_ids_are_never_given_twice(table: str) -> None:
+    asked, said = {
+        "sqlite": ("sql FROM sqlite_master WHERE name = %s", "AUTOINCREMENT"),
+        "postgresql": ("pg_get_serial_sequence(%s, 'id')", f"public.{table}_id_seq"),
+    }[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [table])
-        assert "AUTOINCREMENT" in cursor.fetchone()[0]
+        cursor.execute(f"SELECT {asked}", [table])
+        assert said in cursor.fetchone()[0]
 
 
 def test_a_transaction_takes_the_write_lock_when_it_begins(tmp_path: Path) -> None:

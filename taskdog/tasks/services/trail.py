@@ -100,10 +100,15 @@ def _record_refusal(
             resource_name=_name(subject),
             client_name=client_name,
             success=False,
-            error_message=reason,
+            error_message=_storable(reason),
         )
     except DatabaseError as error:
         logger.warning("the audit log lacks a refused %s: %s", operation, error)
+
+
+def _storable(text: str) -> str:
+    """What a stranger has sent, without the character that PostgreSQL stores in no text."""
+    return text.replace("\0", "\ufffd")
 
 
 def _known_id(subject: int | str) -> int | None:
@@ -113,5 +118,5 @@ def _known_id(subject: int | str) -> int | None:
 
 def _name(subject: int | str) -> str | None:
     if isinstance(subject, str):
-        return subject[: audit.MAX_RESOURCE_NAME_LENGTH]
+        return _storable(subject)[: audit.MAX_RESOURCE_NAME_LENGTH]
     return Task.objects.filter(pk=_known_id(subject) or 0).values_list("name", flat=True).first()
