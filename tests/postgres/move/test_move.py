@@ -20,6 +20,7 @@ def test_every_row_of_every_model_is_there(
     fill(project)
     answer = project.move()
     assert "error" not in answer, answer
+    assert answer["warnings"] == []
     before, after = project.rows(), project.rows(on=project.database)
     assert len(before) == 22
     for name, rows in before.items():
