@@ -15,6 +15,7 @@ from backups.site.move.django_form import DjangoForm
 from backups.site.move.forms import AnyBinary, AnyText, Binary, Form, Padded, Text
 from backups.site.move.number_forms import Boolean, Exact, Float, Integer, Number
 from backups.site.move.other_forms import Address, Json, Uuid
+from backups.site.move.schema import models_without_migrations
 from backups.site.move.source import SourceTable
 from backups.site.move.target import TargetColumn, match
 from backups.site.move.time_forms import Date, Duration, Local, Moment, Time
@@ -110,7 +111,14 @@ class Columns:
 
 def _fields(loader: SnapshotLoader) -> Fields:
     """Of every model; where several have one table, those of the one that made it."""
-    models = list(loader.models.get_models(include_auto_created=True))
+    models = [
+        *models_without_migrations(loader),
+        *(
+            model
+            for model in loader.models.get_models(include_auto_created=True)
+            if model._meta.app_label not in loader.unmigrated_apps
+        ),
+    ]
     models.sort(key=lambda model: model._meta.managed)
     return {
         (model._meta.db_table, str(field.column)): field

@@ -23,11 +23,16 @@ from backups.site.move.number_forms import plain
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # not a backslash before "u0000"
 
 
+_DIGITS = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+
+
 class Uuid(Form):
     """``uuid``: SQLite has its 32 digits."""
 
     def write(self, value: Any) -> str:
         try:
+            if digits := _DIGITS.fullmatch(value):
+                return "-".join(digits.groups())
             return str(uuid.UUID(value))
         except (AttributeError, TypeError, ValueError):
             raise Unfit(f"is {kind_of(value)}, not a UUID") from None

@@ -8,12 +8,15 @@ Migrations that this release does not know are left out here: their names come w
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import router
+from django.db.backends.utils import truncate_name
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
 from backups.site.migrations import SnapshotLoader
+from backups.site.move.target import LONGEST_NAME
 from backups.sqlite.format.schema import fold
 
 if TYPE_CHECKING:
@@ -76,6 +79,15 @@ def plan_of(loader: SnapshotLoader) -> list[tuple[Migration, bool]]:
     return [(loader.graph.nodes[key], False) for key in keys]
 
 
+def models_without_migrations(loader: SnapshotLoader) -> list[type["Model"]]:
+    """The models of apps without migrations, as they are now: they have no other state."""
+    return [
+        model
+        for label in loader.unmigrated_apps
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+    ]
+
+
 def _without_migrations(
     connection: "BaseDatabaseWrapper", loader: SnapshotLoader, there: Collection[str]
 ) -> tuple[list[type["Model"]], list[type["Model"]]]:
@@ -83,13 +95,14 @@ def _without_migrations(
     The models of apps without migrations. Migrations may refer to those that come first; the
     others refer to models with migrations, which SQLite allows.
     """
-    tables = set(map(fold, there))
+    tables = {fold(each) for name in there for each in (name, truncate_name(name, LONGEST_NAME))}
+    # Not those of the loader: Django leaves their references out, as migrations can't need them.
     early: list[type[Model]] = []
     late: list[type[Model]] = []
-    for model in loader.models.get_models():
+    for model in models_without_migrations(loader):
         meta = model._meta
         if (
-            meta.app_label in loader.unmigrated_apps
+            not meta.auto_created
             and fold(meta.db_table) in tables
             and meta.can_migrate(connection)
             and router.allow_migrate_model(connection.alias, model)

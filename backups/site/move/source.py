@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from sys import getsizeof
 from typing import Any
 
 from backups.sqlite.format.connection import connect
@@ -18,7 +20,7 @@ from backups.sqlite.format.schema import Schema, fold, quote, read_schema
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # unless a column is called so
 FEW = 16  # rows at once where a row can be large
 MANY = 1000
-ENOUGH_BYTES = 512 * 1024  # of rows at once
+ENOUGH_BYTES = 1024 * 1024  # of rows at once
 _HIDDEN, _VIRTUAL, _KEPT = 1, 2, 3  # https://www.sqlite.org/pragma.html#pragma_table_xinfo
 
 
@@ -118,7 +120,7 @@ class Source:
         size = 0
         for some in rows:
             batch += some
-            size += sum(len(each) for row in some for each in row if isinstance(each, str | bytes))
+            size += sum(map(getsizeof, chain.from_iterable(some)))
             if size >= ENOUGH_BYTES or len(batch) >= MANY:
                 yield batch
                 batch, size = [], 0
