@@ -84,6 +84,11 @@ def judge(entries: Sequence[Entry], watch: Callable[[], None] = lambda: None) ->
 
 
 def _judge(entry: Entry) -> Iterator[Program]:
+    if entry.kind.startswith("BLOB"):
+        raise UnknownSchemaError(
+            "The dump has large objects, which a restore does not take.",
+            hint="Nothing was staged. Make it with pg_dump --no-blobs, if the site needs none.",
+        )
     if entry.has_data or entry.copy:
         _check_rows(entry)
     if entry.access_method not in ("", "heap"):
@@ -104,8 +109,9 @@ def _judge(entry: Entry) -> Iterator[Program]:
 
 def _check_rows(entry: Entry) -> None:
     """
-    Only rows come with data, by COPY: pg_restore runs other data as SQL. It takes what follows a
-    COPY for rows, so the server must take it so too.
+    Only rows come with data, by COPY: pg_restore runs other data as SQL, even that of a large
+    object if its block says that it is rows. What follows a COPY it takes for rows, so the server
+    must take it so too.
     """
     if entry.kind != "TABLE DATA" or not entry.has_data:
         raise _refused(entry, entry.copy or "data that is not of a table")
