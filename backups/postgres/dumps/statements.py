@@ -63,7 +63,8 @@ _STATEMENTS = re.compile(
             rf"(?: PARTITION BY (?:RANGE|LIST|HASH) \( \))?{_WITH}",
             rf"ALTER TABLE (?:ONLY )?{_Q} (?:{'|'.join(_CHANGES)})",
             rf"CREATE (?:UNLOGGED )?SEQUENCE {_Q}{_SEQUENCE}",
-            rf"ALTER SEQUENCE {_Q} OWNED BY {_Q} \. {_N}",
+            rf"ALTER SEQUENCE {_Q} (?:OWNED BY {_Q} \. {_N}|SET (?:UN)?LOGGED)",
+            rf"ALTER DOMAIN {_Q} ADD CONSTRAINT {_N} CHECK \( \) NOT VALID",
             rf"CREATE (?:UNIQUE )?INDEX {_N} ON (?:ONLY )?{_Q} USING {_N} \( \)(?: INCLUDE \( \))?"
             rf"(?: NULLS NOT DISTINCT)?{_WITH}(?: WHERE [^,]+)?",
             rf"ALTER INDEX {_Q} ATTACH PARTITION {_Q}",

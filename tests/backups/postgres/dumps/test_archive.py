@@ -87,3 +87,10 @@ def test_a_count_or_a_text_that_would_fill_the_memory_is_refused(
     monkeypatch.setattr(read, "MOST_TEXT", len(whole) - 1)
     with pytest.raises(DamagedSnapshotError, match="longer than any"):
         read_archive(io.BytesIO(whole))
+
+
+@pytest.mark.parametrize("version", ["", "15\nDROP", "15\rDROP", "15\u2028", "x15", "1" * 300])
+def test_a_version_is_one_line(version: str) -> None:
+    for versions in ((version, "15"), ("15", version)):
+        with pytest.raises(DamagedSnapshotError, match="version that is none"):
+            read_archive(io.BytesIO(archive(TABLE, versions=versions)))

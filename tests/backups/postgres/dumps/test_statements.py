@@ -45,6 +45,8 @@ KNOWN = (
     "CREATE SEQUENCE public.s\n    AS integer\n    START WITH 5\n    INCREMENT BY -1\n    MINVALUE"
     " -100\n    MAXVALUE 5\n    CACHE 3\n    CYCLE",
     "ALTER SEQUENCE public.t_id_seq OWNED BY public.t.id",
+    "ALTER SEQUENCE public.t_id_seq SET LOGGED",
+    "ALTER DOMAIN public.d\n    ADD CONSTRAINT c CHECK ((VALUE > 0)) NOT VALID",
     "SELECT pg_catalog.setval('public.t_id_seq', 10, true)",
     "SELECT pg_catalog.setval('public.t_id_seq', -10, false)",
     "CREATE INDEX i ON public.t USING btree (lower((name)::text), ((price * (2)::numeric)) DESC"
