@@ -40,7 +40,7 @@ def is_of_the_server(error: psycopg.Error) -> bool:
 def words_of(error: psycopg.Error) -> str:
     """Its message and detail, on one line."""
     said = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
-    return " ".join(" ".join(said).split()).rstrip(".")
+    return ": ".join(" ".join(each.split()).rstrip(".") for each in said if each)
 
 
 def line_of(error: psycopg.Error) -> int | None:
