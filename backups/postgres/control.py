@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS backups.record (
 );
 CREATE INDEX IF NOT EXISTS record_by_kind ON backups.record (kind, id);
 """
+IS_SET_UP = "SELECT to_regclass('backups.record') IS NOT NULL"
 MOST_RECORDS = 10_000  # of one kind; the oldest go
 
 
@@ -99,19 +100,27 @@ class Control:
             connection.execute(statement)
 
     def _connect(self, name: str) -> Connection | None:
-        """None if there is no such database yet."""
+        """None if there is none with its tables: who made it may have been killed."""
         try:
-            return self.server.connect(self.names.control, name=name)
+            connection = self.server.connect(self.names.control, name=name)
         except psycopg.OperationalError:
             if self.server.has(self.names.control, live=self.names.live):
                 raise
             return None
+        try:
+            if connection.execute(IS_SET_UP.encode()).fetchone() == (True,):
+                return connection
+        except psycopg.Error:
+            connection.close()
+            raise
+        connection.close()
+        return None
 
     def _create_and_connect(self, name: str) -> Connection:
         try:
             self.create_database(self.names.control)
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            pass  # another process was faster
+            pass  # another process was faster, or was killed before it made the tables
         except psycopg.errors.InsufficientPrivilege as error:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
