@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 
+class FailedMigrationError(Exception):
+    """Its words are the migration's name; its cause is the reason."""
+
+
 def make_tables(
     connection: "BaseDatabaseWrapper",
     applied: Collection[str],
@@ -36,6 +40,7 @@ def make_tables(
     :param there: the tables of the snapshot. Those of an app without migrations are made if it has
         them.
     :param tell: called with the number of migrations that have run, and of all.
+    :raises FailedMigrationError: one does not run on PostgreSQL.
     :returns: the loader, whose ``models`` are those that the tables belong to.
     """
     loader = SnapshotLoader(applied)
@@ -50,12 +55,12 @@ def _run(
     connection: "BaseDatabaseWrapper", loader: SnapshotLoader, tell: Callable[[int, int], None]
 ) -> None:
     plan = plan_of(loader)
-    done = 0
+    done, running = 0, ""
 
     def hear(action: str, migration: Migration | None = None, fake: bool = False) -> None:
-        nonlocal done
+        nonlocal done, running
         if action == "apply_start":
-            print(f"  Applying {migration}...")  # as ``migrate`` does: see migrate.py
+            running = str(migration)
         elif action == "apply_success":
             done += 1
             tell(done, len(plan))
@@ -64,7 +69,10 @@ def _run(
     executor.loader = loader
     if plan:
         state = ProjectState(real_apps=loader.unmigrated_apps)
-        executor.migrate([], plan=plan, state=state)
+        try:
+            executor.migrate([], plan=plan, state=state)
+        except Exception as error:
+            raise FailedMigrationError(running) from error
     else:
         executor.recorder.ensure_schema()
 
