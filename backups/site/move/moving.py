@@ -102,7 +102,9 @@ class Moving:
         self, source: Source, loader: SnapshotLoader, connection: Any, raw: Any
     ) -> Mapping[str, int]:
         """In a transaction, which ends without a change if anything does not fit."""
-        self._warnings += make_declared(raw, source, read_tables(raw))
+        self._warnings += make_declared(
+            raw, source, read_tables(raw), str(connection.timezone_name)
+        )
         tables = read_tables(raw)
         moves = self._plan(source, loader, connection, tables)
         find_broken_references(source, self._faults)

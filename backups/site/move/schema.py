@@ -6,9 +6,12 @@ Migrations that this release does not know are left out here: their names come w
 """
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.cache import caches
+from django.core.management import call_command
 from django.db import router
 from django.db.backends.utils import truncate_name
 from django.db.migrations.executor import MigrationExecutor
@@ -48,6 +51,7 @@ def make_tables(
     _create(connection, early)
     _run(connection, loader, tell)
     _create(connection, late)
+    _make_caches(connection, there)
     return loader
 
 
@@ -75,6 +79,17 @@ def _run(
             raise FailedMigrationError(running) from error
     else:
         executor.recorder.ensure_schema()
+
+
+def _make_caches(connection: "BaseDatabaseWrapper", there: Collection[str]) -> None:
+    """Make the tables of caches that the snapshot has: ``createcachetable`` does, no migration."""
+    tables = {fold(name) for name in there}
+    for alias in caches:
+        table = ""
+        with suppress(Exception):  # one that can't be set up has no table
+            table = getattr(caches[alias], "_table", "")
+        if table and fold(table) in tables:
+            call_command("createcachetable", table, database=connection.alias, verbosity=0)
 
 
 def plan_of(loader: SnapshotLoader) -> list[tuple[Migration, bool]]:
