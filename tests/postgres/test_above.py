@@ -66,6 +66,7 @@ def test_a_dump_goes_out_and_comes_back(served: Server, site: Site, tmp_path: Pa
         assert re.fullmatch(NAME, Path(saved.out.strip()).name)
     metrics = served.api("GET", "metrics").text
     assert 'backups_healthy{database="default"} 1.0' in metrics
+    assert "backups_free_bytes{" not in metrics, "the server does not tell"
 
 
 def test_pages_show_a_restore_from_its_upload_to_its_undo(
@@ -135,6 +136,8 @@ def test_server_that_is_gone_is_said_to_be_and_stops_no_start(
     site = make_site(own_postgres, tmp_path / "data")
     own_postgres.kill()
     with site.serving() as running:  # which starts all the same
+        health = running.http.get(f"{running.url}/health/backups", timeout=60)
+        assert (health.status_code, health.json()["status"]) == (503, "unreachable")
         refused = running.api("GET", "backup")
         assert (refused.status_code, refused.json()["code"]) == (503, "database_server")
         own_postgres.start()
