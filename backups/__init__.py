@@ -1,5 +1,5 @@
 """
-Backups for Django on SQLite: take a snapshot while the site writes, put one back safely.
+Backups for Django on SQLite or PostgreSQL: take a snapshot while the site writes, put one back.
 
 ``GET backup`` sends a snapshot; ``POST restore`` checks one and stages it; the next start
 applies it, and keeps the database that was live before. ``manage.py backup`` and

@@ -32,6 +32,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.notices import check_notices, check_told
         from backups.checks.page import check_page
+        from backups.checks.postgres import check_servers
         from backups.checks.retention import check_retention
         from backups.checks.schedule import check_schedule
         from backups.checks.sessions import check_sessions
@@ -50,6 +51,7 @@ class BackupsConfig(AppConfig):
         register(check_schedule)
         register(check_retention)
         register(check_connections)
+        register(check_servers)
         register(check_media_settings)
         register(check_page, Tags.urls)
         register(check_journal_mode, Tags.database)
@@ -65,3 +67,5 @@ class BackupsConfig(AppConfig):
             serving.watch()
         for paths in local_store.all_paths():
             caches.watch(paths.receipts)
+        for alias in local_store.server_aliases():
+            caches.watch_server(alias)

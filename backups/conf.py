@@ -72,6 +72,14 @@ class Settings:
     folder = Setting("BACKUPS_FOLDER", _path_or_none, None)
     # The folder of the newest pg_dump and pg_restore; None to look in the usual places.
     postgres_programs = Setting("BACKUPS_POSTGRES_PROGRAMS", _path_or_none, None)
+    # What is other than in DATABASES where backups connect to a PostgreSQL server, by the names of
+    # libpq: {"host": …, "port": …}, for a site that reaches it through a pooler.
+    postgres_connection = Setting[dict[str, Any]](
+        "BACKUPS_POSTGRES_CONNECTION", lambda given: dict(given or {}), None
+    )
+    # The database that a restore begins with: one with the extensions that the site's role may not
+    # create itself.
+    postgres_template = Setting("BACKUPS_POSTGRES_TEMPLATE", str, "template0")
 
     # Snapshots
 

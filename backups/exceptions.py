@@ -3,7 +3,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
 
     BackupError
     ├── BackupNotSupportedError      the database is of a kind that can't be copied or replaced
-    ├── SnapshotFailedError          SQLite could not write a snapshot
+    ├── SnapshotFailedError          no snapshot could be written
     ├── TooManySnapshotsError        as many are under way as may be at once
     ├── TooManyUploadsError          as many uploads and checks are under way as may be at once
     ├── NotEnoughSpaceError          the disk is too full
@@ -17,6 +17,7 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   └── UploadAbandonedError     its client hung up while it was being checked
     ├── InvalidSnapshotError         the upload is not a whole snapshot of this site
     │   ├── NotADatabaseError        empty, a text file, a picture …
+    │   ├── OtherKindError           of another kind of database than the site's
     │   ├── WrongLengthError         cut off, or something was appended
     │   ├── DamagedSnapshotError     fails SQLite's integrity check
     │   ├── BrokenReferencesError    fails SQLite's foreign key check
@@ -111,7 +112,7 @@ class BackupNotSupportedError(BackupError):
 
 
 class SnapshotFailedError(BackupError):
-    """SQLite could not read the database, or could not write its snapshot."""
+    """The database could not be read, or its snapshot could not be written."""
 
     code = "snapshot_failed"
     hint = "Nothing was changed. Check whether the database itself is damaged or missing."
@@ -221,9 +222,15 @@ class InvalidSnapshotError(BackupError):
 
 
 class NotADatabaseError(InvalidSnapshotError):
-    """The file is empty, or does not begin like a SQLite database."""
+    """The file is empty, or does not begin like a snapshot."""
 
     code = "not_a_database"
+
+
+class OtherKindError(InvalidSnapshotError):
+    """It is a snapshot of another kind of database than the site's, which can't take it."""
+
+    code = "other_kind"
 
 
 class WrongLengthError(InvalidSnapshotError):
@@ -234,7 +241,7 @@ class WrongLengthError(InvalidSnapshotError):
 
 
 class DamagedSnapshotError(InvalidSnapshotError):
-    """SQLite's integrity check found damage, or SQLite can't read the file."""
+    """SQLite's integrity check found damage, or the file can't be read."""
 
     code = "damaged"
     hint = "Nothing was staged. Use another copy of this snapshot, or an older one."
@@ -247,7 +254,7 @@ class BrokenReferencesError(InvalidSnapshotError):
 
 
 class ForeignDatabaseError(InvalidSnapshotError):
-    """A whole SQLite database, but not one of this site."""
+    """A whole database, but not one of this site."""
 
     code = "foreign_database"
 

@@ -14,13 +14,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from datetime import datetime
 from pathlib import Path
 
-from django.db import connections
-
 from backups.conf import conf
 from backups.disk.timestamp import timestamp
 from backups.exceptions import (
     BackupError,
     BackupNotSupportedError,
+    DatabaseServerError,
     NotADatabaseError,
     NotEnoughSpaceError,
     RestoreBlockedError,
@@ -29,6 +28,7 @@ from backups.exceptions import (
 )
 from backups.site import caches, local_store, outcomes
 from backups.site.announced_restore import announced
+from backups.site.closing import close_connections
 from backups.site.local_store import get_store
 from backups.site.outgoing_snapshot import OutgoingSnapshot
 from backups.site.own_files import check_not_live, check_not_own
@@ -41,6 +41,7 @@ from backups.store import (
     Receipt,
     RestoreStatus,
     Snapshot,
+    Tell,
     Turn,
     describe_defects,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "list_downloads",
     "list_kept_copies",
     "list_receipts",
+    "media_type",
     "prepare_restore",
     "prepare_undo",
     "prove_snapshot",
@@ -97,8 +99,9 @@ def create_snapshot(
     """
     Take a consistent copy of the database while others write.
 
-    A compact one is whole on the disk before this returns, in a file that no longer has a name.
-    The database's own pages are read while they are sent, which can fail in the middle.
+    A compact one, or a dump of PostgreSQL, is whole on the disk before this returns, in a file that
+    no longer has a name. SQLite's own pages are read while they are sent, which can fail in the
+    middle.
     Close the snapshot to release what it holds.
 
     :param taken_by: the name of the key or the user, for the record.
@@ -108,7 +111,7 @@ def create_snapshot(
         ``taken_by`` can continue its download by its ``id``.
     :param address: where the request came from, for the record; None for this machine.
     :raises TooManySnapshotsError: BACKUPS_SNAPSHOTS_AT_ONCE are under way.
-    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises BackupNotSupportedError: there is no store for this database.
     :raises NotEnoughSpaceError: the disk has no room for the copy.
     :raises SnapshotFailedError: SQLite can't read the database.
     :raises StoreFolderError: the database's folder can't be written.
@@ -193,11 +196,17 @@ def prove_snapshot(
 
 def snapshot_name(taken_at: datetime, *, database: str | None = None) -> str:
     """
-    ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC.
+    ``taskdog-backup-20261123-024538.db``: what to call a snapshot of that time, in UTC. A dump of
+    PostgreSQL ends with ``.dump``.
 
     If the database is not BACKUPS_DATABASE, its alias is added: ``taskdog-other-backup-…``.
     """
-    return f"{snapshot_prefix(database=database)}{timestamp(taken_at)}.db"
+    return f"{snapshot_prefix(database=database)}{timestamp(taken_at)}{get_store(database).suffix}"
+
+
+def media_type(*, database: str | None = None) -> str:
+    """What a snapshot is sent as: ``application/vnd.sqlite3``."""
+    return get_store(database).media_type
 
 
 def snapshot_prefix(*, database: str | None = None) -> str:
@@ -216,7 +225,7 @@ def take_upload_turn(*, database: str | None = None) -> Turn:
 
     :returns: the turn, which ends with its ``with`` block and with its process.
     :raises TooManyUploadsError: none is free.
-    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises BackupNotSupportedError: there is no store for this database.
     :raises StoreFolderError: the lock file can't be opened.
     """
     return get_store(database).take_upload_turn()
@@ -232,6 +241,7 @@ def stage_restore(
     accept: Collection[str] = (),
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
+    tell: Tell = lambda *_: None,
 ) -> PendingRestore:
     """
     Check an uploaded snapshot and keep it for the next start.
@@ -258,12 +268,14 @@ def stage_restore(
         database without any of this project's own apps.
     :param turn: what ``take_upload_turn`` returned; it stays the caller's. None to take one.
     :param watch: called now and then during the check; an error that it raises ends the check.
+    :param tell: called now and then during a long check: what it does now, how much of that is
+        done, and of how much, if that is known.
     :raises TooManyUploadsError: BACKUPS_UPLOADS_AT_ONCE are under way.
     :raises SnapshotTooLargeError: more than BACKUPS_MAX_UPLOAD_BYTES; the rest is left unread.
     :raises NotEnoughSpaceError: the disk has no room for it.
     :raises InvalidSnapshotError: a subclass for each check, with its own sentence. Defects
         that the live database has too, or that are accepted, are warnings.
-    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises BackupNotSupportedError: there is no store for this database.
     :raises StoreFolderError: the database's folder can't be written.
 
     Source: https://www.sqlite.org/pragma.html#pragma_integrity_check
@@ -279,6 +291,7 @@ def stage_restore(
             accept=accept,
             turn=held,
             watch=watch,
+            tell=tell,
         ) as prepared,
     ):
         return prepared.stage()
@@ -296,6 +309,7 @@ def prepare_restore(
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
     on_received: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: None,
 ) -> Iterator[Prepared]:
     """
     Check an uploaded snapshot, as ``stage_restore`` does, and leave it to the block to stage it:
@@ -323,6 +337,7 @@ def prepare_restore(
                         accept=accept,
                         watch=watch,
                         on_received=on_received,
+                        tell=tell,
                     )
                 )
         except NotADatabaseError as error:  # what was unpacked is compressed once more
@@ -366,19 +381,22 @@ def undo_restore(
     database: str | None = None,
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
+    tell: Tell = lambda *_: None,
 ) -> PendingRestore:
     """
     Stage the kept copy of the last restore that was applied: applying it undoes that restore.
 
     It is checked like any upload, but a problem in it is only a warning: the site ran with it. The
-    kept copy stays where it is. ``turn`` and ``watch`` are as for ``stage_restore``.
+    kept copy stays where it is. ``turn``, ``watch`` and ``tell`` are as for ``stage_restore``.
 
     :raises NoKeptCopyError: no restore has been applied, or its kept copy is gone.
     :raises BackupError: as ``stage_restore``, except ``InvalidSnapshotError``.
     """
     with (
         _in_turn(turn, database) as held,
-        prepare_undo(staged_by=staged_by, database=database, turn=held, watch=watch) as prepared,
+        prepare_undo(
+            staged_by=staged_by, database=database, turn=held, watch=watch, tell=tell
+        ) as prepared,
     ):
         return prepared.stage()
 
@@ -391,6 +409,7 @@ def prepare_undo(
     turn: Turn | None = None,
     watch: Callable[[], None] | None = None,
     on_received: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: None,
 ) -> Iterator[Prepared]:
     """
     Check the kept copy of the last restore, as ``undo_restore`` does, and leave it to the block to
@@ -403,7 +422,9 @@ def prepare_undo(
         try:
             with _in_turn(turn, database):
                 prepared = stack.enter_context(
-                    store.prepare_undo(staged_by=staged_by, watch=watch, on_received=on_received)
+                    store.prepare_undo(
+                        staged_by=staged_by, watch=watch, on_received=on_received, tell=tell
+                    )
                 )
         except UploadAbandonedError as error:
             logger.warning("undo by %s not staged: %s", staged_by, error)
@@ -487,19 +508,19 @@ def count_rows(*, database: str | None = None) -> Mapping[str, int]:
     return get_store(database).count_rows()
 
 
-def free_bytes(*, database: str | None = None) -> int:
-    """How many bytes of the database's disk are free; 0 if that is not known."""
+def free_bytes(*, database: str | None = None) -> int | None:
+    """How many bytes of the database's disk are free; None if a server does not tell."""
     return get_store(database).free_bytes()
 
 
 def is_readable() -> bool:
     """
-    Whether there is a live database that SQLite can read. Creates nothing and changes nothing.
+    Whether there is a live database that can be read. Creates nothing and changes nothing.
 
     Connecting as the site does would create a missing one, and harm the rest of a ruined one.
 
     :raises RestoreBlockedError: this can't be determined now.
-    :raises BackupNotSupportedError: the database has no file behind it.
+    :raises BackupNotSupportedError: there is no store for this database.
     """
     return get_store().is_readable()
 
@@ -519,10 +540,10 @@ def apply_pending_restore() -> Receipt | None:
     Call it before this process opens the database. From then on, the process holds presence until
     it ends. A restore never stops a start: whatever the outcome, the database is whole, and the
     outcome is logged and returned. The same happens to every other database in DATABASES that is
-    SQLite in a file; if one fails, the others are not affected.
+    SQLite in a file, or PostgreSQL; if one fails, the others are not affected.
 
     :returns: applied, refused (the snapshot is set aside) or blocked (it stays pending); None
-        if nothing was pending, or the database has no file behind it.
+        if nothing was pending, or there is no store for the database.
     """
     return _for_each_database(_apply_pending)
 
@@ -543,7 +564,7 @@ def hold_presence() -> None:
 
 
 def hold_presence_of(database: str) -> None:
-    """Tell other processes that this one uses this database. Does nothing if it has no file."""
+    """Tell other processes that this one uses this database. Does nothing if it has no store."""
     with suppress(BackupNotSupportedError):
         get_store(database).hold_presence()
 
@@ -551,14 +572,14 @@ def hold_presence_of(database: str) -> None:
 def release_presence() -> None:
     """Tell other processes that this one no longer uses the databases."""
     for alias in (conf.database, *local_store.other_aliases()):
-        with suppress(BackupNotSupportedError):
+        with suppress(BackupNotSupportedError, DatabaseServerError):
             get_store(alias).release_presence()
 
 
 def _apply_pending(alias: str) -> Receipt | None:
     with suppress(BackupNotSupportedError):
         # An app that was ready before us may have connected, and would keep using the old file.
-        connections.close_all()
+        close_connections()
         store = get_store(alias)
         if swept := store.sweep():
             logger.info("removed temporary files of ended processes: %s", ", ".join(swept))

@@ -10,7 +10,7 @@ snapshot_taken = Signal()
 """
 The first bytes of a snapshot were handed out. The last ones follow when every receiver has run.
 
-Arguments: ``size`` (bytes), ``method`` ("compact" or "pages"), ``taken_at``, ``taken_by``.
+Arguments: ``size`` (bytes), ``method`` ("compact", "pages" or "dump"), ``taken_at``, ``taken_by``.
 """
 
 snapshot_stored = Signal()

@@ -226,6 +226,9 @@ class RestoreStatus:
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
+SUFFIXES = (".db", ".dump")  # of every store: an archive may have snapshots of more than one
+
+
 class BackupStore(ABC):
     """
     A store that can be copied while it is used, and replaced when nobody uses it.
@@ -326,8 +329,8 @@ class BackupStore(ABC):
         """
 
     @abstractmethod
-    def free_bytes(self) -> int:
-        """How many bytes of the store's disk are free; 0 if that is not known."""
+    def free_bytes(self) -> int | None:
+        """How many bytes of the store's disk are free; None if a server does not tell."""
 
     @abstractmethod
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
@@ -384,6 +387,9 @@ class BackupStore(ABC):
     @abstractmethod
     def hold_presence(self) -> None:
         """Tell other processes, as long as this one lives, that it uses the store."""
+
+    def regain_presence(self) -> None:  # noqa: B027  # most stores can't lose it
+        """Be present again if this was ended from outside, e.g. with a server. Asks no server."""
 
     @abstractmethod
     def release_presence(self) -> None:

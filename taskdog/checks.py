@@ -9,7 +9,11 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 
 
 def check_transactions(**kwargs: Any) -> list[CheckMessage]:
-    """Services check a rule and then write; only IMMEDIATE keeps other writers out between."""
+    """
+    Services check a rule and then write; in SQLite only IMMEDIATE keeps other writers out between.
+    """
+    if "sqlite3" not in settings.DATABASES["default"]["ENGINE"]:
+        return []
     options = settings.DATABASES["default"].get("OPTIONS")
     if isinstance(options, dict) and str(options.get("transaction_mode")).upper() == "IMMEDIATE":
         return []

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from backups import services
+from taskdog.transactions import is_postgres
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,10 @@ def _empty_table() -> None:
     if not services.is_readable() or not Session.objects.exists():
         return
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA secure_delete=ON").fetchall()
-    removed, _ = Session.objects.all().delete()
+        if is_postgres():
+            removed = Session.objects.count()
+            cursor.execute("TRUNCATE django_session")  # a new file: a row that is deleted stays
+        else:
+            cursor.execute("PRAGMA secure_delete=ON").fetchall()
+            removed, _ = Session.objects.all().delete()
     logger.info("removed %d logins from the database: they are files now", removed)

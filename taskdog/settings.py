@@ -7,7 +7,7 @@ the data folder. Nothing here is secret.
 
 from pathlib import Path
 
-from taskdog import __version__, archive, data_folder, environment, logs, mail
+from taskdog import __version__, archive, data_folder, databases, environment, logs, mail
 from taskdog.local_zone import local_zone
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -25,25 +25,7 @@ SECRET_KEY = data_folder.secret_key(TASKDOG_DATA_DIR / "secret_key")
 SESSION_ENGINE = "django.contrib.sessions.backends.file"
 SESSION_FILE_PATH = data_folder.sessions(TASKDOG_DATA_DIR / "sessions")
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": TASKDOG_DATA_DIR / data_folder.DATABASE,
-        # A connection lives as long as its thread. Closed after each request, the last one to
-        # close would checkpoint the WAL and unlink it every time: a third of the writes per
-        # second is lost to that.
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "timeout": 30,  # seconds to wait for another writer; SQLite's busy_timeout
-            # A writer takes its turn before it reads, so what a service has checked still
-            # holds when it writes, and no transaction fails halfway for want of the lock.
-            "transaction_mode": "IMMEDIATE",
-            "init_command": (
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
-            ),
-        },
-    }
-}
+DATABASES = {"default": databases.default(TASKDOG_DATA_DIR / data_folder.DATABASE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Who may call ---------------------------------------------------------------------------------
@@ -201,6 +183,7 @@ LOGGING = logs.logging_config(
 # Backups --------------------------------------------------------------------------------------
 
 BACKUPS_NAME = "taskdog"
+BACKUPS_FOLDER = TASKDOG_DATA_DIR
 BACKUPS_KEY_FILE = TASKDOG_DATA_DIR / "api_keys.json"
 BACKUPS_OWN_FILES = [TASKDOG_DATA_DIR / "secret_key"]
 BACKUPS_EXTRA_SCOPES = ["tasks"]

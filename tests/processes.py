@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.forked import Forked
+from tests.postgres import of_folder
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_SECONDS = 20.0  # plenty for a slow machine; a healthy start takes one or two
@@ -45,7 +46,7 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
         "TASKDOG_BACKUP_SCHEDULE": "off",
         "TASKDOG_BACKUP_STORAGE": str(data_dir / "tasks.db.backups"),
     }
-    return inherited | ours | variables
+    return inherited | ours | of_folder.variables(data_dir) | variables
 
 
 def run_python(*arguments: str, data_dir: Path, **variables: str) -> Finished:

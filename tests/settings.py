@@ -11,6 +11,8 @@ from pathlib import Path
 for name in [name for name in os.environ if name.startswith("TASKDOG_")]:
     if name != "TASKDOG_SQLITE":  # which `make sqlite-test` chooses
         del os.environ[name]  # what the developer's shell says must not steer a test
+if url := os.environ.get("TESTS_DATABASE_URL"):  # of `make postgres-test`
+    os.environ["TASKDOG_DATABASE_URL"] = url
 # One for each test process: a restore in one of them ends the logins of a folder.
 folder = Path(__file__).parent / ".data" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 
+from tests.postgres import of_folder
 from tests.processes import Finished, environment, gunicorn_command, run_manage
 
 START_SECONDS = 30.0  # a healthy start takes one
@@ -115,6 +116,21 @@ class Site:
         """The live database."""
         return self.data / "tasks.db"
 
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement on the live database, wherever that is; the rows of its answer."""
+        if of_folder.variables(self.data):
+            with of_folder.connect(self.data) as connection:
+                answer = connection.execute(statement)
+                return answer.fetchall() if answer.description else []
+        with closing(sqlite3.connect(self.database, timeout=0, isolation_level=None)) as file:
+            return file.execute(statement).fetchall()
+
+    def task_names(self) -> list[str]:
+        """The tasks of the live database, once a file is known to be whole."""
+        if of_folder.variables(self.data):
+            return [name for (name,) in self.ask("SELECT name FROM tasks ORDER BY id")]
+        return task_names(self.database)
+
     def manage(self, *arguments: str, **variables: str) -> Finished:
         """Run a management command."""
         return run_manage(*arguments, data_dir=self.data, **self.variables, **variables)
@@ -211,4 +227,5 @@ def make_site(data: Path) -> Site:
 def copy_site(site: Site, data: Path) -> Site:
     """A copy of a site that nobody has open."""
     shutil.copytree(site.data, data)
+    of_folder.copy(site.data, data)
     return Site(data, site.key)

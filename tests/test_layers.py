@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 # What other code may import: the first column of the tables.
 PUBLIC = re.findall(
@@ -26,6 +28,7 @@ FLOORS = (
     ("sqlite.checking", "sqlite.disk_space"),
     ("sqlite.restores", "sqlite.snapshots"),
     ("sqlite.store",),
+    ("postgres",),
     ("site",),
     ("services",),
     ("archive",),
@@ -39,8 +42,14 @@ FLOORS = (
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
-# What knows neither Django nor the network: of the rest of the world, the standard library alone.
-CORE = ("disk", "exceptions", "processes", "sqlite", "store", "which_sqlite")
+# What knows neither Django nor the network: of the rest of the world, the standard library, and
+# PostgreSQL's driver where that store is.
+CORE = ("disk", "exceptions", "postgres", "processes", "sqlite", "store", "which_sqlite")
+DRIVER = "psycopg"
+# What a store is; and the checks of the settings that only one of them has.
+STORES = ("postgres", "sqlite")
+CHECKS_OF_SQLITE = ("backups.checks.connections", "backups.checks.database")
+CHECKS_OF_A_STORE = (*CHECKS_OF_SQLITE, "backups.checks.postgres")
 # What asks a store through its port, so that there can be another one.
 ABOVE_THE_PORT = (
     "archive",
@@ -121,7 +130,7 @@ def wrong(modules: dict[str, ast.Module], is_wrong: Callable[[str, str], bool]) 
 def test_the_source_is_read_as_it_is() -> None:
     assert {"backups.api.views", "backups.management.commands.backup"} <= set(modules())
     assert "backups.services" in set(imports(modules()["backups.api.views"]))
-    assert "backups.sqlite.store" in set(imports(modules()["backups.site.local_store"]))
+    assert "backups.sqlite.store" in set(imports(modules()["backups.site.sqlite_site"]))
     assert {room(name) for name in modules()} - {"", "sqlite"} == set(FLOOR_OF)
 
 
@@ -149,10 +158,16 @@ def test_modules_make_no_circle() -> None:
 
 
 def test_core_imports_the_standard_library_and_the_core() -> None:
-    assert not wrong(
-        modules(*CORE),
-        lambda _, module: not (is_standard(module) or module == "backups" or is_in(module, *CORE)),
-    )
+    def is_wrong(name: str, module: str) -> bool:
+        if is_in(name, "postgres") and module.partition(".")[0] == DRIVER:
+            return False
+        return not (is_standard(module) or module == "backups" or is_in(module, *CORE))
+
+    assert not wrong(modules(*CORE), is_wrong)
+
+
+def test_sqlite_knows_no_other_store() -> None:
+    assert not wrong(modules("sqlite"), lambda _, module: is_in(module, "postgres"))
 
 
 def test_client_needs_requests_and_no_django() -> None:
@@ -170,15 +185,71 @@ def test_client_needs_requests_and_no_django() -> None:
     }
 
 
+def test_nothing_above_the_port_imports_a_store() -> None:
+    assert not wrong(modules(*ABOVE_THE_PORT), lambda _, module: is_in(module, *STORES))
+
+
+def test_only_the_checks_of_a_store_know_how_a_site_sets_it_up() -> None:
+    """``site.local_store`` says what any store can be asked."""
+    own = ("site.sqlite_site", "site.postgres_site", "site.engine")
+    found = wrong(modules(*ABOVE_THE_PORT), lambda _, module: is_in(module, *own))
+    assert {each.partition(" ")[0] for each in found} == set(CHECKS_OF_SQLITE)
+
+
+def asks_which_store(tree: ast.Module) -> Iterator[str]:
+    """
+    Where a module asks for the kind of a database: its ``vendor``, a class of a store, or a word
+    for a kind in a comparison, a match, or as a key.
+    """
+    kinds = {"sqlite", "postgresql", "postgres", "PGDMP", ".db", ".dump", "dump", "pages"}
+    for node in ast.walk(tree):
+        asked: list[ast.AST | None] = []
+        if isinstance(node, ast.Attribute) and node.attr in ("vendor", "ENGINE"):
+            yield f"line {node.lineno}: {node.attr}"
+        elif isinstance(node, ast.Name) and node.id.endswith("BackupStore"):
+            if node.id != "BackupStore":
+                yield f"line {node.lineno}: {node.id}"
+        elif isinstance(node, ast.Compare):
+            asked = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            asked = [node.value]
+        elif isinstance(node, ast.Subscript):
+            asked = [node.slice]
+        for value in asked:
+            for each in ast.walk(value) if value is not None else ():
+                if isinstance(each, ast.Constant) and each.value in (*kinds, "ENGINE"):
+                    yield f"line {each.lineno}: {each.value!r}"
+
+
 def test_nothing_above_the_port_asks_which_store_it_is() -> None:
-    assert not wrong(modules(*ABOVE_THE_PORT), lambda _, module: is_in(module, "sqlite"))
+    found = {
+        name: list(asks_which_store(tree))
+        for name, tree in modules(*ABOVE_THE_PORT).items()
+        if name not in CHECKS_OF_A_STORE
+    }
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        'connections["default"].vendor',
+        'given == "sqlite"',
+        'word in ("postgresql", "x")',
+        'found["ENGINE"]',
+        "isinstance(store, SqliteBackupStore)",
+        'name.suffix == ".dump"',
+    ],
+)
+def test_each_way_to_ask_is_seen(asking: str) -> None:
+    assert list(asks_which_store(ast.parse(asking)))
 
 
 def test_a_child_starts_without_what_it_does_not_need() -> None:
     """To import a module runs the ``__init__`` of each folder above it."""
     for name, tree in modules().items():
         is_folder = (CHECKOUT / Path(*name.split("."), "__init__.py")).exists()
-        if is_folder and (name == "backups" or room(name).startswith("sqlite")):
+        if is_folder and (name == "backups" or room(name).startswith(STORES)):
             assert not list(imports(tree)), name
 
 

@@ -235,7 +235,9 @@ class JobSerializer(AnswerSerializer):
     )
     error = JobErrorSerializer(allow_null=True)
     step = serializers.CharField(help_text="What it does now, or did last; empty at first.")
-    done = serializers.IntegerField(help_text="Bytes of this step, until a second ago.")
+    done = serializers.IntegerField(
+        help_text="Bytes of this step, or its rows, until a second ago."
+    )
     total = serializers.IntegerField(allow_null=True, help_text="Null: not known.")
     source = serializers.DictField(help_text="What is restored.")  # type: ignore[assignment]
     verdict = PreparedRestoreSerializer(allow_null=True)

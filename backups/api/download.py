@@ -12,16 +12,14 @@ from backups.api.repr_digest import repr_digest
 from backups.api.socket_timeout import PacedBody
 from backups.store import Snapshot
 
-CONTENT_TYPE = "application/vnd.sqlite3"
-
 
 class DownloadResponse(StreamingHttpResponse):
     """
     A snapshot as an attachment. Closing the response closes the snapshot.
 
     ``Snapshot-Size`` is its length in bytes, and so is ``Content-Length`` unless it is compressed.
-    ``Snapshot-Method`` is ``compact`` or ``pages``. ``Snapshot-Defects`` is how many old defects a
-    short check has found, if there was one.
+    ``Snapshot-Method`` is ``compact``, ``pages`` or ``dump``. ``Snapshot-Defects`` is how many old
+    defects a short check has found, if there was one.
     """
 
     def __init__(
@@ -36,7 +34,7 @@ class DownloadResponse(StreamingHttpResponse):
         body = snapshot if coding is None else _Compressed(snapshot, coding)
         super().__init__(
             AsynchronousBody(body) if environ is None else PacedBody(body, environ),
-            content_type=CONTENT_TYPE,
+            content_type=services.media_type(),
         )
         name = services.snapshot_name(snapshot.taken_at)
         self["Content-Disposition"] = f'attachment; filename="{name}"'

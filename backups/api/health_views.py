@@ -16,10 +16,11 @@ from django.views.decorators.http import require_safe
 
 from backups.api import health
 from backups.api.base import outside_of_transactions
-from backups.exceptions import BackupNotSupportedError
+from backups.exceptions import BackupNotSupportedError, DatabaseServerError
 
 __all__ = ["backup_health"]
 
+UNSUPPORTED = "The database is neither SQLite in a file nor PostgreSQL, or its driver is missing."
 NO_COPY = {"Cache-Control": "no-store"}
 
 
@@ -31,11 +32,17 @@ def backup_health(request: HttpRequest) -> HttpResponse:
     try:
         found = health.look()
     except BackupNotSupportedError:
-        words = {"status": "not_supported", "reason": "The database is not SQLite in a file."}
+        words = {"status": "not_supported", "reason": UNSUPPORTED}
         return JsonResponse(words, status=501, headers=NO_COPY)
+    except DatabaseServerError:
+        words = {"status": "unreachable", "reason": "The database server can't be reached."}
+        return _unlogged(JsonResponse(words, status=503, headers=NO_COPY))
     status = 200 if found.is_good else 503
-    response = JsonResponse(_answer(found), status=status, headers=NO_COPY)
-    # Or Django would log an error, and mail it to ADMINS, each time that a monitor asks.
+    return _unlogged(JsonResponse(_answer(found), status=status, headers=NO_COPY))
+
+
+def _unlogged(response: HttpResponse) -> HttpResponse:
+    """Or Django would log an error, and mail it to ADMINS, each time that a monitor asks."""
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 

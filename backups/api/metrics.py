@@ -5,6 +5,7 @@ So every worker gives the same answer, and no process needs to share anything wi
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,6 @@ from backups.api.negotiation import IgnoreAccept, JSONRenderer
 from backups.api.permissions import MayReadMetrics
 from backups.archive.state import State
 from backups.conf import conf
-from backups.disk import files
 from backups.exceptions import BackupError, MissingPackageError
 from backups.site import local_store
 
@@ -143,16 +143,19 @@ class RememberedMetrics:
         pending = {alias: _pending(alias) for alias in found}
         yield _family(GaugeMetricFamily, "pending_restore", "1 if a restore is pending.", pending)
         free = {alias: _free_bytes(alias) for alias in found}
-        yield _family(GaugeMetricFamily, "free_bytes", "Free bytes on the database's disk.", free)
+        yield _family(
+            GaugeMetricFamily, "free_bytes", "Free bytes on the disk of the database.", free
+        )
 
 
 def _databases() -> Iterator[tuple[str, Health]]:
     """BACKUPS_DATABASE, and each other that a backup was taken of."""
     yield conf.database, health.look()
     for alias in local_store.other_aliases():
-        found = health.look(database=alias)
-        if found.state != State():
-            yield alias, found
+        with suppress(BackupError):  # its server can't be reached: that hides no other metric
+            found = health.look(database=alias)
+            if found.state != State():
+                yield alias, found
 
 
 def _family(kind: Any, name: str, meaning: str, values: dict[str, Value]) -> Any:
@@ -168,10 +171,10 @@ def _pending(alias: str) -> Value:
 
 
 def _free_bytes(alias: str) -> Value:
-    return _unless_refused(lambda: files.free_bytes(local_store.database_path(alias).parent))
+    return _unless_refused(lambda: services.free_bytes(database=alias))
 
 
-def _unless_refused(ask: Callable[[], float]) -> Value:
+def _unless_refused(ask: Callable[[], Value]) -> Value:
     try:
         return ask()
     except (BackupError, OSError):

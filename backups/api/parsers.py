@@ -28,7 +28,7 @@ MOST_LETTERS = 200  # of the file's name
 
 
 class RawUploadParser(BaseParser):
-    """The body is the file."""
+    """The body is the file, of whichever kind."""
 
     media_type = "application/octet-stream"
 

@@ -185,7 +185,7 @@ class DownloadSerializer(AnswerSerializer):
     outcome = serializers.ChoiceField(["begun", "whole", "broken off"])
     by = serializers.CharField(allow_null=True, help_text="A key or a user.")
     address = serializers.CharField(allow_null=True, help_text="Of its request; null: a command.")
-    method = serializers.ChoiceField(["compact", "pages", "stored"])
+    method = serializers.ChoiceField(["compact", "pages", "dump", "stored"])
     size = serializers.IntegerField(help_text="Bytes, of the whole snapshot or stored file.")
     first = serializers.IntegerField(help_text="The byte that it began with.")
     sent = serializers.IntegerField(allow_null=True, help_text="Bytes that were handed out.")

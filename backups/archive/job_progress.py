@@ -30,11 +30,18 @@ class JobProgress:
         self.fields = {"step": name, "done": 0, "total": total}
         self._write()
 
+    def tell(self, step: str, done: int, total: int | None) -> None:
+        """It does this now, and so much of it is done: what a store says of a long check."""
+        is_new = step != self.fields.get("step")
+        self.fields = {"step": step, "done": done, "total": total}
+        if is_new or self._is_due():
+            self._write()
+
     def __call__(self, size: int) -> None:
         self.fields["done"] = done = self.fields.get("done", 0) + size
         if (total := self.fields.get("total")) is not None:
             self.fields["total"] = max(total, done)
-        if time.monotonic() - self._written_at >= WRITE_SECONDS:
+        if self._is_due():
             self._write()
 
     def look(self) -> None:
@@ -57,6 +64,9 @@ class JobProgress:
         self.fields = {"step": job_records.WAITING, "done": 0, "total": None}
         job_records.change(self._store, self._job_id, verdict=verdict, **self.fields)
         return decisions.wait(self._store, self._job_id, seconds=seconds)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._written_at >= WRITE_SECONDS
 
     def _write(self) -> None:
         self._written_at = time.monotonic()

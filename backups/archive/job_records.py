@@ -35,8 +35,8 @@ class Job:
     error: Mapping[str, str] | None = None  # code, message and hint
     has_begun: bool = False  # its process took the lock: if that is free, it was killed
     step: str = ""  # what it does now: "receiving", "checking" …; what it did last, once it ended
-    done: int = 0  # bytes of this step
-    total: int | None = None  # bytes of this step in all; None if that is not known
+    done: int = 0  # bytes of this step, or whatever a step in a store's own words counts
+    total: int | None = None  # of this step in all; None if that is not known
     source: Mapping[str, Any] = field(default_factory=dict)  # what it is about: kind, name or id
     verdict: Mapping[str, Any] | None = None  # what is known of a restore that waits
     decision: Mapping[str, Any] | None = None  # what to do with it, who says so, and when

@@ -87,7 +87,7 @@ class Manifest:
     database_sha256: str
     taken_at: datetime  # UTC
     seconds: float  # how long it took to store it
-    method: str  # "pages" or "compact"
+    method: str  # "pages", "compact" or "dump"
     by: str  # the key, the user, or "schedule"
     schedule: str | None  # the cron expression; None if somebody asked for it
     label: str | None

@@ -4,7 +4,9 @@ import re
 from datetime import MAXYEAR, MINYEAR, datetime
 
 from backups.disk.timestamp import parse_timestamp, timestamp
+from backups.store import SUFFIXES
 
+KINDS = "|".join(map(re.escape, SUFFIXES))
 ID = r"\d{8}-\d{6}(?:-[1-9]\d*)?"
 
 
@@ -13,14 +15,15 @@ def make_id(taken_at: datetime, attempt: int) -> str:
     return timestamp(taken_at) + (f"-{attempt}" if attempt > 1 else "")
 
 
-def make_name(prefix: str, snapshot_id: str, *, is_encrypted: bool) -> str:
-    """What a stored snapshot is called. ``prefix`` ends with ``-backup-``."""
-    return f"{prefix}{snapshot_id}.db.zst{'.age' * is_encrypted}"
+def make_name(prefix: str, snapshot_id: str, suffix: str, *, is_encrypted: bool) -> str:
+    """What a stored snapshot is called. ``prefix`` ends with ``-backup-``; ``suffix``: ``.db``."""
+    return f"{prefix}{snapshot_id}{suffix}.zst{'.age' * is_encrypted}"
 
 
 def id_of(prefix: str, name: str) -> str | None:
-    """The id in the name of a stored file; None for any other file."""
-    match = re.fullmatch(rf"{re.escape(prefix)}({ID})\.db\.zst(?:\.age)?", name, re.ASCII)
+    """The id in the name of a stored file, of whichever store; None for any other file."""
+    pattern = rf"{re.escape(prefix)}({ID})(?:{KINDS})\.zst(?:\.age)?"
+    match = re.fullmatch(pattern, name, re.ASCII)
     if match is None:
         return None
     try:

@@ -16,7 +16,7 @@ from backups.disk.progress import Progress, counted
 from backups.disk.timestamp import parse_timestamp
 from backups.exceptions import InvalidSnapshotError, SnapshotTooLargeError
 from backups.site import local_store
-from backups.store import PendingRestore, Prepared, Turn
+from backups.store import PendingRestore, Prepared, Tell, Turn
 
 
 @contextmanager
@@ -31,6 +31,7 @@ def prepare_upload(
     database: str | None = None,
     watch: Callable[[], None] | None = None,
     on_received: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: None,
 ) -> Iterator[Prepared]:
     """
     Check an upload, as ``services.prepare_restore`` does. If it is refused, a receipt says so.
@@ -47,6 +48,7 @@ def prepare_upload(
         database=database,
         watch=watch,
         on_received=on_received,
+        tell=tell,
     )
     with ExitStack() as stack:
         with _refusals_recorded(staged_by, database):
@@ -67,6 +69,7 @@ def prepare_snapshot(
     progress: Progress = lambda _: None,
     watch: Callable[[], None] | None = None,
     on_received: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: None,
 ) -> Iterator[Prepared]:
     """
     Check a stored snapshot, as ``services.prepare_restore`` checks an upload. If it is refused, a
@@ -94,6 +97,7 @@ def prepare_snapshot(
                     database=database,
                     watch=watch,
                     on_received=on_received,
+                    tell=tell,
                 )
             )
 

@@ -44,7 +44,7 @@ from backups.archive.state import (
 from backups.archive.storing import Stored, get_catalog, settling, store_snapshot
 from backups.disk.progress import Progress
 from backups.exceptions import ArchiveError, BusyError, TooManySnapshotsError
-from backups.store import PendingRestore, Turn
+from backups.store import PendingRestore, Tell, Turn
 
 __all__ = [
     "ListedPage",
@@ -192,6 +192,7 @@ def stage_snapshot(
     database: str | None = None,
     progress: Progress = lambda _: None,
     on_received: Callable[[], None] = lambda: None,
+    tell: Tell = lambda *_: None,
 ) -> PendingRestore:
     """
     Stage a stored snapshot, as ``services.stage_restore`` stages an upload. It can't be deleted
@@ -200,6 +201,7 @@ def stage_snapshot(
     :param word: its id, its name, or ``latest``.
     :param progress: called with the number of bytes of each step. The sum is the database's size.
     :param on_received: called once all bytes have come, before the check.
+    :param tell: called now and then during a long check, as for ``services.stage_restore``.
     :raises NotStoredError: there is no such snapshot.
     :raises BackupError: as ``unpack_snapshot`` and ``services.stage_restore``.
     """
@@ -213,6 +215,7 @@ def stage_snapshot(
         database=database,
         progress=progress,
         on_received=on_received,
+        tell=tell,
     ) as prepared:
         return prepared.stage()
 

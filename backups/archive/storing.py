@@ -1,7 +1,6 @@
 """Take a snapshot and store it, packed. The stored file gets its name only once it is whole."""
 
 import logging
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -131,7 +130,9 @@ def _store_database(
         _claimed_id(source, catalog, snapshot.taken_at) as snapshot_id,
     ):
         expect(snapshot.size)
-        name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=bool(conf.recipients))
+        name = names.make_name(
+            catalog.prefix, snapshot_id, source.suffix, is_encrypted=bool(conf.recipients)
+        )
         packed = Packed(
             counted(snapshot, progress),
             snapshot.size,
@@ -153,7 +154,7 @@ def _store_database(
             label=label,
             site=conf.name,
             release=conf.release,
-            software=_software(),
+            software=_software(source),
             recipients=conf.recipients,
             **_inventory(snapshot.inventory),
         )
@@ -240,12 +241,12 @@ def _alone(files: StoredFiles, name: str) -> Iterator[None]:
         ) from error
 
 
-def _software() -> dict[str, str]:
+def _software(source: BackupStore) -> dict[str, str]:
     return {
         "django-restorable": backups.__version__,
         "django": django.get_version(),
         "python": ".".join(map(str, sys.version_info[:3])),
-        "sqlite": sqlite3.sqlite_version,
+        **source.software(),
     }
 
 

@@ -21,7 +21,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from backups.conf import conf
 from backups.disk.file_system import is_container_layer, is_on_network, kind_of
-from backups.site import local_store
+from backups.site import local_store, sqlite_site
 from backups.which_sqlite import has_wal_reset_bug
 
 PRAGMAS = ("busy_timeout", "synchronous", "mmap_size", "journal_mode")
@@ -46,7 +46,7 @@ class Setup:
         """Ask a connection. What it can't tell is taken from the settings."""
         database: dict[str, Any] = settings.DATABASES[alias]
         options = database.get("OPTIONS") or {}
-        told = _written(str(options.get("init_command") or "")) | local_store.ask(alias, PRAGMAS)
+        told = _written(str(options.get("init_command") or "")) | sqlite_site.ask(alias, PRAGMAS)
         return cls(alias, folder, local_store.has_database(alias), options, told)
 
     @property
@@ -72,7 +72,7 @@ def check_connections(*, databases: Sequence[str] | None = None, **_: Any) -> li
     return [
         message
         for alias in dict.fromkeys((conf.database, *local_store.other_aliases()))
-        if (paths := local_store.paths(alias)) is not None
+        if (paths := sqlite_site.paths(alias)) is not None
         for message in _messages(alias, paths.folder, is_told=alias in (databases or ()))
     ]
 
@@ -88,7 +88,7 @@ def _messages(alias: str, folder: Path, *, is_told: bool) -> Iterator[CheckMessa
 
 
 def _wal_reset_bug(setup: Setup) -> Iterator[CheckMessage]:
-    version = local_store.sqlite_version(setup.alias)
+    version = sqlite_site.sqlite_version(setup.alias)
     if setup.journal_mode in ("wal", "") and has_wal_reset_bug(version):
         number = ".".join(map(str, version))
         yield CheckWarning(

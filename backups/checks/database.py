@@ -7,7 +7,7 @@ import django
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
-from backups.site import local_store
+from backups.site import sqlite_site
 
 FOR_EACH_CONNECTION = """in DATABASES[{alias!r}], then restart the site:
     "OPTIONS": {{
@@ -26,7 +26,7 @@ def check_journal_mode(*, databases: Sequence[str] | None = None, **_: Any) -> l
     return [
         _recommend(alias, mode)
         for alias in databases or ()
-        if (mode := local_store.journal_mode(alias)) not in ("", "wal")
+        if (mode := sqlite_site.journal_mode(alias)) not in ("", "wal")
     ]
 
 

@@ -58,7 +58,8 @@ def _place() -> Iterator[CheckMessage]:
         return
     yield Error(
         f"BACKUPS_KEY_FILE is {given!r}, which is not the full path of a file.",
-        hint="Set an absolute path, or remove the setting: then the keys are beside the database.",
+        hint="Set an absolute path, or remove the setting: then the keys are beside the database,"
+        " or in BACKUPS_FOLDER if it has no file.",
         id="backups.E022",
     )
 

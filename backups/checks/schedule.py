@@ -40,10 +40,10 @@ def _schedule() -> Iterator[CheckMessage]:
             id="backups.E090",
         )
         return
-    if local_store.paths() is None:
+    if not local_store.has_store():
         yield CheckWarning(
-            "BACKUPS_SCHEDULE is set, and the database of BACKUPS_DATABASE is not SQLite in a file:"
-            " each scheduled backup will fail.",
+            "BACKUPS_SCHEDULE is set, and the database of BACKUPS_DATABASE is neither SQLite in a"
+            " file nor PostgreSQL, or its driver is missing: each scheduled backup will fail.",
             hint="Remove BACKUPS_SCHEDULE, or let BACKUPS_DATABASE name another database.",
             id="backups.W094",
         )
@@ -79,10 +79,10 @@ def _before_migrate() -> Iterator[CheckMessage]:
             hint="Remove it to store nothing before migrate.",
             id="backups.E093",
         )
-    elif conf.before_migrate and local_store.paths() is None:
+    elif conf.before_migrate and not local_store.has_store():
         yield CheckWarning(
-            "BACKUPS_BEFORE_MIGRATE is True, and the database of BACKUPS_DATABASE is not SQLite in"
-            " a file: migrate goes on without a snapshot.",
+            "BACKUPS_BEFORE_MIGRATE is True, and the database of BACKUPS_DATABASE is neither SQLite"
+            " in a file nor PostgreSQL: migrate goes on without a snapshot.",
             hint="Set it to False. Before migrate, back that database up with its own tools.",
             id="backups.W095",
         )

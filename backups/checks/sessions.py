@@ -18,7 +18,9 @@ ELSEWHERE = (
     " end when it is restarted), or in signed cookies (which no logout ends)."
 )
 LEFT_OUT = " Until then take compact snapshots: they leave the sessions out, the pages have them."
-NOT_LEFT_OUT = " Until then set BACKUPS_CLEAR_SESSIONS = True: compact snapshots leave them out."
+NOT_LEFT_OUT = (
+    " Until then set BACKUPS_CLEAR_SESSIONS = True: compact snapshots, and dumps, leave them out."
+)
 
 
 def check_sessions(**_: Any) -> list[CheckMessage]:
@@ -32,8 +34,14 @@ def check_sessions(**_: Any) -> list[CheckMessage]:
             id="backups.W055",
         )
         for alias, table in databases_with_sessions().items()
-        if local_store.paths(alias) is not None and any(map(_has_sessions, settings.MIDDLEWARE))
+        if _may_be_in_a_snapshot(alias) and any(map(_has_sessions, settings.MIDDLEWARE))
     ]
+
+
+def _may_be_in_a_snapshot(alias: str) -> bool:
+    """The dump of a database on a server leaves them out, unless the site wants them in it."""
+    is_left_out = conf.clear_sessions and alias in local_store.server_aliases()
+    return local_store.has_store(alias) and not is_left_out
 
 
 def _has_sessions(middleware: str) -> bool:

@@ -20,6 +20,7 @@ from backups.exceptions import (
     ServerRefusedError,
     ServerUnreachableError,
 )
+from backups.store import SUFFIXES
 
 Answer = dict[str, Any]
 
@@ -212,7 +213,7 @@ def _is_stored(answer: Answer) -> bool:
         isinstance(name, str)
         and is_stored_name(name)
         and isinstance(snapshot_id, str)
-        and f"-backup-{snapshot_id}.db." in name
+        and any(f"-backup-{snapshot_id}{suffix}." in name for suffix in SUFFIXES)
         and isinstance(answer.get("size"), int)
         and (sha256 is None or (isinstance(sha256, str) and SHA256.fullmatch(sha256)))
     )

@@ -152,7 +152,7 @@ class BackupClient(ArchiveClient):
                 code=SnapshotTooLargeError.code,
             )
         body = RequestBody(snapshot, size, progress)
-        headers = {"Content-Type": "application/vnd.sqlite3"}
+        headers = {"Content-Type": "application/octet-stream"}
         return self._stage("restore", now=now, accept=accept, data=body, headers=headers)
 
     def undo_restore(self, *, now: bool = False) -> dict[str, Any]:

@@ -52,11 +52,11 @@ class RemoteSnapshot:
         self._sha256 = hashlib.sha256()
         self.url = response.url
         headers = response.headers
+        self.method = shown(headers.get("Snapshot-Method", ""), 20)
         offered = offered_name(headers.get("Content-Disposition", ""))
-        self.name = offered or own_name(self.url)
+        self.name = offered or own_name(self.url, ".dump" if self.method == "dump" else ".db")
         self.is_named_here = offered is None
         self.is_chunked = headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
-        self.method = shown(headers.get("Snapshot-Method", ""), 20)
         self.defects = number(headers.get("Snapshot-Defects"))
         # If the body is compressed, this is its compressed length.
         length = None if coding_of(response) else number(headers.get("Content-Length"))
@@ -71,7 +71,7 @@ class RemoteSnapshot:
             announced.
         """
         arriving = self._arriving()
-        return checked(arriving, self.url) if self._is_database else arriving
+        return checked(arriving, self.url, self.size) if self._is_database else arriving
 
     def _arriving(self) -> Iterator[bytes]:
         """The bytes until the end, over as many connections as necessary."""

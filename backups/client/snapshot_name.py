@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from backups.disk.timestamp import parse_timestamp, timestamp
+from backups.store import SUFFIXES
 
 MOST_CHARACTERS = 128  # the suffix of a file that is being written must fit into 255 too
+KINDS = "|".join(map(re.escape, SUFFIXES))
 # A project's name may have an underscore.
-OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})\.db")
-STORED = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})(?:-[1-9][0-9]*)?\.db\.zst(?:\.age)?"
-)
+BEGINNING = "[A-Za-z0-9][A-Za-z0-9_-]*-backup-([0-9]{8}-[0-9]{6})"
+OURS = re.compile(rf"{BEGINNING}(?:{KINDS})")
+STORED = re.compile(rf"{BEGINNING}(?:-[1-9][0-9]*)?(?:{KINDS})\.zst(?:\.age)?")
 FILENAME = re.compile(r';[ \t]*filename[ \t]*=[ \t]*"?([^";\s]*)"?[ \t]*(?:;|\Z)', re.IGNORECASE)
 
 
@@ -26,10 +27,10 @@ def offered_name(disposition: str) -> str | None:
     return found[1] if found and _is_ours(found[1]) else None
 
 
-def own_name(url: str) -> str:
+def own_name(url: str, suffix: str = ".db") -> str:
     """``tasks-example-org-backup-20261123-024538.db``: from the server's host and the time now."""
     host = re.sub(r"[^A-Za-z0-9]+", "-", urlsplit(url).hostname or "").strip("-")
-    return f"{host[:64].rstrip('-') or 'server'}-backup-{timestamp(datetime.now(UTC))}.db"
+    return f"{host[:64].rstrip('-') or 'server'}-backup-{timestamp(datetime.now(UTC))}{suffix}"
 
 
 def is_stored_name(name: str) -> bool:

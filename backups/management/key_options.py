@@ -19,7 +19,7 @@ def chosen_key_file() -> Path:
     if (path := key_file()) is None:
         raise CommandError(
             "There is no place for the file of API keys, because the database is not a file. Set"
-            " BACKUPS_KEY_FILE."
+            " BACKUPS_KEY_FILE, or BACKUPS_FOLDER."
         )
     return path
 

@@ -14,9 +14,9 @@ from backups import services
 from backups.api import serializers
 from backups.client.server_words import shown_answer
 from backups.conf import conf
-from backups.disk.progress import Progress
 from backups.exceptions import BadParameterError, ClientError
 from backups.management.incoming import Incoming
+from backups.management.progress import Bar
 from backups.store import PendingRestore
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class NamedSnapshot(NamedTuple):
     """A snapshot that arrives."""
 
     name: str
-    method: str  # "compact" or "pages"; empty if the server does not say
+    method: str  # "compact", "pages" or "dump"; empty if the server does not say
     size: int | None  # bytes
     chunks: Iterable[bytes]
     defects: str = ""  # that the store has noticed, for a person to read
@@ -64,7 +64,7 @@ class LocalTarget:
             yield NamedSnapshot(name, snapshot.method, snapshot.size, snapshot, defects)
 
     def stage_restore(
-        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
+        self, incoming: Incoming, *, now: bool, progress: Bar, accept: Collection[str] = ()
     ) -> Json:
         pending = services.stage_restore(
             incoming.chunks(progress),
@@ -72,6 +72,7 @@ class LocalTarget:
             at_least=incoming.size or 0,
             database=self._database,
             accept=accept,
+            tell=progress.tell,
         )
         return self.staged(pending, now=now)
 
@@ -141,7 +142,7 @@ class RemoteTarget:
             )
 
     def stage_restore(
-        self, incoming: Incoming, *, now: bool, progress: Progress, accept: Collection[str] = ()
+        self, incoming: Incoming, *, now: bool, progress: Bar, accept: Collection[str] = ()
     ) -> Json:
         with incoming.with_length() as snapshot:  # a request says how long its body is
             return self.client.stage_restore(snapshot, now=now, accept=accept, progress=progress)

@@ -11,7 +11,7 @@ AT_RESTART = (
 )
 AT_ONCE = (
     "It takes effect at once, for everybody who uses the site. The current content is kept beside"
-    " the database first, as <database>.pre-restore-<time>."
+    " the database first, under another name."
 )
 GO_BACK = "To go back: manage.py restore_db --undo"
 

@@ -107,7 +107,8 @@ def _steps(job: Job) -> list[tuple[str, str]]:
     }
     if job.decision is not None and job.decision["what"] == APPLY:
         steps["applying"] = gettext("Live")
-    now = list(steps).index(job.step) if job.step in steps else 0
+    step = job.step or "receiving"
+    now = list(steps).index(step if step in steps else "checking")  # in the words of a store
     signs = ["over"] * now + ["now"] + [""] * (len(steps) - now - 1)
     return list(zip(steps.values(), signs, strict=True))
 

@@ -24,6 +24,7 @@ STEPS = {
     "verifying": gettext_lazy("Reading the snapshot back, and trying a restore of it in a copy"),
     "staging": gettext_lazy("Checking and staging the snapshot"),
 }
+COUNT_BYTES = ("storing", "verifying", "receiving")  # steps; what others count is theirs to know
 
 
 class JobPage(PageView):
@@ -44,7 +45,8 @@ class JobPage(PageView):
             "job": found,
             "title": TITLES.get(found.work, found.work),
             "about": (found.source or {}).get("id", ""),
-            "step": STEPS.get(found.step) or gettext("Starting"),
+            "step": STEPS.get(found.step) or found.step.capitalize() or gettext("Starting"),
+            "counts_bytes": found.step in COUNT_BYTES,
             "answer": found.answer if isinstance(found.answer, dict) else {},
         }
         return self.page("job.html", words)

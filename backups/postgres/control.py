@@ -8,7 +8,7 @@ one transaction on a connection to this database: after a kill both have happene
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -17,20 +17,14 @@ from psycopg.types.json import Jsonb
 
 from backups.exceptions import BackupNotSupportedError
 from backups.postgres.names import Names
-from backups.postgres.server import (
-    MAINTENANCE,
-    Connection,
-    Server,
-    explained,
-    is_missing,
-    quoted,
-    sentence,
-)
+from backups.postgres.server import Connection, Server, explained, quoted, sentence
 
 logger = logging.getLogger(__name__)
 
 COMMENT = "State and receipts of django-restorable, for the database beside it"
 NOTHING_MORE = sql.SQL("")
+# Whatever the encoding of the site's own database is, and whoever is in template1.
+ANY_TEXT = sql.SQL("TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
 SETUP_LOCK = 0x6261636B  # for the moment in which the tables are made
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS backups;
@@ -41,6 +35,11 @@ CREATE TABLE IF NOT EXISTS backups.record (
     value jsonb NOT NULL
 );
 CREATE INDEX IF NOT EXISTS record_by_kind ON backups.record (kind, id);
+"""
+FOREIGN_TABLES = """
+SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND nspname NOT IN ('backups', 'information_schema')
+  AND nspname NOT LIKE 'pg\\_%' LIMIT 1
 """
 MOST_RECORDS = 10_000  # of one kind; the oldest go
 
@@ -76,26 +75,21 @@ class Control:
     def open(self, *, name: str = "backups") -> Connection:
         """The same without a block: the caller closes it."""
         with explained(f"the database {self.names.control}"):
+            connection = self._connect(name) or self._create_and_connect(name)
             try:
-                return self.server.connect(self.names.control, name=name)
-            except psycopg.OperationalError as error:
-                if not is_missing(error):
-                    raise
-            self._create()
-            return self.server.connect(self.names.control, name=name)
+                self._set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     @contextmanager
     def if_there(self) -> Iterator[Connection | None]:
         """For a block that only reads: no connection if there is no such database yet."""
         with explained(f"the database {self.names.control}"):
+            connection = self._connect("backups")
             try:
-                connection = self.server.connect(self.names.control)
-            except psycopg.OperationalError as error:
-                if not is_missing(error):
-                    raise
-                connection = None
-            try:
-                yield connection
+                yield connection if connection is not None and _has_tables(connection) else None
             finally:
                 if connection is not None:
                     connection.close()
@@ -108,21 +102,23 @@ class Control:
         :raises psycopg.Error: the server refuses.
         """
         statement = sql.SQL("CREATE DATABASE {} {}").format(quoted(name), rest)
-        with _closing(self.maintenance()) as connection:
+        with closing(self.server.maintenance(self.names.live)) as connection:
             connection.execute(statement)
 
-    def maintenance(self) -> Connection:
-        """A connection to some other database than the live and the control one, if it may be."""
+    def _connect(self, name: str) -> Connection | None:
+        """None if there is no such database yet."""
         try:
-            return self.server.connect(MAINTENANCE)
-        except psycopg.OperationalError:  # e.g. this role may not connect to it
-            return self.server.connect(self.names.live)
+            return self.server.connect(self.names.control, name=name)
+        except psycopg.OperationalError:
+            if self.server.has(self.names.control, live=self.names.live):
+                raise
+            return None
 
-    def _create(self) -> None:
+    def _create_and_connect(self, name: str) -> Connection:
         try:
-            self.create_database(self.names.control)
+            self.create_database(self.names.control, ANY_TEXT)
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            pass  # another process was faster
+            pass  # another process was faster, or was killed before it made the tables
         except psycopg.errors.InsufficientPrivilege as error:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
@@ -130,16 +126,34 @@ class Control:
                 hint="Let an administrator say: ALTER ROLE … CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
-        with _closing(self.server.connect(self.names.control)) as connection:
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
-                connection.execute(TABLES.encode())
-            connection.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                    quoted(self.names.control), sql.Literal(COMMENT)
-                )
+        return self.server.connect(self.names.control, name=name)
+
+    def _set_up(self, connection: Connection) -> None:
+        """Make the tables, unless they are there: whoever created the database may be dead."""
+        if _has_tables(connection):
+            return
+        name = self.names.control
+        if connection.execute(FOREIGN_TABLES.encode()).fetchone() is not None:
+            raise BackupNotSupportedError(
+                f"The database {name} has tables of its own, and backups need this name for the"
+                f" state and the receipts of {self.names.live}.",
+                hint=f"Rename one of the two databases. Nothing in {name} was changed.",
             )
-        logger.info("the database %s is created, for state and receipts", self.names.control)
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+            connection.execute(TABLES.encode())
+            connection.execute(
+                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(name))
+            )
+            connection.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(quoted(name), sql.Literal(COMMENT))
+            )
+        logger.info("the database %s is made ready, for state and receipts", name)
+
+
+def _has_tables(connection: Connection) -> bool:
+    row = connection.execute("SELECT to_regclass('backups.record') IS NOT NULL").fetchone()
+    return bool(row and row[0])
 
 
 def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -191,11 +205,3 @@ def read_records(connection: Connection, kind: str) -> list[dict[str, Any]]:
 def _json(value: Mapping[str, Any]) -> Jsonb:
     """PostgreSQL keeps no NUL in a text; no name or sentence needs one."""
     return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))
-
-
-@contextmanager
-def _closing(connection: Connection) -> Iterator[Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()

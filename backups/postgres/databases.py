@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 import psycopg
 from psycopg import sql
 
-from backups.exceptions import BackupError, BackupNotSupportedError, DatabaseServerError
+from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.postgres.control import Control
 from backups.postgres.locks import try_lock
+from backups.postgres.names import Names
 from backups.postgres.server import Connection, explained, quoted, sentence
 
 logger = logging.getLogger(__name__)
@@ -25,18 +26,55 @@ logger = logging.getLogger(__name__)
 LIKE = """
 SELECT pg_encoding_to_char(encoding), datcollate, datctype,
        to_jsonb(pg_database) ->> 'datlocprovider',
-       coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale')
-FROM pg_database WHERE datname = %s
+       coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
+       to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname
+FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s
 """
+# What ALTER DATABASE … SET says, and ALTER ROLE … IN DATABASE … SET of this role.
 SETTINGS = """
-SELECT unnest(setconfig) FROM pg_db_role_setting
-WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)
+SELECT setrole <> 0, unnest(setconfig) FROM pg_db_role_setting
+WHERE setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+  AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s) ORDER BY setrole
 """
+# Of one database, and not of another. No values: they may be secret.
+LOST_SETTINGS = """
+SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM (
+    SELECT setrole, unnest(setconfig) AS setting FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+    EXCEPT SELECT setrole, unnest(setconfig) FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+) AS lost LEFT JOIN pg_roles ON pg_roles.oid = setrole ORDER BY 1
+"""
+# Of a session of another role, the server tells neither its kind nor its address. Only sessions of
+# a role are in the way: the server ends its own work by itself.
 CONNECTED = """
-SELECT pid, usename, application_name, client_addr::text FROM pg_stat_activity
-WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY pid
+SELECT coalesce(nullif(application_name, ''), 'a session') || ' of ' || usename || CASE
+    WHEN backend_type IS NULL THEN '' ELSE ' from ' || coalesce(host(client_addr),
+    'the server itself') END || ' (' || pid || ')'
+FROM pg_stat_activity
+WHERE datname = %(name)s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+UNION ALL
+SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
+WHERE database = %(name)s ORDER BY 1
 """
-PROVIDERS = {"i": "icu", "b": "builtin"}
+OTHERS_RIGHTS = """
+SELECT DISTINCT rolname FROM (
+    SELECT relacl AS acl, relowner AS owner FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
+    UNION ALL SELECT datacl, datdba FROM pg_database WHERE datname = current_database()
+) AS found, aclexplode(acl) JOIN pg_roles ON pg_roles.oid = grantee
+WHERE grantee <> owner ORDER BY rolname
+"""
+# The rights in the database as a whole; a role that is empty is everybody.
+RIGHTS = """
+SELECT CASE grantee WHEN 0 THEN '' ELSE (SELECT rolname FROM pg_roles WHERE oid = grantee) END,
+       privilege_type
+FROM pg_database, aclexplode(datacl) WHERE datname = %s
+"""
+RIGHT_WORDS = {each: sql.SQL(each) for each in ("CONNECT", "CREATE", "TEMPORARY")}
+PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+DEFAULT_SPACE = "pg_default"
 MOST_NAMED = 5  # sessions in a sentence
 
 
@@ -46,13 +84,21 @@ def exists(connection: Connection, name: str) -> bool:
     return row is not None
 
 
+def is_standby(connection: Connection) -> bool:
+    """Whether the server follows another one, so that nothing can be changed here."""
+    return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+
+
+def is_ours(connection: Connection, name: str) -> bool:
+    """Whether there is a database of this name, which no other site has for its live one."""
+    return exists(connection, name) and not exists(connection, Names(name).control)
+
+
 def list_names(connection: Connection, stem: str) -> list[str]:
-    """The databases whose names begin with this."""
-    rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE left(datname, length(%s)) = %s ORDER BY datname",
-        [stem, stem],
-    )
-    return [name for (name,) in rows]
+    """The databases whose names begin with this, but no live one of another site."""
+    rows = connection.execute("SELECT datname FROM pg_database ORDER BY datname")
+    names = [name for (name,) in rows]
+    return [each for each in names if each.startswith(stem) and Names(each).control not in names]
 
 
 def size_of(connection: Connection, name: str) -> int:
@@ -82,14 +128,19 @@ def drop(connection: Connection, name: str) -> None:
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
-    """Who has a session in a database, in words; empty if nobody has."""
-    rows = connection.execute(CONNECTED.encode(), [name]).fetchall()
-    words = [
-        f"{application or 'a session'} of {role} from {address or 'the server itself'} ({pid})"
-        for pid, role, application, address in rows[:MOST_NAMED]
-    ]
+    """Who has a session in a database, or a prepared transaction, in words; empty if nobody."""
+    rows = connection.execute(CONNECTED.encode(), {"name": name}).fetchall()
+    words = [each for (each,) in rows[:MOST_NAMED]]
     more = len(rows) - MOST_NAMED
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
+
+
+def who_is_in_the_way(control: Control, name: str) -> str:
+    """The same for the message of an error, on a connection of its own. Never empty."""
+    who = ""
+    with suppress(BackupError), control.session() as connection:
+        who = who_is_connected(connection, name)
+    return who or "another session, which has ended since"
 
 
 def check_role(connection: Connection, live: str) -> None:
@@ -97,23 +148,15 @@ def check_role(connection: Connection, live: str) -> None:
     Whether the site's role may do what a restore needs.
 
     :raises BackupNotSupportedError: something is missing; the message says what.
-    :raises DatabaseServerError: a pooler is in between.
     """
     row = connection.execute(
-        "SELECT current_user, rolcreatedb, rolsuper, pg_backend_pid(),"
+        "SELECT current_user, rolcreatedb, rolsuper,"
         " coalesce((SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s), true)"
         " FROM pg_roles WHERE rolname = current_user",
         [live],
     ).fetchone()
     assert row is not None
-    role, may_create, is_super, pid, is_owner = row
-    if pid != connection.info.backend_pid:
-        raise DatabaseServerError(
-            "A pooler such as pgbouncer is between this site and the server, and a restore needs"
-            " sessions of its own.",
-            hint="Let HOST and PORT in DATABASES be those of the server itself where restores are"
-            " made, e.g. in the settings that manage.py uses.",
-        )
+    role, may_create, is_super, is_owner = row
     if is_super:
         raise BackupNotSupportedError(
             f"The role {role} is a superuser. A dump is SQL that runs, so no superuser restores"
@@ -132,6 +175,17 @@ def check_role(connection: Connection, live: str) -> None:
             f"The role {role} does not own the database {live}, so it can't rename it.",
             hint=f"Let an administrator say: ALTER DATABASE {live} OWNER TO {role}.",
         )
+
+
+def lost_rights(connection: Connection) -> list[str]:
+    """The other roles that have rights in the database of this connection: a dump has none."""
+    rows = connection.execute(OTHERS_RIGHTS.encode())
+    return [role for (role,) in rows]
+
+
+def lost_settings(connection: Connection, live: str, name: str) -> list[str]:
+    """The settings of the live database that this role could not give another one."""
+    return [setting for (setting,) in connection.execute(LOST_SETTINGS.encode(), [live, name])]
 
 
 @contextmanager
@@ -161,33 +215,65 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
 def _create(control: Control, connection: Connection, name: str, template: str | None) -> None:
     with explained(f"a new database {name}"):
         live = control.names.live
-        control.create_database(name, _like(connection, template or live, is_copy=bool(template)))
-        for (setting,) in connection.execute(SETTINGS.encode(), [live]).fetchall():
-            key, _, value = setting.partition("=")
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute(
-                    sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
-                        quoted(name), quoted(key), sql.Literal(value)
-                    )
+        rest = _copy_of(template) if template else _like(connection, live, control.server.template)
+        control.create_database(name, rest)
+        for is_own, setting in connection.execute(SETTINGS.encode(), [live]).fetchall():
+            _set(connection, name, *setting.split("=", 1), is_own=is_own)
+        _copy_rights(connection, live, name)
+
+
+def _set(connection: Connection, name: str, key: str, value: str, *, is_own: bool) -> None:
+    """Set a parameter for a database: as a literal, a list such as search_path were one name."""
+    whose = "ALTER ROLE CURRENT_USER IN DATABASE {}" if is_own else "ALTER DATABASE {}"
+    statement = sql.SQL(whose + " SET {} FROM CURRENT").format(quoted(name), quoted(key))
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config(%s, %s, true)", [key, value])
+            connection.execute(statement)
+    except psycopg.Error as error:  # e.g. only a superuser may set it: the person is warned
+        logger.info("%s does not get the setting %s: %s", name, key, sentence(error))
+
+
+def _copy_rights(connection: Connection, live: str, name: str) -> None:
+    """Who may connect, if that was ever changed. Rights in the database itself are lost."""
+    found = connection.execute(RIGHTS.encode(), [live]).fetchall()
+    if not found:
+        return
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(name)))
+    for role, right in found:
+        if role is not None:
+            whom = quoted(role) if role else sql.SQL("PUBLIC")
+            connection.execute(
+                sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
+                    RIGHT_WORDS[right], quoted(name), whom
                 )
+            )
 
 
-def _like(connection: Connection, name: str, *, is_copy: bool) -> sql.Composable:
+def _copy_of(name: str) -> sql.Composable:
+    return sql.SQL("TEMPLATE {}").format(quoted(name))
+
+
+def _like(connection: Connection, name: str, template: str) -> sql.Composable:
     """The rest of CREATE DATABASE: with the encoding and the locale of that database."""
-    if is_copy:
-        return sql.SQL("TEMPLATE {}").format(quoted(name))
     row = connection.execute(LIKE.encode(), [name]).fetchone()
     if row is None:  # there is no live database
-        return sql.SQL("TEMPLATE template0 ENCODING 'UTF8'")
-    encoding, collate, ctype, provider, locale = row
-    words = sql.SQL("TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype)
+        return sql.SQL("TEMPLATE {}").format(quoted(template))
+    encoding, collate, ctype, provider, locale, rules, most, space = row
+    words = sql.SQL("TEMPLATE {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+        quoted(template), sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype)
     )
-    if provider in PROVIDERS:
-        word = "icu_locale" if provider == "i" else "builtin_locale"
-        words += sql.SQL(" LOCALE_PROVIDER {} {} {}").format(
-            sql.SQL(PROVIDERS[provider]), sql.SQL(word), sql.Literal(locale)
-        )
+    if provider in PROVIDERS:  # from PostgreSQL 15 on
+        words += sql.SQL(" LOCALE_PROVIDER {}").format(sql.SQL(PROVIDERS[provider]))
+    if provider in ("i", "b") and locale:
+        word = sql.SQL("ICU_LOCALE" if provider == "i" else "BUILTIN_LOCALE")
+        words += sql.SQL(" {} {}").format(word, sql.Literal(locale))
+    if rules:
+        words += sql.SQL(" ICU_RULES {}").format(sql.Literal(rules))
+    if most >= 0:
+        words += sql.SQL(" CONNECTION LIMIT {}").format(sql.Literal(most))
+    if space != DEFAULT_SPACE:
+        words += sql.SQL(" TABLESPACE {}").format(quoted(space))
     return words
 
 

@@ -69,6 +69,15 @@ class Presence:
                 raise
             self._connection, self._pid = connection, os.getpid()
 
+    def regain(self) -> None:
+        """
+        Join again if the server has ended the session of a process that was present.
+
+        :raises BackupError: as ``join``.
+        """
+        if self._connection is not None and _is_over(self._connection):
+            self.join()
+
     def try_alone(self) -> bool:
         """
         Become alone if nobody else is present. Never waits. If that fails, a process that was

@@ -5,14 +5,15 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from backups.exceptions import BackupError, DatabaseServerError, NotEnoughSpaceError
 
@@ -22,8 +23,14 @@ CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
 FULL = ("53100",)  # disk_full
-NO_SUCH_DATABASE = "3D000"
 MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
+
+SETTINGS = {
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+}
+LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -34,9 +41,11 @@ class Server:
     One server, and the role that the site connects with.
 
     :param parameters: those of libpq, without ``dbname``.
+    :param template: the database that new ones begin with.
     """
 
     parameters: Mapping[str, Any]
+    template: str = "template0"
 
     def connect(self, database: str, *, name: str = "backups", seconds: float = 0.0) -> Connection:
         """
@@ -45,24 +54,25 @@ class Server:
         :param name: what it is called in ``pg_stat_activity``.
         :param seconds: how long a statement may take; 0 for ever.
         :raises psycopg.OperationalError: there is no such database, or no server.
+        :raises DatabaseServerError: a pooler is in between.
         """
         defaults = {"connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
         connection = psycopg.connect(
             **{**defaults, **self.parameters, "application_name": name[:63]},
             dbname=database,
+            client_encoding="UTF8",  # a database in SQL_ASCII would hand out bytes
             autocommit=True,
             prepare_threshold=None,
         )
         try:
-            # Whatever the site's own options say: what is found must not depend on them.
-            connection.execute(
-                "SELECT set_config('statement_timeout', %s, false),"
-                " set_config('lock_timeout', '0', false),"
-                " set_config('idle_in_transaction_session_timeout', '0', false),"
-                " set_config('idle_session_timeout', '0', false),"
-                " set_config('default_transaction_read_only', 'off', false)",
-                [str(int(seconds * 1000))],
+            check_direct(connection)  # first: what is set next would stay in a pooler's session
+            version = connection.info.server_version
+            # Whatever the site's own options and the server's say.
+            words = "".join(f"SET {name} = {value};" for name, value in SETTINGS.items())
+            words += "".join(
+                f"SET {name} = 0;" for name, since in LATER.items() if version >= since
             )
+            connection.execute(f"{words} SET statement_timeout = {int(seconds * 1000)}".encode())
         except BaseException:
             connection.close()
             raise
@@ -80,15 +90,41 @@ class Server:
             finally:
                 connection.close()
 
-    def conninfo(self, database: str) -> str:
-        """For a program of PostgreSQL, without the password: other users see command lines."""
-        open_ones = {name: each for name, each in self.parameters.items() if name != "password"}
-        return make_conninfo("", **open_ones, dbname=database, application_name="backups")
+    def maintenance(self, live: str) -> Connection:
+        """
+        A connection to another database than the live one, if it may be.
 
-    def secrets(self) -> dict[str, str]:
-        """The environment variables that go with it."""
-        password = self.parameters.get("password")
-        return {"PGPASSWORD": str(password)} if password else {}
+        :raises psycopg.OperationalError: the server can't be reached.
+        """
+        try:
+            return self.connect(MAINTENANCE)
+        except psycopg.OperationalError:  # e.g. this role may not connect to it
+            return self.connect(live)
+
+    def has(self, database: str, *, live: str) -> bool:
+        """
+        Whether there is such a database. An error at connecting has no code, and is in any
+        language, so only another database can tell.
+
+        :raises psycopg.OperationalError: the server can't be reached.
+        """
+        with closing(self.maintenance(live)) as connection:
+            query = "SELECT 1 FROM pg_database WHERE datname = %s"
+            return connection.execute(query, [database]).fetchone() is not None
+
+    def environment(self, database: str) -> dict[str, str]:
+        """
+        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
+        lines, but not these.
+        """
+        found = {**self.parameters, "dbname": database, "application_name": "backups"}
+        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return inherited | {
+            variable.decode(): str(value)
+            for name, value in found.items()
+            if value is not None and (variable := known.get(name))
+        }
 
     @property
     def address(self) -> str:
@@ -96,6 +132,22 @@ class Server:
         host = self.parameters.get("host") or "the local socket"
         port = self.parameters.get("port")
         return f"{host}:{port}" if port else str(host)
+
+
+def check_direct(connection: Connection) -> None:
+    """
+    Whether this is a session of the server itself.
+
+    :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    if pid != connection.info.backend_pid:
+        raise DatabaseServerError(
+            "A pooler such as pgbouncer is between this site and the database server, and backups"
+            " need sessions of their own.",
+            hint="Name the server itself in BACKUPS_POSTGRES_CONNECTION, e.g."
+            ' {"host": "db.example.org", "port": "5432"}.',
+        )
 
 
 @contextmanager
@@ -132,13 +184,6 @@ def sentence(error: psycopg.Error) -> str:
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     lines = [line.strip() for line in told.strip().splitlines() if line.strip()]
     return f"{' '.join(lines).rstrip('.')}{detail.rstrip('.')}"
-
-
-def is_missing(error: psycopg.Error) -> bool:
-    """Whether there is no such database. An error at connecting has no code of its own."""
-    return error.sqlstate == NO_SUCH_DATABASE or (
-        isinstance(error, psycopg.OperationalError) and "does not exist" in str(error)
-    )
 
 
 def quoted(name: str) -> sql.Identifier:

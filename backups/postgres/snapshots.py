@@ -22,9 +22,11 @@ from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Connection, Server
+from backups.processes.environment import without_secrets
 from backups.store import Inventory, Snapshot
 
 METHOD = "dump"
+ENGLISH = {"LC_ALL": "C"}  # its messages, since we read them
 LOOK_SECONDS = 0.25  # between two looks at a child
 
 
@@ -108,7 +110,6 @@ class Dumping:
                 f"--exclude-table-data={_pattern(t.schema)}.{_pattern(t.relation)}"
                 for t in left_out
             ),
-            f"--dbname={self.server.conninfo(self.database)}",
         ]
 
     def _run(self, descriptor: int, words: list[str]) -> None:
@@ -124,7 +125,9 @@ class Dumping:
                     free_bytes=free,
                 )
 
-        code, said = run(words, self.server.secrets(), stdout=descriptor, watch=look)
+        code, said = run(
+            words, self.server.environment(self.database), stdout=descriptor, watch=look
+        )
         if code:
             raise SnapshotFailedError(
                 f"pg_dump failed: {last_words(said) or f'it ended with {code}'}."
@@ -133,7 +136,7 @@ class Dumping:
 
 def run(
     words: list[str],
-    secrets: Mapping[str, str],
+    environment: Mapping[str, str],
     *,
     stdout: int = subprocess.DEVNULL,
     stdin: int = subprocess.DEVNULL,
@@ -144,7 +147,7 @@ def run(
     Run a program of PostgreSQL to its end, and return its exit code and what it says. It is ended
     if this raises, e.g. what ``watch`` raises.
 
-    :param secrets: more variables for its environment.
+    :param environment: how it connects.
     :raises subprocess.TimeoutExpired: it takes longer than ``seconds``.
     """
     process = subprocess.Popen(
@@ -152,7 +155,7 @@ def run(
         stdin=stdin,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env={**_environment(), **secrets},
+        env=without_secrets() | ENGLISH | {**environment},
         start_new_session=True,
     )
     end = None if seconds is None else time.monotonic() + seconds
@@ -178,11 +181,6 @@ def last_words(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error:" in line] or lines[-1:]
     return errors[0].partition("error: ")[2].rstrip(".") or errors[0] if errors else ""
-
-
-def _environment() -> dict[str, str]:
-    """Messages in English, since we read them. The rest may be libpq's own variables."""
-    return {**os.environ, "LC_ALL": "C", "LC_MESSAGES": "C", "PGOPTIONS": ""}
 
 
 def _pattern(name: str) -> str:

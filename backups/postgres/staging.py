@@ -10,17 +10,18 @@ are moved (site/move/).
 """
 
 import hashlib
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
+
 from backups.exceptions import (
-    CheckTimedOutError,
+    BackupError,
     DamagedSnapshotError,
     DatabaseServerError,
     ForeignDatabaseError,
@@ -30,7 +31,7 @@ from backups.exceptions import (
     RestoreRefusedError,
     UnknownSchemaError,
 )
-from backups.postgres import contents
+from backups.postgres import contents, databases
 from backups.postgres.contents import Contents
 from backups.postgres.control import Control
 from backups.postgres.databases import check_role, incoming_database, size_of
@@ -67,7 +68,7 @@ class Incoming:
 
     database: str
     manifest: Manifest
-    came: Inventory  # as it came
+    came: Inventory | None  # as it came, if it was counted
     seconds: float
 
 
@@ -89,6 +90,7 @@ class Staging:
     watch: Callable[[], None] | None = None
     on_received: Callable[[], None] = lambda: None
     tell: Tell = field(default=lambda *_: None)
+    is_counted: bool = False
 
     @contextmanager
     def of_upload(self, chunks: Iterable[bytes]) -> Iterator[Incoming]:
@@ -106,7 +108,7 @@ class Staging:
                 )
                 self.on_received()
                 live = self.site.read_live()
-                warnings = self._bring_in(file, arrived, name, live)
+                warnings = [*self._bring_in(file, arrived, name, live), *self._warn_of_rights()]
             yield self._judge(name, arrived, live, warnings, began)
 
     @contextmanager
@@ -169,18 +171,13 @@ class Staging:
             str(self.programs.pg_restore),
             "--single-transaction",
             "--exit-on-error",
-            "--no-owner",
-            "--no-privileges",
+            *dump.OPTIONS,  # what they leave out was not judged
             "--no-password",
-            f"--dbname={server.conninfo(name)}",
+            f"--dbname={make_conninfo(dbname=name)}",
             str(path),
         ]
-        try:
-            code, said = run(words, server.secrets(), seconds=self.check_seconds, watch=self.watch)
-        except subprocess.TimeoutExpired as late:
-            raise CheckTimedOutError(
-                f"The dump was not restored within {self.check_seconds:g} seconds."
-            ) from late
+        # Without a limit: a good one may take hours, and nothing in it can loop for ever.
+        code, said = run(words, server.environment(name), watch=self.watch)
         if code:
             raise _restore_error(said, code)
         return list(warnings)
@@ -204,6 +201,30 @@ class Staging:
         )
         return [*found.warnings, *moved.warnings]
 
+    def _warn_of_rights(self) -> Iterator[str]:
+        """A dump is restored without rights, so those of other roles are lost."""
+        with suppress(BackupError):
+            live = self.control.names.live
+            with self.control.server.session(live, seconds=self.check_seconds) as connection:
+                roles = databases.lost_rights(connection)
+            if roles:
+                yield (
+                    f"Other roles have rights in {live} that the restored database will not have:"
+                    f" {', '.join(roles)}. Grant them again after the restore."
+                )
+
+    def _warn_of_settings(self, name: str) -> Iterator[str]:
+        """Only an administrator can give the restored database all that the live one was given."""
+        live = self.control.names.live
+        with self.control.session() as connection:
+            lost = databases.lost_settings(connection, live, name)
+        if lost:
+            yield (
+                f"Settings of {live} that the restored database will not have, since only an"
+                f" administrator may set them: {', '.join(lost)}. Set them again after the restore"
+                " (ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET)."
+            )
+
     # Judge it
 
     def _judge(
@@ -221,7 +242,7 @@ class Staging:
             name, name="backups: staging", seconds=self.check_seconds
         ) as connection:
             found = contents.read_contents(connection)
-            came = contents.take_inventory(connection)
+            came = contents.take_inventory(connection) if self.is_counted else None
             if undoes is None:
                 warnings = [*warnings, *self._compare(found, live)]
             contents.empty(connection, self.site.session_tables())
@@ -232,6 +253,7 @@ class Staging:
                     f"The account {self.account} is not in the snapshot: it can't log in once this"
                     " is applied."
                 )
+        warnings += self._warn_of_settings(name)
         if fails is not None:
             warnings.append(f"It is put back as it was, since it could not be migrated: {fails}")
         missing = self.site.plan(found.migrations) if fails is None else ()
@@ -240,6 +262,8 @@ class Staging:
             self.site.migrate_database(name)
             with self.control.server.session(name) as connection:
                 found = contents.read_contents(connection)
+        with self.control.server.session(name, name="backups: staging") as connection:
+            connection.execute("ANALYZE")  # or its first queries would be slow
         manifest = Manifest(
             id=str(uuid.uuid4()),
             size=arrived.size,

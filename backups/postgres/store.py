@@ -35,7 +35,7 @@ from backups.postgres.names import Names
 from backups.postgres.presence import Presence, presence_at
 from backups.postgres.programs import Programs, find_programs, find_programs_for
 from backups.postgres.scratch import Scratch
-from backups.postgres.server import Server, explain, is_missing
+from backups.postgres.server import Server, explained
 from backups.postgres.site import Site
 from backups.postgres.snapshots import Dumping
 from backups.postgres.staging import Incoming, Staging
@@ -226,7 +226,7 @@ class PostgresBackupStore(BackupStore):
             if connection is None:
                 return RestoreStatus(pending=None, last=None, present=())
             manifest = pending.find_pending(connection)
-            if manifest is None and databases.exists(connection, self._names.pending):
+            if manifest is None and databases.is_ours(connection, self._names.pending):
                 manifest = pending.unknown()
             receipts = records.read_receipts(connection)
         last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
@@ -270,14 +270,14 @@ class PostgresBackupStore(BackupStore):
         )
 
     def is_readable(self) -> bool:
+        live = self._names.live
         try:
-            self._server.connect(self._names.live).close()
-        except psycopg.OperationalError as error:
-            if is_missing(error):
-                return False
-            raise RestoreBlockedError(
-                str(explain(error, f"the database {self._names.live}"))
-            ) from error
+            with explained(f"the database {live}"):
+                if not self._server.has(live, live=live):
+                    return False
+                self._server.connect(live).close()
+        except BackupError as error:
+            raise RestoreBlockedError(str(error)) from error
         return True
 
     def has_content(self) -> bool:
@@ -328,6 +328,9 @@ class PostgresBackupStore(BackupStore):
     def hold_presence(self) -> None:
         self._presence.join()
 
+    def regain_presence(self) -> None:
+        self._presence.regain()
+
     def release_presence(self) -> None:
         self._presence.leave()
 
@@ -346,10 +349,12 @@ class PostgresBackupStore(BackupStore):
         at_least: int = 0,
         watch: Callable[[], None] | None = None,
     ) -> Proof:
-        staging = replace(self._staging("", max_bytes), at_least=at_least, watch=watch)
+        staging = replace(
+            self._staging("", max_bytes), at_least=at_least, watch=watch, is_counted=True
+        )
         with staging.of_upload(chunks) as incoming:
             return Proof(
-                came=incoming.came,
+                came=incoming.came or Inventory((), {}),
                 restored=self._inventory(incoming.database),
                 migrations=incoming.manifest.migrated,
                 emptied=self._site.session_tables(),
@@ -404,7 +409,7 @@ class PostgresBackupStore(BackupStore):
     # Steps
 
     def _programs(self) -> Programs:
-        with self._server.session(self._names.live) as connection:
+        with self._control.session() as connection:
             server = connection.info.server_version // 10_000
         return find_programs_for(self._chosen_programs, server)
 
@@ -472,7 +477,7 @@ class PostgresBackupStore(BackupStore):
 
     def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
         """Do this if no other process is present; in any case be present afterwards."""
-        is_wanted = self.get_status().pending is not None
+        is_wanted = self._is_pending()
         if not is_wanted or not self._presence.try_alone():
             self.hold_presence()  # waits while an applier is at work
             return self._blocked_by_others() if is_wanted else None
@@ -485,10 +490,17 @@ class PostgresBackupStore(BackupStore):
         finally:
             self._presence.share()
 
+    def _is_pending(self) -> bool:
+        with self._control.if_there() as connection:
+            if connection is None or databases.is_standby(connection):  # which only reads
+                return False
+            return pending.find_pending(connection) is not None or databases.is_ours(
+                connection, self._names.pending
+            )
+
     def _blocked_by_others(self) -> Receipt | None:
-        with self._control.session() as connection:
-            if pending.find_pending(connection) is None:
-                return None  # the process that was alone has applied it
+        if not self._is_pending():
+            return None  # the process that was alone has applied it
         others = ", ".join(self._presence.others()) or "another process of the site"
         return _blocked(f"{self._names.live} is in use by {others}.")
 

@@ -1,116 +1,103 @@
-"""The store on this machine, set up as Django and the settings say."""
+"""The store on this machine: that of SQLite in a file, or that of PostgreSQL, by the ENGINE."""
 
 import logging
-import sqlite3
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
-from traceback import walk_tb
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from backups.conf import conf
-from backups.disk.file_system import is_local, kind_of
 from backups.disk.files import sync_folder, words
-from backups.exceptions import (
-    BackupError,
-    BackupNotSupportedError,
-    SnapshotFailedError,
-    StoreFolderError,
-    WrongUserError,
-)
+from backups.exceptions import BackupNotSupportedError, StoreFolderError
 from backups.processes import cores, interpreter, memory
-from backups.site.django_site import DjangoSite
-from backups.sqlite.folder.ownership import check_user
+from backups.site.engine import POSTGRES, SQLITE, driver_is_missing, vendor_of
+from backups.site.sqlite_site import database_path, foresee_warnings, paths, sqlite_store
 from backups.sqlite.folder.paths import StorePaths
-from backups.sqlite.format.connection import database_file, has_content
-from backups.sqlite.format.header import has_wal_mark
-from backups.sqlite.kept.pruning import Keeping
-from backups.sqlite.restores.stage import WAL_MARK
-from backups.sqlite.snapshots.create import SnapshotLimits
-from backups.sqlite.store import SqliteBackupStore
 from backups.store import BackupStore
+
+__all__ = [
+    "absent_databases",
+    "all_paths",
+    "foresee_warnings",
+    "get_store",
+    "has_database",
+    "has_store",
+    "key_file",
+    "make_folder",
+    "make_own_folder",
+    "other_aliases",
+    "own_folders",
+    "own_names",
+    "paths",
+    "server_aliases",
+]
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 0.777  # to wait for a lock; a number that no site is likely to set
-# What a database that can't be opened, or wrong settings, can raise.
-UNASKABLE = (BackupError, DatabaseError, sqlite3.Error, ImproperlyConfigured, TypeError, OSError)
-
-# A server may hold back this much of an answer, and takes nothing more from us until the client has
-# it. So a snapshot must wait as long as a client that is just fast enough needs for it.
-HELD_BACK_BYTES = 8 * 1024**2
+PORT = "5432"  # where a PostgreSQL server listens if the settings name no port
 
 
 def get_store(database: str | None = None) -> BackupStore:
     """
     The store behind an alias in DATABASES, by default BACKUPS_DATABASE. Opens nothing.
 
-    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
+    :raises BackupNotSupportedError: there is no such alias, its database is neither SQLite in a
+        file nor PostgreSQL, or psycopg is not installed.
     """
     interpreter.named = conf.python
     memory.most = conf.check_memory_bytes
     cores.most = conf.check_processes
     alias = database or conf.database
-    return SqliteBackupStore(
-        database_path(alias),
-        connect=lambda: _connect(alias),
-        site=DjangoSite(alias),
-        check_seconds=conf.check_seconds,
-        live_seconds=conf.live_seconds,
-        keeping=Keeping(copies=conf.kept_copies, days=conf.kept_days),
-        migrate_tries=conf.migrate_tries,
-        snapshot_limits=SnapshotLimits(
-            compact_up_to=conf.compact_up_to,
-            at_once=conf.snapshots_at_once,
-            spool_seconds=conf.spool_seconds,
-            stall_seconds=conf.stall_seconds + HELD_BACK_BYTES / conf.min_bytes_per_second,
-            resume_seconds=conf.resume_seconds,
-        ),
-        uploads_at_once=conf.uploads_at_once,
-        keep_free=conf.keep_free_bytes,
+    vendor = vendor_of(alias)
+    if vendor == POSTGRES:
+        return _postgres_store(alias)
+    if vendor == SQLITE:
+        return sqlite_store(alias)
+    raise BackupNotSupportedError(
+        f"The database {alias!r} is {connections[alias].display_name}, neither SQLite in a file"
+        " nor PostgreSQL."
     )
 
 
-def database_path(alias: str | None = None) -> Path:
-    """
-    The database as the settings name it. Opens nothing.
+def _postgres_store(alias: str) -> BackupStore:
+    """Imported here, since a site on SQLite does not need its package."""
+    if find_spec("psycopg") is None:  # Django itself may use psycopg 2
+        raise driver_is_missing(alias)
+    from backups.site.postgres_site import postgres_store
 
-    :raises BackupNotSupportedError: there is no such alias, it is not SQLite, or has no file.
-    """
-    name = alias or conf.database
-    if name not in settings.DATABASES and name != conf.database:
-        raise BackupNotSupportedError(
-            f"There is no database {name!r} in DATABASES.",
-            hint=f"Choose one of: {', '.join(settings.DATABASES)}.",
-        )
-    connection = connections[name]
-    if connection.vendor != "sqlite":
-        raise BackupNotSupportedError(
-            f"The database {name!r} is {connection.display_name}, not SQLite in a file."
-        )
-    if _module(connection).Connection is not sqlite3.Connection:
-        raise BackupNotSupportedError(
-            f"The database {name!r} is opened with {_module(connection).__name__}, and this app"
-            f" opens it with {sqlite3.__name__}: two SQLite libraries in one process drop each"
-            " other's locks.",
-            hint="Let sys.modules['sqlite3'] be one of them before anything imports sqlite3.",
-        )
-    return database_file(connection.settings_dict["NAME"])
+    return postgres_store(alias)
+
+
+def has_store(alias: str | None = None) -> bool:
+    """Whether there is a store for this database. Opens nothing."""
+    with suppress(BackupNotSupportedError):
+        get_store(alias)
+        return True
+    return False
 
 
 def make_folder(alias: str | None = None) -> None:
     """
     Create the folder that a database belongs in, for this user alone, if there is none: on a new
-    machine.
+    machine. For a database on a server that is BACKUPS_FOLDER, if the site has one.
 
     :raises StoreFolderError: the system refuses.
     """
-    folder = database_path(alias).parent
-    if folder.is_dir():
+    is_file = vendor_of(alias or conf.database) == SQLITE
+    _make(database_path(alias).parent if is_file else conf.folder)
+
+
+def make_own_folder() -> None:
+    """Create BACKUPS_FOLDER, if the site has one. :raises StoreFolderError: the system refuses."""
+    _make(conf.folder)
+
+
+def _make(folder: Path | None) -> None:
+    if folder is None or folder.is_dir():
         return
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,18 +109,41 @@ def make_folder(alias: str | None = None) -> None:
 
 def other_aliases() -> list[str]:
     """
-    The other databases that are SQLite in an existing file; each file once. Reads only.
+    The other databases that have a store: those that are SQLite in an existing file, and those on a
+    PostgreSQL server; each file, and each database of a server, once. Reads only, and asks no
+    server.
 
-    Missing ones are left out: holding presence of one would put a lock file into its folder.
+    Missing files are left out: holding presence of one would put a lock file into its folder.
     """
-    found = {first.database} if (first := paths()) else set()
+    found = {_place(conf.database)}
     aliases = []
     for alias in settings.DATABASES:
-        around = None if alias == conf.database else _paths_if_usable(alias)
-        if around and around.database not in found and _is_there(around):
-            found.add(around.database)
+        place = _place(alias)
+        if alias != conf.database and place is not None and place not in found:
+            found.add(place)
             aliases.append(alias)
     return aliases
+
+
+def server_aliases() -> list[str]:
+    """Those of BACKUPS_DATABASE and the others that are on a PostgreSQL server."""
+    return [alias for alias in (conf.database, *other_aliases()) if _is_on_server(alias)]
+
+
+def _place(alias: str) -> object:
+    """What two aliases of one database have in common; None if there is no database."""
+    if _is_on_server(alias):
+        given = connections[alias].settings_dict
+        place = given["HOST"] or "", str(given["PORT"] or PORT), given["NAME"] or ""
+        return (*place, (given.get("OPTIONS") or {}).get("service", ""))
+    around = _paths_if_usable(alias)
+    return around.database if around and (alias == conf.database or _is_there(around)) else None
+
+
+def _is_on_server(alias: str) -> bool:
+    with suppress(BackupNotSupportedError, ImproperlyConfigured, ImportError):
+        return vendor_of(alias) == POSTGRES
+    return False
 
 
 def absent_databases() -> dict[str, Path]:
@@ -158,24 +168,16 @@ def _is_there(paths: StorePaths) -> bool:
     return False
 
 
-def paths(alias: str | None = None) -> StorePaths | None:
-    """The names around a database; None if it has no file. Opens nothing."""
-    with suppress(BackupNotSupportedError):
-        return StorePaths.of(database_path(alias))
-    return None
-
-
-def foresee_warnings(head: bytes) -> tuple[str, ...]:
-    """The warnings of staging that a snapshot's first bytes foretell, whatever is live here."""
-    return (WAL_MARK,) if has_wal_mark(head) else ()
-
-
 def key_file() -> Path | None:
-    """Where the API keys are; None if the database has no file and BACKUPS_KEY_FILE is not set."""
+    """
+    Where the API keys are: BACKUPS_KEY_FILE, or else beside the database, or else, if it has no
+    file, in BACKUPS_FOLDER; None if the site has none of them.
+    """
     if (chosen := conf.key_file) is not None:
         return chosen
-    beside = paths()
-    return None if beside is None else beside.keys
+    if (beside := paths()) is not None:
+        return beside.keys
+    return conf.folder and conf.folder / f"{conf.name}.api-keys.json"
 
 
 def all_paths() -> list[StorePaths]:
@@ -183,104 +185,27 @@ def all_paths() -> list[StorePaths]:
     return [each for each in map(paths, (None, *other_aliases())) if each]
 
 
-def journal_mode(alias: str) -> str:
-    """
-    The journal mode of the database, asked on the site's own connection: opening the file here
-    would drop the locks of this process. Empty if it is not known, or if WAL mode does not suit
-    the file system.
-    """
-    with suppress(BackupNotSupportedError, DatabaseError, WrongUserError):
-        if _can_connect(alias):
-            with connections[alias].cursor() as cursor:
-                return str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
-    return ""
-
-
-def ask(alias: str, pragmas: Iterable[str]) -> dict[str, str]:
-    """
-    The values of these pragmas on a connection that is set up like the site's own. It is a separate
-    one and closed at once, since this process may fork. Empty if the database can't be asked, e.g.
-    because it is missing. Waits less than a second for a lock, so ``busy_timeout`` is left out
-    unless something other than the option ``timeout`` has set it.
-    """
-    answers = {}
-    with suppress(*UNASKABLE):
-        if _can_connect(alias):
-            with closing(_connect(alias, seconds=PATIENCE_SECONDS)) as connection:
-                for pragma in pragmas:
-                    row = connection.execute(f"PRAGMA {pragma}").fetchone()
-                    answers[pragma] = "" if row is None else str(row[0]).lower()
-    if answers.get("busy_timeout") == str(int(PATIENCE_SECONDS * 1000)):
-        del answers["busy_timeout"]  # this is our own
-    return answers
-
-
-def sqlite_version(alias: str) -> tuple[int, ...]:
-    """The version of the SQLite library that Django opens this database with."""
-    version: tuple[int, ...] = _module(connections[alias]).sqlite_version_info
-    return version
-
-
 def has_database(alias: str) -> bool:
-    """Whether there is a database with something in it. Opens nothing."""
-    with suppress(BackupNotSupportedError, OSError):
-        return has_content(database_path(alias))
+    """Whether there is a database with something in it. Creates nothing. Never raises."""
+    with suppress(BackupNotSupportedError):
+        return get_store(alias).has_content()
     return False
 
 
-def _module(wrapper: Any) -> Any:
-    """The module that Django opens a database with: ``sqlite3.dbapi2`` or its replacement."""
-    return wrapper.Database
-
-
-def _can_connect(alias: str) -> bool:
-    """
-    Whether connecting is safe: not if the database is missing, since that would create it, nor on a
-    file system whose locks may not work.
-
-    :raises WrongUserError: this user would leave files that the site can't use.
-    """
-    around = StorePaths.of(database_path(alias))
-    check_user(around)
-    is_fit = is_local(around.folder) or kind_of(around.folder) is None
-    return is_fit and has_content(around.database)
-
-
 def own_names() -> tuple[Path, ...]:
-    """Each database as the settings name it, which may be a symbolic link, and the real file."""
-    names: list[Path] = []
+    """
+    Each database in a file as the settings name it, which may be a symbolic link, and the real
+    file.
+    """
+    return tuple(_own_names())
+
+
+def _own_names() -> Iterator[Path]:
     for alias in (conf.database, *other_aliases()):
         with suppress(BackupNotSupportedError):
-            names += (database_path(alias), StorePaths.of(database_path(alias)).database)
-    return tuple(names)
+            yield from (database_path(alias), StorePaths.of(database_path(alias)).database)
 
 
-def _connect(alias: str, *, seconds: float | None = None) -> sqlite3.Connection:
-    """
-    A separate connection, set up like the site's: with Django's functions and the site's pragmas.
-
-    :param seconds: how long it waits for locks; None for as long as the site waits.
-    """
-    path = database_path(alias)
-    if not has_content(path):  # connecting would create it
-        raise SnapshotFailedError(f"There is no database at {path}, or it is empty.")
-    wrapper = connections.create_connection(alias)
-    if seconds is not None:
-        options = wrapper.settings_dict["OPTIONS"] | {"timeout": seconds}
-        wrapper.settings_dict = wrapper.settings_dict | {"OPTIONS": options}
-    try:
-        wrapper.connect()
-    except Exception as error:
-        _close_unfinished(error)
-        raise
-    connection = wrapper.connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection
-
-
-def _close_unfinished(error: Exception) -> None:
-    """Django leaves a connection open if it fails to set it up; only its frame knows it."""
-    for frame, _ in walk_tb(error.__traceback__):
-        for value in frame.f_locals.values():
-            if isinstance(value, sqlite3.Connection):
-                value.close()
+def own_folders() -> tuple[Path, ...]:
+    """The folders that are this site's alone: BACKUPS_FOLDER, if a database is on a server."""
+    return (conf.folder,) if conf.folder is not None and server_aliases() else ()

@@ -38,7 +38,7 @@ def check_not_live(source: Path) -> None:
 def check_not_own(destination: Path) -> None:
     """
     Refuse to overwrite a file of this site: the live database, the files that belong to it, the API
-    keys, login sessions in files, and what BACKUPS_OWN_FILES names.
+    keys, login sessions in files, what BACKUPS_OWN_FILES names, and BACKUPS_FOLDER if it is in use.
 
     Compares the name, which may still be free, and the file itself, which may have another name
     here. Opens nothing.
@@ -52,7 +52,7 @@ def check_not_own(destination: Path) -> None:
         if _begins_as(destination, own):
             raise _reserved(destination, "this site's own files")
     folder = Path(os.path.realpath(destination.parent))
-    for own in conf.own_files:
+    for own in _folders():
         if _is_at(destination, own) or any(
             _is_same(each, own) for each in (folder, *folder.parents)
         ):
@@ -109,12 +109,17 @@ def _other_names() -> Iterator[Path]:
         yield Path(folder) / settings.SESSION_COOKIE_NAME
 
 
+def _folders() -> tuple[Path, ...]:
+    """What is this site's with all that is in it."""
+    return (*conf.own_files, *local_store.own_folders())
+
+
 def _files() -> Iterator[Path]:
     """Every existing file of this site."""
     for start in (*local_store.own_names(), *_other_names()):
         with suppress(OSError):
             yield from (each for each in start.parent.iterdir() if each.name.startswith(start.name))
-    for own in conf.own_files:
+    for own in _folders():
         yield own
         with suppress(OSError):  # it is not a folder
             yield from own.iterdir()

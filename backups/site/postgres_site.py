@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections
 
 from backups.conf import conf
-from backups.exceptions import BackupError
+from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.postgres import contents
 from backups.postgres.dumps import dump
 from backups.postgres.dumps.dump import Dump
@@ -25,6 +25,7 @@ from backups.store import Tell
 
 logger = logging.getLogger(__name__)
 
+MOVE_SECONDS = 7 * 24 * 3600.0  # a week: it ends by itself, and whoever waits can end it
 LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
 # What Django puts beside libpq's own parameters.
 NOT_OF_LIBPQ = (
@@ -55,12 +56,20 @@ def postgres_store(alias: str) -> PostgresBackupStore:
 
 
 def server_of(alias: str) -> tuple[Server, str]:
-    """The server of an alias, as Django reaches it, and the name of its database there."""
+    """
+    The server of an alias, as backups reach it, and the name of its database there.
+
+    :raises BackupNotSupportedError: the settings don't name it.
+    """
     wrapper: Any = connections[alias]
     found = dict(wrapper.get_connection_params())
-    name = str(found.get("dbname") or wrapper.settings_dict["NAME"])
+    if not (name := str(found.get("dbname") or wrapper.settings_dict["NAME"] or "")):
+        raise BackupNotSupportedError(
+            f"DATABASES[{alias!r}] does not name its database: backups keep others beside it.",
+            hint="Set NAME, even where a service file of libpq has the name too.",
+        )
     known = {key: each for key, each in found.items() if key not in NOT_OF_LIBPQ}
-    return Server(known), name
+    return Server({**known, **conf.postgres_connection}, conf.postgres_template), name
 
 
 def work_folder() -> Path:
@@ -86,9 +95,8 @@ class PostgresSite(DjangoSite):
                 server = connection.info.server_version // 10_000
             programs = dump.read_programs(
                 find_programs_for(conf.postgres_programs, server).pg_dump,
-                find_programs_for(conf.postgres_programs, server).pg_restore,
-                self._server.conninfo(self._name),
-                self._server.secrets(),
+                environment=self._server.environment(self._name),
+                seconds=conf.check_seconds,
             )
         except BackupError as error:
             logger.info("the live database can't be read: %s", error)
@@ -122,7 +130,7 @@ class PostgresSite(DjangoSite):
             source,
             name,
             applied=applied,
-            seconds=conf.migrate_seconds,
+            seconds=MOVE_SECONDS,
             watch=watch,
             tell=tell,
         )

@@ -134,7 +134,8 @@ def number(count: int | None) -> SafeString | str:
 @register.filter
 def method_name(method: str) -> str:
     """How a snapshot was taken, as its manifest names it."""
-    return {"compact": gettext("compact"), "pages": gettext("pages")}.get(method, method)
+    known = {"compact": gettext("compact"), "pages": gettext("pages"), "dump": gettext("dump")}
+    return known.get(method, method)
 
 
 @register.simple_tag(takes_context=True)

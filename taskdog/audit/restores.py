@@ -17,9 +17,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from backups import services
-from backups.site.query_limit import query_limit
+from backups.site.query_limit import SECONDS, query_limit
 from backups.store import Receipt
 from taskdog.audit.models import AuditLog
+from taskdog.transactions import is_postgres, limit, writing
 
 NEWEST = 100  # receipts that the log is compared with
 BUSY_MILLISECONDS = 2000  # to wait for another writer, while somebody waits for a snapshot
@@ -61,7 +62,7 @@ def record_restores(**_: object) -> None:
 def _add_missing(receipts: list[Receipt]) -> None:
     if not _missing(receipts):  # asked without the write lock, which most starts need not take
         return
-    with transaction.atomic():
+    with writing():
         AuditLog.objects.bulk_create(map(_row, reversed(_missing(receipts))))
 
 
@@ -109,6 +110,12 @@ def local(moment: datetime) -> datetime:
 @contextmanager
 def impatient() -> Iterator[None]:
     """Don't wait for another writer as long as the site's own requests do."""
+    if is_postgres():
+        with transaction.atomic():
+            limit("lock_timeout", BUSY_MILLISECONDS / 1000)
+            limit("statement_timeout", SECONDS)  # see query_limit, which is for SQLite
+            yield
+        return
     with connection.cursor() as cursor:
         (before,) = cursor.execute("PRAGMA busy_timeout").fetchone()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")

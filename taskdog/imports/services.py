@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Max, Model
 from django.utils import timezone
 
 from taskdog.audit.models import AuditLog
+from taskdog.fields import MAX_INTEGER
 from taskdog.imports import allocations, rows
 from taskdog.imports.cells import Changes
 from taskdog.imports.dependencies import dependencies
 from taskdog.imports.exceptions import StoreNotReadyError
+from taskdog.imports.fitting import fitting
 from taskdog.imports.remainder import highest_task_id, left_behind
 from taskdog.imports.source import Source, open_source
 from taskdog.tasks.models import DailyAllocation, Note, Tag, Task, TaskDependency, TaskTag
+from taskdog.transactions import is_postgres, writing
 
 MODELS: tuple[type[Model], ...] = (
     Task,
@@ -29,6 +32,10 @@ MODELS: tuple[type[Model], ...] = (
     DailyAllocation,
     AuditLog,
 )
+NEW_STORE = {
+    "sqlite": "TASKDOG_DATA_DIR to a new folder",
+    "postgresql": "TASKDOG_DATABASE_URL to a new database",
+}
 BATCH = 500  # rows that are held in memory, and written by one statement
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -58,7 +65,7 @@ def import_database(path: Path, *, scratch: Path, dry_run: bool = False) -> Impo
     :raises OSError: a file can't be read, or the copy not be written.
     """
     check_store_is_empty()  # before the copy, and once more with the write lock
-    with open_source(path, scratch=scratch) as source, transaction.atomic():
+    with open_source(path, scratch=scratch) as source, writing():
         check_store_is_empty()
         imported = _carry_over(source)
         transaction.set_rollback(dry_run)
@@ -81,7 +88,7 @@ def check_store_is_empty() -> None:
         words = ", ".join(f"{name} {count}" for name, count in found.items() if count)
         raise StoreNotReadyError(
             f"This site's store is not empty (rows: {words}), and ids are kept. Import into a new"
-            " one: set TASKDOG_DATA_DIR to a new folder and run manage.py migrate first."
+            f" one: set {NEW_STORE[connection.vendor]} and run manage.py migrate first."
         )
 
 
@@ -91,7 +98,10 @@ def _carry_over(source: Source) -> Imported:
 
     def write(model: type[AnyModel], found: Iterator[AnyModel]) -> None:
         table = model._meta.db_table
+        found = fitting(found, changes) if is_postgres() else found
         imported.counts[table] = imported.counts.get(table, 0) + _write(model, found)
+        if model is not Note:  # which has the id of its task
+            _count_on(model)
 
     write(Task, rows.tasks(source, changes, now=now))
     write(Tag, rows.tags(source, changes, now=now))
@@ -106,7 +116,7 @@ def _carry_over(source: Source) -> Imported:
     )
     write(AuditLog, rows.audit_logs(source, changes, now=now))
     changes += left_behind(source)
-    _raise_sequence(highest_task_id(source))
+    _count_on(Task, highest_task_id(source))
     return imported
 
 
@@ -127,13 +137,22 @@ def _allocated() -> Collection[tuple[int, date]]:
     return set(DailyAllocation.objects.values_list("task_id", "date"))
 
 
-def _raise_sequence(task_id: int) -> None:
-    """Let the next task have a higher id than this. SQLite itself counts those that are there."""
+def _count_on(model: type[Model], given: int = 0) -> None:
+    """Let a table count on from its highest id, or from one that was given before, if higher."""
+    table = model._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE sqlite_sequence SET seq = max(seq, %s) WHERE name = 'tasks'", [task_id]
-        )
-        if not cursor.rowcount:
+        if is_postgres():
+            highest = model._default_manager.aggregate(highest=Max("pk"))["highest"]
+            following = min(max(highest or 0, given, 0) + 1, MAX_INTEGER)
+            cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+            (sequence,) = cursor.fetchone()
+            # Unlike setval, this is taken back with the transaction.
+            cursor.execute(f"ALTER SEQUENCE {sequence} RESTART WITH {following}")
+        elif given:  # SQLite itself counts those that are there
             cursor.execute(
-                "INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', %s)", [task_id]
+                "UPDATE sqlite_sequence SET seq = max(seq, %s) WHERE name = %s", [given, table]
             )
+            if not cursor.rowcount:
+                cursor.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, given]
+                )

@@ -25,7 +25,8 @@ from backups.api.query import MAX_RECEIPTS, RECEIPTS
 from backups.store import ACCEPTABLE
 from taskdog.schema import errors
 
-SNAPSHOT = "application/vnd.sqlite3"
+# Of a site on SQLite, and of one on PostgreSQL.
+SNAPSHOTS = ("application/vnd.sqlite3", "application/octet-stream")
 UPLOADS = {parser.media_type: OpenApiTypes.BINARY for parser in UPLOAD_PARSERS} | {
     MultiPartUploadParser.media_type: serializers.RestoreUploadSerializer
 }
@@ -43,7 +44,7 @@ COMPACT = OpenApiParameter(
     "compact",
     enum=["1", "0"],
     description="1: rewritten without gaps first; 0: the database's own pages, at once. Without "
-    "either, its size decides.",
+    "either, its size decides. A dump of PostgreSQL is always rewritten.",
 )
 SNAPSHOT_ID = OpenApiParameter(
     "snapshot",
@@ -69,7 +70,7 @@ MEANINGS = {
     413: "The upload, or another body, is over the limit.",
     415: "The upload is of another type.",
     500: "The store could not be read or written; the log has the reason.",
-    501: "The database has no file.",
+    501: "The database is neither SQLite in a file nor PostgreSQL.",
     503: "Too many snapshots or uploads are under way; `Retry-After` says when to ask again. Or "
     "the storage can't be read or written.",
     507: "The disk or the storage is too full, or too little of it would stay free for the site.",
@@ -111,7 +112,7 @@ class BackupExtension(StoreViewExtension):
     methods: ClassVar = {
         "get": _described(
             "backup",
-            {(200, SNAPSHOT): OpenApiTypes.BINARY, (206, SNAPSHOT): OpenApiTypes.BINARY},
+            {(status, kind): OpenApiTypes.BINARY for status in (200, 206) for kind in SNAPSHOTS},
             *(400, 412, 503, 507),
             parameters=[COMPACT, SNAPSHOT_ID],
         )

@@ -43,6 +43,10 @@ DEFAULTS = {
     "BACKUPS_REMOTE_HEADER": ("remote_header", "X-Api-Key"),
     "BACKUPS_REMOTE_INSECURE": ("remote_insecure", False),
     "BACKUPS_OWN_FILES": ("own_files", ()),
+    "BACKUPS_FOLDER": ("folder", None),
+    "BACKUPS_POSTGRES_PROGRAMS": ("postgres_programs", None),
+    "BACKUPS_POSTGRES_CONNECTION": ("postgres_connection", {}),
+    "BACKUPS_POSTGRES_TEMPLATE": ("postgres_template", "template0"),
     "BACKUPS_JOB_SECONDS": ("job_seconds", 20.0),
     "BACKUPS_SCHEDULE": ("schedule", ""),
     "BACKUPS_SCHEDULE_JITTER": ("schedule_jitter", 0.0),
@@ -85,10 +89,12 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     other: object = f"{default}-other" if isinstance(default, str) else 7
     if isinstance(default, bool):
         other = not default
-    elif name in ("key_file", "identity_file"):
+    elif name in ("key_file", "identity_file", "folder", "postgres_programs"):
         other = Path("/keys.json")
     elif name == "own_files":
         other = (Path("/secret"),)
+    elif name == "postgres_connection":
+        other = {"host": "127.0.0.1"}
     elif name == "max_age":
         other = timedelta(hours=7)
     elif isinstance(default, tuple) or name == "notify_mail":

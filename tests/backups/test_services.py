@@ -26,7 +26,7 @@ from backups.exceptions import (
     SnapshotFailedError,
     SnapshotTooLargeError,
 )
-from backups.site import local_store, own_files
+from backups.site import engine, local_store, own_files
 from backups.store import PendingRestore, Receipt
 from tests.backups import builders
 from tests.backups.uploads import add_tasks, snapshot_of
@@ -99,7 +99,8 @@ def test_in_memory_database_is_unsupported(name: str, monkeypatch: pytest.Monkey
 def test_other_databases_are_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     other = ConnectionHandler({"default": {"ENGINE": "django.db.backends.dummy"}})
     monkeypatch.setattr(local_store, "connections", other)
-    with pytest.raises(BackupNotSupportedError, match="'default' is unknown, not SQLite"):
+    monkeypatch.setattr(engine, "connections", other)
+    with pytest.raises(BackupNotSupportedError, match="'default' is unknown, neither SQLite"):
         services.get_store()
 
 
@@ -136,7 +137,7 @@ def test_snapshot_of_a_missing_database_fails_and_creates_none(live: Site) -> No
 
 
 @pytest.mark.parametrize("zone", [UTC, datetime.now().astimezone().tzinfo])
-def test_snapshot_is_named_in_utc(zone: object, settings: Settings) -> None:
+def test_snapshot_is_named_in_utc(live: Site, zone: object, settings: Settings) -> None:
     settings.BACKUPS_NAME = "orchard"
     moment = AT.astimezone(zone)  # type: ignore[arg-type]
     assert services.snapshot_name(moment) == "orchard-backup-20261123-024538.db"

@@ -96,6 +96,11 @@ BAD = {
         "not_a_database",
         r"not a SQLite database: it does not begin with 'SQLite format 3'",
     ),
+    "dump of PostgreSQL": Bad(
+        _bytes(lambda _: b"PGDMP\x01\x0e\x00\x04\x08\x01" + bytes(5000)),
+        "other_kind",
+        r"This is a dump of a PostgreSQL database\. This site's database is SQLite in a file",
+    ),
     "header alone": Bad(
         _bytes(lambda content: content[:16]), "not_a_database", r"not a SQLite database"
     ),

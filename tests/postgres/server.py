@@ -120,7 +120,13 @@ class Server:
         options = [word for each in (*own, *self.settings) for word in ("-c", each)]
         command = [*programs.as_user(), f"{self.programs}/postgres", "-D", f"{self.data}", *options]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self._environment(), stdout=log, stderr=log
+            )
+
+    def _environment(self) -> dict[str, str]:
+        """Its own libraries, where it has them: a standby would take the system's libpq."""
+        return os.environ | {"LD_LIBRARY_PATH": str(self.programs.parent / "lib")}
 
     def _answers(self, port: int) -> bool:
         pause = 0.05
@@ -143,14 +149,16 @@ class Server:
 
 
 @contextmanager
-def new_server(version: int, *settings: str, durable: bool = False) -> Iterator[Server]:
+def new_server(
+    version: int, *settings: str, durable: bool = False, within: Path | None = None
+) -> Iterator[Server]:
     """
     A server with an empty role, ended at the end of the block.
 
     It syncs nothing unless it is ``durable``: what it commits outlives a kill of it all the same.
     """
     # Not below the test's folder, where only who runs the tests may look.
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=within))
     try:
         programs.give(folder)
         where = programs.reachable(programs.found()[version], folder)

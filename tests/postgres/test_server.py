@@ -58,6 +58,15 @@ def test_after_kill_9_it_has_what_was_committed(own_postgres: Server) -> None:
     own_postgres.shut_down()
 
 
+def test_a_disk_that_is_full_is_an_error_and_nothing_is_lost(small_postgres: Server) -> None:
+    name = small_postgres.make_database()
+    small_postgres.admin("CREATE TABLE made AS SELECT 7 AS id", name)
+    rows = "SELECT repeat(md5(i::text), 60) FROM generate_series(1, 500000) AS i"  # a gigabyte
+    with pytest.raises(psycopg.errors.DiskFull):
+        small_postgres.admin(f"CREATE TABLE large AS {rows}", name)
+    assert small_postgres.admin("SELECT id FROM made", name) == [(7,)]
+
+
 def test_none_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     tests = subprocess.Popen(
         [sys.executable, "-c", STARTS_ONE],

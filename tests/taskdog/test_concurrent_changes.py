@@ -1,10 +1,8 @@
 """Several clients of a real server at the same task: one wins, and the others are told."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from threading import Barrier
 
 import pytest
@@ -33,9 +31,8 @@ def at_once(call: Callable[[requests.Session], requests.Response], key: str) -> 
 
 def log(site: Site, operation: str) -> list[tuple[int, int]]:
     """The audit rows of an operation: task and success."""
-    query = "SELECT resource_id, success FROM audit_logs WHERE operation = ? ORDER BY id"
-    with closing(sqlite3.connect(f"file:{site.database}?mode=ro", uri=True)) as connection:
-        return connection.execute(query, (operation,)).fetchall()
+    query = "SELECT resource_id, success FROM audit_logs WHERE operation = '{}' ORDER BY id"
+    return site.ask(query.format(operation))
 
 
 @pytest.mark.parametrize("path", ["tasks/{id}/start", "tasks/bulk/start"])

@@ -3,11 +3,9 @@
 import json
 import os
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,19 +19,18 @@ pytestmark = pytest.mark.proof
 @pytest.fixture
 def filled(site: Site) -> Site:
     """A site with three tasks; the third is archived, and the second is done and tagged."""
-    with closing(sqlite3.connect(site.database, isolation_level=None)) as connection:
-        for task_id, status, deadline, archived in (
-            (1, "PENDING", "2026-05-01 18:00:00", 0),
-            (2, "COMPLETED", None, 0),
-            (3, "PENDING", None, 1),
-        ):
-            connection.execute(
-                "INSERT INTO tasks (id, name, status, created_at, updated_at, is_fixed,"
-                " is_archived, deadline) VALUES (?, ?, ?, '2026-01-02', '2026-01-02', 0, ?, ?)",
-                [task_id, f"Grün {task_id}", status, archived, deadline],
-            )
-        connection.execute("INSERT INTO tags VALUES (1, 'work', '2026-01-02')")
-        connection.execute("INSERT INTO task_tags (id, task_id, tag_id) VALUES (1, 2, 1)")
+    for task_id, status, deadline, archived in (
+        (1, "PENDING", "'2026-05-01 18:00:00'", "FALSE"),
+        (2, "COMPLETED", "NULL", "FALSE"),
+        (3, "PENDING", "NULL", "TRUE"),
+    ):
+        site.ask(
+            "INSERT INTO tasks (id, name, status, created_at, updated_at, is_fixed, is_archived,"
+            f" deadline) VALUES ({task_id}, 'Grün {task_id}', '{status}', '2026-01-02',"
+            f" '2026-01-02', FALSE, {archived}, {deadline})"
+        )
+    site.ask("INSERT INTO tags (id, name, created_at) VALUES (1, 'work', '2026-01-02')")
+    site.ask("INSERT INTO task_tags (id, task_id, tag_id) VALUES (1, 2, 1)")
     return site
 
 
@@ -140,8 +137,7 @@ def test_an_export_is_of_one_moment_and_keeps_nobody_from_writing(
 ) -> None:
     path = tmp_path / "tasks.json"
     process = paused(filled, "-o", str(path), "--fields", "name")
-    with closing(sqlite3.connect(filled.database, timeout=0, isolation_level=None)) as connection:
-        connection.execute("UPDATE tasks SET name = 'written meanwhile'")
+    filled.ask("UPDATE tasks SET name = 'written meanwhile'")
     process.communicate(b"\n", timeout=60)
     assert process.returncode == 0
     assert json.loads(path.read_text()) == [{"name": "Grün 1"}, {"name": "Grün 2"}]

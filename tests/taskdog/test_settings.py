@@ -60,7 +60,8 @@ def test_without_tls_the_deployment_check_warns_of_tls_only(tmp_path: Path) -> N
 
 
 def test_with_tls_the_deployment_check_finds_nothing(tmp_path: Path) -> None:
-    out, err, code = run_manage("check", "--deploy", data_dir=tmp_path, TASKDOG_HTTPS="1", **TOLD)
+    variables = TOLD | {"TASKDOG_HTTPS": "1", "TASKDOG_LOG_LEVEL": "WARNING"}
+    out, err, code = run_manage("check", "--deploy", data_dir=tmp_path, **variables)
     assert (out, err, code) == ("System check identified no issues (0 silenced).\n", "", 0)
 
 
@@ -112,9 +113,13 @@ def test_the_database_is_opened_for_many_readers_and_a_waiting_writer(tmp_path: 
 @pytest.mark.django_db
 @pytest.mark.parametrize("table", ["tasks", "tags", "audit_logs", "task_dependencies"])
 def test_ids_are_never_given_twice(table: str) -> None:
+    asked, said = {
+        "sqlite": ("sql FROM sqlite_master WHERE name = %s", "AUTOINCREMENT"),
+        "postgresql": ("pg_get_serial_sequence(%s, 'id')", f"public.{table}_id_seq"),
+    }[connection.vendor]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [table])
-        assert "AUTOINCREMENT" in cursor.fetchone()[0]
+        cursor.execute(f"SELECT {asked}", [table])
+        assert said in cursor.fetchone()[0]
 
 
 def test_a_transaction_takes_the_write_lock_when_it_begins(tmp_path: Path) -> None:

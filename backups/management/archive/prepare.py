@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from django.db import connections
-
 from backups import services
 from backups.api import serializers
 from backups.archive import decisions, feeding, job_records
@@ -15,6 +13,7 @@ from backups.archive import services as archive
 from backups.archive.job_progress import JobProgress
 from backups.disk.progress import counted
 from backups.exceptions import BadParameterError
+from backups.site.closing import close_connections
 from backups.store import PendingRestore, Prepared
 
 MOST_TABLES = 1_000  # in a verdict, which is remembered beside the database
@@ -47,7 +46,7 @@ def prepare(
     with preparing as prepared:
         verdict, before = _verdict(prepared, source, database), _last_applied(database)
         # A restart must not have to wait for a person: it may replace the database now.
-        connections.close_all()
+        close_connections()
         services.release_presence()
         decision = progress.wait(verdict, seconds=seconds)
         services.repair()  # which holds presence again
@@ -95,6 +94,7 @@ def _preparing(
             database=database,
             watch=progress.look,
             on_received=on_received,
+            tell=progress.tell,
         )
     if source.get("kind") == "stored":
         stored = archive.find_snapshot(str(source.get("id")), database=database)
@@ -108,10 +108,15 @@ def _preparing(
             progress=progress.heed,
             watch=progress.look,
             on_received=on_received,
+            tell=progress.tell,
         )
     if source.get("kind") == "undo":
         return services.prepare_undo(
-            staged_by=by, database=database, watch=progress.look, on_received=on_received
+            staged_by=by,
+            database=database,
+            watch=progress.look,
+            on_received=on_received,
+            tell=progress.tell,
         )
     raise BadParameterError(f"Nothing can be restored from {dict(source)!r}.")
 

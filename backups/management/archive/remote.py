@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backups.archive import services
 from backups.disk.progress import Progress
 from backups.exceptions import BadParameterError
+from backups.management.progress import Bar
 from backups.management.targets import Json
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class RemoteArchive:
         identity: Path | None,
         now: bool,
         accept: Collection[str],
-        progress: Progress,
+        progress: Bar,
     ) -> Json:
         """Let the server stage a stored snapshot; apply it if ``now``."""
         unpack = f"manage.py backups download {word} --unpack --identity FILE -o snapshot.db"

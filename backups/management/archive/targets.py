@@ -15,6 +15,7 @@ from backups.disk import atomic_file
 from backups.disk.progress import Progress, counted
 from backups.exceptions import BadParameterError
 from backups.management.archive.remote import RemoteArchive
+from backups.management.progress import Bar
 from backups.management.targets import Json, LocalTarget, Target, in_our_form, open_target, user
 
 
@@ -95,7 +96,7 @@ class LocalArchive:
         identity: Path | None,
         now: bool,
         accept: Collection[str],
-        progress: Progress,
+        progress: Bar,
     ) -> Json:
         """Stage a stored snapshot; apply it if ``now``."""
         pending = services.stage_snapshot(
@@ -105,6 +106,7 @@ class LocalArchive:
             accept=accept,
             database=self._database,
             progress=progress,
+            tell=progress.tell,
         )
         return LocalTarget(self._database).staged(pending, now=now)
 

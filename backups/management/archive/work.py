@@ -80,6 +80,7 @@ def restore(
         database=database,
         progress=progress,
         on_received=partial(progress.step, "checking"),
+        tell=progress.tell,
     )
     return finish(pending, progress, by=by, is_now=is_now, database=database)
 

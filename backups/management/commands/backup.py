@@ -11,7 +11,7 @@ from backups import services
 from backups.disk import atomic_file
 from backups.disk.progress import counted
 from backups.disk.sizes import size_in_words
-from backups.exceptions import InvalidSnapshotError, TooManyUploadsError
+from backups.exceptions import InvalidSnapshotError, OtherKindError, TooManyUploadsError
 from backups.management.archive.targets import open_archive
 from backups.management.base import StoreCommand
 from backups.management.output import printing
@@ -153,6 +153,8 @@ class BackupCommand(StoreCommand):
         """Check the saved file. It stays in any case: it is better than no backup."""
         try:
             wrong = services.check_snapshot(path, is_own=is_own, database=database)
+        except OtherKindError as error:  # it is whole, as far as the server has said
+            raise CommandError(f"{path} is kept, but it can't be checked here: {error}") from error
         except InvalidSnapshotError as error:
             raise CommandError(f"{path} is kept, but a restore would refuse it: {error}") from error
         except TooManyUploadsError as error:

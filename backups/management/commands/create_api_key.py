@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from backups.conf import conf
 from backups.keys.api_keys import create_key, known_scopes, read_keys, revoke_key, scopes_in_order
 from backups.management.base import StoreCommand
 from backups.management.key_options import add_expiry, chosen_key_file, expiry
@@ -42,6 +43,8 @@ class CreateApiKey(StoreCommand):
         if if_none and read_keys(path):
             self.say(f"There are API keys in {path} already; no key was made.")
             return
+        if path.parent == conf.folder:
+            local_store.make_own_folder()
         key = create_key(
             path,
             name=name,

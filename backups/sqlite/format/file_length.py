@@ -8,9 +8,14 @@ Source: https://www.sqlite.org/fileformat2.html#the_database_header
 import os
 from dataclasses import dataclass
 
-from backups.exceptions import NotADatabaseError, WrongLengthError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    NotADatabaseError,
+    OtherKindError,
+    WrongLengthError,
+)
 from backups.sqlite.format import header
-from backups.sqlite.format.wrappings import LOOK_BYTES, recognise
+from backups.sqlite.format.wrappings import LOOK_BYTES, POSTGRES, recognise
 
 TRAILING_HINT = (
     "Nothing was staged. Something was appended to the file: download or copy it again. If the"
@@ -28,7 +33,10 @@ class Header:
 
     @classmethod
     def parse(cls, head: bytes) -> "Header":
-        """:raises NotADatabaseError: these are not the first bytes of a SQLite database."""
+        """
+        :raises NotADatabaseError: these are not the first bytes of a SQLite database.
+        :raises OtherKindError: they are those of a dump of PostgreSQL.
+        """
         if not head:
             raise NotADatabaseError("The upload is empty (0 bytes).")
         if len(head) < header.HEADER_BYTES or not head.startswith(header.MAGIC):
@@ -79,10 +87,16 @@ def check_header(descriptor: int) -> None:
     Header.parse(head).check_length(os.fstat(descriptor).st_size)
 
 
-def _not_a_database(head: bytes) -> NotADatabaseError:
+def _not_a_database(head: bytes) -> InvalidSnapshotError:
     """Say what it is instead if that is known, and how to unwrap it."""
     message = "The file is not a SQLite database: it"
-    if wrapping := recognise(head):
+    if (wrapping := recognise(head)) == POSTGRES:
+        return OtherKindError(
+            f"This is {POSTGRES.what}. This site's database is SQLite in a file, and can't"
+            " take it.",
+            hint=f"Nothing was staged. {POSTGRES.remedy}",
+        )
+    if wrapping:
         hint = f"Nothing was staged. {wrapping.remedy}"
         return NotADatabaseError(f"{message} is {wrapping.what}.", hint=hint)
     return NotADatabaseError(f"{message} does not begin with 'SQLite format 3'.")

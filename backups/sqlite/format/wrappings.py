@@ -65,18 +65,28 @@ BEGINNINGS = (
     (b"\x37\x7f\x06\x82", Wrapping("the -wal of a database", SIDECAR)),
     (b"\x37\x7f\x06\x83", Wrapping("the -wal of a database", SIDECAR)),
     (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", Wrapping("the -journal of a database", SIDECAR)),
-    (b"PGDMP", Wrapping("a dump of PostgreSQL", "Send a SQLite database")),
 )
 ENCRYPTED = _decrypt(
     "probably encrypted, since its bytes look random",
     "if by SQLCipher, sqlcipher FILE \"PRAGMA key = '…'; ATTACH 'restored.db' AS plain KEY '';"
     " SELECT sqlcipher_export('plain');\"",
 )
+DUMP = b"PGDMP"  # what pg_dump --format=custom writes first
+POSTGRES = Wrapping(
+    "a dump of a PostgreSQL database",
+    "Put it back on a site whose database is PostgreSQL, or send a SQLite snapshot: the last one"
+    " from before the move to PostgreSQL, if there was one.",
+)
+POSTGRES_SQL = Wrapping(
+    "SQL text of a PostgreSQL database", "SQLite can't run it. Send a SQLite snapshot."
+)
 PAGE = Wrapping("a web page", "Download the snapshot again: a server sent a web page instead.")
 
 
 def recognise(head: bytes) -> Wrapping | None:
     """What a file that begins like this is, other than a SQLite database; None if unknown."""
+    if head.startswith(DUMP):
+        return POSTGRES
     for beginning, wrapping in BEGINNINGS:
         if head.startswith(beginning):
             return wrapping
@@ -92,6 +102,8 @@ def _recognise_text(head: bytes) -> Wrapping | None:
     text = head.decode("utf-16" if is_wide else "utf-8", "replace").lstrip("\ufeff \t\r\n")
     if re.match(r"<(!doctype html|html)\b", text, re.IGNORECASE):
         return PAGE
+    if "-- PostgreSQL database dump" in text:
+        return POSTGRES_SQL
     if text.startswith("[") and '"model"' in text:
         return FIXTURE
     sql = r"(?im)^(PRAGMA foreign_keys|BEGIN( TRANSACTION)?;|CREATE TABLE\b|INSERT INTO\b)"

@@ -2,8 +2,8 @@
 Change tasks: the front door of the domain, and the only place that writes to it.
 
 Every service is one transaction, which holds the change, its row in the audit log, and the
-checks before them: with SQLite's IMMEDIATE transactions no other writer comes between. If a
-service raises, nothing has changed; a refusal has a separate row in the log.
+checks before them: no other writer comes between, see ``taskdog.transactions``. If a service
+raises, nothing has changed; a refusal has a separate row in the log.
 
 What is refused and why is in ``taskdog.tasks.rules``. ``client_name`` is the name of the API
 key or the user behind the change; None if anonymous.

@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
 from taskdog.audit import services as audit
 from taskdog.exceptions import TaskdogError
 from taskdog.fields import MAX_INTEGER
 from taskdog.tasks.models import Task
+from taskdog.transactions import writing
 
 Subject = TypeVar("Subject", int, str)
 Options = ParamSpec("Options")
@@ -45,7 +46,7 @@ def audited(
         @functools.wraps(service)
         def run(subject: Subject, /, *args: Options.args, **options: Options.kwargs) -> Result:
             try:
-                with transaction.atomic():
+                with writing():
                     return service(subject, *args, **options)
             except TaskdogError as error:
                 _record_refusal(
@@ -99,10 +100,15 @@ def _record_refusal(
             resource_name=_name(subject),
             client_name=client_name,
             success=False,
-            error_message=reason,
+            error_message=_storable(reason),
         )
     except DatabaseError as error:
         logger.warning("the audit log lacks a refused %s: %s", operation, error)
+
+
+def _storable(text: str) -> str:
+    """What a stranger has sent, without the character that PostgreSQL stores in no text."""
+    return text.replace("\0", "\ufffd")
 
 
 def _known_id(subject: int | str) -> int | None:
@@ -112,5 +118,5 @@ def _known_id(subject: int | str) -> int | None:
 
 def _name(subject: int | str) -> str | None:
     if isinstance(subject, str):
-        return subject[: audit.MAX_RESOURCE_NAME_LENGTH]
+        return _storable(subject)[: audit.MAX_RESOURCE_NAME_LENGTH]
     return Task.objects.filter(pk=_known_id(subject) or 0).values_list("name", flat=True).first()

@@ -535,7 +535,8 @@ def test_bad_upload_is_refused_in_its_own_words_and_changes_nothing(
 def test_every_kind_of_invalid_snapshot_is_tried() -> None:
     kinds = {kind.code for kind in exceptions.InvalidSnapshotError.__subclasses__()}
     slow = exceptions.CheckTimedOutError.code  # no upload is slow enough to wait for here
-    assert {bad.code for bad in BAD.values()} == kinds - {slow}
+    moved = exceptions.UnfitRowsError.code  # SQLite can hold what comes from SQLite
+    assert {bad.code for bad in BAD.values()} == kinds - {slow, moved}
 
 
 def test_upload_without_the_field_says_which_one_is_missing(

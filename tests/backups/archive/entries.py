@@ -15,7 +15,7 @@ HELD = Hold(datetime(2026, 1, 1, tzinfo=UTC), "alice", "for the audit")
 
 def entry(snapshot_id: str, **changes: Any) -> StoredSnapshot:
     """One that is whole, of that id; ``changes`` are of its manifest."""
-    name = names.make_name(PREFIX, snapshot_id, is_encrypted=False)
+    name = names.make_name(PREFIX, snapshot_id, ".db", is_encrypted=False)
     manifest = Manifest(
         name=name,
         size=len(CONTENT),
@@ -44,7 +44,7 @@ def found(outcome: str) -> Verification:
 
 def put(catalog: Catalog, snapshot_id: str, **changes: Any) -> StoredSnapshot:
     """Store one, as a backup of that time has left it."""
-    name = names.make_name(catalog.prefix, snapshot_id, is_encrypted=False)
+    name = names.make_name(catalog.prefix, snapshot_id, ".db", is_encrypted=False)
     stored = entry(snapshot_id, name=name, **changes)
     assert stored.manifest is not None
     catalog.files.create(name, [CONTENT])

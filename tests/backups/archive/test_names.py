@@ -3,16 +3,18 @@ from datetime import UTC, datetime
 import pytest
 
 from backups.archive import names
+from backups.store import SUFFIXES
 
 AT = datetime(2026, 11, 26, 3, 0, 1, 999_999, tzinfo=UTC)
 PREFIX = "task.dog+-backup-"
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 10])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("is_encrypted", [False, True])
-def test_the_id_in_a_name_is_found_again(attempt: int, is_encrypted: bool) -> None:
+def test_the_id_in_a_name_is_found_again(attempt: int, suffix: str, is_encrypted: bool) -> None:
     snapshot_id = names.make_id(AT, attempt)
-    name = names.make_name(PREFIX, snapshot_id, is_encrypted=is_encrypted)
+    name = names.make_name(PREFIX, snapshot_id, suffix, is_encrypted=is_encrypted)
     assert names.id_of(PREFIX, name) == snapshot_id
     assert names.is_id(snapshot_id)
     assert names.time_of(snapshot_id) == AT.replace(microsecond=0)
@@ -21,8 +23,8 @@ def test_the_id_in_a_name_is_found_again(attempt: int, is_encrypted: bool) -> No
 def test_names_are_as_people_know_them() -> None:
     assert names.make_id(AT, 1) == "20261126-030001"
     assert names.make_id(AT, 2) == "20261126-030001-2"
-    name = names.make_name("taskdog-backup-", "20261126-030001-2", is_encrypted=True)
-    assert name == "taskdog-backup-20261126-030001-2.db.zst.age"
+    name = names.make_name("taskdog-backup-", "20261126-030001-2", ".dump", is_encrypted=True)
+    assert name == "taskdog-backup-20261126-030001-2.dump.zst.age"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,8 @@ def test_names_are_as_people_know_them() -> None:
         "other-backup-20261126-030001.db.zst",
         f"{PREFIX}20261126-030001.db",
         f"{PREFIX}20261126-030001.db.zst.json",
+        f"{PREFIX}20261126-030001.sql.zst",
+        f"{PREFIX}20261126-030001.db.dump.zst",
         f"{PREFIX}20261126-030001.db.zst.age.json",
         f"{PREFIX}20261126-030001.db.zst\n",
         f"{PREFIX}20261126-030001-0.db.zst",

@@ -86,7 +86,7 @@ def test_nothing_is_told_where_wal_mode_does_not_work(database: Path, tmp_path: 
 
 
 def test_database_is_not_looked_at_unless_it_is_asked_for() -> None:
-    with mock.patch("backups.site.local_store.journal_mode") as asked:
+    with mock.patch("backups.site.sqlite_site.journal_mode") as asked:
         assert check_journal_mode() == []
         assert check_journal_mode(databases=[]) == []
     asked.assert_not_called()

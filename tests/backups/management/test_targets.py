@@ -20,6 +20,7 @@ from backups.exceptions import (
     NotEnoughSpaceError,
 )
 from backups.management.incoming import Incoming
+from backups.management.progress import Bar
 from backups.management.targets import (
     LocalTarget,
     RemoteTarget,
@@ -84,18 +85,28 @@ def test_server_without_the_client_s_packages_names_the_extra(
     )
 
 
+class Steps(Bar):
+    """Notes the bytes of each step."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def __call__(self, size: int) -> None:
+        self.sizes.append(size)
+
+
 @pytest.mark.proof
 def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> None:
     """The commands print either, so the JSON has one shape."""
-    target, steps = LocalTarget(), list[int]()
-    staged = target.stage_restore(Incoming(good.name, good), now=False, progress=steps.append)
+    target, steps = LocalTarget(), Steps()
+    staged = target.stage_restore(Incoming(good.name, good), now=False, progress=steps)
     local = (
         staged,
         target.get_restore_status(),
         target.discard_pending_restore(),
         target.list_restores(),
     )
-    assert sum(steps) == staged["size"]
+    assert sum(steps.sizes) == staged["size"]
 
     good.seek(0)
     connections["default"].close()
@@ -103,7 +114,7 @@ def test_local_store_answers_as_a_server_does(live: Site, good: BinaryIO) -> Non
     with live.serving() as server, BackupClient(server.url, live.key) as client:
         remote = RemoteTarget(client)
         answers = (
-            remote.stage_restore(Incoming(good.name, good), now=False, progress=lambda _: None),
+            remote.stage_restore(Incoming(good.name, good), now=False, progress=Bar()),
             remote.get_restore_status(),
             remote.discard_pending_restore(),
             remote.list_restores(),
@@ -140,17 +151,15 @@ def test_full_disk_is_told_before_a_byte_is_copied(
     live: Site, good: BinaryIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
-    before, steps = live.files(), list[int]()
+    before, steps = live.files(), Steps()
     with pytest.raises(NotEnoughSpaceError):
-        LocalTarget().stage_restore(Incoming(good.name, good), now=False, progress=steps.append)
-    assert steps == []
+        LocalTarget().stage_restore(Incoming(good.name, good), now=False, progress=steps)
+    assert steps.sizes == []
     assert live.files() == before
 
 
 def test_local_store_records_who_asked(live: Site, good: BinaryIO) -> None:
-    staged = LocalTarget().stage_restore(
-        Incoming(good.name, good), now=False, progress=lambda _: None
-    )
+    staged = LocalTarget().stage_restore(Incoming(good.name, good), now=False, progress=Bar())
     assert staged["staged_by"] == f"{getpass.getuser()} (manage.py)"
 
 
@@ -161,9 +170,7 @@ def test_user_without_a_name_is_still_told_apart_from_the_api(
         raise KeyError("getpwuid(): uid not found: 4711")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    staged = LocalTarget().stage_restore(
-        Incoming(good.name, good), now=False, progress=lambda _: None
-    )
+    staged = LocalTarget().stage_restore(Incoming(good.name, good), now=False, progress=Bar())
     assert staged["staged_by"] == "manage.py"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import CHECKOUT, environment
-from tests.site import Site, task_names
+from tests.site import Site
 from tests.taskdog.imports.builders import add_task, insert, make_database
 
 pytestmark = pytest.mark.proof
@@ -43,7 +43,7 @@ def test_it_tells_what_came_over_and_what_did_not(site: Site, theirs: Path) -> N
         "  task 2: its dependency on task 1 is dropped: that task does not exist"
         in out.splitlines()
     )
-    assert task_names(site.database) == ["kept", "of theirs"]
+    assert site.task_names() == ["kept", "of theirs"]
     assert theirs.read_bytes() == before
     assert [path.name for path in theirs.parent.iterdir()] == ["tasks.db"]
 
@@ -63,7 +63,7 @@ def test_the_server_serves_what_came_over(site: Site, theirs: Path) -> None:
 def test_a_dry_run_changes_nothing(site: Site, theirs: Path) -> None:
     out, _, code = site.manage("import_taskdog", str(theirs), "--dry-run")
     assert (code, out.partition(" ")[0]) == (0, "Would")
-    assert task_names(site.database) == []
+    assert site.task_names() == []
 
 
 @pytest.mark.parametrize("lost", [">/dev/full", ">&-"])
@@ -83,7 +83,7 @@ def test_what_came_over_is_told_on_standard_error_if_need_be(
     assert ended.returncode == 0, ended.stderr
     assert f"Imported from {theirs}" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert task_names(site.database) == ["kept", "of theirs"]
+    assert site.task_names() == ["kept", "of theirs"]
 
 
 def test_a_store_with_a_task_is_refused(site: Site, theirs: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_store_with_a_task_is_refused(site: Site, theirs: Path) -> None:
     out, err, code = site.manage("import_taskdog", str(theirs))
     assert (out, code) == ("", 1)
     assert "Nothing was imported. This site's store is not empty" in err
-    assert task_names(site.database) == ["ours"]
+    assert site.task_names() == ["ours"]
 
 
 def test_a_store_without_tables_is_refused(tmp_path: Path, theirs: Path) -> None:
@@ -163,9 +163,9 @@ def test_a_kill_in_the_middle_leaves_the_store_empty(site: Site, theirs: Path) -
         assert importer.stdout.readline() == b"paused\n"
         os.kill(importer.pid, signal.SIGKILL)
         importer.wait()
-    assert task_names(site.database) == []
+    assert site.task_names() == []
     assert len(list(site.data.glob(".import-*"))) == 1, "what the kill left"
 
     assert site.manage("import_taskdog", str(theirs)).code == 0
-    assert task_names(site.database) == ["kept", "of theirs"]
+    assert site.task_names() == ["kept", "of theirs"]
     assert list(site.data.glob(".import-*")) == []

@@ -14,9 +14,10 @@ from taskdog.audit.models import AuditLog
 from taskdog.imports import rows
 from taskdog.imports.exceptions import StoreNotReadyError, UnusableSourceError
 from taskdog.imports.revisions import KNOWN
-from taskdog.imports.services import MODELS, Imported, import_database
+from taskdog.imports.services import MODELS, NEW_STORE, Imported, import_database
 from taskdog.tasks import services
 from taskdog.tasks.models import DailyAllocation, Note, Tag, Task, TaskDependency, TaskTag
+from taskdog.transactions import is_postgres
 from tests.taskdog.imports.builders import LATER, MOMENT, add_task, insert, make_database
 
 pytestmark = pytest.mark.django_db
@@ -232,8 +233,9 @@ def test_ids_that_a_dependency_remembers_are_not_given_again(theirs: Path) -> No
 def test_ids_of_an_empty_store_are_remembered_too(theirs: Path) -> None:
     audit = {"timestamp": MOMENT, "operation": "delete_task", "success": 1}
     insert(theirs, "audit_logs", id=1, resource_type="task", resource_id=9, **audit)
-    with connection.cursor() as cursor:  # as in a store that never had a task
-        cursor.execute("DELETE FROM sqlite_sequence WHERE name = 'tasks'")
+    if not is_postgres():
+        with connection.cursor() as cursor:  # as in a store that never had a task
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = 'tasks'")
     import_(theirs)
     assert services.create_task("next", client_name=None).pk == 10
 
@@ -391,17 +393,24 @@ def test_an_id_that_none_can_have_stops_the_import(theirs: Path) -> None:
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(theirs: Path) -> None:
     add_task(theirs, 6, depends_on="[9]")
+    before = last_id()
     tried = import_(theirs, dry_run=True)
     assert rows_in_store() == 0
-    assert services_next_id() == 0
+    assert last_id() == before
     done = import_(theirs)
     assert done == tried
     assert done.counts["tasks"] == 1
 
 
-def services_next_id() -> int:
+def last_id() -> int:
+    """The last that was given to a task."""
+    asked = (
+        "last_value FROM tasks_id_seq"
+        if is_postgres()
+        else "seq FROM sqlite_sequence WHERE name = 'tasks'"
+    )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'")
+        cursor.execute(f"SELECT {asked}")
         row = cursor.fetchone()
         return row[0] if row else 0
 
@@ -417,7 +426,7 @@ def test_a_store_that_is_not_empty_is_refused(theirs: Path, row: str) -> None:
         AuditLog.objects.create(operation="x", resource_type="task")
     with pytest.raises(StoreNotReadyError, match="is not empty") as refused:
         import_(theirs)
-    assert "TASKDOG_DATA_DIR" in str(refused.value)
+    assert NEW_STORE[connection.vendor] in str(refused.value)
     assert rows_in_store() == 1
 
 

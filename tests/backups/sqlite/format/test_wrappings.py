@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.exceptions import NotADatabaseError
+from backups.exceptions import NotADatabaseError, OtherKindError
 from backups.sqlite.format.file_length import check_header
 from backups.sqlite.format.wrappings import recognise
 from tests.backups import builders
@@ -61,6 +61,8 @@ def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
         (base64.encodebytes(content), "in base64", "base64 -d FILE"),
         (sql, "SQL text", "sqlite3 restored.db < FILE"),
         (b"PRAGMA foreign_keys=OFF;\n" + sql, "SQL text", "sqlite3"),
+        (b"--\n-- PostgreSQL database dump\n--\n\n" + sql, "SQL text of a Postgre", "can't run it"),
+        (b"PGDMP\x01\x0e" + bytes(200), "This is a dump of a PostgreSQL database", "the last one"),
         (sql.decode().encode("utf-16"), "SQL text in UTF-16", "iconv -f utf-16"),
         (b'[{"model": "auth.user", "pk": 1}]' + bytes(100), "dumpdata", "loaddata FILE"),
         (b"age-encryption.org/v1\n-> X25519 x" + content, "encrypted by age", "age --decrypt"),
@@ -75,7 +77,7 @@ def test_each_wrapping_is_named_with_its_command(tmp_path: Path) -> None:
     for wrapped, what, command in cases:
         path = tmp_path / "upload"
         path.write_bytes(wrapped)
-        with path.open("rb") as file, pytest.raises(NotADatabaseError) as error:
+        with path.open("rb") as file, pytest.raises((NotADatabaseError, OtherKindError)) as error:
             check_header(file.fileno())
         assert what in str(error.value)
         assert command in error.value.hint

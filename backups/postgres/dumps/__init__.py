@@ -1,0 +1,1 @@
+"""What is inside a dump of pg_dump, judged before one statement of it runs."""
