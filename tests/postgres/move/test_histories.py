@@ -215,3 +215,24 @@ def test_no_receiver_of_the_site_writes_rows_meanwhile(library: Project) -> None
     release(library, **{"0001_initial": FIRST, "0002_pages": SECOND})
     assert library.move()["rows"]["library_book"] == 3
     assert library.query("SELECT DISTINCT title FROM library_book") == [("short",)]
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        ("ValueError('of the rows')", "RestoreRefusedError"),
+        ("MemoryError()", "MigrationStoppedError"),
+        ("OSError(28, 'No space left on device')", "RestoreBlockedError"),
+    ],
+)
+def test_what_a_migration_raises_decides_whose_fault_it_is(
+    library: Project, raised: str, error: str
+) -> None:
+    first = FIRST.replace("    apps.get_model", f"    raise {raised}\n    apps.get_model")
+    release(library, **{"0001_initial": first, "0002_pages": SECOND})
+    answer = library.move()
+    assert answer["error"] == error
+    if "rows" in raised:
+        assert answer["message"] == (
+            "The snapshot's migrations failed on PostgreSQL, in library.0001_initial: of the rows."
+        )

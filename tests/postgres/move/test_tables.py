@@ -53,7 +53,8 @@ def test_table_without_a_model_is_made_by_the_types_that_were_declared(rich: Pro
         "at": "timestamp with time zone",
     }
     rows = rich.query(
-        f'SELECT n, r, t, b, flag, d::text, mixed, "an%s", either, timezone('UTC', at)::text FROM {ODD} ORDER BY 1'
+        'SELECT n, r, t, b, flag, d::text, mixed, "an%s", either,'
+        f" timezone('UTC', at)::text FROM {ODD} ORDER BY 1"
     )
     assert rows == [
         (1, 2.0, None, b"text", False, "3", "5", "{}", b"\xff", None),
