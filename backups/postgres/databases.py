@@ -16,6 +16,7 @@ from psycopg import sql
 from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.postgres.control import Control
 from backups.postgres.locks import try_lock
+from backups.postgres.names import Names
 from backups.postgres.server import Connection, explained, quoted, sentence
 
 logger = logging.getLogger(__name__)
@@ -88,13 +89,16 @@ def is_standby(connection: Connection) -> bool:
     return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
 
 
+def is_ours(connection: Connection, name: str) -> bool:
+    """Whether there is a database of this name, which no other site has for its live one."""
+    return exists(connection, name) and not exists(connection, Names(name).control)
+
+
 def list_names(connection: Connection, stem: str) -> list[str]:
-    """The databases whose names begin with this."""
-    rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE left(datname, length(%s)) = %s ORDER BY datname",
-        [stem, stem],
-    )
-    return [name for (name,) in rows]
+    """The databases whose names begin with this, but no live one of another site."""
+    rows = connection.execute("SELECT datname FROM pg_database ORDER BY datname")
+    names = [name for (name,) in rows]
+    return [each for each in names if each.startswith(stem) and Names(each).control not in names]
 
 
 def size_of(connection: Connection, name: str) -> int:

@@ -53,7 +53,7 @@ def make_pending(control: Control, name: str, manifest: Manifest, seconds: float
     names, going = control.names, None
     with control.transaction() as connection:
         find_pending(connection, lock=True)
-        if databases.exists(connection, names.pending):
+        if databases.is_ours(connection, names.pending):
             going = names.going()
             with _in_use(control):
                 databases.rename(connection, names.pending, going)
@@ -134,7 +134,7 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
     names, going = control.names, control.names.going()
     with control.transaction() as connection:
         manifest = find_pending(connection, lock=True)
-        is_there = databases.exists(connection, names.pending)
+        is_there = databases.is_ours(connection, names.pending)
         if manifest is None and not is_there:
             raise NoPendingRestoreError("Nothing is pending.")
         if is_there:
@@ -164,7 +164,7 @@ def set_aside(
     with control.transaction() as connection:
         find_pending(connection, lock=True)
         name = free_name(connection, lambda attempt: control.names.refused(moment, attempt))
-        is_there = databases.exists(connection, control.names.pending)
+        is_there = databases.is_ours(connection, control.names.pending)
         if is_there:
             with _in_use(control):
                 databases.rename(connection, control.names.pending, name)

@@ -39,7 +39,7 @@ class Statements:
             self.do()
 
     def wait(
-        self, connection: psycopg.Connection, work: GeneratorType[Any, Any, Any], **options: Any
+        self, connection: psycopg.Connection, work: "GeneratorType[Any, Any, Any]", **options: Any
     ) -> Any:
         """Instead of ``Connection.wait``, through which every statement goes."""
         if threading.current_thread() is not threading.main_thread():
@@ -49,7 +49,7 @@ class Statements:
         if (len(self.seen), self.how) == (self.at, SENT):
             next(work)  # to its first wait: for the answer
             self.do()
-            raise AssertionError("it should have ended")
+            raise psycopg.OperationalError("the answer will not come")
         done = _wait(connection, work, **options)
         self._reach(AFTER)
         return done
@@ -82,8 +82,9 @@ class Statements:
 _wait = psycopg.Connection.wait
 
 
-def _words(work: GeneratorType[Any, Any, Any]) -> str:
+def _words(work: "GeneratorType[Any, Any, Any]") -> str:
     """The statement that a step of psycopg is about to send."""
+    assert work.gi_frame
     query = work.gi_frame.f_locals.get("query", work.__name__)
     if isinstance(query, psycopg.sql.Composable):
         query = query.as_string(None)

@@ -67,7 +67,8 @@ def test_another_format_is_refused(change, error: type[BackupError]) -> None:  #
         (number(4) + number(0), number(0) + number(0)),  # the number of an entry
         (number(4) + number(0), number(2**30) + number(0)),
         (number(4) + number(0), number(4) + number(2)),
-        (b"\x03" + bytes(8), b"\x00" + bytes(8)),
+        (text("TABLE") + number(2), text("TABLE") + b"\2" + number(2)[1:]),
+        (text(None) + b"\3" + bytes(8), text(None) + b"\0" + bytes(8)),
     ],
 )
 def test_what_no_pg_dump_writes_is_refused(old: bytes, new: bytes) -> None:

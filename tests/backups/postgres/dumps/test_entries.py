@@ -55,6 +55,7 @@ def test_the_whole_text_of_a_program_is_kept() -> None:
         replace(ROWS, copy="-- nothing\n"),
         replace(ROWS, copy=None, data=ATTACK.encode()),  # as of pg_dump --inserts
         replace(ROWS, data=None),
+        replace(ROWS, kind="TABLE"),
         replace(ROWS, sql=ATTACK),
         Line("STATISTICS DATA", "t", "SELECT * FROM pg_catalog.pg_restore_relation_stats('a');"),
         replace(FUNCTION, sql=ATTACK),
