@@ -29,6 +29,8 @@ HAS_IDLE_SESSION_TIMEOUT = 140_000  # https://www.postgresql.org/docs/14/release
 SETTINGS = (
     "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
     " SET default_transaction_read_only = off;"
+    # The server's side of the same: it is the one that has to miss a machine.
+    + "".join(f" SET tcp_{name} = {value};" for name, value in KEEPALIVES.items())
 )
 
 Connection = psycopg.Connection[tuple[Any, ...]]
