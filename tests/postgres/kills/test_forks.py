@@ -35,7 +35,7 @@ def test_a_family_is_present_until_its_last_one_has_ended(postgres: Server, tmp_
         for how in (signal.SIGTERM, signal.SIGKILL):
             before = server.worker_pids()
             os.kill(before[-1], how)
-            until(lambda before=before: len(server.worker_pids()) > len(before))
+            server.wait_for_log("Booting worker")
             server.add_task(f"after {how.name}")
         assert postgres.admin(PRESENT) == [(session, name)]
 
