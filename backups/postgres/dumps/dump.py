@@ -7,19 +7,22 @@ flipped bit among the rows; half a dump, or damage to what is compressed, is fou
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.exceptions import UnknownSchemaError
+from backups.exceptions import CheckTimedOutError, UnknownSchemaError
 from backups.postgres.dumps.archive import is_dump, read_archive
-from backups.postgres.dumps.entries import OPTIONS, judge
+from backups.postgres.dumps.entries import OPTIONS, clip, find_programs, judge
 from backups.postgres.dumps.running import run_dump, run_restore
 from backups.sqlite.format.schema import Program
 
 __all__ = ["OPTIONS", "Dump", "check_programs", "is_dump", "read_dump", "read_programs"]
 
 _MOST_NAMES = 10  # in a sentence
+# A role that is no superuser can make only those that are marked as trusted.
+_EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS ("?)[\w-]+\1 WITH SCHEMA ("?)\w+\2;')
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,22 @@ def read_dump(
     """
     Judge each statement of a dump, then read all of it.
 
-    :param watch: is called while pg_restore reads; if it raises, pg_restore is killed.
+    :param seconds: for all of it.
+    :param watch: is called now and then; if it raises, pg_restore is killed.
     :raises NotADatabaseError: it is not in pg_dump's custom format.
     :raises NewerSnapshotError: it is in a format that this module or pg_restore does not know.
     :raises DamagedSnapshotError: it can't be read to its end.
     :raises UnknownSchemaError: it has a statement that no dump of a Django site's tables has.
-    :raises CheckTimedOutError: pg_restore did not end in time.
+    :raises CheckTimedOutError: this takes longer.
     """
+    end = time.monotonic() + seconds
     with open(path, "rb") as file:
         head, entries = read_archive(file)
-    programs = tuple(sorted(set(judge(entries))))
-    run_restore(pg_restore, path, seconds=seconds, watch=watch)
-    return Dump(_major(head.server_version), _major(head.program_version), head.database, programs)
+    programs = tuple(sorted(set(judge(entries, _until(end, watch)))))
+    run_restore(pg_restore, path, seconds=end - time.monotonic(), watch=watch)
+    return Dump(
+        _major(head.server_version), _major(head.program_version), clip(head.database), programs
+    )
 
 
 def read_programs(
@@ -69,31 +76,56 @@ def read_programs(
         run_dump(pg_dump, file, environment=environment, seconds=seconds, watch=watch)
         file.seek(0)
         _, entries = read_archive(file)
-    return frozenset(judge(entries))
+    return frozenset(find_programs(entries))
 
 
 def check_programs(
     dump: Dump, live: Collection[Program] | None, *, allow_unknown: bool
 ) -> tuple[str, ...]:
     """
-    Refuse what the live database does not have. If it is not known what that has, return a
-    warning instead.
+    Refuse what the live database does not have: it would run within the restore, as this site's
+    role. If it is not known what that has, return a warning for what runs nothing by itself.
 
     :param live: of ``read_programs``; None if the live database can't be read.
     :raises UnknownSchemaError: the message names the programs.
     """
-    unknown = [str(each) for each in dump.programs if each not in (live or ())]
+    unknown = [each for each in dump.programs if each not in (live or ())]
     if not unknown or allow_unknown:
         return ()
-    names = ", ".join(unknown[:_MOST_NAMES])
-    if more := len(unknown) - _MOST_NAMES:
-        names += f" and {more} more" if more > 0 else ""
-    if live is None:
-        return (
-            f"The dump has the {names}. It is not known whether this site's own database has the"
-            " same: it is missing, or can't be read.",
+    if live is not None:
+        raise UnknownSchemaError(
+            f"The dump has the {_some(unknown)}, which this site's database does not have."
         )
-    raise UnknownSchemaError(f"The dump has the {names}, which this site's database does not have.")
+    compared = (
+        "It is not known whether this site's own database has the same: it is missing, or can't be"
+        " read."
+    )
+    if running := [each for each in unknown if not _is_at_rest(each)]:
+        raise UnknownSchemaError(f"The dump has the {_some(running)}. {compared}")
+    return (f"The dump has the {_some(unknown)}. {compared}",)
+
+
+def _is_at_rest(program: Program) -> bool:
+    """Whether it runs nothing within a restore: PostgreSQL's own extensions, and a clause."""
+    return program.kind == "clause" or bool(_EXTENSION.fullmatch(program.sql))
+
+
+def _some(programs: Sequence[Program]) -> str:
+    names = ", ".join(clip(str(each)) for each in programs[:_MOST_NAMES])
+    more = len(programs) - _MOST_NAMES
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:
+    """What to call again and again: the watch, as long as there is time."""
+
+    def call() -> None:
+        if time.monotonic() > end:
+            raise CheckTimedOutError("The check of the dump was stopped at its time limit.")
+        if watch is not None:
+            watch()
+
+    return call
 
 
 def _major(version: str) -> int:

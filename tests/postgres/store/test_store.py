@@ -204,6 +204,23 @@ def test_a_dump_without_a_promised_table_is_refused(store: Store, tmp_path: Path
         store.stage(content)
 
 
+def test_what_is_left_out_of_the_judgement_is_left_out_of_the_restore(
+    store: Store, tmp_path: Path
+) -> None:
+    other = new_store(store.server, tmp_path / "other", "new")
+    try:
+        with other.connect() as connection:
+            connection.execute("CREATE PUBLICATION everybodys FOR TABLE accounts")
+        content = other.snapshot()
+    finally:
+        other.drop()
+    assert b"CREATE PUBLICATION" in content
+    store.stage(content)
+    store.start()
+    assert store.server.admin("SELECT pubname FROM pg_publication", store.database) == []
+    assert store.label() == "new"
+
+
 def test_an_upload_beyond_the_limit_is_left_unread(store: Store, snapshot: bytes) -> None:
     with pytest.raises(SnapshotTooLargeError):
         store.stage_chunks(iter([snapshot]), max_bytes=len(snapshot) - 1)
