@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backups.disk import files
-from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError
+from backups.exceptions import BackupNotSupportedError, NotEnoughSpaceError, SnapshotFailedError
 from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
 from backups.postgres.scratch import Scratch
@@ -84,6 +84,7 @@ class Dumping:
         """
         with self.server.session(self.database, name="backups: snapshot") as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._check_contents(connection)
             taken_at = datetime.now(UTC)
             (moment,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             descriptor = self.scratch.nameless()
@@ -94,6 +95,17 @@ class Dumping:
             except BaseException:
                 os.close(descriptor)
                 raise
+
+    def _check_contents(self, connection: Connection) -> None:
+        """:raises BackupNotSupportedError: it has what no restore of this app takes."""
+        query = "SELECT count(*) FROM pg_largeobject_metadata"
+        (number,) = connection.execute(query).fetchone() or (0,)
+        if number:
+            raise BackupNotSupportedError(
+                f"The database {self.database} has {number:,} large objects (of lo_create), which"
+                " this app can't restore.",
+                hint="Keep files in Django's storage, or in columns of the type bytea.",
+            )
 
     def _arguments(self, connection: Connection, moment: str) -> list[str]:
         left_out = [each for each in list_tables(connection) if each.name in self.without]

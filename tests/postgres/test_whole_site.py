@@ -66,7 +66,7 @@ def fill(server: Server) -> None:
         task = {
             "name": f"Übung {number} ☃ 'quoted' \\ %s",
             "priority": number,
-            "deadline": f"2026-10-25T02:{number:02}:00",  # a time that comes twice
+            "deadline": f"2027-10-31T02:{number:02}:00",  # a time that comes twice
             "estimated_duration": number / 7,
             "tags": [f"tag {number % 3}", "all"],
         }

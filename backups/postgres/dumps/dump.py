@@ -14,11 +14,21 @@ from pathlib import Path
 
 from backups.exceptions import CheckTimedOutError, UnknownSchemaError
 from backups.postgres.dumps.archive import is_dump, read_archive
+from backups.postgres.dumps.calls import find_calls
 from backups.postgres.dumps.entries import OPTIONS, clip, find_programs, judge
 from backups.postgres.dumps.running import run_dump, run_restore
+from backups.postgres.dumps.tokens import UnreadableError, split
 from backups.sqlite.format.schema import Program
 
-__all__ = ["OPTIONS", "Dump", "check_programs", "is_dump", "read_dump", "read_programs"]
+__all__ = [
+    "OPTIONS",
+    "Dump",
+    "calls_nothing",
+    "check_programs",
+    "is_dump",
+    "read_dump",
+    "read_programs",
+]
 
 _MOST_NAMES = 10  # in a sentence
 # A role that is no superuser can make only those that are marked as trusted.
@@ -103,6 +113,14 @@ def check_programs(
     if running := [each for each in unknown if not _is_at_rest(each)]:
         raise UnknownSchemaError(f"The dump has the {_some(running)}. {compared}")
     return (f"The dump has the {_some(unknown)}. {compared}",)
+
+
+def calls_nothing(program: Program) -> bool:
+    """Whether a program, e.g. a view, only calls functions that are known to be harmless."""
+    try:
+        return not any(any(find_calls(tokens)) for tokens in split(program.sql))
+    except UnreadableError:
+        return False
 
 
 def _is_at_rest(program: Program) -> bool:
