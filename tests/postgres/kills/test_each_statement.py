@@ -5,7 +5,6 @@ For each kill the databases are as they were before the work. The next start run
 process.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,27 +14,14 @@ import pytest
 from tests.backups.builders import MIGRATIONS
 from tests.postgres.kills.claims import After, check
 from tests.postgres.kills.place import Place
-from tests.postgres.kills.statements import HOW, ON_FILES, count, in_child, kill_at
+from tests.postgres.kills.statements import count, in_child, kill_at, moments
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions
 from tests.postgres.server import Server
 from tests.postgres.stores import MAX_BYTES, Store, make_content, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
 
-EVERY = "POSTGRES_KILLS" in os.environ  # takes some minutes for each version
 OLD, NEW, NEWER, OLDER, NOTHING = "old", "new", "newer", "older", ""
-# What changes something on the server, so that it matters whether the answer has come.
-WRITES = (
-    "CREATE",
-    "ALTER",
-    "DROP",
-    "INSERT",
-    "DELETE",
-    "COMMENT",
-    "SELECT pg_terminate",
-    "_exit",
-    *ON_FILES,
-)
 
 Work = Callable[[Store, "Snapshots"], object]
 Snapshots = Mapping[str, bytes]  # by their labels
@@ -179,7 +165,7 @@ def test_kill_at_each_statement(
     place = Place(store)
     statements = count(lambda: case.work(store, snapshots))
     ends = set()
-    for number, how in _moments(statements):
+    for number, how in moments(statements):
         place.put_back()
         kill_at(number, how, lambda: case.work(store, snapshots))
         wait_for_the_end_of_sessions(store)
@@ -190,16 +176,3 @@ def test_kill_at_each_statement(
             raise
     place.drop()
     assert ends == set(case.after), "nothing was killed late, or nothing early"
-
-
-def _moments(statements: list[str]) -> list[tuple[int, str]]:
-    """
-    Before each of them, once it is sent, and once it is answered. What only reads leaves all as it
-    was, so a kill at it is one after what came before: without EVERY these are left out.
-    """
-    return [
-        (number, how)
-        for number, words in enumerate(statements, 1)
-        for how in HOW
-        if EVERY or words.startswith(WRITES)
-    ]

@@ -12,14 +12,12 @@ import pytest
 from backups.exceptions import BackupError
 from tests.postgres.kills.claims import After, check
 from tests.postgres.kills.place import Place
-from tests.postgres.kills.statements import BEFORE, HOW, Statements, count
-from tests.postgres.kills.test_each_statement import WRITES
+from tests.postgres.kills.statements import Statements, count, moments
 from tests.postgres.server import Server
 from tests.postgres.stores import Store, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
 
-DECIDES = ("_exit", "DROP")  # COMMIT, and what comes then
 AFTER: After = {("old", "new"): (), ("new", ""): ("applied",)}
 
 
@@ -32,7 +30,7 @@ def test_kill_at_each_statement_of_a_restore(
     place = Place(store)
     statements = count(lambda: work(store))
     ends = set()
-    for number, how in _moments(statements):
+    for number, how in moments(statements):
         place.put_back()
         with Statements(number, how, own_postgres.kill).counted(), suppress(BackupError):
             work(store)
@@ -44,13 +42,3 @@ def test_kill_at_each_statement_of_a_restore(
             error.add_note(f"killed {how} step {number}: {statements[number - 1]}")
             raise
     assert ends == set(AFTER)
-
-
-def _moments(statements: list[str]) -> list[tuple[int, str]]:
-    """Before each that changes something; and where it decides, once it is sent and answered."""
-    return [
-        (number, how)
-        for number, words in enumerate(statements, 1)
-        for how in (HOW if words.startswith(DECIDES) else (BEFORE,))
-        if words.startswith(WRITES)
-    ]
