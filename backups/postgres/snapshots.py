@@ -125,6 +125,9 @@ class Dumping:
         ]
 
     def _run(self, descriptor: int, words: list[str]) -> None:
+        # By a name: pg_dump 18 appends to its standard output, and so what it should overwrite.
+        words = [*words, f"--file=/dev/fd/{descriptor}"]
+
         def look() -> None:
             folder = self.scratch.folder
             if not files.has_room(folder, self.floor):
@@ -138,7 +141,7 @@ class Dumping:
                 )
 
         code, said = run(
-            words, self.server.environment(self.database), stdout=descriptor, watch=look
+            words, self.server.environment(self.database), keep=(descriptor,), watch=look
         )
         if code:
             raise SnapshotFailedError(
@@ -150,8 +153,7 @@ def run(
     words: list[str],
     environment: Mapping[str, str],
     *,
-    stdout: int = subprocess.DEVNULL,
-    stdin: int = subprocess.DEVNULL,
+    keep: tuple[int, ...] = (),
     seconds: float | None = None,
     watch: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
@@ -160,14 +162,16 @@ def run(
     if this raises, e.g. what ``watch`` raises.
 
     :param environment: how it connects.
+    :param keep: descriptors that it has too.
     :raises subprocess.TimeoutExpired: it takes longer than ``seconds``.
     """
     process = subprocess.Popen(
         words,
-        stdin=stdin,
-        stdout=stdout,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=without_secrets() | ENGLISH | {**environment},
+        pass_fds=keep,
         start_new_session=True,
     )
     end = None if seconds is None else time.monotonic() + seconds

@@ -328,7 +328,7 @@ def test_a_session_in_the_database_blocks_a_start_and_is_named(
         receipt = store.start()
         assert receipt is not None
         assert receipt.outcome == "blocked"
-        assert f"in use by an old shell of site from 127.0.0.1/32 ({other.info.backend_pid})" in (
+        assert f"in use by an old shell of site from 127.0.0.1 ({other.info.backend_pid})" in (
             receipt.reason
         )
     assert store.label() == "old"
