@@ -31,6 +31,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_switches(),
         *_own_files(),
         *_folders(),
+        *_postgres(),
         *_functions(),
         *_python(),
     ]
@@ -223,6 +224,29 @@ def _unusable(folder: Path, *, is_written: bool) -> str:
     if is_written and not os.access(folder, os.W_OK | os.X_OK):
         return "this user can't write to"
     return ""
+
+
+def _postgres() -> Iterator[CheckMessage]:
+    given = getattr(settings, "BACKUPS_POSTGRES_CONNECTION", None)
+    problem = ""
+    if given and not isinstance(given, dict):
+        problem = f"is {given!r}, which is not a dict"
+    elif given and "dbname" in given:  # its other values may be secret
+        problem = "names 'dbname', but the database is that of DATABASES"
+    if problem:
+        yield Error(
+            f"BACKUPS_POSTGRES_CONNECTION {problem}.",
+            hint="Name what is other than in DATABASES, by libpq's names:"
+            ' {"host": "10.0.0.11", "port": "5432"}.',
+            id="backups.E132",
+        )
+    template = getattr(settings, "BACKUPS_POSTGRES_TEMPLATE", "template0")
+    if not isinstance(template, str) or not template:
+        yield Error(
+            f"BACKUPS_POSTGRES_TEMPLATE is {template!r}, which is not the name of a database.",
+            hint="Remove it to use template0, or name a database that has the extensions.",
+            id="backups.E133",
+        )
 
 
 def _functions() -> Iterator[CheckMessage]:

@@ -45,6 +45,8 @@ DEFAULTS = {
     "BACKUPS_OWN_FILES": ("own_files", ()),
     "BACKUPS_FOLDER": ("folder", None),
     "BACKUPS_POSTGRES_PROGRAMS": ("postgres_programs", None),
+    "BACKUPS_POSTGRES_CONNECTION": ("postgres_connection", {}),
+    "BACKUPS_POSTGRES_TEMPLATE": ("postgres_template", "template0"),
     "BACKUPS_JOB_SECONDS": ("job_seconds", 20.0),
     "BACKUPS_SCHEDULE": ("schedule", ""),
     "BACKUPS_SCHEDULE_JITTER": ("schedule_jitter", 0.0),
@@ -91,6 +93,8 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
         other = Path("/keys.json")
     elif name == "own_files":
         other = (Path("/secret"),)
+    elif name == "postgres_connection":
+        other = {"host": "10.0.0.11"}
     elif name == "max_age":
         other = timedelta(hours=7)
     elif isinstance(default, tuple) or name == "notify_mail":

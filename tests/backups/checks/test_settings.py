@@ -79,6 +79,8 @@ WRONG: list[tuple[str, Any, str]] = [
         ("BACKUPS_OWN_FILES", value, "E046")
         for value in ("/srv/secret_key", ["secret_key"], [None], None, 1)
     ),
+    *(("BACKUPS_POSTGRES_CONNECTION", value, "E132") for value in ("10.0.0.11:5432", ["host"], 1)),
+    *(("BACKUPS_POSTGRES_TEMPLATE", value, "E133") for value in ("", None, 1)),
     *(("BACKUPS_PYTHON", value, "E017") for value in ("/nowhere/python3", "/", "/bin/echo")),
     *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
@@ -109,6 +111,10 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_RECOGNISER", "os.path.join"),
     ("BACKUPS_CONNECTION_SETUP", ""),
     ("BACKUPS_CONNECTION_SETUP", "django.db.backends.sqlite3._functions.register"),
+    ("BACKUPS_POSTGRES_CONNECTION", None),
+    ("BACKUPS_POSTGRES_CONNECTION", {}),
+    ("BACKUPS_POSTGRES_CONNECTION", {"host": "10.0.0.11", "port": "5432"}),
+    ("BACKUPS_POSTGRES_TEMPLATE", "with_postgis"),
     ("BACKUPS_PYTHON", ""),
     ("BACKUPS_PYTHON", sys.executable),
     ("BACKUPS_BACKUP_PERMISSION", "rest_framework.permissions.IsAuthenticated"),
@@ -138,6 +144,12 @@ def test_each_wrong_setting_is_named_with_a_hint(
 def test_right_settings_pass(setting: str, value: Any, settings: Settings) -> None:
     setattr(settings, setting, value)
     assert check_settings() == []
+
+
+def test_no_other_database_is_named_where_backups_connect(settings: Settings) -> None:
+    settings.BACKUPS_POSTGRES_CONNECTION = {"dbname": "other", "password": "secret"}
+    (message,) = check_settings()
+    assert (message.id, "secret" in str(message)) == ("backups.E132", False)
 
 
 def test_wrong_database_names_the_ones_there_are(settings: Settings) -> None:
