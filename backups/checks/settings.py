@@ -31,7 +31,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_switches(),
         *_own_files(),
         *_folders(),
-        *_postgres(),
+        *_server(),
         *_functions(),
         *_python(),
     ]
@@ -194,9 +194,11 @@ def _own_files() -> Iterator[CheckMessage]:
 
 
 def _folders() -> Iterator[CheckMessage]:
-    for number, name, meaning in (
-        ("130", "BACKUPS_FOLDER", "for the files of backups, e.g. /var/lib/site/backups"),
-        ("131", "BACKUPS_POSTGRES_PROGRAMS", "with pg_dump, e.g. /usr/lib/postgresql/17/bin"),
+    programs = "Set the path of the folder with pg_dump, e.g. /usr/lib/postgresql/17/bin."
+    own = "Set the path of a folder for the files of backups, e.g. /var/lib/site/backups."
+    for name, is_own, wrong, unusable in (
+        ("BACKUPS_FOLDER", True, "E130", "W130"),
+        ("BACKUPS_POSTGRES_PROGRAMS", False, "E131", "W131"),
     ):
         given = getattr(settings, name, None)
         if not given:
@@ -204,17 +206,38 @@ def _folders() -> Iterator[CheckMessage]:
         if not isinstance(given, str | Path) or not Path(given).is_absolute():
             yield Error(
                 f"{name} is {given!r}, which is not the full path of a folder.",
-                hint=f"Set the path of the folder {meaning}.",
-                id=f"backups.E{number}",
+                hint=own if is_own else programs,
+                id=f"backups.{wrong}",
             )
-        elif problem := _unusable(Path(given), is_written=name == "BACKUPS_FOLDER"):
+        elif problem := _unusable(Path(given), is_written=is_own):
+            make = f"Create it, for the site's user alone: install -d -m 0700 {given}"
             yield CheckWarning(
                 f"{name} is {str(given)!r}, which {problem}.",
-                hint=f"Set the path of the folder {meaning}."
-                if name != "BACKUPS_FOLDER"
-                else f"Create it, for the site's user alone: install -d -m 0700 {given}",
-                id=f"backups.W{number}",
+                hint=make if is_own else programs,
+                id=f"backups.{unusable}",
             )
+
+
+def _server() -> Iterator[CheckMessage]:
+    given = getattr(settings, "BACKUPS_POSTGRES_CONNECTION", None)
+    if given is not None and not (isinstance(given, dict) and all(map(_is_text, given))):
+        yield Error(
+            # Don't quote the value: it may have a password in it.
+            "BACKUPS_POSTGRES_CONNECTION is not a dictionary of libpq's parameters.",
+            hint='Set what is other than in DATABASES, e.g. {"host": "10.0.0.7", "port": 5432}.',
+            id="backups.E132",
+        )
+    template = getattr(settings, "BACKUPS_POSTGRES_TEMPLATE", "template0")
+    if not _is_text(template):
+        yield Error(
+            f"BACKUPS_POSTGRES_TEMPLATE should be the name of a database, not {template!r}.",
+            hint="Remove it to use template0.",
+            id="backups.E133",
+        )
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str) and bool(given)
 
 
 def _unusable(folder: Path, *, is_written: bool) -> str:
@@ -224,29 +247,6 @@ def _unusable(folder: Path, *, is_written: bool) -> str:
     if is_written and not os.access(folder, os.W_OK | os.X_OK):
         return "this user can't write to"
     return ""
-
-
-def _postgres() -> Iterator[CheckMessage]:
-    given = getattr(settings, "BACKUPS_POSTGRES_CONNECTION", None)
-    problem = ""
-    if given and not isinstance(given, dict):
-        problem = f"is {given!r}, which is not a dict"
-    elif given and "dbname" in given:  # its other values may be secret
-        problem = "names 'dbname', but the database is that of DATABASES"
-    if problem:
-        yield Error(
-            f"BACKUPS_POSTGRES_CONNECTION {problem}.",
-            hint="Name what is other than in DATABASES, by libpq's names:"
-            ' {"host": "10.0.0.11", "port": "5432"}.',
-            id="backups.E132",
-        )
-    template = getattr(settings, "BACKUPS_POSTGRES_TEMPLATE", "template0")
-    if not isinstance(template, str) or not template:
-        yield Error(
-            f"BACKUPS_POSTGRES_TEMPLATE is {template!r}, which is not the name of a database.",
-            hint="Remove it to use template0, or name a database that has the extensions.",
-            id="backups.E133",
-        )
 
 
 def _functions() -> Iterator[CheckMessage]:

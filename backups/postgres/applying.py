@@ -38,15 +38,18 @@ from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.pending import drop_if_possible, find_pending, free_name, put
 from backups.postgres.records import add_receipt, read_receipts
-from backups.postgres.server import Connection, explained
+from backups.postgres.server import Connection
 from backups.store import Receipt
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02  # between two looks for sessions to end
+# Only those that this role may end: one that it may not would keep it from the others.
 END = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = %s AND pid <> pg_backend_pid()
+  AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+  AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
 """
 
 
@@ -113,12 +116,12 @@ class Applying:
                     if name != manifest.undoes and not databases.who_is_connected(connection, name)
                 }
                 kept = free_name(connection, lambda attempt: names.kept(now, attempt))
-                with _in_use(connection, names.live):
+                with _in_use(self.control, names.live):
                     databases.rename(connection, names.live, kept)
-            with _in_use(connection, names.pending):
+            with _in_use(self.control, names.pending):
                 databases.rename(connection, names.pending, names.live)
             for name, new in going.items():
-                with _in_use(connection, name):
+                with _in_use(self.control, name):
                     databases.rename(connection, name, new)
             put(connection, None)
             receipt = receipt_of(
@@ -145,14 +148,15 @@ _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 @contextmanager
-def _in_use(connection: Connection, name: str) -> Iterator[None]:
+def _in_use(control: Control, name: str) -> Iterator[None]:
     """Say who is in the way of a rename."""
     try:
         yield
     except psycopg.errors.ObjectInUse as error:
-        detail = error.diag.message_detail or "another session is using it"
         raise NeedsRestartError(
-            f"The database {name} could not be renamed: {detail.rstrip('.')}."
+            f"The database {name} could not be renamed: it is in use by"
+            f" {databases.who_is_in_the_way(control, name)}.",
+            hint="It stays pending. End that session, then try again, or restart the server.",
         ) from error
 
 
@@ -166,10 +170,7 @@ def _ending_sessions(control: Control) -> Iterator[None]:
     live, is_over = control.names.live, threading.Event()
 
     def end(connection: Connection) -> None:
-        try:
-            connection.execute(END.encode(), [live])
-        except psycopg.errors.InsufficientPrivilege:
-            _end_own(connection, live)
+        connection.execute(END.encode(), [live])
 
     def go_on(connection: Connection) -> None:
         while not is_over.wait(LOOK_SECONDS):
@@ -188,10 +189,3 @@ def _ending_sessions(control: Control) -> Iterator[None]:
         finally:
             is_over.set()
             thread.join()
-
-
-def _end_own(connection: Connection, live: str) -> None:
-    """Where there are sessions of other roles too: only those that this role may end."""
-    mine = END.rstrip() + " AND pg_has_role(usesysid, 'MEMBER')"
-    with explained("the end of a session"):
-        connection.execute(mine.encode(), [live])

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backups.exceptions import BackupError, BackupNotSupportedError, DatabaseServerError
+from backups.exceptions import BackupNotSupportedError
 from backups.postgres.names import Names
 from backups.postgres.server import Connection, Server, explained, quoted, sentence
 
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 COMMENT = "State and receipts of django-restorable, for the database beside it"
 NOTHING_MORE = sql.SQL("")
+# Whatever the encoding of the site's own database is, and whoever is in template1.
+ANY_TEXT = sql.SQL("TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
 SETUP_LOCK = 0x6261636B  # for the moment in which the tables are made
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS backups;
@@ -33,6 +35,11 @@ CREATE TABLE IF NOT EXISTS backups.record (
     value jsonb NOT NULL
 );
 CREATE INDEX IF NOT EXISTS record_by_kind ON backups.record (kind, id);
+"""
+FOREIGN_TABLES = """
+SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND nspname NOT IN ('backups', 'information_schema')
+  AND nspname NOT LIKE 'pg\\_%' LIMIT 1
 """
 MOST_RECORDS = 10_000  # of one kind; the oldest go
 
@@ -69,11 +76,11 @@ class Control:
         """The same without a block: the caller closes it."""
         with explained(f"the database {self.names.control}"):
             connection = self._connect(name) or self._create_and_connect(name)
-        try:
-            check_direct(connection)
-        except BackupError:
-            connection.close()
-            raise
+            try:
+                self._set_up(connection)
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     @contextmanager
@@ -82,7 +89,7 @@ class Control:
         with explained(f"the database {self.names.control}"):
             connection = self._connect("backups")
             try:
-                yield connection
+                yield connection if connection is not None and _has_tables(connection) else None
             finally:
                 if connection is not None:
                     connection.close()
@@ -109,9 +116,9 @@ class Control:
 
     def _create_and_connect(self, name: str) -> Connection:
         try:
-            self.create_database(self.names.control)
+            self.create_database(self.names.control, ANY_TEXT)
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            pass  # another process was faster
+            pass  # another process was faster, or was killed before it made the tables
         except psycopg.errors.InsufficientPrivilege as error:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
@@ -119,36 +126,34 @@ class Control:
                 hint="Let an administrator say: ALTER ROLE … CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
-        with closing(self.server.connect(self.names.control)) as connection:
-            with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
-                connection.execute(TABLES.encode())
-            connection.execute(
-                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(self.names.control))
-            )
-            connection.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                    quoted(self.names.control), sql.Literal(COMMENT)
-                )
-            )
-        logger.info("the database %s is created, for state and receipts", self.names.control)
         return self.server.connect(self.names.control, name=name)
 
+    def _set_up(self, connection: Connection) -> None:
+        """Make the tables, unless they are there: whoever created the database may be dead."""
+        if _has_tables(connection):
+            return
+        name = self.names.control
+        if connection.execute(FOREIGN_TABLES.encode()).fetchone() is not None:
+            raise BackupNotSupportedError(
+                f"The database {name} has tables of its own, and backups need this name for the"
+                f" state and the receipts of {self.names.live}.",
+                hint=f"Rename one of the two databases. Nothing in {name} was changed.",
+            )
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+            connection.execute(TABLES.encode())
+            connection.execute(
+                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(quoted(name))
+            )
+            connection.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(quoted(name), sql.Literal(COMMENT))
+            )
+        logger.info("the database %s is made ready, for state and receipts", name)
 
-def check_direct(connection: Connection) -> None:
-    """
-    Whether this is a session of the server itself.
 
-    :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
-    """
-    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
-    if pid != connection.info.backend_pid:
-        raise DatabaseServerError(
-            "A pooler such as pgbouncer is between this site and the database server, and backups"
-            " need sessions of their own.",
-            hint="Name the server itself in BACKUPS_POSTGRES_CONNECTION, e.g."
-            ' {"host": "db.example.org", "port": "5432"}.',
-        )
+def _has_tables(connection: Connection) -> bool:
+    row = connection.execute("SELECT to_regclass('backups.record') IS NOT NULL").fetchone()
+    return bool(row and row[0])
 
 
 def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from psycopg import sql
 from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.postgres.control import Control
 from backups.postgres.locks import try_lock
+from backups.postgres.names import Names
 from backups.postgres.server import Connection, explained, quoted, sentence
 
 logger = logging.getLogger(__name__)
@@ -29,13 +30,32 @@ SELECT pg_encoding_to_char(encoding), datcollate, datctype,
        to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname
 FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s
 """
+# What ALTER DATABASE … SET says, and ALTER ROLE … IN DATABASE … SET of this role.
 SETTINGS = """
-SELECT unnest(setconfig) FROM pg_db_role_setting
-WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)
+SELECT setrole <> 0, unnest(setconfig) FROM pg_db_role_setting
+WHERE setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+  AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s) ORDER BY setrole
 """
+# Of one database, and not of another. No values: they may be secret.
+LOST_SETTINGS = """
+SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM (
+    SELECT setrole, unnest(setconfig) AS setting FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+    EXCEPT SELECT setrole, unnest(setconfig) FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+) AS lost LEFT JOIN pg_roles ON pg_roles.oid = setrole ORDER BY 1
+"""
+# Of a session of another role, the server tells neither its kind nor its address. Only sessions of
+# a role are in the way: the server ends its own work by itself.
 CONNECTED = """
-SELECT pid, usename, application_name, client_addr::text FROM pg_stat_activity
-WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY pid
+SELECT coalesce(nullif(application_name, ''), 'a session') || ' of ' || usename || CASE
+    WHEN backend_type IS NULL THEN '' ELSE ' from ' || coalesce(host(client_addr),
+    'the server itself') END || ' (' || pid || ')'
+FROM pg_stat_activity
+WHERE datname = %(name)s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+UNION ALL
+SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
+WHERE database = %(name)s ORDER BY 1
 """
 OTHERS_RIGHTS = """
 SELECT DISTINCT rolname FROM (
@@ -69,13 +89,16 @@ def is_standby(connection: Connection) -> bool:
     return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
 
 
+def is_ours(connection: Connection, name: str) -> bool:
+    """Whether there is a database of this name, which no other site has for its live one."""
+    return exists(connection, name) and not exists(connection, Names(name).control)
+
+
 def list_names(connection: Connection, stem: str) -> list[str]:
-    """The databases whose names begin with this."""
-    rows = connection.execute(
-        "SELECT datname FROM pg_database WHERE left(datname, length(%s)) = %s ORDER BY datname",
-        [stem, stem],
-    )
-    return [name for (name,) in rows]
+    """The databases whose names begin with this, but no live one of another site."""
+    rows = connection.execute("SELECT datname FROM pg_database ORDER BY datname")
+    names = [name for (name,) in rows]
+    return [each for each in names if each.startswith(stem) and Names(each).control not in names]
 
 
 def size_of(connection: Connection, name: str) -> int:
@@ -105,14 +128,19 @@ def drop(connection: Connection, name: str) -> None:
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
-    """Who has a session in a database, in words; empty if nobody has."""
-    rows = connection.execute(CONNECTED.encode(), [name]).fetchall()
-    words = [
-        f"{application or 'a session'} of {role} from {address or 'the server itself'} ({pid})"
-        for pid, role, application, address in rows[:MOST_NAMED]
-    ]
+    """Who has a session in a database, or a prepared transaction, in words; empty if nobody."""
+    rows = connection.execute(CONNECTED.encode(), {"name": name}).fetchall()
+    words = [each for (each,) in rows[:MOST_NAMED]]
     more = len(rows) - MOST_NAMED
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
+
+
+def who_is_in_the_way(control: Control, name: str) -> str:
+    """The same for the message of an error, on a connection of its own. Never empty."""
+    who = ""
+    with suppress(BackupError), control.session() as connection:
+        who = who_is_connected(connection, name)
+    return who or "another session, which has ended since"
 
 
 def check_role(connection: Connection, live: str) -> None:
@@ -155,6 +183,11 @@ def lost_rights(connection: Connection) -> list[str]:
     return [role for (role,) in rows]
 
 
+def lost_settings(connection: Connection, live: str, name: str) -> list[str]:
+    """The settings of the live database that this role could not give another one."""
+    return [setting for (setting,) in connection.execute(LOST_SETTINGS.encode(), [live, name])]
+
+
 @contextmanager
 def incoming_database(control: Control, *, template: str | None = None) -> Iterator[str]:
     """
@@ -184,19 +217,21 @@ def _create(control: Control, connection: Connection, name: str, template: str |
         live = control.names.live
         rest = _copy_of(template) if template else _like(connection, live, control.server.template)
         control.create_database(name, rest)
-        _copy_settings(connection, live, name)
+        for is_own, setting in connection.execute(SETTINGS.encode(), [live]).fetchall():
+            _set(connection, name, *setting.split("=", 1), is_own=is_own)
         _copy_rights(connection, live, name)
 
 
-def _copy_settings(connection: Connection, live: str, name: str) -> None:
-    for (setting,) in connection.execute(SETTINGS.encode(), [live]).fetchall():
-        key, _, value = setting.partition("=")
-        with suppress(psycopg.errors.InsufficientPrivilege):
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
-                    quoted(name), quoted(key), sql.Literal(value)
-                )
-            )
+def _set(connection: Connection, name: str, key: str, value: str, *, is_own: bool) -> None:
+    """Set a parameter for a database: as a literal, a list such as search_path were one name."""
+    whose = "ALTER ROLE CURRENT_USER IN DATABASE {}" if is_own else "ALTER DATABASE {}"
+    statement = sql.SQL(whose + " SET {} FROM CURRENT").format(quoted(name), quoted(key))
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config(%s, %s, true)", [key, value])
+            connection.execute(statement)
+    except psycopg.Error as error:  # e.g. only a superuser may set it: the person is warned
+        logger.info("%s does not get the setting %s: %s", name, key, sentence(error))
 
 
 def _copy_rights(connection: Connection, live: str, name: str) -> None:

@@ -10,8 +10,8 @@ The last way out is in applying.py.
 
 import logging
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -53,9 +53,10 @@ def make_pending(control: Control, name: str, manifest: Manifest, seconds: float
     names, going = control.names, None
     with control.transaction() as connection:
         find_pending(connection, lock=True)
-        if databases.exists(connection, names.pending):
+        if databases.is_ours(connection, names.pending):
             going = names.going()
-            databases.rename(connection, names.pending, going)
+            with _in_use(control):
+                databases.rename(connection, names.pending, going)
         if not databases.exists(connection, name):
             raise RestoreBlockedError(f"The database {name} is gone: it can't be staged.")
         databases.rename(connection, name, names.pending)
@@ -87,7 +88,8 @@ def replace_pending(control: Control, name: str, old: Manifest, new: Manifest) -
         current = find_pending(connection, lock=True)
         if current is None or current.id != old.id:
             raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
-        databases.rename(connection, control.names.pending, going)
+        with _in_use(control):
+            databases.rename(connection, control.names.pending, going)
         databases.rename(connection, name, control.names.pending)
         put(connection, new)
     drop_if_possible(control, going)
@@ -132,11 +134,12 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
     names, going = control.names, control.names.going()
     with control.transaction() as connection:
         manifest = find_pending(connection, lock=True)
-        is_there = databases.exists(connection, names.pending)
+        is_there = databases.is_ours(connection, names.pending)
         if manifest is None and not is_there:
             raise NoPendingRestoreError("Nothing is pending.")
         if is_there:
-            databases.rename(connection, names.pending, going)
+            with _in_use(control):
+                databases.rename(connection, names.pending, going)
         put(connection, None)
         add_receipt(
             connection,
@@ -161,9 +164,10 @@ def set_aside(
     with control.transaction() as connection:
         find_pending(connection, lock=True)
         name = free_name(connection, lambda attempt: control.names.refused(moment, attempt))
-        is_there = databases.exists(connection, control.names.pending)
+        is_there = databases.is_ours(connection, control.names.pending)
         if is_there:
-            databases.rename(connection, control.names.pending, name)
+            with _in_use(control):
+                databases.rename(connection, control.names.pending, name)
         put(connection, None)
         receipt = receipt_of(
             moment,
@@ -176,6 +180,20 @@ def set_aside(
         )
         add_receipt(connection, receipt)
     return receipt
+
+
+@contextmanager
+def _in_use(control: Control) -> Iterator[None]:
+    """Say who looks into what is pending, so that it can't be renamed."""
+    try:
+        yield
+    except psycopg.errors.ObjectInUse as error:
+        name = control.names.pending
+        raise RestoreBlockedError(
+            f"The database {name} could not be renamed: it is in use by"
+            f" {databases.who_is_in_the_way(control, name)}.",
+            hint="Nothing has changed. End that session, then try again.",
+        ) from error
 
 
 def free_name(connection: Connection, name: Callable[[int], str]) -> str:

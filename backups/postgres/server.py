@@ -25,11 +25,12 @@ KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_coun
 FULL = ("53100",)  # disk_full
 MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
 
-HAS_IDLE_SESSION_TIMEOUT = 140_000  # https://www.postgresql.org/docs/14/release-14.html
-SETTINGS = (
-    "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
-    " SET default_transaction_read_only = off;"
-)
+SETTINGS = {
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "off",
+}
+LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -53,18 +54,24 @@ class Server:
         :param name: what it is called in ``pg_stat_activity``.
         :param seconds: how long a statement may take; 0 for ever.
         :raises psycopg.OperationalError: there is no such database, or no server.
+        :raises DatabaseServerError: a pooler is in between.
         """
         defaults = {"connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
         connection = psycopg.connect(
             **{**defaults, **self.parameters, "application_name": name[:63]},
             dbname=database,
+            client_encoding="UTF8",  # a database in SQL_ASCII would hand out bytes
             autocommit=True,
             prepare_threshold=None,
         )
         try:
+            check_direct(connection)  # first: what is set next would stay in a pooler's session
+            version = connection.info.server_version
             # Whatever the site's own options and the server's say.
-            has_idle = connection.info.server_version >= HAS_IDLE_SESSION_TIMEOUT
-            words = SETTINGS + ("SET idle_session_timeout = 0;" if has_idle else "")
+            words = "".join(f"SET {name} = {value};" for name, value in SETTINGS.items())
+            words += "".join(
+                f"SET {name} = 0;" for name, since in LATER.items() if version >= since
+            )
             connection.execute(f"{words} SET statement_timeout = {int(seconds * 1000)}".encode())
         except BaseException:
             connection.close()
@@ -125,6 +132,22 @@ class Server:
         host = self.parameters.get("host") or "the local socket"
         port = self.parameters.get("port")
         return f"{host}:{port}" if port else str(host)
+
+
+def check_direct(connection: Connection) -> None:
+    """
+    Whether this is a session of the server itself.
+
+    :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    if pid != connection.info.backend_pid:
+        raise DatabaseServerError(
+            "A pooler such as pgbouncer is between this site and the database server, and backups"
+            " need sessions of their own.",
+            hint="Name the server itself in BACKUPS_POSTGRES_CONNECTION, e.g."
+            ' {"host": "db.example.org", "port": "5432"}.',
+        )
 
 
 @contextmanager

@@ -213,6 +213,18 @@ class Staging:
                     f" {', '.join(roles)}. Grant them again after the restore."
                 )
 
+    def _warn_of_settings(self, name: str) -> Iterator[str]:
+        """Only an administrator can give the restored database all that the live one was given."""
+        live = self.control.names.live
+        with self.control.session() as connection:
+            lost = databases.lost_settings(connection, live, name)
+        if lost:
+            yield (
+                f"Settings of {live} that the restored database will not have, since only an"
+                f" administrator may set them: {', '.join(lost)}. Set them again after the restore"
+                " (ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET)."
+            )
+
     # Judge it
 
     def _judge(
@@ -241,6 +253,7 @@ class Staging:
                     f"The account {self.account} is not in the snapshot: it can't log in once this"
                     " is applied."
                 )
+        warnings += self._warn_of_settings(name)
         if fails is not None:
             warnings.append(f"It is put back as it was, since it could not be migrated: {fails}")
         missing = self.site.plan(found.migrations) if fails is None else ()

@@ -40,7 +40,7 @@ def apply_at_start(
     began = time.monotonic()
     with control.session() as connection:
         manifest = find_pending(connection)
-        is_there = databases.exists(connection, control.names.pending)
+        is_there = databases.is_ours(connection, control.names.pending)
     if manifest is None:
         if not is_there:
             return None

@@ -226,7 +226,7 @@ class PostgresBackupStore(BackupStore):
             if connection is None:
                 return RestoreStatus(pending=None, last=None, present=())
             manifest = pending.find_pending(connection)
-            if manifest is None and databases.exists(connection, self._names.pending):
+            if manifest is None and databases.is_ours(connection, self._names.pending):
                 manifest = pending.unknown()
             receipts = records.read_receipts(connection)
         last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
@@ -494,7 +494,7 @@ class PostgresBackupStore(BackupStore):
         with self._control.if_there() as connection:
             if connection is None or databases.is_standby(connection):  # which only reads
                 return False
-            return pending.find_pending(connection) is not None or databases.exists(
+            return pending.find_pending(connection) is not None or databases.is_ours(
                 connection, self._names.pending
             )
 

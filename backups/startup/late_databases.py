@@ -1,6 +1,6 @@
 """
 A database that is missing when a process starts, and is created later, e.g. by ``migrate``; or one
-on a server, which may not answer when a process starts, and may be restarted later.
+on a server that does not answer when a process starts.
 
 A start does not hold presence of it: that would put a lock file into a folder that may not be ours,
 or can't be done. The process does so when it first connects. Otherwise the next process to start
@@ -65,7 +65,10 @@ class _Late:
 
 
 class _OnServers:
-    """The databases on servers. To hold presence that is held already costs nothing."""
+    """
+    The databases on servers, until this process has connected to them while it held presence. To
+    hold it where it is held already costs nothing.
+    """
 
     def __init__(self, aliases: Iterable[str]) -> None:
         self._tried_at = dict.fromkeys(aliases, -math.inf)
@@ -77,6 +80,7 @@ class _OnServers:
             return  # not one of these, or it has just failed
         try:
             services.hold_presence_of(alias)
+            del self._tried_at[alias]
         except (BackupError, OSError) as error:
             self._tried_at[alias] = now
             logger.info("no presence of the database %r can be held: %s", alias, error)

@@ -17,6 +17,7 @@ from taskdog.imports import allocations, rows
 from taskdog.imports.cells import Changes
 from taskdog.imports.dependencies import dependencies
 from taskdog.imports.exceptions import StoreNotReadyError
+from taskdog.imports.fitting import fitting
 from taskdog.imports.remainder import highest_task_id, left_behind
 from taskdog.imports.source import Source, open_source
 from taskdog.tasks.models import DailyAllocation, Note, Tag, Task, TaskDependency, TaskTag
@@ -97,6 +98,7 @@ def _carry_over(source: Source) -> Imported:
 
     def write(model: type[AnyModel], found: Iterator[AnyModel]) -> None:
         table = model._meta.db_table
+        found = fitting(found, changes) if is_postgres() else found
         imported.counts[table] = imported.counts.get(table, 0) + _write(model, found)
         if model is not Note:  # which has the id of its task
             _count_on(model)

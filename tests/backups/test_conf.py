@@ -94,7 +94,7 @@ def test_settings_are_read_at_use(setting: str, settings: Settings) -> None:
     elif name == "own_files":
         other = (Path("/secret"),)
     elif name == "postgres_connection":
-        other = {"host": "10.0.0.11"}
+        other = {"host": "127.0.0.1"}
     elif name == "max_age":
         other = timedelta(hours=7)
     elif isinstance(default, tuple) or name == "notify_mail":

@@ -137,7 +137,7 @@ def test_snapshot_of_a_missing_database_fails_and_creates_none(live: Site) -> No
 
 
 @pytest.mark.parametrize("zone", [UTC, datetime.now().astimezone().tzinfo])
-def test_snapshot_is_named_in_utc(zone: object, settings: Settings) -> None:
+def test_snapshot_is_named_in_utc(live: Site, zone: object, settings: Settings) -> None:
     settings.BACKUPS_NAME = "orchard"
     moment = AT.astimezone(zone)  # type: ignore[arg-type]
     assert services.snapshot_name(moment) == "orchard-backup-20261123-024538.db"

@@ -1,12 +1,13 @@
 """Fixtures for every test that needs PostgreSQL. `make postgres-test` runs those."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.postgres import programs
+from tests.postgres import left_out, of_folder, programs
 from tests.postgres.server import Server, new_server
 from tests.postgres.sites import another_machine, make_site
 from tests.postgres.small_disk import SMALL_LOG, can_be_mounted, small_disk
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _lacks(item: pytest.Item) -> bool:
+    if of_folder.NAMED in os.environ and left_out.reason_for(item.nodeid):
+        return True
     if "small_postgres" in getattr(item, "fixturenames", ()) and not can_be_mounted():
         return True
     needed = item.get_closest_marker("postgres_version")

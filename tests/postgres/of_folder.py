@@ -26,14 +26,20 @@ def copy(data_dir: Path, to: Path) -> None:
     """Copy the database of a folder, which nobody has open."""
     if NAMED in os.environ:
         _run(f"CREATE DATABASE {_name(to)} TEMPLATE {_made(data_dir)}")
+        if _is_there(f"{_name(data_dir)}_backups"):  # the state and the receipts
+            _run(f"CREATE DATABASE {_name(to)}_backups TEMPLATE {_name(data_dir)}_backups")
 
 
 @cache
 def _made(data_dir: Path) -> str:
     name = _name(data_dir)
-    if not _run(f"SELECT FROM pg_database WHERE datname = '{name}'"):
+    if not _is_there(name):
         _run(f"CREATE DATABASE {name}")
     return name
+
+
+def _is_there(name: str) -> bool:
+    return bool(_run(f"SELECT FROM pg_database WHERE datname = '{name}'"))
 
 
 def _name(data_dir: Path) -> str:

@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 
+from tests.postgres import left_out
 from tests.postgres.programs import found
 from tests.postgres.server import new_server
 
 
 def main(version: str, *command: str) -> int:
     """:returns: its exit code."""
+    left_out.tell()
     with new_server(max(found()) if version == "newest" else int(version)) as server:
         url = server.url(server.make_database())
         environment = os.environ | {"TESTS_DATABASE_URL": url}

@@ -29,7 +29,7 @@ from backups.postgres.site import Moved
 from backups.postgres.store import Limits, PostgresBackupStore
 from backups.sqlite.site import Found, Live
 from backups.store import PendingRestore, Receipt, Tell
-from tests.backups import stand_ins
+from tests.backups import builders, stand_ins
 from tests.backups.stores import chunks
 from tests.postgres.server import Server
 
@@ -71,6 +71,7 @@ class FakeSite(stand_ins.FakeSite):
 
     connect: Callable[[str], AbstractContextManager[psycopg.Connection]] = psycopg.connect
     name: str = ""  # of the live database
+    known: tuple[str, ...] = builders.MIGRATIONS  # those that this release runs
     on_migrate: Callable[[], None] = lambda: None
 
     def read_live(self) -> Live:
@@ -99,6 +100,10 @@ class FakeSite(stand_ins.FakeSite):
     def account_column(self) -> tuple[str, str]:
         """Labels may log in."""
         return "accounts", "label"
+
+    def plan(self, applied: Collection[str]) -> tuple[str, ...]:
+        """What is missing."""
+        return tuple(name for name in self.known if name not in applied)
 
     def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
         """As the real one does."""
@@ -265,8 +270,8 @@ class Store:
 
     def pending(self) -> Manifest | None:
         """The manifest of what is pending. There is one if, and only if, there is its database."""
-        with self.control.session() as connection:
-            found = find_pending(connection)
+        with self.control.if_there() as connection:
+            found = None if connection is None else find_pending(connection)
         assert (found is not None) == (self.names.pending in self.databases())
         return found
 

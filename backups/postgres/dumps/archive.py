@@ -2,9 +2,10 @@
 The head and the table of contents of pg_dump's custom format, read byte by byte.
 
 pg_restore sends the text of each entry to the server as it stands in the table of contents, and
-the rows of a table apart from it, by COPY. So these entries are all the SQL that a dump has. We
-don't judge the script that pg_restore writes instead: it puts parts of an entry into comments,
-which the server never gets, and a crafted entry ends such a comment or begins one.
+the rows of a table apart from it, by COPY. So these entries are all the SQL that a dump has, but
+for two comments with the versions that its head names. We don't judge the script that pg_restore
+can write: it puts parts of an entry into comments, which the server never gets, and a crafted entry
+ends such a comment or begins one.
 
 Every number and text has its length before it, so this can be read in one way only. What no
 pg_dump writes is refused, even where pg_restore would shrug: a text with a NUL, which C would cut.
@@ -13,6 +14,7 @@ Source: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/
 (ReadHead, ReadToc, ReadInt, ReadStr) and pg_backup_custom.c (_ReadExtraToc)
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -26,8 +28,9 @@ _HAS_RELATION_KIND = (1, 16)
 _INTEGER, _OFFSET, _CUSTOM = 4, 8, 1  # bytes of each on every machine; the format
 _TIME_FIELDS = 7
 _OFFSET_KINDS = (1, 2, 3)  # of the rows: not known, known, there are none
-MOST_TEXT = 64 * 1024**2  # bytes in all of the table of contents: ten thousand tables have 20 MB
+MOST_TEXT = 32 * 1024**2  # bytes of the table of contents: a thousand tables have 3 MB
 MOST_ENTRIES = 1_000_000
+_VERSION = re.compile(r"[0-9][ -~]{,200}")
 _MOST_NUMBER = 10_000_000  # pg_restore makes a list as long as the highest number of an entry
 
 
@@ -79,6 +82,9 @@ def read_archive(file: BinaryIO) -> tuple[Head, list[Entry]]:
     for _ in range(_TIME_FIELDS):
         reader.integer()
     head = Head(reader.text(), reader.text(), reader.text())
+    # pg_restore sends the versions to the server, each in a comment to the end of a line.
+    if not all(map(_VERSION.fullmatch, (head.server_version, head.program_version))):
+        raise damaged("its head has a version that is none")
     count = reader.integer()
     if not 0 <= count <= MOST_ENTRIES:
         raise damaged(f"its table of contents claims to have {count:,} entries")

@@ -7,13 +7,14 @@ flipped bit among the rows; half a dump, or damage to what is compressed, is fou
 
 import re
 import tempfile
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backups.exceptions import UnknownSchemaError
+from backups.exceptions import CheckTimedOutError, UnknownSchemaError
 from backups.postgres.dumps.archive import is_dump, read_archive
-from backups.postgres.dumps.entries import OPTIONS, judge
+from backups.postgres.dumps.entries import OPTIONS, clip, judge
 from backups.postgres.dumps.running import run_dump, run_restore
 from backups.sqlite.format.schema import Program
 
@@ -38,18 +39,22 @@ def read_dump(
     """
     Judge each statement of a dump, then read all of it.
 
-    :param watch: is called while pg_restore reads; if it raises, pg_restore is killed.
+    :param seconds: for all of it.
+    :param watch: is called now and then; if it raises, pg_restore is killed.
     :raises NotADatabaseError: it is not in pg_dump's custom format.
     :raises NewerSnapshotError: it is in a format that this module or pg_restore does not know.
     :raises DamagedSnapshotError: it can't be read to its end.
     :raises UnknownSchemaError: it has a statement that no dump of a Django site's tables has.
-    :raises CheckTimedOutError: pg_restore did not end in time.
+    :raises CheckTimedOutError: this takes longer.
     """
+    end = time.monotonic() + seconds
     with open(path, "rb") as file:
         head, entries = read_archive(file)
-    programs = tuple(sorted(set(judge(entries))))
-    run_restore(pg_restore, path, seconds=seconds, watch=watch)
-    return Dump(_major(head.server_version), _major(head.program_version), head.database, programs)
+    programs = tuple(sorted(set(judge(entries, _until(end, watch)))))
+    run_restore(pg_restore, path, seconds=end - time.monotonic(), watch=watch)
+    return Dump(
+        _major(head.server_version), _major(head.program_version), clip(head.database), programs
+    )
 
 
 def read_programs(
@@ -82,7 +87,7 @@ def check_programs(
     :param live: of ``read_programs``; None if the live database can't be read.
     :raises UnknownSchemaError: the message names the programs.
     """
-    unknown = [str(each) for each in dump.programs if each not in (live or ())]
+    unknown = [clip(str(each)) for each in dump.programs if each not in (live or ())]
     if not unknown or allow_unknown:
         return ()
     names = ", ".join(unknown[:_MOST_NAMES])
@@ -94,6 +99,18 @@ def check_programs(
             " same: it is missing, or can't be read.",
         )
     raise UnknownSchemaError(f"The dump has the {names}, which this site's database does not have.")
+
+
+def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:
+    """What to call again and again: the watch, as long as there is time."""
+
+    def call() -> None:
+        if time.monotonic() > end:
+            raise CheckTimedOutError("The check of the dump was stopped at its time limit.")
+        if watch is not None:
+            watch()
+
+    return call
 
 
 def _major(version: str) -> int:

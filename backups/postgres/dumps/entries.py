@@ -9,7 +9,7 @@ Source: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from backups.exceptions import UnknownSchemaError
 from backups.postgres.dumps import statements
@@ -61,13 +61,14 @@ _FIRST_WORDS = {
     "SHELL TYPE": r"CREATE TYPE ",
     "TRIGGER": r"CREATE (?:CONSTRAINT )?TRIGGER |ALTER TABLE ",
 }
-_MOST_LETTERS = 120  # of a statement, in a sentence
+_MOST_LETTERS = 120  # of a statement or a name, in a sentence
 
 
-def judge(entries: Sequence[Entry]) -> Iterator[Program]:
+def judge(entries: Sequence[Entry], watch: Callable[[], None] = lambda: None) -> Iterator[Program]:
     """
     The programs of a dump, if everything else in it is what a Django site's tables need.
 
+    :param watch: is called before each entry.
     :raises UnknownSchemaError: a statement is neither. The message has its first words.
     """
     for kind, sql in _SETTINGS.items():
@@ -77,11 +78,17 @@ def judge(entries: Sequence[Entry]) -> Iterator[Program]:
                 hint="Nothing was staged. Make it with pg_dump, from a database in UTF-8.",
             )
     for entry in entries:
+        watch()
         if entry.kind not in _LEFT_OUT and entry.kind not in _SETTINGS:
             yield from _judge(entry)
 
 
 def _judge(entry: Entry) -> Iterator[Program]:
+    if entry.kind.startswith("BLOB"):
+        raise UnknownSchemaError(
+            "The dump has large objects, which a restore does not take.",
+            hint="Nothing was staged. Make it with pg_dump --no-blobs, if the site needs none.",
+        )
     if entry.has_data or entry.copy:
         _check_rows(entry)
     if entry.access_method not in ("", "heap"):
@@ -102,8 +109,9 @@ def _judge(entry: Entry) -> Iterator[Program]:
 
 def _check_rows(entry: Entry) -> None:
     """
-    Only rows come with data, by COPY: pg_restore runs other data as SQL. It takes what follows a
-    COPY for rows, so the server must take it so too.
+    Only rows come with data, by COPY: pg_restore runs other data as SQL, even that of a large
+    object if its block says that it is rows. What follows a COPY it takes for rows, so the server
+    must take it so too.
     """
     if entry.kind != "TABLE DATA" or not entry.has_data:
         raise _refused(entry, entry.copy or "data that is not of a table")
@@ -135,12 +143,17 @@ def _program(kind: str, entry: Entry) -> Program:
 
 
 def _refused(entry: Entry, sql: str) -> UnknownSchemaError:
-    words = " ".join(sql[: 2 * _MOST_LETTERS].split())[:_MOST_LETTERS]
     return UnknownSchemaError(
-        f"The dump has something else than a Django site's tables, at {entry.kind} {entry.name}:"
-        f" {words}",
+        "The dump has something else than a Django site's tables, at"
+        f" {clip(entry.kind)} {clip(entry.name)}: {clip(sql)}",
         hint=(
             "Nothing was staged: such a statement would run with the rights of this site, so it"
             " never runs. A dump that pg_dump made of this site's own database has none."
         ),
     )
+
+
+def clip(text: str) -> str:
+    """As much of a text as a sentence can have, in one line."""
+    words = " ".join(text[: 2 * _MOST_LETTERS].split())
+    return words if len(words) <= _MOST_LETTERS else f"{words[: _MOST_LETTERS - 1]}…"

@@ -107,4 +107,4 @@ def _wait(
         except subprocess.TimeoutExpired:
             if watch is not None:
                 watch()
-    raise CheckTimedOutError(f"{program} was stopped after {seconds:g} seconds.")
+    raise CheckTimedOutError(f"{program} was stopped at the time limit.")

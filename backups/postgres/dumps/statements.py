@@ -63,7 +63,8 @@ _STATEMENTS = re.compile(
             rf"(?: PARTITION BY (?:RANGE|LIST|HASH) \( \))?{_WITH}",
             rf"ALTER TABLE (?:ONLY )?{_Q} (?:{'|'.join(_CHANGES)})",
             rf"CREATE (?:UNLOGGED )?SEQUENCE {_Q}{_SEQUENCE}",
-            rf"ALTER SEQUENCE {_Q} OWNED BY {_Q} \. {_N}",
+            rf"ALTER SEQUENCE {_Q} (?:OWNED BY {_Q} \. {_N}|SET (?:UN)?LOGGED)",
+            rf"ALTER DOMAIN {_Q} ADD CONSTRAINT {_N} CHECK \( \) NOT VALID",
             rf"CREATE (?:UNIQUE )?INDEX {_N} ON (?:ONLY )?{_Q} USING {_N} \( \)(?: INCLUDE \( \))?"
             rf"(?: NULLS NOT DISTINCT)?{_WITH}(?: WHERE [^,]+)?",
             rf"ALTER INDEX {_Q} ATTACH PARTITION {_Q}",
@@ -80,11 +81,6 @@ _STATEMENTS = re.compile(
 )
 _COPY = re.compile(rf"COPY {_Q}(?: \( \))? FROM STDIN")
 _SETVAL = re.compile(r"SELECT PG_CATALOG \. SETVAL \( ' , (?:- )?0 , (?:TRUE|FALSE) \)")
-# A part of a table that begins with one of these is no column; the last three follow the columns.
-_NO_COLUMN = (
-    *("CONSTRAINT", "CHECK", "UNIQUE", "PRIMARY", "FOREIGN", "EXCLUDE", "LIKE"),
-    *("INHERITS", "PARTITION", "WITH"),
-)
 _PAIRS = {")": "(", "]": "["}
 _CASCADE = re.compile(r"\bON (?:UPDATE|DELETE) (?:CASCADE|SET NULL|SET DEFAULT)\b")
 
@@ -131,9 +127,8 @@ def find_programs(sql: str, tokens: Sequence[Token]) -> Iterator[Program]:
         yield Program("clause", f"{_named(tokens)}: {' '.join(cascades)}", text(sql, tokens))
     elif words.startswith(("CREATE TABLE ", "CREATE UNLOGGED TABLE ")):
         for part in _parts(tokens):
-            is_column = part[0].shape not in _NO_COLUMN
-            if any(find_calls(part[1:] if is_column else part)):
-                name = part[0 if is_column else 1].name
+            if any(find_calls(part[1:])):  # of a column, these begin with its type
+                name = part[part[0].shape == "CONSTRAINT"].name
                 yield Program("expression", f"{_named(tokens)}: {name}", text(sql, part))
     elif any(find_calls(tokens)):
         yield Program("expression", _named(tokens), text(sql, tokens))

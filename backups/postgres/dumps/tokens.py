@@ -29,8 +29,10 @@ _TOKENS = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 
+MOST_TOKENS = 200_000  # of a text: a table with the most columns, 1,600, has 20,000
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """
     One word, with ``shape`` for the patterns: a name in capitals, or ``"`` if only its quotes make
@@ -65,7 +67,7 @@ def split(sql: str) -> Iterator[list[Token]]:
 
 
 def _read(sql: str) -> Iterator[Token]:
-    place, before = 0, ""
+    place, before, count = 0, "", 0
     while place < len(sql):
         match = _TOKENS.match(sql, place)
         if match is None or match.lastgroup == "strange":
@@ -75,7 +77,9 @@ def _read(sql: str) -> Iterator[Token]:
             continue
         if kind == before == "text" or (kind == "operator" and ("--" in text or "/*" in text)):
             raise UnreadableError(text)
-        before = kind
+        before, count = kind, count + 1
+        if count > MOST_TOKENS:
+            raise UnreadableError(sql)
         yield _token(kind, text, match.start(), match.end())
 
 

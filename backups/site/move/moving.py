@@ -22,7 +22,7 @@ from backups.site.move.declared import make_declared
 from backups.site.move.faults import Faults
 from backups.site.move.references import find_broken_references
 from backups.site.move.refusals import is_of_the_server, line_of, refused, words_of
-from backups.site.move.schema import make_tables
+from backups.site.move.schema import FailedMigrationError, make_tables
 from backups.site.move.sequences import set_sequences
 from backups.site.move.source import Source
 from backups.site.move.tables import Sum, TableMove
@@ -65,7 +65,7 @@ class Moving:
             return Answer(FAILED, message=str(error))
         except (psycopg.Error, DjangoError) as error:
             traceback.print_exc()
-            return refused("The move to PostgreSQL", error)
+            return refused("The move to PostgreSQL failed", error)
         except (sqlite3.Error, OSError) as error:
             traceback.print_exc()
             return Answer(NO_FAULT, message=f"The snapshot can't be read: {error}.")
@@ -82,9 +82,13 @@ class Moving:
         there = [table.name for table in source.tables]
         try:
             loader = make_tables(connection, self._applied, there, self._hear("migrations"))
+        except FailedMigrationError as error:
+            traceback.print_exc()
+            what = f"The snapshot's migrations failed on PostgreSQL, in {error}"
+            return refused(what, error.__cause__ or error)
         except Exception as error:
             traceback.print_exc()
-            return refused("The snapshot's migrations", error)
+            return refused("The tables of the snapshot's models can't be made", error)
         rows: Mapping[str, int] = {}
         with raw.transaction():
             rows = self._fill(source, loader, connection, raw)
@@ -98,7 +102,9 @@ class Moving:
         self, source: Source, loader: SnapshotLoader, connection: Any, raw: Any
     ) -> Mapping[str, int]:
         """In a transaction, which ends without a change if anything does not fit."""
-        self._warnings += make_declared(raw, source, read_tables(raw))
+        self._warnings += make_declared(
+            raw, source, read_tables(raw), str(connection.timezone_name)
+        )
         tables = read_tables(raw)
         moves = self._plan(source, loader, connection, tables)
         find_broken_references(source, self._faults)

@@ -39,6 +39,7 @@ def _key(source: Source, table: SourceTable, rowid: int | None) -> object:
     return key_of(key)
 
 
-def key_of(values: list[object] | tuple[object, ...]) -> object:
+def key_of(values: list[object] | tuple[object, ...]) -> str:
     """A key in a sentence: its value, or its values in parentheses."""
-    return values[0] if len(values) == 1 else f"({', '.join(map(str, values))})"
+    words = ["NULL" if value is None else str(value) for value in values]
+    return words[0] if len(words) == 1 else f"({', '.join(words)})"

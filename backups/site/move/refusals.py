@@ -21,12 +21,12 @@ def cause_of(error: BaseException) -> psycopg.Error | None:
 
 
 def refused(what: str, error: BaseException) -> Answer:
-    """The answer after an error in ``what``."""
+    """The answer after an error. ``what`` says what failed."""
     cause = cause_of(error)
     if cause is not None and is_of_the_server(cause):
         return Answer(SERVER, message=f"The database server stopped it: {words_of(cause)}.")
     words = words_of(cause) if cause is not None else " ".join(str(error).split())
-    return Answer(FAILED, message=f"{what} failed: {words.rstrip('.')}.")
+    return Answer(FAILED, message=f"{what}: {words.rstrip('.')}.")
 
 
 def is_of_the_server(error: psycopg.Error) -> bool:
@@ -40,7 +40,7 @@ def is_of_the_server(error: psycopg.Error) -> bool:
 def words_of(error: psycopg.Error) -> str:
     """Its message and detail, on one line."""
     said = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
-    return " ".join(" ".join(said).split()).rstrip(".")
+    return ": ".join(" ".join(each.split()).rstrip(".") for each in said if each)
 
 
 def line_of(error: psycopg.Error) -> int | None:

@@ -6,9 +6,12 @@ Migrations that this release does not know are left out here: their names come w
 """
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.cache import caches
+from django.core.management import call_command
 from django.db import router
 from django.db.backends.utils import truncate_name
 from django.db.migrations.executor import MigrationExecutor
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 
+class FailedMigrationError(Exception):
+    """Its words are the migration's name; its cause is the reason."""
+
+
 def make_tables(
     connection: "BaseDatabaseWrapper",
     applied: Collection[str],
@@ -36,6 +43,7 @@ def make_tables(
     :param there: the tables of the snapshot. Those of an app without migrations are made if it has
         them.
     :param tell: called with the number of migrations that have run, and of all.
+    :raises FailedMigrationError: one does not run on PostgreSQL.
     :returns: the loader, whose ``models`` are those that the tables belong to.
     """
     loader = SnapshotLoader(applied)
@@ -43,6 +51,7 @@ def make_tables(
     _create(connection, early)
     _run(connection, loader, tell)
     _create(connection, late)
+    _make_caches(connection, there)
     return loader
 
 
@@ -50,12 +59,12 @@ def _run(
     connection: "BaseDatabaseWrapper", loader: SnapshotLoader, tell: Callable[[int, int], None]
 ) -> None:
     plan = plan_of(loader)
-    done = 0
+    done, running = 0, ""
 
     def hear(action: str, migration: Migration | None = None, fake: bool = False) -> None:
-        nonlocal done
+        nonlocal done, running
         if action == "apply_start":
-            print(f"  Applying {migration}...")  # as ``migrate`` does: see migrate.py
+            running = str(migration)
         elif action == "apply_success":
             done += 1
             tell(done, len(plan))
@@ -64,9 +73,23 @@ def _run(
     executor.loader = loader
     if plan:
         state = ProjectState(real_apps=loader.unmigrated_apps)
-        executor.migrate([], plan=plan, state=state)
+        try:
+            executor.migrate([], plan=plan, state=state)
+        except Exception as error:
+            raise FailedMigrationError(running) from error
     else:
         executor.recorder.ensure_schema()
+
+
+def _make_caches(connection: "BaseDatabaseWrapper", there: Collection[str]) -> None:
+    """Make the tables of caches that the snapshot has: ``createcachetable`` does, no migration."""
+    tables = {fold(name) for name in there}
+    for alias in caches:
+        table = ""
+        with suppress(Exception):  # one that can't be set up has no table
+            table = getattr(caches[alias], "_table", "")
+        if table and fold(table) in tables:
+            call_command("createcachetable", table, database=connection.alias, verbosity=0)
 
 
 def plan_of(loader: SnapshotLoader) -> list[tuple[Migration, bool]]:

@@ -105,16 +105,13 @@ class Source:
         ((count,),) = self.query(f"SELECT count(*) FROM {quote(table.name)}")  # noqa: S608
         return int(count)
 
-    def batches(
-        self, table: SourceTable, columns: Sequence[str], *, can_be_large: bool
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    def batches(self, sql: str, *, can_be_large: bool) -> Iterator[list[tuple[Any, ...]]]:
         """
-        Its rows, some at a time: as many as make a good piece, never more than fit in memory.
+        The rows of a query, some at a time: as many as make a good piece, never more than fit in
+        memory.
 
         :param can_be_large: a column has no limit on its length.
         """
-        names = ", ".join(map(quote, columns))
-        sql = f"SELECT {names} FROM {quote(table.name)}"  # noqa: S608
         rows = self._fetch(sql, FEW if can_be_large else MANY)
         batch: list[tuple[Any, ...]] = []
         size = 0

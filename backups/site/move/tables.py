@@ -43,6 +43,9 @@ class TableMove:
         extra = [each for each in table.key if each not in names]  # to name a row with
         self._selected = [*names, *extra]
         self._key = [self._selected.index(each) for each in table.key]
+        # Always the same words: in others SQLite may take the rows in another order.
+        words = ", ".join(map(quote, self._selected))
+        self._sql = f"SELECT {words} FROM {quote(table.name)}"  # noqa: S608
 
     def send(self, connection: Any, faults: Faults, tell: Callable[[int], None]) -> Sum:
         """
@@ -88,18 +91,15 @@ class TableMove:
 
     def key_of_line(self, number: int) -> object:
         """The key of the row that was sent as this line of COPY, from 1."""
-        rows = self._source.query(
-            f"SELECT {', '.join(map(quote, self._table.key))} FROM {quote(self._table.name)}"  # noqa: S608
-            f" LIMIT 1 OFFSET {number - 1}"
-        )
-        return key_of(rows[0]) if rows else None
+        rows = self._source.query(f"{self._sql} LIMIT 1 OFFSET {number - 1}")
+        return self._key_of(rows[0]) if rows else None
 
     def _pieces(
         self, faults: Faults, tell: Callable[[int], None]
     ) -> Iterator[tuple[list[bytes], list[bytes] | list[str]]]:
         """The lines of COPY, some at a time, and what stands for each in the comparison."""
         large = any(each.can_be_large for each in self._columns)
-        for rows in self._source.batches(self._table, self._selected, can_be_large=large):
+        for rows in self._source.batches(self._sql, can_be_large=large):
             cells = [
                 self._write(column, values, rows, faults)
                 for column, values in zip(self._columns, zip(*rows, strict=True), strict=False)
@@ -134,15 +134,17 @@ class TableMove:
             return NULL
 
     def _note(self, faults: Faults, row: Row, column: Column, why: str) -> None:
-        faults.add(self._table.name, key_of([row[each] for each in self._key]), column.source, why)
+        faults.add(self._table.name, self._key_of(row), column.source, why)
+
+    def _key_of(self, row: Row) -> object:
+        return key_of([row[each] for each in self._key])
 
     def _check_lengths(self, lines: Sequence[bytes], rows: Sequence[Row], faults: Faults) -> None:
         if max(map(len, lines)) > LONGEST_BYTES:
             for line, row in zip(lines, rows, strict=True):
                 if len(line) > LONGEST_BYTES:
-                    key = key_of([row[each] for each in self._key])
                     why = f"the row takes {len(line):,} bytes, and at most {LONGEST_BYTES:,} fit"
-                    faults.add(self._table.name, key, "", why)
+                    faults.add(self._table.name, self._key_of(row), "", why)
 
     def _proof(self, cells: Sequence[list[str]]) -> list[str]:
         proofs = [

@@ -37,7 +37,7 @@ class Time(Form):
             time = parse_time(value)
         except (TypeError, ValueError):
             time = None
-        if time is None or time.tzinfo is not None:
+        if time is None:
             raise Unfit(f"is {kind_of(value)}, not a time of day")
         return _without_zeros(time.isoformat())
 

@@ -1,7 +1,9 @@
 import ast
 import inspect
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -79,8 +81,12 @@ WRONG: list[tuple[str, Any, str]] = [
         ("BACKUPS_OWN_FILES", value, "E046")
         for value in ("/srv/secret_key", ["secret_key"], [None], None, 1)
     ),
-    *(("BACKUPS_POSTGRES_CONNECTION", value, "E132") for value in ("10.0.0.11:5432", ["host"], 1)),
-    *(("BACKUPS_POSTGRES_TEMPLATE", value, "E133") for value in ("", None, 1)),
+    *(
+        (f"BACKUPS_{name}", value, number)
+        for name, number in (("FOLDER", "E130"), ("POSTGRES_PROGRAMS", "E131"))
+        for value in ("var/backups", 7, ["/srv"])
+    ),
+    *(("BACKUPS_POSTGRES_TEMPLATE", value, "E133") for value in ("", None, 7)),
     *(("BACKUPS_PYTHON", value, "E017") for value in ("/nowhere/python3", "/", "/bin/echo")),
     *(
         (f"BACKUPS_{name}_PERMISSION", value, number)
@@ -111,9 +117,11 @@ RIGHT: list[tuple[str, Any]] = [
     ("BACKUPS_RECOGNISER", "os.path.join"),
     ("BACKUPS_CONNECTION_SETUP", ""),
     ("BACKUPS_CONNECTION_SETUP", "django.db.backends.sqlite3._functions.register"),
-    ("BACKUPS_POSTGRES_CONNECTION", None),
-    ("BACKUPS_POSTGRES_CONNECTION", {}),
-    ("BACKUPS_POSTGRES_CONNECTION", {"host": "10.0.0.11", "port": "5432"}),
+    ("BACKUPS_FOLDER", ""),
+    ("BACKUPS_FOLDER", "/tmp"),
+    ("BACKUPS_POSTGRES_PROGRAMS", None),
+    ("BACKUPS_POSTGRES_PROGRAMS", Path("/usr/bin")),
+    ("BACKUPS_POSTGRES_CONNECTION", {"host": "10.0.0.7", "port": 5432}),
     ("BACKUPS_POSTGRES_TEMPLATE", "with_postgis"),
     ("BACKUPS_PYTHON", ""),
     ("BACKUPS_PYTHON", sys.executable),
@@ -146,10 +154,35 @@ def test_right_settings_pass(setting: str, value: Any, settings: Settings) -> No
     assert check_settings() == []
 
 
-def test_no_other_database_is_named_where_backups_connect(settings: Settings) -> None:
-    settings.BACKUPS_POSTGRES_CONNECTION = {"dbname": "other", "password": "secret"}
+@pytest.mark.parametrize("value", ["host=db", ["host"], {7: "db"}, {"": "db"}])
+def test_wrong_parameters_of_a_server_are_not_quoted(value: Any, settings: Settings) -> None:
+    settings.BACKUPS_POSTGRES_CONNECTION = value
     (message,) = check_settings()
-    assert (message.id, "secret" in str(message)) == ("backups.E132", False)
+    assert (message.id, message.is_serious()) == ("backups.E132", True)
+    assert "db" not in message.msg
+    assert message.hint
+
+
+def test_folder_that_can_not_be_used_is_a_warning(settings: Settings, tmp_path: Path) -> None:
+    settings.BACKUPS_FOLDER = tmp_path / "none"
+    settings.BACKUPS_POSTGRES_PROGRAMS = str(tmp_path / "file")
+    (tmp_path / "file").touch()
+    missing, no_folder = check_settings()
+    assert (missing.id, no_folder.id) == ("backups.W130", "backups.W131")
+    assert missing.msg == f"BACKUPS_FOLDER is '{tmp_path}/none', which does not exist."
+    assert missing.hint is not None
+    assert f"install -d -m 0700 {tmp_path}/none" in missing.hint
+    assert "which is not a folder" in no_folder.msg
+
+
+def test_folder_that_this_user_can_not_write_to_is_a_warning(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_FOLDER = tmp_path
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may always
+    (message,) = check_settings()
+    assert message.id == "backups.W130"
+    assert "this user can't write to" in message.msg
 
 
 def test_wrong_database_names_the_ones_there_are(settings: Settings) -> None:

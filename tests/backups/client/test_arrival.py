@@ -108,3 +108,22 @@ def test_part_of_a_page_is_told_also_without_a_count(change: int) -> None:
     content = uncounted(DATABASE + b"x" if change > 0 else DATABASE[:-1])
     with pytest.raises(ClientError):
         taken(content)
+
+
+# A dump of PostgreSQL
+
+DUMP = b"PGDMP\x01\x0e\x00" + bytes(3000)
+
+
+@pytest.mark.parametrize("length", [8, len(DUMP)])
+@pytest.mark.parametrize("step", [1, 99, 100, 101, 4096])
+def test_dump_is_passed_on_as_it_is(step: int, length: int) -> None:
+    content = DUMP[:length]
+    pieces = (content[start : start + step] for start in range(0, length, step))
+    assert b"".join(checked(pieces, URL, length)) == content
+
+
+def test_nothing_is_passed_on_of_a_dump_whose_length_nobody_knows() -> None:
+    """Nothing in it says how long it is, so half of it would look whole."""
+    with pytest.raises(ClientError, match="does not say how long its dump is"):
+        next(checked([DUMP], URL))

@@ -15,6 +15,7 @@ LONG = "a" * (MOST_CHARACTERS - len("-backup-20261123-024538.db"))
     [
         OURS,
         "taskdog-other-backup-20261123-024538.db",
+        "taskdog-backup-20261123-024538.dump",
         "my_project-backup-20240229-235959.db",
         "7-backup-backup-20261123-024538.db",
         f"{LONG}-backup-20261123-024538.db",
@@ -99,3 +100,7 @@ def test_own_name_is_of_that_form_too_and_says_which_server(url: str, beginning:
     name = own_name(url)
     assert re.fullmatch(rf"{beginning}-backup-\d{{8}}-\d{{6}}\.db", name)
     assert offered_name(f'attachment; filename="{name}"') == name
+
+
+def test_own_name_says_which_kind_it_is() -> None:
+    assert re.fullmatch(r"a-backup-\d{8}-\d{6}\.dump", own_name("https://a/", ".dump"))

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.signals import request_started
 
 from backups.signals import content_replaced
-from backups.site import caches
+from backups.site import caches, local_store
 
 
 @pytest.fixture
@@ -91,3 +92,60 @@ def test_folder_that_may_not_be_entered_stops_no_process(
 
     monkeypatch.setattr("os.stat", refuse)
     caches.Watch(tmp_path / "receipts").look()
+
+
+# On a server
+
+
+class Driver:
+    """A connection of a driver to a database with this number."""
+
+    def __init__(self, oid: int, *, autocommit: bool = True) -> None:
+        self.oid, self.autocommit = oid, autocommit
+        self.rollback = mock.Mock()
+        self.cursor = mock.MagicMock()
+        self.cursor.return_value.fetchone.return_value = (oid,)
+
+
+def connected(oid: int, *, alias: str = "far", name: str = "n", **options: bool) -> mock.Mock:
+    """Django's connection around it, which has just been made."""
+    driver = Driver(oid, **options)
+    return mock.Mock(alias=alias, settings_dict={"NAME": name}, connection=driver)
+
+
+@pytest.fixture
+def far() -> Iterator[mock.Mock]:
+    """The store of a database on a server."""
+    with mock.patch.object(local_store, "get_store") as get_store:
+        yield get_store.return_value
+
+
+def test_connection_to_another_database_of_that_name_forgets_once(
+    far: mock.Mock, forgotten: list[str]
+) -> None:
+    watch = caches.ServerWatch("far")
+    watch.look(connection=connected(7))
+    watch.look(connection=connected(7))
+    watch.look(connection=connected(9, alias="near"))
+    assert forgotten == []
+    watch.look(connection=connected(8))
+    watch.look(connection=connected(8))
+    assert forgotten == ["told"]
+    watch.look(connection=connected(12, name="test_n"))
+    assert forgotten == ["told"], "a test has a database of its own"
+    assert far.regain_presence.call_count == 5
+
+
+def test_site_does_not_begin_in_a_transaction_of_the_watch(far: mock.Mock) -> None:
+    connection = connected(7, autocommit=False)
+    caches.ServerWatch("far").look(connection=connection)
+    connection.connection.rollback.assert_called_once_with()
+
+
+def test_connection_that_breaks_at_once_is_left_to_the_site(
+    far: mock.Mock, forgotten: list[str]
+) -> None:
+    connection = connected(7)
+    connection.connection.cursor.side_effect = OSError("the server was ended")
+    caches.ServerWatch("far").look(connection=connection)
+    assert forgotten == []

@@ -121,9 +121,16 @@ class Site:
         rows = self.server.admin("SELECT datname FROM pg_database")
         return (self.live,) in rows
 
-    def write(self, *lines: Line, settings: tuple[Line, ...] = SETTINGS) -> None:
-        version = 14 if self.server.version < 17 else 16
-        self.path.write_bytes(archive(*lines, settings=settings, version=version))
+    def write(
+        self,
+        *lines: Line,
+        settings: tuple[Line, ...] = SETTINGS,
+        versions: tuple[str, str] = ("15.1", "15.1"),
+    ) -> None:
+        of_format = 14 if self.server.version < 17 else 16
+        self.path.write_bytes(
+            archive(*lines, settings=settings, version=of_format, versions=versions)
+        )
 
     def check(self) -> None:
         reader = self.server.programs / "pg_restore"
@@ -157,6 +164,14 @@ def test_an_attack_is_found_and_would_do_harm(site: Site, attack: str) -> None:
 def test_an_odd_beginning_is_found_and_would_do_harm(site: Site, attack: str) -> None:
     settings, lines = ODD_SETTINGS[attack](site.harm)
     site.write(*lines, settings=settings)
+    assert_found_and_real(site)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_version_in_the_head_is_not_taken_for_one(site: Site, which: int) -> None:
+    """pg_restore sends both to the server, each in a comment that a line feed ends."""
+    odd = f"15.1\n{site.harm};\n--"
+    site.write(TABLE, versions=("15.1", odd) if which else (odd, "15.1"))
     assert_found_and_real(site)
 
 

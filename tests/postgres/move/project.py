@@ -6,12 +6,13 @@ Their commands run in processes of their own, with settings of their own.
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +182,21 @@ class Project:
         with closing(sqlite3.connect(self.file)) as connection, connection:
             connection.execute(sql, values)
 
-    def applied(self) -> list[str]:
+    def insert(self, table: str, **values: str) -> None:
+        """Insert a row whose values are SQL, with no rule but SQLite's types."""
+        with closing(sqlite3.connect(self.file)) as connection, connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            columns, words = ", ".join(values), ", ".join(values.values())
+            connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({words})")
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the SQLite database."""
         with closing(sqlite3.connect(self.file)) as connection:
-            rows = connection.execute("SELECT app, name FROM django_migrations ORDER BY id")
-            return [f"{app}.{name}" for app, name in rows]
+            return connection.execute(sql).fetchall()
+
+    def applied(self) -> list[str]:
+        rows = self.ask("SELECT app, name FROM django_migrations ORDER BY id")
+        return [f"{app}.{name}" for app, name in rows]
 
     def move(self, *, seconds: float = 120) -> dict[str, Any]:
         """Move it into a new database, as a restore does."""
@@ -204,6 +216,11 @@ class Project:
         """Ask the new database."""
         with psycopg.connect(self.server.conninfo(self.database)) as connection:
             return connection.execute(sql.encode()).fetchall()
+
+    def copied_to(self, folder: Path) -> "Project":
+        """The same project in another folder."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return replace(self, folder=folder, database="")
 
     def shell(self, code: str, *, on: str = "") -> str:
         """Run Python in the site."""

@@ -33,17 +33,20 @@ SETTINGS = (
 
 
 def archive(
-    *lines: Line, settings: Iterable[Line] = SETTINGS, version: int = 14, extra: bytes = b""
+    *lines: Line,
+    settings: Iterable[Line] = SETTINGS,
+    version: int = 14,
+    versions: tuple[str, str] = ("15.3 (Debian)", "18.1"),
 ) -> bytes:
     """A whole archive, with what a real one begins with."""
     every = [*settings, *lines]
     head = b"PGDMP" + bytes((1, version, 0, 4, 8, 1))
     head += b"\0" if version >= 15 else number(0)
     head += b"".join(number(each) for each in (1, 2, 3, 4, 5, 126, 0))
-    head += text("of_the_dump") + text("15.3 (Debian)") + text("18.1") + number(len(every))
+    head += text("of_the_dump") + b"".join(map(text, versions)) + number(len(every))
     contents = b"".join(_entry(at, line, version) for at, line in enumerate(every, 1))
     blocks = b"".join(_block(at, line) for at, line in enumerate(every, 1))
-    return head + contents + extra + blocks
+    return head + contents + blocks
 
 
 def number(value: int) -> bytes:

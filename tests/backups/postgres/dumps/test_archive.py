@@ -67,7 +67,8 @@ def test_another_format_is_refused(change, error: type[BackupError]) -> None:  #
         (number(4) + number(0), number(0) + number(0)),  # the number of an entry
         (number(4) + number(0), number(2**30) + number(0)),
         (number(4) + number(0), number(4) + number(2)),
-        (b"\x03" + bytes(8), b"\x00" + bytes(8)),
+        (text("TABLE") + number(2), text("TABLE") + b"\2" + number(2)[1:]),
+        (text(None) + b"\3" + bytes(8), text(None) + b"\0" + bytes(8)),
     ],
 )
 def test_what_no_pg_dump_writes_is_refused(old: bytes, new: bytes) -> None:
@@ -87,3 +88,10 @@ def test_a_count_or_a_text_that_would_fill_the_memory_is_refused(
     monkeypatch.setattr(read, "MOST_TEXT", len(whole) - 1)
     with pytest.raises(DamagedSnapshotError, match="longer than any"):
         read_archive(io.BytesIO(whole))
+
+
+@pytest.mark.parametrize("version", ["", "15\nDROP", "15\rDROP", "15\u2028", "x15", "1" * 300])
+def test_a_version_is_one_line(version: str) -> None:
+    for versions in ((version, "15"), ("15", version)):
+        with pytest.raises(DamagedSnapshotError, match="version that is none"):
+            read_archive(io.BytesIO(archive(TABLE, versions=versions)))

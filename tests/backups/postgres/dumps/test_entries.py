@@ -55,13 +55,8 @@ def test_the_whole_text_of_a_program_is_kept() -> None:
         replace(ROWS, copy="-- nothing\n"),
         replace(ROWS, copy=None, data=ATTACK.encode()),  # as of pg_dump --inserts
         replace(ROWS, data=None),
+        replace(ROWS, kind="TABLE"),
         replace(ROWS, sql=ATTACK),
-        replace(ROWS, kind="BLOBS", copy=None, data=ATTACK.encode()),  # runs it too
-        replace(ROWS, kind="BLOBS", copy=None, block=LARGE_OBJECTS),
-        replace(ROWS, kind="BLOBS"),
-        replace(ROWS, kind="BLOB COMMENTS", copy=None, data=ATTACK.encode()),
-        Line("BLOB", "16400", "SELECT pg_catalog.lo_create('16400');\n"),
-        Line("BLOB METADATA", "16400", f"16400'); {ATTACK}"),
         Line("STATISTICS DATA", "t", "SELECT * FROM pg_catalog.pg_restore_relation_stats('a');"),
         replace(FUNCTION, sql=ATTACK),
         replace(FUNCTION, kind="EXTENSION"),
@@ -76,6 +71,22 @@ def test_anything_else_is_refused(line: Line) -> None:
     with pytest.raises(UnknownSchemaError, match="something else") as caught:
         judged(line)
     assert "never runs" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        replace(ROWS, kind="BLOBS", copy=None, data=ATTACK.encode()),  # runs it
+        replace(ROWS, kind="BLOBS", copy=None, block=LARGE_OBJECTS),
+        replace(ROWS, kind="BLOB COMMENTS", copy=None, data=ATTACK.encode()),
+        Line("BLOB", "16400", "SELECT pg_catalog.lo_create('16400');\n"),
+        Line("BLOB METADATA", "16400", f"16400'); {ATTACK}"),
+    ],
+    ids=lambda line: f"{line.kind} {line.sql}",
+)
+def test_large_objects_are_refused(line: Line) -> None:
+    with pytest.raises(UnknownSchemaError, match="large objects"):
+        judged(line)
 
 
 @pytest.mark.parametrize("kind", ["ENCODING", "STDSTRINGS", "SEARCHPATH"])
@@ -103,3 +114,16 @@ def test_the_message_has_the_first_words_only() -> None:
         judged(replace(TABLE, sql="DROP TABLE\n\n  public.t" + "x" * 1000))
     assert "at TABLE t: DROP TABLE public.txxx" in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+def test_a_long_name_does_not_fill_a_message() -> None:
+    with pytest.raises(UnknownSchemaError) as caught:
+        judged(Line("x" * 10_000, "y" * 10_000, "z" * 10_000))
+    assert len(str(caught.value)) < 500
+
+
+def test_the_watch_is_called_at_each_entry() -> None:
+    _, entries = read_archive(io.BytesIO(archive(TABLE, ROWS)))
+    calls: list[int] = []
+    list(judge(entries, lambda: calls.append(1)))
+    assert len(calls) == len(entries)

@@ -12,6 +12,7 @@ KNOWN = (
     'CREATE TABLE public.t (\n    id bigint NOT NULL,\n    "a;b" character varying(20)[] DEFAULT'
     " ARRAY['x'::text, 'y)'::text] NOT NULL,\n    CONSTRAINT c CHECK ((id >= 0))\n)",
     "CREATE TABLE public.t (\n)",
+    "CREATE TABLE public.t (\n    place public.geometry(Point,4326) NOT NULL\n)",
     "CREATE UNLOGGED TABLE public.t (\n    a integer\n)\nWITH (fillfactor='70')",
     "CREATE TABLE public.child (\n    x integer\n)\nINHERITS (public.parent)",
     "CREATE TABLE public.t (\n    d date\n)\nPARTITION BY RANGE (d)",
@@ -45,6 +46,8 @@ KNOWN = (
     "CREATE SEQUENCE public.s\n    AS integer\n    START WITH 5\n    INCREMENT BY -1\n    MINVALUE"
     " -100\n    MAXVALUE 5\n    CACHE 3\n    CYCLE",
     "ALTER SEQUENCE public.t_id_seq OWNED BY public.t.id",
+    "ALTER SEQUENCE public.t_id_seq SET LOGGED",
+    "ALTER DOMAIN public.d\n    ADD CONSTRAINT c CHECK ((VALUE > 0)) NOT VALID",
     "SELECT pg_catalog.setval('public.t_id_seq', 10, true)",
     "SELECT pg_catalog.setval('public.t_id_seq', -10, false)",
     "CREATE INDEX i ON public.t USING btree (lower((name)::text), ((price * (2)::numeric)) DESC"
@@ -121,10 +124,12 @@ UNKNOWN = (
     "CREATE TABLE public.t (a integer",
     "CREATE TABLE public.t (a integer))",
     "CREATE TABLE public.t (a integer[)]",
+    "CREATE TABLE public.t (a integer]",
     "ALTER TABLE public.t OWNER TO x",
     "ALTER TABLE public.t RENAME TO x",
     "ALTER TABLE public.t ALTER COLUMN a SET DEFAULT 1, OWNER TO x",
     "ALTER TABLE public.t ALTER COLUMN a TYPE integer USING public.f(a)",
+    "ALTER TABLE public.t ALTER COLUMN a SET DEFAULT ARRAY[1)",
     "ALTER TABLE public.t DISABLE TRIGGER ALL",
     "ALTER TABLE public.t SET SCHEMA x",
     "ALTER TABLE public.t ADD CONSTRAINT c CHECK ((a > 0)), DROP COLUMN b",
@@ -202,11 +207,13 @@ def test_rows_come_from_pg_restore_alone(sql: str, is_copy: bool) -> None:
 def test_the_part_of_a_table_that_calls_a_function_is_a_program() -> None:
     sql = (
         "CREATE TABLE public.t (\n    a integer DEFAULT public.f(1) NOT NULL,\n    b text,\n"
-        "    CONSTRAINT c CHECK ((public.g(b) > 0)),\n    d integer DEFAULT pg_sleep(1)\n)"
+        "    CONSTRAINT c CHECK ((public.g(b) > 0)),\n"
+        "    CHECK (public.h()),\n    d integer DEFAULT pg_sleep(1)\n)"
     )
     assert only(f"-- x\n{sql}") == (
         Program("expression", "public.t: a", "a integer DEFAULT public.f(1) NOT NULL"),
         Program("expression", "public.t: c", "CONSTRAINT c CHECK ((public.g(b) > 0))"),
+        Program("expression", "public.t: check", "CHECK (public.h())"),
         Program("expression", "public.t: d", "d integer DEFAULT pg_sleep(1)"),
     )
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from backups.postgres.dumps.tokens import UnreadableError, split
+from backups.postgres.dumps.tokens import MOST_TOKENS, UnreadableError, split
 
 SEED = 20261127
 
@@ -71,6 +71,11 @@ def test_split(sql: str, statements: list[str]) -> None:
 def test_what_pg_dump_does_not_write_is_not_read(sql: str) -> None:
     with pytest.raises(UnreadableError):
         list(split(sql))
+
+
+def test_a_text_of_too_many_words_is_not_read() -> None:
+    with pytest.raises(UnreadableError):
+        list(split("a " * (MOST_TOKENS + 1)))
 
 
 def test_a_name_is_folded_as_the_server_folds_it() -> None:

@@ -1,0 +1,135 @@
+"""
+``kill -9`` of a process at its n-th statement to the server, or its n-th step on a file.
+
+A child does the work and kills itself: before the statement is sent, when it is sent and not yet
+answered, or when its answer has come. How many statements there are, a run without a kill counts.
+"""
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import GeneratorType
+from typing import Any
+from unittest import mock
+
+import psycopg
+
+from backups.disk import files
+
+BEFORE, SENT, AFTER = HOW = ("before", "sent", "answered")
+ON_FILES = ("create_private", "write_all")
+KILLED = -signal.SIGKILL
+
+
+@dataclass
+class Statements:
+    """Count the statements of this process, and do something at one of them."""
+
+    at: int = 0  # 0 for never
+    how: str = BEFORE
+    do: Callable[[], object] = lambda: os.kill(os.getpid(), signal.SIGKILL)
+    seen: list[str] = field(default_factory=list)
+
+    def _reach(self, how: str) -> None:
+        if (len(self.seen), how) == (self.at, self.how):
+            self.do()
+
+    def wait(
+        self, connection: psycopg.Connection, work: "GeneratorType[Any, Any, Any]", **options: Any
+    ) -> Any:
+        """Instead of ``Connection.wait``, through which every statement goes."""
+        if threading.current_thread() is not threading.main_thread():
+            return _wait(connection, work, **options)  # it is at work as often as it has the time
+        self.seen.append(_words(work))
+        self._reach(BEFORE)
+        if (len(self.seen), self.how) == (self.at, SENT):
+            next(work)  # to its first wait: for the answer
+            self.do()
+            raise psycopg.OperationalError("the answer will not come")
+        done = _wait(connection, work, **options)
+        self._reach(AFTER)
+        return done
+
+    def wrap(self, name: str) -> Callable[..., Any]:
+        """A step on a file, counted too."""
+        step: Callable[..., Any] = getattr(files, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.seen.append(name)
+            self._reach(BEFORE)
+            self._reach(SENT)
+            done = step(*arguments, **options)
+            self._reach(AFTER)
+            return done
+
+        return counted
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """For the length of a block."""
+        with ExitStack() as stack:
+            wait = lambda connection, work, **options: self.wait(connection, work, **options)  # noqa: E731
+            stack.enter_context(mock.patch.object(psycopg.Connection, "wait", wait))
+            for name in ON_FILES:
+                stack.enter_context(mock.patch.object(files, name, self.wrap(name)))
+            yield
+
+
+_wait = psycopg.Connection.wait
+
+
+def _words(work: "GeneratorType[Any, Any, Any]") -> str:
+    """The statement that a step of psycopg is about to send."""
+    assert work.gi_frame
+    query = work.gi_frame.f_locals.get("query", work.__name__)
+    if isinstance(query, psycopg.sql.Composable):
+        query = query.as_string(None)
+    return " ".join((query.decode() if isinstance(query, bytes) else query).split())
+
+
+def count(work: Callable[[], object]) -> list[str]:
+    """The statements of this work, done in a child."""
+    reader, writer = os.pipe()
+
+    def child() -> None:
+        statements = Statements()
+        with statements.counted():
+            work()
+        os.write(writer, "\0".join(statements.seen).encode())
+
+    with open(reader, encoding="utf-8") as said:
+        assert in_child(child) == 0
+        os.close(writer)
+        return said.read().split("\0")
+
+
+def kill_at(number: int, how: str, work: Callable[[], object]) -> None:
+    """Do the work in a child that is killed there."""
+
+    def child() -> None:
+        with Statements(number, how).counted():
+            work()
+
+    assert in_child(child) == KILLED, f"it was not killed {how} step {number}"
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Do this in a process of its own. Returns its exit code; negative, the signal."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code <= 0, "the child failed; its traceback is above"
+    return code

@@ -1,0 +1,69 @@
+"""The control database: made once, by whoever comes first, and never in place of another's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from backups.exceptions import BackupNotSupportedError
+from backups.postgres.names import Names
+from tests.postgres.server import Server
+from tests.postgres.stores import Store, make_content, new_store
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
+    made = new_store(postgres, tmp_path / "machine", "old")
+    yield made
+    made.real.release_presence()
+    made.drop()
+
+
+def test_one_whose_maker_was_killed_is_finished(store: Store) -> None:
+    store.server.admin(f"CREATE DATABASE {store.names.control} OWNER site")
+    assert store.receipts() == []
+    store.stage(store.snapshot())
+    assert store.outcomes() == ["staged"]
+
+
+def test_a_database_of_that_name_with_tables_is_left_alone(store: Store) -> None:
+    make_content(store, "another", store.names.control)
+    with pytest.raises(BackupNotSupportedError, match="has tables of its own"):
+        store.stage(b"PGDMP")
+    with psycopg.connect(store.server.conninfo(store.names.control)) as connection:
+        assert connection.execute("SELECT to_regnamespace('backups')").fetchone() == (None,)
+
+
+def test_it_holds_any_name_whatever_the_encoding_of_the_server(store: Store) -> None:
+    latin = "TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    provider = " LOCALE_PROVIDER libc" if store.server.version >= 15 else ""
+    store.server.admin("ALTER DATABASE template1 RENAME TO template_of_the_server")
+    try:
+        store.server.admin(f"CREATE DATABASE template1 {latin}{provider} IS_TEMPLATE true")
+        store.stage(store.snapshot(), staged_by="Łukasz")
+    finally:
+        store.server.admin("ALTER DATABASE template1 IS_TEMPLATE false")
+        store.server.admin("DROP DATABASE template1")
+        store.server.admin("ALTER DATABASE template_of_the_server RENAME TO template1")
+    assert store.receipts()[0].staged_by == "Łukasz"
+
+
+@pytest.mark.parametrize(
+    "ending", ["incoming_0badcafe", "pending_restore", "pre_restore_20260101-000000"]
+)
+def test_the_live_database_of_another_site_is_never_taken_for_ours(
+    store: Store, ending: str
+) -> None:
+    other = Store(store.server, f"{store.names.stem}_{ending}", store.folder)
+    make_content(other, "another")
+    for each in (store, other):
+        each.real.hold_presence()
+        each.real.release_presence()
+    store.kept_copies = 1
+    assert store.start() is None
+    assert store.real.list_kept_copies() == []
+    assert other.label() == "another"
+    assert Names(other.database).control in other.databases()
