@@ -60,6 +60,7 @@ GONE = (
     "out of memory",
     "out of shared memory",
     "canceling statement",
+    "read-only transaction",  # a standby, or somebody's setting
 )
 
 
@@ -170,12 +171,15 @@ class Staging:
         self.tell("restoring", 0, None)
         with self.scratch.file() as wanted:
             self._list(path, wanted)
+            with self.control.session() as connection:
+                owner = databases.owner_of(connection, name)
             words = [
                 str(self.programs.pg_restore),
                 "--single-transaction",
                 "--exit-on-error",
                 *dump.OPTIONS,  # what they leave out was not judged
                 "--no-password",
+                f"--role={owner}",  # so that what is in it is the owner's too
                 f"--use-list={wanted.path}",
                 f"--dbname={make_conninfo(dbname=name)}",
                 str(path),
