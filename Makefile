@@ -30,7 +30,7 @@ STRACE := $(shell command -v strace)
 SQLITE_TESTS := tests/backups/sqlite tests/backups/site/test_connection_setup.py \
 	tests/backups/checks/test_connections.py
 
-.PHONY: help install demo run test proofs test-all sqlite-test postgres-test crash-test cli-test browser-test screenshots package-test bench docs lint lock release clean
+.PHONY: help install demo run test proofs test-all sqlite-test postgres-test crash-test cli-test postgres-cli-test browser-test screenshots package-test bench docs lint lock release clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,12 +63,18 @@ sqlite-test: $(VENV)/.tests  ## what depends on SQLite, on Python's own (every o
 postgres-test: $(VENV)/.tests .venv-postgres/.installed  ## what depends on PostgreSQL, on real servers (Debian: postgresql; another it installs)
 	@$(BIN)/python -m tests.postgres.programs
 	@$(BIN)/python -m pytest -n auto -m postgres $(ARGS)
+	@$(BIN)/python -m tests.postgres.serving newest \
+		$(BIN)/python -m pytest -n auto -m "not crash and not browser and not package and not postgres" tests/taskdog $(ARGS) \
+		|| [ $$? -eq 5 ]  # none has the name that ARGS gives
 
 crash-test: $(VENV)/.development  ## the long proofs: every system call, power cuts, load, hostile files (Debian: strace)
 	@$(BIN)/python -m pytest -n auto --timeout 3600 -m crash $(ARGS)
 
 cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, against its own server and this one (Python 3.12: CLI_PYTHON=…)
 	@$(BIN)/python -m pytest -m cli $(ARGS)
+
+postgres-cli-test: $(VENV)/.development .venv-cli/.installed .venv-postgres/.installed  ## the same, with the site on PostgreSQL
+	@$(BIN)/python -m tests.postgres.serving newest $(BIN)/python -m pytest -m cli tests/cli $(ARGS)
 
 browser-test: $(VENV)/.development  ## the pages in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -n auto -m browser $(ARGS)

@@ -38,7 +38,7 @@ from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.pending import drop_if_possible, find_pending, free_name, put
 from backups.postgres.records import add_receipt, read_receipts
-from backups.postgres.server import Connection
+from backups.postgres.server import Connection, sentence
 from backups.store import Receipt
 
 logger = logging.getLogger(__name__)
@@ -115,14 +115,12 @@ class Applying:
                     for name in self.keeping.choose(self.control, connection, now=now)
                     if name != manifest.undoes and not databases.who_is_connected(connection, name)
                 }
+                self._let_go(connection, going)
                 kept = free_name(connection, lambda attempt: names.kept(now, attempt))
                 with _in_use(self.control, names.live):
                     databases.rename(connection, names.live, kept)
             with _in_use(self.control, names.pending):
                 databases.rename(connection, names.pending, names.live)
-            for name, new in going.items():
-                with _in_use(self.control, name):
-                    databases.rename(connection, name, new)
             put(connection, None)
             receipt = receipt_of(
                 now,
@@ -138,6 +136,16 @@ class Applying:
             add_receipt(connection, receipt)
         return receipt, list(going.values())
 
+    def _let_go(self, connection: Connection, going: dict[str, str]) -> None:
+        """Rename the kept ones that go, before anybody waits for the live one; not one in use."""
+        for name, new in list(going.items()):
+            try:
+                with connection.transaction():
+                    databases.rename(connection, name, new)
+            except databases.IN_USE as error:
+                logger.warning("%s stays, since it is in use: %s", name, sentence(error))
+                del going[name]
+
     def _find_receipt(self, number: str) -> Receipt | None:
         """The receipt of a transaction whose end is not known. :raises BackupError: no answer."""
         with self.control.session() as connection:
@@ -152,7 +160,7 @@ def _in_use(control: Control, name: str) -> Iterator[None]:
     """Say who is in the way of a rename."""
     try:
         yield
-    except psycopg.errors.ObjectInUse as error:
+    except databases.IN_USE as error:
         raise NeedsRestartError(
             f"The database {name} could not be renamed: it is in use by"
             f" {databases.who_is_in_the_way(control, name)}.",

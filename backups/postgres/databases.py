@@ -45,6 +45,7 @@ SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM
     JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
 ) AS lost LEFT JOIN pg_roles ON pg_roles.oid = setrole ORDER BY 1
 """
+# Who is in the database, and who elsewhere has it locked: by ALTER, by COMMENT, for a copy.
 # Of a session of another role, the server tells neither its kind nor its address. Only sessions of
 # a role are in the way: the server ends its own work by itself.
 CONNECTED = """
@@ -52,7 +53,11 @@ SELECT coalesce(nullif(application_name, ''), 'a session') || ' of ' || usename 
     WHEN backend_type IS NULL THEN '' ELSE ' from ' || coalesce(host(client_addr),
     'the server itself') END || ' (' || pid || ')'
 FROM pg_stat_activity
-WHERE datname = %(name)s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+WHERE pid <> pg_backend_pid() AND usesysid IS NOT NULL AND (datname = %(name)s OR pid IN (
+    SELECT pid FROM pg_locks WHERE locktype = 'object' AND granted AND database = 0
+    AND classid = 'pg_database'::regclass
+    AND objid = (SELECT oid FROM pg_database WHERE datname = %(name)s)
+))
 UNION ALL
 SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
 WHERE database = %(name)s ORDER BY 1
@@ -75,6 +80,8 @@ FROM pg_database, aclexplode(datacl) WHERE datname = %s
 RIGHT_WORDS = {each: sql.SQL(each) for each in ("CONNECT", "CREATE", "TEMPORARY")}
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 DEFAULT_SPACE = "pg_default"
+LOCK_SECONDS = 5
+IN_USE = (psycopg.errors.ObjectInUse, psycopg.errors.LockNotAvailable)  # why a rename is refused
 MOST_NAMED = 5  # sessions in a sentence
 
 
@@ -113,10 +120,13 @@ def size_of(connection: Connection, name: str) -> int:
 def rename(connection: Connection, old: str, new: str) -> None:
     """
     Rename a database, as a part of the connection's transaction. New connections to it wait from
-    then on. The server waits up to 5 seconds for those that are there to end.
+    then on. The server waits up to 5 seconds for those that are there to end, and as long for the
+    lock of whoever has it locked: new connections wait for that too.
 
     :raises psycopg.errors.ObjectInUse: some did not.
+    :raises psycopg.errors.LockNotAvailable: nor did that.
     """
+    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(quoted(old), quoted(new))
     connection.execute(statement)
 

@@ -187,7 +187,7 @@ def _in_use(control: Control) -> Iterator[None]:
     """Say who looks into what is pending, so that it can't be renamed."""
     try:
         yield
-    except psycopg.errors.ObjectInUse as error:
+    except databases.IN_USE as error:
         name = control.names.pending
         raise RestoreBlockedError(
             f"The database {name} could not be renamed: it is in use by"

@@ -141,13 +141,11 @@ class Presence:
 
     def _forget(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None and not self._is_inherited:
-            with suppress(psycopg.Error):
+        if connection is not None:
+            with suppress(psycopg.Error, OSError):
+                if self._is_inherited:
+                    _detach(connection)
                 connection.close()
-
-    def _close_at_exit(self) -> None:
-        if not self._is_inherited:
-            self._forget()
 
 
 _presences: dict[tuple[str, str], Presence] = {}
@@ -158,7 +156,7 @@ def presence_at(server: Server, control: Control) -> Presence:
     key = (server.address, control.names.live)
     if key not in _presences:
         _presences[key] = Presence(control)
-        atexit.register(_presences[key]._close_at_exit)
+        atexit.register(_presences[key]._forget)  # without its guard: a fork may have it locked
     return _presences[key]
 
 
@@ -200,3 +198,9 @@ def _is_over(connection: Connection) -> bool:
     except (OSError, ValueError, psycopg.Error):
         return True
     return bool(readable)
+
+
+def _detach(connection: Connection) -> None:
+    """Let others go on with this socket: what closes the connection here does not reach it."""
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), connection.fileno(), inheritable=False)

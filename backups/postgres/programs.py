@@ -1,5 +1,5 @@
 """
-pg_dump and pg_restore: the newest ones that are installed, and whether they suit the server.
+pg_dump and pg_restore: which ones are installed, and whether they suit the server.
 
 A pg_dump refuses a server that is newer than itself, and a pg_restore a dump of a newer pg_dump.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from backups.exceptions import BackupNotSupportedError
 
 SECONDS = 20.0
+HAS_TRANSACTION_TIMEOUT = 17  # https://www.postgresql.org/docs/17/release-17.html
 PLACES = (  # where packages put the programs of each release
     "/usr/lib/postgresql/*/bin",  # Debian
     "/usr/pgsql-*/bin",  # Red Hat
@@ -55,24 +56,18 @@ def find_programs(chosen: Path | None) -> Programs:
     :param chosen: the only folder to look in; None for PATH and the usual places.
     :raises BackupNotSupportedError: there are none.
     """
-    folders = [chosen] if chosen is not None else list(_folders())
-    found = [each for folder in folders if (each := _look(folder)) is not None]
-    if not found:
-        where = f"in {chosen}" if chosen is not None else "in PATH, nor in the usual places"
-        raise BackupNotSupportedError(
-            f"There is no pg_dump with its pg_restore {where}.", hint=INSTALL
-        )
-    return max(found, key=lambda each: each.version)
+    return max(_found(chosen), key=lambda each: each.version)
 
 
 def find_programs_for(chosen: Path | None, server: int) -> Programs:
     """
-    The newest ones, if they can dump this server.
+    Those of the server's own release; else the newest ones, if they can dump this server.
 
     :param server: its major version.
     :raises BackupNotSupportedError: they are older than the server, or there are none.
     """
-    programs = find_programs(chosen)
+    found = _found(chosen)
+    programs = max(found, key=lambda each: (each.version == server, each.version))
     if programs.version < server:
         raise BackupNotSupportedError(
             f"The newest pg_dump here, {programs.pg_dump}, is of PostgreSQL {programs.version}, and"
@@ -80,6 +75,33 @@ def find_programs_for(chosen: Path | None, server: int) -> Programs:
             hint=INSTALL,
         )
     return programs
+
+
+def check_can_restore(programs: Programs, server: int) -> None:
+    """
+    Whether this pg_restore can fill a database of this server. From release 17 on, it begins with a
+    setting that older servers don't know.
+
+    :raises BackupNotSupportedError: it can't.
+    """
+    if server < HAS_TRANSACTION_TIMEOUT <= programs.version:
+        raise BackupNotSupportedError(
+            f"The pg_restore here, {programs.pg_restore}, is of"
+            f" PostgreSQL {programs.version}, and can't restore into a server of PostgreSQL"
+            f" {server}.",
+            hint=INSTALL,
+        )
+
+
+def _found(chosen: Path | None) -> list[Programs]:
+    folders = [chosen] if chosen is not None else list(_folders())
+    found = [each for folder in folders if (each := _look(folder)) is not None]
+    if not found:
+        where = f"in {chosen}" if chosen is not None else "in PATH, nor in the usual places"
+        raise BackupNotSupportedError(
+            f"There is no pg_dump with its pg_restore {where}.", hint=INSTALL
+        )
+    return found
 
 
 def _folders() -> Iterator[Path]:

@@ -29,6 +29,8 @@ SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    # The server's side of the same: it is the one that has to miss a machine.
+    **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
 }
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 

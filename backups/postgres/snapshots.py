@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backups.disk import files
-from backups.exceptions import NotEnoughSpaceError, SnapshotFailedError
+from backups.exceptions import BackupNotSupportedError, NotEnoughSpaceError, SnapshotFailedError
 from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
 from backups.postgres.scratch import Scratch
@@ -84,6 +84,7 @@ class Dumping:
         """
         with self.server.session(self.database, name="backups: snapshot") as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._check_contents(connection)
             taken_at = datetime.now(UTC)
             (moment,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             descriptor = self.scratch.nameless()
@@ -94,6 +95,17 @@ class Dumping:
             except BaseException:
                 os.close(descriptor)
                 raise
+
+    def _check_contents(self, connection: Connection) -> None:
+        """:raises BackupNotSupportedError: it has what no restore of this app takes."""
+        query = "SELECT count(*) FROM pg_largeobject_metadata"
+        (number,) = connection.execute(query).fetchone() or (0,)
+        if number:
+            raise BackupNotSupportedError(
+                f"The database {self.database} has {number:,} large objects (of lo_create), which"
+                " this app can't restore.",
+                hint="Keep files in Django's storage, or in columns of the type bytea.",
+            )
 
     def _arguments(self, connection: Connection, moment: str) -> list[str]:
         left_out = [each for each in list_tables(connection) if each.name in self.without]
@@ -113,6 +125,9 @@ class Dumping:
         ]
 
     def _run(self, descriptor: int, words: list[str]) -> None:
+        # By a name: pg_dump 18 appends to its standard output, and so what it should overwrite.
+        words = [*words, f"--file=/dev/fd/{descriptor}"]
+
         def look() -> None:
             folder = self.scratch.folder
             if not files.has_room(folder, self.floor):
@@ -126,7 +141,7 @@ class Dumping:
                 )
 
         code, said = run(
-            words, self.server.environment(self.database), stdout=descriptor, watch=look
+            words, self.server.environment(self.database), keep=(descriptor,), watch=look
         )
         if code:
             raise SnapshotFailedError(
@@ -138,8 +153,7 @@ def run(
     words: list[str],
     environment: Mapping[str, str],
     *,
-    stdout: int = subprocess.DEVNULL,
-    stdin: int = subprocess.DEVNULL,
+    keep: tuple[int, ...] = (),
     seconds: float | None = None,
     watch: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
@@ -148,14 +162,16 @@ def run(
     if this raises, e.g. what ``watch`` raises.
 
     :param environment: how it connects.
+    :param keep: descriptors that it has too.
     :raises subprocess.TimeoutExpired: it takes longer than ``seconds``.
     """
     process = subprocess.Popen(
         words,
-        stdin=stdin,
-        stdout=stdout,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=without_secrets() | ENGLISH | {**environment},
+        pass_fds=keep,
         start_new_session=True,
     )
     end = None if seconds is None else time.monotonic() + seconds

@@ -37,7 +37,7 @@ from backups.postgres.control import Control
 from backups.postgres.databases import check_role, incoming_database, size_of
 from backups.postgres.dumps import dump
 from backups.postgres.manifest import Manifest
-from backups.postgres.programs import Programs
+from backups.postgres.programs import Programs, check_can_restore
 from backups.postgres.receiving import Arrived, receive
 from backups.postgres.scratch import Scratch, ScratchFile
 from backups.postgres.site import Site
@@ -48,6 +48,7 @@ from backups.sqlite.format.header import MAGIC
 from backups.sqlite.site import Found, Live
 from backups.store import Inventory, Tell
 
+COMMENT_ON_EXTENSION = b" COMMENT - EXTENSION "  # as pg_restore lists it
 # What pg_restore says of the server, and not of the dump.
 FULL = ("No space left on device", "could not extend file", "disk full")
 GONE = (
@@ -143,6 +144,7 @@ class Staging:
     def _check_server(self) -> None:
         with self.control.session(name="backups: staging") as connection:
             check_role(connection, self.control.names.live)
+            check_can_restore(self.programs, connection.info.server_version // 10_000)
 
     # Bring it in
 
@@ -166,21 +168,36 @@ class Staging:
         )
         warnings = self.site.check_dump(found, live)
         self.tell("restoring", 0, None)
-        server = self.control.server
-        words = [
-            str(self.programs.pg_restore),
-            "--single-transaction",
-            "--exit-on-error",
-            *dump.OPTIONS,  # what they leave out was not judged
-            "--no-password",
-            f"--dbname={make_conninfo(dbname=name)}",
-            str(path),
-        ]
-        # Without a limit: a good one may take hours, and nothing in it can loop for ever.
-        code, said = run(words, server.environment(name), watch=self.watch)
+        with self.scratch.file() as wanted:
+            self._list(path, wanted)
+            words = [
+                str(self.programs.pg_restore),
+                "--single-transaction",
+                "--exit-on-error",
+                *dump.OPTIONS,  # what they leave out was not judged
+                "--no-password",
+                f"--use-list={wanted.path}",
+                f"--dbname={make_conninfo(dbname=name)}",
+                str(path),
+            ]
+            # Without a limit: a good one may take hours, and nothing in it can loop for ever.
+            code, said = run(words, self.control.server.environment(name), watch=self.watch)
         if code:
             raise _restore_error(said, code)
         return list(warnings)
+
+    def _list(self, path: Path, wanted: ScratchFile) -> None:
+        """
+        Write which entries of a dump are restored: all but the comments on extensions. Only the
+        owner may comment on one, and that is not this role where an administrator made it.
+        """
+        with self.scratch.file() as all_of_it:
+            words = [str(self.programs.pg_restore), "--list", str(path)]
+            code, said = run(words, {}, stdout=all_of_it.descriptor)
+            if code:
+                raise _restore_error(said, code)
+            with all_of_it.path.open("rb") as lines, wanted.path.open("wb") as file:
+                file.writelines(line for line in lines if COMMENT_ON_EXTENSION not in line)
 
     def _move(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
         """Check it as a site with SQLite would, and move what is in it."""

@@ -215,8 +215,8 @@ class PostgresBackupStore(BackupStore):
             logger.info("the rows of the live database can't be counted: %s", error)
             return {}
 
-    def free_bytes(self) -> int:
-        return 0  # the server does not tell
+    def free_bytes(self) -> int | None:
+        return None  # the server does not tell
 
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         return pending.discard(self._control, discarded_by=discarded_by).describe()
@@ -373,12 +373,8 @@ class PostgresBackupStore(BackupStore):
         return self._scratch.folder / f"{self._names.stem}.media-cache"
 
     def recall(self) -> dict[str, Any]:
-        try:
-            with self._control.if_there() as connection:
-                return {} if connection is None else read_state(connection, REMEMBERED) or {}
-        except BackupError as error:
-            logger.warning("what backups remember can't be read: %s", error)
-            return {}
+        with self._control.if_there() as connection:
+            return {} if connection is None else read_state(connection, REMEMBERED) or {}
 
     @contextmanager
     def remember(self) -> Iterator[dict[str, Any]]:

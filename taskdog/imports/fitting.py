@@ -19,18 +19,18 @@ def fitting(found: Iterable[AnyModel], changes: Changes) -> Iterator[AnyModel]:
             value = getattr(row, field.attname)
             fit = _without_nul(value)
             if fit != value:
-                _tell(row, field.column, "has a NUL, which is \ufffd now", changes)
+                _tell(row, field.attname, "has a NUL, which is \ufffd now", changes)
             if isinstance(fit, str) and not isinstance(field, JSONField):
                 most = field.max_length
                 if most is not None and len(fit) > most:
                     fit = fit[:most]
-                    _tell(row, field.column, f"is cut to {most} characters", changes)
+                    _tell(row, field.attname, f"is cut to {most} characters", changes)
             setattr(row, field.attname, fit)
         yield row
 
 
-def _tell(row: Model, column: str, what: str, changes: Changes) -> None:
-    changes.append(f"{row._meta.db_table} {row.pk}: its {column} {what}")
+def _tell(row: Model, name: str, what: str, changes: Changes) -> None:
+    changes.append(f"{row._meta.db_table} {row.pk}: its {name} {what}")
 
 
 def _without_nul(value: Any) -> Any:

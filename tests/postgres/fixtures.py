@@ -15,6 +15,7 @@ from tests.postgres.standby import standby_of
 from tests.site import Site
 
 SERVERS = {"postgres", "own_postgres", "small_postgres"}  # fixtures, each with a server
+SMALL = {"small_postgres", "small_folder"}  # fixtures that mount a small disk
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _lacks(item: pytest.Item) -> bool:
     if of_folder.NAMED in os.environ and left_out.reason_for(item.nodeid):
         return True
-    if "small_postgres" in getattr(item, "fixturenames", ()) and not can_be_mounted():
+    if SMALL & set(getattr(item, "fixturenames", ())) and not can_be_mounted():
         return True
     needed = item.get_closest_marker("postgres_version")
     return needed is not None and not set(needed.args) & set(programs.found())
@@ -67,6 +68,13 @@ def small_postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
         place.chmod(0o755)
         with new_server(_version(request), *SMALL_LOG, within=place) as server:
             yield server
+
+
+@pytest.fixture
+def small_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of one megabyte."""
+    with small_disk(tmp_path, megabytes=1) as place:
+        yield place
 
 
 def _version(request: pytest.FixtureRequest) -> int:

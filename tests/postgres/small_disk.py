@@ -13,11 +13,11 @@ SMALL_LOG = ("max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off")  # of 
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
+def small_disk(folder: Path, megabytes: int = MEGABYTES) -> Iterator[Path]:
     """A folder on one, below another."""
     place = folder / "small"
     place.mkdir()
-    _run("mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(place))
+    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place))
     try:
         yield place
     finally:

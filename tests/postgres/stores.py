@@ -138,6 +138,7 @@ class Store:
     database: str
     folder: Path
     site: FakeSite = field(default_factory=FakeSite)
+    template: str = "template0"
     host: str = ""  # another than the server's
     port: int = 0
     check_seconds: float = 60.0
@@ -166,7 +167,8 @@ class Store:
                 "port": self.port or self.server.port,
                 "user": self.server.role,
                 "password": self.server.password,
-            }
+            },
+            self.template,
         )
 
     @property

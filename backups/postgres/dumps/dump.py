@@ -8,19 +8,31 @@ flipped bit among the rows; half a dump, or damage to what is compressed, is fou
 import re
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backups.exceptions import CheckTimedOutError, UnknownSchemaError
 from backups.postgres.dumps.archive import is_dump, read_archive
-from backups.postgres.dumps.entries import OPTIONS, clip, judge
+from backups.postgres.dumps.calls import find_calls
+from backups.postgres.dumps.entries import OPTIONS, clip, find_programs, judge
 from backups.postgres.dumps.running import run_dump, run_restore
+from backups.postgres.dumps.tokens import UnreadableError, split
 from backups.sqlite.format.schema import Program
 
-__all__ = ["OPTIONS", "Dump", "check_programs", "is_dump", "read_dump", "read_programs"]
+__all__ = [
+    "OPTIONS",
+    "Dump",
+    "calls_nothing",
+    "check_programs",
+    "is_dump",
+    "read_dump",
+    "read_programs",
+]
 
 _MOST_NAMES = 10  # in a sentence
+# A role that is no superuser can make only those that are marked as trusted.
+_EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS ("?)[\w-]+\1 WITH SCHEMA ("?)\w+\2;')
 
 
 @dataclass(frozen=True)
@@ -74,31 +86,52 @@ def read_programs(
         run_dump(pg_dump, file, environment=environment, seconds=seconds, watch=watch)
         file.seek(0)
         _, entries = read_archive(file)
-    return frozenset(judge(entries))
+    return frozenset(find_programs(entries))
 
 
 def check_programs(
     dump: Dump, live: Collection[Program] | None, *, allow_unknown: bool
 ) -> tuple[str, ...]:
     """
-    Refuse what the live database does not have. If it is not known what that has, return a
-    warning instead.
+    Refuse what the live database does not have: it would run within the restore, as this site's
+    role. If it is not known what that has, return a warning for what runs nothing by itself.
 
     :param live: of ``read_programs``; None if the live database can't be read.
     :raises UnknownSchemaError: the message names the programs.
     """
-    unknown = [clip(str(each)) for each in dump.programs if each not in (live or ())]
+    unknown = [each for each in dump.programs if each not in (live or ())]
     if not unknown or allow_unknown:
         return ()
-    names = ", ".join(unknown[:_MOST_NAMES])
-    if more := len(unknown) - _MOST_NAMES:
-        names += f" and {more} more" if more > 0 else ""
-    if live is None:
-        return (
-            f"The dump has the {names}. It is not known whether this site's own database has the"
-            " same: it is missing, or can't be read.",
+    if live is not None:
+        raise UnknownSchemaError(
+            f"The dump has the {_some(unknown)}, which this site's database does not have."
         )
-    raise UnknownSchemaError(f"The dump has the {names}, which this site's database does not have.")
+    compared = (
+        "It is not known whether this site's own database has the same: it is missing, or can't be"
+        " read."
+    )
+    if running := [each for each in unknown if not _is_at_rest(each)]:
+        raise UnknownSchemaError(f"The dump has the {_some(running)}. {compared}")
+    return (f"The dump has the {_some(unknown)}. {compared}",)
+
+
+def calls_nothing(program: Program) -> bool:
+    """Whether a program, e.g. a view, only calls functions that are known to be harmless."""
+    try:
+        return not any(any(find_calls(tokens)) for tokens in split(program.sql))
+    except UnreadableError:
+        return False
+
+
+def _is_at_rest(program: Program) -> bool:
+    """Whether it runs nothing within a restore: PostgreSQL's own extensions, and a clause."""
+    return program.kind == "clause" or bool(_EXTENSION.fullmatch(program.sql))
+
+
+def _some(programs: Sequence[Program]) -> str:
+    names = ", ".join(clip(str(each)) for each in programs[:_MOST_NAMES])
+    more = len(programs) - _MOST_NAMES
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:

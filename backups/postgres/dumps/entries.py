@@ -8,6 +8,7 @@ Source: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/
 (_tocEntryRequired, restore_toc_entry, _printTocEntry)
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -81,6 +82,17 @@ def judge(entries: Sequence[Entry], watch: Callable[[], None] = lambda: None) ->
         watch()
         if entry.kind not in _LEFT_OUT and entry.kind not in _SETTINGS:
             yield from _judge(entry)
+
+
+def find_programs(entries: Sequence[Entry]) -> Iterator[Program]:
+    """
+    The programs of a database's own schema. What a dump may not have is skipped here: no dump can
+    claim to have the same.
+    """
+    for entry in entries:
+        if entry.kind not in _LEFT_OUT and entry.kind not in _SETTINGS:
+            with contextlib.suppress(UnknownSchemaError):
+                yield from _judge(entry)
 
 
 def _judge(entry: Entry) -> Iterator[Program]:

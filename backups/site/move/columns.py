@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Fields = Mapping[tuple[str, str], Any]  # of a table and a column, as PostgreSQL calls them
 
+# What Django asks of a field for its type; the numbers do not matter here.
+ANY = {"max_length": 1, "max_digits": 1, "decimal_places": 0}
 INTEGERS = {"int2": 2, "int4": 4, "int8": 8}
 TEXTS = ("text", "varchar", "citext", "name")
 LARGE = ("text", "varchar", "citext", "bytea", "json", "jsonb", "xml")  # no limit on their length
@@ -138,5 +140,5 @@ def _usual_pairs(
 
 def _base(type_: Any) -> str:
     """``varchar`` of ``varchar(20)``. Some types are functions of the field's parameters."""
-    words = type_({"max_length": 1}) if callable(type_) else type_
+    words = type_(ANY) if callable(type_) else type_
     return str(words or "").lower().partition("(")[0].strip()

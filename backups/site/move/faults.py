@@ -37,6 +37,16 @@ class Faults:
         rounds: Iterable[tuple[str | None, ...]] = zip_longest(*self._by_place.values())
         return [each for each in chain.from_iterable(rounds) if each is not None][:MOST_NAMED]
 
+    def sentence(self) -> str:
+        """All of it in one message."""
+        named = self.named()
+        more = self.count - len(named)
+        what = "a value" if self.count == 1 else f"{self.count:,} values"
+        return (
+            f"PostgreSQL can't hold {what} of the snapshot. {'; '.join(named)}"
+            f"{f'; and {more:,} more' if more else ''}."
+        )
+
     def _note(self, table: str, column: str, words: str) -> None:
         self.count += 1
         if len(self._by_place) < MOST_PLACES or (table, column) in self._by_place:

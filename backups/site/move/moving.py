@@ -93,7 +93,7 @@ class Moving:
         with raw.transaction():
             rows = self._fill(source, loader, connection, raw)
         if self._faults:
-            return Answer(UNFIT, message=_describe(self._faults))
+            return Answer(UNFIT, message=self._faults.sentence())
         raw.execute("ANALYZE")
         self._warnings += _left_behind(source)
         return Answer(DONE, rows, tuple(self._warnings))
@@ -178,16 +178,6 @@ class Moving:
                 self._tell(step, done, total)
 
         return add
-
-
-def _describe(faults: Faults) -> str:
-    named = faults.named()
-    more = faults.count - len(named)
-    what = "a value" if faults.count == 1 else f"{faults.count:,} values"
-    return (
-        f"PostgreSQL can't hold {what} of the snapshot. {'; '.join(named)}"
-        f"{f'; and {more:,} more' if more else ''}."
-    )
 
 
 def _left_behind(source: Source) -> list[str]:

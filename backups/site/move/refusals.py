@@ -1,32 +1,39 @@
 """What PostgreSQL says when it refuses a step, and whose fault that is."""
 
+import errno
 import re
+from collections.abc import Iterator
 
 import psycopg
 
-from backups.site.move.answer import FAILED, SERVER, Answer
+from backups.site.move.answer import FAILED, NO_FAULT, NO_MEMORY, SERVER, Answer
 
 _LINE = re.compile(r", line (\d+)")
 # Classes of SQLSTATE: connection, no resources, an operator, the system, no right.
 OF_THE_SERVER = ("08", "53", "57", "58", "28", "3D", "XX")
 NO_RIGHT = "42501"
-
-
-def cause_of(error: BaseException) -> psycopg.Error | None:
-    """What psycopg raised: Django wraps it."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, psycopg.Error):
-        found = found.__cause__
-    return found
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 
 
 def refused(what: str, error: BaseException) -> Answer:
     """The answer after an error. ``what`` says what failed."""
-    cause = cause_of(error)
-    if cause is not None and is_of_the_server(cause):
-        return Answer(SERVER, message=f"The database server stopped it: {words_of(cause)}.")
-    words = words_of(cause) if cause is not None else " ".join(str(error).split())
-    return Answer(FAILED, message=f"{what}: {words.rstrip('.')}.")
+    causes = list(_causes(error))
+    said = [each for each in causes if isinstance(each, psycopg.Error)]
+    words = words_of(said[-1]) if said else " ".join(str(error).split()).rstrip(".")
+    if any(isinstance(each, MemoryError) for each in causes):
+        return Answer(NO_MEMORY)
+    if said and is_of_the_server(said[-1]):
+        return Answer(SERVER, message=f"The database server stopped it: {words}.")
+    if any(isinstance(each, OSError) and each.errno in OF_THE_MACHINE for each in causes):
+        return Answer(NO_FAULT, message=f"{what}: {words}.")
+    return Answer(FAILED, message=f"{what}: {words or type(error).__name__}.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from: Django wraps those of psycopg."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def is_of_the_server(error: psycopg.Error) -> bool:

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.asgi import get_asgi_application
+from django.db import connections
 from django.http import HttpRequest
 from django.test import override_settings
 from django.urls import path
@@ -38,6 +40,13 @@ class Watched(Given):
             yield chunk
         if self.fails:
             raise OSError("the disk is broken")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The store of the site says what a download is called."""
+    name = str(tmp_path / "tasks.db")
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", name)
 
 
 served: list[Watched] = []

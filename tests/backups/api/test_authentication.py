@@ -133,6 +133,7 @@ def test_keys_are_beside_the_database_unless_the_settings_say_where(
 
 def test_database_without_a_file_has_no_keys(settings: Settings, key: str) -> None:
     del settings.BACKUPS_KEY_FILE  # the tests' own database is in memory
+    settings.BACKUPS_FOLDER = None
     assert key_file() is None
     assert ask(BasicAuthentication, X_Api_Key=key).status_code == 401
 

@@ -68,10 +68,11 @@ def test_key_made_by_root_can_be_read_by_the_server(
     assert given == [(4711, 42)] * 2
 
 
-def test_database_without_a_file_has_no_place_for_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_without_a_file_has_no_place_for_keys(settings: Settings) -> None:
+    settings.BACKUPS_FOLDER = None
     with (
         mock.patch.object(local_store, "paths", return_value=None),
-        pytest.raises(CommandError, match="Set BACKUPS_KEY_FILE"),
+        pytest.raises(CommandError, match="Set BACKUPS_KEY_FILE, or BACKUPS_FOLDER"),
     ):
         call_command(CreateApiKey(), "cron")
 

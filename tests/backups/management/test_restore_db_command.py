@@ -253,7 +253,7 @@ def test_now_is_live_for_the_served_site_and_says_so_before_it_asks(site: Site, 
         said = read_until(process, ASKED).decode()
         assert "will be checked, staged and applied on this machine's store." in said
         assert "It takes effect at once, for everybody" in said
-        assert "kept beside the database first, as <database>.pre-restore-<time>." in said
+        assert "kept beside the database first, under another name." in said
         assert server.task_names() == ["old"], "nothing is applied before the answer"
         ended = end(process, b"y\n")
         assert ended.code == 0, ended.err

@@ -6,7 +6,7 @@ import pytest
 
 from backups.exceptions import BackupNotSupportedError
 from backups.postgres import programs
-from backups.postgres.programs import find_programs, find_programs_for
+from backups.postgres.programs import check_can_restore, find_programs, find_programs_for
 
 
 def make_programs(folder: Path, version: str) -> Path:
@@ -38,6 +38,30 @@ def test_a_folder_that_is_chosen_is_the_only_one(tmp_path: Path) -> None:
     make_programs(tmp_path / "path", "18.6")
     chosen = make_programs(tmp_path / "chosen", "16beta1")
     assert find_programs(chosen).version == 16
+
+
+def test_those_of_the_servers_own_release_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    for version in ("15.18", "16.2", "18.6"):
+        (tmp_path / "releases" / version).mkdir(parents=True)
+        make_programs(tmp_path / "releases" / version / "bin", version)
+    assert [find_programs_for(None, each).version for each in (14, 15, 16, 17)] == [18, 15, 16, 18]
+
+
+def test_a_restore_into_a_server_that_lacks_a_setting_is_refused_before_it_begins(
+    tmp_path: Path,
+) -> None:
+    newest = find_programs(make_programs(tmp_path / "18", "18.6"))
+    for server in (17, 18):
+        check_can_restore(newest, server)
+    check_can_restore(find_programs(make_programs(tmp_path / "16", "16.2")), 15)
+    with pytest.raises(
+        BackupNotSupportedError, match="can't restore into a server of Post"
+    ) as caught:
+        check_can_restore(newest, 15)
+    assert "client programs of the server's release" in caught.value.hint
 
 
 def test_an_older_one_than_the_server_is_refused_by_name(tmp_path: Path) -> None:

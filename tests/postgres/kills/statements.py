@@ -23,6 +23,10 @@ from backups.disk import files
 BEFORE, SENT, AFTER = HOW = ("before", "sent", "answered")
 ON_FILES = ("create_private", "write_all")
 KILLED = -signal.SIGKILL
+EVERY = "POSTGRES_KILLS" in os.environ  # takes half an hour for each version
+# What has effect on its own. _exit_gen is psycopg's COMMIT.
+DECIDES = ("CREATE", "DROP", "_exit")
+CHANGES = (*DECIDES, "ALTER", "INSERT", "DELETE", "SELECT pg_terminate", *ON_FILES)
 
 
 @dataclass
@@ -89,6 +93,20 @@ def _words(work: "GeneratorType[Any, Any, Any]") -> str:
     if isinstance(query, psycopg.sql.Composable):
         query = query.as_string(None)
     return " ".join((query.decode() if isinstance(query, bytes) else query).split())
+
+
+def moments(statements: list[str]) -> list[tuple[int, str]]:
+    """
+    Before each statement that changes something; and if it has effect on its own, when it is sent
+    and when it is answered. What only reads leaves all as it was: a kill at it is one after what
+    came before. With POSTGRES_KILLS in the environment that is tried too.
+    """
+    return [
+        (number, how)
+        for number, words in enumerate(statements, 1)
+        for how in HOW
+        if EVERY or words.startswith(DECIDES if how != BEFORE else CHANGES)
+    ]
 
 
 def count(work: Callable[[], object]) -> list[str]:

@@ -5,7 +5,6 @@ For each kill the databases are as they were before the work. The next start run
 process.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,29 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.backups.builders import MIGRATIONS
+from tests.postgres.kills.claims import After, check
 from tests.postgres.kills.place import Place
-from tests.postgres.kills.statements import HOW, ON_FILES, count, in_child, kill_at
+from tests.postgres.kills.statements import count, in_child, kill_at, moments
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions
 from tests.postgres.server import Server
 from tests.postgres.stores import MAX_BYTES, Store, make_content, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
 
-EVERY = "POSTGRES_KILLS" in os.environ  # takes some minutes for each version
 OLD, NEW, NEWER, OLDER, NOTHING = "old", "new", "newer", "older", ""
-State = tuple[str, str]  # the labels of what is live and what is pending
-# What changes something on the server, so that it matters whether the answer has come.
-WRITES = (
-    "CREATE",
-    "ALTER",
-    "DROP",
-    "INSERT",
-    "DELETE",
-    "COMMENT",
-    "SELECT pg_terminate",
-    "_exit",
-    *ON_FILES,
-)
 
 Work = Callable[[Store, "Snapshots"], object]
 Snapshots = Mapping[str, bytes]  # by their labels
@@ -46,7 +32,7 @@ class Case:
     """What is done, and what may be live and pending after a kill, with the new receipts then."""
 
     work: Work
-    after: Mapping[State, tuple[str, ...]]
+    after: After
     prepare: Work = lambda store, _: None  # before any of it
     next_start: tuple[str, ...] = ("applied",)  # the receipts, if anything is pending
     change: Mapping[str, object] = field(default_factory=dict)  # of the store
@@ -179,70 +165,14 @@ def test_kill_at_each_statement(
     place = Place(store)
     statements = count(lambda: case.work(store, snapshots))
     ends = set()
-    for number, how in _moments(statements):
+    for number, how in moments(statements):
         place.put_back()
         kill_at(number, how, lambda: case.work(store, snapshots))
         wait_for_the_end_of_sessions(store)
         try:
-            ends.add(_check(store, case, before))
+            ends.add(check(store, case.after, before, case.next_start))
         except BaseException as error:
             error.add_note(f"killed {how} step {number}: {statements[number - 1]}")
             raise
     place.drop()
     assert ends == set(case.after), "nothing was killed late, or nothing early"
-
-
-def _moments(statements: list[str]) -> list[tuple[int, str]]:
-    """
-    Before each of them, once it is sent, and once it is answered. What only reads leaves all as it
-    was, so a kill at it is one after what came before: without EVERY these are left out.
-    """
-    return [
-        (number, how)
-        for number, words in enumerate(statements, 1)
-        for how in HOW
-        if EVERY or words.startswith(WRITES)
-    ]
-
-
-def _check(store: Store, case: Case, before: list[str]) -> State:
-    """After the kill, and after the next start. Returns what it was after the kill."""
-    state = _state(store)
-    assert state in case.after
-    assert store.outcomes() == [*before, *case.after[state]]
-    _check_old_rows_are_kept(store)
-
-    assert in_child(store.start) == 0
-    wait_for_the_end_of_sessions(store)
-
-    live, pending = state
-    applied = pending and case.next_start == ("applied",)
-    assert _state(store) == (pending if applied else live, NOTHING)
-    receipts = [*before, *case.after[state], *(case.next_start if pending else ())]
-    assert store.outcomes() == receipts
-    _check_old_rows_are_kept(store)
-    _check_nothing_else_is_there(store)
-    return state
-
-
-def _state(store: Store) -> State:
-    pending = store.pending()
-    status = store.real.get_status().pending
-    assert (pending and pending.sha256) == (status and status.sha256)
-    return store.label(), store.label(store.names.pending) if pending else NOTHING
-
-
-def _check_old_rows_are_kept(store: Store) -> None:
-    assert any(f"{OLD} 1" in store.notes(name) for name in (store.database, *store.kept()))
-
-
-def _check_nothing_else_is_there(store: Store) -> None:
-    assert store.temporaries() == []
-    named = [each.kept for each in store.receipts() if each.kept]
-    removed = [name for each in store.receipts() for name in each.removed]
-    found = [each for each in store.databases() if each not in removed]
-    assert found == store.databases(), "what a receipt says to be removed is there"
-    own = {store.database, store.names.control}
-    assert {*named} - {*removed} <= set(found) - own
-    unnamed = set(found) - own - set(named)
-    assert all("_pre_restore_2020" in each for each in unnamed)

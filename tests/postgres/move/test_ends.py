@@ -53,6 +53,8 @@ def slow(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """A project whose rows wait for the test."""
     fixture = "own_postgres" if "own_postgres" in request.fixturenames else "postgres"
     server: Server = request.getfixturevalue(fixture)
+    if not server.is_running():  # another test has ended it
+        server.start()
     project = Project(tmp_path, server, ("slow",))
     project.app("slow", MODELS, migrations={})
     project.run("manage.py", "makemigrations", "slow", "-v0")

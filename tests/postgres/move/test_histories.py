@@ -215,3 +215,49 @@ def test_no_receiver_of_the_site_writes_rows_meanwhile(library: Project) -> None
     release(library, **{"0001_initial": FIRST, "0002_pages": SECOND})
     assert library.move()["rows"]["library_book"] == 3
     assert library.query("SELECT DISTINCT title FROM library_book") == [("short",)]
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        ("ValueError('of the rows')", "RestoreRefusedError"),
+        ("MemoryError()", "MigrationStoppedError"),
+        ("OSError(28, 'No space left on device')", "RestoreBlockedError"),
+    ],
+)
+def test_what_a_migration_raises_decides_whose_fault_it_is(
+    library: Project, raised: str, error: str
+) -> None:
+    first = FIRST.replace("    apps.get_model", f"    raise {raised}\n    apps.get_model")
+    release(library, **{"0001_initial": first, "0002_pages": SECOND})
+    answer = library.move()
+    assert answer["error"] == error
+    if "rows" in raised:
+        assert answer["message"] == (
+            "The snapshot's migrations failed on PostgreSQL, in library.0001_initial: of the rows."
+        )
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_row_that_does_not_come_back_as_it_was_sent_is_an_error(
+    library: Project, lost: bool
+) -> None:
+    library.execute("UPDATE library_book SET title = 'short'")
+    change = r'b"3\tshort\t2\n", b""' if lost else 'b"short", b"other"'
+    library.write(
+        "library/apps.py",
+        "import psycopg\n"
+        "from django.apps import AppConfig\n"
+        "write = psycopg.Copy.write\n"
+        "class LibraryConfig(AppConfig):\n"
+        "    name = 'library'\n"
+        "    def ready(self):\n"
+        f"        psycopg.Copy.write = lambda copy, data: write(copy, data.replace({change}))\n",
+    )
+    release(library, **{"0001_initial": FIRST, "0002_pages": SECOND})
+    how = "2 of 3 rows came back" if lost else "3 of 3 rows came back, with other values"
+    answer = library.move()
+    assert answer["error"] == "RestoreRefusedError"
+    assert answer["message"] == (
+        f"The table library_book is not in PostgreSQL as it was sent: {how}."
+    )

@@ -50,10 +50,11 @@ def test_table_without_a_model_is_made_by_the_types_that_were_declared(rich: Pro
         "mixed": "text",
         "an%s": "text",
         "either": "bytea",
-        "at": "text",
+        "at": "timestamp with time zone",
     }
     rows = rich.query(
-        f'SELECT n, r, t, b, flag, d::text, mixed, "an%s", either, at FROM {ODD} ORDER BY 1'
+        'SELECT n, r, t, b, flag, d::text, mixed, "an%s", either,'
+        f" timezone('UTC', at)::text FROM {ODD} ORDER BY 1"
     )
     assert rows == [
         (1, 2.0, None, b"text", False, "3", "5", "{}", b"\xff", None),
@@ -67,7 +68,7 @@ def test_table_without_a_model_is_made_by_the_types_that_were_declared(rich: Pro
             "a",
             "%s",
             b"1",
-            "2024-01-01",
+            "2024-01-01 00:00:00",
         ),
     ]
     assert rich.query(f'INSERT INTO {ODD} (n) VALUES (1) RETURNING "Id"') == [(10,)]
@@ -151,3 +152,38 @@ def test_values_with_more_decimals_than_the_column_are_as_the_site_showed_them(
         " the site showed for them."
     ]
     assert rich.rows(on=rich.database) == before
+
+
+def test_table_of_a_cache_is_made_as_django_makes_it(rich: Project) -> None:
+    settings = rich.folder / "settings.py"
+    backend = "django.core.cache.backends.db.DatabaseCache"
+    settings.write_text(
+        settings.read_text()
+        + f"CACHES = {{'default': {{'BACKEND': '{backend}', 'LOCATION': 'The cache'}}}}\n"
+    )
+    rich.run("manage.py", "createcachetable")
+    rich.shell("from django.core.cache import cache; cache.set('key', [1, 'é'], 10**6)")
+    answer = rich.move()
+    assert answer["warnings"] == []
+    assert answer["rows"]["The cache"] == 1
+    read = "from django.core.cache import cache; print(cache.get('key'))"
+    assert rich.shell(read, on=rich.database) == "[1, 'é']\n"
+
+
+def test_dates_without_a_model_are_dates_if_all_of_them_are(rich: Project) -> None:
+    rich.execute("CREATE TABLE raw (good datetime, bad datetime, day date, at time, no bool)")
+    rich.execute(
+        "INSERT INTO raw VALUES (?, ?, ?, '12:30', 7)", *["2024-01-01 10:00"] * 2, "2024-02-29"
+    )
+    rich.execute("INSERT INTO raw (bad, day) VALUES ('never', NULL)")
+    rich.move()
+    assert columns(rich, "raw") == {
+        "good": "timestamp with time zone",
+        "bad": "text",
+        "day": "date",
+        "at": "time without time zone",
+        "no": "bigint",
+    }
+    assert rich.query(
+        "SELECT timezone('UTC', good)::text, bad, day::text, at::text, no FROM raw WHERE no = 7"
+    ) == [("2024-01-01 10:00:00", "2024-01-01 10:00", "2024-02-29", "12:30:00", 7)]

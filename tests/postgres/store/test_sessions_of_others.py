@@ -114,3 +114,24 @@ def test_a_kept_database_that_one_looks_into_stays(store: Store, snapshot: bytes
     assert receipt is not None
     assert (receipt.outcome, receipt.removed) == ("applied", ())
     assert len(store.kept()) == 2
+
+
+@pytest.mark.parametrize("how", ["start", "apply_now"])
+def test_a_transaction_that_has_it_locked_is_named_before_the_site_hangs_for_long(
+    store: Store, snapshot: bytes, how: str
+) -> None:
+    store.stage(snapshot)
+    with store.connect("postgres") as session:
+        session.execute(f"COMMENT ON DATABASE {store.database} IS 'still in a transaction'")
+        if how == "start":
+            receipt = store.start()
+            assert receipt is not None
+            assert receipt.outcome == "blocked"
+            said = receipt.reason
+        else:
+            with pytest.raises(NeedsRestartError) as error:
+                store.apply_now()
+            said = str(error.value)
+        assert f"of site from 127.0.0.1 ({session.info.backend_pid})" in said
+    assert store.label() == "old"
+    assert store.apply_now().outcome == "applied"

@@ -27,7 +27,15 @@ from backups.exceptions import (
     TooManyUploadsError,
 )
 from tests.postgres.server import Server
-from tests.postgres.stores import MAX_BYTES, Store, make_content, new_snapshot, new_store, transfer
+from tests.postgres.stores import (
+    MAX_BYTES,
+    FakeSite,
+    Store,
+    make_content,
+    new_snapshot,
+    new_store,
+    transfer,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -255,6 +263,24 @@ def test_no_more_uploads_than_allowed_are_under_way(store: Store) -> None:
     store.real.take_upload_turn().close()
 
 
+def test_an_extension_that_an_administrator_has_made_is_no_obstacle(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its comment is the administrator's too."""
+    store.server.admin("CREATE EXTENSION citext", store.database)
+    template = new_store(store.server, tmp_path / "template", "template")
+    store.server.admin("CREATE EXTENSION citext", template.database)
+    for table in ("prices", "journal", "accounts", "sessions", "django_migrations"):
+        store.server.admin(f"DROP TABLE {table}", template.database)
+    content = store.snapshot()
+    store.template = template.database
+    monkeypatch.setattr(FakeSite, "check_dump", lambda *_: ())
+    store.stage(content)
+    template.drop()
+    found = store.server.admin("SELECT extname FROM pg_extension", store.names.pending)
+    assert ("citext",) in found
+
+
 def test_discarding_drops_it(store: Store, snapshot: bytes) -> None:
     pending = store.stage(snapshot)
     assert store.real.discard_pending_restore(discarded_by="bob") == pending
@@ -302,7 +328,7 @@ def test_a_session_in_the_database_blocks_a_start_and_is_named(
         receipt = store.start()
         assert receipt is not None
         assert receipt.outcome == "blocked"
-        assert f"in use by an old shell of site from 127.0.0.1/32 ({other.info.backend_pid})" in (
+        assert f"in use by an old shell of site from 127.0.0.1 ({other.info.backend_pid})" in (
             receipt.reason
         )
     assert store.label() == "old"
@@ -522,6 +548,13 @@ def test_backup_receipts_come_newest_first(store: Store) -> None:
 
 
 # What is missing
+
+
+def test_large_objects_are_refused_when_a_snapshot_is_taken(store: Store) -> None:
+    with store.connect() as connection:
+        connection.execute("SELECT lo_create(0)")
+    with pytest.raises(BackupNotSupportedError, match="has 1 large objects"):
+        store.snapshot()
 
 
 def test_a_role_that_may_not_create_databases_is_told_so(store: Store, snapshot: bytes) -> None:

@@ -127,12 +127,43 @@ def test_programs_must_be_those_of_the_live_database() -> None:
     for live in (set[Program](), {other}):
         with pytest.raises(UnknownSchemaError, match=r"has the view public\.v, which"):
             check_programs(dump, live, allow_unknown=False)
-    (warning,) = check_programs(dump, None, allow_unknown=False)
-    assert "view public.v" in warning
-    assert "not known" in warning
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIEW public.v AS SELECT 1;",
+        "CREATE EXTENSION citext; ALTER DATABASE live RENAME TO dead",
+        "CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public; DROP TABLE x;",
+    ],
+)
+def test_what_can_not_be_compared_does_not_run(sql: str) -> None:
+    dump = Dump(15, 18, "x", (Program("extension", "x", sql),))
+    with pytest.raises(UnknownSchemaError, match="not known whether"):
+        check_programs(dump, None, allow_unknown=False)
+    assert check_programs(dump, None, allow_unknown=True) == ()
+
+
+EXTENSION = "CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA public;"
+
+
+def test_what_runs_nothing_is_a_warning_if_it_can_not_be_compared() -> None:
+    programs = [Program("clause", "public.t: ON DELETE CASCADE", "ALTER TABLE …")]
+    programs += [
+        Program("extension", each, EXTENSION.format(each)) for each in ("a", '"uuid-ossp"')
+    ]
+    (warning,) = check_programs(Dump(15, 18, "x", tuple(programs)), None, allow_unknown=False)
+    assert "clause public.t: ON DELETE CASCADE, extension a, extension" in warning
 
 
 def test_a_sentence_names_ten_programs_at_most() -> None:
-    views = tuple(Program("view", f"public.v{each}", "") for each in range(12))
-    (warning,) = check_programs(Dump(15, 15, "x", views), None, allow_unknown=False)
-    assert "view public.v9 and 2 more. It" in warning
+    many = tuple(Program("extension", f"v{each}", EXTENSION.format("x")) for each in range(12))
+    (warning,) = check_programs(Dump(15, 15, "x", many), None, allow_unknown=False)
+    assert "extension v9 and 2 more. It" in warning
+
+
+def test_a_live_database_with_something_odd_is_read_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "live"
+    path.write_bytes(archive(VIEW, Line("TABLE", sql="DROP TABLE x"), settings=()))
+    taker = program(tmp_path, f"cat {path}")
+    assert read_programs(taker, environment={}, seconds=60) == {PROGRAM}
