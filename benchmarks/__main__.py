@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.archive import measure_storing
+from benchmarks.both import measure_both
 from benchmarks.downloads import COMPACT, PAGES, STATIC, measure_downloads
 from benchmarks.idle import MOST_SECONDS, measure_idle
 from benchmarks.machine import describe
@@ -22,9 +23,11 @@ from benchmarks.peers import Peers
 from benchmarks.rollback import measure_rollback
 from benchmarks.rounds import Result
 from benchmarks.rows import SHAPES, TASKDOG
+from benchmarks.samples import LeftOutError
 from benchmarks.starts import Starts, measure_starts
 from benchmarks.stores import CHECKOUT, Store, build_store
 from benchmarks.tables import (
+    both_table,
     downloads_table,
     growth_table,
     idle_sentence,
@@ -98,6 +101,7 @@ def _measure(
             _say("uploading it")
             uploads[each] = measure_uploads(store, rounds=rounds, peers=peers if is_main else None)
             if is_main:  # before it is stored in folders that do not stay
+                both = _both(store, rounds)
                 _say("serving it, idle")
                 idle = measure_idle(store, seconds=min(options.size, MOST_SECONDS))
             _say("storing it")
@@ -120,11 +124,20 @@ def _measure(
         *(*downloads_table(downloads[size], size), ""),
         *(*rollback_table(rollback, size), "", "## Backups that are stored", ""),
         *_storing(storing),
-        *(idle_sentence(idle), "", "## Uploads", ""),
+        *(idle_sentence(idle), "", "## Both kinds of store", "", *both, "", "## Uploads", ""),
         *_shapes(shapes, size),
         *("## Growth", ""),
         *growth_table(downloads, uploads, starts),
     ]
+
+
+def _both(store: Store, rounds: int) -> list[str]:
+    _say("measuring it beside PostgreSQL")
+    try:
+        return both_table(measure_both(store, rounds=rounds))
+    except LeftOutError as error:
+        _say(f"left out: {error}")
+        return [f"Left out: {error}."]
 
 
 def _upload_shape(

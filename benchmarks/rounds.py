@@ -11,11 +11,13 @@ from benchmarks.samples import EndlessError, LeftOutError, Sample, median, run_b
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to do it, and the database for the writer beside it; None for no writer."""
+    """
+    A way to do it, and the database for the writer beside it, a file or a URL; None for no writer.
+    """
 
     name: str
     run: Callable[[], Sample]
-    written: Path | None = None
+    written: Path | str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,5 +81,5 @@ def _both(alone: list[Sample], beside: list[Sample]) -> Sample:
     other = median(beside)
     return Sample(
         *(one.seconds, 0.0, one.first, one.encoding, one.client, one.server),
-        *(other.kept, other.slowest, other.slowest_alone),
+        *(other.kept, other.slowest, other.slowest_alone, other.writes_alone),
     )

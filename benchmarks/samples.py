@@ -26,7 +26,7 @@ class LeftOutError(Exception):
 
 
 class EndlessError(Exception):
-    """A candidate that has not come to its end in ``MOST_SECONDS``."""
+    """A candidate that has not come to its end in the time that it has."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Sample:
     kept: float | None = None  # writes a second of the writer, as a part of those it has alone
     slowest: float | None = None  # seconds that a write took at most
     slowest_alone: float | None = None
+    writes_alone: float | None = None  # a second
 
 
 def run_client(url: str, key: str, *options: str) -> Sample:
@@ -75,6 +76,11 @@ def run_client(url: str, key: str, *options: str) -> Sample:
 
 
 def run_command(*command: str | Path, **variables: str) -> Sample:
+    """Run a program to its end, which must come within ``MOST_SECONDS``: see ``run_at_most``."""
+    return run_at_most(MOST_SECONDS, *command, **variables)
+
+
+def run_at_most(most_seconds: float, *command: str | Path, **variables: str) -> Sample:
     """
     Run a program to its end. Its memory is all that it has: it has not been idle.
 
@@ -95,11 +101,11 @@ def run_command(*command: str | Path, **variables: str) -> Sample:
         raise LeftOutError(f"there is no {error.filename} here") from error
     try:
         with Peak(process.pid) as peak:
-            _, errors = process.communicate(timeout=MOST_SECONDS)
+            _, errors = process.communicate(timeout=most_seconds)
     except subprocess.TimeoutExpired as error:
         process.kill()
         process.communicate()
-        raise EndlessError(f"not at its end after {MOST_SECONDS:.0f} s") from error
+        raise EndlessError(f"not at its end after {most_seconds:.0f} s") from error
     seconds = time.monotonic() - started
     if process.returncode:
         raise LeftOutError(f"it failed: {(errors.strip() or 'without a word').splitlines()[-1]}")
@@ -114,7 +120,7 @@ def run_watched(run: Callable[[], Sample], server: int) -> Sample:
     return replace(sample, server=peak.above_idle)
 
 
-def run_beside_writer(run: Callable[[], Sample], database: Path) -> Sample:
+def run_beside_writer(run: Callable[[], Sample], database: Path | str) -> Sample:
     """Run it while somebody writes, who has been writing alone for a second."""
     with Writer(database) as writer:
         alone = time.monotonic()
@@ -128,6 +134,7 @@ def run_beside_writer(run: Callable[[], Sample], database: Path) -> Sample:
         kept=during.a_second / before.a_second if before.a_second else None,
         slowest=during.slowest,
         slowest_alone=before.slowest,
+        writes_alone=before.a_second,
     )
 
 
@@ -144,6 +151,7 @@ def median(samples: Iterable[Sample]) -> Sample:
         kept=_of(statistics.median, [each.kept for each in several]),
         slowest=_of(max, [each.slowest for each in several]),
         slowest_alone=_of(max, [each.slowest_alone for each in several]),
+        writes_alone=_of(statistics.median, [each.writes_alone for each in several]),
     )
 
 

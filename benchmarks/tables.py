@@ -1,9 +1,10 @@
 """The results as tables of ratios, in Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.archive import BY_HAND as STORED_BY_HAND
 from benchmarks.archive import NOTHING as NOTHING_STORED
+from benchmarks.both import Column
 from benchmarks.downloads import COMPACT, PAGES, STATIC
 from benchmarks.idle import Idle
 from benchmarks.rounds import Result
@@ -145,6 +146,53 @@ def growth_table(
         row("… and the rest, s", (f"{starts[size].rest:.2f}" for size in sizes)),
     ]
     return _table(("how it grows", *(f"{size / MEGABYTE:,.0f} MB" for size in sizes)), rows)
+
+
+def both_table(columns: Sequence[Column]) -> list[str]:
+    """One line for each figure, one column for each kind of store."""
+
+    def row(
+        name: str, samples: Iterable[Sample | None], figure: Callable[[Sample], str]
+    ) -> list[str]:
+        return [name, *(NOTHING if each is None else figure(each) for each in samples)]
+
+    works = {
+        "a snapshot over HTTP": [each.taken for each in columns],
+        "upload, checked and staged": [each.staged for each in columns],
+        "upload, checked and applied now": [each.applied for each in columns],
+    }
+    rows = [
+        ["the database on the disk, MB", *(_megabytes(each.size) for each in columns)],
+        ["a snapshot, MB", *(_megabytes(each.snapshot_size) for each in columns)],
+    ]
+    for name, samples in works.items():
+        rows += [
+            row(f"{name}, s", samples, _seconds_of),
+            row("… memory of our server, MB", samples, lambda each: _megabytes(each.server)),
+            row("… a writer keeps of its writes", samples, lambda each: _part(each.kept)),
+            row("… its slowest write, ms (alone)", samples, _slowest_of),
+        ]
+    moves = [each.moved for each in columns]
+    rows += [
+        ["start, s", *(f"{each.start:.2f}" for each in columns)],
+        ["start that applies, s", *(f"{each.start_that_applies:.2f}" for each in columns)],
+        row("one writer alone, commits a second", works["a snapshot over HTTP"], _writes_of),
+        row("the move there from SQLite, s", moves, _seconds_of),
+        row("… memory of our command, MB", moves, lambda each: _megabytes(each.client)),
+    ]
+    return _table(("what", *(each.kind for each in columns)), rows)
+
+
+def _seconds_of(sample: Sample) -> str:
+    return f"{sample.seconds:.2f}"
+
+
+def _slowest_of(sample: Sample) -> str:
+    return f"{_milliseconds(sample.slowest)} ({_milliseconds(sample.slowest_alone)})"
+
+
+def _writes_of(sample: Sample) -> str:
+    return NOTHING if sample.writes_alone is None else f"{sample.writes_alone:,.0f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

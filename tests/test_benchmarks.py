@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.both import measure_both
 from benchmarks.downloads import COMPACT, PAGES, STATIC
 from benchmarks.memory import Peak
 from benchmarks.peers import Peer, Peers
@@ -31,6 +32,7 @@ from benchmarks.tables import downloads_table, growth_table, rollback_table, upl
 from benchmarks.uploads import BY_HAND, RAW, SENT, THEIRS, measure_uploads
 from benchmarks.writer import Writer
 from tests.backups import builders
+from tests.postgres import programs
 from tests.processes import CHECKOUT
 from tests.site import Site
 
@@ -259,6 +261,14 @@ def test_uploads_are_told_with_what_a_writer_felt_and_what_the_server_took(
     assert list(samples)[-1] == SENT
     assert all(sample.slowest for sample in samples.values())
     assert samples[RAW].server
+
+
+def test_where_there_is_no_postgresql_its_part_is_left_out(
+    filled: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "found", dict)
+    with pytest.raises(LeftOutError, match="no PostgreSQL"):
+        measure_both(Store(filled.data, filled.key), rounds=1)
 
 
 def test_median_is_of_each_figure_and_the_slowest_write_the_highest() -> None:
