@@ -19,10 +19,14 @@ GO_BACK = "To go back: manage.py restore_db --undo"
 def staged_or_applied(answer: Json) -> str:
     """The outcome of staging a snapshot, or of applying it at once."""
     if answer["status"] == "applied":
+        kept = (
+            f"The replaced content is kept as {answer['kept']}. {GO_BACK}"
+            if answer["kept"]
+            else "There was no database before, so nothing was replaced."
+        )
         return (
             f"Applied: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"
-            "It is live for every process of the site.\n"
-            f"The replaced content is kept as {answer['kept']}. {GO_BACK}"
+            f"It is live for every process of the site.\n{kept}"
         )
     return (
         f"Pending: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"

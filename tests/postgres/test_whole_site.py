@@ -110,6 +110,18 @@ def test_a_restore_is_applied_when_the_site_starts_again(site: Site) -> None:
         assert "after it" in server.task_names()
 
 
+def test_a_restore_without_a_database_before_names_no_kept_one(
+    postgres: Postgres, site: Site, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "move.db"
+    assert site.manage("backup", "-o", str(snapshot)).code == 0
+    postgres.admin(f'DROP DATABASE "{database_name(site)}" WITH (FORCE)')
+    done = site.manage("restore_db", str(snapshot), "--now", "--yes")
+    assert done.code == 0, done.err
+    assert "There was no database before, so nothing was replaced." in done.out
+    assert "None" not in done.out
+
+
 def test_a_restore_while_two_machines_serve_reaches_both(site: Site, tmp_path: Path) -> None:
     other_site = another_machine(site, tmp_path / "other")
     with site.serving() as server, other_site.serving() as other:
