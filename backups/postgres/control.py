@@ -123,7 +123,8 @@ class Control:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
                 f" can't be created: {sentence(error)}.",
-                hint="Let an administrator say: ALTER ROLE … CREATEDB. Where a host gives one"
+                hint="Let an administrator say: ALTER ROLE"
+                f" {self.server.parameters.get('user') or '…'} CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
         return self.server.connect(self.names.control, name=name)

@@ -178,8 +178,8 @@ def check_role(connection: Connection, live: str) -> None:
         raise BackupNotSupportedError(
             f"The role {role} is a superuser. A dump is SQL that runs, so no superuser restores"
             " one.",
-            hint="Let the site use a role of its own: CREATE ROLE … LOGIN CREATEDB, and make it the"
-            " owner of the database and of what is in it (REASSIGN OWNED).",
+            hint="Let the site use a role of its own, CREATE ROLE … LOGIN CREATEDB, and a new"
+            " database that it owns, CREATE DATABASE … OWNER …. Restore the snapshot there.",
         )
     if not may_create:
         raise BackupNotSupportedError(

@@ -177,6 +177,9 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
             free_bytes=0,
             hint="Free some space on that server's disk, then try again.",
         )
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        # No answer of a server, or its refusal of a connection: libpq gives neither a code.
+        return DatabaseServerError(f"There is no connection for {what}: {words}.")
     return DatabaseServerError(f"The database server refuses {what}: {words}.")
 
 
@@ -184,8 +187,9 @@ def sentence(error: psycopg.Error) -> str:
     """What the server says, in one line without a full stop."""
     told = error.diag.message_primary or str(error) or type(error).__name__
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    lines = [line.strip() for line in told.strip().splitlines() if line.strip()]
-    return f"{' '.join(lines).rstrip('.')}{detail.rstrip('.')}"
+    lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]
+    told = " ".join(line for line in lines if line and not line.endswith("?"))  # libpq asks back
+    return f"{told.rstrip('.')}{detail.rstrip('.')}"
 
 
 def quoted(name: str) -> sql.Identifier:

@@ -572,8 +572,9 @@ def test_a_role_that_may_not_create_databases_is_told_so(store: Store, snapshot:
 def test_a_control_database_that_cannot_be_made_is_named(store: Store) -> None:
     store.server.admin(f"ALTER ROLE {store.server.role} NOCREATEDB")
     try:
-        with pytest.raises(BackupNotSupportedError, match=f"{store.database}_backups"):
+        with pytest.raises(BackupNotSupportedError, match=f"{store.database}_backups") as caught:
             store.real.create_snapshot()
+        assert "ALTER ROLE site CREATEDB" in caught.value.hint
     finally:
         store.server.admin(f"ALTER ROLE {store.server.role} CREATEDB")
 
@@ -587,11 +588,24 @@ def test_a_database_that_is_not_the_roles_own_is_named(store: Store, snapshot: b
     assert store.temporaries() == []
 
 
+def test_a_server_that_is_not_there_is_not_said_to_refuse(store: Store) -> None:
+    store.port = 1
+    with pytest.raises(DatabaseServerError) as refused:
+        store.real.get_status()
+    said = str(refused.value)
+    assert said.startswith(
+        f"There is no connection for the database {store.names.control}: connection to server"
+    )
+    assert said.endswith("Connection refused."), "and not with a question of libpq's"
+
+
 def test_a_superuser_restores_nothing(store: Store, snapshot: bytes) -> None:
     store.server.admin(f"ALTER ROLE {store.server.role} SUPERUSER")
     try:
-        with pytest.raises(BackupNotSupportedError, match="is a superuser"):
+        with pytest.raises(BackupNotSupportedError, match="is a superuser") as refused:
             store.stage(snapshot)
+        # Not REASSIGN OWNED: the server refuses it for the first superuser.
+        assert "a new database that it owns" in refused.value.hint
     finally:
         store.server.admin(f"ALTER ROLE {store.server.role} NOSUPERUSER")
 
