@@ -63,15 +63,18 @@ def _postgres(url: str) -> dict[str, Any]:
         entry["OPTIONS"] = OPTIONS | entry.get("OPTIONS", {})
         psycopg.conninfo.make_conninfo(**entry["OPTIONS"])
     except ValueError:  # it may say a part of the password
-        raise _unusable("can't be read: its parts must be percent-encoded") from None
+        raise _unusable("can't be read") from None
     except psycopg.ProgrammingError as error:
         raise _unusable(f"can't be used: {str(error).strip()}") from None
     if not entry["NAME"]:
         raise _unusable("names no database")
+    if "/" in entry["NAME"]:
+        raise _unusable("has more than the name of a database after the host")
     return entry
 
 
 def _unusable(reason: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"{VARIABLE} {reason}. It must be like {LIKE}, or absent for SQLite in a file."
+        f"{VARIABLE} {reason}. It must be like {LIKE}, or absent for SQLite in a file. In user and"
+        " password, percent-encode all but letters and digits: @ is %40."
     )

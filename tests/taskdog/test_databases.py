@@ -40,6 +40,7 @@ def test_a_url_names_a_postgresql_database(monkeypatch: pytest.MonkeyPatch, sche
         ("/srv/tasks.db", "must begin with postgres://"),
         ("postgres://ann:secret@db", "names no database"),
         ("postgres://ann:secret@db/", "names no database"),
+        ("postgres://ann:secret@db/tasks/", "more than the name of a database"),
         ("postgres://ann:secret#x@db/tasks", "can't be read"),
         ("postgres://ann:secret@db:port/tasks", "can't be read"),
         ("postgres://ann:secret@db/tasks?colour=red", 'invalid connection option "colour"'),
