@@ -174,7 +174,7 @@ def _details(receipt: Receipt) -> Iterator[str]:
     if receipt.kept and receipt.outcome == "applied":
         yield gettext("What was live before is kept as %(name)s.") % {"name": receipt.kept}
     elif receipt.kept:
-        yield gettext("The file was set aside as %(name)s.") % {"name": receipt.kept}
+        yield gettext("The snapshot was set aside as %(name)s.") % {"name": receipt.kept}
     if receipt.outcome == "applied":
         yield gettext("It took %(time)s.") % {"time": in_unit(receipt.seconds, TIMES)}
 
