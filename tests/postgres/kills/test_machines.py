@@ -67,7 +67,7 @@ def test_a_process_that_is_stopped_is_present(store: Store, tmp_path: Path) -> N
 def test_the_server_misses_a_machine_that_is_gone_without_a_word(store: Store) -> None:
     """It asks by TCP, and waits two minutes for an answer."""
     with store.core.connect(store.database) as connection:
-        settings = dict(
+        settings: dict[str, int] = dict(
             connection.execute(
                 "SELECT name, setting::int FROM pg_settings WHERE name LIKE 'tcp%'"
             ).fetchall()
