@@ -31,6 +31,7 @@ SETTINGS = {
     "default_transaction_read_only": "off",
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
+    "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 
