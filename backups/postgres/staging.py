@@ -192,8 +192,8 @@ class Staging:
         owner may comment on one, and that is not this role where an administrator made it.
         """
         with self.scratch.file() as all_of_it:
-            words = [str(self.programs.pg_restore), "--list", str(path)]
-            code, said = run(words, {}, stdout=all_of_it.descriptor)
+            output = f"--file={all_of_it.path}"
+            code, said = run([str(self.programs.pg_restore), "--list", output, str(path)], {})
             if code:
                 raise _restore_error(said, code)
             with all_of_it.path.open("rb") as lines, wanted.path.open("wb") as file:
