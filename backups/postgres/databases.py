@@ -27,7 +27,7 @@ LIKE = """
 SELECT pg_encoding_to_char(encoding), datcollate, datctype,
        to_jsonb(pg_database) ->> 'datlocprovider',
        coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
-       to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname
+       to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname, pg_get_userbyid(datdba)
 FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s
 """
 # What ALTER DATABASE … SET says, and ALTER ROLE … IN DATABASE … SET of this role.
@@ -89,6 +89,13 @@ def exists(connection: Connection, name: str) -> bool:
     """Whether there is a database of this name."""
     row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
     return row is not None
+
+
+def owner_of(connection: Connection, name: str) -> str:
+    """Who owns a database: the site's role, or one that it is a member of; empty without one."""
+    query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+    (role,) = connection.execute(query, [name]).fetchone() or ("",)
+    return str(role)
 
 
 def is_standby(connection: Connection) -> bool:
@@ -225,8 +232,9 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
 def _create(control: Control, connection: Connection, name: str, template: str | None) -> None:
     with explained(f"a new database {name}"):
         live = control.names.live
-        rest = _copy_of(template) if template else _like(connection, live, control.server.template)
-        control.create_database(name, rest)
+        like = _like(connection, live, control.server.template)
+        rest = _copy_of(template, owner_of(connection, live)) if template else like
+        control.create_database(name, rest)  # owned as the live one is
         for is_own, setting in connection.execute(SETTINGS.encode(), [live]).fetchall():
             _set(connection, name, *setting.split("=", 1), is_own=is_own)
         _copy_rights(connection, live, name)
@@ -260,8 +268,9 @@ def _copy_rights(connection: Connection, live: str, name: str) -> None:
             )
 
 
-def _copy_of(name: str) -> sql.Composable:
-    return sql.SQL("TEMPLATE {}").format(quoted(name))
+def _copy_of(name: str, owner: str) -> sql.Composable:
+    words = sql.SQL("TEMPLATE {}").format(quoted(name))
+    return words + sql.SQL(" OWNER {}").format(quoted(owner)) if owner else words
 
 
 def _like(connection: Connection, name: str, template: str) -> sql.Composable:
@@ -269,9 +278,13 @@ def _like(connection: Connection, name: str, template: str) -> sql.Composable:
     row = connection.execute(LIKE.encode(), [name]).fetchone()
     if row is None:  # there is no live database
         return sql.SQL("TEMPLATE {}").format(quoted(template))
-    encoding, collate, ctype, provider, locale, rules, most, space = row
-    words = sql.SQL("TEMPLATE {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        quoted(template), sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype)
+    encoding, collate, ctype, provider, locale, rules, most, space, owner = row
+    words = sql.SQL("OWNER {} TEMPLATE {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+        quoted(owner),
+        quoted(template),
+        sql.Literal(encoding),
+        sql.Literal(collate),
+        sql.Literal(ctype),
     )
     if provider in PROVIDERS:  # from PostgreSQL 15 on
         words += sql.SQL(" LOCALE_PROVIDER {}").format(sql.SQL(PROVIDERS[provider]))

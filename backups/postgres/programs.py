@@ -61,13 +61,13 @@ def find_programs(chosen: Path | None) -> Programs:
 
 def find_programs_for(chosen: Path | None, server: int) -> Programs:
     """
-    Those of the server's own release; else the newest ones, if they can dump this server.
+    Those of the server's own release; else the newest ones that suit it, or that can dump it.
 
     :param server: its major version.
     :raises BackupNotSupportedError: they are older than the server, or there are none.
     """
     found = _found(chosen)
-    programs = max(found, key=lambda each: (each.version == server, each.version))
+    programs = max(found, key=lambda each: (*_suits(each, server), each.version))
     if programs.version < server:
         raise BackupNotSupportedError(
             f"The newest pg_dump here, {programs.pg_dump}, is of PostgreSQL {programs.version}, and"
@@ -84,13 +84,25 @@ def check_can_restore(programs: Programs, server: int) -> None:
 
     :raises BackupNotSupportedError: it can't.
     """
-    if server < HAS_TRANSACTION_TIMEOUT <= programs.version:
+    if not _can_restore(programs, server):
         raise BackupNotSupportedError(
             f"The pg_restore here, {programs.pg_restore}, is of"
             f" PostgreSQL {programs.version}, and can't restore into a server of PostgreSQL"
             f" {server}.",
             hint=INSTALL,
         )
+
+
+def _can_restore(programs: Programs, server: int) -> bool:
+    return programs.version < HAS_TRANSACTION_TIMEOUT or server >= HAS_TRANSACTION_TIMEOUT
+
+
+def _suits(programs: Programs, server: int) -> tuple[bool, bool]:
+    """Better if greater."""
+    return (
+        programs.version == server,
+        programs.version >= server and _can_restore(programs, server),
+    )
 
 
 def _found(chosen: Path | None) -> list[Programs]:

@@ -117,6 +117,7 @@ class Dumping:
             "--no-privileges",
             "--no-password",
             "--no-sync",
+            "--encoding=UTF8",  # so that its texts can be judged
             f"--snapshot={moment}",
             *(
                 f"--exclude-table-data={_pattern(t.schema)}.{_pattern(t.relation)}"
@@ -153,6 +154,7 @@ def run(
     words: list[str],
     environment: Mapping[str, str],
     *,
+    stdout: int = subprocess.DEVNULL,
     keep: tuple[int, ...] = (),
     seconds: float | None = None,
     watch: Callable[[], None] | None = None,
@@ -168,7 +170,7 @@ def run(
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         env=without_secrets() | ENGLISH | {**environment},
         pass_fds=keep,

@@ -60,6 +60,7 @@ GONE = (
     "out of memory",
     "out of shared memory",
     "canceling statement",
+    "read-only transaction",  # a standby, or somebody's setting
 )
 
 
@@ -170,12 +171,15 @@ class Staging:
         self.tell("restoring", 0, None)
         with self.scratch.file() as wanted:
             self._list(path, wanted)
+            with self.control.session() as connection:
+                owner = databases.owner_of(connection, name)
             words = [
                 str(self.programs.pg_restore),
                 "--single-transaction",
                 "--exit-on-error",
                 *dump.OPTIONS,  # what they leave out was not judged
                 "--no-password",
+                f"--role={owner}",  # so that what is in it is the owner's too
                 f"--use-list={wanted.path}",
                 f"--dbname={make_conninfo(dbname=name)}",
                 str(path),
@@ -192,8 +196,8 @@ class Staging:
         owner may comment on one, and that is not this role where an administrator made it.
         """
         with self.scratch.file() as all_of_it:
-            output = f"--file={all_of_it.path}"
-            code, said = run([str(self.programs.pg_restore), "--list", output, str(path)], {})
+            words = [str(self.programs.pg_restore), "--list", f"--file={all_of_it.path}", str(path)]
+            code, said = run(words, {})
             if code:
                 raise _restore_error(said, code)
             with all_of_it.path.open("rb") as lines, wanted.path.open("wb") as file:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from backups.conf import conf
 from backups.processes import limits
 from backups.processes.spawn import answering, leave
+from backups.site.child_database import point_at
 from backups.site.migrate import DONE, FAILED, NO_FAULT, NO_MEMORY
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ MACHINE_SQLITE = (
 )
 # The same of a server, by the classes of its error codes: connection, resources, operator, system.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-MACHINE_SERVER = ("08", "53", "57", "58")
+MACHINE_SERVER = ("08", "25006", "53", "57", "58")  # 25006: it only reads, as a standby
 NO_MEMORY_SQLITE = (sqlite3.SQLITE_NOMEM, 3082)  # SQLITE_IOERR_NOMEM
 MACHINE_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 GRACE_SECONDS = 10.0  # after which a child that nobody waits for ends itself
@@ -99,10 +100,9 @@ def _is_of_the_server(error: BaseException) -> bool:
 
 def _set_up(alias: str, database: str) -> None:
     import django
-    from django.conf import settings
 
     conf.is_child = True  # the parent holds the live database, on our behalf
-    settings.DATABASES[alias]["NAME"] = database
+    point_at(alias, database)
     django.setup()
 
 

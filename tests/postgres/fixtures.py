@@ -23,7 +23,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture in SERVERS & set(metafunc.fixturenames):
         needed = metafunc.definition.get_closest_marker("postgres_version")
         versions = [each for each in programs.found() if not needed or each in needed.args]
-        metafunc.parametrize(fixture, versions or [None], indirect=True, scope="session")
+        own = fixture != "postgres"
+        metafunc.parametrize(
+            fixture,
+            versions or [None],
+            indirect=True,
+            scope="function" if own else "session",
+        )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

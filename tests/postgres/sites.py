@@ -3,6 +3,7 @@ Sites on PostgreSQL: web machines, each with a data folder and processes of its 
 database.
 """
 
+import os
 from pathlib import Path
 
 from tests.postgres.server import Server
@@ -14,7 +15,10 @@ KEYS = "api_keys.json"
 
 def make_site(server: Server, data: Path) -> Site:
     """A web machine with an empty database of its own, migrated, and one key for everything."""
-    variables = {"TASKDOG_DATABASE_URL": server.url(server.make_database())}
+    variables = {
+        "TASKDOG_DATABASE_URL": server.url(server.make_database()),
+        "PATH": f"{server.programs}{os.pathsep}{os.environ['PATH']}",  # that of its own release
+    }
     for command in (("migrate", "--verbosity", "0"), ("create_api_key", "tester")):
         finished = run_manage(*command, data_dir=data, **variables)
         assert finished.code == 0, finished.err

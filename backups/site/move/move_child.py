@@ -10,12 +10,12 @@ import resource
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 from backups.conf import conf
 from backups.processes import limits
 from backups.processes.lifeline import end_with_parent
 from backups.processes.spawn import answering, leave
+from backups.site.child_database import point_at
 from backups.site.move.answer import FAILED, NO_FAULT, NO_MEMORY, Answer, write_progress
 
 GRACE_SECONDS = 10  # after which a child that nobody waits for ends itself
@@ -56,12 +56,9 @@ def main(
 
 def _set_up(alias: str, database: str) -> None:
     import django
-    from django.conf import settings
 
     conf.is_child = True  # the parent holds the live database, on our behalf
-    ours: dict[str, Any] = settings.DATABASES[alias]
-    ours["NAME"] = database
-    ours.get("OPTIONS", {}).pop("pool", None)  # this process has one connection
+    point_at(alias, database)
     django.setup()
 
 

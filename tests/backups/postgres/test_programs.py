@@ -40,14 +40,14 @@ def test_a_folder_that_is_chosen_is_the_only_one(tmp_path: Path) -> None:
     assert find_programs(chosen).version == 16
 
 
-def test_those_of_the_servers_own_release_come_first(
+def test_those_of_the_servers_own_release_come_first_and_then_those_that_can_restore(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
     for version in ("15.18", "16.2", "18.6"):
         (tmp_path / "releases" / version).mkdir(parents=True)
         make_programs(tmp_path / "releases" / version / "bin", version)
-    assert [find_programs_for(None, each).version for each in (14, 15, 16, 17)] == [18, 15, 16, 18]
+    assert [find_programs_for(None, each).version for each in (14, 15, 16, 17)] == [16, 15, 16, 18]
 
 
 def test_a_restore_into_a_server_that_lacks_a_setting_is_refused_before_it_begins(
