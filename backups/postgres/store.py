@@ -16,7 +16,6 @@ from backups.exceptions import (
     BackupError,
     DatabaseServerError,
     InvalidSnapshotError,
-    MigrationStoppedError,
     NoKeptCopyError,
     NoPendingRestoreError,
     RestoreBlockedError,
@@ -479,10 +478,6 @@ class PostgresBackupStore(BackupStore):
             return self._blocked_by_others() if is_wanted else None
         try:
             return work()
-        except MigrationStoppedError as error:
-            return _blocked(str(error))
-        except RestoreBlockedError as error:
-            return _blocked(str(error))
         finally:
             self._presence.share()
 

@@ -333,6 +333,7 @@ def test_a_session_in_the_database_blocks_a_start_and_is_named(
         )
     assert store.label() == "old"
     assert store.pending() is not None
+    assert store.real.get_status().last == receipt
     done = store.start()
     assert done is not None
     assert done.outcome == "applied"
