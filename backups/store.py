@@ -400,10 +400,11 @@ class BackupStore(ABC):
     @abstractmethod
     def lock(
         self, name: str, *, wait: bool = False, outside: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Callable[[], bool]]:
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
-        store can hold it then, nor another thread.
+        store can hold it then, nor another thread. The block gets a function that says if it is
+        held still: a server that is restarted ends its locks.
 
         :param outside: it says only that the process lives: it does not keep a start from applying
             a restore, as every other lock does.

@@ -338,7 +338,7 @@ class PostgresBackupStore(BackupStore):
 
     def lock(
         self, name: str, *, wait: bool = False, outside: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Callable[[], bool]]:
         return named_lock(self._control, name, wait=wait)
 
     def prove(
