@@ -368,6 +368,13 @@ class BackupStore(ABC):
     def has_content(self) -> bool:
         """Whether there is a live store with something in it. Creates nothing. Never raises."""
 
+    def check_ready(self) -> None:  # noqa: B027  # a file needs nothing
+        """
+        Whether all is there that snapshots and restores need outside of this process.
+
+        :raises BackupError: something is missing; the message says what.
+        """
+
     @abstractmethod
     def software(self) -> dict[str, str]:
         """What the store runs on, by name with its version, for the manifest of a snapshot."""

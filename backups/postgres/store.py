@@ -32,7 +32,12 @@ from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.names import Names
 from backups.postgres.presence import Presence, presence_at
-from backups.postgres.programs import Programs, find_programs, find_programs_for
+from backups.postgres.programs import (
+    Programs,
+    check_can_restore,
+    find_programs,
+    find_programs_for,
+)
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Server, explained
 from backups.postgres.site import Site
@@ -226,7 +231,8 @@ class PostgresBackupStore(BackupStore):
                 return RestoreStatus(pending=None, last=None, present=())
             manifest = pending.find_pending(connection)
             if manifest is None and databases.is_ours(connection, self._names.pending):
-                manifest = pending.unknown()
+                size = databases.size_of(connection, self._names.pending)
+                manifest = replace(pending.unknown(), size=size)
             receipts = records.read_receipts(connection)
         last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
         return RestoreStatus(
@@ -262,11 +268,11 @@ class PostgresBackupStore(BackupStore):
 
     def describe_next_start(self, pending: PendingRestore) -> str:
         live, number = self._names.live, len(pending.migrations)
-        runs = f"runs {number} migration{'s' * (number > 1)} on the snapshot, " if number else ""
-        return (
-            f"The next start {runs}keeps the current database as"
-            f" {self._names.stem}_pre_restore_<time> and puts the snapshot in place as {live}."
-        )
+        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+        if self._server.has(live, live=live):
+            steps.append(f"keeps the current database as {self._names.stem}_pre_restore_<time>")
+        steps.append(f"puts the snapshot in place as {live}")
+        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
 
     def is_readable(self) -> bool:
         live = self._names.live
@@ -283,6 +289,12 @@ class PostgresBackupStore(BackupStore):
         with suppress(BackupError), self._server.session(self._names.live, seconds=10) as session:
             return bool(contents.list_tables(session))
         return False
+
+    def check_ready(self) -> None:
+        programs = self._programs()
+        with self._control.session(name="backups: check") as connection:
+            databases.check_role(connection, self._names.live)
+            check_can_restore(programs, connection.info.server_version // 10_000)
 
     def software(self) -> dict[str, str]:
         with self._server.session(self._names.live) as connection:
