@@ -102,6 +102,8 @@ class Server:
         """
         try:
             return self.connect(MAINTENANCE)
+        except psycopg.errors.ConnectionTimeout:
+            raise
         except psycopg.OperationalError:  # e.g. this role may not connect to it
             return self.connect(live)
 
