@@ -224,7 +224,8 @@ def _server() -> Iterator[CheckMessage]:
     if given is not None and not is_usable:
         yield Error(
             # Don't quote the value: it may have a password in it.
-            "BACKUPS_POSTGRES_CONNECTION is not a dictionary of libpq's parameters, but for dbname.",
+            "BACKUPS_POSTGRES_CONNECTION is not a dictionary of libpq's parameters, without that of"
+            " the database.",
             hint='Set what is other than in DATABASES, e.g. {"host": "10.0.0.7", "port": 5432}.',
             id="backups.E132",
         )

@@ -31,6 +31,7 @@ from backups.postgres.kept import Keeping
 from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.names import Names
+from backups.postgres.new_database import incoming_database
 from backups.postgres.presence import Presence, presence_at
 from backups.postgres.programs import (
     Programs,
@@ -38,6 +39,7 @@ from backups.postgres.programs import (
     find_programs,
     find_programs_for,
 )
+from backups.postgres.rights import check_role
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Server, explained
 from backups.postgres.site import Site
@@ -293,7 +295,7 @@ class PostgresBackupStore(BackupStore):
     def check_ready(self) -> None:
         programs = self._programs()
         with self._control.session(name="backups: check") as connection:
-            databases.check_role(connection, self._names.live)
+            check_role(connection, self._names.live)
             check_can_restore(programs, connection.info.server_version // 10_000)
 
     def software(self) -> dict[str, str]:
@@ -477,7 +479,7 @@ class PostgresBackupStore(BackupStore):
         if not self._site.plan(manifest.migrations):
             return manifest
         staging = self._staging(manifest.staged_by, 0)
-        with databases.incoming_database(self._control, template=self._names.pending) as name:
+        with incoming_database(self._control, template=self._names.pending) as name:
             migrated = staging.at_start(manifest, name)
             pending.replace_pending(self._control, name, manifest, migrated)
         return migrated
