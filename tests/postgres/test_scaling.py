@@ -27,6 +27,8 @@ Task.objects.bulk_create(Task(name=f'task {n}', priority=n + 1) for n in range(2
 Note.objects.create(task=Task.objects.first(), content='of the first')
 """
 
+NOTE = "\n  a list:\r\n\t- \x1b[1mone\x1b[0m  \n\n"  # what a format of text may lose
+
 
 class MovingMachine(Machine):
     """A machine whose shell keeps what is exported, and whose server has a port of its own."""
@@ -107,6 +109,9 @@ def test_rows_that_were_written_on_postgresql_go_back_as_the_page_says(
 ) -> None:
     play_the_move(machine, "manage.py restore_db --undo")
     machine.add_task("written on PostgreSQL")
+    with psycopg.connect(machine.variables[URL]) as new:
+        new.execute("UPDATE notes SET content = %s", [NOTE])
+        notes = new.execute("SELECT content, to_char(updated_at, 'US') FROM notes").fetchall()
     machine.run("manage.py export_tasks --all -o moved.json")
     (commands,) = (each for each in blocks("scaling", MOVE) if "dumpdata" in each)
     machine.run(f"set -e\n{commands}")
@@ -115,6 +120,9 @@ def test_rows_that_were_written_on_postgresql_go_back_as_the_page_says(
     machine.run("manage.py export_tasks --all -o back.json")
     moved, back = (machine.folder / name for name in ("moved.json", "back.json"))
     assert back.read_text() == moved.read_text()
+    with closing(sqlite3.connect(machine.data / "tasks.db")) as old:
+        found = old.execute("SELECT content, substr(updated_at, 21) FROM notes").fetchall()
+    assert found == notes
 
 
 def test_values_that_postgresql_cannot_hold_are_named_as_the_page_shows(
