@@ -32,7 +32,7 @@ class BackupsConfig(AppConfig):
         from backups.checks.modes import check_readers, check_writers
         from backups.checks.notices import check_notices, check_told
         from backups.checks.page import check_page
-        from backups.checks.postgres import check_servers
+        from backups.checks.postgres import check_ready, check_servers
         from backups.checks.retention import check_retention
         from backups.checks.schedule import check_schedule
         from backups.checks.sessions import check_sessions
@@ -55,6 +55,7 @@ class BackupsConfig(AppConfig):
         register(check_media_settings)
         register(check_page, Tags.urls)
         register(check_journal_mode, Tags.database)
+        register(check_ready, Tags.database)
         register(check_writers, Tags.security)
         register(check_readers, Tags.security, deploy=True)
         register(check_told, deploy=True)

@@ -368,6 +368,13 @@ class BackupStore(ABC):
     def has_content(self) -> bool:
         """Whether there is a live store with something in it. Creates nothing. Never raises."""
 
+    def check_ready(self) -> None:  # noqa: B027  # a file needs nothing
+        """
+        Whether all is there that snapshots and restores need outside of this process.
+
+        :raises BackupError: something is missing; the message says what.
+        """
+
     @abstractmethod
     def software(self) -> dict[str, str]:
         """What the store runs on, by name with its version, for the manifest of a snapshot."""
@@ -400,10 +407,11 @@ class BackupStore(ABC):
     @abstractmethod
     def lock(
         self, name: str, *, wait: bool = False, outside: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Callable[[], bool]]:
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
-        store can hold it then, nor another thread.
+        store can hold it then, nor another thread. The block gets a function that says if it is
+        held still: a server that is restarted ends its locks.
 
         :param outside: it says only that the process lives: it does not keep a start from applying
             a restore, as every other lock does.

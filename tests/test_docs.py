@@ -271,6 +271,17 @@ def test_what_the_log_is_said_to_say_is_in_the_code() -> None:
     assert [words for words in said if words not in code] == []
 
 
+def test_messages_on_postgresql_that_are_explained_are_in_the_code() -> None:
+    _, _, rest = page("operations").partition("\n## On PostgreSQL")
+    table, _, _ = rest.partition("\n## ")
+    cells = [first for first, *_ in rows(table) if first.startswith("`")]
+    shown = [words for cell in cells for words in re.findall("`([^`]+)`", cell)]
+    said = [part.strip(" (") for words in shown for part in words.split("…") if part.strip()]
+    code = re.sub(r'"\s+f?"', "", sources("backups"))
+    assert len(said) > 25
+    assert [words for words in said if words.partition(": gunicorn")[0] not in code] == []
+
+
 # The code
 
 

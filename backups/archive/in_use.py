@@ -8,7 +8,7 @@ from backups.archive.catalog import StoredSnapshot
 
 def in_use(
     stored: StoredSnapshot, *, wait: bool = True, database: str | None = None
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[object]:
     """
     Let nobody else use or delete a stored snapshot, until the block ends.
 

@@ -12,6 +12,7 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from backups.client.loopback import is_this_machine
 from backups.conf import conf
 
 
@@ -44,8 +45,7 @@ def _urls() -> Iterator[CheckMessage]:
     """No message quotes a URL: it is a secret."""
     if not conf.webhook and not conf.ping_url:
         return
-    from backups.client.server import is_this_machine  # slow to import
-    from backups.notices import request
+    from backups.notices import request  # slow to import
 
     urls = (("81", "BACKUPS_WEBHOOK", conf.webhook), ("82", "BACKUPS_PING_URL", conf.ping_url))
     for number, name, url in urls:

@@ -1,6 +1,8 @@
-"""Checks of the databases that are on a PostgreSQL server. Settings only: no server is asked."""
+"""
+Checks of the databases that are on a PostgreSQL server. Only ``check --database`` asks the server.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +12,7 @@ from django.db import connections
 
 from backups.archive.storage import ALIAS
 from backups.conf import conf
-from backups.exceptions import BackupNotSupportedError
+from backups.exceptions import BackupError, BackupNotSupportedError
 from backups.site import local_store
 
 SET = "In DATABASES[{alias!r}], set: {option}"
@@ -19,6 +21,18 @@ SET = "In DATABASES[{alias!r}], set: {option}"
 def check_servers(**_: Any) -> list[CheckMessage]:
     """Check the driver, what becomes of connections in a restore, and the place of snapshots."""
     return [message for alias in local_store.server_aliases() for message in _messages(alias)]
+
+
+def check_ready(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Ask the server, and look for its programs: is all there that a restore needs?"""
+    found: list[CheckMessage] = []
+    for alias in set(databases or ()).intersection(local_store.server_aliases()):
+        try:
+            local_store.get_store(alias).check_ready()
+        except BackupError as error:
+            words = f"Backups of the database {alias!r} are not ready: {error}"
+            found.append(CheckWarning(words, hint=error.hint, id="backups.W143"))
+    return found
 
 
 def _messages(alias: str) -> Iterator[CheckMessage]:

@@ -220,10 +220,12 @@ def _folders() -> Iterator[CheckMessage]:
 
 def _server() -> Iterator[CheckMessage]:
     given = getattr(settings, "BACKUPS_POSTGRES_CONNECTION", None)
-    if given is not None and not (isinstance(given, dict) and all(map(_is_text, given))):
+    is_usable = isinstance(given, dict) and all(map(_is_text, given)) and "dbname" not in given
+    if given is not None and not is_usable:
         yield Error(
             # Don't quote the value: it may have a password in it.
-            "BACKUPS_POSTGRES_CONNECTION is not a dictionary of libpq's parameters.",
+            "BACKUPS_POSTGRES_CONNECTION is not a dictionary of libpq's parameters, without that of"
+            " the database.",
             hint='Set what is other than in DATABASES, e.g. {"host": "10.0.0.7", "port": 5432}.',
             id="backups.E132",
         )

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +18,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_environ_proxies
 
 from backups.client.key_header import header_parts
+from backups.client.loopback import is_this_machine
 from backups.client.server_words import shown
 from backups.exceptions import ClientError, InsecureServerError
 
@@ -77,18 +77,6 @@ def remote_server(url: str) -> RemoteServer:
         is_encrypted=parts.scheme == "https",
         is_here=is_this_machine(host),
     )
-
-
-def is_this_machine(host: str | None) -> bool:
-    """Whether the host is a loopback address or ``localhost``. Looks up no name."""
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host or "")
-    except ValueError:
-        return False
-    mapped: IPv4Address | None = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _host(proxy: str) -> str | None:

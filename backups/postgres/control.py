@@ -109,6 +109,8 @@ class Control:
         """None if there is no such database yet."""
         try:
             return self.server.connect(self.names.control, name=name)
+        except psycopg.errors.ConnectionTimeout:
+            raise  # another database of that server would not answer either
         except psycopg.OperationalError:
             if self.server.has(self.names.control, live=self.names.live):
                 raise

@@ -14,7 +14,7 @@ from typing import Self
 
 from backups.exceptions import BackupError, BusyError
 from backups.postgres.control import Control
-from backups.postgres.server import Connection, explained
+from backups.postgres.server import Connection, explained, is_over
 from backups.store import PassedOn, Snapshot
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds: a waiting query would keep the server from vacuum
@@ -33,9 +33,10 @@ def try_lock(connection: Connection, name: str) -> bool:
 
 
 @contextmanager
-def named_lock(control: Control, name: str, *, wait: bool = False) -> Iterator[None]:
+def named_lock(control: Control, name: str, *, wait: bool = False) -> Iterator[Callable[[], bool]]:
     """
-    Hold a lock of this name for the block.
+    Hold a lock of this name for the block. Its value says whether it is held still: with the
+    session, e.g. if the server is restarted, the lock ends too.
 
     :raises BusyError: somebody holds it, and ``wait`` is false.
     """
@@ -48,7 +49,7 @@ def named_lock(control: Control, name: str, *, wait: bool = False) -> Iterator[N
                     raise BusyError(f"Another process is at work: it holds the lock {name!r}.")
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-        yield
+        yield lambda: not is_over(connection)
     finally:
         connection.close()
 

@@ -196,6 +196,14 @@ def _in_use(control: Control) -> Iterator[None]:
         ) from error
 
 
+def record_blocked(control: Control, manifest: Manifest, reason: str) -> Receipt:
+    """The receipt of a start that could not apply what is pending. It stays pending."""
+    receipt = receipt_of(datetime.now(UTC), "blocked", reason, manifest, number=str(uuid.uuid4()))
+    with control.session() as connection:
+        add_receipt(connection, receipt)
+    return receipt
+
+
 def free_name(connection: Connection, name: Callable[[int], str]) -> str:
     """The first of these names that no database has."""
     attempt = 1

@@ -9,7 +9,6 @@ its socket: the server takes it for present until the last of the family has end
 import atexit
 import logging
 import os
-import select
 import socket
 import time
 from contextlib import suppress
@@ -20,7 +19,7 @@ import psycopg
 from backups.exceptions import BackupError
 from backups.postgres.control import Control
 from backups.postgres.locks import key_of
-from backups.postgres.server import Connection, Server, explained
+from backups.postgres.server import Connection, Server, explained, is_over
 from backups.processes.process_name import name_of
 
 logger = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Presence:
         :raises BackupError: the server can't be reached, or the control database not be made.
         """
         with self._guard:
-            if self._connection is not None and not _is_over(self._connection):
+            if self._connection is not None and not is_over(self._connection):
                 return
             self._forget()
             connection = self._control.open(name=_name())
@@ -75,7 +74,7 @@ class Presence:
 
         :raises BackupError: as ``join``.
         """
-        if self._connection is not None and _is_over(self._connection):
+        if self._connection is not None and is_over(self._connection):
             self.join()
 
     def try_alone(self) -> bool:
@@ -86,7 +85,7 @@ class Presence:
         :raises BackupError: as ``join``.
         """
         with self._guard:
-            if self._connection is not None and _is_over(self._connection):
+            if self._connection is not None and is_over(self._connection):
                 self._forget()
             if self._connection is not None and self._is_inherited:
                 return False  # the family is present with one session, which would not refuse
@@ -121,7 +120,7 @@ class Presence:
     def is_held(self) -> bool:
         """Whether this process is present, as far as it knows."""
         connection = self._connection
-        return connection is not None and not _is_over(connection)
+        return connection is not None and not is_over(connection)
 
     def others(self) -> list[str]:
         """Who else is present, in words. :raises BackupError: the server can't be asked."""
@@ -184,20 +183,6 @@ def _wait(connection: Connection) -> None:
 def _ask(connection: Connection, function: str) -> bool:
     row = connection.execute(f"SELECT {function}(%s)".encode(), [PRESENCE]).fetchone()
     return bool(row and row[0])
-
-
-def _is_over(connection: Connection) -> bool:
-    """
-    Whether the server has ended the session, e.g. since it was restarted. Nothing is ever asked on
-    it meanwhile, so what can be read is its end.
-    """
-    if connection.closed:
-        return True
-    try:
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    except (OSError, ValueError, psycopg.Error):
-        return True
-    return bool(readable)
 
 
 def _detach(connection: Connection) -> None:

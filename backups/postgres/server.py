@@ -6,6 +6,7 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 import logging
 import os
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ SETTINGS = {
     "default_transaction_read_only": "off",
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
+    "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 
@@ -100,6 +102,8 @@ class Server:
         """
         try:
             return self.connect(MAINTENANCE)
+        except psycopg.errors.ConnectionTimeout:
+            raise
         except psycopg.OperationalError:  # e.g. this role may not connect to it
             return self.connect(live)
 
@@ -165,6 +169,20 @@ def explained(what: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise explain(error, what) from error
+
+
+def is_over(connection: Connection) -> bool:
+    """
+    Whether the server has ended the session, e.g. since it was restarted. Nothing is ever asked on
+    it meanwhile, so what can be read is its end.
+    """
+    if connection.closed:
+        return True
+    try:
+        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    except (OSError, ValueError, psycopg.Error):
+        return True
+    return bool(readable)
 
 
 def explain(error: psycopg.Error, what: str) -> BackupError:

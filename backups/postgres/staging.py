@@ -18,50 +18,31 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
 from backups.exceptions import (
     BackupError,
-    DamagedSnapshotError,
-    DatabaseServerError,
     ForeignDatabaseError,
     InvalidSnapshotError,
     NotADatabaseError,
-    NotEnoughSpaceError,
     RestoreRefusedError,
-    UnknownSchemaError,
 )
 from backups.postgres import contents, databases
 from backups.postgres.contents import Contents
 from backups.postgres.control import Control
-from backups.postgres.databases import check_role, incoming_database, size_of
+from backups.postgres.databases import size_of
 from backups.postgres.dumps import dump
 from backups.postgres.manifest import Manifest
+from backups.postgres.new_database import incoming_database
 from backups.postgres.programs import Programs, check_can_restore
 from backups.postgres.receiving import Arrived, receive
+from backups.postgres.restoring import restore_dump
+from backups.postgres.rights import check_role, lost_rights, lost_settings
 from backups.postgres.scratch import Scratch, ScratchFile
 from backups.postgres.site import Site
-from backups.postgres.snapshots import last_words, run
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.check import check_snapshot as check_sqlite
 from backups.sqlite.format.header import MAGIC
 from backups.sqlite.site import Found, Live
 from backups.store import Inventory, Tell
-
-COMMENT_ON_EXTENSION = b" COMMENT - EXTENSION "  # as pg_restore lists it
-# What pg_restore says of the server, and not of the dump.
-FULL = ("No space left on device", "could not extend file", "disk full")
-GONE = (
-    "server closed the connection",
-    "terminating connection",
-    "connection to server",
-    "could not connect",
-    "the database system is",
-    "out of memory",
-    "out of shared memory",
-    "canceling statement",
-    "read-only transaction",  # a standby, or somebody's setting
-)
 
 
 @dataclass(frozen=True)
@@ -169,39 +150,18 @@ class Staging:
         )
         warnings = self.site.check_dump(found, live)
         self.tell("restoring", 0, None)
-        with self.scratch.file() as wanted:
-            self._list(path, wanted)
-            with self.control.session() as connection:
-                owner = databases.owner_of(connection, name)
-            words = [
-                str(self.programs.pg_restore),
-                "--single-transaction",
-                "--exit-on-error",
-                *dump.OPTIONS,  # what they leave out was not judged
-                "--no-password",
-                f"--role={owner}",  # so that what is in it is the owner's too
-                f"--use-list={wanted.path}",
-                f"--dbname={make_conninfo(dbname=name)}",
-                str(path),
-            ]
-            # Without a limit: a good one may take hours, and nothing in it can loop for ever.
-            code, said = run(words, self.control.server.environment(name), watch=self.watch)
-        if code:
-            raise _restore_error(said, code)
+        with self.control.session() as connection:
+            owner = databases.owner_of(connection, name)
+        restore_dump(
+            path,
+            name,
+            owner,
+            pg_restore=self.programs.pg_restore,
+            server=self.control.server,
+            scratch=self.scratch,
+            watch=self.watch,
+        )
         return list(warnings)
-
-    def _list(self, path: Path, wanted: ScratchFile) -> None:
-        """
-        Write which entries of a dump are restored: all but the comments on extensions. Only the
-        owner may comment on one, and that is not this role where an administrator made it.
-        """
-        with self.scratch.file() as all_of_it:
-            words = [str(self.programs.pg_restore), "--list", f"--file={all_of_it.path}", str(path)]
-            code, said = run(words, {})
-            if code:
-                raise _restore_error(said, code)
-            with all_of_it.path.open("rb") as lines, wanted.path.open("wb") as file:
-                file.writelines(line for line in lines if COMMENT_ON_EXTENSION not in line)
 
     def _move(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
         """Check it as a site with SQLite would, and move what is in it."""
@@ -227,7 +187,7 @@ class Staging:
         with suppress(BackupError):
             live = self.control.names.live
             with self.control.server.session(live, seconds=self.check_seconds) as connection:
-                roles = databases.lost_rights(connection)
+                roles = lost_rights(connection)
             if roles:
                 yield (
                     f"Other roles have rights in {live} that the restored database will not have:"
@@ -238,7 +198,7 @@ class Staging:
         """Only an administrator can give the restored database all that the live one was given."""
         live = self.control.names.live
         with self.control.session() as connection:
-            lost = databases.lost_settings(connection, live, name)
+            lost = lost_settings(connection, live, name)
         if lost:
             yield (
                 f"Settings of {live} that the restored database will not have, since only an"
@@ -332,29 +292,6 @@ class Staging:
         return replace(
             incoming, migrations=found.migrations, migrated=incoming.migrated + missing, tries=0
         )
-
-
-def _restore_error(said: str, code: int) -> Exception:
-    """The error of a dump that pg_restore has given up. Nothing of it is in the database."""
-    words = last_words(said) or f"pg_restore ended with {code}"
-    if any(each in said for each in FULL):
-        return NotEnoughSpaceError(
-            f"The disk of the database server has no room for the snapshot: {words}.",
-            needed_bytes=0,
-            free_bytes=0,
-            hint="Nothing was staged. Free some space on that server's disk, then try again.",
-        )
-    if any(each in said for each in GONE):
-        return DatabaseServerError(
-            f"The database server did not restore the dump to its end: {words}."
-        )
-    if "permission denied to create extension" in said:
-        return UnknownSchemaError(
-            f"The dump needs an extension that this role may not create: {words}.",
-            hint="Nothing was staged. Let an administrator create it in a database of its own, and"
-            " name that in BACKUPS_POSTGRES_TEMPLATE.",
-        )
-    return DamagedSnapshotError(f"The dump can't be restored: {words}.")
 
 
 def _size(control: Control, name: str) -> int:

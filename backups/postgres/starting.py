@@ -8,6 +8,7 @@ from backups.exceptions import (
     DatabaseServerError,
     InvalidSnapshotError,
     MigrationStoppedError,
+    RestoreBlockedError,
     RestoreRefusedError,
 )
 from backups.postgres import databases
@@ -15,7 +16,7 @@ from backups.postgres.applying import Applying
 from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest
-from backups.postgres.pending import begin_try, find_pending, set_aside
+from backups.postgres.pending import begin_try, find_pending, record_blocked, set_aside
 from backups.postgres.site import Site
 from backups.store import Receipt
 
@@ -34,8 +35,7 @@ def apply_at_start(
     Apply it. Nobody else is present.
 
     :param tries: how many starts may begin its migrations.
-    :returns: the receipt: applied, or refused and set aside. None if nothing is pending.
-    :raises RestoreBlockedError: it stays pending.
+    :returns: the receipt: applied, refused and set aside, or blocked. None if nothing is pending.
     """
     began = time.monotonic()
     with control.session() as connection:
@@ -53,7 +53,9 @@ def apply_at_start(
     except MigrationStoppedError as error:
         if manifest.tries >= tries:
             return set_aside(control, manifest, f"{error} That was the last try of {tries}.")
-        raise
+        return record_blocked(control, manifest, str(error))
+    except RestoreBlockedError as error:
+        return record_blocked(control, manifest, str(error))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
         return set_aside(control, manifest, str(error))
     except DatabaseServerError as error:

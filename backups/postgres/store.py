@@ -16,7 +16,6 @@ from backups.exceptions import (
     BackupError,
     DatabaseServerError,
     InvalidSnapshotError,
-    MigrationStoppedError,
     NoKeptCopyError,
     NoPendingRestoreError,
     RestoreBlockedError,
@@ -32,8 +31,15 @@ from backups.postgres.kept import Keeping
 from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.names import Names
+from backups.postgres.new_database import incoming_database
 from backups.postgres.presence import Presence, presence_at
-from backups.postgres.programs import Programs, find_programs, find_programs_for
+from backups.postgres.programs import (
+    Programs,
+    check_can_restore,
+    find_programs,
+    find_programs_for,
+)
+from backups.postgres.rights import check_role
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Server, explained
 from backups.postgres.site import Site
@@ -227,7 +233,8 @@ class PostgresBackupStore(BackupStore):
                 return RestoreStatus(pending=None, last=None, present=())
             manifest = pending.find_pending(connection)
             if manifest is None and databases.is_ours(connection, self._names.pending):
-                manifest = pending.unknown()
+                size = databases.size_of(connection, self._names.pending)
+                manifest = replace(pending.unknown(), size=size)
             receipts = records.read_receipts(connection)
         last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
         return RestoreStatus(
@@ -263,11 +270,11 @@ class PostgresBackupStore(BackupStore):
 
     def describe_next_start(self, pending: PendingRestore) -> str:
         live, number = self._names.live, len(pending.migrations)
-        runs = f"runs {number} migration{'s' * (number > 1)} on the snapshot, " if number else ""
-        return (
-            f"The next start {runs}keeps the current database as"
-            f" {self._names.stem}_pre_restore_<time> and puts the snapshot in place as {live}."
-        )
+        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+        if self._server.has(live, live=live):
+            steps.append(f"keeps the current database as {self._names.stem}_pre_restore_<time>")
+        steps.append(f"puts the snapshot in place as {live}")
+        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
 
     def is_readable(self) -> bool:
         live = self._names.live
@@ -284,6 +291,12 @@ class PostgresBackupStore(BackupStore):
         with suppress(BackupError), self._server.session(self._names.live, seconds=10) as session:
             return bool(contents.list_tables(session))
         return False
+
+    def check_ready(self) -> None:
+        programs = self._programs()
+        with self._control.session(name="backups: check") as connection:
+            check_role(connection, self._names.live)
+            check_can_restore(programs, connection.info.server_version // 10_000)
 
     def software(self) -> dict[str, str]:
         with self._server.session(self._names.live) as connection:
@@ -338,7 +351,7 @@ class PostgresBackupStore(BackupStore):
 
     def lock(
         self, name: str, *, wait: bool = False, outside: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Callable[[], bool]]:
         return named_lock(self._control, name, wait=wait)
 
     def prove(
@@ -466,7 +479,7 @@ class PostgresBackupStore(BackupStore):
         if not self._site.plan(manifest.migrations):
             return manifest
         staging = self._staging(manifest.staged_by, 0)
-        with databases.incoming_database(self._control, template=self._names.pending) as name:
+        with incoming_database(self._control, template=self._names.pending) as name:
             migrated = staging.at_start(manifest, name)
             pending.replace_pending(self._control, name, manifest, migrated)
         return migrated
@@ -479,10 +492,6 @@ class PostgresBackupStore(BackupStore):
             return self._blocked_by_others() if is_wanted else None
         try:
             return work()
-        except MigrationStoppedError as error:
-            return _blocked(str(error))
-        except RestoreBlockedError as error:
-            return _blocked(str(error))
         finally:
             self._presence.share()
 

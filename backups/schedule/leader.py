@@ -9,6 +9,7 @@ its own. It goes on if the leader ends, and does not slow the leader down.
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -51,8 +52,8 @@ def _take_part() -> None:
     _wait(FIRST_SECONDS)
     while True:
         try:
-            with services.get_store().lock("leader", wait=True):
-                _lead()
+            with services.get_store().lock("leader", wait=True) as is_held:
+                _lead(is_held)
         except Exception as error:
             logger.log(
                 logging.WARNING if isinstance(error, BackupError) else logging.ERROR,
@@ -64,15 +65,15 @@ def _take_part() -> None:
             _wait(LONGEST_SECONDS)
 
 
-def _lead() -> None:
-    """Start what is due, for as long as this process lives."""
+def _lead(is_held: Callable[[], bool] = lambda: True) -> None:
+    """Start what is due, for as long as this process lives and holds the lock."""
     try:
         schedule = cron.explain(conf.schedule)
     except BadScheduleError as error:
         _report(error)
     logger.info("this process starts the scheduled backups: %s", schedule)
     pause = AFTER_TROUBLE_SECONDS
-    while True:
+    while is_held():
         if _is_under_way() and not run.conclude_killed():
             run.note_overdue()
             _wait(LOOK_SECONDS)
@@ -83,6 +84,7 @@ def _lead() -> None:
         else:
             _wait(pause)
             pause = min(2 * pause, MOST_AFTER_TROUBLE_SECONDS)
+    logger.info("this process has lost the lock of the schedule, and waits for it again")
 
 
 def _report(error: BadScheduleError) -> NoReturn:

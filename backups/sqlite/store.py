@@ -328,7 +328,7 @@ class SqliteBackupStore(BackupStore):
 
     def lock(
         self, name: str, *, wait: bool = False, outside: bool = False
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Callable[[], bool]]:
         return named_lock(self._paths, name, wait=wait, outside=outside)
 
     def prove(

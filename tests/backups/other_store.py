@@ -195,13 +195,15 @@ class OtherStore(BackupStore):
         self.present = 0
 
     @contextmanager
-    def lock(self, name: str, *, wait: bool = False, outside: bool = False) -> Iterator[None]:
+    def lock(
+        self, name: str, *, wait: bool = False, outside: bool = False
+    ) -> Iterator[Callable[[], bool]]:
         self.reach()
         if name in self._locks:
             raise BusyError(f"{name} is locked.")
         self._locks.add(name)
         try:
-            yield
+            yield lambda: True
         finally:
             self._locks.discard(name)
 

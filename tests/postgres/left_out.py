@@ -1,7 +1,7 @@
 """The tests that a run of the site's tests on PostgreSQL leaves out, and why."""
 
 FILE = "is about SQLite's own file, or how it is opened"
-RESTORES = "restores with SQLite itself; tests/backups/postgres has its twin"
+RESTORES = "restores with SQLite itself; tests/postgres has its twin"
 
 LEFT_OUT = {
     "test_checks.py::test_transactions_that_do_not_lock_at_once_are_an_error": FILE,

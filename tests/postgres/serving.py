@@ -19,9 +19,9 @@ def main(version: str, *command: str) -> int:
     """:returns: its exit code."""
     left_out.tell()
     with new_server(max(found()) if version == "newest" else int(version)) as server:
-        url = server.url(server.make_database())
-        environment = os.environ | {"TESTS_DATABASE_URL": url}
-        return subprocess.run(command, env=environment, check=False).returncode
+        own = {"TESTS_DATABASE_URL": server.url(server.make_database())}
+        own["PATH"] = f"{server.programs}:{os.environ['PATH']}"  # an older pg_dump would not do
+        return subprocess.run(command, env=os.environ | own, check=False).returncode
 
 
 if __name__ == "__main__":

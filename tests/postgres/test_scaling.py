@@ -36,6 +36,7 @@ class MovingMachine(Machine):
     def __init__(self, folder: Path, server: Server) -> None:
         super().__init__(folder, {})
         self._server = server
+        self._path = f"{server.programs}:{self._path}"  # as a package of its release puts them
 
     def play(self, step: Step) -> str:
         if match := re.fullmatch(rf"export {URL}=(\S+)", step.command):

@@ -181,6 +181,16 @@ def test_health_metrics_and_pages_know_it(site: Site) -> None:
         assert status["in_use_by"]
 
 
+def test_a_check_says_what_a_restore_will_lack(postgres: Postgres, site: Site) -> None:
+    ready = site.manage("check", "--database", "default")
+    assert "W143" not in ready.err
+    postgres.admin(f"ALTER DATABASE {database_name(site)} OWNER TO postgres")
+    warned = site.manage("check", "--database", "default")
+    assert warned.code == 0
+    assert "backups.W143" in warned.err
+    assert f"does not own the database {database_name(site)}" in warned.err
+
+
 def test_a_file_of_the_other_kind_is_refused_by_a_site_on_sqlite(
     site: Site, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from backups.exceptions import BusyError, StoreFolderError
@@ -17,7 +17,7 @@ FIRST_OUTSIDE = locks.OUTSIDE - locks.FIRST_TURN
 @contextmanager
 def named_lock(
     paths: StorePaths, name: str, *, wait: bool, outside: bool = False
-) -> Iterator[None]:
+) -> Iterator[Callable[[], bool]]:
     """
     Hold the lock for the block. It ends with the process, however that ends.
 
@@ -40,6 +40,6 @@ def named_lock(
             locks.wait_for_turn(descriptor, number)
         elif not locks.try_turn(descriptor, number):
             raise BusyError(f"Another process is at the same work for {paths.database}: {name}.")
-        yield
+        yield lambda: True
     finally:
         os.close(descriptor)

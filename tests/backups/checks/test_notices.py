@@ -1,6 +1,8 @@
 """Each way to set the notices wrong is one numbered message, which quotes no secret."""
 
+import sys
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -56,6 +58,17 @@ def test_a_wrong_setting_is_named(name: str, value: Any, number: str, settings: 
 def test_a_good_setting_is_no_matter(name: str, value: Any, settings: Settings) -> None:
     setattr(settings, name, value)
     assert check_notices() == []
+
+
+def test_a_url_is_checked_where_the_package_of_the_client_is_missing(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.BACKUPS_WEBHOOK = "http://127.0.0.1:9000/x"
+    for name in [each for each in sys.modules if each.startswith("backups.client")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "backups.checks.notices")
+    monkeypatch.setitem(sys.modules, "requests", None)  # as if it were not installed
+    assert import_module("backups.checks.notices").check_notices() == []
 
 
 def test_a_schedule_of_which_nobody_is_told_is_a_warning(settings: Settings) -> None:

@@ -154,7 +154,7 @@ def test_right_settings_pass(setting: str, value: Any, settings: Settings) -> No
     assert check_settings() == []
 
 
-@pytest.mark.parametrize("value", ["host=db", ["host"], {7: "db"}, {"": "db"}])
+@pytest.mark.parametrize("value", ["host=db", ["host"], {7: "db"}, {"": "db"}, {"dbname": "db"}])
 def test_wrong_parameters_of_a_server_are_not_quoted(value: Any, settings: Settings) -> None:
     settings.BACKUPS_POSTGRES_CONNECTION = value
     (message,) = check_settings()

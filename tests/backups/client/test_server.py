@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from backups.client import BackupClient
-from backups.client.server import is_this_machine, remote_server
+from backups.client.loopback import is_this_machine
+from backups.client.server import remote_server
 from backups.exceptions import (
     ClientError,
     InsecureServerError,

@@ -52,3 +52,16 @@ def test_a_schedule_that_is_none_is_told_and_told_again(
             leader._lead()
     assert len(mailoutbox) == 2, "one at once, and one on the next day"
     assert "BACKUPS_SCHEDULE" in mailoutbox[0].body
+
+
+def test_who_has_lost_the_lock_leads_no_more(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUPS_SCHEDULE = "0 3 * * *"
+    held = [True, True, False]
+    waits: list[float] = []
+    monkeypatch.setattr(leader, "_is_under_way", lambda: False)
+    monkeypatch.setattr(leader, "_seconds_left", lambda: 30.0)
+    monkeypatch.setattr(leader, "_wait", waits.append)
+    leader._lead(lambda: held.pop(0))
+    assert waits == [30, 30]

@@ -152,6 +152,7 @@ def snapshots(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Sna
     return {each: new_snapshot(postgres, folder, each, older=each == OLDER) for each in labels}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", CASES)
 def test_kill_at_each_statement(
     name: str, postgres: Server, snapshots: Snapshots, tmp_path: Path

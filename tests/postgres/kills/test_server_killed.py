@@ -21,6 +21,7 @@ pytestmark = pytest.mark.postgres
 AFTER: After = {("old", "new"): (), ("new", ""): ("applied",)}
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("work", [Store.start, Store.apply_now])
 def test_kill_at_each_statement_of_a_restore(
     work: Callable[[Store], object], own_postgres: Server, tmp_path: Path

@@ -312,6 +312,11 @@ def test_a_start_where_there_is_no_live_database_keeps_none(
 ) -> None:
     store = new_store(postgres, tmp_path / "machine")
     store.stage(snapshot)
+    pending = store.real.get_status().pending
+    assert pending is not None
+    assert store.real.describe_next_start(pending) == (
+        f"The next start puts the snapshot in place as {store.database}."
+    )
     receipt = store.start()
     assert receipt is not None
     assert (receipt.outcome, receipt.kept) == ("applied", None)
@@ -333,6 +338,7 @@ def test_a_session_in_the_database_blocks_a_start_and_is_named(
         )
     assert store.label() == "old"
     assert store.pending() is not None
+    assert store.real.get_status().last == receipt
     done = store.start()
     assert done is not None
     assert done.outcome == "applied"
@@ -599,6 +605,13 @@ def test_a_server_that_is_not_there_is_not_said_to_refuse(store: Store) -> None:
     assert said.endswith("Connection refused."), "and not with a question of libpq's"
 
 
+def test_a_store_is_ready_or_says_what_is_missing(store: Store) -> None:
+    store.real.check_ready()
+    store.server.admin(f"ALTER DATABASE {store.database} OWNER TO postgres")
+    with pytest.raises(BackupNotSupportedError, match="does not own the database"):
+        store.real.check_ready()
+
+
 def test_a_superuser_restores_nothing(store: Store, snapshot: bytes) -> None:
     store.server.admin(f"ALTER ROLE {store.server.role} SUPERUSER")
     try:
@@ -626,7 +639,8 @@ def test_a_server_that_is_not_there_is_named(store: Store) -> None:
     for ask in (store.real.get_status, store.real.hold_presence, store.real.create_snapshot):
         with pytest.raises(DatabaseServerError):
             ask()
-    assert store.real.recall() == {}
+    with pytest.raises(DatabaseServerError):
+        store.real.recall()
     assert store.real.count_rows() == {}
     assert store.real.has_content() is False
     with pytest.raises(RestoreBlockedError):

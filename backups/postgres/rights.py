@@ -1,0 +1,68 @@
+"""What the site's role may do on the server, and what a restored database can't have through it."""
+
+from backups.exceptions import BackupNotSupportedError
+from backups.postgres.server import Connection
+
+# Of one database, and not of another. No values: they may be secret.
+LOST_SETTINGS = """
+SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM (
+    SELECT setrole, unnest(setconfig) AS setting FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+    EXCEPT SELECT setrole, unnest(setconfig) FROM pg_db_role_setting
+    JOIN pg_database ON pg_database.oid = setdatabase WHERE datname = %s
+) AS lost LEFT JOIN pg_roles ON pg_roles.oid = setrole ORDER BY 1
+"""
+OTHERS_RIGHTS = """
+SELECT DISTINCT rolname FROM (
+    SELECT relacl AS acl, relowner AS owner FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
+    UNION ALL SELECT datacl, datdba FROM pg_database WHERE datname = current_database()
+) AS found, aclexplode(acl) JOIN pg_roles ON pg_roles.oid = grantee
+WHERE grantee <> owner ORDER BY rolname
+"""
+
+
+def check_role(connection: Connection, live: str) -> None:
+    """
+    Whether the site's role may do what a restore needs.
+
+    :raises BackupNotSupportedError: something is missing; the message says what.
+    """
+    row = connection.execute(
+        "SELECT current_user, rolcreatedb, rolsuper,"
+        " coalesce((SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s), true)"
+        " FROM pg_roles WHERE rolname = current_user",
+        [live],
+    ).fetchone()
+    assert row is not None
+    role, may_create, is_super, is_owner = row
+    if is_super:
+        raise BackupNotSupportedError(
+            f"The role {role} is a superuser. A dump is SQL that runs, so no superuser restores"
+            " one.",
+            hint="Let the site use a role of its own, CREATE ROLE … LOGIN CREATEDB, and a new"
+            " database that it owns, CREATE DATABASE … OWNER …. Restore the snapshot there.",
+        )
+    if not may_create:
+        raise BackupNotSupportedError(
+            f"The role {role} may not create databases, and a restore needs a new one.",
+            hint=f"Let an administrator say: ALTER ROLE {role} CREATEDB. Where a host gives one"
+            " database only, see docs/scaling.md.",
+        )
+    if not is_owner:
+        raise BackupNotSupportedError(
+            f"The role {role} does not own the database {live}, so it can't rename it.",
+            hint=f"Let an administrator say: ALTER DATABASE {live} OWNER TO {role}.",
+        )
+
+
+def lost_rights(connection: Connection) -> list[str]:
+    """The other roles that have rights in the database of this connection: a dump has none."""
+    rows = connection.execute(OTHERS_RIGHTS.encode())
+    return [role for (role,) in rows]
+
+
+def lost_settings(connection: Connection, live: str, name: str) -> list[str]:
+    """The settings of the live database that this role could not give another one."""
+    return [setting for (setting,) in connection.execute(LOST_SETTINGS.encode(), [live, name])]
