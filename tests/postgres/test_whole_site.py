@@ -265,11 +265,12 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(
             server.add_task(f"task {number}")
     sqlite_site.ask("UPDATE tasks SET name = 'a' || char(0) || 'b' WHERE id = 2")
     sqlite_site.ask("UPDATE tasks SET priority = 'high' WHERE id = 3")
+    sqlite_site.ask("INSERT INTO task_tags (task_id, tag_id) VALUES (1, 99)")
     snapshot = tmp_path / "tasks.db"
     assert sqlite_site.manage("backup", "--output", str(snapshot)).code == 0
-    refused = site.manage("restore_db", str(snapshot), "--yes", "--accept-defects")
+    refused = site.manage("restore_db", str(snapshot), "--yes")
     assert refused.code != 0
-    for words in ("tasks", "name", "NUL", "priority", "'high'"):
+    for words in ("tasks", "name", "NUL", "priority", "'high'", "task_tags", "does not exist"):
         assert words in refused.err
     status = site.manage("restore_db", "--status")
     assert "Nothing is pending" in status.out
