@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from taskdog import environment
 
 VARIABLE = "TASKDOG_DATABASE_URL"
+DIRECT = "TASKDOG_DATABASE_DIRECT"
 LIKE = "postgres://user:password@host:5432/name"
 SCHEMES = ("postgres", "postgresql")
 MAX_AGE_SECONDS = 60  # of a connection: a failover or a move to another host is noticed by then
@@ -28,6 +29,19 @@ def default(file: Path) -> dict[str, Any]:
     """
     url = environment.text(VARIABLE)
     return _postgres(url) if url else _sqlite(file)
+
+
+def direct() -> dict[str, str]:
+    """
+    What is other where backups reach the server: past a pooler that the URL names.
+
+    :raises ImproperlyConfigured: the variable is not like ``host:port``.
+    """
+    given = environment.text(DIRECT)
+    host, colon, port = given.rpartition(":")
+    if given and not (host and colon and port.isdecimal()):
+        raise ImproperlyConfigured(f"{DIRECT} is {given!r}; it must be like db.example.org:5432.")
+    return {"host": host, "port": port} if given else {}
 
 
 def _sqlite(file: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from backups.exceptions import BackupNotSupportedError
+from backups.processes.environment import without_secrets
 
 SECONDS = 20.0
 HAS_TRANSACTION_TIMEOUT = 17  # https://www.postgresql.org/docs/17/release-17.html
@@ -135,7 +136,11 @@ def _version(program: Path, _: int) -> int:
     """The major version; 0 if the program does not say it. Remembered until the file changes."""
     try:
         done = subprocess.run(
-            [program, "--version"], capture_output=True, timeout=SECONDS, check=False
+            [program, "--version"],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            env=without_secrets(),
         )
     except (OSError, subprocess.SubprocessError):
         return 0

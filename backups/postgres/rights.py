@@ -1,6 +1,7 @@
 """What the site's role may do on the server, and what a restored database can't have through it."""
 
 from backups.exceptions import BackupNotSupportedError
+from backups.postgres.databases import is_standby
 from backups.postgres.server import Connection
 
 # Of one database, and not of another. No values: they may be secret.
@@ -29,6 +30,11 @@ def check_role(connection: Connection, live: str) -> None:
 
     :raises BackupNotSupportedError: something is missing; the message says what.
     """
+    if is_standby(connection):
+        raise BackupNotSupportedError(
+            "This server is a standby: it follows another one, and nothing can be changed here.",
+            hint="Restore on the server that it follows, or promote it: SELECT pg_promote().",
+        )
     row = connection.execute(
         "SELECT current_user, rolcreatedb, rolsuper,"
         " coalesce((SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s), true)"

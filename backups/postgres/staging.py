@@ -140,7 +140,9 @@ class Staging:
             "The file is empty."
             if not arrived.size
             else "The file is neither a dump of PostgreSQL in its custom format nor a SQLite"
-            " database."
+            " database.",
+            hint="Nothing was staged. Send a file that came from this site's backup. A dump that"
+            " you took yourself must come from pg_dump --format=custom.",
         )
 
     def _restore(self, path: Path, name: str, live: Live) -> list[str]:

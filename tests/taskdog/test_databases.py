@@ -59,3 +59,14 @@ def test_one_that_can_not_be_used_is_told_without_its_password(
     while error is not None:  # a traceback shows them all
         assert "secret" not in str(error)
         error = None if error.__suppress_context__ else error.__context__
+
+
+def test_backups_can_go_past_a_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(databases.DIRECT, raising=False)
+    assert databases.direct() == {}
+    monkeypatch.setenv(databases.DIRECT, "db.example.org:5432")
+    assert databases.direct() == {"host": "db.example.org", "port": "5432"}
+    for wrong in ("db.example.org", ":5432", "db.example.org:", "db.example.org:https"):
+        monkeypatch.setenv(databases.DIRECT, wrong)
+        with pytest.raises(ImproperlyConfigured, match=r"it must be like db\.example\.org:5432"):
+            databases.direct()

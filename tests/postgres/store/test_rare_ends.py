@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from backups.exceptions import (
+    BackupNotSupportedError,
     DatabaseServerError,
     MigrationStoppedError,
     RestoreBlockedError,
@@ -21,6 +22,7 @@ from backups.postgres.kept import Keeping
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Connection
 from tests.postgres.server import Server
+from tests.postgres.standby import wait_until_equal
 from tests.postgres.stores import Store, make_content, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
@@ -199,3 +201,18 @@ def test_a_folder_of_another_user_in_a_shared_place_is_not_used(
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(StoreFolderError, match="belongs to another user"):
         Scratch(shared / "ours").nameless()
+
+
+def test_a_standby_is_told_from_a_role_without_rights(
+    postgres: Server, standby: Server, tmp_path: Path, snapshot: bytes
+) -> None:
+    primary = new_store(postgres, tmp_path / "primary", "old")
+    primary.real.hold_presence()  # makes the control database
+    primary.real.release_presence()
+    wait_until_equal(postgres, standby)
+    there = Store(standby, primary.database, tmp_path / "primary")
+    with pytest.raises(BackupNotSupportedError, match="This server is a standby") as caught:
+        there.stage(snapshot)
+    assert "pg_promote" in caught.value.hint
+    assert there.start() is None  # nothing is pending, and nothing may be changed
+    primary.drop()
