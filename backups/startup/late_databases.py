@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.db.backends.signals import connection_created
 
 from backups import services
@@ -71,13 +71,16 @@ class _OnServers:
     """
 
     def __init__(self, aliases: Iterable[str]) -> None:
-        self._tried_at = dict.fromkeys(aliases, -math.inf)
+        self._names = {alias: connections[alias].settings_dict["NAME"] for alias in aliases}
+        self._tried_at = dict.fromkeys(self._names, -math.inf)
 
     def join(self, connection: Any, **_: object) -> None:
         """A receiver of ``connection_created``."""
         alias, now = connection.alias, time.monotonic()
         if now - self._tried_at.get(alias, now) < AGAIN_AFTER_SECONDS:
             return  # not one of these, or it has just failed
+        if connection.settings_dict["NAME"] != self._names[alias]:
+            return  # a test database: what is held beside it would be left on the server
         try:
             services.hold_presence_of(alias)
             del self._tried_at[alias]

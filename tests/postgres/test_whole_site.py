@@ -22,6 +22,13 @@ from tests.site import make_site as make_sqlite_site
 pytestmark = pytest.mark.postgres
 
 DUMP = {"Content-Type": "application/octet-stream"}
+RUN_OF_TESTS = """
+from django.db import connection
+name = connection.settings_dict["NAME"]
+connection.creation.create_test_db(verbosity=0)
+connection.ensure_connection()
+connection.creation.destroy_test_db(name, verbosity=0)
+"""
 # What a person would compare: each table with all its rows, whatever the database is.
 ARCHIVE = "tasks.db.backups"  # where the tests let a site store its snapshots
 TABLES = ("tasks", "notes", "tags", "task_tags", "task_dependencies", "audit_logs", "auth_user")
@@ -201,6 +208,13 @@ def test_a_file_of_the_other_kind_is_refused_by_a_site_on_sqlite(
     refused = other.manage("restore_db", str(tmp_path / "pg.dump"), "--yes")
     assert refused.code != 0
     assert "PostgreSQL" in refused.err
+
+
+def test_a_run_of_the_projects_tests_leaves_no_database(postgres: Postgres, site: Site) -> None:
+    done = site.manage("shell", "--command", RUN_OF_TESTS)
+    assert done.code == 0, done.err
+    stem = f"test_{database_name(site)}"
+    assert postgres.admin(f"SELECT datname FROM pg_database WHERE datname LIKE '{stem}%'") == []
 
 
 # The way there

@@ -59,7 +59,8 @@ def test_process_is_present_once_the_server_answers(monkeypatch: pytest.MonkeyPa
     moments = iter([100.0, 130.0, 161.0, 500.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(moments))
     gone = [DatabaseServerError("It can't be reached."), None]
-    connection, another = mock.Mock(alias="far"), mock.Mock(alias="near")
+    connection, another = mock.MagicMock(alias="far"), mock.Mock(alias="near")
+    monkeypatch.setattr(late_databases, "connections", {"far": connection})
     with mock.patch.object(services, "hold_presence_of", side_effect=gone) as joined:
         watching = late_databases._OnServers(["far"])
         watching.join(connection)
