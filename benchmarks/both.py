@@ -135,7 +135,10 @@ def _on_postgres(store: Store, snapshot: Path) -> Iterator[tuple[Site, Sample]]:
     data.mkdir()
     with new_server(version, durable=True) as server:
         url = server.url(server.make_database())
-        variables = {"TASKDOG_DATABASE_URL": url}
+        variables = {
+            "TASKDOG_DATABASE_URL": url,
+            "TASKDOG_POSTGRES_PROGRAMS": str(server.programs),
+        }
         on_server = Store(data, "")
         on_server.manage("migrate", "--verbosity", "0", **variables)
         key = on_server.manage("create_api_key", "benchmark", **variables).strip()

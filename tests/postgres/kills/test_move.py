@@ -56,7 +56,8 @@ def bank(postgres: Server, tmp_path: Path) -> Project:
     """A site with rows in SQLite, and another content in PostgreSQL."""
     project = Project(tmp_path, postgres, ("backups", "rest_framework", "bank"))
     project.app("bank", MODELS, migrations={})
-    project.write("settings.py", (tmp_path / "settings.py").read_text() + KILLER)
+    programs = f"BACKUPS_POSTGRES_PROGRAMS = {str(postgres.programs)!r}\n"
+    project.write("settings.py", (tmp_path / "settings.py").read_text() + KILLER + programs)
     project.run("manage.py", "makemigrations", "bank", "-v0")
     project.migrate()
     for number in range(1, 51):

@@ -29,7 +29,9 @@ def group(store: Store) -> Iterator[str]:
     server.admin(f"CREATE ROLE {OWNER} NOLOGIN")
     server.admin(f"GRANT {OWNER} TO {server.role}")
     server.admin(f"ALTER DATABASE {store.database} OWNER TO {OWNER}")
-    server.admin(f"REASSIGN OWNED BY {server.role} TO {OWNER}", store.database)
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    for (table,) in server.admin(tables, store.database):  # REASSIGN takes other databases too
+        server.admin(f"ALTER TABLE {table} OWNER TO {OWNER}", store.database)
     yield OWNER
     store.real.release_presence()
     store.drop()

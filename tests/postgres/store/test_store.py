@@ -437,7 +437,8 @@ def test_only_so_many_kept_databases_stay(store: Store, snapshot: bytes) -> None
     assert len(store.kept()) == 2
     assert store.temporaries() == []
     copies = store.real.list_kept_copies()
-    assert [each.name for each in copies] == store.kept()[::-1]
+    # The name of one that is gone is free again, within the same second.
+    assert {each.name for each in copies} == set(store.kept())
     assert all(each.is_database and each.size > 1_000_000 for each in copies)
 
 
