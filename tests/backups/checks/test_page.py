@@ -76,6 +76,7 @@ def without_middleware(name: str) -> str:
         (f"{WITHOUT_ADMIN}{NO_APP_DIRS}", {"E120": "app_directories", "W123": ""}),
     ],
 )
+@pytest.mark.proof
 def test_each_thing_that_is_missing_is_named(
     settings: str, expected: dict[str, str], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_each_thing_that_is_missing_is_named(
         assert words in " ".join(found[number])
 
 
+@pytest.mark.proof
 def test_an_older_django_htmx_is_named_and_breaks_no_page(tmp_path: Path) -> None:
     made = Project(tmp_path)
     old = "import django_htmx.jinja\ndjango_htmx.jinja.htmx_script = lambda *, minified=True: ''"
@@ -108,11 +110,13 @@ def test_who_does_not_include_the_pages_is_told_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("urls", ["raise RuntimeError('of a test')", "import no_such_module"])
+@pytest.mark.proof
 def test_urls_that_can_t_be_imported_are_left_to_django(urls: str, tmp_path: Path) -> None:
     made = Project(tmp_path, urls=urls)
     assert made.ask("from backups.checks.page import check_page\nanswer = check_page()") == []
 
 
+@pytest.mark.proof
 def test_the_urls_are_imported_by_the_checks_of_urls_alone(tmp_path: Path) -> None:
     made = Project(tmp_path)
     script = """

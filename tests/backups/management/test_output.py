@@ -46,6 +46,7 @@ def keys(site: Site) -> Path:
 
 
 @LOST
+@pytest.mark.proof
 def test_key_that_nobody_has_seen_is_not_made(site: Site, keys: Path, lost: str, said: str) -> None:
     before = read_keys(keys)
     code, err = run(site, f"$manage create_api_key new {lost}")
@@ -56,6 +57,7 @@ def test_key_that_nobody_has_seen_is_not_made(site: Site, keys: Path, lost: str,
 
 
 @LOST
+@pytest.mark.proof
 def test_new_key_that_nobody_has_seen_can_be_rotated_again(
     site: Site, keys: Path, lost: str, said: str
 ) -> None:
@@ -83,6 +85,7 @@ def test_caller_s_own_stream_gets_what_is_printed(site: Site) -> None:
 
 
 @pytest.mark.parametrize("lost", [FULL[0], CLOSED[0]])
+@pytest.mark.proof
 def test_key_is_revoked_whoever_hears_of_it(site: Site, keys: Path, lost: str) -> None:
     code, err = run(site, f"$manage api_keys revoke old {lost}")
     assert code == 0
@@ -92,6 +95,7 @@ def test_key_is_revoked_whoever_hears_of_it(site: Site, keys: Path, lost: str) -
 
 @LOST
 @pytest.mark.parametrize("command", ["api_keys", "api_keys list --json", "export_tasks"])
+@pytest.mark.proof
 def test_list_that_can_not_be_written_is_an_error(
     site: Site, keys: Path, command: str, lost: str, said: str
 ) -> None:
@@ -101,6 +105,7 @@ def test_list_that_can_not_be_written_is_an_error(
 
 
 @pytest.mark.parametrize("command", ["api_keys", "export_tasks"])
+@pytest.mark.proof
 def test_reader_that_has_gone_is_told(site: Site, keys: Path, command: str) -> None:
     read, write = os.pipe()
     os.close(read)

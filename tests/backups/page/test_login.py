@@ -186,6 +186,7 @@ def lost(made: Project, *outcomes: str, **headers: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("outcomes", [["applied"], ["applied", "staged", "refused"]], ids=str)
+@pytest.mark.proof
 def test_login_of_the_admin_says_that_a_restore_has_ended_the_session(
     outcomes: list[str], project: MakeProject
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_part_of_a_page_leads_the_whole_page_to_the_login(project: MakeProject
 
 
 @pytest.mark.parametrize("settings", ["", WITHOUT_ADMIN, WITHOUT_MESSAGES])
+@pytest.mark.proof
 def test_our_own_page_says_it_where_the_login_might_not(
     settings: str, project: MakeProject
 ) -> None:

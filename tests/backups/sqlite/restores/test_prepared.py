@@ -183,6 +183,7 @@ def test_kill_while_it_waits_leaves_a_file_that_is_swept(store: Store, snapshot:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+@pytest.mark.proof
 def test_error_at_any_step_of_the_staging_leaves_what_was_pending(
     code: int, store: Store, snapshot: Path, tmp_path: Path
 ) -> None:
