@@ -10,7 +10,6 @@ Source: https://www.postgresql.org/docs/current/app-pgdump.html
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -154,9 +153,7 @@ def run(
     words: list[str],
     environment: Mapping[str, str],
     *,
-    stdout: int = subprocess.DEVNULL,
     keep: tuple[int, ...] = (),
-    seconds: float | None = None,
     watch: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
     """
@@ -165,18 +162,16 @@ def run(
 
     :param environment: how it connects.
     :param keep: descriptors that it has too.
-    :raises subprocess.TimeoutExpired: it takes longer than ``seconds``.
     """
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
-        stdout=stdout,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=without_secrets() | ENGLISH | {**environment},
         pass_fds=keep,
         start_new_session=True,
     )
-    end = None if seconds is None else time.monotonic() + seconds
     with process:
         try:
             while True:
@@ -184,8 +179,6 @@ def run(
                     _, said = process.communicate(timeout=LOOK_SECONDS)
                     return process.returncode, said.decode(errors="replace")
                 except subprocess.TimeoutExpired:
-                    if end is not None and time.monotonic() > end:
-                        raise
                     if watch is not None:
                         watch()
         except BaseException:
