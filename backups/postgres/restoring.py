@@ -16,9 +16,9 @@ from backups.exceptions import (
     UnknownSchemaError,
 )
 from backups.postgres.dumps import dump
+from backups.postgres.running import last_words, run
 from backups.postgres.scratch import Scratch, ScratchFile
 from backups.postgres.server import Server
-from backups.postgres.snapshots import last_words, run
 
 COMMENT_ON_EXTENSION = b" COMMENT - EXTENSION "  # as pg_restore lists it
 # What pg_restore says of the server, and not of the dump. Its own words are English, and those of
@@ -79,8 +79,8 @@ def restore_dump(
         # Without a limit: a good one may take hours, and nothing in it can loop for ever.
         code, said = run(words, server.environment(name), watch=watch)
     if code:
-        words = last_words(said) or f"pg_restore ended with {code}"
-        raise _error(words, said, is_english=_speaks_english(server, name, words))
+        reason = last_words(said) or f"pg_restore ended with {code}"
+        raise _error(reason, said, is_english=_speaks_english(server, name, reason))
 
 
 def _list(path: Path, wanted: ScratchFile, pg_restore: Path, scratch: Scratch) -> None:

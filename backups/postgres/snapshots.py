@@ -8,10 +8,7 @@ Source: https://www.postgresql.org/docs/current/app-pgdump.html
 """
 
 import os
-import signal
-import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,14 +16,12 @@ from backups.disk import files
 from backups.exceptions import BackupNotSupportedError, NotEnoughSpaceError, SnapshotFailedError
 from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
+from backups.postgres.running import last_words, run
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Connection, Server
-from backups.processes.environment import without_secrets
 from backups.store import Inventory, Snapshot
 
 METHOD = "dump"
-ENGLISH = {"LC_ALL": "C"}  # its messages, since we read them
-LOOK_SECONDS = 0.25  # between two looks at a child
 
 
 class DumpSnapshot(Snapshot):
@@ -147,51 +142,6 @@ class Dumping:
             raise SnapshotFailedError(
                 f"pg_dump failed: {last_words(said) or f'it ended with {code}'}."
             )
-
-
-def run(
-    words: list[str],
-    environment: Mapping[str, str],
-    *,
-    keep: tuple[int, ...] = (),
-    watch: Callable[[], None] | None = None,
-) -> tuple[int, str]:
-    """
-    Run a program of PostgreSQL to its end, and return its exit code and what it says. It is ended
-    if this raises, e.g. what ``watch`` raises.
-
-    :param environment: how it connects.
-    :param keep: descriptors that it has too.
-    """
-    process = subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=without_secrets() | ENGLISH | {**environment},
-        pass_fds=keep,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            while True:
-                try:
-                    _, said = process.communicate(timeout=LOOK_SECONDS)
-                    return process.returncode, said.decode(errors="replace")
-                except subprocess.TimeoutExpired:
-                    if watch is not None:
-                        watch()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)  # so that it says goodbye to the server
-            raise
-
-
-def last_words(said: str) -> str:
-    """What a program of PostgreSQL complains of, in one line without a full stop."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "error:" in line] or lines[-1:]
-    return errors[0].partition("error: ")[2].rstrip(".") or errors[0] if errors else ""
 
 
 def _pattern(name: str) -> str:
