@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import IO
 
 from backups.exceptions import ChildFailedError, ChildNotStartedError
-from backups.processes import program_child, spawn
+from backups.processes import spawn
 from backups.processes.environment import without_secrets
+from backups.processes.started import NOT_STARTED
 
 ENGLISH = {"LC_ALL": "C"}  # its own messages, since we read them
 LOOK_SECONDS = 0.25  # between two looks at it
@@ -58,7 +59,7 @@ def run(
                 raise
         errors.seek(0)
         said = errors.read(MOST_SAID).decode(errors="replace")
-    if code == program_child.NOT_STARTED:
+    if code == NOT_STARTED:
         raise ChildNotStartedError(
             f"{words[0]} could not be started: {said.strip()}.",
             hint="Nothing was changed. BACKUPS_POSTGRES_PROGRAMS says where PostgreSQL's are.",

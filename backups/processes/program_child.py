@@ -10,8 +10,7 @@ import signal
 import sys
 
 from backups.processes.lifeline import end_with_parent
-
-NOT_STARTED = 127  # the exit code of a shell that finds no such program
+from backups.processes.started import NOT_STARTED
 
 
 def main(parent: str, *words: str) -> None:
