@@ -13,15 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backups.disk import files
-from backups.exceptions import BackupNotSupportedError, NotEnoughSpaceError, SnapshotFailedError
+from backups.exceptions import (
+    BackupError,
+    BackupNotSupportedError,
+    DatabaseServerError,
+    NotEnoughSpaceError,
+    SnapshotFailedError,
+)
 from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
 from backups.postgres.running import last_words, run
 from backups.postgres.scratch import Scratch
-from backups.postgres.server import Connection, Server
+from backups.postgres.server import Connection, Server, is_over
 from backups.store import Inventory, Snapshot
 
 METHOD = "dump"
+SERVER_GONE = "server closed the connection"  # as libpq says it
+LEAST_ROOM = 64 * 1024  # bytes: pg_dump could not even write so much
 
 
 class DumpSnapshot(Snapshot):
@@ -83,7 +91,7 @@ class Dumping:
             (moment,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             descriptor = self.scratch.nameless()
             try:
-                self._run(descriptor, self._arguments(connection, moment))
+                self._run(connection, descriptor, self._arguments(connection, moment))
                 inventory = take_inventory(connection) if with_inventory else None
                 return DumpSnapshot(descriptor, taken_at, inventory)
             except BaseException:
@@ -119,13 +127,13 @@ class Dumping:
             ),
         ]
 
-    def _run(self, descriptor: int, words: list[str]) -> None:
+    def _run(self, connection: Connection, descriptor: int, words: list[str]) -> None:
         # By a name: pg_dump 18 appends to its standard output, and so what it should overwrite.
         words = [*words, f"--file=/dev/fd/{descriptor}"]
 
-        def look() -> None:
+        def look(needed: int = 0) -> None:
             folder = self.scratch.folder
-            if not files.has_room(folder, self.floor):
+            if not files.has_room(folder, self.floor + needed):
                 free = files.free_bytes(folder)
                 raise NotEnoughSpaceError(
                     f"The snapshot needs more than the {os.fstat(descriptor).st_size:,} bytes that"
@@ -139,9 +147,17 @@ class Dumping:
             words, self.server.environment(self.database), keep=(descriptor,), watch=look
         )
         if code:
-            raise SnapshotFailedError(
-                f"pg_dump failed: {last_words(said) or f'it ended with {code}'}."
-            )
+            look(LEAST_ROOM)  # a full disk is this machine's, whatever the words are
+            raise _error(connection, last_words(said) or f"it ended with {code}")
+
+
+def _error(connection: Connection, words: str) -> BackupError:
+    """Why pg_dump has failed. Our own session ends too if the server does, or all are ended."""
+    if is_over(connection) or SERVER_GONE in words:
+        return DatabaseServerError(
+            f"The database server ended the session of the snapshot: {words}."
+        )
+    return SnapshotFailedError(f"pg_dump failed: {words}.")
 
 
 def _pattern(name: str) -> str:

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from backups.exceptions import ChildFailedError, ChildNotStartedError
+from backups.exceptions import ChildFailedError, ChildNotStartedError, DatabaseServerError
 from backups.postgres.running import run
 from tests.backups.waiting import SECONDS, until
 from tests.postgres.server import Server
@@ -50,6 +51,22 @@ def test_pg_dump_ends_with_a_process_that_is_killed(store: Store) -> None:
         assert select.select([end], [], [], SECONDS)[0]
         os.close(end)
         until(lambda: not store.server.admin(WAITING.format(store.database)))
+
+
+def test_a_server_that_ends_the_session_is_not_called_a_damaged_database(store: Store) -> None:
+    """E.g. since it is restarted, or a restore is applied now."""
+    end = (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{store.database}'"
+    )
+    with store.connect() as locking, ThreadPoolExecutor() as threads:
+        locking.execute("LOCK TABLE accounts")
+        snapshot = threads.submit(store.snapshot)
+        until(lambda: store.server.admin(WAITING.format(store.database)))
+        store.server.admin(end)
+        with pytest.raises(DatabaseServerError, match="ended the session of the snapshot"):
+            snapshot.result()
+        locking.close()
+    assert store.temporaries() == []
 
 
 def test_a_program_that_another_has_ended_is_not_called_a_damaged_dump(tmp_path: Path) -> None:

@@ -63,3 +63,20 @@ def test_those_that_only_an_administrator_may_set_are_named(store: Store, snapsh
     assert "log_min_messages, postgres.search_path" in warning
     store.start()
     assert (store.label(), settings(store)) == ("new", [])
+
+
+def test_its_comment_and_its_limit_of_connections_stay_too(store: Store, snapshot: bytes) -> None:
+    """In an undo as well, which copies a database."""
+    ask = (
+        "SELECT datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database"
+        f" WHERE datname = '{store.database}'"
+    )
+    store.server.admin(f"ALTER DATABASE {store.database} CONNECTION LIMIT 20")
+    store.server.admin(f"COMMENT ON DATABASE {store.database} IS 'It''s ours; call 4711'")
+    before = store.server.admin(ask)
+    store.stage(snapshot)
+    store.start()
+    assert (store.label(), store.server.admin(ask)) == ("new", before)
+    store.undo()
+    store.start()
+    assert (store.label(), store.server.admin(ask)) == ("old", before)
