@@ -80,3 +80,12 @@ def test_its_comment_and_its_limit_of_connections_stay_too(store: Store, snapsho
     store.undo()
     store.start()
     assert (store.label(), store.server.admin(ask)) == ("old", before)
+
+
+def test_a_snapshot_does_not_have_the_old_form_of_texts(store: Store) -> None:
+    """Which nobody could judge, so that no restore would take it."""
+    store.server.admin(
+        f"ALTER ROLE site IN DATABASE {store.database} SET standard_conforming_strings = off"
+    )
+    store.stage(store.snapshot())
+    assert store.label(store.names.pending) == "old"
