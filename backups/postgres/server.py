@@ -24,6 +24,10 @@ CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
 FULL = ("53100",)  # disk_full
+RIGHTS = (
+    "To see which right the site's role lacks: manage.py check --database default, or the name of"
+    " another database in DATABASES."
+)
 MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
 
 SETTINGS = {
@@ -34,7 +38,8 @@ SETTINGS = {
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
-STANDARD_STRINGS = "-c standard_conforming_strings=on"  # a dump with others can't be judged
+# For a program, whatever is set for the role: a dump with texts in another form can't be judged.
+OPTIONS = "-c standard_conforming_strings=on -c default_transaction_read_only=off"
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -131,7 +136,7 @@ class Server:
         if found.get("service") or inherited.pop("PGSERVICE", ""):
             found = self._without_service(database) | {"application_name": "backups"}
         options = found.get("options") or inherited.get("PGOPTIONS") or ""
-        found["options"] = f"{options} {STANDARD_STRINGS}".lstrip()
+        found["options"] = f"{options} {OPTIONS}".lstrip()
         known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         return inherited | {
             variable.decode(): str(value)
@@ -219,7 +224,10 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         # No answer of a server, or its refusal of a connection: libpq gives neither a code.
         return DatabaseServerError(f"There is no connection for {what}: {words}.")
-    return DatabaseServerError(f"The database server refuses {what}: {words}.")
+    is_of_rights = isinstance(error, psycopg.errors.InsufficientPrivilege)
+    return DatabaseServerError(
+        f"The database server refuses {what}: {words}.", hint=RIGHTS if is_of_rights else None
+    )
 
 
 def sentence(error: psycopg.Error) -> str:
