@@ -142,7 +142,7 @@ class Moving:
             except psycopg.Error as error:
                 if is_of_the_server(error):
                     raise
-                line = line_of(error)
+                line = line_of(error, move.name)
                 key = None if line is None else move.key_of_line(line)
                 self._faults.add(move.name, key, error.diag.column_name or "", words_of(error))
             self._warnings += move.warnings()

@@ -8,7 +8,7 @@ import psycopg
 
 from backups.site.move.answer import FAILED, NO_FAULT, NO_MEMORY, SERVER, Answer
 
-_LINE = re.compile(r", line (\d+)")
+_LINE, _NUMBER = re.compile(r", line (\d+)"), re.compile(r"(\d+)")
 # Classes of SQLSTATE: connection, no resources, an operator, the system, no right.
 OF_THE_SERVER = ("08", "53", "57", "58", "28", "3D", "XX")
 NO_RIGHT = "42501"
@@ -50,7 +50,8 @@ def words_of(error: psycopg.Error) -> str:
     return ": ".join(" ".join(each.split()).rstrip(".") for each in said if each)
 
 
-def line_of(error: psycopg.Error) -> int | None:
-    """Which row of a COPY it was, from 1."""
-    found = _LINE.search(error.diag.context or "")
+def line_of(error: psycopg.Error, table: str) -> int | None:
+    """Which row of a COPY it was, from 1: the number behind the table, in any language."""
+    context = error.diag.context or ""
+    found = _LINE.search(context) or _NUMBER.search(context.partition(table)[2])
     return int(found[1]) if found else None
