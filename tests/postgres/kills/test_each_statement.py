@@ -166,14 +166,14 @@ def test_kill_at_each_statement(
     place = Place(store)
     statements = count(lambda: case.work(store, snapshots))
     ends = set()
-    for number, how in moments(statements):
+    for moment in moments(statements):
         place.put_back()
-        kill_at(number, how, lambda: case.work(store, snapshots))
+        kill_at(moment, lambda: case.work(store, snapshots))
         wait_for_the_end_of_sessions(store)
         try:
             ends.add(check(store, case.after, before, case.next_start))
         except BaseException as error:
-            error.add_note(f"killed {how} step {number}: {statements[number - 1]}")
+            error.add_note(f"killed {moment}, in {statements}")
             raise
     place.drop()
     assert ends == set(case.after), "nothing was killed late, or nothing early"
