@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Required, Self, TypedDict, Unpack
 
 # Hears what a long check does now, how much of it is done, and of how much: None if not known.
 Tell = Callable[[str, int, int | None], None]
@@ -226,6 +226,39 @@ class RestoreStatus:
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
+def describe_next_start(pending: PendingRestore, *, live: str, kept_as: str | None) -> str:
+    """
+    Say in a sentence what the next start will do with a pending restore.
+
+    :param live: the name of the live database.
+    :param kept_as: the name that it will be kept under; None if there is nothing to keep.
+    """
+    number = len(pending.migrations)
+    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+    if kept_as is not None:
+        steps.append(f"keeps the current database as {kept_as}")
+    steps.append(f"puts the snapshot in place as {live}")
+    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+
+
+class UndoOptions(TypedDict, total=False):
+    """What ``prepare_undo`` takes, by name."""
+
+    staged_by: Required[str]
+    watch: Callable[[], None] | None  # called now and then; an error that it raises ends the check
+    on_received: Callable[[], None]  # called once all bytes have come, before the check
+    tell: Tell  # called now and then, by a store that knows how far its check is
+
+
+class RestoreOptions(UndoOptions, total=False):
+    """What ``prepare_restore`` takes besides."""
+
+    max_bytes: Required[int]  # the most that is accepted; the rest is left unread
+    at_least: int  # how many bytes were announced
+    account: str | None  # who stages: a warning says if the snapshot lacks this account
+    accept: Collection[str]  # problems to accept, of those in ACCEPTABLE
+
+
 SUFFIXES = (".db", ".dump")  # of every store: an archive may have snapshots of more than one
 
 
@@ -275,49 +308,27 @@ class BackupStore(ABC):
 
     @abstractmethod
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> AbstractContextManager[Prepared]:
-        """
-        Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays.
-
-        :param max_bytes: the most that is accepted; the rest is left unread.
-        :param accept: problems to accept, of those in ``ACCEPTABLE``.
-        :param on_received: called once all bytes have come, before the check.
-        :param tell: called now and then during the check, by a store that knows how far it is.
-        """
+        """Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays."""
 
     @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> AbstractContextManager[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> AbstractContextManager[Prepared]:
         """As ``prepare_restore``, for what the last restore replaced."""
 
-    def stage_restore(self, chunks: Iterable[bytes], **options: Any) -> PendingRestore:
-        """Check a snapshot, and keep it for the next start. Options: of ``prepare_restore``."""
+    def stage_restore(
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
+    ) -> PendingRestore:
+        """Check a snapshot, and keep it for the next start."""
         with self.prepare_restore(chunks, **options) as prepared:
             return prepared.stage()
 
-    def stage_kept_copy(self, **options: Any) -> PendingRestore:
-        """Stage what the last restore replaced. Options: of ``prepare_undo``."""
+    def stage_kept_copy(self, **options: Unpack[UndoOptions]) -> PendingRestore:
+        """Stage what the last restore replaced."""
         with self.prepare_undo(**options) as prepared:
             return prepared.stage()
 

@@ -3,12 +3,12 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from backups.disk import files
 from backups.disk.lock_holders import describe_holders
@@ -55,9 +55,12 @@ from backups.store import (
     Prepared,
     Proof,
     Receipt,
+    RestoreOptions,
     RestoreStatus,
     Snapshot,
     Tell,
+    UndoOptions,
+    describe_next_start,
 )
 
 TRIES = 10  # looks at what is pending; another is needed if another file was just staged
@@ -139,33 +142,10 @@ class SqliteBackupStore(BackupStore):
         return UploadTurn(self._paths, at_once=self._uploads_at_once)
 
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> AbstractContextManager[Prepared]:
         check_user(self._paths)
-        staging = Staging(
-            self._paths,
-            staged_by=staged_by,
-            max_bytes=max_bytes,
-            at_least=at_least,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
-            account=account,
-            accept=accept,
-            live_defects=self._find_live_defects,
-            watch=watch,
-            on_received=on_received,
-        )
+        staging = self._staging(**options, live_defects=self._find_live_defects)
         return prepared(staging, chunks, self._describe)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
@@ -185,14 +165,7 @@ class SqliteBackupStore(BackupStore):
             os.close(descriptor)
 
     @contextmanager
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> Iterator[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
             kept = kept_copies.kept_by_last(self._paths)
@@ -201,18 +174,7 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        staging = Staging(
-            self._paths,
-            staged_by=staged_by,
-            max_bytes=size,
-            at_least=size,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
-            undoes=kept.name,
-            watch=watch,
-            on_received=on_received,
-        )
+        staging = self._staging(**options, max_bytes=size, at_least=size, undoes=kept.name)
         with ExitStack() as stack:
             whole = prepared(staging, kept_copies.read(kept), self._describe)
             try:
@@ -264,12 +226,9 @@ class SqliteBackupStore(BackupStore):
         return kept_copies.list_kept(self._paths, self._keeping)
 
     def describe_next_start(self, pending: PendingRestore) -> str:
-        live, number = self._paths.database, len(pending.migrations)
-        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-        if has_content(live):
-            steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
-        steps.append(f"puts the snapshot in place as {live.name}")
-        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+        live = self._paths.database
+        kept_as = f"{live.name}.pre-restore-<time>" if has_content(live) else None
+        return describe_next_start(pending, live=live.name, kept_as=kept_as)
 
     def is_readable(self) -> bool:
         return has_database(self._paths.database)
@@ -340,14 +299,10 @@ class SqliteBackupStore(BackupStore):
         watch: Callable[[], None] | None = None,
     ) -> Proof:
         check_user(self._paths)
-        staging = Staging(
-            self._paths,
+        staging = self._staging(
             staged_by="",
             max_bytes=max_bytes,
             at_least=at_least,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
             live_defects=self._find_live_defects,
             watch=watch,
         )
@@ -373,6 +328,16 @@ class SqliteBackupStore(BackupStore):
         return [path.name for path in sweep(self._paths)]
 
     # Steps
+
+    def _staging(self, *, tell: Tell | None = None, **options: Any) -> Staging:
+        """``tell`` is not called: SQLite does not say how far its checks are."""
+        return Staging(
+            self._paths,
+            floor=self._floor,
+            check_seconds=self._check_seconds,
+            site=self._site,
+            **options,
+        )
 
     def _create_in_turn(self, compact: bool | None, caller: str | None, to_store: bool) -> Snapshot:
         with ExitStack() as stack:
