@@ -19,16 +19,16 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 
 from backups.exceptions import (
     BackupError,
     NeedsRestartError,
-    NoPendingRestoreError,
     RestoreBlockedError,
     RestoreRefusedError,
 )
@@ -36,7 +36,7 @@ from backups.postgres import databases
 from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest, receipt_of
-from backups.postgres.pending import drop_if_possible, find_pending, free_name, put
+from backups.postgres.pending import lock_pending, put
 from backups.postgres.records import add_receipt, read_receipts
 from backups.postgres.server import Connection, sentence
 from backups.store import Receipt
@@ -78,6 +78,7 @@ class Applying:
         Apply it while the site runs: whoever is connected is disconnected.
 
         :raises NeedsRestartError: a session can't be ended, e.g. since it is another role's.
+        :raises NoPendingRestoreError: nothing is pending any more.
         :raises RestoreBlockedError: another snapshot is pending now.
         """
         began = time.monotonic()
@@ -93,7 +94,7 @@ class Applying:
             if found is None:
                 raise
             receipt, going = found, []  # it was committed, and only the answer was lost
-        drop_if_possible(self.control, *going)
+        databases.drop_if_possible(self.control, *going)
         return receipt
 
     def _swap_in_one_transaction(
@@ -101,11 +102,7 @@ class Applying:
     ) -> tuple[Receipt, list[str]]:
         names, going = self.control.names, dict[str, str]()
         with self.control.transaction() as connection:
-            current = find_pending(connection, lock=True)
-            if current is None:
-                raise NoPendingRestoreError("Nothing is pending.")
-            if current.id != manifest.id:
-                raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
+            lock_pending(connection, manifest)
             if not databases.exists(connection, names.pending):
                 raise RestoreRefusedError(f"The database {names.pending} is gone.")
             now, kept = datetime.now(UTC), None
@@ -116,10 +113,10 @@ class Applying:
                     if name != manifest.undoes and not databases.who_is_connected(connection, name)
                 }
                 self._let_go(connection, going)
-                kept = free_name(connection, lambda attempt: names.kept(now, attempt))
-                with _in_use(self.control, names.live):
+                kept = databases.free_name(connection, partial(names.kept, now))
+                with _naming_sessions(self.control, names.live):
                     databases.rename(connection, names.live, kept)
-            with _in_use(self.control, names.pending):
+            with _naming_sessions(self.control, names.pending):
                 databases.rename(connection, names.pending, names.live)
             put(connection, None)
             receipt = receipt_of(
@@ -155,17 +152,13 @@ class Applying:
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-@contextmanager
-def _in_use(control: Control, name: str) -> Iterator[None]:
-    """Say who is in the way of a rename."""
-    try:
-        yield
-    except databases.IN_USE as error:
-        raise NeedsRestartError(
-            f"The database {name} could not be renamed: it is in use by"
-            f" {databases.who_is_in_the_way(control, name)}.",
-            hint="It stays pending. End that session, then try again, or restart the server.",
-        ) from error
+def _naming_sessions(control: Control, name: str) -> AbstractContextManager[None]:
+    return databases.naming_sessions(
+        control,
+        name,
+        NeedsRestartError,
+        hint="It stays pending. End that session, then try again, or restart the server.",
+    )
 
 
 @contextmanager

@@ -6,8 +6,10 @@ with all else that happens, and dropped afterwards. What a killed process leaves
 next sweep: its owner's lock is free then.
 """
 
+import itertools
 import logging
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import sql
@@ -81,6 +83,11 @@ def size_of(connection: Connection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
+def free_name(connection: Connection, name: Callable[[int], str]) -> str:
+    """The first of these names that no database has: of the attempts 1, 2 …"""
+    return next(each for each in map(name, itertools.count(1)) if not exists(connection, each))
+
+
 def rename(connection: Connection, old: str, new: str) -> None:
     """
     Rename a database, as a part of the connection's transaction. New connections to it wait from
@@ -109,18 +116,41 @@ def who_is_connected(connection: Connection, name: str) -> str:
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
-def who_is_in_the_way(control: Control, name: str) -> str:
-    """The same for the message of an error, on a connection of its own. Never empty."""
+@contextmanager
+def naming_sessions(
+    control: Control, name: str, error: type[BackupError], *, hint: str
+) -> Iterator[None]:
+    """
+    For a block that renames this database: if it is in use, say by whom.
+
+    :raises BackupError: of the kind ``error``, with this hint.
+    """
+    try:
+        yield
+    except IN_USE as refusal:
+        raise error(
+            f"The database {name} could not be renamed: it is in use by"
+            f" {_who_is_in_the_way(control, name)}.",
+            hint=hint,
+        ) from refusal
+
+
+def _who_is_in_the_way(control: Control, name: str) -> str:
+    """Never empty. On a connection of its own: that of the rename can't ask after its error."""
     who = ""
     with suppress(BackupError), control.session() as connection:
         who = who_is_connected(connection, name)
     return who or "another session, which has ended since"
 
 
-def drop_now(control: Control, name: str) -> None:
-    """Drop a database of ours. :raises BackupError: the server refuses."""
-    with control.session(name="backups: drop") as connection:
-        drop(connection, name)
+def drop_if_possible(control: Control, *names: str | None) -> None:
+    """Drop databases of ours. A sweep drops what stays."""
+    for name in filter(None, names):
+        with (
+            suppress(BackupError, psycopg.Error),
+            control.session(name="backups: drop") as connection,
+        ):
+            drop(connection, name)
 
 
 def sweep(control: Control) -> list[str]:

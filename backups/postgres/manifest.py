@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from backups.store import PendingRestore, Receipt
@@ -62,6 +62,13 @@ class Manifest:
             warnings=self.warnings,
             undoes=self.undoes,
         )
+
+
+def unknown_manifest(size: int = 0) -> Manifest:
+    """For a database of the pending name that nobody staged: somebody renamed it to that."""
+    return Manifest(
+        id="", size=size, sha256="", staged_at=datetime.now(UTC), staged_by="unknown", migrations=()
+    )
 
 
 def receipt_of(

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
-from backups.exceptions import BackupError
 from backups.postgres.control import Control
-from backups.postgres.databases import drop_now, owner_of
+from backups.postgres.databases import drop_if_possible, owner_of
 from backups.postgres.locks import try_lock
 from backups.postgres.server import Connection, explained, quoted, sentence
 
@@ -59,8 +58,7 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
             _create(control, owner, name, template)
             yield name
         finally:
-            with suppress(BackupError, psycopg.Error):  # a sweep drops what stays
-                drop_now(control, name)
+            drop_if_possible(control, name)
     finally:
         owner.close()
 

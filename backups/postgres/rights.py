@@ -1,6 +1,9 @@
 """What the site's role may do on the server, and what a restored database can't have through it."""
 
-from backups.exceptions import BackupNotSupportedError
+from contextlib import suppress
+
+from backups.exceptions import BackupError, BackupNotSupportedError
+from backups.postgres.control import Control
 from backups.postgres.databases import is_standby
 from backups.postgres.server import Connection
 
@@ -63,12 +66,37 @@ def check_role(connection: Connection, live: str) -> None:
         )
 
 
-def lost_rights(connection: Connection) -> list[str]:
-    """The other roles that have rights in the database of this connection: a dump has none."""
-    rows = connection.execute(OTHERS_RIGHTS.encode())
-    return [role for (role,) in rows]
+def warn_of_rights(control: Control, *, seconds: float) -> list[str]:
+    """
+    Name the other roles with rights in the live database: a dump is restored without rights. Empty
+    if the live database can't be read.
+
+    :param seconds: how long the query may take.
+    """
+    live = control.names.live
+    with suppress(BackupError), control.server.session(live, seconds=seconds) as connection:
+        if roles := _column(connection, OTHERS_RIGHTS):
+            return [
+                f"Other roles have rights in {live} that the restored database will not have:"
+                f" {', '.join(roles)}. Grant them again after the restore."
+            ]
+    return []
 
 
-def lost_settings(connection: Connection, live: str, name: str) -> list[str]:
-    """The settings of the live database that this role could not give another one."""
-    return [setting for (setting,) in connection.execute(LOST_SETTINGS.encode(), [live, name])]
+def warn_of_settings(control: Control, name: str) -> list[str]:
+    """Name the settings of the live database that this role could not give to database ``name``."""
+    live = control.names.live
+    with control.session() as connection:
+        lost = _column(connection, LOST_SETTINGS, live, name)
+    if not lost:
+        return []
+    return [
+        f"Settings of {live} that the restored database will not have, since only an administrator"
+        f" may set them: {', '.join(lost)}. Set them again after the restore (ALTER DATABASE …"
+        " SET, ALTER ROLE … IN DATABASE … SET)."
+    ]
+
+
+def _column(connection: Connection, query: str, *values: str) -> list[str]:
+    # Without values, psycopg leaves the % of a pattern alone.
+    return [str(each) for (each,) in connection.execute(query.encode(), values or None)]

@@ -13,35 +13,28 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups.exceptions import (
-    BackupError,
-    ForeignDatabaseError,
-    InvalidSnapshotError,
-    NotADatabaseError,
-    RestoreRefusedError,
-)
+from backups.exceptions import InvalidSnapshotError, NotADatabaseError, RestoreRefusedError
 from backups.postgres import contents, databases
-from backups.postgres.contents import Contents
 from backups.postgres.control import Control
-from backups.postgres.databases import size_of
 from backups.postgres.dumps import dump
+from backups.postgres.judging import compare, known_migrations
 from backups.postgres.manifest import Manifest
 from backups.postgres.new_database import incoming_database
 from backups.postgres.programs import Programs, check_can_restore
 from backups.postgres.receiving import Arrived, receive
 from backups.postgres.restoring import restore_dump
-from backups.postgres.rights import check_role, lost_rights, lost_settings
+from backups.postgres.rights import check_role, warn_of_rights, warn_of_settings
 from backups.postgres.scratch import Scratch, ScratchFile
 from backups.postgres.site import Site
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.check import check_snapshot as check_sqlite
 from backups.sqlite.format.header import MAGIC
-from backups.sqlite.site import Found, Live
+from backups.sqlite.site import Live
 from backups.store import DEFECTS, Inventory, Tell
 
 
@@ -66,7 +59,7 @@ class Staging:
     check_seconds: float
     floor: int
     staged_by: str
-    max_bytes: int
+    max_bytes: int = 0
     at_least: int = 0
     account: str | None = None
     accept: Collection[str] = ()
@@ -91,7 +84,8 @@ class Staging:
                 )
                 self.on_received()
                 live = self.site.read_live()
-                warnings = [*self._bring_in(file, arrived, name, live), *self._warn_of_rights()]
+                warnings = self._bring_in(file, arrived, name, live)
+            warnings += warn_of_rights(self.control, seconds=self.check_seconds)
             yield self._judge(name, arrived, live, warnings, began)
 
     @contextmanager
@@ -120,7 +114,8 @@ class Staging:
         with incoming_database(self.control, template=kept) as name:
             # It has no bytes to hash; this tells it from any other.
             identity = hashlib.sha256(kept.encode()).hexdigest()
-            arrived = Arrived(_size(self.control, name), identity, b"")
+            with self.control.session() as connection:
+                arrived = Arrived(databases.size_of(connection, name), identity, b"")
             yield self._judge(name, arrived, Live(), [], began, undoes=kept, fails=fails)
 
     def _check_server(self) -> None:
@@ -185,30 +180,6 @@ class Staging:
         )
         return [*found.warnings, *moved.warnings]
 
-    def _warn_of_rights(self) -> Iterator[str]:
-        """A dump is restored without rights, so those of other roles are lost."""
-        with suppress(BackupError):
-            live = self.control.names.live
-            with self.control.server.session(live, seconds=self.check_seconds) as connection:
-                roles = lost_rights(connection)
-            if roles:
-                yield (
-                    f"Other roles have rights in {live} that the restored database will not have:"
-                    f" {', '.join(roles)}. Grant them again after the restore."
-                )
-
-    def _warn_of_settings(self, name: str) -> Iterator[str]:
-        """Only an administrator can give the restored database all that the live one was given."""
-        live = self.control.names.live
-        with self.control.session() as connection:
-            lost = lost_settings(connection, live, name)
-        if lost:
-            yield (
-                f"Settings of {live} that the restored database will not have, since only an"
-                f" administrator may set them: {', '.join(lost)}. Set them again after the restore"
-                " (ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET)."
-            )
-
     # Judge it
 
     def _judge(
@@ -228,7 +199,7 @@ class Staging:
             found = contents.read_contents(connection)
             came = contents.take_inventory(connection) if self.is_counted else None
             if undoes is None:
-                warnings = [*warnings, *self._compare(found, live)]
+                warnings += compare(found, live, site=self.site, accept=self.accept)
             contents.empty(connection, self.site.session_tables())
             if self.account is not None and not contents.has_account(
                 connection, *self.site.account_column(), self.account
@@ -237,7 +208,7 @@ class Staging:
                     f"The account {self.account} is not in the snapshot: it can't log in once this"
                     " is applied."
                 )
-        warnings += self._warn_of_settings(name)
+        warnings += warn_of_settings(self.control, name)
         if fails is not None:
             warnings.append(f"It is put back as it was, since it could not be migrated: {fails}")
         missing = self.site.plan(found.migrations) if fails is None else ()
@@ -255,7 +226,9 @@ class Staging:
             staged_at=datetime.now(UTC),
             staged_by=self.staged_by,
             migrations=found.migrations,
-            historic=self._historic(found, live, undoes),
+            historic=(
+                known_migrations(found, live, self.site) if undoes is None else found.migrations
+            ),
             migrated=missing,
             warnings=tuple(dict.fromkeys(warnings)),
             undoes=undoes,
@@ -263,40 +236,3 @@ class Staging:
             taken_at=None if undoes is None else self.control.names.kept_at(undoes),
         )
         return Incoming(name, manifest, came, time.monotonic() - began)
-
-    def _compare(self, found: Contents, live: Live) -> tuple[str, ...]:
-        if not found.has_migrations or not found.migrations:
-            reason = (
-                "its table django_migrations is empty"
-                if found.has_migrations
-                else "it has no table django_migrations"
-            )
-            message = f"The snapshot is a database, but not one of this site: {reason}."
-            what_to_do = self.site.recognise(found.tables)
-            raise ForeignDatabaseError(f"{message} {what_to_do}".rstrip())
-        whole = Found(found.migrations, found.tables, (), found.generated)
-        told = self.site.check_origin(whole, live, accept=self.accept)
-        self.site.check_tables(whole, live)
-        return told
-
-    def _historic(self, found: Contents, live: Live, undoes: str | None) -> tuple[str, ...]:
-        """The migrations that count as known at the start, as a store of SQLite has them."""
-        if undoes is not None:
-            return found.migrations
-        known = live.migrations.intersection(found.migrations)
-        return tuple(sorted(known.union(self.site.unknown(found.migrations))))
-
-    def at_start(self, incoming: Manifest, name: str) -> Manifest:
-        """Migrate a copy of what is pending to this release. Returns its manifest then."""
-        missing = self.site.plan(incoming.migrations)
-        self.site.migrate_database(name)
-        with self.control.server.session(name) as connection:
-            found = contents.read_contents(connection)
-        return replace(
-            incoming, migrations=found.migrations, migrated=incoming.migrated + missing, tries=0
-        )
-
-
-def _size(control: Control, name: str) -> int:
-    with control.session() as connection:
-        return size_of(connection, name)

@@ -1,0 +1,61 @@
+"""
+The state, by name, in the control database: what is pending, and what backups remember.
+
+One transaction at a time changes each name's.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from backups.postgres.control import Control
+from backups.postgres.server import Connection
+
+REMEMBERED = "remembered"  # the name of what the archive and the schedule remember
+
+
+def recall(control: Control) -> dict[str, Any]:
+    """What ``remembering`` has kept; empty at first. Reads only."""
+    with control.if_there() as connection:
+        return {} if connection is None else read_state(connection, REMEMBERED) or {}
+
+
+@contextmanager
+def remembering(control: Control) -> Iterator[dict[str, Any]]:
+    """For a block that changes it. If the block raises, nothing has changed."""
+    with control.transaction() as connection:
+        state = read_state(connection, REMEMBERED, lock=True) or {}
+        yield state
+        write_state(connection, REMEMBERED, state)
+
+
+def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """
+    What is kept under a name; None if nothing is.
+
+    :param lock: let no other transaction change it until this one ends.
+    """
+    if lock:  # of a row that may not be there yet
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"state {name}"])
+    row = connection.execute("SELECT value FROM backups.state WHERE name = %s", [name]).fetchone()
+    return row[0] if row is not None and isinstance(row[0], dict) else None
+
+
+def write_state(connection: Connection, name: str, value: Mapping[str, Any] | None) -> None:
+    """Keep this under a name; None to keep nothing."""
+    if value is None:
+        connection.execute("DELETE FROM backups.state WHERE name = %s", [name])
+        return
+    connection.execute(
+        "INSERT INTO backups.state (name, value) VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, fit(value)],
+    )
+
+
+def fit(value: Mapping[str, Any]) -> Jsonb:
+    """As PostgreSQL keeps it: no NUL in a text, and no name or sentence needs one."""
+    return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))
