@@ -5,6 +5,7 @@ One transaction at a time changes each name's.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from psycopg.types.json import Jsonb
 from backups.postgres.control import Control
 from backups.postgres.server import Connection
 
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not a backslash before "u0000"
 REMEMBERED = "remembered"  # the name of what the archive and the schedule remember
 
 
@@ -57,5 +59,10 @@ def write_state(connection: Connection, name: str, value: Mapping[str, Any] | No
 
 
 def fit(value: Mapping[str, Any]) -> Jsonb:
-    """As PostgreSQL keeps it: no NUL in a text, and no name or sentence needs one."""
-    return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))
+    """As PostgreSQL keeps it: with ``?`` for a NUL and for half a surrogate pair."""
+    return Jsonb(value, dumps=_dumps)
+
+
+def _dumps(value: Any) -> str:
+    written = json.dumps(value, default=str, ensure_ascii=False).encode(errors="replace").decode()
+    return _NUL.sub(r"\1?", written)
