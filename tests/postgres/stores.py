@@ -30,10 +30,9 @@ from backups.postgres.store import Limits, PostgresBackupStore
 from backups.sqlite.site import Found, Live
 from backups.store import PendingRestore, Receipt, Tell
 from tests.backups import builders, stand_ins
-from tests.backups.stores import chunks
+from tests.backups.stores import Processes, chunks
 from tests.postgres.server import Server
 
-MAX_BYTES = 64 * 1024**2  # far above every dump of these tests
 ACCOUNTS = 4
 OLDER, NEWEST = "0001_initial", "0002_prices"
 SCHEMA = """
@@ -131,7 +130,7 @@ class FakeSite(stand_ins.FakeSite):
 
 
 @dataclass
-class Store:
+class Store(Processes):
     """The store around ``database``, which need not be there, on a machine with a ``folder``."""
 
     server: Server
@@ -204,38 +203,9 @@ class Store:
         """Stage a dump, in chunks as an upload has them."""
         return self.stage_chunks(chunks(snapshot), staged_by=staged_by, accept=accept)
 
-    def stage_chunks(
-        self,
-        content: Iterable[bytes],
-        *,
-        staged_by: str = "tester",
-        max_bytes: int = MAX_BYTES,
-        accept: Collection[str] = (),
-    ) -> PendingRestore:
-        """Stage what comes."""
-        return self.real.stage_restore(
-            content, staged_by=staged_by, max_bytes=max_bytes, accept=accept
-        )
-
     def undo(self) -> PendingRestore:
         """Stage what the last restore replaced."""
         return self.real.stage_kept_copy(staged_by="tester")
-
-    def start(self) -> Receipt | None:
-        """What a process does before its first connection; then that process ends."""
-        self.real.sweep()
-        try:
-            return self.real.apply_pending_restore()
-        finally:
-            self.real.release_presence()
-
-    def apply_now(self) -> Receipt:
-        """What a process of the site does, which holds presence."""
-        self.real.hold_presence()
-        try:
-            return self.real.apply_now(applied_by="alice")
-        finally:
-            self.real.release_presence()
 
     def snapshot(self) -> bytes:
         """Take a snapshot and read it all."""
