@@ -8,7 +8,6 @@ answered, or when its answer has come. Which statements there are, a run without
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from unittest import mock
 import psycopg
 
 from backups.disk import files
+from tests.forks import in_child
 
 BEFORE, SENT, AFTER = HOW = ("before", "sent", "answered")
 ON_FILES = ("create_private", "write_all")
@@ -162,21 +162,3 @@ def kill_at(moment: Moment, work: Callable[[], object]) -> None:
             work()
 
     assert in_child(child) == KILLED, f"it was not killed {moment}"
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Do this in a process of its own. Returns its exit code; negative, the signal."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code <= 0, "the child failed; its traceback is above"
-    return code

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.backups.builders import MIGRATIONS
+from tests.backups.stores import MAX_BYTES
+from tests.forks import in_child
 from tests.postgres.kills.claims import After, check
 from tests.postgres.kills.place import Place
-from tests.postgres.kills.statements import count, in_child, kill_at, moments
+from tests.postgres.kills.statements import count, kill_at, moments
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions
 from tests.postgres.server import Server
-from tests.postgres.stores import MAX_BYTES, Store, make_content, new_snapshot, new_store
+from tests.postgres.stores import Store, make_content, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
 

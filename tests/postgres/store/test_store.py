@@ -26,16 +26,9 @@ from backups.exceptions import (
     TooManySnapshotsError,
     TooManyUploadsError,
 )
+from tests.backups.stores import MAX_BYTES
 from tests.postgres.server import Server
-from tests.postgres.stores import (
-    MAX_BYTES,
-    FakeSite,
-    Store,
-    make_content,
-    new_snapshot,
-    new_store,
-    transfer,
-)
+from tests.postgres.stores import FakeSite, Store, make_content, new_snapshot, new_store, transfer
 
 pytestmark = pytest.mark.postgres
 
