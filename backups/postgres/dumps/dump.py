@@ -37,11 +37,8 @@ _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS ("?)[\w-]+\1 WITH SCHEM
 
 @dataclass(frozen=True)
 class Dump:
-    """What a dump is."""
+    """What a whole dump has besides tables and rows."""
 
-    server_version: int  # the major one, of the server that it was taken from
-    program_version: int  # the major one, of the pg_dump that took it
-    database: str  # the name of the database that it was taken from
     programs: tuple[Program, ...]  # functions, triggers, views, extensions …
 
 
@@ -61,12 +58,10 @@ def read_dump(
     """
     end = time.monotonic() + seconds
     with open(path, "rb") as file:
-        head, entries = read_archive(file)
+        _, entries = read_archive(file)
     programs = tuple(sorted(set(judge(entries, _until(end, watch)))))
     run_restore(pg_restore, path, seconds=end - time.monotonic(), watch=watch)
-    return Dump(
-        _major(head.server_version), _major(head.program_version), clip(head.database), programs
-    )
+    return Dump(programs)
 
 
 def read_programs(
@@ -144,9 +139,3 @@ def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:
             watch()
 
     return call
-
-
-def _major(version: str) -> int:
-    """18 of "18.6 (Debian 18.6-1)"; 0 if it says nothing."""
-    match = re.match(r"[0-9]{1,4}", version)
-    return int(match[0]) if match else 0
