@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Required, Self, TypedDict, Unpack
 
-# Hears what a long check does now, how much of it is done, and of how much: None if not known.
+# Called during a long check: what it does now, how much of that is done, and of how much, if known.
 Tell = Callable[[str, int, int | None], None]
 
 # What a restore refuses unless it is accepted explicitly.
@@ -42,8 +42,8 @@ class Snapshot(ABC):
     was not read.
     """
 
-    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "dump", the SQL
-    # that makes it anew; "stored" for a stored file, packed as it is.
+    # How it was taken: "compact" (rewritten without gaps), "pages" (the database's own pages),
+    # "dump" (SQL that makes the database again) or "stored" (a stored file, packed as it is).
     method: str
     size: int  # bytes
     taken_at: datetime  # UTC
@@ -85,7 +85,7 @@ def describe_defects(defects: Mapping[str, int]) -> str:
 
 
 class PassedOn(Snapshot):
-    """Wraps another snapshot, to do something while it is read or when it is closed."""
+    """A wrapper of another snapshot that does something as it is read or closed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Takes over the snapshot, with its attributes."""
@@ -302,8 +302,8 @@ class BackupStore(ABC):
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take a turn to upload or check. Never waits. A caller of ``check_snapshot`` or ``prove``
-        must hold one, and so must who enters ``prepare_restore`` or ``prepare_undo``.
+        Take a turn to upload or check. Never waits. Hold one to call ``check_snapshot`` or
+        ``prove``, and to enter ``prepare_restore`` or ``prepare_undo``.
         """
 
     @abstractmethod
@@ -381,14 +381,14 @@ class BackupStore(ABC):
 
     def check_ready(self) -> None:  # noqa: B027  # a file needs nothing
         """
-        Whether all is there that snapshots and restores need outside of this process.
+        Check that snapshots and restores find all that they need outside of this process.
 
         :raises BackupError: something is missing; the message says what.
         """
 
     @abstractmethod
     def software(self) -> dict[str, str]:
-        """What the store runs on, by name with its version, for the manifest of a snapshot."""
+        """The software that the store runs on, and its versions, for a snapshot's manifest."""
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
@@ -396,7 +396,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def repair(self) -> Receipt | None:
-        """As the service. :returns: the receipt that a crash kept from being written, if any."""
+        """As the service. :returns: the receipt that a crash has prevented, if any."""
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
@@ -407,7 +407,7 @@ class BackupStore(ABC):
         """Tell other processes, as long as this one lives, that it uses the store."""
 
     def regain_presence(self) -> None:  # noqa: B027  # most stores can't lose it
-        """Be present again if this was ended from outside, e.g. with a server. Asks no server."""
+        """Be present again if a server has ended this, e.g. by a restart. Cheap if it has not."""
 
     @abstractmethod
     def release_presence(self) -> None:
@@ -458,20 +458,21 @@ class BackupStore(ABC):
     @abstractmethod
     def remember(self) -> AbstractContextManager[dict[str, Any]]:
         """
-        For a block that changes what is remembered of the store outside of it, so that no restore
-        changes it. All processes share it; one at a time changes it. It must be fit for JSON.
+        Yield what is remembered, for a block that changes it. It is kept beside the store's
+        content, so no restore changes it. All processes share it, and one at a time changes it.
+        Its values must be fit for JSON.
         """
 
     @abstractmethod
     def record_backup(self, receipt: Mapping[str, Any]) -> None:
         """
-        Record what happened to a stored snapshot, in words fit for JSON. No restore changes it.
-        Does not raise if the system refuses that.
+        Record what happened to a stored snapshot; the values must be fit for JSON. No restore
+        changes the record. Does not raise if the system refuses to write it.
         """
 
     @abstractmethod
     def list_backup_receipts(self) -> list[dict[str, Any]]:
-        """What ``record_backup`` has recorded, newest first; the oldest go. Reads only."""
+        """What ``record_backup`` has recorded, newest first. Very old ones go. Reads only."""
 
     @abstractmethod
     def watch_commits(self) -> Callable[[], bool]:

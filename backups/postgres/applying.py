@@ -8,8 +8,8 @@ Invariants, which hold whatever is killed, and whenever: a database of the live 
 the old content or with the new; the old content is kept, with every committed row; the receipt says
 what happened. The server itself makes it so: all of it is one transaction.
 
-A rename waits until nobody is connected to the database, and lets nobody connect meanwhile. So no
-row is committed to the old one after it was replaced.
+A rename waits until nobody is connected to the database, and lets nobody connect until the
+transaction ends. So no row is committed to the old database after it was replaced.
 
 Source: https://www.postgresql.org/docs/current/sql-alterdatabase.html
 """
@@ -44,7 +44,7 @@ from backups.store import Receipt
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02  # between two looks for sessions to end
-# Only those that this role may end: one that it may not would keep it from the others.
+# Only sessions that this role may end: one refusal would end the statement before the others.
 END = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
 WHERE datname = %s AND pid <> pg_backend_pid()
@@ -134,7 +134,10 @@ class Applying:
         return receipt, list(going.values())
 
     def _let_go(self, connection: Connection, going: dict[str, str]) -> None:
-        """Rename the kept ones that go, before anybody waits for the live one; not one in use."""
+        """
+        Rename the kept databases that go, except those in use. This comes before the live one is
+        locked, so nobody waits for it.
+        """
         for name, new in list(going.items()):
             try:
                 with connection.transaction():
@@ -144,7 +147,11 @@ class Applying:
                 del going[name]
 
     def _find_receipt(self, number: str) -> Receipt | None:
-        """The receipt of a transaction whose end is not known. :raises BackupError: no answer."""
+        """
+        The receipt of a transaction that may have been committed; None if it was not.
+
+        :raises BackupError: the server does not answer, so nobody knows.
+        """
         with self.control.session() as connection:
             return next((each for each in read_receipts(connection) if each.id == number), None)
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 COMMENT = "State and receipts of django-restorable, for the database beside it"
 NOTHING_MORE = sql.SQL("")
-# Whatever the encoding of the site's own database is, and whoever is in template1.
+# UTF-8, whatever the site's own database has. Somebody may be connected to template1.
 ANY_TEXT = sql.SQL("TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
 SETUP_LOCK = 0x6261636B  # for the moment in which the tables are made
 TABLES = """
@@ -64,12 +64,12 @@ class Control:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """The same; all that the block does is done at its end, or nothing of it is."""
+        """The same, in one transaction: it is committed when the block ends without an error."""
         with self.session() as connection, connection.transaction():
             yield connection
 
     def open(self, *, name: str = "backups") -> Connection:
-        """The same without a block: the caller closes it."""
+        """A connection as of ``session``, without a block: the caller closes it."""
         with explained(f"the database {self.names.control}"):
             connection = self._connect(name) or self._create_and_connect(name)
             try:
@@ -121,14 +121,14 @@ class Control:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
                 f" can't be created: {sentence(error)}.",
-                hint="Let an administrator say: ALTER ROLE"
+                hint="Let an administrator run: ALTER ROLE"
                 f" {self.server.parameters.get('user') or '…'} CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
         return self.server.connect(self.names.control, name=name)
 
     def _set_up(self, connection: Connection) -> None:
-        """Make the tables, unless they are there: whoever created the database may be dead."""
+        """Make the tables if they are missing: who created the database may have been killed."""
         if _has_tables(connection):
             return
         name = self.names.control

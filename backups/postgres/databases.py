@@ -1,9 +1,9 @@
 """
 The databases around the live one: look at, rename, drop. new_database.py makes them.
 
-DROP DATABASE can't be part of a transaction, and a rename can. So what is to go is renamed first,
-with all else that happens, and dropped afterwards. What a killed process leaves is dropped by the
-next sweep: its owner's lock is free then.
+DROP DATABASE can't be part of a transaction, and a rename can. So a database that goes is renamed
+in the transaction, and dropped afterwards. The next sweep drops what a killed process left: once
+that has ended, its lock is free.
 """
 
 import itertools
@@ -22,9 +22,9 @@ from backups.postgres.server import Connection, quoted, sentence
 
 logger = logging.getLogger(__name__)
 
-# Who is in the database, and who elsewhere has it locked: by ALTER, by COMMENT, for a copy.
-# Of a session of another role, the server tells neither its kind nor its address. Only sessions of
-# a role are in the way: the server ends its own work by itself.
+# Sessions in the database, and sessions elsewhere that have it locked: by ALTER, by COMMENT, or for
+# a copy. Of another role's session the server shows neither kind nor address. Sessions without a
+# role are the server's own: it ends them itself.
 CONNECTED = """
 SELECT coalesce(nullif(application_name, ''), 'a session') || ' of ' || usename || CASE
     WHEN backend_type IS NULL THEN '' ELSE ' from ' || coalesce(host(client_addr),
@@ -63,7 +63,7 @@ def is_standby(connection: Connection) -> bool:
 
 
 def is_ours(connection: Connection, name: str) -> bool:
-    """Whether there is a database of this name, which no other site has for its live one."""
+    """Whether there is a database of this name, and it is not the live one of another site."""
     return exists(connection, name) and not exists(connection, Names(name).control)
 
 
@@ -90,12 +90,11 @@ def free_name(connection: Connection, name: Callable[[int], str]) -> str:
 
 def rename(connection: Connection, old: str, new: str) -> None:
     """
-    Rename a database, as a part of the connection's transaction. New connections to it wait from
-    then on. The server waits up to 5 seconds for those that are there to end, and as long for the
-    lock of whoever has it locked: new connections wait for that too.
+    Rename a database, as a part of the connection's transaction. From now on new connections to it
+    wait for the end of that.
 
-    :raises psycopg.errors.ObjectInUse: some did not.
-    :raises psycopg.errors.LockNotAvailable: nor did that.
+    :raises psycopg.errors.ObjectInUse: a session in it did not end within 5 seconds.
+    :raises psycopg.errors.LockNotAvailable: another session has kept it locked for LOCK_SECONDS.
     """
     connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(quoted(old), quoted(new))
@@ -103,13 +102,13 @@ def rename(connection: Connection, old: str, new: str) -> None:
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop a database that is ours alone, with whoever looks into it. Nothing if it is gone."""
+    """Drop a database of ours, and end the sessions in it. Does nothing if it is gone."""
     with suppress(psycopg.errors.InvalidCatalogName):
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted(name)))
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
-    """Who has a session in a database, or a prepared transaction, in words; empty if nobody."""
+    """The sessions and prepared transactions in a database, for a message; empty without any."""
     rows = connection.execute(CONNECTED.encode(), {"name": name}).fetchall()
     words = [each for (each,) in rows[:MOST_NAMED]]
     more = len(rows) - MOST_NAMED
@@ -154,7 +153,7 @@ def drop_if_possible(control: Control, *names: str | None) -> None:
 
 
 def sweep(control: Control) -> list[str]:
-    """Drop what killed processes left, and return the names. What can't be dropped waits."""
+    """Drop what killed processes left, and return the names. What is in use stays for later."""
     swept: list[str] = []
     with control.if_there() as connection:
         if connection is None:

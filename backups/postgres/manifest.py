@@ -1,4 +1,4 @@
-"""The manifest of a pending restore: kept in the state, changed in one transaction with it."""
+"""The manifest of a pending restore: its entry in the state."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -21,7 +21,7 @@ class Manifest:
     staged_at: datetime  # UTC
     staged_by: str
     migrations: tuple[str, ...]  # that it has now, in order
-    historic: tuple[str, ...] = ()  # of these, those that count as known
+    historic: tuple[str, ...] = ()  # of these, those that a start need not know
     migrated: tuple[str, ...] = ()  # that were run on it
     warnings: tuple[str, ...] = ()
     undoes: str | None = None  # the name of the kept database

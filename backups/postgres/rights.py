@@ -7,7 +7,7 @@ from backups.postgres.control import Control
 from backups.postgres.databases import is_standby
 from backups.postgres.server import Connection
 
-# Of one database, and not of another. No values: they may be secret.
+# The names of the settings that one database has and another lacks; a value may be secret.
 LOST_SETTINGS = """
 SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM (
     SELECT setrole, unnest(setconfig) AS setting FROM pg_db_role_setting
@@ -29,7 +29,7 @@ WHERE grantee <> owner ORDER BY rolname
 
 def check_role(connection: Connection, live: str) -> None:
     """
-    Whether the site's role may do what a restore needs.
+    Check that the site's role may do what a restore needs.
 
     :raises BackupNotSupportedError: something is missing; the message says what.
     """
@@ -56,13 +56,13 @@ def check_role(connection: Connection, live: str) -> None:
     if not may_create:
         raise BackupNotSupportedError(
             f"The role {role} may not create databases, and a restore needs a new one.",
-            hint=f"Let an administrator say: ALTER ROLE {role} CREATEDB. Where a host gives one"
+            hint=f"Let an administrator run: ALTER ROLE {role} CREATEDB. Where a host gives one"
             " database only, see docs/scaling.md.",
         )
     if not is_owner:
         raise BackupNotSupportedError(
             f"The role {role} does not own the database {live}, so it can't rename it.",
-            hint=f"Let an administrator say: ALTER DATABASE {live} OWNER TO {role}.",
+            hint=f"Let an administrator run: ALTER DATABASE {live} OWNER TO {role}.",
         )
 
 

@@ -24,7 +24,7 @@ CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
 FULL = ("53100",)  # disk_full
-MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
+MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
     "lock_timeout": "0",
@@ -34,7 +34,7 @@ SETTINGS = {
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
-LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
+LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # since which release
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -109,8 +109,8 @@ class Server:
 
     def has(self, database: str, *, live: str) -> bool:
         """
-        Whether there is such a database. An error at connecting has no code, and is in any
-        language, so only another database can tell.
+        Whether there is such a database. This asks in another database: if a connection to this one
+        fails, the error has no code, and its words may be in any language.
 
         :raises psycopg.OperationalError: the server can't be reached.
         """
@@ -120,8 +120,8 @@ class Server:
 
     def environment(self, database: str) -> dict[str, str]:
         """
-        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
-        lines, but not these.
+        How a program of PostgreSQL connects, as libpq's environment variables. Other users can see
+        a command line, but not these.
         """
         found = {**self.parameters, "dbname": database, "application_name": "backups"}
         known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
@@ -142,7 +142,7 @@ class Server:
 
 def check_direct(connection: Connection) -> None:
     """
-    Whether this is a session of the server itself.
+    Check that this is a session of the server itself.
 
     :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
     """
@@ -173,8 +173,8 @@ def explained(what: str) -> Iterator[None]:
 
 def is_over(connection: Connection) -> bool:
     """
-    Whether the server has ended the session, e.g. since it was restarted. Nothing is ever asked on
-    it meanwhile, so what can be read is its end.
+    Whether the server has ended the session, e.g. because it was restarted. Only for a session
+    that has sent no query since: then the only thing that can be read is its end.
     """
     if connection.closed:
         return True
@@ -202,7 +202,7 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
 
 
 def sentence(error: psycopg.Error) -> str:
-    """What the server says, in one line without a full stop."""
+    """The server's own message, in one line without a full stop."""
     told = error.diag.message_primary or str(error) or type(error).__name__
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]

@@ -11,7 +11,7 @@ from backups.store import Tell
 
 
 class Moved(Protocol):
-    """What came of a move from SQLite."""
+    """The result of a move from SQLite."""
 
     @property
     def rows(self) -> Mapping[str, int]:
@@ -23,12 +23,12 @@ class Moved(Protocol):
 
 
 class Site(SqliteSite, Protocol):
-    """The same as a store of SQLite asks, and what only this store does."""
+    """What a SQLite store asks of the site too, and what only this store asks."""
 
     def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
         """
-        Raise UnknownSchemaError if a dump makes programs that the live database does not have.
-        Returns warnings.
+        Compare a dump's programs with those of the live database. Raises UnknownSchemaError if that
+        lacks one. Returns warnings.
         """
 
     def migrate_database(self, name: str) -> None:

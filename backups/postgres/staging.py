@@ -1,12 +1,12 @@
 """
-The first half of a restore: receive a snapshot, bring it into a database of its own, and judge it.
+The first half of a restore: receive a snapshot, fill a database of its own with it, and judge it.
 
     chunks ─▶ a scratch file here ─▶ <name>_incoming_<random> ─▶ judged, migrated
            ─▶ <name>_pending_restore                              (pending.py)
 
-Nothing here touches the live database, and what fails leaves nothing. What a dump would run is read
-before any of it runs (dumps/). A snapshot of SQLite is read as its own store reads it, and its rows
-are moved (site/move/).
+Nothing here changes the live database. After an error nothing of the snapshot stays. Each statement
+of a dump is judged before any runs (dumps/). A SQLite snapshot is checked as on a site on SQLite,
+and its rows are moved (site/move/).
 """
 
 import hashlib
@@ -50,7 +50,12 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Staging:
-    """What one snapshot has to pass. Parameters are those of ``BackupStore.prepare_restore``."""
+    """
+    What one snapshot has to pass. Other parameters are those of ``BackupStore.prepare_restore``.
+
+    :param floor: how many bytes of this machine's disk stay free for the site.
+    :param is_counted: count the rows as they came.
+    """
 
     control: Control
     programs: Programs
@@ -70,7 +75,7 @@ class Staging:
 
     @contextmanager
     def of_upload(self, chunks: Iterable[bytes]) -> Iterator[Incoming]:
-        """The database of an upload, for the block."""
+        """Receive an upload, and judge it. Its database is there for the block."""
         began = time.monotonic()
         self._check_server()
         with incoming_database(self.control) as name:
@@ -91,8 +96,8 @@ class Staging:
     @contextmanager
     def of_kept(self, kept: str) -> Iterator[Incoming]:
         """
-        A copy of a kept database, for the block. The site ran with it, so what is wrong with it is
-        a warning: if it can't be migrated, it is put back as it was.
+        Copy a kept database, and judge the copy, which is there for the block. The site ran with
+        it, so a fault is only a warning: if it can't be migrated, it is put back as it was.
         """
         began = time.monotonic()
         self._check_server()
@@ -112,7 +117,7 @@ class Staging:
         self, kept: str, began: float, *, fails: str | None = None
     ) -> Iterator[Incoming]:
         with incoming_database(self.control, template=kept) as name:
-            # It has no bytes to hash; this tells it from any other.
+            # There are no bytes to hash. The hash of the name stands for it.
             identity = hashlib.sha256(kept.encode()).hexdigest()
             with self.control.session() as connection:
                 arrived = Arrived(databases.size_of(connection, name), identity, b"")
@@ -161,7 +166,7 @@ class Staging:
         return list(warnings)
 
     def _move(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
-        """Check it as a site with SQLite would, and move what is in it."""
+        """Check it as a site on SQLite would, and move what is in it. Returns warnings."""
         self.tell("checking", 0, None)
         found = check_sqlite(
             file.descriptor,
@@ -171,7 +176,7 @@ class Staging:
             live=Live(live.migrations),
             sha256=arrived.sha256,
             clear=self.site.session_tables(),
-            # What breaks a rule of the schema is named by the move, with all that does not fit.
+            # The move names rows that break a rule of the schema, with all else that does not fit.
             acceptance=Acceptance({*self.accept, DEFECTS}),
             watch=self.watch,
         )
@@ -192,7 +197,7 @@ class Staging:
         undoes: str | None = None,
         fails: str | None = None,
     ) -> Incoming:
-        """Empty the tables of sessions, compare with the installed code, and migrate."""
+        """Compare it with the installed code, empty the tables of sessions, and migrate."""
         with self.control.server.session(
             name, name="backups: staging", seconds=self.check_seconds
         ) as connection:
@@ -218,7 +223,7 @@ class Staging:
             with self.control.server.session(name) as connection:
                 found = contents.read_contents(connection)
         with self.control.server.session(name, name="backups: staging") as connection:
-            connection.execute("ANALYZE")  # or its first queries would be slow
+            connection.execute("ANALYZE")  # without it the first queries could be slow
         manifest = Manifest(
             id=str(uuid.uuid4()),
             size=arrived.size,

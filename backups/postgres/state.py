@@ -1,7 +1,7 @@
 """
-The state, by name, in the control database: what is pending, and what backups remember.
+The state: a JSON object for each name, in the control database.
 
-One transaction at a time changes each name's.
+One name is for what is pending, another for what the archive and the schedule remember.
 """
 
 import json
@@ -27,7 +27,7 @@ def recall(control: Control) -> dict[str, Any]:
 
 @contextmanager
 def remembering(control: Control) -> Iterator[dict[str, Any]]:
-    """For a block that changes it. If the block raises, nothing has changed."""
+    """Yield it for a block that changes it. If the block raises, nothing has changed."""
     with control.transaction() as connection:
         state = read_state(connection, REMEMBERED, lock=True) or {}
         yield state

@@ -1,4 +1,4 @@
-"""Close what a process has open of its databases, so that one of them can be replaced."""
+"""Close the connections of a process, so that one of its databases can be replaced."""
 
 from django.db import connections
 
