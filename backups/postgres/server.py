@@ -190,7 +190,7 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     words = sentence(error)
     if error.sqlstate in FULL:
         return NotEnoughSpaceError(
-            f"The disk of the database server is full, at {what}: {words}.",
+            f"The disk of the database server is full, so a step for {what} failed: {words}.",
             needed_bytes=0,
             free_bytes=0,
             hint="Free some space on that server's disk, then try again.",
@@ -198,7 +198,7 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         # No answer of a server, or its refusal of a connection: libpq gives neither a code.
         return DatabaseServerError(f"There is no connection for {what}: {words}.")
-    return DatabaseServerError(f"The database server refuses {what}: {words}.")
+    return DatabaseServerError(f"The database server refuses a step for {what}: {words}.")
 
 
 def sentence(error: psycopg.Error) -> str:
