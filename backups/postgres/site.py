@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from backups.postgres.dumps.dump import Dump
 from backups.sqlite.site import Live
@@ -22,6 +22,14 @@ class Moved(Protocol):
         """Sentences for the person who restores."""
 
 
+class MoveOptions(TypedDict):
+    """What ``Site.move`` takes, by name."""
+
+    applied: Collection[str]  # ``app.name`` of each migration that the snapshot has
+    watch: Callable[[], None] | None  # called now and then; an error that it raises ends the move
+    tell: Tell
+
+
 class Site(SqliteSite, Protocol):
     """What a SQLite store asks of the site too, and what only this store asks."""
 
@@ -37,15 +45,7 @@ class Site(SqliteSite, Protocol):
         RestoreRefusedError if one fails, and MigrationStoppedError if they exceed their limits.
         """
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """
         Fill an empty database of this name with all that a checked SQLite snapshot has. Raises
         UnfitRowsError, with all that PostgreSQL can't hold.

@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import connections
 
@@ -17,6 +17,7 @@ from backups.postgres.dumps.dump import Dump
 from backups.postgres.kept import Keeping
 from backups.postgres.programs import find_programs_for
 from backups.postgres.server import Server
+from backups.postgres.site import MoveOptions
 from backups.postgres.store import Limits, PostgresBackupStore
 from backups.site.django_site import DjangoSite
 from backups.site.migrate import migrate_database
@@ -24,7 +25,6 @@ from backups.site.move.move import Moved, move_snapshot
 from backups.site.names import plural, some
 from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Live
-from backups.store import Tell
 
 logger = logging.getLogger(__name__)
 
@@ -137,22 +137,6 @@ class PostgresSite(DjangoSite):
         """As ``migrate.migrate_database``, which has the limits and the errors."""
         migrate_database(self._alias, name)
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """As ``move.move_snapshot``, which has the errors."""
-        return move_snapshot(
-            self._alias,
-            source,
-            name,
-            applied=applied,
-            seconds=MOVE_SECONDS,
-            watch=watch,
-            tell=tell,
-        )
+        return move_snapshot(self._alias, source, name, seconds=MOVE_SECONDS, **options)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from typing import Unpack
 
 import psycopg
 from psycopg import sql
@@ -25,10 +26,10 @@ from backups.postgres.manifest import Manifest
 from backups.postgres.names import Names
 from backups.postgres.pending import find_pending
 from backups.postgres.server import Server as CoreServer
-from backups.postgres.site import Moved
+from backups.postgres.site import Moved, MoveOptions
 from backups.postgres.store import Limits, PostgresBackupStore
 from backups.sqlite.site import Found, Live
-from backups.store import PendingRestore, Receipt, Tell
+from backups.store import PendingRestore, Receipt
 from tests.backups import builders, stand_ins
 from tests.backups.stores import Processes, chunks
 from tests.postgres.server import Server
@@ -116,15 +117,7 @@ class FakeSite(stand_ins.FakeSite):
             if self.fails:
                 raise RestoreRefusedError("The snapshot's migrations failed: they were told to.")
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """It has no models to move."""
         raise NotImplementedError
 
