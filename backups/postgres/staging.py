@@ -18,7 +18,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backups.exceptions import InvalidSnapshotError, NotADatabaseError, RestoreRefusedError
+from backups.exceptions import (
+    InvalidSnapshotError,
+    NotADatabaseError,
+    RestoreBlockedError,
+    RestoreRefusedError,
+)
 from backups.postgres import contents, databases
 from backups.postgres.control import Control
 from backups.postgres.dumps import dump
@@ -180,9 +185,10 @@ class Staging:
             acceptance=Acceptance({*self.accept, DEFECTS}),
             watch=self.watch,
         )
-        moved = self.site.move(
-            file.path, name, applied=found.migrations, watch=self.watch, tell=self.tell
-        )
+        with _staging_nothing():
+            moved = self.site.move(
+                file.path, name, applied=found.migrations, watch=self.watch, tell=self.tell
+            )
         return [*found.warnings, *moved.warnings]
 
     # Judge it
@@ -219,7 +225,8 @@ class Staging:
         missing = self.site.plan(found.migrations) if fails is None else ()
         if missing:
             self.tell("migrating", 0, None)
-            self.site.migrate_database(name)
+            with _staging_nothing():
+                self.site.migrate_database(name)
             with self.control.server.session(name) as connection:
                 found = contents.read_contents(connection)
         with self.control.server.session(name, name="backups: staging") as connection:
@@ -241,3 +248,13 @@ class Staging:
             taken_at=None if undoes is None else self.control.names.kept_at(undoes),
         )
         return Incoming(name, manifest, came, time.monotonic() - began)
+
+
+@contextmanager
+def _staging_nothing() -> Iterator[None]:
+    """Nothing is pending yet, so an error that leaves a restore pending needs another hint here."""
+    try:
+        yield
+    except RestoreBlockedError as error:
+        hint = "Nothing was staged. Correct that, then stage the snapshot again."
+        raise type(error)(str(error), hint=hint) from error
