@@ -67,7 +67,7 @@ SELECT id FROM accounts WHERE balance <>
 
 @dataclass
 class FakeSite(stand_ins.FakeSite):
-    """A release that knows the migrations of ``fill``, and migrates by SQL."""
+    """A release that knows the migrations of ``make_content``, and migrates by SQL."""
 
     connect: Callable[[str], AbstractContextManager[psycopg.Connection]] = psycopg.connect
     name: str = ""  # of the live database
@@ -263,7 +263,7 @@ class Store(Processes):
 
 
 def new_store(server: Server, folder: Path, label: str = "", *, older: bool = False) -> Store:
-    """A store of a new database, with content of this label; with none, it is not there."""
+    """A store of a new database with content of this label. Without one, there is no database."""
     folder.mkdir(exist_ok=True)
     store = Store(server, f"site_{token_hex(4)}", folder)
     if label:
@@ -309,7 +309,7 @@ def label_of(server: Server, name: str) -> str:
 
 
 def new_snapshot(server: Server, folder: Path, label: str = "new", *, older: bool = False) -> bytes:
-    """A good dump of another database, which is gone then."""
+    """A good dump of another database, which is dropped afterwards."""
     other = new_store(server, folder, label, older=older)
     try:
         return other.snapshot()
