@@ -85,9 +85,7 @@ def replace_pending(control: Control, name: str, old: Manifest, new: Manifest) -
     """
     going = control.names.going()
     with control.transaction() as connection:
-        current = find_pending(connection, lock=True)
-        if current is None or current.id != old.id:
-            raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
+        _check_pending(connection, old)
         with _in_use(control):
             databases.rename(connection, control.names.pending, going)
         databases.rename(connection, name, control.names.pending)
@@ -108,9 +106,7 @@ def begin_try(control: Control, manifest: Manifest, most: int) -> Manifest:
         )
     begun = replace(manifest, tries=manifest.tries + 1)
     with control.transaction() as connection:
-        current = find_pending(connection, lock=True)
-        if current is None or current.id != manifest.id:
-            raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
+        _check_pending(connection, manifest)
         put(connection, begun)
     logger.warning(
         "this start runs the migrations of the pending restore first: try %d of %d",
@@ -159,10 +155,15 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
 def set_aside(
     control: Control, manifest: Manifest | None, reason: str, *, by: str | None = None
 ) -> Receipt:
-    """Give what is pending another name, since it can't be applied, and return the receipt."""
+    """
+    Give what is pending another name, since it can't be applied, and return the receipt.
+
+    :param manifest: of what can't be applied; None for what nobody has staged.
+    :raises RestoreBlockedError: another snapshot is pending now.
+    """
     moment = datetime.now(UTC)
     with control.transaction() as connection:
-        find_pending(connection, lock=True)
+        _check_pending(connection, manifest)
         name = free_name(connection, lambda attempt: control.names.refused(moment, attempt))
         is_there = databases.is_ours(connection, control.names.pending)
         if is_there:
@@ -180,6 +181,13 @@ def set_aside(
         )
         add_receipt(connection, receipt)
     return receipt
+
+
+def _check_pending(connection: Connection, manifest: Manifest | None) -> None:
+    """Let only this transaction change what is pending, if it is this one still."""
+    current = find_pending(connection, lock=True)
+    if (current and current.id) != (manifest and manifest.id):
+        raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "'read committed'",  # to see what whoever had a lock has done
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer

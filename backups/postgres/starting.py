@@ -52,12 +52,20 @@ def apply_at_start(
         return Applying(control, keeping).when_nobody_is_connected(manifest, began=began)
     except MigrationStoppedError as error:
         if manifest.tries >= tries:
-            return set_aside(control, manifest, f"{error} That was the last try of {tries}.")
+            return _set_aside(control, manifest, f"{error} That was the last try of {tries}.")
         return record_blocked(control, manifest, str(error))
     except RestoreBlockedError as error:
         return record_blocked(control, manifest, str(error))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
-        return set_aside(control, manifest, str(error))
+        return _set_aside(control, manifest, str(error))
     except DatabaseServerError as error:
         logger.warning("the pending restore could not be applied: %s", error)
         raise
+
+
+def _set_aside(control: Control, manifest: Manifest, reason: str) -> Receipt:
+    """Unless another snapshot is pending by now: that may be a good one."""
+    try:
+        return set_aside(control, manifest, reason)
+    except RestoreBlockedError as error:
+        return record_blocked(control, manifest, str(error))

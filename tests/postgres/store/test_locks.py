@@ -124,9 +124,11 @@ def test_a_job_is_not_called_stopped_because_the_server_was(
     with present(store, work) as pid:
         assert is_running()
         os.kill(pid, signal.SIGSTOP)  # so that it can't take its lock again yet
-        trouble(store.server)
-        assert is_running()
-        os.kill(pid, signal.SIGCONT)
+        try:
+            trouble(store.server)
+            assert is_running()
+        finally:
+            os.kill(pid, signal.SIGCONT)
         monkeypatch.setattr(locks, "AGAIN_SECONDS", 0.0)
         until(lambda: store.server.admin(HOLDS))
         assert is_running()
