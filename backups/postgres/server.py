@@ -179,11 +179,12 @@ def is_over(connection: Connection) -> bool:
     """
     if connection.closed:
         return True
+    look = select.poll()  # select.select takes no file with a number above 1023
     try:
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+        look.register(connection.fileno(), select.POLLIN)
+        return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-    return bool(readable)
 
 
 def explain(error: psycopg.Error, what: str) -> BackupError:

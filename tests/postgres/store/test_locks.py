@@ -1,6 +1,7 @@
 """A server that is restarted ends all locks, while those who hold them go on."""
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ HOLDS = """
 SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND application_name = 'backups lock: job 1'
 """
+MANY = 1024  # open files, more than select(2) takes
 JOB = Job("1", "store", "ann", "2026-11-26T10:00:00+00:00", has_begun=True)
 
 
@@ -105,6 +107,17 @@ def test_a_lock_that_another_has_is_taken_when_it_is_free(store: Store) -> None:
         assert not is_held()
         other.execute("SELECT pg_advisory_unlock(%s)", number)
         until(is_held)
+
+
+def test_a_lock_of_a_process_with_many_open_files_is_held(store: Store) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, MANY + 100), hard))
+    with ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(MANY):
+            files.enter_context(open(os.devnull, "rb"))
+        with store.real.lock("run") as is_held:
+            assert is_held()
 
 
 @each_trouble
