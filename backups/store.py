@@ -422,12 +422,19 @@ class BackupStore(ABC):
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
         store can hold it then, nor another thread. The block gets a function that says if it is
-        held still: a server that is restarted ends its locks.
+        held now: a server that is restarted ends its locks, and the block takes it again.
 
         :param outside: it says only that the process lives: it does not keep a start from applying
             a restore, as every other lock does.
         :raises BusyError: somebody holds it, and ``wait`` is false.
         """
+
+    def may_have_lost_locks(self) -> bool:
+        """
+        Whether processes at work may not have their locks again yet, since a server has just been
+        restarted. Then a lock that is free does not say that a process has ended.
+        """
+        return False  # most stores can't lose them
 
     @abstractmethod
     def prove(

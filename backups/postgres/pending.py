@@ -32,17 +32,18 @@ def find_pending(connection: Connection, *, lock: bool = False) -> Manifest | No
     return Manifest.of_state(read_state(connection, PENDING, lock=lock))
 
 
-def lock_pending(connection: Connection, manifest: Manifest) -> None:
+def lock_pending(connection: Connection, manifest: Manifest | None) -> None:
     """
     Let only the connection's transaction change what is pending.
 
+    :param manifest: of what was found to be pending; None if nobody had staged it.
     :raises NoPendingRestoreError: nothing is pending any more.
     :raises RestoreBlockedError: another snapshot is pending now.
     """
     current = find_pending(connection, lock=True)
-    if current is None:
+    if current is None and manifest is not None:
         raise NoPendingRestoreError("Nothing is pending.")
-    if current.id != manifest.id:
+    if current is not None and (manifest is None or current.id != manifest.id):
         raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
 
 
@@ -137,10 +138,16 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
 def set_aside(
     control: Control, manifest: Manifest | None, reason: str, *, by: str | None = None
 ) -> Receipt:
-    """Give what is pending another name, since it can't be applied, and return the receipt."""
+    """
+    Give what is pending another name, since it can't be applied, and return the receipt.
+
+    :param manifest: of what can't be applied; None for what nobody has staged.
+    :raises NoPendingRestoreError: it has been discarded.
+    :raises RestoreBlockedError: another snapshot is pending now.
+    """
     moment = datetime.now(UTC)
     with control.transaction() as connection:
-        find_pending(connection, lock=True)
+        lock_pending(connection, manifest)
         name = databases.free_name(
             connection, lambda attempt: control.names.refused(moment, attempt)
         )

@@ -30,6 +30,7 @@ SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "'read committed'",  # to see what whoever had a lock has done
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
@@ -178,11 +179,12 @@ def is_over(connection: Connection) -> bool:
     """
     if connection.closed:
         return True
+    look = select.poll()  # select.select takes no file with a number above 1023
     try:
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+        look.register(connection.fileno(), select.POLLIN)
+        return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-    return bool(readable)
 
 
 def explain(error: psycopg.Error, what: str) -> BackupError:

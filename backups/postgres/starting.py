@@ -77,7 +77,7 @@ def _apply(control: Control, *, keeping: Keeping, site: Site, tries: int) -> Rec
     if manifest is None:
         if not is_there:
             return None
-        return set_aside(control, None, f"{control.names.pending} was not staged.")
+        return _set_aside(control, None, f"{control.names.pending} was not staged.")
     try:
         if manifest.fails is None and site.plan(manifest.migrations):
             manifest = _begin_try(control, manifest, tries)
@@ -87,12 +87,12 @@ def _apply(control: Control, *, keeping: Keeping, site: Site, tries: int) -> Rec
         return None  # somebody has discarded it since
     except MigrationStoppedError as error:
         if manifest.tries >= tries:
-            return set_aside(control, manifest, f"{error} That was the last try of {tries}.")
+            return _set_aside(control, manifest, f"{error} That was the last try of {tries}.")
         return _record_blocked(control, manifest, str(error))
     except RestoreBlockedError as error:
         return _record_blocked(control, manifest, str(error))
     except (RestoreRefusedError, InvalidSnapshotError) as error:
-        return set_aside(control, manifest, str(error))
+        return _set_aside(control, manifest, str(error))
     except DatabaseServerError as error:
         logger.warning("the pending restore could not be applied: %s", error)
         raise
@@ -121,9 +121,19 @@ def _begin_try(control: Control, manifest: Manifest, most: int) -> Manifest:
     return begun
 
 
-def _record_blocked(control: Control, manifest: Manifest, reason: str) -> Receipt:
+def _record_blocked(control: Control, manifest: Manifest | None, reason: str) -> Receipt:
     """The receipt of a start that could not apply what is pending. It stays pending."""
     receipt = receipt_of(datetime.now(UTC), "blocked", reason, manifest, number=str(uuid.uuid4()))
     with control.session() as connection:
         add_receipt(connection, receipt)
     return receipt
+
+
+def _set_aside(control: Control, manifest: Manifest | None, reason: str) -> Receipt | None:
+    """Unless another snapshot is pending by now: that may be a good one."""
+    try:
+        return set_aside(control, manifest, reason)
+    except NoPendingRestoreError:
+        return None
+    except RestoreBlockedError as error:
+        return _record_blocked(control, manifest, str(error))

@@ -26,7 +26,7 @@ from backups.postgres.applying import Applying
 from backups.postgres.checking import check_file
 from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
-from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
+from backups.postgres.locks import SnapshotInTurn, Turn, may_have_been_lost, named_lock
 from backups.postgres.manifest import unknown_manifest
 from backups.postgres.migrating import bring_to_this_release
 from backups.postgres.names import Names
@@ -312,6 +312,9 @@ class PostgresBackupStore(BackupStore):
         self, name: str, *, wait: bool = False, outside: bool = False
     ) -> AbstractContextManager[Callable[[], bool]]:
         return named_lock(self._control, name, wait=wait)
+
+    def may_have_lost_locks(self) -> bool:
+        return may_have_been_lost(self._control)
 
     def prove(
         self,
