@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.contrib.auth.hashers import make_password
 
@@ -96,6 +98,33 @@ def test_pages_show_a_restore_from_its_upload_to_its_undo(
     ann.wait_for(page, CAN_BE_UNDONE)
     decide(ann, page, "now")
     until(lambda: names_of(served) == ["one", "two"])
+
+
+def test_a_page_outlives_the_sessions_that_a_restore_ends(
+    served: Server, site: Site, postgres: Postgres
+) -> None:
+    """One in mid-query, and one that connects while the database gets its new name."""
+    ann = Visitor(served, "ann")
+    with (
+        ThreadPoolExecutor() as pool,
+        psycopg.connect(postgres.conninfo(database_name(site), "postgres")) as admin,
+    ):
+        admin.execute("LOCK TABLE auth_user")
+        answer = pool.submit(ann.get, "restore/")
+        ended: set[int] = set()
+        for _ in range(2):
+            pid = until(lambda: waiting_in(postgres, database_name(site)) - ended).pop()
+            postgres.admin(f"SELECT pg_terminate_backend({pid})")
+            ended.add(pid)
+        until(lambda: answer.done() or waiting_in(postgres, database_name(site)) - ended)
+        admin.rollback()
+        assert answer.result().status_code == 200
+
+
+def waiting_in(postgres: Postgres, database: str) -> set[int]:
+    """The sessions in a database that wait for a lock."""
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+    return {pid for (pid,) in postgres.admin(f"{query}'{database}'")}
 
 
 def names_of(served: Server) -> list[str] | None:
