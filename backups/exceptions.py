@@ -510,7 +510,10 @@ class DatabaseServerError(BackupError):
     """The database server can't be reached, lacks what this needs, or refuses a step."""
 
     code = "database_server"
-    hint = "Check the server, and the HOST, PORT, USER and PASSWORD in DATABASES, then try again."
+    hint = (
+        "Check the server, and the NAME, HOST, PORT, USER and PASSWORD in DATABASES, then try"
+        " again."
+    )
 
 
 class DestinationError(BackupError):

@@ -122,7 +122,7 @@ class PendingRestore:
     """A snapshot that passed every check and waits for the next start."""
 
     size: int  # bytes, as it was uploaded
-    sha256: str  # 64 hex digits, of the bytes as they were uploaded
+    sha256: str  # 64 hex digits, of the bytes as they were uploaded; empty if there were none
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run

@@ -70,7 +70,11 @@ class Applying:
         live = self.control.names.live
         with self.control.session(name="backups: apply") as connection:
             if who := databases.who_is_connected(connection, live):
-                raise RestoreBlockedError(f"The database {live} is in use by {who}.")
+                raise RestoreBlockedError(
+                    f"The database {live} is in use by {who}. No process of the site is present,"
+                    " so a pooler keeps this open, or somebody looks into it: manage.py restore_db"
+                    " --now ends such sessions, and applies it."
+                )
         return self._swap(manifest, began=began, by=None)
 
     def now(self, manifest: Manifest, *, by: str) -> Receipt:

@@ -20,7 +20,7 @@ LIKE = """
 SELECT pg_encoding_to_char(encoding), datcollate, datctype,
        to_jsonb(pg_database) ->> 'datlocprovider',
        coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
-       to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname, pg_get_userbyid(datdba)
+       to_jsonb(pg_database) ->> 'daticurules', spcname, pg_get_userbyid(datdba)
 FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s
 """
 # What ALTER DATABASE … SET says, and ALTER ROLE … IN DATABASE … SET of this role.
@@ -68,7 +68,9 @@ def _create(control: Control, connection: Connection, name: str, template: str |
         live = control.names.live
         like = _like(connection, live, control.server.template)
         rest = _copy_of(template, owner_of(connection, live)) if template else like
-        control.create_database(name, rest)  # owned as the live one is
+        # Owned as the live one is, and with its limit.
+        control.create_database(name, rest + _limit(connection, live))
+        _copy_comment(connection, live, name)
         for is_own, setting in connection.execute(SETTINGS.encode(), [live]).fetchall():
             _set(connection, name, *setting.split("=", 1), is_own=is_own)
         _copy_rights(connection, live, name)
@@ -84,6 +86,21 @@ def _set(connection: Connection, name: str, key: str, value: str, *, is_own: boo
             connection.execute(statement)
     except psycopg.Error as error:  # e.g. only a superuser may set it: the person is warned
         logger.info("%s does not get the setting %s: %s", name, key, sentence(error))
+
+
+def _limit(connection: Connection, live: str) -> sql.Composable:
+    """Of connections: a copy does not take that of its template."""
+    query = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
+    (most,) = connection.execute(query, [live]).fetchone() or (-1,)
+    return sql.SQL(" CONNECTION LIMIT {}").format(sql.Literal(max(most, -1)))
+
+
+def _copy_comment(connection: Connection, live: str, name: str) -> None:
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    (comment,) = connection.execute(query, [live]).fetchone() or (None,)
+    connection.execute(
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(quoted(name), sql.Literal(comment))
+    )
 
 
 def _copy_rights(connection: Connection, live: str, name: str) -> None:
@@ -112,7 +129,7 @@ def _like(connection: Connection, name: str, template: str) -> sql.Composable:
     row = connection.execute(LIKE.encode(), [name]).fetchone()
     if row is None:  # there is no live database
         return sql.SQL("TEMPLATE {}").format(quoted(template))
-    encoding, collate, ctype, provider, locale, rules, most, space, owner = row
+    encoding, collate, ctype, provider, locale, rules, space, owner = row
     words = sql.SQL("OWNER {} TEMPLATE {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
         quoted(owner),
         quoted(template),
@@ -127,8 +144,6 @@ def _like(connection: Connection, name: str, template: str) -> sql.Composable:
         words += sql.SQL(" {} {}").format(word, sql.Literal(locale))
     if rules:
         words += sql.SQL(" ICU_RULES {}").format(sql.Literal(rules))
-    if most >= 0:
-        words += sql.SQL(" CONNECTION LIMIT {}").format(sql.Literal(most))
     if space != DEFAULT_SPACE:
         words += sql.SQL(" TABLESPACE {}").format(quoted(space))
     return words

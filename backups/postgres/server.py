@@ -35,6 +35,7 @@ SETTINGS = {
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
+STANDARD_STRINGS = "-c standard_conforming_strings=on"  # a dump with others can't be judged
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # since which release
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -123,15 +124,35 @@ class Server:
         """
         How a program of PostgreSQL connects, as libpq's environment variables. Other users can see
         a command line, but not these.
+
+        :raises DatabaseServerError: there is a service file, and the server can't be reached.
         """
-        found = {**self.parameters, "dbname": database, "application_name": "backups"}
-        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        found = {**self.parameters, "dbname": database, "application_name": "backups"}
+        if found.get("service") or inherited.pop("PGSERVICE", ""):
+            found = self._without_service(database) | {"application_name": "backups"}
+        options = found.get("options") or inherited.get("PGOPTIONS") or ""
+        found["options"] = f"{options} {STANDARD_STRINGS}".lstrip()
+        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         return inherited | {
             variable.decode(): str(value)
             for name, value in found.items()
             if value is not None and (variable := known.get(name))
         }
+
+    def _without_service(self, database: str) -> dict[str, Any]:
+        """
+        What libpq makes of a service file and of what is given beside it. To these variables a
+        service file would be preferred, and that may name another database, or another role.
+        """
+        with self.session(database) as connection:
+            found = {
+                each.keyword.decode(): each.val.decode()
+                for each in connection.pgconn.info
+                if each.val
+            }
+        found.pop("service", None)
+        return found
 
     @property
     def address(self) -> str:
