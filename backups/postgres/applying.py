@@ -44,13 +44,6 @@ from backups.store import Receipt
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02  # between two looks for sessions to end
-# Only sessions that this role may end: one refusal would end the statement before the others.
-END = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE datname = %s AND pid <> pg_backend_pid()
-  AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-  AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
-"""
 
 
 @dataclass(frozen=True)
@@ -181,19 +174,16 @@ def _ending_sessions(control: Control) -> Iterator[None]:
     """
     live, is_over = control.names.live, threading.Event()
 
-    def end(connection: Connection) -> None:
-        connection.execute(END.encode(), [live])
-
     def go_on(connection: Connection) -> None:
         while not is_over.wait(LOOK_SECONDS):
             try:
-                end(connection)
+                databases.end_sessions(connection, live)
             except psycopg.Error as error:
                 logger.warning("sessions could not be ended: %s", error)
                 return
 
     with control.session(name="backups: apply") as connection:
-        end(connection)
+        databases.end_sessions(connection, live)
         thread = threading.Thread(target=go_on, args=(connection,), daemon=True)
         thread.start()
         try:

@@ -39,6 +39,13 @@ UNION ALL
 SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
 WHERE database = %(name)s ORDER BY 1
 """
+# Only those that this role may end: one that it may not would keep it from the others.
+END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = %s AND pid <> pg_backend_pid()
+  AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+  AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+"""
 LOCK_SECONDS = 5
 IN_USE = (psycopg.errors.ObjectInUse, psycopg.errors.LockNotAvailable)  # why a rename is refused
 MOST_NAMED = 5  # sessions in a sentence
@@ -103,8 +110,19 @@ def rename(connection: Connection, old: str, new: str) -> None:
 
 def drop(connection: Connection, name: str) -> None:
     """Drop a database of ours, and end the sessions in it. Does nothing if it is gone."""
+    words = sql.SQL("DROP DATABASE IF EXISTS {}").format(quoted(name))
     with suppress(psycopg.errors.InvalidCatalogName):
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted(name)))
+        try:
+            connection.execute(words + sql.SQL(" WITH (FORCE)"))
+        except psycopg.errors.InsufficientPrivilege:
+            # The server is at work in it by itself: it vacuums. Without FORCE it ends that first.
+            end_sessions(connection, name)
+            connection.execute(words)
+
+
+def end_sessions(connection: Connection, name: str) -> None:
+    """End the sessions in a database: all that this role may end."""
+    connection.execute(END.encode(), [name])
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
