@@ -39,7 +39,7 @@ UNION ALL
 SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
 WHERE database = %(name)s ORDER BY 1
 """
-# Only those that this role may end: one that it may not would keep it from the others.
+# Only sessions that this role may end: one refusal would end the statement before the others.
 END = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
 WHERE datname = %s AND pid <> pg_backend_pid()

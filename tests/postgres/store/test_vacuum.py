@@ -32,7 +32,7 @@ def test_a_database_that_is_vacuumed_is_dropped(own_postgres: Server, tmp_path: 
             own_postgres.admin(f"ALTER SYSTEM SET autovacuum_{setting} = '{value}'")
         own_postgres.admin("SELECT pg_reload_conf()")
         until(lambda: own_postgres.admin(VACUUMS.format(name)))
-        databases.drop_now(store.control, name)
+        databases.drop_if_possible(store.control, name)
         with pytest.raises(psycopg.OperationalError):
             orphan.execute("SELECT 1")
     assert name not in store.databases()
