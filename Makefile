@@ -76,7 +76,7 @@ cli-test: $(VENV)/.development .venv-cli/.installed  ## the real command line, a
 postgres-cli-test: $(VENV)/.development .venv-cli/.installed .venv-postgres/.installed  ## the same, with the site on PostgreSQL
 	@$(BIN)/python -m tests.postgres.serving newest $(BIN)/python -m pytest -m cli tests/cli $(ARGS)
 
-browser-test: $(VENV)/.development  ## the pages in Chromium (Debian: chromium, chromium-driver)
+browser-test: $(VENV)/.development .venv-postgres/.installed  ## the pages in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m pytest -n auto -m browser $(ARGS)
 
 screenshots: $(VENV)/.development  ## take the pictures of the docs again, with Chromium

@@ -26,14 +26,18 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave a module out if nobody wants what all of it is marked as: to import it takes long."""
+    """Leave a module out if nobody wants what is in it: its imports take long, or are missing."""
     expression = str(config.getoption("markexpr"))
     unwanted = set(expression.split(" and "))
+    wanted = expression if expression.isidentifier() else ""  # this mark, and nothing else
     if collection_path.name == "browser":  # what drives one need not even be installed
-        return "not browser" in unwanted or None
+        return "not browser" in unwanted or wanted not in ("", "browser") or None
     if " or " in expression or not collection_path.match("test_*.py"):
         return None
-    marks = WHOLE_MODULE.findall(collection_path.read_text())
+    text = collection_path.read_text()
+    if wanted and f"pytest.mark.{wanted}" not in text:
+        return True
+    marks = WHOLE_MODULE.findall(text)
     return any(f"not {mark}" in unwanted for mark in marks) or None
 
 

@@ -1,6 +1,9 @@
 """The locked requirements: made from what is written by hand, whole, and nothing without a hash."""
 
+import os
 import re
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -95,3 +98,21 @@ def test_make_installs_nothing_without_its_hash() -> None:
     ]
     installed = set(re.findall(r"\$\(INSTALL\) (\S+)", makefile))
     assert installed == {name.replace(".in", ".txt") for name in INPUTS}
+
+
+@pytest.mark.proof
+def test_tests_with_postgres_need_only_what_they_install(tmp_path: Path) -> None:
+    missing = ("selenium", "boto3", "botocore", "storages", "mypy")  # requirements-dev.txt
+    plugin = "import sys\nsys.modules |= dict.fromkeys(" + repr(missing) + ")\n"
+    (tmp_path / "on_a_new_clone.py").write_text(plugin)
+    options = "-p on_a_new_clone -p no:cacheprovider -m postgres --collect-only -q"
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", *options.split()],
+        cwd=CHECKOUT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
+    assert "tests/postgres/" in found.stdout

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -25,8 +26,10 @@ from backups.api.permissions import backup_permissions, restore_permissions
 from backups.exceptions import BackupError
 from backups.page import language, login, policy
 from backups.page.site_title import site_title
+from backups.site.closing import close_ended
 
 BACK_UP, RESTORE = "back up", "restore"  # what a page is for
+ENDED_SESSIONS = 2  # of one restore: one that is at work, and one that begins during the rename
 
 
 class PageSession(SessionAuthentication):
@@ -74,8 +77,17 @@ class PageView(StoreView):
     content_negotiation_class = PageNegotiation
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """As any view, but in one language: the reader's if the pages are translated to it."""
+        """
+        As any view, but in one language: the reader's if the pages are translated to it. A page is
+        read again if a restore has just ended its session: it may be the page that says so.
+        """
         with language.of_pages():
+            for _ in range(ENDED_SESSIONS if request.method == "GET" else 0):
+                try:
+                    return super().dispatch(request, *args, **kwargs)
+                except DatabaseError:
+                    if not close_ended():
+                        raise
             return super().dispatch(request, *args, **kwargs)
 
     def get_authenticators(self) -> list[BaseAuthentication]:

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
-from backups.exceptions import BackupError
 from backups.postgres.control import Control
-from backups.postgres.databases import drop_now, owner_of
+from backups.postgres.databases import drop_if_possible, owner_of
 from backups.postgres.locks import try_lock
 from backups.postgres.server import Connection, explained, quoted, sentence
 
@@ -50,7 +49,7 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
     :param template: a database that it is a copy of instead.
     :raises BackupError: the server refuses.
     """
-    owner = control.open(name="backups: incoming")  # its lock says that we live
+    owner = control.open(name="backups: incoming")  # its lock says that this process lives
     try:
         name = control.names.incoming()
         with explained(f"the lock of {name}"):
@@ -59,8 +58,7 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
             _create(control, owner, name, template)
             yield name
         finally:
-            with suppress(BackupError, psycopg.Error):  # a sweep drops what stays
-                drop_now(control, name)
+            drop_if_possible(control, name)
     finally:
         owner.close()
 
@@ -79,7 +77,7 @@ def _create(control: Control, connection: Connection, name: str, template: str |
 
 
 def _set(connection: Connection, name: str, key: str, value: str, *, is_own: bool) -> None:
-    """Set a parameter for a database: as a literal, a list such as search_path were one name."""
+    """Set a parameter by FROM CURRENT: a list such as search_path, quoted, would be one name."""
     whose = "ALTER ROLE CURRENT_USER IN DATABASE {}" if is_own else "ALTER DATABASE {}"
     statement = sql.SQL(whose + " SET {} FROM CURRENT").format(quoted(name), quoted(key))
     try:
@@ -106,7 +104,7 @@ def _copy_comment(connection: Connection, live: str, name: str) -> None:
 
 
 def _copy_rights(connection: Connection, live: str, name: str) -> None:
-    """Who may connect, if that was ever changed. Rights in the database itself are lost."""
+    """Copy who may connect, if that was ever changed. Rights on tables are lost."""
     found = connection.execute(RIGHTS.encode(), [live]).fetchall()
     if not found:
         return

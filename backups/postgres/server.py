@@ -28,19 +28,20 @@ RIGHTS = (
     "To see which right the site's role lacks: manage.py check --database default, or the name of"
     " another database in DATABASES."
 )
-MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
+MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "'read committed'",  # to see what whoever had a lock has done
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
 # For a program, whatever is set for the role: a dump with texts in another form can't be judged.
 OPTIONS = "-c standard_conforming_strings=on -c default_transaction_read_only=off"
-LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
+LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # since which release
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -115,8 +116,8 @@ class Server:
 
     def has(self, database: str, *, live: str) -> bool:
         """
-        Whether there is such a database. An error at connecting has no code, and is in any
-        language, so only another database can tell.
+        Whether there is such a database. This asks in another database: if a connection to this one
+        fails, the error has no code, and its words may be in any language.
 
         :raises psycopg.OperationalError: the server can't be reached.
         """
@@ -126,8 +127,8 @@ class Server:
 
     def environment(self, database: str) -> dict[str, str]:
         """
-        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
-        lines, but not these.
+        How a program of PostgreSQL connects, as libpq's environment variables. Other users can see
+        a command line, but not these.
 
         :raises DatabaseServerError: there is a service file, and the server can't be reached.
         """
@@ -168,7 +169,7 @@ class Server:
 
 def check_direct(connection: Connection) -> None:
     """
-    Whether this is a session of the server itself.
+    Check that this is a session of the server itself.
 
     :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
     """
@@ -199,16 +200,17 @@ def explained(what: str) -> Iterator[None]:
 
 def is_over(connection: Connection) -> bool:
     """
-    Whether the server has ended the session, e.g. since it was restarted. Nothing is ever asked on
-    it meanwhile, so what can be read is its end.
+    Whether the server has ended the session, e.g. because it was restarted. Only for a session
+    that has sent no query since: then the only thing that can be read is its end.
     """
     if connection.closed:
         return True
+    look = select.poll()  # select.select takes no file with a number above 1023
     try:
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+        look.register(connection.fileno(), select.POLLIN)
+        return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-    return bool(readable)
 
 
 def explain(error: psycopg.Error, what: str) -> BackupError:
@@ -216,7 +218,7 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     words = sentence(error)
     if error.sqlstate in FULL:
         return NotEnoughSpaceError(
-            f"The disk of the database server is full, at {what}: {words}.",
+            f"The disk of the database server is full, so a step for {what} failed: {words}.",
             needed_bytes=0,
             free_bytes=0,
             hint="Free some space on that server's disk, then try again.",
@@ -226,12 +228,13 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
         return DatabaseServerError(f"There is no connection for {what}: {words}.")
     is_of_rights = isinstance(error, psycopg.errors.InsufficientPrivilege)
     return DatabaseServerError(
-        f"The database server refuses {what}: {words}.", hint=RIGHTS if is_of_rights else None
+        f"The database server refuses a step for {what}: {words}.",
+        hint=RIGHTS if is_of_rights else None,
     )
 
 
 def sentence(error: psycopg.Error) -> str:
-    """What the server says, in one line without a full stop."""
+    """The server's own message, in one line without a full stop."""
     told = error.diag.message_primary or str(error) or type(error).__name__
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]

@@ -55,7 +55,7 @@ class DumpSnapshot(Snapshot):
                     f"The dump can't be read back: {error.strerror}."
                 ) from error
             if not chunk:
-                raise SnapshotFailedError("The dump has become shorter.")
+                raise SnapshotFailedError("The dump on this machine's disk has become shorter.")
             at += len(chunk)
             yield chunk
 
@@ -114,7 +114,7 @@ class Dumping:
         return [
             str(self.programs.pg_dump),
             "--format=custom",
-            "--compress=0",  # it is compressed on its way, by what the other side can unpack
+            "--compress=0",  # it may be compressed on its way, by what the client can unpack
             "--no-owner",
             "--no-privileges",
             "--no-password",
@@ -128,7 +128,7 @@ class Dumping:
         ]
 
     def _run(self, connection: Connection, descriptor: int, words: list[str]) -> None:
-        # By a name: pg_dump 18 appends to its standard output, and so what it should overwrite.
+        # By a name: to its standard output pg_dump 18 appends, even what it means to overwrite.
         words = [*words, f"--file=/dev/fd/{descriptor}"]
 
         def look(needed: int = 0) -> None:
@@ -136,9 +136,9 @@ class Dumping:
             if not files.has_room(folder, self.floor + needed):
                 free = files.free_bytes(folder)
                 raise NotEnoughSpaceError(
-                    f"The snapshot needs more than the {os.fstat(descriptor).st_size:,} bytes that"
-                    f" are written in {folder}, and {free:,} are free: {self.floor:,} stay free"
-                    " for the site (BACKUPS_KEEP_FREE_BYTES).",
+                    f"There is no room in {folder} for the rest of the snapshot, after"
+                    f" {os.fstat(descriptor).st_size:,} bytes: {free:,} are free, and"
+                    f" {self.floor:,} stay free for the site (BACKUPS_KEEP_FREE_BYTES).",
                     needed_bytes=os.fstat(descriptor).st_size,
                     free_bytes=free,
                 )

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.contrib.auth.hashers import make_password
 
@@ -57,10 +59,10 @@ def test_a_dump_goes_out_and_comes_back(served: Server, site: Site, tmp_path: Pa
     assert served.task_names() == ["one"]
     assert served.api("POST", "restore/undo?apply=now").status_code == 200
     assert served.task_names() == ["one", "two"]
-    here = tmp_path / "here"
-    here.mkdir()
     url = {"TASKDOG_API_KEY": site.key, "TASKDOG_API_INSECURE": "1"}
-    for more in ((), ("--url", f"{served.url}/api/v1")):
+    for folder, more in (("here", ()), ("from afar", ("--url", f"{served.url}/api/v1"))):
+        here = tmp_path / folder  # each its own: two within a second would share the name
+        here.mkdir()
         saved = run(site, "backup", "-o", str(here), "--check", *more, variables=url)
         assert saved.code == 0, saved.err
         assert re.fullmatch(NAME, Path(saved.out.strip()).name)
@@ -96,6 +98,33 @@ def test_pages_show_a_restore_from_its_upload_to_its_undo(
     ann.wait_for(page, CAN_BE_UNDONE)
     decide(ann, page, "now")
     until(lambda: names_of(served) == ["one", "two"])
+
+
+def test_a_page_outlives_the_sessions_that_a_restore_ends(
+    served: Server, site: Site, postgres: Postgres
+) -> None:
+    """One in mid-query, and one that connects while the database gets its new name."""
+    ann = Visitor(served, "ann")
+    with (
+        ThreadPoolExecutor() as pool,
+        psycopg.connect(postgres.conninfo(database_name(site), "postgres")) as admin,
+    ):
+        admin.execute("LOCK TABLE auth_user")
+        answer = pool.submit(ann.get, "restore/")
+        ended: set[int] = set()
+        for _ in range(2):
+            pid = until(lambda: waiting_in(postgres, database_name(site)) - ended).pop()
+            postgres.admin(f"SELECT pg_terminate_backend({pid})")
+            ended.add(pid)
+        until(lambda: answer.done() or waiting_in(postgres, database_name(site)) - ended)
+        admin.rollback()
+        assert answer.result().status_code == 200
+
+
+def waiting_in(postgres: Postgres, database: str) -> set[int]:
+    """The sessions in a database that wait for a lock."""
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+    return {pid for (pid,) in postgres.admin(f"{query}'{database}'")}
 
 
 def names_of(served: Server) -> list[str] | None:

@@ -24,7 +24,7 @@ FULL = (NotEnoughSpaceError, DatabaseServerError)
 
 @contextmanager
 def filled(folder: Path, *, but: int) -> Iterator[None]:
-    """A disk with no more room than so many bytes, for the block."""
+    """Fill a disk for the block, but for so many bytes."""
     path = folder / "ballast"
     try:
         with path.open("wb", buffering=0) as file, suppress(OSError):
@@ -55,7 +55,7 @@ def _add_rows(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize("but", [0, 2 * MEGABYTE, 12 * MEGABYTE, 20 * MEGABYTE])
 def test_the_disk_of_the_server_is_full(but: int, small_postgres: Server, tmp_path: Path) -> None:
-    """It is before a staging begins, or it gets full while a database is made or filled."""
+    """The disk is full before a staging, or gets full while a database is made or filled."""
     store = new_store(small_postgres, tmp_path / "machine", "old")
     large = large_dump(store, f"other_{store.database}")
     store.stage(new_snapshot(small_postgres, tmp_path / "first", "first"))

@@ -13,7 +13,6 @@ from backups.exceptions import (
 )
 from backups.postgres.restoring import restore_dump
 from backups.postgres.scratch import Scratch
-from backups.site.move.refusals import line_of
 from tests.postgres.kills.test_full_disk import large_dump
 from tests.postgres.server import Server
 from tests.postgres.stores import new_snapshot, new_store
@@ -90,14 +89,3 @@ def test_a_server_that_has_gone_is_not_called_a_damaged_dump(
             scratch=Scratch(store.folder),
             watch=None,
         )
-
-
-def test_the_row_that_a_copy_refuses_is_found(german: None, own_postgres: Server) -> None:
-    own_postgres.admin("CREATE TABLE of_2026 (number integer)")
-    with (
-        psycopg.connect(own_postgres.conninfo("postgres", "postgres")) as connection,
-        pytest.raises(psycopg.Error) as caught,
-        connection.cursor().copy("COPY of_2026 FROM STDIN") as copy,
-    ):
-        copy.write(b"1\n2\nthree\n")
-    assert line_of(caught.value, "of_2026") == 3
