@@ -97,8 +97,14 @@ def rename(connection: Connection, old: str, new: str) -> None:
 
 def drop(connection: Connection, name: str) -> None:
     """Drop a database that is ours alone, with whoever looks into it. Nothing if it is gone."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(quoted(name))
     with suppress(psycopg.errors.InvalidCatalogName):
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted(name)))
+        try:
+            connection.execute(statement + sql.SQL(" WITH (FORCE)"))
+        except psycopg.errors.InsufficientPrivilege:
+            # Autovacuum is in it, as in any that has just been filled, or an administrator. By
+            # force nothing of theirs may be ended; without it the server ends autovacuum itself.
+            connection.execute(statement)
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
