@@ -19,10 +19,10 @@ Every error of this app. Each says what happened to which file; its hint says wh
     │   ├── NotADatabaseError        empty, a text file, a picture …
     │   ├── OtherKindError           of another kind of database than the site's
     │   ├── WrongLengthError         cut off, or something was appended
-    │   ├── DamagedSnapshotError     fails SQLite's integrity check
+    │   ├── DamagedSnapshotError     damaged: e.g. it fails SQLite's integrity check
     │   ├── BrokenReferencesError    fails SQLite's foreign key check
     │   ├── ForeignDatabaseError     another application's database
-    │   ├── NewerSnapshotError       made by a newer release than this one
+    │   ├── NewerSnapshotError       made by a newer release than this one, or a newer pg_dump
     │   ├── InconsistentHistoryError Django would refuse to migrate it
     │   ├── MissingTablesError       lacks tables that its migrations promise
     │   ├── UnknownSchemaError       has triggers, views … that this site does not have
@@ -241,7 +241,7 @@ class WrongLengthError(InvalidSnapshotError):
 
 
 class DamagedSnapshotError(InvalidSnapshotError):
-    """SQLite's integrity check found damage, or the file can't be read."""
+    """SQLite's integrity check found damage, or a file or a dump can't be read to its end."""
 
     code = "damaged"
     hint = "Nothing was staged. Use another copy of this snapshot, or an older one."
@@ -260,7 +260,7 @@ class ForeignDatabaseError(InvalidSnapshotError):
 
 
 class NewerSnapshotError(InvalidSnapshotError):
-    """The snapshot has migrations that this release does not know."""
+    """The snapshot has migrations that this release does not know, or a newer pg_dump made it."""
 
     code = "newer_release"
     hint = "Nothing was staged. Update this site to the release that made the snapshot first."
@@ -283,7 +283,10 @@ class MissingTablesError(InvalidSnapshotError):
 
 
 class UnknownSchemaError(InvalidSnapshotError):
-    """It has a trigger, view, virtual table, clause or generated column that this site lacks."""
+    """
+    It has a trigger, view, virtual table, clause or generated column that this site lacks; or it is
+    a dump with a statement that no site's tables need.
+    """
 
     code = "unknown_schema"
     hint = (
@@ -507,7 +510,10 @@ class DatabaseServerError(BackupError):
     """The database server can't be reached, lacks what this needs, or refuses a step."""
 
     code = "database_server"
-    hint = "Check the server, and the HOST, PORT, USER and PASSWORD in DATABASES, then try again."
+    hint = (
+        "Check the server, and the NAME, HOST, PORT, USER and PASSWORD in DATABASES, then try"
+        " again."
+    )
 
 
 class DestinationError(BackupError):

@@ -260,6 +260,9 @@ def stage_restore(
     Step 3 replaces a restore that was pending. If anything fails, the incoming file is removed and
     nothing else has changed.
 
+    On PostgreSQL the upload is brought into a database of its own, and that is renamed:
+    ``backups/postgres/staging.py``.
+
     :param chunks: the snapshot's bytes in order; read once, never held whole.
     :param staged_by: the name of the key or the user, for the record.
     :param at_least: how many bytes will certainly come: too many are refused before any is read.

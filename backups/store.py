@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Required, Self, TypedDict, Unpack
 
-# Hears what a long check does now, how much of it is done, and of how much: None if not known.
+# Called during a long check: what it does now, how much of that is done, and of how much, if known.
 Tell = Callable[[str, int, int | None], None]
 
 # What a restore refuses unless it is accepted explicitly.
@@ -42,8 +42,8 @@ class Snapshot(ABC):
     was not read.
     """
 
-    # How it was taken: "compact", rewritten without gaps, or "pages", as they are; "dump", the SQL
-    # that makes it anew; "stored" for a stored file, packed as it is.
+    # How it was taken: "compact" (rewritten without gaps), "pages" (the database's own pages),
+    # "dump" (SQL that makes the database again) or "stored" (a stored file, packed as it is).
     method: str
     size: int  # bytes
     taken_at: datetime  # UTC
@@ -85,7 +85,7 @@ def describe_defects(defects: Mapping[str, int]) -> str:
 
 
 class PassedOn(Snapshot):
-    """Wraps another snapshot, to do something while it is read or when it is closed."""
+    """A wrapper of another snapshot that does something as it is read or closed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Takes over the snapshot, with its attributes."""
@@ -122,7 +122,7 @@ class PendingRestore:
     """A snapshot that passed every check and waits for the next start."""
 
     size: int  # bytes, as it was uploaded
-    sha256: str  # 64 hex digits, of the bytes as they were uploaded
+    sha256: str  # 64 hex digits, of the bytes as they were uploaded; empty if there were none
     staged_at: datetime  # UTC
     staged_by: str  # the key's or the user's name
     migrations: tuple[str, ...]  # ``app.name`` of each that the next start will run
@@ -226,6 +226,39 @@ class RestoreStatus:
     present: tuple[str, ...]  # processes that have the store open, this one first
 
 
+def describe_next_start(pending: PendingRestore, *, live: str, kept_as: str | None) -> str:
+    """
+    Say in a sentence what the next start will do with a pending restore.
+
+    :param live: the name of the live database.
+    :param kept_as: the name that it will be kept under; None if there is nothing to keep.
+    """
+    number = len(pending.migrations)
+    steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
+    if kept_as is not None:
+        steps.append(f"keeps the current database as {kept_as}")
+    steps.append(f"puts the snapshot in place as {live}")
+    return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+
+
+class UndoOptions(TypedDict, total=False):
+    """What ``prepare_undo`` takes, by name."""
+
+    staged_by: Required[str]
+    watch: Callable[[], None] | None  # called now and then; an error that it raises ends the check
+    on_received: Callable[[], None]  # called once all bytes have come, before the check
+    tell: Tell  # called now and then, by a store that knows how far its check is
+
+
+class RestoreOptions(UndoOptions, total=False):
+    """What ``prepare_restore`` takes besides."""
+
+    max_bytes: Required[int]  # the most that is accepted; the rest is left unread
+    at_least: int  # how many bytes were announced
+    account: str | None  # who stages: a warning says if the snapshot lacks this account
+    accept: Collection[str]  # problems to accept, of those in ACCEPTABLE
+
+
 SUFFIXES = (".db", ".dump")  # of every store: an archive may have snapshots of more than one
 
 
@@ -269,55 +302,33 @@ class BackupStore(ABC):
     @abstractmethod
     def take_upload_turn(self) -> Turn:
         """
-        Take a turn to upload or check. Never waits. A caller of ``check_snapshot`` or ``prove``
-        must hold one, and so must who enters ``prepare_restore`` or ``prepare_undo``.
+        Take a turn to upload or check. Never waits. Hold one to call ``check_snapshot`` or
+        ``prove``, and to enter ``prepare_restore`` or ``prepare_undo``.
         """
 
     @abstractmethod
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> AbstractContextManager[Prepared]:
-        """
-        Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays.
-
-        :param max_bytes: the most that is accepted; the rest is left unread.
-        :param accept: problems to accept, of those in ``ACCEPTABLE``.
-        :param on_received: called once all bytes have come, before the check.
-        :param tell: called now and then during the check, by a store that knows how far it is.
-        """
+        """Check a snapshot. Inside the block it can be staged; otherwise nothing of it stays."""
 
     @abstractmethod
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         """Check a snapshot's file as a restore would. The file must be writable."""
 
     @abstractmethod
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> AbstractContextManager[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> AbstractContextManager[Prepared]:
         """As ``prepare_restore``, for what the last restore replaced."""
 
-    def stage_restore(self, chunks: Iterable[bytes], **options: Any) -> PendingRestore:
-        """Check a snapshot, and keep it for the next start. Options: of ``prepare_restore``."""
+    def stage_restore(
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
+    ) -> PendingRestore:
+        """Check a snapshot, and keep it for the next start."""
         with self.prepare_restore(chunks, **options) as prepared:
             return prepared.stage()
 
-    def stage_kept_copy(self, **options: Any) -> PendingRestore:
-        """Stage what the last restore replaced. Options: of ``prepare_undo``."""
+    def stage_kept_copy(self, **options: Unpack[UndoOptions]) -> PendingRestore:
+        """Stage what the last restore replaced."""
         with self.prepare_undo(**options) as prepared:
             return prepared.stage()
 
@@ -370,14 +381,14 @@ class BackupStore(ABC):
 
     def check_ready(self) -> None:  # noqa: B027  # a file needs nothing
         """
-        Whether all is there that snapshots and restores need outside of this process.
+        Check that snapshots and restores find all that they need outside of this process.
 
         :raises BackupError: something is missing; the message says what.
         """
 
     @abstractmethod
     def software(self) -> dict[str, str]:
-        """What the store runs on, by name with its version, for the manifest of a snapshot."""
+        """The software that the store runs on, and its versions, for a snapshot's manifest."""
 
     @abstractmethod
     def apply_pending_restore(self) -> Receipt | None:
@@ -385,7 +396,7 @@ class BackupStore(ABC):
 
     @abstractmethod
     def repair(self) -> Receipt | None:
-        """As the service. :returns: the receipt that a crash kept from being written, if any."""
+        """As the service. :returns: the receipt that a crash has prevented, if any."""
 
     @abstractmethod
     def apply_now(self, *, applied_by: str, sha256: str | None = None) -> Receipt:
@@ -396,7 +407,7 @@ class BackupStore(ABC):
         """Tell other processes, as long as this one lives, that it uses the store."""
 
     def regain_presence(self) -> None:  # noqa: B027  # most stores can't lose it
-        """Be present again if this was ended from outside, e.g. with a server. Asks no server."""
+        """Be present again if a server has ended this, e.g. by a restart. Cheap if it has not."""
 
     @abstractmethod
     def release_presence(self) -> None:
@@ -411,12 +422,19 @@ class BackupStore(ABC):
         """
         Hold a lock of this name for the block; it ends with the process. No other process of the
         store can hold it then, nor another thread. The block gets a function that says if it is
-        held still: a server that is restarted ends its locks.
+        held now: a server that is restarted ends its locks, and the block takes it again.
 
         :param outside: it says only that the process lives: it does not keep a start from applying
             a restore, as every other lock does.
         :raises BusyError: somebody holds it, and ``wait`` is false.
         """
+
+    def may_have_lost_locks(self) -> bool:
+        """
+        Whether processes at work may not have their locks again yet, since a server has just been
+        restarted. Then a lock that is free does not say that a process has ended.
+        """
+        return False  # most stores can't lose them
 
     @abstractmethod
     def prove(
@@ -447,20 +465,21 @@ class BackupStore(ABC):
     @abstractmethod
     def remember(self) -> AbstractContextManager[dict[str, Any]]:
         """
-        For a block that changes what is remembered of the store outside of it, so that no restore
-        changes it. All processes share it; one at a time changes it. It must be fit for JSON.
+        Yield what is remembered, for a block that changes it. It is kept beside the store's
+        content, so no restore changes it. All processes share it, and one at a time changes it.
+        Its values must be fit for JSON.
         """
 
     @abstractmethod
     def record_backup(self, receipt: Mapping[str, Any]) -> None:
         """
-        Record what happened to a stored snapshot, in words fit for JSON. No restore changes it.
-        Does not raise if the system refuses that.
+        Record what happened to a stored snapshot; the values must be fit for JSON. No restore
+        changes the record. Does not raise if the system refuses to write it.
         """
 
     @abstractmethod
     def list_backup_receipts(self) -> list[dict[str, Any]]:
-        """What ``record_backup`` has recorded, newest first; the oldest go. Reads only."""
+        """What ``record_backup`` has recorded, newest first. Very old ones go. Reads only."""
 
     @abstractmethod
     def watch_commits(self) -> Callable[[], bool]:

@@ -15,9 +15,9 @@ VARIABLE = "TASKDOG_DATABASE_URL"
 DIRECT = "TASKDOG_DATABASE_DIRECT"
 LIKE = "postgres://user:password@host:5432/name"
 SCHEMES = ("postgres", "postgresql")
-MAX_AGE_SECONDS = 60  # of a connection: a failover or a move to another host is noticed by then
-# What libpq gets unless the URL says otherwise: a start does not wait for a host that is not
-# there, and who looks for open sessions sees whose they are.
+MAX_AGE_SECONDS = 60  # of a connection, so that the site follows a failover within a minute
+# For libpq, unless the URL says otherwise: a start must not wait for ever for a host that is not
+# there, and the server's list of sessions must show which are the site's.
 OPTIONS = {"connect_timeout": 10, "application_name": "taskdog"}
 
 
@@ -33,7 +33,7 @@ def default(file: Path) -> dict[str, Any]:
 
 def direct() -> dict[str, str]:
     """
-    What is other where backups reach the server: past a pooler that the URL names.
+    Where backups reach the server itself, if the URL names a pooler; empty if it names the server.
 
     :raises ImproperlyConfigured: the variable is not like ``host:port``.
     """

@@ -8,8 +8,6 @@ statement, for N from 1 until it comes to its end. The next start then runs in a
 import itertools
 import os
 import shutil
-import signal
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +22,7 @@ from tests.backups import builders
 from tests.backups.builders import READABLE, STATES
 from tests.backups.stand_ins import Steps, counted, die, without_hard_links
 from tests.backups.stores import Store
+from tests.forks import is_killed
 
 pytestmark = pytest.mark.proof
 
@@ -66,7 +65,7 @@ def test_kill_at_each_step_of_migrating_an_older_snapshot(start: str, tmp_path: 
 def test_kill_at_each_step_of_the_start_that_repairs(tmp_path: Path) -> None:
     template = _template(tmp_path, "hot WAL", builders.healthy)
     for number in itertools.count(1):  # be killed at the first step after the rename
-        _in_child(partial(_die_at, number, Store.start, template))
+        is_killed(partial(_die_at, number, Store.start, template))
         if not template.paths.pending.exists():
             break
     assert template.paths.manifests(), "the kill came too late to leave anything to repair"
@@ -269,7 +268,7 @@ def _kill_at_each_step(
         folder = template.paths.folder.with_name("killed")
         shutil.copytree(template.paths.folder, folder)
         store = Store(folder / "tasks.db")
-        was_killed = _in_child(partial(_die_at, number, work, store, after=after))
+        was_killed = is_killed(partial(_die_at, number, work, store, after=after))
         try:
             check(store, before)
         except BaseException as error:
@@ -286,28 +285,8 @@ def _die_at(number: int, work: Work, store: Store, *, after: bool = False) -> No
         work(store)
 
 
-def _in_child(work: Callable[[], object]) -> bool:
-    """Do this in a process of its own. Returns whether it was killed."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.waitstatus_to_exitcode(status) == 0, "the child failed; its traceback is above"
-    return False
-
-
 def _next_start(store: Store) -> None:
-    assert not _in_child(store.start)
+    assert not is_killed(store.start)
 
 
 def _items_of_a_copy(store: Store) -> list[str]:

@@ -73,7 +73,7 @@ IN_WORDS = {
     "BACKUPS_BACKUP_PERMISSION": "a key with the scope, or staff",
     "BACKUPS_RESTORE_PERMISSION": "a key with the scope, or staff",
     "BACKUPS_KEY_FILE": "beside the database, or in `BACKUPS_FOLDER`",
-    "BACKUPS_POSTGRES_PROGRAMS": "the newest that is found",
+    "BACKUPS_POSTGRES_PROGRAMS": "those of the server's release, or the newest",
     "BACKUPS_POSTGRES_CONNECTION": "as in `DATABASES`",
     "BACKUPS_KEEP_FREE_BYTES": "64 MiB, or a twentieth of a smaller disk",
     "BACKUPS_MIGRATE_PROCESSOR_SECONDS": "`BACKUPS_MIGRATE_SECONDS`",

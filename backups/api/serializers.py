@@ -65,7 +65,9 @@ class ReceiptSerializer(AnswerSerializer):
     outcome = serializers.ChoiceField(["staged", "discarded", "applied", "refused", "blocked"])
     reason = serializers.CharField(help_text="What was wrong, in a sentence; else empty.")
     size = serializers.IntegerField(allow_null=True, help_text="Bytes, as uploaded.")
-    sha256 = serializers.CharField(allow_null=True, help_text="Of the upload.")
+    sha256 = serializers.CharField(
+        allow_null=True, help_text="Of the upload; empty if there was none."
+    )
     staged_at = UtcField(allow_null=True)
     staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
     migrations = TextsField(help_text="Those that ran on the snapshot.")
@@ -82,7 +84,7 @@ class PendingRestoreSerializer(AnswerSerializer):
     status = serializers.ChoiceField(["pending"])
     message = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes, as uploaded.")
-    sha256 = serializers.CharField(help_text="Of the upload.")
+    sha256 = serializers.CharField(help_text="Of the upload; empty if there was none.")
     staged_at = UtcField()
     staged_by = serializers.CharField(help_text="A key or a user.")
     migrations = TextsField(help_text="Those that the next start will run on the snapshot.")
@@ -148,7 +150,9 @@ class DiscardedRestoreSerializer(AnswerSerializer):
     status = serializers.ChoiceField(["discarded"])
     message = serializers.CharField()
     size = serializers.IntegerField(allow_null=True, help_text="Bytes, as uploaded.")
-    sha256 = serializers.CharField(allow_null=True, help_text="Of the upload.")
+    sha256 = serializers.CharField(
+        allow_null=True, help_text="Of the upload; empty if there was none."
+    )
     staged_at = UtcField(allow_null=True)
     staged_by = serializers.CharField(allow_null=True, help_text="A key or a user.")
 

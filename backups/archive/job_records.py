@@ -137,7 +137,9 @@ def alive(store: BackupStore, job: Job) -> Job:
         with store.lock(f"job {job.id}", outside=True):
             # It may have ended since it was read.
             job = find(store, job.id) or job
-            return replace(job, outcome="stopped") if job.is_running else job
+            if not job.is_running or store.may_have_lost_locks():
+                return job
+            return replace(job, outcome="stopped")
     except BusyError:
         return job
 

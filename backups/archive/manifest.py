@@ -49,10 +49,15 @@ class Verification:
     def sentence(self) -> str:
         """The result, for a person."""
         if not self.is_good:
-            return f"{self.outcome}: {self.reason}"
+            return f"{in_words(self.outcome)}: {self.reason}"
         content = f"{self.rows:,} rows in {self.tables:,} tables"
         lost = f"; media files lost: {self.lost_media:,}" if self.lost_media else ""
         return f"restorable, {content}, {self.seconds:.1f} seconds{lost}"
+
+
+def in_words(outcome: str) -> str:
+    """An outcome as a person reads it: a snapshot that nobody could verify may be good."""
+    return "could not be verified" if outcome == "unreadable" else outcome
 
 
 @dataclass(frozen=True)

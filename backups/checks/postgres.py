@@ -19,12 +19,12 @@ SET = "In DATABASES[{alias!r}], set: {option}"
 
 
 def check_servers(**_: Any) -> list[CheckMessage]:
-    """Check the driver, what becomes of connections in a restore, and the place of snapshots."""
+    """Check the driver, whether connections outlive a restore, and the place of snapshots."""
     return [message for alias in local_store.server_aliases() for message in _messages(alias)]
 
 
 def check_ready(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Ask the server, and look for its programs: is all there that a restore needs?"""
+    """Ask the server, and look for its programs: a restore must find all that it needs."""
     found: list[CheckMessage] = []
     for alias in set(databases or ()).intersection(local_store.server_aliases()):
         try:
@@ -68,8 +68,8 @@ def _place(alias: str) -> Iterator[CheckMessage]:
     if ALIAS in settings.STORAGES or conf.folder is not None:
         return
     yield CheckWarning(
-        f"There is no lasting place for stored snapshots of the database {alias!r}: without a file"
-        " of the database there is no folder beside it.",
+        f"There is no lasting place for stored snapshots of the database {alias!r}: it is not in a"
+        " file, so there is no folder beside it.",
         hint=f"Set STORAGES[{ALIAS!r}], best on another machine, or BACKUPS_FOLDER, a folder of the"
         " site's user alone.",
         id="backups.W141",

@@ -24,15 +24,14 @@ def staged_or_applied(answer: Json) -> str:
             if answer["kept"]
             else "There was no database before, so nothing was replaced."
         )
-        return (
-            f"Applied: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"
-            f"It is live for every process of the site.\n{kept}"
-        )
-    return (
-        f"Pending: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']}\n"
-        f"{answer['next_start']}\n"
-        "Restart the server to apply."
-    )
+        return f"Applied: {_content(answer)}\nIt is live for every process of the site.\n{kept}"
+    return f"Pending: {_content(answer)}\n{answer['next_start']}\nRestart the server to apply."
+
+
+def _content(answer: Json) -> str:
+    """Its size, and its SHA-256: a kept database, of which the server makes a copy, has none."""
+    size = size_in_words(answer["size"])
+    return f"{size}, SHA-256 {answer['sha256']}" if answer["sha256"] else size
 
 
 def status(answer: Json, where: str) -> str:
@@ -45,7 +44,7 @@ def pending(answer: Json, where: str) -> str:
     if answer["status"] != "pending":
         return f"Nothing is pending on {where}."
     return (
-        f"Pending on {where}: {size_in_words(answer['size'])}, SHA-256 {answer['sha256']},"
+        f"Pending on {where}: {_content(answer)},"
         f" staged by {answer['staged_by']} at {answer['staged_at']}.\n"
         f"{answer['next_start']}\n"
         "Restart the server to apply."

@@ -43,7 +43,7 @@ VERIFIED_WORDS: Mapping[str, tuple[Any, str]] = {
     "restorable": (_("Verified: it can be restored"), GOOD),
     "refused": (_("Tried: it can't be restored"), BAD),
     "damaged": (_("Tried: it is damaged"), BAD),
-    "unreadable": (_("Tried: it could not be read"), WARN),
+    "unreadable": (_("Tried: it could not be verified"), WARN),
 }
 DOWNLOAD_WORDS: Mapping[str, tuple[Any, str]] = {
     "begun": (_("Download begun"), ""),

@@ -8,8 +8,8 @@ Invariants, which hold whatever is killed, and whenever: a database of the live 
 the old content or with the new; the old content is kept, with every committed row; the receipt says
 what happened. The server itself makes it so: all of it is one transaction.
 
-A rename waits until nobody is connected to the database, and lets nobody connect meanwhile. So no
-row is committed to the old one after it was replaced.
+A rename waits until nobody is connected to the database, and lets nobody connect until the
+transaction ends. So no row is committed to the old database after it was replaced.
 
 Source: https://www.postgresql.org/docs/current/sql-alterdatabase.html
 """
@@ -19,16 +19,16 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 
 from backups.exceptions import (
     BackupError,
     NeedsRestartError,
-    NoPendingRestoreError,
     RestoreBlockedError,
     RestoreRefusedError,
 )
@@ -36,7 +36,7 @@ from backups.postgres import databases
 from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest, receipt_of
-from backups.postgres.pending import drop_if_possible, find_pending, free_name, put
+from backups.postgres.pending import lock_pending, put
 from backups.postgres.records import add_receipt, read_receipts
 from backups.postgres.server import Connection, sentence
 from backups.store import Receipt
@@ -44,13 +44,6 @@ from backups.store import Receipt
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02  # between two looks for sessions to end
-# Only those that this role may end: one that it may not would keep it from the others.
-END = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
-WHERE datname = %s AND pid <> pg_backend_pid()
-  AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-  AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
-"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,11 @@ class Applying:
         live = self.control.names.live
         with self.control.session(name="backups: apply") as connection:
             if who := databases.who_is_connected(connection, live):
-                raise RestoreBlockedError(f"The database {live} is in use by {who}.")
+                raise RestoreBlockedError(
+                    f"The database {live} is in use by {who}. No process of the site is present,"
+                    " so a pooler keeps this open, or somebody looks into it: manage.py restore_db"
+                    " --now ends such sessions, and applies it."
+                )
         return self._swap(manifest, began=began, by=None)
 
     def now(self, manifest: Manifest, *, by: str) -> Receipt:
@@ -78,6 +75,7 @@ class Applying:
         Apply it while the site runs: whoever is connected is disconnected.
 
         :raises NeedsRestartError: a session can't be ended, e.g. since it is another role's.
+        :raises NoPendingRestoreError: nothing is pending any more.
         :raises RestoreBlockedError: another snapshot is pending now.
         """
         began = time.monotonic()
@@ -93,7 +91,7 @@ class Applying:
             if found is None:
                 raise
             receipt, going = found, []  # it was committed, and only the answer was lost
-        drop_if_possible(self.control, *going)
+        databases.drop_if_possible(self.control, *going)
         return receipt
 
     def _swap_in_one_transaction(
@@ -101,11 +99,7 @@ class Applying:
     ) -> tuple[Receipt, list[str]]:
         names, going = self.control.names, dict[str, str]()
         with self.control.transaction() as connection:
-            current = find_pending(connection, lock=True)
-            if current is None:
-                raise NoPendingRestoreError("Nothing is pending.")
-            if current.id != manifest.id:
-                raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
+            lock_pending(connection, manifest)
             if not databases.exists(connection, names.pending):
                 raise RestoreRefusedError(f"The database {names.pending} is gone.")
             now, kept = datetime.now(UTC), None
@@ -116,10 +110,10 @@ class Applying:
                     if name != manifest.undoes and not databases.who_is_connected(connection, name)
                 }
                 self._let_go(connection, going)
-                kept = free_name(connection, lambda attempt: names.kept(now, attempt))
-                with _in_use(self.control, names.live):
+                kept = databases.free_name(connection, partial(names.kept, now))
+                with _naming_sessions(self.control, names.live):
                     databases.rename(connection, names.live, kept)
-            with _in_use(self.control, names.pending):
+            with _naming_sessions(self.control, names.pending):
                 databases.rename(connection, names.pending, names.live)
             put(connection, None)
             receipt = receipt_of(
@@ -137,7 +131,10 @@ class Applying:
         return receipt, list(going.values())
 
     def _let_go(self, connection: Connection, going: dict[str, str]) -> None:
-        """Rename the kept ones that go, before anybody waits for the live one; not one in use."""
+        """
+        Rename the kept databases that go, except those in use. This comes before the live one is
+        locked, so nobody waits for it.
+        """
         for name, new in list(going.items()):
             try:
                 with connection.transaction():
@@ -147,7 +144,11 @@ class Applying:
                 del going[name]
 
     def _find_receipt(self, number: str) -> Receipt | None:
-        """The receipt of a transaction whose end is not known. :raises BackupError: no answer."""
+        """
+        The receipt of a transaction that may have been committed; None if it was not.
+
+        :raises BackupError: the server does not answer, so nobody knows.
+        """
         with self.control.session() as connection:
             return next((each for each in read_receipts(connection) if each.id == number), None)
 
@@ -155,17 +156,13 @@ class Applying:
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-@contextmanager
-def _in_use(control: Control, name: str) -> Iterator[None]:
-    """Say who is in the way of a rename."""
-    try:
-        yield
-    except databases.IN_USE as error:
-        raise NeedsRestartError(
-            f"The database {name} could not be renamed: it is in use by"
-            f" {databases.who_is_in_the_way(control, name)}.",
-            hint="It stays pending. End that session, then try again, or restart the server.",
-        ) from error
+def _naming_sessions(control: Control, name: str) -> AbstractContextManager[None]:
+    return databases.naming_sessions(
+        control,
+        name,
+        NeedsRestartError,
+        hint="It stays pending. End that session, then try again, or restart the server.",
+    )
 
 
 @contextmanager
@@ -177,19 +174,16 @@ def _ending_sessions(control: Control) -> Iterator[None]:
     """
     live, is_over = control.names.live, threading.Event()
 
-    def end(connection: Connection) -> None:
-        connection.execute(END.encode(), [live])
-
     def go_on(connection: Connection) -> None:
         while not is_over.wait(LOOK_SECONDS):
             try:
-                end(connection)
+                databases.end_sessions(connection, live)
             except psycopg.Error as error:
                 logger.warning("sessions could not be ended: %s", error)
                 return
 
     with control.session(name="backups: apply") as connection:
-        end(connection)
+        databases.end_sessions(connection, live)
         thread = threading.Thread(target=go_on, args=(connection,), daemon=True)
         thread.start()
         try:

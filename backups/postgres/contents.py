@@ -11,7 +11,8 @@ from backups.sqlite.format.schema import fold
 from backups.store import Inventory
 
 MIGRATIONS = "django_migrations"
-# Ordinary and partitioned tables that Django's names reach, and all others outside the system's.
+# All ordinary and partitioned tables but those of the system and of extensions; and whether the
+# name alone, without a schema, reaches it.
 TABLES = """
 SELECT nspname, relname, pg_table_is_visible(pg_class.oid), pg_class.oid
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -41,7 +42,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. ``name`` is as Django writes it: with its schema only if it needs it."""
+    """A table. ``name`` has the schema only where Django has to write it."""
 
     name: str
     schema: str

@@ -5,15 +5,12 @@ ALTER DATABASE … RENAME changes a catalog that all databases share. So a resto
 one transaction on a connection to this database: after a kill both have happened, or neither.
 """
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from backups.exceptions import BackupNotSupportedError
 from backups.postgres.names import Names
@@ -23,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 COMMENT = "State and receipts of django-restorable, for the database beside it"
 NOTHING_MORE = sql.SQL("")
-# Whatever the encoding of the site's own database is, and whoever is in template1.
+# UTF-8, whatever the site's own database has. Somebody may be connected to template1.
 ANY_TEXT = sql.SQL("TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
 SETUP_LOCK = 0x6261636B  # for the moment in which the tables are made
 TABLES = """
@@ -41,7 +38,6 @@ SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE relkind IN ('r', 'p') AND nspname NOT IN ('backups', 'information_schema')
   AND nspname NOT LIKE 'pg\\_%' LIMIT 1
 """
-MOST_RECORDS = 10_000  # of one kind; the oldest go
 
 
 class Control:
@@ -68,12 +64,12 @@ class Control:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """The same; all that the block does is done at its end, or nothing of it is."""
+        """The same, in one transaction: it is committed when the block ends without an error."""
         with self.session() as connection, connection.transaction():
             yield connection
 
     def open(self, *, name: str = "backups") -> Connection:
-        """The same without a block: the caller closes it."""
+        """A connection as of ``session``, without a block: the caller closes it."""
         with explained(f"the database {self.names.control}"):
             connection = self._connect(name) or self._create_and_connect(name)
             try:
@@ -125,14 +121,14 @@ class Control:
             raise BackupNotSupportedError(
                 f"The database {self.names.control}, which backups need beside {self.names.live},"
                 f" can't be created: {sentence(error)}.",
-                hint="Let an administrator say: ALTER ROLE"
+                hint="Let an administrator run: ALTER ROLE"
                 f" {self.server.parameters.get('user') or '…'} CREATEDB. Where a host gives one"
                 " database only, see docs/scaling.md.",
             ) from error
         return self.server.connect(self.names.control, name=name)
 
     def _set_up(self, connection: Connection) -> None:
-        """Make the tables, unless they are there: whoever created the database may be dead."""
+        """Make the tables if they are missing: who created the database may have been killed."""
         if _has_tables(connection):
             return
         name = self.names.control
@@ -157,54 +153,3 @@ class Control:
 def _has_tables(connection: Connection) -> bool:
     row = connection.execute("SELECT to_regclass('backups.record') IS NOT NULL").fetchone()
     return bool(row and row[0])
-
-
-def read_state(connection: Connection, name: str, *, lock: bool = False) -> dict[str, Any] | None:
-    """
-    What is kept under a name; None if nothing is.
-
-    :param lock: let no other transaction change it until this one ends.
-    """
-    if lock:  # of a row that may not be there yet
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"state {name}"])
-    row = connection.execute("SELECT value FROM backups.state WHERE name = %s", [name]).fetchone()
-    return row[0] if row is not None and isinstance(row[0], dict) else None
-
-
-def write_state(connection: Connection, name: str, value: Mapping[str, Any] | None) -> None:
-    """Keep this under a name; None to keep nothing."""
-    if value is None:
-        connection.execute("DELETE FROM backups.state WHERE name = %s", [name])
-        return
-    connection.execute(
-        "INSERT INTO backups.state (name, value) VALUES (%s, %s)"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [name, _json(value)],
-    )
-
-
-def add_record(connection: Connection, kind: str, value: Mapping[str, Any]) -> None:
-    """Add one to the records of its kind. The oldest of more than MOST_RECORDS go."""
-    (number,) = connection.execute(
-        "INSERT INTO backups.record (kind, value) VALUES (%s, %s) RETURNING id",
-        [kind, _json(value)],
-    ).fetchone() or (0,)
-    if number % 100 == 0:
-        connection.execute(
-            "DELETE FROM backups.record WHERE kind = %s AND id <= (SELECT id FROM backups.record"
-            " WHERE kind = %s ORDER BY id DESC OFFSET %s LIMIT 1)",
-            [kind, kind, MOST_RECORDS],
-        )
-
-
-def read_records(connection: Connection, kind: str) -> list[dict[str, Any]]:
-    """Those of a kind, the newest first."""
-    rows = connection.execute(
-        "SELECT value FROM backups.record WHERE kind = %s ORDER BY id DESC", [kind]
-    )
-    return [value for (value,) in rows if isinstance(value, dict)]
-
-
-def _json(value: Mapping[str, Any]) -> Jsonb:
-    """PostgreSQL keeps no NUL in a text; no name or sentence needs one."""
-    return Jsonb(value, dumps=lambda each: json.dumps(each, default=str).replace("\\u0000", "?"))

@@ -1,13 +1,15 @@
 """
 The databases around the live one: look at, rename, drop. new_database.py makes them.
 
-DROP DATABASE can't be part of a transaction, and a rename can. So what is to go is renamed first,
-with all else that happens, and dropped afterwards. What a killed process leaves is dropped by the
-next sweep: its owner's lock is free then.
+DROP DATABASE can't be part of a transaction, and a rename can. So a database that goes is renamed
+in the transaction, and dropped afterwards. The next sweep drops what a killed process left: once
+that has ended, its lock is free.
 """
 
+import itertools
 import logging
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import sql
@@ -20,9 +22,9 @@ from backups.postgres.server import Connection, quoted, sentence
 
 logger = logging.getLogger(__name__)
 
-# Who is in the database, and who elsewhere has it locked: by ALTER, by COMMENT, for a copy.
-# Of a session of another role, the server tells neither its kind nor its address. Only sessions of
-# a role are in the way: the server ends its own work by itself.
+# Sessions in the database, and sessions elsewhere that have it locked: by ALTER, by COMMENT, or for
+# a copy. Of another role's session the server shows neither kind nor address. Sessions without a
+# role are the server's own: it ends them itself.
 CONNECTED = """
 SELECT coalesce(nullif(application_name, ''), 'a session') || ' of ' || usename || CASE
     WHEN backend_type IS NULL THEN '' ELSE ' from ' || coalesce(host(client_addr),
@@ -36,6 +38,13 @@ WHERE pid <> pg_backend_pid() AND usesysid IS NOT NULL AND (datname = %(name)s O
 UNION ALL
 SELECT 'the prepared transaction ' || gid || ' of ' || owner FROM pg_prepared_xacts
 WHERE database = %(name)s ORDER BY 1
+"""
+# Only sessions that this role may end: one refusal would end the statement before the others.
+END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON pg_roles.oid = usesysid
+WHERE datname = %s AND pid <> pg_backend_pid()
+  AND (NOT rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+  AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
 """
 LOCK_SECONDS = 5
 IN_USE = (psycopg.errors.ObjectInUse, psycopg.errors.LockNotAvailable)  # why a rename is refused
@@ -61,7 +70,7 @@ def is_standby(connection: Connection) -> bool:
 
 
 def is_ours(connection: Connection, name: str) -> bool:
-    """Whether there is a database of this name, which no other site has for its live one."""
+    """Whether there is a database of this name, and it is not the live one of another site."""
     return exists(connection, name) and not exists(connection, Names(name).control)
 
 
@@ -81,14 +90,18 @@ def size_of(connection: Connection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
+def free_name(connection: Connection, name: Callable[[int], str]) -> str:
+    """The first of these names that no database has: of the attempts 1, 2 …"""
+    return next(each for each in map(name, itertools.count(1)) if not exists(connection, each))
+
+
 def rename(connection: Connection, old: str, new: str) -> None:
     """
-    Rename a database, as a part of the connection's transaction. New connections to it wait from
-    then on. The server waits up to 5 seconds for those that are there to end, and as long for the
-    lock of whoever has it locked: new connections wait for that too.
+    Rename a database, as a part of the connection's transaction. From now on new connections to it
+    wait for the end of that.
 
-    :raises psycopg.errors.ObjectInUse: some did not.
-    :raises psycopg.errors.LockNotAvailable: nor did that.
+    :raises psycopg.errors.ObjectInUse: a session in it did not end within 5 seconds.
+    :raises psycopg.errors.LockNotAvailable: another session has kept it locked for LOCK_SECONDS.
     """
     connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
     statement = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(quoted(old), quoted(new))
@@ -96,41 +109,69 @@ def rename(connection: Connection, old: str, new: str) -> None:
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop a database that is ours alone, with whoever looks into it. Nothing if it is gone."""
-    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(quoted(name))
+    """Drop a database of ours, and end the sessions in it. Does nothing if it is gone."""
+    words = sql.SQL("DROP DATABASE IF EXISTS {}").format(quoted(name))
     with suppress(psycopg.errors.InvalidCatalogName):
         try:
-            connection.execute(statement + sql.SQL(" WITH (FORCE)"))
+            connection.execute(words + sql.SQL(" WITH (FORCE)"))
         except psycopg.errors.InsufficientPrivilege:
-            # Autovacuum is in it, as in any that has just been filled, or an administrator. By
-            # force nothing of theirs may be ended; without it the server ends autovacuum itself.
-            connection.execute(statement)
+            # The server is at work in it by itself: it vacuums. Without FORCE it ends that first.
+            end_sessions(connection, name)
+            connection.execute(words)
+
+
+def end_sessions(connection: Connection, name: str) -> None:
+    """End the sessions in a database: all that this role may end."""
+    connection.execute(END.encode(), [name])
 
 
 def who_is_connected(connection: Connection, name: str) -> str:
-    """Who has a session in a database, or a prepared transaction, in words; empty if nobody."""
+    """The sessions and prepared transactions in a database, for a message; empty without any."""
     rows = connection.execute(CONNECTED.encode(), {"name": name}).fetchall()
     words = [each for (each,) in rows[:MOST_NAMED]]
     more = len(rows) - MOST_NAMED
     return ", ".join(words) + (f" and {more} more" if more > 0 else "")
 
 
-def who_is_in_the_way(control: Control, name: str) -> str:
-    """The same for the message of an error, on a connection of its own. Never empty."""
+@contextmanager
+def naming_sessions(
+    control: Control, name: str, error: type[BackupError], *, hint: str
+) -> Iterator[None]:
+    """
+    For a block that renames this database: if it is in use, say by whom.
+
+    :raises BackupError: of the kind ``error``, with this hint.
+    """
+    try:
+        yield
+    except IN_USE as refusal:
+        raise error(
+            f"The database {name} could not be renamed: it is in use by"
+            f" {_who_is_in_the_way(control, name)}.",
+            hint=hint,
+        ) from refusal
+
+
+def _who_is_in_the_way(control: Control, name: str) -> str:
+    """Never empty. On a connection of its own: that of the rename can't ask after its error."""
     who = ""
     with suppress(BackupError), control.session() as connection:
         who = who_is_connected(connection, name)
     return who or "another session, which has ended since"
 
 
-def drop_now(control: Control, name: str) -> None:
-    """Drop a database of ours. :raises BackupError: the server refuses."""
-    with control.session(name="backups: drop") as connection:
-        drop(connection, name)
+def drop_if_possible(control: Control, *names: str | None) -> None:
+    """Drop databases of ours. A sweep drops what stays."""
+    for name in filter(None, names):
+        with (
+            suppress(BackupError, psycopg.Error),
+            control.session(name="backups: drop") as connection,
+        ):
+            drop(connection, name)
 
 
 def sweep(control: Control) -> list[str]:
-    """Drop what killed processes left, and return the names. What can't be dropped waits."""
+    """Drop what killed processes left, and return the names. What is in use stays for later."""
     swept: list[str] = []
     with control.if_there() as connection:
         if connection is None:

@@ -1,6 +1,6 @@
 """
-The kept databases: what was live before each restore. Which of them go is as for kept copies of
-SQLite: the oldest of more than so many, but none that is younger than so many days.
+The kept databases: what was live before each restore. They go by the same rules as the kept copies
+of SQLite: if there are too many the oldest go, but none that is younger than so many days.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Keeping:
         return at + timedelta(days=self.days) if self.copies else None
 
     def _is_old(self, at: datetime, now: datetime) -> bool:
-        """Nothing goes in doubt: a clock was wrong, or is wrong now."""
+        """False in doubt, so that it stays: a clock was wrong, or is wrong now."""
         return CLOCK_WAS_SET <= at <= now - timedelta(days=self.days)
 
 
@@ -46,14 +46,14 @@ def list_kept(control: Control, connection: Connection) -> list[tuple[str, datet
         for name in databases.list_names(connection, control.names.stem)
         if (at := control.names.kept_at(name)) is not None
     ]
-    # A clock that was set back: the order of the receipts is the order of the restores.
+    # The receipts are in the order of the restores, even if a clock was set back.
     order = [each.kept for each in read_receipts(connection) if each.outcome == "applied"]
     place = {name: number for number, name in reversed(list(enumerate(order)))}
     return sorted(found, key=lambda each: (place.get(each[0], len(order)), -each[1].timestamp()))
 
 
 def describe_kept(control: Control, connection: Connection, keeping: Keeping) -> list[KeptCopy]:
-    """For those who ask, the newest first."""
+    """What there is to say of each kept database, the newest first."""
     return [
         KeptCopy(
             name=name,

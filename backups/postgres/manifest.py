@@ -1,8 +1,8 @@
-"""The manifest of a pending restore: kept in the state, changed in one transaction with it."""
+"""The manifest of a pending restore: its entry in the state."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from backups.store import PendingRestore, Receipt
@@ -21,7 +21,7 @@ class Manifest:
     staged_at: datetime  # UTC
     staged_by: str
     migrations: tuple[str, ...]  # that it has now, in order
-    historic: tuple[str, ...] = ()  # of these, those that count as known
+    historic: tuple[str, ...] = ()  # of these, those that a start need not know
     migrated: tuple[str, ...] = ()  # that were run on it
     warnings: tuple[str, ...] = ()
     undoes: str | None = None  # the name of the kept database
@@ -62,6 +62,13 @@ class Manifest:
             warnings=self.warnings,
             undoes=self.undoes,
         )
+
+
+def unknown_manifest(size: int = 0) -> Manifest:
+    """For a database of the pending name that nobody staged: somebody renamed it to that."""
+    return Manifest(
+        id="", size=size, sha256="", staged_at=datetime.now(UTC), staged_by="unknown", migrations=()
+    )
 
 
 def receipt_of(

@@ -69,12 +69,12 @@ class Names:
         return f"{self.stem}_refused_{timestamp(moment)}" + _number(attempt)
 
     def is_temporary(self, name: str) -> bool:
-        """Whether it belongs to a process that is at work, or was killed."""
+        """Whether this is the name of an incoming or a going database."""
         pattern = rf"{re.escape(self.stem)}_(incoming|going)_[0-9a-f]{{{2 * RANDOM_BYTES}}}"
         return re.fullmatch(pattern, name) is not None
 
     def kept_at(self, name: str) -> datetime | None:
-        """When a kept database was replaced, UTC; None if this is the name of none."""
+        """When a kept database was replaced, UTC; None if this is not the name of one."""
         pattern = rf"{re.escape(self.stem)}_pre_restore_(\d{{8}}-\d{{6}})(?:-\d+)?"
         if (match := re.fullmatch(pattern, name, re.ASCII)) is None:
             return None

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
-from backups.exceptions import BackupError
 from backups.postgres.control import Control
-from backups.postgres.databases import drop_now, owner_of
+from backups.postgres.databases import drop_if_possible, owner_of
 from backups.postgres.locks import try_lock
 from backups.postgres.server import Connection, explained, quoted, sentence
 
@@ -21,7 +20,7 @@ LIKE = """
 SELECT pg_encoding_to_char(encoding), datcollate, datctype,
        to_jsonb(pg_database) ->> 'datlocprovider',
        coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale'),
-       to_jsonb(pg_database) ->> 'daticurules', datconnlimit, spcname, pg_get_userbyid(datdba)
+       to_jsonb(pg_database) ->> 'daticurules', spcname, pg_get_userbyid(datdba)
 FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace WHERE datname = %s
 """
 # What ALTER DATABASE … SET says, and ALTER ROLE … IN DATABASE … SET of this role.
@@ -50,7 +49,7 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
     :param template: a database that it is a copy of instead.
     :raises BackupError: the server refuses.
     """
-    owner = control.open(name="backups: incoming")  # its lock says that we live
+    owner = control.open(name="backups: incoming")  # its lock says that this process lives
     try:
         name = control.names.incoming()
         with explained(f"the lock of {name}"):
@@ -59,8 +58,7 @@ def incoming_database(control: Control, *, template: str | None = None) -> Itera
             _create(control, owner, name, template)
             yield name
         finally:
-            with suppress(BackupError, psycopg.Error):  # a sweep drops what stays
-                drop_now(control, name)
+            drop_if_possible(control, name)
     finally:
         owner.close()
 
@@ -70,14 +68,16 @@ def _create(control: Control, connection: Connection, name: str, template: str |
         live = control.names.live
         like = _like(connection, live, control.server.template)
         rest = _copy_of(template, owner_of(connection, live)) if template else like
-        control.create_database(name, rest)  # owned as the live one is
+        # Owned as the live one is, and with its limit.
+        control.create_database(name, rest + _limit(connection, live))
+        _copy_comment(connection, live, name)
         for is_own, setting in connection.execute(SETTINGS.encode(), [live]).fetchall():
             _set(connection, name, *setting.split("=", 1), is_own=is_own)
         _copy_rights(connection, live, name)
 
 
 def _set(connection: Connection, name: str, key: str, value: str, *, is_own: bool) -> None:
-    """Set a parameter for a database: as a literal, a list such as search_path were one name."""
+    """Set a parameter by FROM CURRENT: a list such as search_path, quoted, would be one name."""
     whose = "ALTER ROLE CURRENT_USER IN DATABASE {}" if is_own else "ALTER DATABASE {}"
     statement = sql.SQL(whose + " SET {} FROM CURRENT").format(quoted(name), quoted(key))
     try:
@@ -88,8 +88,23 @@ def _set(connection: Connection, name: str, key: str, value: str, *, is_own: boo
         logger.info("%s does not get the setting %s: %s", name, key, sentence(error))
 
 
+def _limit(connection: Connection, live: str) -> sql.Composable:
+    """Of connections: a copy does not take that of its template."""
+    query = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
+    (most,) = connection.execute(query, [live]).fetchone() or (-1,)
+    return sql.SQL(" CONNECTION LIMIT {}").format(sql.Literal(max(most, -1)))
+
+
+def _copy_comment(connection: Connection, live: str, name: str) -> None:
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    (comment,) = connection.execute(query, [live]).fetchone() or (None,)
+    connection.execute(
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(quoted(name), sql.Literal(comment))
+    )
+
+
 def _copy_rights(connection: Connection, live: str, name: str) -> None:
-    """Who may connect, if that was ever changed. Rights in the database itself are lost."""
+    """Copy who may connect, if that was ever changed. Rights on tables are lost."""
     found = connection.execute(RIGHTS.encode(), [live]).fetchall()
     if not found:
         return
@@ -114,7 +129,7 @@ def _like(connection: Connection, name: str, template: str) -> sql.Composable:
     row = connection.execute(LIKE.encode(), [name]).fetchone()
     if row is None:  # there is no live database
         return sql.SQL("TEMPLATE {}").format(quoted(template))
-    encoding, collate, ctype, provider, locale, rules, most, space, owner = row
+    encoding, collate, ctype, provider, locale, rules, space, owner = row
     words = sql.SQL("OWNER {} TEMPLATE {} ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
         quoted(owner),
         quoted(template),
@@ -129,8 +144,6 @@ def _like(connection: Connection, name: str, template: str) -> sql.Composable:
         words += sql.SQL(" {} {}").format(word, sql.Literal(locale))
     if rules:
         words += sql.SQL(" ICU_RULES {}").format(sql.Literal(rules))
-    if most >= 0:
-        words += sql.SQL(" CONNECTION LIMIT {}").format(sql.Literal(most))
     if space != DEFAULT_SPACE:
         words += sql.SQL(" TABLESPACE {}").format(quoted(space))
     return words

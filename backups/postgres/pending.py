@@ -8,29 +8,19 @@ The pending restore: what gives a database that name, or takes it away. Each is 
 The last way out is in applying.py.
 """
 
-import logging
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import psycopg
-
-from backups.exceptions import (
-    BackupError,
-    NoPendingRestoreError,
-    RestoreBlockedError,
-    RestoreRefusedError,
-)
+from backups.exceptions import NoPendingRestoreError, RestoreBlockedError
 from backups.postgres import databases
-from backups.postgres.control import Control, read_state, write_state
-from backups.postgres.manifest import PENDING, Manifest, receipt_of
+from backups.postgres.control import Control
+from backups.postgres.manifest import PENDING, Manifest, receipt_of, unknown_manifest
 from backups.postgres.records import add_receipt
 from backups.postgres.server import Connection
+from backups.postgres.state import read_state, write_state
 from backups.store import Receipt
-
-logger = logging.getLogger(__name__)
 
 
 def find_pending(connection: Connection, *, lock: bool = False) -> Manifest | None:
@@ -40,6 +30,21 @@ def find_pending(connection: Connection, *, lock: bool = False) -> Manifest | No
     :param lock: as ``read_state``: so that only this transaction changes it.
     """
     return Manifest.of_state(read_state(connection, PENDING, lock=lock))
+
+
+def lock_pending(connection: Connection, manifest: Manifest | None) -> None:
+    """
+    Let only the connection's transaction change what is pending.
+
+    :param manifest: of what was found to be pending; None if nobody had staged it.
+    :raises NoPendingRestoreError: nothing is pending any more.
+    :raises RestoreBlockedError: another snapshot is pending now.
+    """
+    current = find_pending(connection, lock=True)
+    if current is None and manifest is not None:
+        raise NoPendingRestoreError("Nothing is pending.")
+    if current is not None and (manifest is None or current.id != manifest.id):
+        raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
 
 
 def make_pending(control: Control, name: str, manifest: Manifest, seconds: float) -> Manifest:
@@ -55,7 +60,7 @@ def make_pending(control: Control, name: str, manifest: Manifest, seconds: float
         find_pending(connection, lock=True)
         if databases.is_ours(connection, names.pending):
             going = names.going()
-            with _in_use(control):
+            with _naming_sessions(control):
                 databases.rename(connection, names.pending, going)
         if not databases.exists(connection, name):
             raise RestoreBlockedError(f"The database {name} is gone: it can't be staged.")
@@ -73,7 +78,7 @@ def make_pending(control: Control, name: str, manifest: Manifest, seconds: float
                 by=staged.staged_by,
             ),
         )
-    drop_if_possible(control, going)
+    databases.drop_if_possible(control, going)
     return staged
 
 
@@ -81,43 +86,17 @@ def replace_pending(control: Control, name: str, old: Manifest, new: Manifest) -
     """
     Let a migrated copy take the place of what is pending. Nobody stages anything by this.
 
+    :raises NoPendingRestoreError: nothing is pending any more.
     :raises RestoreBlockedError: another snapshot is pending now.
     """
     going = control.names.going()
     with control.transaction() as connection:
-        current = find_pending(connection, lock=True)
-        if current is None or current.id != old.id:
-            raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
-        with _in_use(control):
+        lock_pending(connection, old)
+        with _naming_sessions(control):
             databases.rename(connection, control.names.pending, going)
         databases.rename(connection, name, control.names.pending)
         put(connection, new)
-    drop_if_possible(control, going)
-
-
-def begin_try(control: Control, manifest: Manifest, most: int) -> Manifest:
-    """
-    Count one more start that begins its migrations, before it does.
-
-    :raises RestoreRefusedError: so many have, and none has finished them.
-    """
-    if manifest.tries >= most:
-        raise RestoreRefusedError(
-            f"{manifest.tries} start{'s' * (manifest.tries > 1)} began its migrations, and none"
-            " finished them (BACKUPS_MIGRATE_TRIES). No more starts try."
-        )
-    begun = replace(manifest, tries=manifest.tries + 1)
-    with control.transaction() as connection:
-        current = find_pending(connection, lock=True)
-        if current is None or current.id != manifest.id:
-            raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
-        put(connection, begun)
-    logger.warning(
-        "this start runs the migrations of the pending restore first: try %d of %d",
-        begun.tries,
-        most,
-    )
-    return begun
+    databases.drop_if_possible(control, going)
 
 
 def put(connection: Connection, manifest: Manifest | None) -> None:
@@ -138,7 +117,7 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
         if manifest is None and not is_there:
             raise NoPendingRestoreError("Nothing is pending.")
         if is_there:
-            with _in_use(control):
+            with _naming_sessions(control):
                 databases.rename(connection, names.pending, going)
         put(connection, None)
         add_receipt(
@@ -152,21 +131,29 @@ def discard(control: Control, *, discarded_by: str) -> Manifest:
                 by=discarded_by,
             ),
         )
-    drop_if_possible(control, going if is_there else None)
-    return manifest or unknown()
+    databases.drop_if_possible(control, going if is_there else None)
+    return manifest or unknown_manifest()
 
 
 def set_aside(
     control: Control, manifest: Manifest | None, reason: str, *, by: str | None = None
 ) -> Receipt:
-    """Give what is pending another name, since it can't be applied, and return the receipt."""
+    """
+    Give what is pending another name, since it can't be applied, and return the receipt.
+
+    :param manifest: of what can't be applied; None for what nobody has staged.
+    :raises NoPendingRestoreError: it has been discarded.
+    :raises RestoreBlockedError: another snapshot is pending now.
+    """
     moment = datetime.now(UTC)
     with control.transaction() as connection:
-        find_pending(connection, lock=True)
-        name = free_name(connection, lambda attempt: control.names.refused(moment, attempt))
+        lock_pending(connection, manifest)
+        name = databases.free_name(
+            connection, lambda attempt: control.names.refused(moment, attempt)
+        )
         is_there = databases.is_ours(connection, control.names.pending)
         if is_there:
-            with _in_use(control):
+            with _naming_sessions(control):
                 databases.rename(connection, control.names.pending, name)
         put(connection, None)
         receipt = receipt_of(
@@ -182,45 +169,10 @@ def set_aside(
     return receipt
 
 
-@contextmanager
-def _in_use(control: Control) -> Iterator[None]:
-    """Say who looks into what is pending, so that it can't be renamed."""
-    try:
-        yield
-    except databases.IN_USE as error:
-        name = control.names.pending
-        raise RestoreBlockedError(
-            f"The database {name} could not be renamed: it is in use by"
-            f" {databases.who_is_in_the_way(control, name)}.",
-            hint="Nothing has changed. End that session, then try again.",
-        ) from error
-
-
-def record_blocked(control: Control, manifest: Manifest, reason: str) -> Receipt:
-    """The receipt of a start that could not apply what is pending. It stays pending."""
-    receipt = receipt_of(datetime.now(UTC), "blocked", reason, manifest, number=str(uuid.uuid4()))
-    with control.session() as connection:
-        add_receipt(connection, receipt)
-    return receipt
-
-
-def free_name(connection: Connection, name: Callable[[int], str]) -> str:
-    """The first of these names that no database has."""
-    attempt = 1
-    while databases.exists(connection, name(attempt)):
-        attempt += 1
-    return name(attempt)
-
-
-def drop_if_possible(control: Control, *names: str | None) -> None:
-    """Drop what was renamed to go. A sweep drops what stays."""
-    for name in filter(None, names):
-        with suppress(BackupError, psycopg.Error):
-            databases.drop_now(control, name)
-
-
-def unknown() -> Manifest:
-    """For a database of the pending name that was not staged: somebody renamed it to that."""
-    return Manifest(
-        id="", size=0, sha256="", staged_at=datetime.now(UTC), staged_by="unknown", migrations=()
+def _naming_sessions(control: Control) -> AbstractContextManager[None]:
+    return databases.naming_sessions(
+        control,
+        control.names.pending,
+        RestoreBlockedError,
+        hint="Nothing has changed. End that session, then try again.",
     )

@@ -1,10 +1,13 @@
 """What the site's role may do on the server, and what a restored database can't have through it."""
 
-from backups.exceptions import BackupNotSupportedError
+from contextlib import suppress
+
+from backups.exceptions import BackupError, BackupNotSupportedError
+from backups.postgres.control import Control
 from backups.postgres.databases import is_standby
 from backups.postgres.server import Connection
 
-# Of one database, and not of another. No values: they may be secret.
+# The names of the settings that one database has and another lacks; a value may be secret.
 LOST_SETTINGS = """
 SELECT DISTINCT coalesce(rolname || '.', '') || split_part(setting, '=', 1) FROM (
     SELECT setrole, unnest(setconfig) AS setting FROM pg_db_role_setting
@@ -26,7 +29,7 @@ WHERE grantee <> owner ORDER BY rolname
 
 def check_role(connection: Connection, live: str) -> None:
     """
-    Whether the site's role may do what a restore needs.
+    Check that the site's role may do what a restore needs.
 
     :raises BackupNotSupportedError: something is missing; the message says what.
     """
@@ -53,22 +56,47 @@ def check_role(connection: Connection, live: str) -> None:
     if not may_create:
         raise BackupNotSupportedError(
             f"The role {role} may not create databases, and a restore needs a new one.",
-            hint=f"Let an administrator say: ALTER ROLE {role} CREATEDB. Where a host gives one"
+            hint=f"Let an administrator run: ALTER ROLE {role} CREATEDB. Where a host gives one"
             " database only, see docs/scaling.md.",
         )
     if not is_owner:
         raise BackupNotSupportedError(
             f"The role {role} does not own the database {live}, so it can't rename it.",
-            hint=f"Let an administrator say: ALTER DATABASE {live} OWNER TO {role}.",
+            hint=f"Let an administrator run: ALTER DATABASE {live} OWNER TO {role}.",
         )
 
 
-def lost_rights(connection: Connection) -> list[str]:
-    """The other roles that have rights in the database of this connection: a dump has none."""
-    rows = connection.execute(OTHERS_RIGHTS.encode())
-    return [role for (role,) in rows]
+def warn_of_rights(control: Control, *, seconds: float) -> list[str]:
+    """
+    Name the other roles with rights in the live database: a dump is restored without rights. Empty
+    if the live database can't be read.
+
+    :param seconds: how long the query may take.
+    """
+    live = control.names.live
+    with suppress(BackupError), control.server.session(live, seconds=seconds) as connection:
+        if roles := _column(connection, OTHERS_RIGHTS):
+            return [
+                f"Other roles have rights in {live} that the restored database will not have:"
+                f" {', '.join(roles)}. Grant them again after the restore."
+            ]
+    return []
 
 
-def lost_settings(connection: Connection, live: str, name: str) -> list[str]:
-    """The settings of the live database that this role could not give another one."""
-    return [setting for (setting,) in connection.execute(LOST_SETTINGS.encode(), [live, name])]
+def warn_of_settings(control: Control, name: str) -> list[str]:
+    """Name the settings of the live database that this role could not give to database ``name``."""
+    live = control.names.live
+    with control.session() as connection:
+        lost = _column(connection, LOST_SETTINGS, live, name)
+    if not lost:
+        return []
+    return [
+        f"Settings of {live} that the restored database will not have, since only an administrator"
+        f" may set them: {', '.join(lost)}. Set them again after the restore (ALTER DATABASE …"
+        " SET, ALTER ROLE … IN DATABASE … SET)."
+    ]
+
+
+def _column(connection: Connection, query: str, *values: str) -> list[str]:
+    # Without values, psycopg leaves the % of a pattern alone.
+    return [str(each) for (each,) in connection.execute(query.encode(), values or None)]

@@ -24,7 +24,7 @@ RANDOM_BYTES = 6
 
 @dataclass(frozen=True)
 class ScratchFile:
-    """An open file (0600) of ours; it goes with its block."""
+    """An open file (0600) of ours. It is removed at the end of its block."""
 
     path: Path
     descriptor: int
@@ -53,7 +53,7 @@ class Scratch:
             os.close(file.descriptor)
 
     def nameless(self) -> int:
-        """The descriptor of a new file without a name: it goes with its last descriptor."""
+        """The descriptor of a new file without a name. Close it, and the file is gone."""
         file = self._create()
         os.unlink(file.path)
         return file.descriptor
@@ -90,7 +90,7 @@ class Scratch:
             ) from error
 
     def _make_folder(self) -> None:
-        """In a place that all users share it must be ours, or another could swap our files."""
+        """Below a folder of all users, e.g. /var/tmp, it must be ours, or they could swap files."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = os.lstat(self.folder)
         is_shared = os.stat(self.folder.parent).st_mode & stat.S_ISVTX

@@ -24,17 +24,19 @@ CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
 FULL = ("53100",)  # disk_full
-MAINTENANCE = "postgres"  # the database that is there on every server, to create others from
+MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    "default_transaction_isolation": "'read committed'",  # to see what whoever had a lock has done
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
-LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # the release that has it
+STANDARD_STRINGS = "-c standard_conforming_strings=on"  # a dump with others can't be judged
+LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # since which release
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -109,8 +111,8 @@ class Server:
 
     def has(self, database: str, *, live: str) -> bool:
         """
-        Whether there is such a database. An error at connecting has no code, and is in any
-        language, so only another database can tell.
+        Whether there is such a database. This asks in another database: if a connection to this one
+        fails, the error has no code, and its words may be in any language.
 
         :raises psycopg.OperationalError: the server can't be reached.
         """
@@ -120,17 +122,37 @@ class Server:
 
     def environment(self, database: str) -> dict[str, str]:
         """
-        For a program of PostgreSQL: how it connects, in libpq's variables. Other users see command
-        lines, but not these.
+        How a program of PostgreSQL connects, as libpq's environment variables. Other users can see
+        a command line, but not these.
+
+        :raises DatabaseServerError: there is a service file, and the server can't be reached.
         """
-        found = {**self.parameters, "dbname": database, "application_name": "backups"}
-        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        found = {**self.parameters, "dbname": database, "application_name": "backups"}
+        if found.get("service") or inherited.pop("PGSERVICE", ""):
+            found = self._without_service(database) | {"application_name": "backups"}
+        options = found.get("options") or inherited.get("PGOPTIONS") or ""
+        found["options"] = f"{options} {STANDARD_STRINGS}".lstrip()
+        known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         return inherited | {
             variable.decode(): str(value)
             for name, value in found.items()
             if value is not None and (variable := known.get(name))
         }
+
+    def _without_service(self, database: str) -> dict[str, Any]:
+        """
+        What libpq makes of a service file and of what is given beside it. To these variables a
+        service file would be preferred, and that may name another database, or another role.
+        """
+        with self.session(database) as connection:
+            found = {
+                each.keyword.decode(): each.val.decode()
+                for each in connection.pgconn.info
+                if each.val
+            }
+        found.pop("service", None)
+        return found
 
     @property
     def address(self) -> str:
@@ -142,7 +164,7 @@ class Server:
 
 def check_direct(connection: Connection) -> None:
     """
-    Whether this is a session of the server itself.
+    Check that this is a session of the server itself.
 
     :raises DatabaseServerError: a pooler is in between, which gives a session to one after another.
     """
@@ -173,16 +195,17 @@ def explained(what: str) -> Iterator[None]:
 
 def is_over(connection: Connection) -> bool:
     """
-    Whether the server has ended the session, e.g. since it was restarted. Nothing is ever asked on
-    it meanwhile, so what can be read is its end.
+    Whether the server has ended the session, e.g. because it was restarted. Only for a session
+    that has sent no query since: then the only thing that can be read is its end.
     """
     if connection.closed:
         return True
+    look = select.poll()  # select.select takes no file with a number above 1023
     try:
-        readable, _, _ = select.select([connection.fileno()], [], [], 0)
+        look.register(connection.fileno(), select.POLLIN)
+        return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-    return bool(readable)
 
 
 def explain(error: psycopg.Error, what: str) -> BackupError:
@@ -190,7 +213,7 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     words = sentence(error)
     if error.sqlstate in FULL:
         return NotEnoughSpaceError(
-            f"The disk of the database server is full, at {what}: {words}.",
+            f"The disk of the database server is full, so a step for {what} failed: {words}.",
             needed_bytes=0,
             free_bytes=0,
             hint="Free some space on that server's disk, then try again.",
@@ -198,11 +221,11 @@ def explain(error: psycopg.Error, what: str) -> BackupError:
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         # No answer of a server, or its refusal of a connection: libpq gives neither a code.
         return DatabaseServerError(f"There is no connection for {what}: {words}.")
-    return DatabaseServerError(f"The database server refuses {what}: {words}.")
+    return DatabaseServerError(f"The database server refuses a step for {what}: {words}.")
 
 
 def sentence(error: psycopg.Error) -> str:
-    """What the server says, in one line without a full stop."""
+    """The server's own message, in one line without a full stop."""
     told = error.diag.message_primary or str(error) or type(error).__name__
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from backups.postgres.dumps.dump import Dump
 from backups.sqlite.site import Live
@@ -11,7 +11,7 @@ from backups.store import Tell
 
 
 class Moved(Protocol):
-    """What came of a move from SQLite."""
+    """The result of a move from SQLite."""
 
     @property
     def rows(self) -> Mapping[str, int]:
@@ -22,13 +22,21 @@ class Moved(Protocol):
         """Sentences for the person who restores."""
 
 
+class MoveOptions(TypedDict):
+    """What ``Site.move`` takes, by name."""
+
+    applied: Collection[str]  # ``app.name`` of each migration that the snapshot has
+    watch: Callable[[], None] | None  # called now and then; an error that it raises ends the move
+    tell: Tell
+
+
 class Site(SqliteSite, Protocol):
-    """The same as a store of SQLite asks, and what only this store does."""
+    """What a SQLite store asks of the site too, and what only this store asks."""
 
     def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
         """
-        Raise UnknownSchemaError if a dump makes programs that the live database does not have.
-        Returns warnings.
+        Compare a dump's programs with those of the live database. Raises UnknownSchemaError if that
+        lacks one. Returns warnings.
         """
 
     def migrate_database(self, name: str) -> None:
@@ -37,15 +45,7 @@ class Site(SqliteSite, Protocol):
         RestoreRefusedError if one fails, and MigrationStoppedError if they exceed their limits.
         """
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """
         Fill an empty database of this name with all that a checked SQLite snapshot has. Raises
         UnfitRowsError, with all that PostgreSQL can't hold.

@@ -8,25 +8,28 @@ Source: https://www.postgresql.org/docs/current/app-pgdump.html
 """
 
 import os
-import signal
-import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backups.disk import files
-from backups.exceptions import BackupNotSupportedError, NotEnoughSpaceError, SnapshotFailedError
+from backups.exceptions import (
+    BackupError,
+    BackupNotSupportedError,
+    DatabaseServerError,
+    NotEnoughSpaceError,
+    SnapshotFailedError,
+)
 from backups.postgres.contents import list_tables, take_inventory
 from backups.postgres.programs import Programs
+from backups.postgres.running import last_words, run
 from backups.postgres.scratch import Scratch
-from backups.postgres.server import Connection, Server
-from backups.processes.environment import without_secrets
+from backups.postgres.server import Connection, Server, is_over
 from backups.store import Inventory, Snapshot
 
 METHOD = "dump"
-ENGLISH = {"LC_ALL": "C"}  # its messages, since we read them
-LOOK_SECONDS = 0.25  # between two looks at a child
+SERVER_GONE = "server closed the connection"  # as libpq says it
+LEAST_ROOM = 64 * 1024  # bytes: pg_dump could not even write so much
 
 
 class DumpSnapshot(Snapshot):
@@ -52,7 +55,7 @@ class DumpSnapshot(Snapshot):
                     f"The dump can't be read back: {error.strerror}."
                 ) from error
             if not chunk:
-                raise SnapshotFailedError("The dump has become shorter.")
+                raise SnapshotFailedError("The dump on this machine's disk has become shorter.")
             at += len(chunk)
             yield chunk
 
@@ -88,7 +91,7 @@ class Dumping:
             (moment,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             descriptor = self.scratch.nameless()
             try:
-                self._run(descriptor, self._arguments(connection, moment))
+                self._run(connection, descriptor, self._arguments(connection, moment))
                 inventory = take_inventory(connection) if with_inventory else None
                 return DumpSnapshot(descriptor, taken_at, inventory)
             except BaseException:
@@ -111,7 +114,7 @@ class Dumping:
         return [
             str(self.programs.pg_dump),
             "--format=custom",
-            "--compress=0",  # it is compressed on its way, by what the other side can unpack
+            "--compress=0",  # it may be compressed on its way, by what the client can unpack
             "--no-owner",
             "--no-privileges",
             "--no-password",
@@ -124,18 +127,18 @@ class Dumping:
             ),
         ]
 
-    def _run(self, descriptor: int, words: list[str]) -> None:
-        # By a name: pg_dump 18 appends to its standard output, and so what it should overwrite.
+    def _run(self, connection: Connection, descriptor: int, words: list[str]) -> None:
+        # By a name: to its standard output pg_dump 18 appends, even what it means to overwrite.
         words = [*words, f"--file=/dev/fd/{descriptor}"]
 
-        def look() -> None:
+        def look(needed: int = 0) -> None:
             folder = self.scratch.folder
-            if not files.has_room(folder, self.floor):
+            if not files.has_room(folder, self.floor + needed):
                 free = files.free_bytes(folder)
                 raise NotEnoughSpaceError(
-                    f"The snapshot needs more than the {os.fstat(descriptor).st_size:,} bytes that"
-                    f" are written in {folder}, and {free:,} are free: {self.floor:,} stay free"
-                    " for the site (BACKUPS_KEEP_FREE_BYTES).",
+                    f"There is no room in {folder} for the rest of the snapshot, after"
+                    f" {os.fstat(descriptor).st_size:,} bytes: {free:,} are free, and"
+                    f" {self.floor:,} stay free for the site (BACKUPS_KEEP_FREE_BYTES).",
                     needed_bytes=os.fstat(descriptor).st_size,
                     free_bytes=free,
                 )
@@ -144,54 +147,17 @@ class Dumping:
             words, self.server.environment(self.database), keep=(descriptor,), watch=look
         )
         if code:
-            raise SnapshotFailedError(
-                f"pg_dump failed: {last_words(said) or f'it ended with {code}'}."
-            )
+            look(LEAST_ROOM)  # a full disk is this machine's, whatever the words are
+            raise _error(connection, last_words(said) or f"it ended with {code}")
 
 
-def run(
-    words: list[str],
-    environment: Mapping[str, str],
-    *,
-    keep: tuple[int, ...] = (),
-    watch: Callable[[], None] | None = None,
-) -> tuple[int, str]:
-    """
-    Run a program of PostgreSQL to its end, and return its exit code and what it says. It is ended
-    if this raises, e.g. what ``watch`` raises.
-
-    :param environment: how it connects.
-    :param keep: descriptors that it has too.
-    """
-    process = subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=without_secrets() | ENGLISH | {**environment},
-        pass_fds=keep,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            while True:
-                try:
-                    _, said = process.communicate(timeout=LOOK_SECONDS)
-                    return process.returncode, said.decode(errors="replace")
-                except subprocess.TimeoutExpired:
-                    if watch is not None:
-                        watch()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)  # so that it says goodbye to the server
-            raise
-
-
-def last_words(said: str) -> str:
-    """What a program of PostgreSQL complains of, in one line without a full stop."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "error:" in line] or lines[-1:]
-    return errors[0].partition("error: ")[2].rstrip(".") or errors[0] if errors else ""
+def _error(connection: Connection, words: str) -> BackupError:
+    """Why pg_dump has failed. Our own session ends too if the server does, or all are ended."""
+    if is_over(connection) or SERVER_GONE in words:
+        return DatabaseServerError(
+            f"The database server ended the session of the snapshot: {words}."
+        )
+    return SnapshotFailedError(f"pg_dump failed: {words}.")
 
 
 def _pattern(name: str) -> str:

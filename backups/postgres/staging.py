@@ -1,48 +1,47 @@
 """
-The first half of a restore: receive a snapshot, bring it into a database of its own, and judge it.
+The first half of a restore: receive a snapshot, fill a database of its own with it, and judge it.
 
     chunks ─▶ a scratch file here ─▶ <name>_incoming_<random> ─▶ judged, migrated
            ─▶ <name>_pending_restore                              (pending.py)
 
-Nothing here touches the live database, and what fails leaves nothing. What a dump would run is read
-before any of it runs (dumps/). A snapshot of SQLite is read as its own store reads it, and its rows
-are moved (site/move/).
+Nothing here changes the live database. After an error nothing of the snapshot stays. Each statement
+of a dump is judged before any runs (dumps/). A SQLite snapshot is checked as on a site on SQLite,
+and its rows are moved (site/move/).
 """
 
-import hashlib
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from backups.exceptions import (
-    BackupError,
-    ForeignDatabaseError,
     InvalidSnapshotError,
     NotADatabaseError,
+    RestoreBlockedError,
     RestoreRefusedError,
 )
 from backups.postgres import contents, databases
-from backups.postgres.contents import Contents
 from backups.postgres.control import Control
-from backups.postgres.databases import size_of
 from backups.postgres.dumps import dump
+from backups.postgres.judging import compare, known_migrations
 from backups.postgres.manifest import Manifest
 from backups.postgres.new_database import incoming_database
 from backups.postgres.programs import Programs, check_can_restore
 from backups.postgres.receiving import Arrived, receive
 from backups.postgres.restoring import restore_dump
-from backups.postgres.rights import check_role, lost_rights, lost_settings
+from backups.postgres.rights import check_role, warn_of_rights, warn_of_settings
 from backups.postgres.scratch import Scratch, ScratchFile
 from backups.postgres.site import Site
 from backups.sqlite.checking.acceptance import Acceptance
 from backups.sqlite.checking.check import check_snapshot as check_sqlite
 from backups.sqlite.format.header import MAGIC
-from backups.sqlite.site import Found, Live
+from backups.sqlite.site import Live
 from backups.store import DEFECTS, Inventory, Tell
+
+NO_BYTES = ""  # for the SHA-256 of a database that is copied by the server
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,12 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Staging:
-    """What one snapshot has to pass. Parameters are those of ``BackupStore.prepare_restore``."""
+    """
+    What one snapshot has to pass. Other parameters are those of ``BackupStore.prepare_restore``.
+
+    :param floor: how many bytes of this machine's disk stay free for the site.
+    :param is_counted: count the rows as they came.
+    """
 
     control: Control
     programs: Programs
@@ -66,7 +70,7 @@ class Staging:
     check_seconds: float
     floor: int
     staged_by: str
-    max_bytes: int
+    max_bytes: int = 0
     at_least: int = 0
     account: str | None = None
     accept: Collection[str] = ()
@@ -77,7 +81,7 @@ class Staging:
 
     @contextmanager
     def of_upload(self, chunks: Iterable[bytes]) -> Iterator[Incoming]:
-        """The database of an upload, for the block."""
+        """Receive an upload, and judge it. Its database is there for the block."""
         began = time.monotonic()
         self._check_server()
         with incoming_database(self.control) as name:
@@ -91,14 +95,15 @@ class Staging:
                 )
                 self.on_received()
                 live = self.site.read_live()
-                warnings = [*self._bring_in(file, arrived, name, live), *self._warn_of_rights()]
+                warnings = self._bring_in(file, arrived, name, live)
+            warnings += warn_of_rights(self.control, seconds=self.check_seconds)
             yield self._judge(name, arrived, live, warnings, began)
 
     @contextmanager
     def of_kept(self, kept: str) -> Iterator[Incoming]:
         """
-        A copy of a kept database, for the block. The site ran with it, so what is wrong with it is
-        a warning: if it can't be migrated, it is put back as it was.
+        Copy a kept database, and judge the copy, which is there for the block. The site ran with
+        it, so a fault is only a warning: if it can't be migrated, it is put back as it was.
         """
         began = time.monotonic()
         self._check_server()
@@ -118,9 +123,8 @@ class Staging:
         self, kept: str, began: float, *, fails: str | None = None
     ) -> Iterator[Incoming]:
         with incoming_database(self.control, template=kept) as name:
-            # It has no bytes to hash; this tells it from any other.
-            identity = hashlib.sha256(kept.encode()).hexdigest()
-            arrived = Arrived(_size(self.control, name), identity, b"")
+            with self.control.session() as connection:
+                arrived = Arrived(databases.size_of(connection, name), NO_BYTES, b"")
             yield self._judge(name, arrived, Live(), [], began, undoes=kept, fails=fails)
 
     def _check_server(self) -> None:
@@ -166,7 +170,7 @@ class Staging:
         return list(warnings)
 
     def _move(self, file: ScratchFile, arrived: Arrived, name: str, live: Live) -> list[str]:
-        """Check it as a site with SQLite would, and move what is in it."""
+        """Check it as a site on SQLite would, and move what is in it. Returns warnings."""
         self.tell("checking", 0, None)
         found = check_sqlite(
             file.descriptor,
@@ -176,38 +180,15 @@ class Staging:
             live=Live(live.migrations),
             sha256=arrived.sha256,
             clear=self.site.session_tables(),
-            # What breaks a rule of the schema is named by the move, with all that does not fit.
+            # The move names rows that break a rule of the schema, with all else that does not fit.
             acceptance=Acceptance({*self.accept, DEFECTS}),
             watch=self.watch,
         )
-        moved = self.site.move(
-            file.path, name, applied=found.migrations, watch=self.watch, tell=self.tell
-        )
-        return [*found.warnings, *moved.warnings]
-
-    def _warn_of_rights(self) -> Iterator[str]:
-        """A dump is restored without rights, so those of other roles are lost."""
-        with suppress(BackupError):
-            live = self.control.names.live
-            with self.control.server.session(live, seconds=self.check_seconds) as connection:
-                roles = lost_rights(connection)
-            if roles:
-                yield (
-                    f"Other roles have rights in {live} that the restored database will not have:"
-                    f" {', '.join(roles)}. Grant them again after the restore."
-                )
-
-    def _warn_of_settings(self, name: str) -> Iterator[str]:
-        """Only an administrator can give the restored database all that the live one was given."""
-        live = self.control.names.live
-        with self.control.session() as connection:
-            lost = lost_settings(connection, live, name)
-        if lost:
-            yield (
-                f"Settings of {live} that the restored database will not have, since only an"
-                f" administrator may set them: {', '.join(lost)}. Set them again after the restore"
-                " (ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET)."
+        with _staging_nothing():
+            moved = self.site.move(
+                file.path, name, applied=found.migrations, watch=self.watch, tell=self.tell
             )
+        return [*found.warnings, *moved.warnings]
 
     # Judge it
 
@@ -221,14 +202,14 @@ class Staging:
         undoes: str | None = None,
         fails: str | None = None,
     ) -> Incoming:
-        """Empty the tables of sessions, compare with the installed code, and migrate."""
+        """Compare it with the installed code, empty the tables of sessions, and migrate."""
         with self.control.server.session(
             name, name="backups: staging", seconds=self.check_seconds
         ) as connection:
             found = contents.read_contents(connection)
             came = contents.take_inventory(connection) if self.is_counted else None
             if undoes is None:
-                warnings = [*warnings, *self._compare(found, live)]
+                warnings += compare(found, live, site=self.site, accept=self.accept)
             contents.empty(connection, self.site.session_tables())
             if self.account is not None and not contents.has_account(
                 connection, *self.site.account_column(), self.account
@@ -237,17 +218,18 @@ class Staging:
                     f"The account {self.account} is not in the snapshot: it can't log in once this"
                     " is applied."
                 )
-        warnings += self._warn_of_settings(name)
+        warnings += warn_of_settings(self.control, name)
         if fails is not None:
             warnings.append(f"It is put back as it was, since it could not be migrated: {fails}")
         missing = self.site.plan(found.migrations) if fails is None else ()
         if missing:
             self.tell("migrating", 0, None)
-            self.site.migrate_database(name)
+            with _staging_nothing():
+                self.site.migrate_database(name)
             with self.control.server.session(name) as connection:
                 found = contents.read_contents(connection)
         with self.control.server.session(name, name="backups: staging") as connection:
-            connection.execute("ANALYZE")  # or its first queries would be slow
+            connection.execute("ANALYZE")  # without it the first queries could be slow
         manifest = Manifest(
             id=str(uuid.uuid4()),
             size=arrived.size,
@@ -255,7 +237,9 @@ class Staging:
             staged_at=datetime.now(UTC),
             staged_by=self.staged_by,
             migrations=found.migrations,
-            historic=self._historic(found, live, undoes),
+            historic=(
+                known_migrations(found, live, self.site) if undoes is None else found.migrations
+            ),
             migrated=missing,
             warnings=tuple(dict.fromkeys(warnings)),
             undoes=undoes,
@@ -264,39 +248,12 @@ class Staging:
         )
         return Incoming(name, manifest, came, time.monotonic() - began)
 
-    def _compare(self, found: Contents, live: Live) -> tuple[str, ...]:
-        if not found.has_migrations or not found.migrations:
-            reason = (
-                "its table django_migrations is empty"
-                if found.has_migrations
-                else "it has no table django_migrations"
-            )
-            message = f"The snapshot is a database, but not one of this site: {reason}."
-            what_to_do = self.site.recognise(found.tables)
-            raise ForeignDatabaseError(f"{message} {what_to_do}".rstrip())
-        whole = Found(found.migrations, found.tables, (), found.generated)
-        told = self.site.check_origin(whole, live, accept=self.accept)
-        self.site.check_tables(whole, live)
-        return told
 
-    def _historic(self, found: Contents, live: Live, undoes: str | None) -> tuple[str, ...]:
-        """The migrations that count as known at the start, as a store of SQLite has them."""
-        if undoes is not None:
-            return found.migrations
-        known = live.migrations.intersection(found.migrations)
-        return tuple(sorted(known.union(self.site.unknown(found.migrations))))
-
-    def at_start(self, incoming: Manifest, name: str) -> Manifest:
-        """Migrate a copy of what is pending to this release. Returns its manifest then."""
-        missing = self.site.plan(incoming.migrations)
-        self.site.migrate_database(name)
-        with self.control.server.session(name) as connection:
-            found = contents.read_contents(connection)
-        return replace(
-            incoming, migrations=found.migrations, migrated=incoming.migrated + missing, tries=0
-        )
-
-
-def _size(control: Control, name: str) -> int:
-    with control.session() as connection:
-        return size_of(connection, name)
+@contextmanager
+def _staging_nothing() -> Iterator[None]:
+    """Nothing is pending yet, so an error that leaves a restore pending needs another hint here."""
+    try:
+        yield
+    except RestoreBlockedError as error:
+        hint = "Nothing was staged. Correct that, then stage the snapshot again."
+        raise type(error)(str(error), hint=hint) from error

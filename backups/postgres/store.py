@@ -1,13 +1,11 @@
 """The store of a site whose database is on a PostgreSQL server."""
 
 import logging
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import psycopg
 
@@ -23,15 +21,16 @@ from backups.exceptions import (
     TooManySnapshotsError,
     TooManyUploadsError,
 )
-from backups.postgres import contents, databases, kept, pending, records
+from backups.postgres import contents, databases, kept, pending, records, state
 from backups.postgres.applying import Applying
 from backups.postgres.checking import check_file
-from backups.postgres.control import Control, add_record, read_records, read_state, write_state
+from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
-from backups.postgres.locks import SnapshotInTurn, Turn, named_lock
-from backups.postgres.manifest import Manifest, receipt_of
+from backups.postgres.locks import SnapshotInTurn, Turn, may_have_been_lost, named_lock
+from backups.postgres.manifest import unknown_manifest
+from backups.postgres.migrating import bring_to_this_release
 from backups.postgres.names import Names
-from backups.postgres.new_database import incoming_database
+from backups.postgres.prepared import describe, prepared, proof
 from backups.postgres.presence import Presence, presence_at
 from backups.postgres.programs import (
     Programs,
@@ -45,24 +44,23 @@ from backups.postgres.server import Server, explained
 from backups.postgres.site import Site
 from backups.postgres.snapshots import Dumping
 from backups.postgres.staging import Incoming, Staging
-from backups.postgres.starting import apply_at_start
+from backups.postgres.starting import apply_if_alone
 from backups.store import (
     BackupStore,
     Download,
-    Inventory,
     KeptCopy,
     PendingRestore,
     Prepared,
     Proof,
     Receipt,
+    RestoreOptions,
     RestoreStatus,
     Snapshot,
-    Tell,
+    UndoOptions,
+    describe_next_start,
 )
 
 logger = logging.getLogger(__name__)
-
-REMEMBERED = "remembered"  # the name in the state of what the archive and the schedule remember
 
 
 @dataclass(frozen=True)
@@ -158,28 +156,9 @@ class PostgresBackupStore(BackupStore):
 
     @contextmanager
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> Iterator[Prepared]:
-        staging = replace(
-            self._staging(staged_by, max_bytes),
-            at_least=at_least,
-            account=account,
-            accept=accept,
-            watch=watch,
-            on_received=on_received,
-            tell=tell,
-        )
-        with staging.of_upload(chunks) as incoming:
+        with self._staging(**options).of_upload(chunks) as incoming:
             yield self._prepared(incoming)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
@@ -192,23 +171,12 @@ class PostgresBackupStore(BackupStore):
         )
 
     @contextmanager
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> Iterator[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> Iterator[Prepared]:
         with self._control.session() as connection:
             name = kept.kept_by_last(self._control, connection)
             if name is None:
                 raise NoKeptCopyError("There is no kept database of the last restore.")
-            size = databases.size_of(connection, name)
-        staging = replace(
-            self._staging(staged_by, size), watch=watch, on_received=on_received, tell=tell
-        )
-        with staging.of_kept(name) as incoming:
+        with self._staging(**options).of_kept(name) as incoming:
             yield self._prepared(incoming)
 
     def count_rows(self) -> Mapping[str, int]:
@@ -234,33 +202,28 @@ class PostgresBackupStore(BackupStore):
             manifest = pending.find_pending(connection)
             if manifest is None and databases.is_ours(connection, self._names.pending):
                 size = databases.size_of(connection, self._names.pending)
-                manifest = replace(pending.unknown(), size=size)
+                manifest = unknown_manifest(size)
             receipts = records.read_receipts(connection)
-        last = next((each for each in receipts if each.outcome in records.CONCLUSIONS), None)
         return RestoreStatus(
-            pending=None if manifest is None else self._describe(manifest),
-            last=last,
+            pending=None if manifest is None else describe(manifest, self._site),
+            last=records.last_conclusion(receipts),
             present=tuple(self._presence.everybody()),
         )
 
     def list_receipts(self) -> list[Receipt]:
-        with self._control.if_there() as connection:
-            return [] if connection is None else records.read_receipts(connection)
+        return records.list_receipts(self._control)
 
     def record_download(self, download: Download) -> None:
-        try:
-            with self._control.session() as connection:
-                records.add_download(connection, download)
-        except BackupError as error:
-            logger.warning(
-                "no receipt could be written for the snapshot that %s takes: %s",
-                download.by or "this process",
-                error,
-            )
+        records.record_download(self._control, download)
 
     def list_downloads(self) -> list[Download]:
-        with self._control.if_there() as connection:
-            return [] if connection is None else records.read_downloads(connection)
+        return records.list_downloads(self._control)
+
+    def record_backup(self, receipt: Mapping[str, Any]) -> None:
+        records.record_backup(self._control, receipt)
+
+    def list_backup_receipts(self) -> list[dict[str, Any]]:
+        return records.list_backup_receipts(self._control)
 
     def list_kept_copies(self) -> list[KeptCopy]:
         with self._control.if_there() as connection:
@@ -269,12 +232,10 @@ class PostgresBackupStore(BackupStore):
             return kept.describe_kept(self._control, connection, self._keeping)
 
     def describe_next_start(self, pending: PendingRestore) -> str:
-        live, number = self._names.live, len(pending.migrations)
-        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-        if self._server.has(live, live=live):
-            steps.append(f"keeps the current database as {self._names.stem}_pre_restore_<time>")
-        steps.append(f"puts the snapshot in place as {live}")
-        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+        live = self._names.live
+        is_there = self._server.has(live, live=live)
+        kept_as = f"{self._names.stem}_pre_restore_<time>" if is_there else None
+        return describe_next_start(pending, live=live, kept_as=kept_as)
 
     def is_readable(self) -> bool:
         live = self._names.live
@@ -314,7 +275,7 @@ class PostgresBackupStore(BackupStore):
             raise RestoreBlockedError("Another snapshot is pending now. That stays pending.")
         with named_lock(self._control, "apply", wait=True):
             try:
-                manifest = self._bring_to_this_release(manifest)
+                manifest = bring_to_this_release(self._control, self._site, manifest)
             except (RestoreRefusedError, InvalidSnapshotError) as error:
                 pending.set_aside(self._control, manifest, str(error), by=applied_by)
                 raise RestoreRefusedError(str(error)) from error
@@ -324,14 +285,12 @@ class PostgresBackupStore(BackupStore):
     # Start
 
     def apply_pending_restore(self) -> Receipt | None:
-        return self._when_alone(
-            lambda: apply_at_start(
-                self._control,
-                keeping=self._keeping,
-                site=self._site,
-                bring_to_this_release=self._bring_to_this_release,
-                tries=self._limits.migrate_tries,
-            )
+        return apply_if_alone(
+            self._control,
+            self._presence,
+            keeping=self._keeping,
+            site=self._site,
+            tries=self._limits.migrate_tries,
         )
 
     def repair(self) -> Receipt | None:
@@ -354,6 +313,9 @@ class PostgresBackupStore(BackupStore):
     ) -> AbstractContextManager[Callable[[], bool]]:
         return named_lock(self._control, name, wait=wait)
 
+    def may_have_lost_locks(self) -> bool:
+        return may_have_been_lost(self._control)
+
     def prove(
         self,
         chunks: Iterable[bytes],
@@ -362,17 +324,11 @@ class PostgresBackupStore(BackupStore):
         at_least: int = 0,
         watch: Callable[[], None] | None = None,
     ) -> Proof:
-        staging = replace(
-            self._staging("", max_bytes), at_least=at_least, watch=watch, is_counted=True
+        staging = self._staging(
+            staged_by="", max_bytes=max_bytes, at_least=at_least, watch=watch, is_counted=True
         )
         with staging.of_upload(chunks) as incoming:
-            return Proof(
-                came=incoming.came or Inventory((), {}),
-                restored=self._inventory(incoming.database),
-                migrations=incoming.manifest.migrated,
-                emptied=self._site.session_tables(),
-                warnings=incoming.manifest.warnings,
-            )
+            return proof(incoming, self._control, self._site, seconds=self._limits.check_seconds)
 
     def archive_folder(self) -> Path:
         if self._archive is None:
@@ -386,28 +342,10 @@ class PostgresBackupStore(BackupStore):
         return self._scratch.folder / f"{self._names.stem}.media-cache"
 
     def recall(self) -> dict[str, Any]:
-        with self._control.if_there() as connection:
-            return {} if connection is None else read_state(connection, REMEMBERED) or {}
+        return state.recall(self._control)
 
-    @contextmanager
-    def remember(self) -> Iterator[dict[str, Any]]:
-        with self._control.transaction() as connection:
-            state = read_state(connection, REMEMBERED, lock=True) or {}
-            yield state
-            write_state(connection, REMEMBERED, state)
-
-    def record_backup(self, receipt: Mapping[str, Any]) -> None:
-        try:
-            with self._control.session() as connection:
-                add_record(connection, records.BACKUPS, receipt)
-        except BackupError as error:
-            logger.warning(
-                "no receipt could be written of what happened to a stored snapshot: %s", error
-            )
-
-    def list_backup_receipts(self) -> list[dict[str, Any]]:
-        with self._control.if_there() as connection:
-            return [] if connection is None else read_records(connection, records.BACKUPS)
+    def remember(self) -> AbstractContextManager[dict[str, Any]]:
+        return state.remembering(self._control)
 
     def watch_commits(self) -> Callable[[], bool]:
         return lambda: True  # the server counts its own work too: nobody can tell
@@ -422,7 +360,7 @@ class PostgresBackupStore(BackupStore):
             server = connection.info.server_version // 10_000
         return find_programs_for(self._chosen_programs, server)
 
-    def _staging(self, staged_by: str, max_bytes: int) -> Staging:
+    def _staging(self, **options: Any) -> Staging:
         return Staging(
             self._control,
             self._programs(),
@@ -430,84 +368,12 @@ class PostgresBackupStore(BackupStore):
             self._site,
             check_seconds=self._limits.check_seconds,
             floor=self._floor,
-            staged_by=staged_by,
-            max_bytes=max_bytes,
+            **options,
         )
 
     def _prepared(self, incoming: Incoming) -> Prepared:
-        manifest = incoming.manifest
-        emptied = self._site.session_tables()
-
-        def stage(staged_by: str | None) -> PendingRestore:
-            began = time.monotonic()
-            chosen = replace(manifest, staged_by=staged_by or manifest.staged_by)
-            seconds = incoming.seconds + time.monotonic() - began
-            return self._describe(
-                pending.make_pending(self._control, incoming.database, chosen, seconds)
-            )
-
-        return Prepared(
-            pending=self._describe(manifest),
-            taken_at=manifest.taken_at,
-            is_emptied=lambda table: table in emptied,
-            count_rows=lambda: self._inventory(incoming.database).rows,
-            make_pending=stage,
-        )
-
-    def _inventory(self, database: str) -> Inventory:
-        with self._server.session(database, seconds=self._limits.check_seconds) as connection:
-            return contents.take_inventory(connection)
-
-    def _describe(self, manifest: Manifest) -> PendingRestore:
-        """The status must not fail because the restore will be refused."""
-        missing: tuple[str, ...] = ()
-        with suppress(BackupError):
-            if manifest.id and manifest.fails is None:
-                missing = self._site.plan(manifest.migrations)
-        return manifest.describe(missing)
-
-    def _bring_to_this_release(self, manifest: Manifest) -> Manifest:
-        """
-        What is pending, migrated to the installed release: it was staged by an older one.
-
-        :raises RestoreRefusedError: a migration fails.
-        :raises InvalidSnapshotError: this release is older than what is pending.
-        """
-        if manifest.fails is not None:
-            return manifest
-        self._site.check_known(manifest.migrations, manifest.historic)
-        if not self._site.plan(manifest.migrations):
-            return manifest
-        staging = self._staging(manifest.staged_by, 0)
-        with incoming_database(self._control, template=self._names.pending) as name:
-            migrated = staging.at_start(manifest, name)
-            pending.replace_pending(self._control, name, manifest, migrated)
-        return migrated
-
-    def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
-        """Do this if no other process is present; in any case be present afterwards."""
-        is_wanted = self._is_pending()
-        if not is_wanted or not self._presence.try_alone():
-            self.hold_presence()  # waits while an applier is at work
-            return self._blocked_by_others() if is_wanted else None
-        try:
-            return work()
-        finally:
-            self._presence.share()
-
-    def _is_pending(self) -> bool:
-        with self._control.if_there() as connection:
-            if connection is None or databases.is_standby(connection):  # which only reads
-                return False
-            return pending.find_pending(connection) is not None or databases.is_ours(
-                connection, self._names.pending
-            )
-
-    def _blocked_by_others(self) -> Receipt | None:
-        if not self._is_pending():
-            return None  # the process that was alone has applied it
-        others = ", ".join(self._presence.others()) or "another process of the site"
-        return _blocked(f"{self._names.live} is in use by {others}.")
+        seconds = self._limits.check_seconds
+        return prepared(incoming, self._control, self._site, seconds=seconds)
 
     @property
     def _floor(self) -> int:
@@ -516,7 +382,3 @@ class PostgresBackupStore(BackupStore):
     @property
     def _presence(self) -> Presence:
         return presence_at(self._server, self._control)
-
-
-def _blocked(reason: str) -> Receipt:
-    return receipt_of(datetime.now(UTC), "blocked", reason, number="")

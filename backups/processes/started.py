@@ -1,3 +1,4 @@
-"""What a child writes to report that it runs, before it does any work."""
+"""What a child reports of its start, before it does any work."""
 
 STARTED = b"started\n"
+NOT_STARTED = 127  # the exit code of one that can't become another program, as of a shell

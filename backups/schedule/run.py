@@ -167,10 +167,16 @@ def _failed(error: Exception, database: str | None) -> Outcome:
 
 
 def _conclude_killed(database: str | None) -> bool:
-    """As ``conclude_killed``. The caller holds the lock "run", so no run is under way."""
+    """
+    As ``conclude_killed``. The caller holds the lock "run", so no run is under way.
+
+    :raises BusyError: one may be, and not have its lock again yet.
+    """
     last = attempts.last_attempt(database=database)
     if last is None or last.outcome != UNDER_WAY:
         return False
+    if services.get_store(database).may_have_lost_locks():
+        raise BusyError("The database server has just been restarted: a backup may be under way.")
     error = BackupError(
         f"The backup that began at {_shown(last.began_at)} was cut off: its process was killed, or"
         " the machine went down."

@@ -103,7 +103,9 @@ class Steps:
         elif found.outcome == "unreadable" and stored.is_encrypted and conf.identity_file is None:
             self.said.append(f"{stored.name} was not verified on this machine: {found.reason}")
         else:
-            raise BackupError(f"{stored.name} is {found.outcome}: {found.reason}")
+            is_unknown = found.outcome == "unreadable"  # which says nothing about it
+            words = "could not be verified" if is_unknown else f"is {found.outcome}"
+            raise BackupError(f"{stored.name} {words}: {found.reason}")
         attempts.remember_tried(self._now, database=self._database)
 
     def _last_verified(self) -> datetime | None:

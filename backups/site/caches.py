@@ -1,9 +1,10 @@
 """
 Clear what a process caches of the database when a restore has replaced its content.
 
-A restore without a restart happens in one process. The others see it in the receipts beside the
-database: each request checks that file first, with one stat(2). A database on a server has no file:
-there a restore ends every connection, and the next one finds that the name is another database's.
+A restore without a restart happens in one process. The others notice it by the receipts beside the
+database: each request checks that file first, with one stat(2). A database on a server has no such
+file. There a restore ends every connection, and each new one asks whether its database is still the
+same.
 """
 
 import os
@@ -43,17 +44,17 @@ class Watch:
 
 
 class ServerWatch:
-    """Notices when the name of a database on a server means another one than before."""
+    """Notices when another database of the server has got the name of the live one."""
 
     QUERY = "SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()"
 
     def __init__(self, alias: str) -> None:
-        """Asks nothing yet: what the first connection finds is what this process has seen."""
+        """Asks nothing yet: the first connection finds what later ones are compared with."""
         self._alias = alias
         self._seen: dict[str, int] = {}  # by the name: a test has a database of its own
 
     def look(self, *, connection: Any, **_: object) -> None:
-        """Clear the caches if it does. A receiver of ``connection_created``. Never raises."""
+        """Clear the caches if one has. A receiver of ``connection_created``. Never raises."""
         if connection.alias != self._alias:
             return
         with suppress(Exception):  # of the driver: the site's own query will meet it again
@@ -61,7 +62,7 @@ class ServerWatch:
             if self._seen.setdefault(name, oid) != oid:
                 self._seen[name] = oid
                 forget()
-            # A server that was restarted has ended that too.
+            # A restart of the server has ended this process's presence too.
             local_store.get_store(self._alias).regain_presence()
 
     def _ask(self, connection: Any) -> int:

@@ -1,4 +1,4 @@
-"""Close what a process has open of its databases: before one is replaced, and after."""
+"""Close the connections of a process: before one of its databases is replaced, and after."""
 
 from django.db import connections
 

@@ -1,4 +1,4 @@
-"""Which kind of database an alias in DATABASES is: only here, and by its ENGINE, is that asked."""
+"""Which kind of database an alias in DATABASES is, by its ENGINE. Only this module asks that."""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -7,7 +7,7 @@ from django.db import connections
 from backups.conf import conf
 from backups.exceptions import BackupNotSupportedError
 
-SQLITE, POSTGRES = "sqlite", "postgresql"  # Django's words: an ENGINE of a project has one of them
+SQLITE, POSTGRES = "sqlite", "postgresql"  # Django's words for the two
 INSTALL = 'pip install "django-restorable[postgres]"'
 
 

@@ -1,4 +1,4 @@
-"""The store on this machine: that of SQLite in a file, or that of PostgreSQL, by the ENGINE."""
+"""The store of this machine's site, for SQLite in a file or for PostgreSQL, as its ENGINE says."""
 
 import logging
 from collections.abc import Iterator
@@ -110,8 +110,8 @@ def _make(folder: Path | None) -> None:
 def other_aliases() -> list[str]:
     """
     The other databases that have a store: those that are SQLite in an existing file, and those on a
-    PostgreSQL server; each file, and each database of a server, once. Reads only, and asks no
-    server.
+    PostgreSQL server. If two aliases name one database, only the first is here. Reads only, and
+    asks no server.
 
     Missing files are left out: holding presence of one would put a lock file into its folder.
     """
@@ -126,12 +126,12 @@ def other_aliases() -> list[str]:
 
 
 def server_aliases() -> list[str]:
-    """Those of BACKUPS_DATABASE and the others that are on a PostgreSQL server."""
+    """The aliases of databases on a PostgreSQL server, BACKUPS_DATABASE first if it is on one."""
     return [alias for alias in (conf.database, *other_aliases()) if _is_on_server(alias)]
 
 
 def _place(alias: str) -> object:
-    """What two aliases of one database have in common; None if there is no database."""
+    """Equal for two aliases of one database; None if there is no database."""
     if _is_on_server(alias):
         given = connections[alias].settings_dict
         place = given["HOST"] or "", str(given["PORT"] or PORT), given["NAME"] or ""

@@ -22,9 +22,9 @@ def log(receipt: Receipt, database: str | None) -> None:
     if receipt.outcome == "applied":
         which = f" --database {database}" if database not in (None, conf.database) else ""
         logger.warning(
-            "restore applied (staged by %s, SHA-256 %s); %s%s",
+            "restore applied (staged by %s%s); %s%s",
             receipt.staged_by,
-            receipt.sha256,
+            f", SHA-256 {receipt.sha256}" if receipt.sha256 else "",
             f"the old database is kept as {receipt.kept}. If the site hangs or fails on the new"
             f" one, undo this with: manage.py restore_db --undo{which}, then start the server"
             " again"

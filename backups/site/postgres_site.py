@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import connections
 
@@ -17,6 +17,7 @@ from backups.postgres.dumps.dump import Dump
 from backups.postgres.kept import Keeping
 from backups.postgres.programs import find_programs_for
 from backups.postgres.server import Server
+from backups.postgres.site import MoveOptions
 from backups.postgres.store import Limits, PostgresBackupStore
 from backups.site.django_site import DjangoSite
 from backups.site.migrate import migrate_database
@@ -24,11 +25,10 @@ from backups.site.move.move import Moved, move_snapshot
 from backups.site.names import plural, some
 from backups.sqlite.format.schema import Program
 from backups.sqlite.site import Live
-from backups.store import Tell
 
 logger = logging.getLogger(__name__)
 
-MOVE_SECONDS = 7 * 24 * 3600.0  # a week: it ends by itself, and whoever waits can end it
+MOVE_SECONDS = 7 * 24 * 3600.0  # a week, so in effect no limit: whoever waits for it can end it
 LIVE_SECONDS = 10.0  # reading the live database's schema takes some milliseconds
 # What Django puts beside libpq's own parameters.
 NOT_OF_LIBPQ = (
@@ -77,8 +77,8 @@ def server_of(alias: str) -> tuple[Server, str]:
 
 def work_folder() -> Path:
     """
-    This machine's folder for what exists for a moment. Not below /tmp: that may be memory, and a
-    snapshot is as large as the database.
+    This machine's folder for temporary files. Not below /tmp: that may be memory, and a snapshot
+    may be as large as the database.
     """
     return conf.folder or Path(f"/var/tmp/{conf.name}-backups-{os.geteuid()}")  # noqa: S108
 
@@ -96,7 +96,7 @@ class PostgresSite(DjangoSite):
         self._server, self._name = server, name
 
     def read_live(self) -> Live:
-        """As of SQLite: empty if the live database can't be read, or is not there."""
+        """As for SQLite: empty if the live database can't be read, or is not there."""
         try:
             with self._server.session(self._name, seconds=LIVE_SECONDS) as connection:
                 found = contents.read_contents(connection)
@@ -112,14 +112,15 @@ class PostgresSite(DjangoSite):
         return Live(frozenset(found.migrations), programs, found.tables, found.generated)
 
     def data_version(self) -> tuple[object, int] | None:
-        """Not known: nobody but SQLite counts the commits of others."""
+        """None: only SQLite counts the commits of others."""
         return None
 
     def check_dump(self, found: Dump, live: Live) -> tuple[str, ...]:
         """
-        As ``dump.check_programs``, which has the errors. A view that the live database has with
-        other SQL is only a warning: a migration may have changed it since, and other releases of
-        PostgreSQL spell it otherwise. But it may call nothing that is not known to be harmless.
+        As ``dump.check_programs``, which has the errors. But if the live database has a view of the
+        same name with other SQL, that is only a warning: a migration may have changed it since, and
+        other releases of PostgreSQL write it in another way. The view must call only functions that
+        are known to be harmless.
         """
         views = {each.name for each in live.programs or () if each.kind == "view"}
         changed = [each for each in found.programs if _is_changed_view(each, views, live)]
@@ -136,22 +137,6 @@ class PostgresSite(DjangoSite):
         """As ``migrate.migrate_database``, which has the limits and the errors."""
         migrate_database(self._alias, name)
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """As ``move.move_snapshot``, which has the errors."""
-        return move_snapshot(
-            self._alias,
-            source,
-            name,
-            applied=applied,
-            seconds=MOVE_SECONDS,
-            watch=watch,
-            tell=tell,
-        )
+        return move_snapshot(self._alias, source, name, seconds=MOVE_SECONDS, **options)

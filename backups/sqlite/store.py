@@ -3,23 +3,19 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from backups.disk import files
-from backups.disk.lock_holders import describe_holders
 from backups.disk.room import floor_of
 from backups.exceptions import (
     BackupError,
     InvalidSnapshotError,
-    RestoreBlockedError,
     SnapshotFailedError,
     StoreFolderError,
-    WrongUserError,
 )
 from backups.sqlite.checking.check import check_file
 from backups.sqlite.checking.defects import Defects, find_defects
@@ -36,11 +32,11 @@ from backups.sqlite.locking.presence import Presence
 from backups.sqlite.locking.turns import SnapshotInTurn, UploadTurn, take_turn
 from backups.sqlite.records.backup_receipts import read_backup_receipts, record_backup
 from backups.sqlite.records.downloads import read_downloads, record_download
-from backups.sqlite.records.manifest import Manifest, find_manifest
-from backups.sqlite.records.receipts import last_conclusion, make_receipt, read_receipts
+from backups.sqlite.records.receipts import last_conclusion, read_receipts
 from backups.sqlite.records.state import changed_state, read_state
-from backups.sqlite.restores import apply_at_start, pending, repair
+from backups.sqlite.restores import pending, start
 from backups.sqlite.restores.apply_now import apply_pending_now
+from backups.sqlite.restores.describe import describe, describe_pending
 from backups.sqlite.restores.prepared import prepared
 from backups.sqlite.restores.proof import prove
 from backups.sqlite.restores.stage import Staging
@@ -55,12 +51,13 @@ from backups.store import (
     Prepared,
     Proof,
     Receipt,
+    RestoreOptions,
     RestoreStatus,
     Snapshot,
     Tell,
+    UndoOptions,
+    describe_next_start,
 )
-
-TRIES = 10  # looks at what is pending; another is needed if another file was just staged
 
 logger = logging.getLogger(__name__)
 
@@ -139,34 +136,11 @@ class SqliteBackupStore(BackupStore):
         return UploadTurn(self._paths, at_once=self._uploads_at_once)
 
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> AbstractContextManager[Prepared]:
         check_user(self._paths)
-        staging = Staging(
-            self._paths,
-            staged_by=staged_by,
-            max_bytes=max_bytes,
-            at_least=at_least,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
-            account=account,
-            accept=accept,
-            live_defects=self._find_live_defects,
-            watch=watch,
-            on_received=on_received,
-        )
-        return prepared(staging, chunks, self._describe)
+        staging = self._staging(**options, live_defects=self._find_live_defects)
+        return prepared(staging, chunks)
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         try:
@@ -185,14 +159,7 @@ class SqliteBackupStore(BackupStore):
             os.close(descriptor)
 
     @contextmanager
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> Iterator[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> Iterator[Prepared]:
         check_user(self._paths)
         try:
             kept = kept_copies.kept_by_last(self._paths)
@@ -201,26 +168,15 @@ class SqliteBackupStore(BackupStore):
             raise StoreFolderError(
                 f"The kept copy can't be read: {files.explain(error, self._paths.folder)}"
             ) from error
-        staging = Staging(
-            self._paths,
-            staged_by=staged_by,
-            max_bytes=size,
-            at_least=size,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
-            undoes=kept.name,
-            watch=watch,
-            on_received=on_received,
-        )
+        staging = self._staging(**options, max_bytes=size, at_least=size, undoes=kept.name)
         with ExitStack() as stack:
-            whole = prepared(staging, kept_copies.read(kept), self._describe)
+            whole = prepared(staging, kept_copies.read(kept))
             try:
                 found = stack.enter_context(whole)
             except InvalidSnapshotError as error:  # the site ran with it, whatever is wrong
                 failing = replace(staging, fails=str(error))
                 read_again = kept_copies.read(kept)
-                found = stack.enter_context(prepared(failing, read_again, self._describe))
+                found = stack.enter_context(prepared(failing, read_again))
             yield found
 
     def count_rows(self) -> Mapping[str, int]:
@@ -236,11 +192,11 @@ class SqliteBackupStore(BackupStore):
     def discard_pending_restore(self, *, discarded_by: str) -> PendingRestore | None:
         check_user(self._paths)
         manifest = pending.discard(self._paths, discarded_by=discarded_by)
-        return None if manifest is None else self._describe(manifest)
+        return None if manifest is None else describe(manifest, self._site)
 
     def get_status(self) -> RestoreStatus:
         return RestoreStatus(
-            pending=self._pending(),
+            pending=describe_pending(self._paths, self._site),
             last=last_conclusion(self._paths),
             present=tuple(map(str, self._presence.everybody())),
         )
@@ -264,12 +220,9 @@ class SqliteBackupStore(BackupStore):
         return kept_copies.list_kept(self._paths, self._keeping)
 
     def describe_next_start(self, pending: PendingRestore) -> str:
-        live, number = self._paths.database, len(pending.migrations)
-        steps = [f"runs {number} migration{'s' * (number > 1)} on the snapshot"] if number else []
-        if has_content(live):
-            steps.append(f"keeps the current database as {live.name}.pre-restore-<time>")
-        steps.append(f"puts the snapshot in place as {live.name}")
-        return f"The next start {', '.join(steps[:-1])}{' and ' * (len(steps) > 1)}{steps[-1]}."
+        live = self._paths.database
+        kept_as = f"{live.name}.pre-restore-<time>" if has_content(live) else None
+        return describe_next_start(pending, live=live.name, kept_as=kept_as)
 
     def is_readable(self) -> bool:
         return has_database(self._paths.database)
@@ -305,21 +258,20 @@ class SqliteBackupStore(BackupStore):
     # Start
 
     def apply_pending_restore(self) -> Receipt | None:
-        return self._when_alone(self._apply)
+        return start.apply_if_alone(
+            self._paths,
+            self._presence,
+            site=self._site,
+            check_seconds=self._check_seconds,
+            keeping=self._keeping,
+            migrate_tries=self._migrate_tries,
+        )
 
     def repair(self) -> Receipt | None:
-        return self._when_alone(self._repair)
+        return start.repair_if_alone(self._paths, self._presence)
 
     def hold_presence(self) -> None:
-        if not files.exists(self._paths.lock):
-            check_user(self._paths)
-        try:
-            self._presence.join()
-        except OSError as error:
-            raise StoreFolderError(
-                f"The lock file {self._paths.lock} can't be used: {error.strerror}."
-                " No restore will be applied."
-            ) from error
+        start.hold_presence(self._paths, self._presence)
 
     def release_presence(self) -> None:
         self._presence.leave()
@@ -340,14 +292,10 @@ class SqliteBackupStore(BackupStore):
         watch: Callable[[], None] | None = None,
     ) -> Proof:
         check_user(self._paths)
-        staging = Staging(
-            self._paths,
+        staging = self._staging(
             staged_by="",
             max_bytes=max_bytes,
             at_least=at_least,
-            floor=self._floor,
-            check_seconds=self._check_seconds,
-            site=self._site,
             live_defects=self._find_live_defects,
             watch=watch,
         )
@@ -374,6 +322,16 @@ class SqliteBackupStore(BackupStore):
 
     # Steps
 
+    def _staging(self, *, tell: Tell | None = None, **options: Any) -> Staging:
+        """``tell`` is not called: SQLite does not say how far its checks are."""
+        return Staging(
+            self._paths,
+            floor=self._floor,
+            check_seconds=self._check_seconds,
+            site=self._site,
+            **options,
+        )
+
     def _create_in_turn(self, compact: bool | None, caller: str | None, to_store: bool) -> Snapshot:
         with ExitStack() as stack:
             turn = take_turn(self._paths, at_once=self._snapshot_limits.at_once)
@@ -392,95 +350,6 @@ class SqliteBackupStore(BackupStore):
             stack.pop_all()
         return SnapshotInTurn(snapshot, turn)
 
-    def _when_alone(self, work: Callable[[], Receipt | None]) -> Receipt | None:
-        """Do this if no other process is present; in any case be present afterwards."""
-        try:
-            is_wanted = files.exists(self._paths.pending) or repair.needs_repair(self._paths)
-            if is_wanted:
-                check_user(self._paths)
-            is_alone = is_wanted and self._presence.try_alone()
-        except (OSError, WrongUserError) as error:
-            # Reading the lock file is enough to be present, and the others must see this process.
-            with suppress(StoreFolderError):
-                self.hold_presence()
-            if isinstance(error, OSError):
-                return _blocked(files.explain(error, self._paths.lock))
-            return _blocked(f"{error} {error.hint}")
-        if not is_alone:
-            self.hold_presence()  # waits while an applier is at work
-            return self._blocked_by_others() if is_wanted else None
-        try:
-            return work()
-        finally:
-            self._presence.share()
-
-    def _apply(self) -> Receipt | None:
-        receipt = self._repair()
-        try:
-            is_pending = files.exists(self._paths.pending)
-        except OSError as error:
-            return _blocked(files.explain(error, self._paths.folder))
-        if not is_pending or (receipt and receipt.outcome == "blocked"):
-            return receipt
-        return apply_at_start.apply_pending(
-            self._paths,
-            site=self._site,
-            check_seconds=self._check_seconds,
-            keeping=self._keeping,
-            migrate_tries=self._migrate_tries,
-        )
-
-    def _repair(self) -> Receipt | None:
-        try:
-            return repair.repair(self._paths)
-        except RestoreBlockedError as error:
-            reason = str(error)
-        except OSError as error:
-            reason = files.explain(error, self._paths.folder)
-        return _blocked(f"What a crash interrupted could not be finished: {reason}")
-
-    def _blocked_by_others(self) -> Receipt | None:
-        if not files.exists(self._paths.pending):
-            return None  # the process that was alone has applied it
-        others = ", ".join(map(str, self._presence.others())) or describe_holders(
-            self._paths.lock, but=os.getpid()
-        )
-        return _blocked(f"{self._paths.database} is in use by {others}.")
-
-    def _pending(self) -> PendingRestore | None:
-        """The file and its manifest, of one moment, found without waiting for anybody's lock."""
-        try:
-            for _ in range(TRIES):
-                before = os.stat(self._paths.pending)
-                manifest = find_manifest(self._paths)
-                if os.path.samestat(before, os.stat(self._paths.pending)):
-                    break
-            return self._describe(manifest) if manifest else self._describe_unknown()
-        except FileNotFoundError:
-            return None
-
-    def _describe(self, manifest: Manifest) -> PendingRestore:
-        return PendingRestore(
-            size=manifest.snapshot_size,
-            sha256=manifest.snapshot_sha256,
-            staged_at=manifest.staged_at,
-            staged_by=manifest.staged_by,
-            migrations=self._plan_or_nothing(manifest),
-            warnings=manifest.warnings,
-            undoes=manifest.undoes,
-        )
-
-    def _describe_unknown(self) -> PendingRestore:
-        """A file that was not staged: somebody copied it there. A start will refuse it."""
-        stat = self._paths.pending.stat()
-        return PendingRestore(
-            size=stat.st_size,
-            sha256=files.sha256(self._paths.pending),
-            staged_at=datetime.fromtimestamp(stat.st_mtime, UTC),
-            staged_by="unknown",
-            migrations=(),
-        )
-
     def _count_live(self) -> Mapping[str, int]:
         with (
             closing(connect(self._paths.database, mode="ro")) as reader,
@@ -495,8 +364,8 @@ class SqliteBackupStore(BackupStore):
 
     def _find_live_defects(self) -> Defects:
         """
-        None if it can't be read. The check keeps writers of a database in rollback mode waiting, so
-        there it takes no longer than a restore may.
+        Empty if it can't be read. The check keeps writers of a database in rollback mode waiting,
+        so there it takes no longer than a restore may.
         """
         try:
             if not self.is_readable():
@@ -511,13 +380,6 @@ class SqliteBackupStore(BackupStore):
         except (BackupError, OSError, sqlite3.Error):
             return {}
 
-    def _plan_or_nothing(self, manifest: Manifest) -> tuple[str, ...]:
-        """The status must not fail because the restore will be refused."""
-        try:
-            return pending.missing_migrations(manifest, self._site)
-        except BackupError:
-            return ()
-
     @property
     def _floor(self) -> int:
         return floor_of(self._paths.folder, self._keep_free)
@@ -529,7 +391,3 @@ class SqliteBackupStore(BackupStore):
             owner = database if files.exists(database) else self._paths.folder
             _presences[database] = Presence(self._paths.lock, owner_of=owner)
         return _presences[database]
-
-
-def _blocked(reason: str) -> Receipt:
-    return make_receipt(datetime.now(UTC), "blocked", reason)

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from backups.exceptions import (
     BusyError,
@@ -25,10 +25,11 @@ from backups.store import (
     Prepared,
     Proof,
     Receipt,
+    RestoreOptions,
     RestoreStatus,
     Snapshot,
-    Tell,
     Turn,
+    UndoOptions,
 )
 
 HEAD = b"PGDMP"  # so that a client takes it for what it knows
@@ -95,42 +96,27 @@ class OtherStore(BackupStore):
 
     @contextmanager
     def prepare_restore(
-        self,
-        chunks: Iterable[bytes],
-        *,
-        staged_by: str,
-        max_bytes: int,
-        at_least: int = 0,
-        account: str | None = None,
-        accept: Collection[str] = (),
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
+        self, chunks: Iterable[bytes], **options: Unpack[RestoreOptions]
     ) -> Iterator[Prepared]:
         content = b"".join(chunks)
-        on_received()
-        for step in STEPS:
-            tell(*step)
+        if "on_received" in options:
+            options["on_received"]()
+        for step in STEPS if "tell" in options else ():
+            options["tell"](*step)
         check(content)
-        yield self._prepared(content, staged_by)
+        yield self._prepared(content, options["staged_by"])
 
     def check_snapshot(self, path: Path, *, is_own: bool) -> tuple[str, ...]:
         check(path.read_bytes())
         return ()
 
     @contextmanager
-    def prepare_undo(
-        self,
-        *,
-        staged_by: str,
-        watch: Callable[[], None] | None = None,
-        on_received: Callable[[], None] = lambda: None,
-        tell: Tell = lambda *_: None,
-    ) -> Iterator[Prepared]:
+    def prepare_undo(self, **options: Unpack[UndoOptions]) -> Iterator[Prepared]:
         if not self.kept.exists():
             raise NoKeptCopyError("Nothing is kept.")
-        on_received()
-        yield self._prepared(self.kept.read_bytes(), staged_by, undoes="kept")
+        if "on_received" in options:
+            options["on_received"]()
+        yield self._prepared(self.kept.read_bytes(), options["staged_by"], undoes="kept")
 
     def count_rows(self) -> Mapping[str, int]:
         return {"tasks": self.live.read_bytes().count(b"\n")}

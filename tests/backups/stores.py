@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,12 +15,11 @@ from backups.sqlite.folder.paths import TEMPORARY, StorePaths
 from backups.sqlite.kept.pruning import Keeping
 from backups.sqlite.snapshots.create import SnapshotLimits
 from backups.sqlite.store import SqliteBackupStore
-from backups.store import PendingRestore, Receipt
+from backups.store import BackupStore, PendingRestore, Receipt
 from tests.backups import builders
 from tests.backups.stand_ins import FakeSite
 
-MAX_BYTES = 64 * 1024**2  # far above every database of these tests
-
+MAX_BYTES = 64 * 1024**2  # far above every database and dump of these tests
 
 LIMITS = SnapshotLimits(
     compact_up_to=256 * 1024**2,
@@ -30,8 +30,46 @@ LIMITS = SnapshotLimits(
 )
 
 
+class Processes(ABC):
+    """What processes do with a store, whichever kind it is."""
+
+    @property
+    @abstractmethod
+    def real(self) -> BackupStore:
+        """The store itself."""
+
+    def stage_chunks(
+        self,
+        content: Iterable[bytes],
+        *,
+        staged_by: str = "tester",
+        max_bytes: int = MAX_BYTES,
+        accept: Collection[str] = (),
+    ) -> PendingRestore:
+        """Stage what comes."""
+        return self.real.stage_restore(
+            content, staged_by=staged_by, max_bytes=max_bytes, accept=accept
+        )
+
+    def start(self) -> Receipt | None:
+        """What a process does before its first connection; then that process ends."""
+        self.real.sweep()
+        try:
+            return self.real.apply_pending_restore()
+        finally:
+            self.real.release_presence()
+
+    def apply_now(self) -> Receipt:
+        """What a process of the site does, which holds presence."""
+        self.real.hold_presence()
+        try:
+            return self.real.apply_now(applied_by="alice")
+        finally:
+            self.real.release_presence()
+
+
 @dataclass
-class Store:
+class Store(Processes):
     """The store around ``database``, which need not be there."""
 
     database: Path
@@ -75,40 +113,11 @@ class Store:
         content = chunks(snapshot.read_bytes())
         return self.stage_chunks(content, staged_by=staged_by, accept=accept)
 
-    def stage_chunks(
-        self,
-        content: Iterable[bytes],
-        *,
-        staged_by: str = "tester",
-        max_bytes: int = MAX_BYTES,
-        accept: Collection[str] = (),
-    ) -> PendingRestore:
-        """Stage what comes."""
-        return self.real.stage_restore(
-            content, staged_by=staged_by, max_bytes=max_bytes, accept=accept
-        )
-
     def stage_unchecked(self, snapshot: Path) -> None:
         """Make a file pending as staging does, without its checks."""
         manifest = builders.manifest(snapshot, files.sha256(snapshot))
         manifest.write(self.paths)
         os.replace(snapshot, self.paths.pending)
-
-    def start(self) -> Receipt | None:
-        """What a process does before its first connection; then that process ends."""
-        self.real.sweep()
-        try:
-            return self.real.apply_pending_restore()
-        finally:
-            self.real.release_presence()
-
-    def apply_now(self) -> Receipt:
-        """What a process of the site does, which holds presence."""
-        self.real.hold_presence()
-        try:
-            return self.real.apply_now(applied_by="alice")
-        finally:
-            self.real.release_presence()
 
     def snapshot(self, *, compact: bool | None = None) -> bytes:
         """Take a snapshot and read it all."""

@@ -15,7 +15,7 @@ from tests.postgres.standby import standby_of
 from tests.site import Site
 
 SERVERS = {"postgres", "own_postgres", "small_postgres"}  # fixtures, each with a server
-SMALL = {"small_postgres", "small_folder"}  # fixtures that mount a small disk
+SMALL = {"small_postgres", "small_folder", "small_space"}  # fixtures that mount a small disk
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,6 +81,21 @@ def small_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of one megabyte."""
     with small_disk(tmp_path, megabytes=1) as place:
         yield place
+
+
+@pytest.fixture
+def small_space(own_postgres: Server) -> Iterator[str]:
+    """A tablespace on a disk of some megabytes: when that is full, the server still runs."""
+    with (
+        tempfile.TemporaryDirectory(prefix="disk-") as folder,
+        small_disk(Path(folder), megabytes=24) as place,
+    ):
+        Path(folder).chmod(0o755)
+        programs.give(place)
+        own_postgres.admin(f"CREATE TABLESPACE small LOCATION '{place}'")
+        own_postgres.admin(f"GRANT CREATE ON TABLESPACE small TO {own_postgres.role}")
+        yield "small"
+        own_postgres.stop()
 
 
 def _version(request: pytest.FixtureRequest) -> int:

@@ -76,7 +76,7 @@ class Server:
         return name
 
     def start(self) -> None:
-        """Start it, at its first time on a port that is free, and wait until it answers."""
+        """Start it and wait until it answers. The first time it takes a free port."""
         assert self._process is None
         tries = 1 if self.port else TRIES
         for _ in range(tries):
@@ -89,11 +89,11 @@ class Server:
         raise AssertionError(f"PostgreSQL does not start:\n{self.log.read_text()}")
 
     def stop(self) -> None:
-        """End it at once; what is committed is in its log of changes."""
+        """End it at once. What is committed is in its write-ahead log."""
         self._end(signal.SIGQUIT)
 
     def shut_down(self) -> None:
-        """End it in good order, and everyone's session."""
+        """Shut it down: it ends every session first."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
@@ -125,7 +125,7 @@ class Server:
             )
 
     def _environment(self) -> dict[str, str]:
-        """Its own libraries, where it has them: a standby would take the system's libpq."""
+        """With the server's own libraries: a standby would take the system's libpq."""
         return os.environ | {"LD_LIBRARY_PATH": str(self.programs.parent / "lib")}
 
     def _answers(self, port: int) -> bool:

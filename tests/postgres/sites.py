@@ -35,5 +35,5 @@ def another_machine(site: Site, data: Path) -> Site:
 
 
 def database_name(site: Site) -> str:
-    """What the database of a site is called on its server."""
+    """The name of a site's database on its server."""
     return site.variables["TASKDOG_DATABASE_URL"].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes, for what a server does when it is full: a tmpfs, which is root's."""
+"""A disk of a few megabytes, to try what a full one does. It is a tmpfs, so only root can."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ SMALL_LOG = ("max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off")  # of 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int = MEGABYTES) -> Iterator[Path]:
-    """A folder on one, below another."""
+    """Mount a small disk below this folder, for the block."""
     place = folder / "small"
     place.mkdir()
     _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place))
@@ -26,7 +26,7 @@ def small_disk(folder: Path, megabytes: int = MEGABYTES) -> Iterator[Path]:
 
 @cache
 def can_be_mounted() -> bool:
-    """Whether this user may: in a container, not even root may."""
+    """Whether this user can mount one. In a container, even root may not."""
     if os.geteuid() != 0:
         return False
     with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from typing import Unpack
 
 import psycopg
 from psycopg import sql
@@ -25,15 +26,14 @@ from backups.postgres.manifest import Manifest
 from backups.postgres.names import Names
 from backups.postgres.pending import find_pending
 from backups.postgres.server import Server as CoreServer
-from backups.postgres.site import Moved
+from backups.postgres.site import Moved, MoveOptions
 from backups.postgres.store import Limits, PostgresBackupStore
 from backups.sqlite.site import Found, Live
-from backups.store import PendingRestore, Receipt, Tell
+from backups.store import PendingRestore, Receipt
 from tests.backups import builders, stand_ins
-from tests.backups.stores import chunks
+from tests.backups.stores import Processes, chunks
 from tests.postgres.server import Server
 
-MAX_BYTES = 64 * 1024**2  # far above every dump of these tests
 ACCOUNTS = 4
 OLDER, NEWEST = "0001_initial", "0002_prices"
 SCHEMA = """
@@ -67,7 +67,7 @@ SELECT id FROM accounts WHERE balance <>
 
 @dataclass
 class FakeSite(stand_ins.FakeSite):
-    """A release that knows the migrations of ``fill``, and migrates by SQL."""
+    """A release that knows the migrations of ``make_content``, and migrates by SQL."""
 
     connect: Callable[[str], AbstractContextManager[psycopg.Connection]] = psycopg.connect
     name: str = ""  # of the live database
@@ -117,21 +117,13 @@ class FakeSite(stand_ins.FakeSite):
             if self.fails:
                 raise RestoreRefusedError("The snapshot's migrations failed: they were told to.")
 
-    def move(
-        self,
-        source: Path,
-        name: str,
-        *,
-        applied: Collection[str],
-        watch: Callable[[], None] | None,
-        tell: Tell,
-    ) -> Moved:
+    def move(self, source: Path, name: str, **options: Unpack[MoveOptions]) -> Moved:
         """It has no models to move."""
         raise NotImplementedError
 
 
 @dataclass
-class Store:
+class Store(Processes):
     """The store around ``database``, which need not be there, on a machine with a ``folder``."""
 
     server: Server
@@ -204,38 +196,9 @@ class Store:
         """Stage a dump, in chunks as an upload has them."""
         return self.stage_chunks(chunks(snapshot), staged_by=staged_by, accept=accept)
 
-    def stage_chunks(
-        self,
-        content: Iterable[bytes],
-        *,
-        staged_by: str = "tester",
-        max_bytes: int = MAX_BYTES,
-        accept: Collection[str] = (),
-    ) -> PendingRestore:
-        """Stage what comes."""
-        return self.real.stage_restore(
-            content, staged_by=staged_by, max_bytes=max_bytes, accept=accept
-        )
-
     def undo(self) -> PendingRestore:
         """Stage what the last restore replaced."""
         return self.real.stage_kept_copy(staged_by="tester")
-
-    def start(self) -> Receipt | None:
-        """What a process does before its first connection; then that process ends."""
-        self.real.sweep()
-        try:
-            return self.real.apply_pending_restore()
-        finally:
-            self.real.release_presence()
-
-    def apply_now(self) -> Receipt:
-        """What a process of the site does, which holds presence."""
-        self.real.hold_presence()
-        try:
-            return self.real.apply_now(applied_by="alice")
-        finally:
-            self.real.release_presence()
 
     def snapshot(self) -> bytes:
         """Take a snapshot and read it all."""
@@ -300,7 +263,7 @@ class Store:
 
 
 def new_store(server: Server, folder: Path, label: str = "", *, older: bool = False) -> Store:
-    """A store of a new database, with content of this label; with none, it is not there."""
+    """A store of a new database with content of this label. Without one, there is no database."""
     folder.mkdir(exist_ok=True)
     store = Store(server, f"site_{token_hex(4)}", folder)
     if label:
@@ -346,7 +309,7 @@ def label_of(server: Server, name: str) -> str:
 
 
 def new_snapshot(server: Server, folder: Path, label: str = "new", *, older: bool = False) -> bytes:
-    """A good dump of another database, which is gone then."""
+    """A good dump of another database, which is dropped afterwards."""
     other = new_store(server, folder, label, older=older)
     try:
         return other.snapshot()

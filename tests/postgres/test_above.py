@@ -59,10 +59,10 @@ def test_a_dump_goes_out_and_comes_back(served: Server, site: Site, tmp_path: Pa
     assert served.task_names() == ["one"]
     assert served.api("POST", "restore/undo?apply=now").status_code == 200
     assert served.task_names() == ["one", "two"]
-    here = tmp_path / "here"
-    here.mkdir()
     url = {"TASKDOG_API_KEY": site.key, "TASKDOG_API_INSECURE": "1"}
-    for more in ((), ("--url", f"{served.url}/api/v1")):
+    for folder, more in (("here", ()), ("from afar", ("--url", f"{served.url}/api/v1"))):
+        here = tmp_path / folder  # each its own: two within a second would share the name
+        here.mkdir()
         saved = run(site, "backup", "-o", str(here), "--check", *more, variables=url)
         assert saved.code == 0, saved.err
         assert re.fullmatch(NAME, Path(saved.out.strip()).name)

@@ -113,6 +113,7 @@ def test_a_restore_is_applied_when_the_site_starts_again(site: Site) -> None:
         server.add_task("goes on")  # the numbers of new rows too
     undone = site.manage("restore_db", "--undo", "--yes")
     assert undone.code == 0, undone.err
+    assert "SHA-256" not in undone.out + site.manage("restore_db", "--status").out
     with site.serving() as server:
         assert "after it" in server.task_names()
 
@@ -255,6 +256,7 @@ def test_a_site_moves_with_every_row_and_can_go_back(
         assert newest == 8  # 7 was given, and taken back
     undone = site.manage("restore_db", "--undo", "--yes", "--now")
     assert undone.code == 0, undone.err
+    assert re.search(r"(?m)^Applied: [\d.]+ MB$", undone.out)  # no bytes, so no SHA-256
     assert names_in(postgres, site) == ["of the new site"]
     assert sqlite_site.task_names() == [task["name"] for task in before["tasks"]]
 

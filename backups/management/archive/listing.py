@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from backups.archive.manifest import in_words
 from backups.disk.sizes import size_in_words
 from backups.management.archive.targets import open_archive
 from backups.management.archive.verb import Verb, add_id, as_json
@@ -79,7 +80,8 @@ def _verdict(snapshot: Json) -> str:
     if verification is None:
         return "not verified"
     word = "verified" if verification["outcome"] == "restorable" else "tried"
-    return f"{verification['outcome']} ({word} at {verification['at']})"  # ``show`` says why
+    # ``show`` says why.
+    return f"{in_words(verification['outcome'])} ({word} at {verification['at']})"
 
 
 def _notes(snapshot: Json) -> str:

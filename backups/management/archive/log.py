@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from backups.archive.manifest import in_words
 from backups.archive.receipts import ArchiveReceipt
 from backups.disk.sizes import size_in_words
 from backups.management.archive.targets import open_local_archive
@@ -47,7 +48,7 @@ def _line(receipt: ArchiveReceipt) -> str:
     notes = [
         f"by {receipt.by}" if receipt.by else "",
         size_in_words(receipt.size) if receipt.size is not None else "",
-        receipt.outcome or "",
+        in_words(receipt.outcome or ""),
     ]
     words = ", ".join(filter(None, notes))
     reason = f": {receipt.reason}" if receipt.reason else ""

@@ -252,7 +252,8 @@ class Command(StoreCommand):
         self.confirm(f"Discard what is pending on {target.where}?", yes=yes)
         discarded = target.discard_pending_restore()
         if not self.is_quiet:
-            self.tell(f"Discarded the pending restore (SHA-256 {discarded['sha256']}).")
+            digest = f" (SHA-256 {discarded['sha256']})" if discarded["sha256"] else ""
+            self.tell(f"Discarded the pending restore{digest}.")
 
 
 def _kept_by_last(target: Target) -> str | None:

@@ -7,8 +7,9 @@ for two comments with the versions that its head names. We don't judge the scrip
 can write: it puts parts of an entry into comments, which the server never gets, and a crafted entry
 ends such a comment or begins one.
 
-Every number and text has its length before it, so this can be read in one way only. What no
-pg_dump writes is refused, even where pg_restore would shrug: a text with a NUL, which C would cut.
+Each number has a fixed length, and each text has its length before it, so there is one way to read
+this. What no pg_dump writes is refused, even if pg_restore would take it: e.g. a text with a NUL
+byte, where C would end it.
 
 Source: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/pg_backup_archiver.c
 (ReadHead, ReadToc, ReadInt, ReadStr) and pg_backup_custom.c (_ReadExtraToc)
@@ -45,7 +46,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table of contents."""
+    """One entry of the table of contents."""
 
     number: int
     has_data: bool  # rows, or anything else in a block of its own
@@ -84,7 +85,7 @@ def read_archive(file: BinaryIO) -> tuple[Head, list[Entry]]:
     head = Head(reader.text(), reader.text(), reader.text())
     # pg_restore sends the versions to the server, each in a comment to the end of a line.
     if not all(map(_VERSION.fullmatch, (head.server_version, head.program_version))):
-        raise damaged("its head has a version that is none")
+        raise damaged("its head has a version that is not one")
     count = reader.integer()
     if not 0 <= count <= MOST_ENTRIES:
         raise damaged(f"its table of contents claims to have {count:,} entries")
@@ -130,7 +131,7 @@ def _read_entry(reader: "_Reader", version: tuple[int, int]) -> Entry:
     for _ in reader.texts():
         pass  # what it depends on
     if reader.byte() not in _OFFSET_KINDS:
-        raise damaged(f"the place of the data of {name} is not one")
+        raise damaged(f"the entry {name} has no valid place for its data")
     reader.take(_OFFSET)
     return Entry(number, bool(has_data), kind, name, sql, copy, schema, access_method)
 
@@ -156,7 +157,7 @@ class _Reader:
     def integer(self) -> int:
         sign, size = self.byte(), int.from_bytes(self.take(_INTEGER), "little")
         if sign > 1 or size >= 2**31:
-            raise damaged("its table of contents has a number that is none")
+            raise damaged("its table of contents has a number that is not one")
         return -size if sign else size
 
     def text(self) -> str:
@@ -171,7 +172,7 @@ class _Reader:
             return None
         found = self.take(length) if length >= 0 else b"\0"
         if b"\0" in found:
-            raise damaged("its table of contents has a text that C would cut")
+            raise damaged("its table of contents has a text with a NUL byte, or no length")
         try:
             return found.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -1,10 +1,10 @@
 """
 What the expressions of a schema call: a default, a check, an index, a generated column.
 
-They run as rows come in, with the rights of the site's role, and much that PostgreSQL brings itself
-is no harmless function then: ``pg_terminate_backend`` ends the live site's sessions, and
-``query_to_xml`` runs any query. So here are those that are known to compute a value and do nothing
-else. Anything else that is called makes its statement a program.
+They run as rows come in, with the rights of the site's role. Many of PostgreSQL's own functions are
+not harmless then: ``pg_terminate_backend`` ends the live site's sessions, and ``query_to_xml`` runs
+any query. So this module lists the functions that compute a value and do nothing else. A statement
+that calls any other is a program.
 
 The ``search_path`` is empty, so a name without a schema can only be one of PostgreSQL's own.
 """
@@ -63,8 +63,8 @@ _BEFORE_AN_OBJECT = frozenset({"COLLATION", "ONLY", "REFERENCES", "STATISTICS", 
 
 def find_calls(tokens: Sequence[Token]) -> Iterator[str]:
     """
-    The name of each function that these tokens call and that is not known to be harmless. What the
-    tokens begin with is no call: a statement's first word, or the type of a column.
+    The name of each function that these tokens call and that is not known to be harmless. The first
+    token is never a call: it is a statement's first word, or the type of a column.
     """
     for number, token in enumerate(tokens):
         if token.shape == "(" and number:

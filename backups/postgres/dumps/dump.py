@@ -1,8 +1,8 @@
 """
-A dump, read to its end, and what it would make: nothing in it has run by then.
+Read a dump to its end, and find what it would run, before any of it runs.
 
-pg_dump's custom format has no checksum. Whoever keeps a dump must know its digest to find a
-flipped bit among the rows; half a dump, or damage to what is compressed, is found here.
+pg_dump's custom format has no checksum. Half a dump is found here, and so is damage to what is
+compressed. To find a flipped bit among the rows, one must have kept the dump's digest.
 """
 
 import re
@@ -37,11 +37,8 @@ _EXTENSION = re.compile(r'CREATE EXTENSION IF NOT EXISTS ("?)[\w-]+\1 WITH SCHEM
 
 @dataclass(frozen=True)
 class Dump:
-    """What a dump is."""
+    """What a whole dump has besides tables and rows."""
 
-    server_version: int  # the major one, of the server that it was taken from
-    program_version: int  # the major one, of the pg_dump that took it
-    database: str  # the name of the database that it was taken from
     programs: tuple[Program, ...]  # functions, triggers, views, extensions …
 
 
@@ -51,7 +48,7 @@ def read_dump(
     """
     Judge each statement of a dump, then read all of it.
 
-    :param seconds: for all of it.
+    :param seconds: the limit for all of it.
     :param watch: is called now and then; if it raises, pg_restore is killed.
     :raises NotADatabaseError: it is not in pg_dump's custom format.
     :raises NewerSnapshotError: it is in a format that this module or pg_restore does not know.
@@ -61,12 +58,10 @@ def read_dump(
     """
     end = time.monotonic() + seconds
     with open(path, "rb") as file:
-        head, entries = read_archive(file)
+        _, entries = read_archive(file)
     programs = tuple(sorted(set(judge(entries, _until(end, watch)))))
     run_restore(pg_restore, path, seconds=end - time.monotonic(), watch=watch)
-    return Dump(
-        _major(head.server_version), _major(head.program_version), clip(head.database), programs
-    )
+    return Dump(programs)
 
 
 def read_programs(
@@ -93,8 +88,9 @@ def check_programs(
     dump: Dump, live: Collection[Program] | None, *, allow_unknown: bool
 ) -> tuple[str, ...]:
     """
-    Refuse what the live database does not have: it would run within the restore, as this site's
-    role. If it is not known what that has, return a warning for what runs nothing by itself.
+    Refuse programs that the live database does not have: they would run within the restore, as this
+    site's role. If the live database can't be read, a program that runs nothing by itself is only a
+    warning, which this returns.
 
     :param live: of ``read_programs``; None if the live database can't be read.
     :raises UnknownSchemaError: the message names the programs.
@@ -135,7 +131,7 @@ def _some(programs: Sequence[Program]) -> str:
 
 
 def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:
-    """What to call again and again: the watch, as long as there is time."""
+    """Makes a function to call now and then: it calls the watch, and raises after ``end``."""
 
     def call() -> None:
         if time.monotonic() > end:
@@ -144,9 +140,3 @@ def _until(end: float, watch: Callable[[], None] | None) -> Callable[[], None]:
             watch()
 
     return call
-
-
-def _major(version: str) -> int:
-    """18 of "18.6 (Debian 18.6-1)"; 0 if it says nothing."""
-    match = re.match(r"[0-9]{1,4}", version)
-    return int(match[0]) if match else 0

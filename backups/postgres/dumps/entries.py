@@ -86,8 +86,8 @@ def judge(entries: Sequence[Entry], watch: Callable[[], None] = lambda: None) ->
 
 def find_programs(entries: Sequence[Entry]) -> Iterator[Program]:
     """
-    The programs of a database's own schema. What a dump may not have is skipped here: no dump can
-    claim to have the same.
+    The programs of a database's own schema. What a dump may not have is skipped, since no dump can
+    pass by having the same.
     """
     for entry in entries:
         if entry.kind not in _LEFT_OUT and entry.kind not in _SETTINGS:
@@ -121,9 +121,9 @@ def _judge(entry: Entry) -> Iterator[Program]:
 
 def _check_rows(entry: Entry) -> None:
     """
-    Only rows come with data, by COPY: pg_restore runs other data as SQL, even that of a large
-    object if its block says that it is rows. What follows a COPY it takes for rows, so the server
-    must take it so too.
+    The only data that an entry may have is the rows of a table, sent by COPY. pg_restore runs any
+    other data as SQL, even that of a large object if its block says that it is rows. What follows
+    the COPY is rows to pg_restore, so it must be rows to the server too.
     """
     if entry.kind != "TABLE DATA" or not entry.has_data:
         raise _refused(entry, entry.copy or "data that is not of a table")
@@ -156,16 +156,16 @@ def _program(kind: str, entry: Entry) -> Program:
 
 def _refused(entry: Entry, sql: str) -> UnknownSchemaError:
     return UnknownSchemaError(
-        "The dump has something else than a Django site's tables, at"
+        "The dump has a statement that no Django site's tables need, in the entry"
         f" {clip(entry.kind)} {clip(entry.name)}: {clip(sql)}",
         hint=(
-            "Nothing was staged: such a statement would run with the rights of this site, so it"
-            " never runs. A dump that pg_dump made of this site's own database has none."
+            "Nothing was staged, and nothing of the dump has run: it would have the rights of this"
+            " site. A dump that pg_dump made of this site's own database has no such statement."
         ),
     )
 
 
 def clip(text: str) -> str:
-    """As much of a text as a sentence can have, in one line."""
+    """The text in one line, cut where it is too long for a sentence."""
     words = " ".join(text[: 2 * _MOST_LETTERS].split())
     return words if len(words) <= _MOST_LETTERS else f"{words[: _MOST_LETTERS - 1]}…"

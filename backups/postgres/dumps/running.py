@@ -1,24 +1,19 @@
-"""pg_dump and pg_restore as child processes, which end with their time, or with the watch."""
+"""pg_dump and pg_restore, where they judge a dump or the schema of a database."""
 
 import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from backups.exceptions import (
     CheckTimedOutError,
-    ChildFailedError,
-    ChildNotStartedError,
     DamagedSnapshotError,
     DatabaseServerError,
     NewerSnapshotError,
 )
-from backups.processes.environment import without_secrets
-from backups.processes.spawn import LOOK_SECONDS, last_line
+from backups.postgres.running import run
+from backups.processes.spawn import last_line
 
-_MOST_SAID = 10_000  # bytes of what a program says when it fails: its first error
 # What pg_restore says of an archive that is whole, and that it can't read.
 _TOO_NEW = ("unsupported version", "does not support compression", "not supported in this install")
 
@@ -64,47 +59,15 @@ def _run(
     seconds: float,
     watch: Callable[[], None] | None,
 ) -> tuple[int, str]:
-    """How it ended, and the last line that it said; it speaks English, whatever the site does."""
-    with tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=output or subprocess.DEVNULL,
-                stderr=errors,
-                env=without_secrets()
-                | {"LC_ALL": "C", "PGCLIENTENCODING": "UTF8"}
-                | {**environment},
-            )
-        except OSError as error:
-            raise ChildNotStartedError(
-                f"{words[0]} could not be started: {error.strerror}.",
-                hint="Nothing was changed. BACKUPS_POSTGRES_PROGRAMS says where PostgreSQL's are.",
-            ) from error
-        with process:
-            try:
-                code = _wait(process, words[0], seconds, watch)
-            except BaseException:
-                process.kill()
-                raise
-        errors.seek(0)
-        said = last_line(errors.read(_MOST_SAID)) or f"it ended with exit code {code}"
-    if code < 0:
-        raise ChildFailedError(f"{words[0]} was stopped by signal {-code}.")
-    return code, said
-
-
-def _wait(
-    process: "subprocess.Popen[bytes]",
-    program: str,
-    seconds: float,
-    watch: Callable[[], None] | None,
-) -> int:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        try:
-            return process.wait(min(left, LOOK_SECONDS))
-        except subprocess.TimeoutExpired:
-            if watch is not None:
-                watch()
-    raise CheckTimedOutError(f"{program} was stopped at the time limit.")
+    """How it ended, and the last line that it said."""
+    try:
+        code, said = run(
+            words,
+            {"PGCLIENTENCODING": "UTF8"} | {**environment},
+            seconds=seconds,
+            output=output,
+            watch=watch,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise CheckTimedOutError(f"{words[0]} was stopped at the time limit.") from late
+    return code, last_line(said.encode()) or f"it ended with exit code {code}"

@@ -115,7 +115,7 @@ def shape(tokens: Sequence[Token]) -> str:
 
 def find_programs(sql: str, tokens: Sequence[Token]) -> Iterator[Program]:
     """
-    What a known statement has that runs later: an expression that calls a function which is not
+    The parts of a known statement that run later: an expression that calls a function which is not
     known to be harmless, or a clause by which a foreign key changes other rows.
 
     :param sql: the text in which the tokens have their places.
@@ -135,7 +135,7 @@ def find_programs(sql: str, tokens: Sequence[Token]) -> Iterator[Program]:
 
 
 def text(sql: str, tokens: Sequence[Token]) -> str:
-    """What these tokens are in the text where they are from."""
+    """The part of the text that these tokens were read from."""
     return sql[tokens[0].start : tokens[-1].end]
 
 

@@ -1,9 +1,9 @@
 """
 The tokens of the SQL that pg_dump writes, and the statements that they make.
 
-This reads less than PostgreSQL does, and refuses the rest: a comment between ``/*`` and ``*/``, a
-text between dollars, ``U&"…"``, two texts side by side (of which the second is read by the rules of
-the first). What is read is read as the server reads it, given what each dump is asked for:
+This reads a part of PostgreSQL's SQL, and refuses the rest: a comment between ``/*`` and ``*/``, a
+text between dollars, ``U&"…"``, two texts side by side (the second follows the rules of the first).
+It reads its part as the server does, given the settings that each dump must have:
 ``client_encoding = 'UTF8'``, ``standard_conforming_strings = 'on'`` and an empty ``search_path``.
 
 Source: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/parser/scan.l
@@ -46,12 +46,12 @@ class Token:
 
 
 class UnreadableError(Exception):
-    """No pg_dump writes this. ``args[0]`` is from where on."""
+    """No pg_dump writes this. ``args[0]`` is the text from there on."""
 
 
 def split(sql: str) -> Iterator[list[Token]]:
     """
-    Yield the tokens of each statement of a text; they have their places in that text.
+    Yield the tokens of each statement of a text, with their places in the text.
 
     :raises UnreadableError: it has something that can't be read here.
     """

@@ -49,7 +49,6 @@ class PutOff:
                 with self._connection.transaction():
                     self._connection.execute(sql)
             except psycopg.IntegrityError as error:
-                faults.add_words(table, words_of(error))
-        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                faults.add(table, None, "", words_of(error))
         for table, name, kind in self._triggers:
             self._connection.execute(f"ALTER TABLE {table} {ENABLE[kind]} TRIGGER {quote(name)}")

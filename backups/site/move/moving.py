@@ -21,12 +21,12 @@ from backups.site.move.constraints import PutOff
 from backups.site.move.declared import make_declared
 from backups.site.move.faults import Faults
 from backups.site.move.references import find_broken_references
-from backups.site.move.refusals import is_of_the_server, line_of, refused, words_of
+from backups.site.move.refusals import refused
 from backups.site.move.schema import FailedMigrationError, make_tables
 from backups.site.move.sequences import set_sequences
 from backups.site.move.source import Source
 from backups.site.move.tables import Sum, TableMove
-from backups.site.move.target import Tables, match, read_tables
+from backups.site.move.target import Tables, TargetColumn, match, read_tables
 from backups.site.names import some
 from backups.sqlite.format.schema import fold, quote
 from backups.store import Tell
@@ -109,8 +109,9 @@ class Moving:
         moves = self._plan(source, loader, connection, tables)
         find_broken_references(source, self._faults)
         put_off = PutOff(raw)
+        raw.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or a row is refused when all are sent
         raw.execute(f"TRUNCATE {', '.join(map(quote, tables))} RESTART IDENTITY")
-        sums = self._send(source, moves, raw)
+        sums = self._send(moves, raw)
         self._stop_if_unfit()
         self._compare(moves, sums, raw)
         given = {str(match(table.name, tables)): table.name for table in source.tables}
@@ -130,21 +131,20 @@ class Moving:
         columns, moves = Columns(loader, sqlite, connection), []
         for table in source.tables:
             name = str(match(table.name, tables))
+            if _is_search_index(tables[name]):
+                self._warnings.append(
+                    f"The rows of {name} were left out: they are a search index, and each database"
+                    " has one of its own kind. Build it anew (Wagtail: manage.py update_index)."
+                )
+                continue
             moves.append(TableMove(source, table, name, columns.of(table, name, tables[name])))
         return moves
 
-    def _send(self, source: Source, moves: list[TableMove], raw: Any) -> dict[str, Sum]:
-        total = sum(source.count(table) for table in source.tables)
+    def _send(self, moves: list[TableMove], raw: Any) -> dict[str, Sum]:
+        total = sum(move.count() for move in moves)
         tell, sums = self._count("rows", total), {}
         for move in moves:
-            try:
-                sums[move.name] = move.send(raw, self._faults, tell)
-            except psycopg.Error as error:
-                if is_of_the_server(error):
-                    raise
-                line = line_of(error)
-                key = None if line is None else move.key_of_line(line)
-                self._faults.add(move.name, key, error.diag.column_name or "", words_of(error))
+            sums[move.name] = move.send(raw, self._faults, tell)
             self._warnings += move.warnings()
         return sums
 
@@ -178,6 +178,11 @@ class Moving:
                 self._tell(step, done, total)
 
         return add
+
+
+def _is_search_index(columns: Mapping[str, TargetColumn]) -> bool:
+    """Whether no row can be without what PostgreSQL alone makes of its words."""
+    return any(each.type == "tsvector" and each.is_required for each in columns.values())
 
 
 def _left_behind(source: Source) -> list[str]:

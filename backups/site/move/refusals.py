@@ -1,17 +1,16 @@
 """What PostgreSQL says when it refuses a step, and whose fault that is."""
 
 import errno
-import re
 from collections.abc import Iterator
 
 import psycopg
 
 from backups.site.move.answer import FAILED, NO_FAULT, NO_MEMORY, SERVER, Answer
 
-_LINE = re.compile(r", line (\d+)")
 # Classes of SQLSTATE: connection, no resources, an operator, the system, no right.
 OF_THE_SERVER = ("08", "53", "57", "58", "28", "3D", "XX")
 NO_RIGHT = "42501"
+WHOLE_ROW = ("23502", "23514")  # NOT NULL, CHECK: the detail would show secrets of the row
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM)
 
 
@@ -46,11 +45,6 @@ def is_of_the_server(error: psycopg.Error) -> bool:
 
 def words_of(error: psycopg.Error) -> str:
     """Its message and detail, on one line."""
-    said = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
+    detail = "" if error.sqlstate in WHOLE_ROW else error.diag.message_detail
+    said = [error.diag.message_primary or str(error), detail or ""]
     return ": ".join(" ".join(each.split()).rstrip(".") for each in said if each)
-
-
-def line_of(error: psycopg.Error) -> int | None:
-    """Which row of a COPY it was, from 1."""
-    found = _LINE.search(error.diag.context or "")
-    return int(found[1]) if found else None

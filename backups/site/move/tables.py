@@ -1,20 +1,25 @@
 """One table's rows: sent by COPY as they are read, and read back to be compared."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+
+import psycopg
 
 from backups.site.move.columns import Column
 from backups.site.move.faults import Faults
 from backups.site.move.forms import LONGEST_BYTES, NULL, Unfit
 from backups.site.move.number_forms import Exact
 from backups.site.move.references import key_of
+from backups.site.move.refusals import is_of_the_server, words_of
 from backups.site.move.source import ENOUGH_BYTES, MANY, Source, SourceTable
 from backups.sqlite.format.schema import quote
 
 HASH_BITS = 2**64 - 1
+MOST_REFUSED = 1000  # rows of a table, which are found one by one
 Row = tuple[Any, ...]
+Misfit = tuple[int, str, str]  # which row of a piece, the column, and why
 
 
 @dataclass
@@ -27,6 +32,16 @@ class Sum:
     def add(self, lines: Sequence[str] | Sequence[bytes]) -> None:
         self.rows += len(lines)
         self.value = (self.value + sum(map(hash, lines))) & HASH_BITS
+
+
+@dataclass
+class Piece:
+    """Some rows."""
+
+    rows: Sequence[Row]
+    lines: Sequence[bytes]  # of COPY
+    proof: Sequence[str] | Sequence[bytes]  # what stands for each in the comparison
+    misfits: list[Misfit]
 
 
 class TableMove:
@@ -47,26 +62,24 @@ class TableMove:
         words = ", ".join(map(quote, self._selected))
         self._sql = f"SELECT {words} FROM {quote(table.name)}"  # noqa: S608
 
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._source.count(self._table)
+
     def send(self, connection: Any, faults: Faults, tell: Callable[[int], None]) -> Sum:
         """
-        Send all rows. After the first value that does not fit, only look at the rest.
+        Send all rows. If PostgreSQL can't hold one of them, note each that it can't hold.
 
         :param connection: psycopg's, in a transaction.
         :param tell: called with the number of rows of each piece that is done.
-        :raises psycopg.Error: PostgreSQL refuses what seemed to fit.
+        :raises psycopg.Error: the server fails.
         """
-        sent, pieces = Sum(), self._pieces(faults, tell)
-        if not faults:
-            names = ", ".join(quote(each.target) for each in self._columns)
-            sql = f"COPY {self._target} ({names}) FROM STDIN"
-            with suppress(_Stop), connection.cursor() as cursor, cursor.copy(sql) as copy:
-                for lines, proof in pieces:
-                    if faults:
-                        raise _Stop
-                    copy.write(b"".join(lines))
-                    sent.add(proof)
-        for _ in pieces:
-            pass
+        sent, before = Sum(), faults.count
+        why = self._send_all(connection, sent, tell)
+        if why is not None:
+            self._find(connection, faults, sent.rows, tell)
+            if faults.count == before:  # each row by itself is fine
+                faults.add(self._table.name, None, "", why)
         return sent
 
     def read_back(self, connection: Any, tell: Callable[[int], None]) -> Sum:
@@ -89,62 +102,122 @@ class TableMove:
             if isinstance(each.form, Exact) and each.form.rounded
         ]
 
-    def key_of_line(self, number: int) -> object:
-        """The key of the row that was sent as this line of COPY, from 1."""
-        rows = self._source.query(f"{self._sql} LIMIT 1 OFFSET {number - 1}")
-        return self._key_of(rows[0]) if rows else None
+    def _copy(self, connection: Any, lines: Iterable[bytes]) -> None:
+        names = ", ".join(quote(each.target) for each in self._columns)
+        sql = f"COPY {self._target} ({names}) FROM STDIN"
+        with connection.cursor() as cursor, cursor.copy(sql) as copy:
+            for data in lines:
+                copy.write(data)
 
-    def _pieces(
-        self, faults: Faults, tell: Callable[[int], None]
-    ) -> Iterator[tuple[list[bytes], list[bytes] | list[str]]]:
-        """The lines of COPY, some at a time, and what stands for each in the comparison."""
+    def _send_all(self, connection: Any, sent: Sum, tell: Callable[[int], None]) -> str | None:
+        """Returns why it did not, if it is not the server's fault."""
+        try:
+            with connection.transaction(), closing(self._fit_lines(sent, tell)) as lines:
+                self._copy(connection, lines)
+        except Unfit as why:
+            return str(why)
+        except psycopg.Error as error:
+            if is_of_the_server(error):
+                raise
+            return words_of(error)
+        return None
+
+    def _fit_lines(self, sent: Sum, tell: Callable[[int], None]) -> Generator[bytes]:
+        with closing(self._pieces()) as pieces:  # the file can be read again
+            for piece in pieces:
+                if piece.misfits:
+                    raise Unfit(piece.misfits[0][2])
+                yield b"".join(piece.lines)
+                sent.add(piece.proof)
+                tell(len(piece.rows))
+
+    def _find(
+        self, connection: Any, faults: Faults, told: int, tell: Callable[[int], None]
+    ) -> None:
+        """
+        Look at every row from the first: at what its values are, and at what PostgreSQL says.
+
+        :param told: of how many rows ``tell`` knows.
+        """
+        refused = 0
+        for piece in self._pieces():
+            for number, column, why in piece.misfits:
+                faults.add(self._table.name, self._key_of(piece.rows[number]), column, why)
+            unfit = {number for number, *_ in piece.misfits}
+            fit = [number for number in range(len(piece.rows)) if number not in unfit]
+            if refused < MOST_REFUSED:
+                refused += self._try(connection, piece, fit, faults)
+                if refused >= MOST_REFUSED:
+                    why = f"PostgreSQL refused {refused:,} rows; it was not asked of the others"
+                    faults.add(self._table.name, None, "", why)
+            told -= len(piece.rows)
+            if told < 0:
+                tell(-told)
+                told = 0
+
+    def _try(self, connection: Any, piece: Piece, numbers: Sequence[int], faults: Faults) -> int:
+        """Send some rows of a piece, but those that PostgreSQL refuses. How many these are."""
+        try:
+            with connection.transaction():
+                self._copy(connection, [piece.lines[number] for number in numbers])
+        except psycopg.Error as error:
+            if is_of_the_server(error):
+                raise
+            if len(numbers) == 1:
+                key = self._key_of(piece.rows[numbers[0]])
+                faults.add(self._table.name, key, error.diag.column_name or "", words_of(error))
+                return 1
+            half = len(numbers) // 2
+            first = self._try(connection, piece, numbers[:half], faults)
+            return first + self._try(connection, piece, numbers[half:], faults)
+        return 0
+
+    def _pieces(self) -> Generator[Piece]:
         large = any(each.can_be_large for each in self._columns)
         for rows in self._source.batches(self._sql, can_be_large=large):
+            misfits: list[Misfit] = []
             cells = [
-                self._write(column, values, rows, faults)
+                self._write(column, values, misfits)
                 for column, values in zip(self._columns, zip(*rows, strict=True), strict=False)
             ]
             data = "\n".join(map("\t".join, zip(*cells, strict=True))) + "\n"
             lines = data.encode("utf-8", "replace").splitlines(keepends=True)
-            self._check_lengths(lines, rows, faults)
-            yield lines, self._proof(cells) if self._proves and not faults else lines
-            tell(len(rows))
+            self._check_lengths(lines, misfits)
+            proof = self._proof(cells) if self._proves and not misfits else lines
+            yield Piece(rows, lines, proof, misfits)
 
-    def _write(
-        self, column: Column, values: Sequence[Any], rows: Sequence[Row], faults: Faults
-    ) -> list[str]:
+    def _write(self, column: Column, values: Sequence[Any], misfits: list[Misfit]) -> list[str]:
         """One column of some rows. Notes what does not fit."""
         if column.is_required and None in values:
-            for row, value in zip(rows, values, strict=True):
-                if value is None:
-                    self._note(faults, row, column, "is NULL, and the column is NOT NULL")
+            misfits += [
+                (number, column.source, "is NULL, and the column is NOT NULL")
+                for number, value in enumerate(values)
+                if value is None
+            ]
         try:
             return column.form.write_all(values)
         except Unfit:
             return [
-                self._write_one(column, row, value, faults)
-                for row, value in zip(rows, values, strict=True)
+                self._write_one(column, number, value, misfits)
+                for number, value in enumerate(values)
             ]
 
-    def _write_one(self, column: Column, row: Row, value: Any, faults: Faults) -> str:
+    def _write_one(self, column: Column, number: int, value: Any, misfits: list[Misfit]) -> str:
         try:
             return NULL if value is None else column.form.write(value)
         except Unfit as why:
-            self._note(faults, row, column, str(why))
+            misfits.append((number, column.source, str(why)))
             return NULL
-
-    def _note(self, faults: Faults, row: Row, column: Column, why: str) -> None:
-        faults.add(self._table.name, self._key_of(row), column.source, why)
 
     def _key_of(self, row: Row) -> object:
         return key_of([row[each] for each in self._key])
 
-    def _check_lengths(self, lines: Sequence[bytes], rows: Sequence[Row], faults: Faults) -> None:
+    def _check_lengths(self, lines: Sequence[bytes], misfits: list[Misfit]) -> None:
         if max(map(len, lines)) > LONGEST_BYTES:
-            for line, row in zip(lines, rows, strict=True):
+            for number, line in enumerate(lines):
                 if len(line) > LONGEST_BYTES:
                     why = f"the row takes {len(line):,} bytes, and at most {LONGEST_BYTES:,} fit"
-                    faults.add(self._table.name, self._key_of(row), "", why)
+                    misfits.append((number, "", why))
 
     def _proof(self, cells: Sequence[list[str]]) -> list[str]:
         proofs = [
@@ -162,10 +235,6 @@ class TableMove:
             for column, found in zip(self._columns, columns, strict=True)
         ]
         return list(map("\t".join, zip(*cells, strict=True)))
-
-
-class _Stop(Exception):  # noqa: N818
-    """Ends a COPY without an error of our own."""
 
 
 def _chunks(copy: Iterable[Any]) -> Iterator[list[bytes]]:

@@ -8,7 +8,7 @@ stage.py has the invariants. Without that word the file goes with the block, or 
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,28 +21,23 @@ from backups.sqlite.format.schema import fold
 from backups.sqlite.records.manifest import Manifest
 from backups.sqlite.records.receipts import record_staged
 from backups.sqlite.records.sent_snapshots import sent_at
+from backups.sqlite.restores.describe import describe
 from backups.sqlite.restores.pending import make_pending
 from backups.sqlite.restores.receive import explain
 from backups.sqlite.restores.stage import Staging
 from backups.store import PendingRestore, Prepared
 
-Describe = Callable[[Manifest], PendingRestore]
-
 
 @contextmanager
-def prepared(staging: Staging, chunks: Iterable[bytes], describe: Describe) -> Iterator[Prepared]:
-    """
-    Receive an upload and check it. Errors are those of ``BackupStore.prepare_restore``.
-
-    :param describe: says what a manifest means to the code that runs now.
-    """
+def prepared(staging: Staging, chunks: Iterable[bytes]) -> Iterator[Prepared]:
+    """Receive an upload and check it. Errors are those of ``BackupStore.prepare_restore``."""
     began = time.monotonic()
     with ExitStack() as stack:
         with _explained(staging):
             file, manifest = stack.enter_context(staging.checked(chunks, "incoming"))
-        checked = _Checked(staging, file, manifest, time.monotonic() - began, describe)
+        checked = _Checked(staging, file, manifest, time.monotonic() - began)
         yield Prepared(
-            pending=describe(manifest),
+            pending=describe(manifest, staging.site),
             taken_at=checked.taken_at,
             is_emptied=checked.is_emptied,
             count_rows=checked.count_rows,
@@ -58,7 +53,6 @@ class _Checked:
     file: Temporary
     manifest: Manifest
     seconds: float  # how long it took so far, without the time that it waits
-    describe: Describe
 
     @property
     def taken_at(self) -> datetime | None:
@@ -89,7 +83,7 @@ class _Checked:
             files.sync(self.file.descriptor)  # invariant 1: whole after a power cut too
             make_pending(self.staging.paths, self.file.path, manifest)  # invariant 2
         record_staged(self.staging.paths, manifest, self.seconds + time.monotonic() - began)
-        return self.describe(manifest)
+        return describe(manifest, self.staging.site)
 
 
 @contextmanager

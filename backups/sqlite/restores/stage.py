@@ -63,10 +63,10 @@ class Staging:
     paths: StorePaths
     staged_by: str
     max_bytes: int
-    at_least: int
     floor: int
     check_seconds: float
     site: Site
+    at_least: int = 0
     account: str | None = None
     accept: Collection[str] = ()
     live_defects: Callable[[], Defects] = dict

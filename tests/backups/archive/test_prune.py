@@ -1,11 +1,8 @@
 """Deleting stored snapshots from a real folder, beside a real database."""
 
-import os
-import signal
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,6 +37,7 @@ from tests.backups.archive.refusing import (
 )
 from tests.backups.archive.stored_in import store_in
 from tests.backups.stand_ins import Steps, counted, die
+from tests.forks import is_killed
 from tests.site import Site
 
 OLD, MIDDLE, NEW = "20260101-120000", "20260102-120000", "20260103-120000"
@@ -119,26 +117,6 @@ def used_by_another_process(site: Site, snapshot_id: str) -> Iterator[None]:
         assert process.stdout.readline() == b"held\n"
         yield
         process.communicate()
-
-
-def in_child(work: Callable[[], object]) -> bool:
-    """Do this in a separate process. Returns whether it was killed."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.waitstatus_to_exitcode(status) == 0, "the child failed; its traceback is above"
-    return False
 
 
 # Prune
@@ -401,7 +379,7 @@ def test_whenever_it_is_killed_nothing_seems_lost_and_the_next_one_finishes(
             with counted(Steps(die, at=at)):
                 services.prune(by="alice")
 
-        was_killed = in_child(prune)
+        was_killed = is_killed(prune)
         sizes = catalog.files.sizes()
         assert {new.name, new.name + SUFFIX} <= set(sizes)
         was_between += old.name not in sizes and old.name + SUFFIX in sizes

@@ -18,6 +18,7 @@ from backups.notices import services as notices
 from backups.schedule import attempts, run, steps
 from backups.schedule.attempts import DONE, FAILED, UNDER_WAY
 from backups.schedule.run import NOTHING_DUE, conclude_killed, note_overdue, run_due
+from backups.store import BackupStore
 from tests.backups.archive.stored_in import store_in
 from tests.backups.uploads import add_tasks
 from tests.site import Site
@@ -366,6 +367,10 @@ def test_a_run_that_was_killed_is_a_failed_one_that_is_told_and_tried_again(
             run_due(now=AT_THREE)
     with services.get_store().lock("run"):
         assert not conclude_killed()  # for all that is known it is still under way
+    with monkeypatch.context() as restarted:
+        restarted.setattr(BackupStore, "may_have_lost_locks", lambda _: True)
+        assert not conclude_killed()
+        assert run_due(now=AT_THREE).what == UNDER_WAY
     errors: list[object] = []
 
     def receive(*, error: object, **_: object) -> None:

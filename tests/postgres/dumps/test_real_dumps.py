@@ -43,7 +43,7 @@ def test_the_tables_of_a_site_are_no_programs(
     options = () if compressed else ("--compress=0",)
     path = take(postgres, name, tmp_path / "dump", *options, programs=postgres.programs)
     dump = read(path, postgres.programs)
-    assert dump == Dump(postgres.version, postgres.version, name, ())
+    assert dump == Dump(())
     assert check_programs(dump, frozenset(), allow_unknown=False) == ()
 
 
@@ -120,7 +120,6 @@ def test_a_newer_pg_dump_says_the_same_of_a_server(postgres: Server, tmp_path: P
     old = read(take(postgres, name, tmp_path / "old", programs=own), newest)
     path = take(postgres, name, tmp_path / "new", programs=newest)
     new = read(path, newest)
-    assert (old.program_version, new.program_version) == (15, max(programs.found()))
     assert new.programs == old.programs
     with pytest.raises(NewerSnapshotError, match="unsupported version"):
         read(path, own)

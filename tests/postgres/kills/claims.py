@@ -6,7 +6,7 @@ happened. After the next start nothing else is there.
 
 from collections.abc import Mapping
 
-from tests.postgres.kills.statements import in_child
+from tests.forks import in_child
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions
 from tests.postgres.stores import Store
 

@@ -41,7 +41,7 @@ class Place:
         self._remember(names)
 
     def put_back(self) -> None:
-        """Give each its name again, and make anew what is gone."""
+        """Rename the databases back, make those that are gone from their copies, drop new ones."""
         there, around = self._look(), self.store.databases()
         drop_all(
             self.store.server,

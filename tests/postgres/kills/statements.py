@@ -1,14 +1,13 @@
 """
-``kill -9`` of a process at its n-th statement to the server, or its n-th step on a file.
+``kill -9`` of a process at any statement that it sends to the server, or at a step on a file.
 
 A child does the work and kills itself: before the statement is sent, when it is sent and not yet
-answered, or when its answer has come. How many statements there are, a run without a kill counts.
+answered, or when its answer has come. Which statements there are, a run without a kill tells.
 """
 
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from unittest import mock
 import psycopg
 
 from backups.disk import files
+from tests.forks import in_child
 
 BEFORE, SENT, AFTER = HOW = ("before", "sent", "answered")
 ON_FILES = ("create_private", "write_all")
@@ -29,18 +29,40 @@ DECIDES = ("CREATE", "DROP", "_exit")
 CHANGES = (*DECIDES, "ALTER", "INSERT", "DELETE", "SELECT pg_terminate", *ON_FILES)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """
+    The n-th statement that begins with these two words. It is found even where the process sends
+    one of another kind more than before, e.g. as it cleans up after an earlier test.
+    """
+
+    begins: str
+    number: int
+    how: str
+
+    def is_last_of(self, statements: list[str]) -> bool:
+        """Whether the last of these is the one."""
+        alike = [begin for words in statements if (begin := _begin(words)) == self.begins]
+        return _begin(statements[-1]) == self.begins and len(alike) == self.number
+
+    def __str__(self) -> str:
+        return f"{self.how} the statement {self.number} of {self.begins!r}"
+
+
 @dataclass
 class Statements:
-    """Count the statements of this process, and do something at one of them."""
+    """Note the statements of this process, and do something at one of them."""
 
-    at: int = 0  # 0 for never
-    how: str = BEFORE
+    at: "Moment | None" = None  # never
     do: Callable[[], object] = lambda: os.kill(os.getpid(), signal.SIGKILL)
     seen: list[str] = field(default_factory=list)
 
     def _reach(self, how: str) -> None:
-        if (len(self.seen), how) == (self.at, self.how):
+        if self._is_at(how):
             self.do()
+
+    def _is_at(self, how: str) -> bool:
+        return self.at is not None and self.at.how == how and self.at.is_last_of(self.seen)
 
     def wait(
         self, connection: psycopg.Connection, work: "GeneratorType[Any, Any, Any]", **options: Any
@@ -50,7 +72,7 @@ class Statements:
             return _wait(connection, work, **options)  # it is at work as often as it has the time
         self.seen.append(_words(work))
         self._reach(BEFORE)
-        if (len(self.seen), self.how) == (self.at, SENT):
+        if self._is_at(SENT):
             next(work)  # to its first wait: for the answer
             self.do()
             raise psycopg.OperationalError("the answer will not come")
@@ -63,6 +85,8 @@ class Statements:
         step: Callable[..., Any] = getattr(files, name)
 
         def counted(*arguments: Any, **options: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return step(*arguments, **options)
             self.seen.append(name)
             self._reach(BEFORE)
             self._reach(SENT)
@@ -95,15 +119,20 @@ def _words(work: "GeneratorType[Any, Any, Any]") -> str:
     return " ".join((query.decode() if isinstance(query, bytes) else query).split())
 
 
-def moments(statements: list[str]) -> list[tuple[int, str]]:
+def _begin(words: str) -> str:
+    return " ".join(words.split()[:2])
+
+
+def moments(statements: list[str]) -> list[Moment]:
     """
     Before each statement that changes something; and if it has effect on its own, when it is sent
     and when it is answered. What only reads leaves all as it was: a kill at it is one after what
     came before. With POSTGRES_KILLS in the environment that is tried too.
     """
+    begins = [_begin(words) for words in statements]
     return [
-        (number, how)
-        for number, words in enumerate(statements, 1)
+        Moment(begin, begins[:number].count(begin), how)
+        for number, (words, begin) in enumerate(zip(statements, begins, strict=True), 1)
         for how in HOW
         if EVERY or words.startswith(DECIDES if how != BEFORE else CHANGES)
     ]
@@ -125,29 +154,11 @@ def count(work: Callable[[], object]) -> list[str]:
         return said.read().split("\0")
 
 
-def kill_at(number: int, how: str, work: Callable[[], object]) -> None:
+def kill_at(moment: Moment, work: Callable[[], object]) -> None:
     """Do the work in a child that is killed there."""
 
     def child() -> None:
-        with Statements(number, how).counted():
+        with Statements(moment).counted():
             work()
 
-    assert in_child(child) == KILLED, f"it was not killed {how} step {number}"
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Do this in a process of its own. Returns its exit code; negative, the signal."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code <= 0, "the child failed; its traceback is above"
-    return code
+    assert in_child(child) == KILLED, f"it was not killed {moment}"

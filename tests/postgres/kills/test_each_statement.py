@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.backups.builders import MIGRATIONS
+from tests.backups.stores import MAX_BYTES
+from tests.forks import in_child
 from tests.postgres.kills.claims import After, check
 from tests.postgres.kills.place import Place
-from tests.postgres.kills.statements import count, in_child, kill_at, moments
+from tests.postgres.kills.statements import count, kill_at, moments
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions
 from tests.postgres.server import Server
-from tests.postgres.stores import MAX_BYTES, Store, make_content, new_snapshot, new_store
+from tests.postgres.stores import Store, make_content, new_snapshot, new_store
 
 pytestmark = pytest.mark.postgres
 
@@ -166,14 +168,14 @@ def test_kill_at_each_statement(
     place = Place(store)
     statements = count(lambda: case.work(store, snapshots))
     ends = set()
-    for number, how in moments(statements):
+    for moment in moments(statements):
         place.put_back()
-        kill_at(number, how, lambda: case.work(store, snapshots))
+        kill_at(moment, lambda: case.work(store, snapshots))
         wait_for_the_end_of_sessions(store)
         try:
             ends.add(check(store, case.after, before, case.next_start))
         except BaseException as error:
-            error.add_note(f"killed {how} step {number}: {statements[number - 1]}")
+            error.add_note(f"killed {moment}, in {statements}")
             raise
     place.drop()
     assert ends == set(case.after), "nothing was killed late, or nothing early"

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from backups.exceptions import DatabaseServerError, NotEnoughSpaceError, SnapshotFailedError
+from backups.exceptions import DatabaseServerError, NotEnoughSpaceError
+from tests.backups.stores import chunks
 from tests.backups.waiting import until
 from tests.postgres.server import Server
 from tests.postgres.stores import Store, make_content, new_snapshot, new_store
@@ -23,7 +24,7 @@ FULL = (NotEnoughSpaceError, DatabaseServerError)
 
 @contextmanager
 def filled(folder: Path, *, but: int) -> Iterator[None]:
-    """A disk with no more room than so many bytes, for the block."""
+    """Fill a disk for the block, but for so many bytes."""
     path = folder / "ballast"
     try:
         with path.open("wb", buffering=0) as file, suppress(OSError):
@@ -34,7 +35,7 @@ def filled(folder: Path, *, but: int) -> Iterator[None]:
         path.unlink()
 
 
-def _large(store: Store, name: str) -> bytes:
+def large_dump(store: Store, name: str) -> bytes:
     """A dump with more rows than a nearly full disk has room for."""
     make_content(store, "large", name)
     _add_rows(store, name)
@@ -54,9 +55,9 @@ def _add_rows(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize("but", [0, 2 * MEGABYTE, 12 * MEGABYTE, 20 * MEGABYTE])
 def test_the_disk_of_the_server_is_full(but: int, small_postgres: Server, tmp_path: Path) -> None:
-    """It is before a staging begins, or it gets full while a database is made or filled."""
+    """The disk is full before a staging, or gets full while a database is made or filled."""
     store = new_store(small_postgres, tmp_path / "machine", "old")
-    large = _large(store, f"other_{store.database}")
+    large = large_dump(store, f"other_{store.database}")
     store.stage(new_snapshot(small_postgres, tmp_path / "first", "first"))
     store.apply_now()
     store.stage(new_snapshot(small_postgres, tmp_path / "second", "second"))
@@ -97,16 +98,36 @@ def test_the_disk_of_this_machine_is_full(
     postgres: Server, small_folder: Path, tmp_path: Path
 ) -> None:
     store = new_store(postgres, small_folder, "old")
-    large = _large(replace(store, folder=tmp_path / "roomy"), f"other_{store.database}")
+    large = large_dump(replace(store, folder=tmp_path / "roomy"), f"other_{store.database}")
     store.stage(new_snapshot(postgres, tmp_path / "machine"))
     with pytest.raises(NotEnoughSpaceError, match=str(small_folder)):
         store.stage(large)
     _add_rows(store, store.database)
-    with pytest.raises((NotEnoughSpaceError, SnapshotFailedError), match="pace"):
+    with pytest.raises(NotEnoughSpaceError, match=str(small_folder)):
         store.snapshot()
     assert store.temporaries() == []
     assert store.apply_now().outcome == "applied"
     assert (store.label(), [store.label(name) for name in store.kept()]) == ("new", ["old"])
+    store.drop()
+
+
+def test_the_disk_of_this_machine_gets_full_before_the_dump_is_restored(
+    postgres: Server, small_folder: Path, tmp_path: Path
+) -> None:
+    """The list of what is restored has no room: that is not the server's disk."""
+    store = new_store(postgres, small_folder, "old")
+    snapshot = new_snapshot(postgres, tmp_path / "machine")
+    with ExitStack() as stack:
+
+        def fill() -> None:
+            stack.enter_context(filled(small_folder, but=0))
+
+        preparing = store.real.prepare_restore(
+            chunks(snapshot), staged_by="tester", max_bytes=MEGABYTE, on_received=fill
+        )
+        with pytest.raises(NotEnoughSpaceError, match=str(small_folder)), preparing:
+            pass
+    assert store.temporaries() == []
     store.drop()
 
 

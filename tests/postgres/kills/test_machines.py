@@ -20,7 +20,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    """One with something pending."""
+    """A store with a pending restore."""
     made = new_store(postgres, tmp_path / "machine", "old")
     made.stage(new_snapshot(postgres, tmp_path / "snapshot"))
     yield made

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from backups.exceptions import BackupError
-from tests.postgres.kills.statements import in_child
+from tests.forks import in_child
 from tests.postgres.kills.traces import wait_for_the_end_of_sessions, wait_for_the_end_of_work
 from tests.postgres.kills.writers import writing
 from tests.postgres.server import Server

@@ -31,15 +31,15 @@ def test_kill_at_each_statement_of_a_restore(
     place = Place(store)
     statements = count(lambda: work(store))
     ends = set()
-    for number, how in moments(statements):
+    for moment in moments(statements):
         place.put_back()
-        with Statements(number, how, own_postgres.kill).counted(), suppress(BackupError):
+        with Statements(moment, own_postgres.kill).counted(), suppress(BackupError):
             work(store)
         assert not own_postgres.is_running()
         own_postgres.start()
         try:
             ends.add(check(store, AFTER, ["staged"]))
         except BaseException as error:
-            error.add_note(f"killed {how} step {number}: {statements[number - 1]}")
+            error.add_note(f"killed {moment}, in {statements}")
             raise
     assert ends == set(AFTER)

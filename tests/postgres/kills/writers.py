@@ -27,12 +27,12 @@ LONGEST_PAUSE = 0.03  # seconds between two connections, so that there are momen
 
 @dataclass(frozen=True)
 class Writers:
-    """Some that run."""
+    """Writers that are running."""
 
     files: list[Path]
 
     def acknowledged(self) -> set[str]:
-        """What is committed."""
+        """The lines that the server has committed, as the writers noted them."""
         lines = [path.read_text().splitlines(keepends=True) for path in self.files]
         return {line.strip() for each in lines for line in each if line.endswith("\n")}
 

@@ -1,8 +1,11 @@
 """What PostgreSQL can't hold is named with table, key and column: all of it. Nothing is moved."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.postgres.move.project import Project
+from tests.postgres.server import Server
 
 pytestmark = pytest.mark.postgres
 
@@ -36,25 +39,35 @@ def test_everything_that_does_not_fit_is_named_at_once(rich: Project) -> None:
         rich.insert("shop_everything", id=str(number), **{column: value, "file": "''"})
     answer = rich.move()
     assert answer["error"] == "UnfitRowsError"
-    assert answer["message"].startswith(f"PostgreSQL can't hold {len(HOSTILE)} values of the")
+    first, *lines = answer["message"].split("\n")
+    assert first == f"PostgreSQL can't hold {len(HOSTILE)} values of the snapshot."
+    assert len(lines) == len(HOSTILE)
     for number, (column, _, why) in enumerate(HOSTILE, 1):
         assert f"shop_everything, row {number}, column {column}: {why}" in answer["message"]
     assert rich.query("SELECT count(*) FROM shop_everything") == [(0,)]
     assert rich.query("SELECT count(*) FROM auth_permission") == [(0,)]
 
 
-def test_some_of_each_column_are_named_and_all_are_counted(rich: Project) -> None:
+def test_thousand_are_named_and_all_are_counted_by_table_and_column(rich: Project) -> None:
     rich.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
         " INSERT INTO shop_tag (id, name)"
         " SELECT printf('%032x', i), 'much longer than twenty letters ' || i FROM n"
     )
-    rich.execute("INSERT INTO shop_everything (id, small, file) VALUES (1, 99999, '')")
-    message = rich.move()["message"]
-    assert message.startswith("PostgreSQL can't hold 5,001 values of the snapshot. ")
-    assert message.endswith("; and 4,981 more.")
-    assert message.count(" fit") == 19
-    assert "shop_everything, row 1, column small: is 99999" in message
+    rich.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
+        " INSERT INTO shop_everything (id, small, file) SELECT i, 99999, '' FROM n"
+    )
+    first, *lines, last = rich.move()["message"].split("\n")
+    assert first == (
+        "PostgreSQL can't hold 5,030 values of the snapshot: 5,000 in shop_tag.name, 30 in"
+        " shop_everything.small."
+    )
+    assert len(lines) == len(set(lines)) == 1000
+    assert last == "and 4,030 more."
+    small = "shop_everything, row {}, column small: is 99999, not between -32768 and 32767;"
+    assert [line for line in lines if "small" in line] == [small.format(n) for n in range(1, 31)]
+    assert f"shop_tag, row {970:032x}, column name: has 35 letters, and at most 20 fit;" in lines
 
 
 def test_text_that_is_not_utf_8_is_named_and_what_comes_after_it_too(rich: Project) -> None:
@@ -115,3 +128,59 @@ def test_broken_references_of_a_table_with_a_key_of_text_are_named(rich: Project
     assert "shop_note, row 7, column kind_id: refers to a row of django_content_type" in message
     assert "shop_everything_tags, row 3, column everything_id: refers to a row" in message
     assert "shop_everything_tags, row 3, column tag_id: refers to a row of shop_tag" in message
+
+
+# SQLite knows neither of the first two constraints, and only the capital letters of English.
+STRICT = """
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class Seat(models.Model):
+    number = models.IntegerField()
+    guest = models.CharField(max_length=50, null=True)
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["number"], name="one_guest", deferrable=models.Deferrable.DEFERRED
+            ),
+            models.UniqueConstraint(fields=["guest"], name="no_two_nulls", nulls_distinct=False),
+            models.UniqueConstraint(Lower("name"), name="any_case"),
+        ]
+
+
+class Zebra(models.Model):
+    name = models.CharField(max_length=5)
+"""
+
+
+def test_rows_that_only_postgresql_refuses_are_all_named(postgres: Server, tmp_path: Path) -> None:
+    project = Project(tmp_path, postgres, ("strict",))
+    project.app("strict", STRICT, migrations={})
+    project.run("manage.py", "makemigrations", "strict", "-v0")
+    project.migrate()
+    project.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+        " INSERT INTO strict_seat SELECT i, i, i, 'name ' || i FROM n"
+    )
+    assert "error" not in project.move()
+    project.execute("UPDATE strict_seat SET number = 1 WHERE id IN (2, 1500)")
+    project.execute("UPDATE strict_seat SET guest = NULL WHERE id IN (40, 41, 2999)")
+    project.execute("UPDATE strict_seat SET name = 'Ä' WHERE id = 10")
+    project.execute("UPDATE strict_seat SET name = 'ä' WHERE id IN (3000)")
+    project.execute("UPDATE strict_seat SET name = 'a' || char(0) WHERE id IN (5)")
+    project.execute("INSERT INTO strict_zebra VALUES (1, 'much too long')")
+    first, *lines = project.move()["message"].split("\n")
+    assert first == "PostgreSQL can't hold 7 values of the snapshot."
+    twice = "duplicate key value violates unique constraint"
+    assert sorted(line.rstrip(".;") for line in lines) == [
+        f'strict_seat, row 1500: {twice} "one_guest": Key (number)=(1) already exists',
+        f'strict_seat, row 2999: {twice} "no_two_nulls": Key (guest)=(null) already exists',
+        f'strict_seat, row 2: {twice} "one_guest": Key (number)=(1) already exists',
+        f'strict_seat, row 3000: {twice} "any_case": Key (lower(name::text))=(ä) already exists',
+        f'strict_seat, row 41: {twice} "no_two_nulls": Key (guest)=(null) already exists',
+        "strict_seat, row 5, column name: has a NUL character",
+        "strict_zebra, row 1, column name: has 13 letters, and at most 5 fit",
+    ]

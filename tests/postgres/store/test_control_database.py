@@ -67,3 +67,10 @@ def test_the_live_database_of_another_site_is_never_taken_for_ours(
     assert store.real.list_kept_copies() == []
     assert other.label() == "another"
     assert Names(other.database).control in other.databases()
+
+
+def test_any_text_can_be_recorded(store: Store) -> None:
+    texts = {"half": "b\udcff", "nul": "a\0b", "words": r"a NUL character (\u0000)", "all": "\\\0é"}
+    store.real.record_backup(texts)
+    (found,) = store.real.list_backup_receipts()
+    assert found == texts | {"half": "b?", "nul": "a?b", "all": "\\?é"}

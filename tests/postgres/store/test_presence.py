@@ -58,13 +58,3 @@ def test_a_start_after_a_restart_of_the_server_is_alone(store: Store, tmp_path: 
     assert receipt is not None
     assert receipt.outcome == "applied"
     assert len(presences(store)) == 1
-
-
-def test_who_holds_a_lock_sees_that_a_restart_of_the_server_ended_it(store: Store) -> None:
-    with store.real.lock("leader") as is_held:
-        assert is_held()
-        store.server.shut_down()
-        store.server.start()
-        assert not is_held()
-        with store.real.lock("leader") as is_held_by_another:
-            assert is_held_by_another()

@@ -1,8 +1,8 @@
 """Rare ends: another was faster, an answer was lost, a clock was wrong, a start gave up."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ from backups.exceptions import (
     DatabaseServerError,
     MigrationStoppedError,
     RestoreBlockedError,
+    RestoreRefusedError,
     StoreFolderError,
 )
 from backups.postgres import pending
@@ -21,6 +22,7 @@ from backups.postgres.control import Control
 from backups.postgres.kept import Keeping
 from backups.postgres.scratch import Scratch
 from backups.postgres.server import Connection
+from backups.store import Receipt
 from tests.postgres.server import Server
 from tests.postgres.standby import wait_until_equal
 from tests.postgres.stores import Store, make_content, new_snapshot, new_store
@@ -73,6 +75,27 @@ def test_a_migrated_copy_takes_the_place_of_its_own_snapshot_only(
     with pytest.raises(RestoreBlockedError, match="Another snapshot is pending now"):
         pending.replace_pending(store.control, store.names.incoming(), looked_at, looked_at)
     assert store.label(store.names.pending) == "old"
+
+
+@pytest.mark.parametrize("apply", [Store.start, Store.apply_now])
+def test_what_is_staged_while_a_migration_fails_is_not_set_aside_for_it(
+    apply: Callable[[Store], Receipt], store: Store, snapshot: bytes, older: bytes
+) -> None:
+    store.site.known = MIGRATIONS[:1]
+    store.stage(older)
+    store.site.known = MIGRATIONS
+
+    def fail() -> None:
+        store.stage(snapshot)
+        raise RestoreRefusedError("The snapshot's migrations failed.")
+
+    store.site.on_migrate = fail
+    with suppress(RestoreBlockedError):  # a start writes a receipt of it instead
+        assert apply(store).reason == "Another snapshot is pending now. That stays pending."
+    assert store.refused() == []
+    assert store.label(store.names.pending) == "new"
+    assert "refused" not in store.outcomes()
+    assert store.apply_now().outcome == "applied"
 
 
 def test_an_answer_that_is_lost_is_looked_up(

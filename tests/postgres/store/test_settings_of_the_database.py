@@ -63,3 +63,29 @@ def test_those_that_only_an_administrator_may_set_are_named(store: Store, snapsh
     assert "log_min_messages, postgres.search_path" in warning
     store.start()
     assert (store.label(), settings(store)) == ("new", [])
+
+
+def test_its_comment_and_its_limit_of_connections_stay_too(store: Store, snapshot: bytes) -> None:
+    """In an undo as well, which copies a database."""
+    ask = (
+        "SELECT datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database"
+        f" WHERE datname = '{store.database}'"
+    )
+    store.server.admin(f"ALTER DATABASE {store.database} CONNECTION LIMIT 20")
+    store.server.admin(f"COMMENT ON DATABASE {store.database} IS 'It''s ours; call 4711'")
+    before = store.server.admin(ask)
+    store.stage(snapshot)
+    store.start()
+    assert (store.label(), store.server.admin(ask)) == ("new", before)
+    store.undo()
+    store.start()
+    assert (store.label(), store.server.admin(ask)) == ("old", before)
+
+
+def test_a_snapshot_does_not_have_the_old_form_of_texts(store: Store) -> None:
+    """Which nobody could judge, so that no restore would take it."""
+    store.server.admin(
+        f"ALTER ROLE site IN DATABASE {store.database} SET standard_conforming_strings = off"
+    )
+    store.stage(store.snapshot())
+    assert store.label(store.names.pending) == "old"

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,17 @@ from backups.exceptions import (
     TooManySnapshotsError,
     TooManyUploadsError,
 )
+from tests.backups.stores import MAX_BYTES
+from tests.backups.waiting import until
 from tests.postgres.server import Server
-from tests.postgres.stores import (
-    MAX_BYTES,
-    FakeSite,
-    Store,
-    make_content,
-    new_snapshot,
-    new_store,
-    transfer,
-)
+from tests.postgres.stores import FakeSite, Store, make_content, new_snapshot, new_store, transfer
 
 pytestmark = pytest.mark.postgres
+
+WAITS = """
+SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE NOT granted AND datname = '{}'
+"""
 
 
 @pytest.fixture
@@ -515,6 +515,29 @@ def test_what_is_remembered_is_shared_and_no_restore_changes_it(
     store.stage(snapshot)
     store.start()
     assert store.real.recall() == {"jobs": [{"id": "1", "words": "a NUL: ?, and ☃"}]}
+
+
+def test_each_sees_what_the_one_before_remembered_whatever_isolation_is_the_default(
+    store: Store,
+) -> None:
+    with store.real.remember() as state:
+        state["first"] = 1
+    store.server.admin(
+        f"ALTER ROLE {store.server.role} IN DATABASE {store.names.control}"
+        " SET default_transaction_isolation = 'serializable'"
+    )
+
+    def remember() -> None:
+        with store.real.remember() as state:
+            state["third"] = state["second"] + 1
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.real.remember() as state:
+            waiting = pool.submit(remember)
+            until(lambda: store.server.admin(WAITS.format(store.names.control)))
+            state["second"] = 2
+        waiting.result()
+    assert store.real.recall() == {"first": 1, "second": 2, "third": 3}
 
 
 def test_a_block_that_fails_remembers_nothing(store: Store) -> None:

@@ -87,9 +87,9 @@ def test_encrypted_one_takes_its_key(live: Site, folder: Path, settings: Setting
     assert f'BACKUPS_RECIPIENTS = ["{public.strip()}"]' in advice
     settings.BACKUPS_RECIPIENTS = [public.strip()]
     stored = services.store(by="tester").snapshot
-    assert run("verify")[0].startswith(f"{stored.name}: unreadable: ")
+    assert run("verify")[0].startswith(f"{stored.name}: could not be verified: ")
     [line] = run("list")[0].splitlines()
-    assert re.search(r"  unreadable \(tried at \S+Z\), encrypted$", line)
+    assert re.search(r"  could not be verified \(tried at \S+Z\), encrypted$", line)
     assert "no secret key was named" in run("show", "latest")[0]
     assert run("verify", "--identity", str(key))[0].startswith(f"{stored.name}: restorable, ")
     _, said, error = run("verify")

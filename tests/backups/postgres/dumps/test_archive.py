@@ -93,5 +93,5 @@ def test_a_count_or_a_text_that_would_fill_the_memory_is_refused(
 @pytest.mark.parametrize("version", ["", "15\nDROP", "15\rDROP", "15\u2028", "x15", "1" * 300])
 def test_a_version_is_one_line(version: str) -> None:
     for versions in ((version, "15"), ("15", version)):
-        with pytest.raises(DamagedSnapshotError, match="version that is none"):
+        with pytest.raises(DamagedSnapshotError, match="version that is not one"):
             read_archive(io.BytesIO(archive(TABLE, versions=versions)))

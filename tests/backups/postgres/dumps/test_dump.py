@@ -42,7 +42,7 @@ def program(folder: Path, *lines: str) -> Path:
 
 def test_what_a_dump_is(dump: Path, tmp_path: Path) -> None:
     reader = program(tmp_path, f'echo "$@" > {tmp_path}/words')
-    assert read_dump(dump, pg_restore=reader, seconds=60) == Dump(15, 18, "of_the_dump", (PROGRAM,))
+    assert read_dump(dump, pg_restore=reader, seconds=60) == Dump((PROGRAM,))
     assert (tmp_path / "words").read_text() == f"--file=/dev/null {dump}\n"
 
 
@@ -120,7 +120,7 @@ def test_a_live_database_that_can_not_be_read_is_the_servers_fault(tmp_path: Pat
 
 
 def test_programs_must_be_those_of_the_live_database() -> None:
-    dump = Dump(15, 18, "x", (PROGRAM,))
+    dump = Dump((PROGRAM,))
     other = Program("view", "public.v", "CREATE VIEW public.v AS SELECT 2;")
     assert check_programs(dump, {PROGRAM, other}, allow_unknown=False) == ()
     assert check_programs(dump, {other}, allow_unknown=True) == ()
@@ -138,7 +138,7 @@ def test_programs_must_be_those_of_the_live_database() -> None:
     ],
 )
 def test_what_can_not_be_compared_does_not_run(sql: str) -> None:
-    dump = Dump(15, 18, "x", (Program("extension", "x", sql),))
+    dump = Dump((Program("extension", "x", sql),))
     with pytest.raises(UnknownSchemaError, match="not known whether"):
         check_programs(dump, None, allow_unknown=False)
     assert check_programs(dump, None, allow_unknown=True) == ()
@@ -152,13 +152,13 @@ def test_what_runs_nothing_is_a_warning_if_it_can_not_be_compared() -> None:
     programs += [
         Program("extension", each, EXTENSION.format(each)) for each in ("a", '"uuid-ossp"')
     ]
-    (warning,) = check_programs(Dump(15, 18, "x", tuple(programs)), None, allow_unknown=False)
+    (warning,) = check_programs(Dump(tuple(programs)), None, allow_unknown=False)
     assert "clause public.t: ON DELETE CASCADE, extension a, extension" in warning
 
 
 def test_a_sentence_names_ten_programs_at_most() -> None:
     many = tuple(Program("extension", f"v{each}", EXTENSION.format("x")) for each in range(12))
-    (warning,) = check_programs(Dump(15, 15, "x", many), None, allow_unknown=False)
+    (warning,) = check_programs(Dump(many), None, allow_unknown=False)
     assert "extension v9 and 2 more. It" in warning
 
 
