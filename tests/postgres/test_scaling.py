@@ -11,6 +11,7 @@ import pytest
 
 from tests.postgres.server import Server
 from tests.postgres.stores import drop_all
+from tests.processes import CHECKOUT
 from tests.site import Site, copy_site
 from tests.test_operations import Machine, Step, blocks, in_form, steps
 
@@ -140,3 +141,12 @@ def test_values_that_postgresql_cannot_hold_are_named_as_the_page_shows(
     (shown,) = (each for each in blocks("scaling", MOVE) if "CommandError" in each)
     printed = machine.run("manage.py migrate -v0; manage.py restore_db move.db --yes")
     assert " ".join(shown.split()) in " ".join(printed.split())
+
+
+def test_a_nul_is_mended_as_the_page_says(machine: MovingMachine) -> None:
+    page = (CHECKOUT / "docs/scaling.md").read_text()
+    (command,) = re.findall(r"`has a NUL character` \|.*`(manage\.py .+)` \|", page)
+    with closing(sqlite3.connect(machine.data / "tasks.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE tasks SET name = 'a' || char(0) || 'b' WHERE id = 1")
+        machine.run(command)
+        assert connection.execute("SELECT name FROM tasks WHERE id = 1").fetchone() == ("ab",)
