@@ -1,10 +1,5 @@
-"""
-The server, as the site reaches it: with the site's own role, and the settings in DATABASES.
+"""The server, as the site reaches it: with the site's own role, and the settings in DATABASES."""
 
-Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
-
-import logging
 import os
 import select
 from collections.abc import Iterator, Mapping
@@ -16,18 +11,12 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
-from backups.exceptions import BackupError, DatabaseServerError, NotEnoughSpaceError
-
-logger = logging.getLogger(__name__)
+from backups.exceptions import DatabaseServerError
+from backups.postgres.refusals import explained
 
 CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
-FULL = ("53100",)  # disk_full
-RIGHTS = (
-    "To see which right the site's role lacks: manage.py check --database default, or the name of"
-    " another database in DATABASES."
-)
 MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
@@ -183,21 +172,6 @@ def check_direct(connection: Connection) -> None:
         )
 
 
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """
-    Turn an error of the server into one of ours.
-
-    :param what: what was asked for, e.g. ``the database tasks``.
-    :raises NotEnoughSpaceError: the server's disk is full.
-    :raises DatabaseServerError: any other.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, what) from error
-
-
 def is_over(connection: Connection) -> bool:
     """
     Whether the server has ended the session, e.g. because it was restarted. Only for a session
@@ -211,35 +185,6 @@ def is_over(connection: Connection) -> bool:
         return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-
-
-def explain(error: psycopg.Error, what: str) -> BackupError:
-    """The error to raise in its place."""
-    words = sentence(error)
-    if error.sqlstate in FULL:
-        return NotEnoughSpaceError(
-            f"The disk of the database server is full, so a step for {what} failed: {words}.",
-            needed_bytes=0,
-            free_bytes=0,
-            hint="Free some space on that server's disk, then try again.",
-        )
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        # No answer of a server, or its refusal of a connection: libpq gives neither a code.
-        return DatabaseServerError(f"There is no connection for {what}: {words}.")
-    is_of_rights = isinstance(error, psycopg.errors.InsufficientPrivilege)
-    return DatabaseServerError(
-        f"The database server refuses a step for {what}: {words}.",
-        hint=RIGHTS if is_of_rights else None,
-    )
-
-
-def sentence(error: psycopg.Error) -> str:
-    """The server's own message, in one line without a full stop."""
-    told = error.diag.message_primary or str(error) or type(error).__name__
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]
-    told = " ".join(line for line in lines if line and not line.endswith("?"))  # libpq asks back
-    return f"{told.rstrip('.')}{detail.rstrip('.')}"
 
 
 def quoted(name: str) -> sql.Identifier:
