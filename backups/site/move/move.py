@@ -80,7 +80,6 @@ def move_snapshot(
         except subprocess.TimeoutExpired as late:
             raise MigrationStoppedError(
                 f"The move to PostgreSQL did not end within {seconds:g} seconds."
-                " If it needs more, raise BACKUPS_MIGRATE_SECONDS."
             ) from late
         progress.pass_on(tell)
     return _judge(child)
