@@ -124,9 +124,9 @@ def unchanging(site: Site) -> dict[str, bytes]:
     return {name: content for name, content in site.files().items() if name in site.names()}
 
 
-def without_receipts(site: Site) -> list[str]:
+def without_receipts(site: Site) -> set[str]:
     """The names, but for the receipts of snapshots: one is written after the last byte has gone."""
-    return [name for name in site.names() if not name.endswith(".sent-snapshots.jsonl")]
+    return {name for name in site.names() if not name.endswith(".sent-snapshots.jsonl")}
 
 
 def open_snapshots(server: Server) -> list[str]:
