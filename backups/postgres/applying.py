@@ -38,7 +38,8 @@ from backups.postgres.kept import Keeping
 from backups.postgres.manifest import Manifest, receipt_of
 from backups.postgres.pending import lock_pending, put
 from backups.postgres.records import add_receipt, read_receipts
-from backups.postgres.server import Connection, sentence
+from backups.postgres.refusals import sentence
+from backups.postgres.server import Connection
 from backups.store import Receipt
 
 logger = logging.getLogger(__name__)

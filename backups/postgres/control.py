@@ -14,7 +14,8 @@ from psycopg import sql
 
 from backups.exceptions import BackupNotSupportedError
 from backups.postgres.names import Names
-from backups.postgres.server import Connection, Server, explained, quoted, sentence
+from backups.postgres.refusals import explained, sentence
+from backups.postgres.server import Connection, Server, quoted
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from backups.exceptions import BackupError
 from backups.postgres.control import Control
 from backups.postgres.locks import try_lock
 from backups.postgres.names import Names
-from backups.postgres.server import Connection, quoted, sentence
+from backups.postgres.refusals import sentence
+from backups.postgres.server import Connection, quoted
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ import psycopg
 
 from backups.exceptions import BackupError, BusyError
 from backups.postgres.control import Control
-from backups.postgres.server import Connection, explained, is_over
+from backups.postgres.refusals import explained
+from backups.postgres.server import Connection, is_over
 from backups.store import PassedOn, Snapshot
 
 logger = logging.getLogger(__name__)

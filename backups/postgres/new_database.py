@@ -10,7 +10,8 @@ from psycopg import sql
 from backups.postgres.control import Control
 from backups.postgres.databases import drop_if_possible, owner_of
 from backups.postgres.locks import try_lock
-from backups.postgres.server import Connection, explained, quoted, sentence
+from backups.postgres.refusals import explained, sentence
+from backups.postgres.server import Connection, quoted
 
 logger = logging.getLogger(__name__)
 

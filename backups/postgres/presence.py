@@ -19,7 +19,8 @@ import psycopg
 from backups.exceptions import BackupError
 from backups.postgres.control import Control
 from backups.postgres.locks import key_of
-from backups.postgres.server import Connection, Server, explained, is_over
+from backups.postgres.refusals import explained
+from backups.postgres.server import Connection, Server, is_over
 from backups.processes.process_name import name_of
 
 logger = logging.getLogger(__name__)

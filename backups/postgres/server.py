@@ -1,10 +1,5 @@
-"""
-The server, as the site reaches it: with the site's own role, and the settings in DATABASES.
+"""The server, as the site reaches it: with the site's own role, and the settings in DATABASES."""
 
-Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
-
-import logging
 import os
 import select
 from collections.abc import Iterator, Mapping
@@ -16,14 +11,12 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
-from backups.exceptions import BackupError, DatabaseServerError, NotEnoughSpaceError
-
-logger = logging.getLogger(__name__)
+from backups.exceptions import DatabaseServerError
+from backups.postgres.refusals import explained
 
 CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
-FULL = ("53100",)  # disk_full
 MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
@@ -35,7 +28,8 @@ SETTINGS = {
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
     "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
 }
-STANDARD_STRINGS = "-c standard_conforming_strings=on"  # a dump with others can't be judged
+# For a program, whatever is set for the role: a dump with texts in another form can't be judged.
+OPTIONS = "-c standard_conforming_strings=on -c default_transaction_read_only=off"
 LATER = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}  # since which release
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -132,7 +126,7 @@ class Server:
         if found.get("service") or inherited.pop("PGSERVICE", ""):
             found = self._without_service(database) | {"application_name": "backups"}
         options = found.get("options") or inherited.get("PGOPTIONS") or ""
-        found["options"] = f"{options} {STANDARD_STRINGS}".lstrip()
+        found["options"] = f"{options} {OPTIONS}".lstrip()
         known = {each.keyword.decode(): each.envvar for each in Conninfo.get_defaults()}
         return inherited | {
             variable.decode(): str(value)
@@ -178,21 +172,6 @@ def check_direct(connection: Connection) -> None:
         )
 
 
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """
-    Turn an error of the server into one of ours.
-
-    :param what: what was asked for, e.g. ``the database tasks``.
-    :raises NotEnoughSpaceError: the server's disk is full.
-    :raises DatabaseServerError: any other.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, what) from error
-
-
 def is_over(connection: Connection) -> bool:
     """
     Whether the server has ended the session, e.g. because it was restarted. Only for a session
@@ -206,31 +185,6 @@ def is_over(connection: Connection) -> bool:
         return bool(look.poll(0))
     except (OSError, ValueError, psycopg.Error):
         return True
-
-
-def explain(error: psycopg.Error, what: str) -> BackupError:
-    """The error to raise in its place."""
-    words = sentence(error)
-    if error.sqlstate in FULL:
-        return NotEnoughSpaceError(
-            f"The disk of the database server is full, so a step for {what} failed: {words}.",
-            needed_bytes=0,
-            free_bytes=0,
-            hint="Free some space on that server's disk, then try again.",
-        )
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        # No answer of a server, or its refusal of a connection: libpq gives neither a code.
-        return DatabaseServerError(f"There is no connection for {what}: {words}.")
-    return DatabaseServerError(f"The database server refuses a step for {what}: {words}.")
-
-
-def sentence(error: psycopg.Error) -> str:
-    """The server's own message, in one line without a full stop."""
-    told = error.diag.message_primary or str(error) or type(error).__name__
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    lines = [line.strip() for line in told.removeprefix("connection failed: ").splitlines()]
-    told = " ".join(line for line in lines if line and not line.endswith("?"))  # libpq asks back
-    return f"{told.rstrip('.')}{detail.rstrip('.')}"
 
 
 def quoted(name: str) -> sql.Identifier:

@@ -28,7 +28,7 @@ from backups.postgres.server import Connection, Server, is_over
 from backups.store import Inventory, Snapshot
 
 METHOD = "dump"
-SERVER_GONE = "server closed the connection"  # as libpq says it
+NO_SERVER = ("connection to server", "server closed the connection")  # as libpq says it
 LEAST_ROOM = 64 * 1024  # bytes: pg_dump could not even write so much
 
 
@@ -153,9 +153,9 @@ class Dumping:
 
 def _error(connection: Connection, words: str) -> BackupError:
     """Why pg_dump has failed. Our own session ends too if the server does, or all are ended."""
-    if is_over(connection) or SERVER_GONE in words:
+    if is_over(connection) or any(each in words for each in NO_SERVER):
         return DatabaseServerError(
-            f"The database server ended the session of the snapshot: {words}."
+            f"The database server ended or refused the session of the snapshot: {words}."
         )
     return SnapshotFailedError(f"pg_dump failed: {words}.")
 

@@ -38,9 +38,10 @@ from backups.postgres.programs import (
     find_programs,
     find_programs_for,
 )
+from backups.postgres.refusals import explained
 from backups.postgres.rights import check_role
 from backups.postgres.scratch import Scratch
-from backups.postgres.server import Server, explained
+from backups.postgres.server import Server
 from backups.postgres.site import Site
 from backups.postgres.snapshots import Dumping
 from backups.postgres.staging import Incoming, Staging

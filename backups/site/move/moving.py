@@ -107,8 +107,9 @@ class Moving:
         )
         tables = read_tables(raw)
         moves = self._plan(source, loader, connection, tables)
-        find_broken_references(source, self._faults)
         put_off = PutOff(raw)
+        enforced = {(each.table, *each.columns) for each in put_off.foreign_keys}
+        find_broken_references(source, tables, enforced, self._faults)
         raw.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or a row is refused when all are sent
         raw.execute(f"TRUNCATE {', '.join(map(quote, tables))} RESTART IDENTITY")
         sums = self._send(moves, raw)

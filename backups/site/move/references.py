@@ -1,26 +1,36 @@
 """Rows of the snapshot that refer to rows which are not there: SQLite did not always enforce it."""
 
 import sqlite3
+from collections.abc import Collection
 
 from backups.site.move.faults import Faults
 from backups.site.move.source import Source, SourceTable
+from backups.site.move.target import Tables, match
 from backups.sqlite.format.schema import quote
 
+NOT_THERE = "refers to a row of {} that does not exist"
 
-def find_broken_references(source: Source, faults: Faults) -> None:
-    """Note each. PostgreSQL itself judges a table whose references SQLite can't check."""
+
+def find_broken_references(
+    source: Source, tables: Tables, enforced: Collection[tuple[str, ...]], faults: Faults
+) -> None:
+    """
+    Note each. PostgreSQL itself judges a table whose references SQLite can't check.
+
+    :param tables: those of PostgreSQL.
+    :param enforced: the table and the columns of each reference that PostgreSQL enforces: a table
+        without a model has none there.
+    """
     for table in source.tables:
+        name = str(match(table.name, tables))
         sql = f"PRAGMA foreign_key_check({quote(table.name)})"
         try:
-            rows = source.stream(sql)
-            for _, rowid, parent, number in rows:
+            for _, rowid, parent, number in source.stream(sql):
                 columns = _columns(source, table, number)
-                faults.add(
-                    table.name,
-                    _key(source, table, rowid),
-                    ", ".join(columns),
-                    f"refers to a row of {parent} that does not exist",
-                )
+                there = [str(match(column, tables[name])) for column in columns]
+                if (name, *there) in enforced:
+                    key, why = _key(source, table, rowid), NOT_THERE.format(parent)
+                    faults.add(table.name, key, ", ".join(columns), why)
         except sqlite3.OperationalError:  # "foreign key mismatch": the other table lacks the key
             continue
 

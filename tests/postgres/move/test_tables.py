@@ -1,9 +1,12 @@
 """Tables that no model has, what SQLite alone has, and the numbers that new rows get."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.postgres.move.project import Project
 from tests.postgres.move.rich import fill
+from tests.postgres.server import Server
 
 pytestmark = pytest.mark.postgres
 
@@ -188,3 +191,33 @@ def test_dates_without_a_model_are_dates_if_all_of_them_are(rich: Project) -> No
     assert rich.query(
         "SELECT timezone('UTC', good)::text, bad, day::text, at::text, no FROM raw WHERE no = 7"
     ) == [("2024-01-01 10:00:00", "2024-01-01 10:00", "2024-02-29", "12:30:00", 7)]
+
+
+# As Wagtail's: text for SQLite's own index there, and here words that PostgreSQL has made.
+SEARCH = """
+from django.db import models
+
+
+class Words(models.TextField):
+    def db_type(self, connection):
+        return "tsvector" if connection.vendor == "postgresql" else "text"
+
+
+class Entry(models.Model):
+    title = Words()
+"""
+
+
+def test_search_index_stays_behind_with_a_warning(postgres: Server, tmp_path: Path) -> None:
+    project = Project(tmp_path, postgres, ("search",))
+    project.app("search", SEARCH, migrations={})
+    project.run("manage.py", "makemigrations", "search", "-v0")
+    project.migrate()
+    project.execute("INSERT INTO search_entry VALUES (1, 'it isn''t a: vector')")
+    answer = project.move()
+    assert answer["rows"]["search_entry"] == 0
+    assert answer["warnings"] == [
+        "The rows of search_entry were left out: they are a search index, and each database has one"
+        " of its own kind. Build it anew (Wagtail: manage.py update_index)."
+    ]
+    assert answer["told"][-1][0] == "constraints"

@@ -11,6 +11,8 @@ from backups.exceptions import (
     DatabaseServerError,
     NotEnoughSpaceError,
 )
+from backups.postgres.restoring import restore_dump
+from backups.postgres.scratch import Scratch
 from tests.postgres.kills.test_full_disk import large_dump
 from tests.postgres.server import Server
 from tests.postgres.stores import new_snapshot, new_store
@@ -67,3 +69,23 @@ def test_a_dump_that_fails_there_is_not_blamed_and_the_hint_says_why(
     with pytest.raises(DamagedSnapshotError, match="unique index"):
         store.stage(dump)
     assert store.temporaries() == []
+
+
+def test_a_server_that_has_gone_is_not_called_a_damaged_dump(
+    own_postgres: Server, tmp_path: Path
+) -> None:
+    """It can't be asked for its language then."""
+    store = new_store(own_postgres, tmp_path / "machine", "old")
+    dump = tmp_path / "dump"
+    dump.write_bytes(store.snapshot())
+    own_postgres.stop()
+    with pytest.raises(DatabaseServerError, match="did not restore the dump to its end"):
+        restore_dump(
+            dump,
+            store.database,
+            own_postgres.role,
+            pg_restore=own_postgres.programs / "pg_restore",
+            server=store.core,
+            scratch=Scratch(store.folder),
+            watch=None,
+        )

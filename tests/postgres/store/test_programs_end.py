@@ -63,7 +63,7 @@ def test_a_server_that_ends_the_session_is_not_called_a_damaged_database(store: 
         snapshot = threads.submit(store.snapshot)
         until(lambda: store.server.admin(WAITING.format(store.database)))
         store.server.admin(end)
-        with pytest.raises(DatabaseServerError, match="ended the session of the snapshot"):
+        with pytest.raises(DatabaseServerError, match="session of the snapshot"):
             snapshot.result()
         locking.close()
     assert store.temporaries() == []

@@ -239,3 +239,30 @@ def test_a_standby_is_told_from_a_role_without_rights(
     assert "pg_promote" in caught.value.hint
     assert there.start() is None  # nothing is pending, and nothing may be changed
     primary.drop()
+
+
+def test_a_right_that_was_taken_away_meanwhile_is_named(
+    own_postgres: Server, tmp_path: Path
+) -> None:
+    store = new_store(own_postgres, tmp_path / "machine", "old")
+    store.stage(new_snapshot(own_postgres, tmp_path / "other"))
+    own_postgres.admin("ALTER ROLE site NOCREATEDB")
+    for work in (store.start, store.apply_now):
+        with pytest.raises(DatabaseServerError, match="permission denied") as caught:
+            work()
+        assert "check --database" in caught.value.hint
+    own_postgres.admin("ALTER ROLE site CREATEDB")
+    store.start()
+    assert store.label() == "new"
+
+
+def test_too_many_connections_are_not_called_a_damaged_database(
+    own_postgres: Server, tmp_path: Path
+) -> None:
+    """There is one for the turn, and one for the count, and none for pg_dump."""
+    store = new_store(own_postgres, tmp_path / "machine", "old")
+    store.snapshot()  # makes the control database
+    own_postgres.admin("ALTER ROLE site CONNECTION LIMIT 2")
+    with pytest.raises(DatabaseServerError, match="too many connections"):
+        store.snapshot()
+    assert store.temporaries() == []

@@ -89,3 +89,13 @@ def test_a_snapshot_does_not_have_the_old_form_of_texts(store: Store) -> None:
     )
     store.stage(store.snapshot())
     assert store.label(store.names.pending) == "old"
+
+
+def test_a_role_that_only_reads_unless_it_asks_can_restore(store: Store, snapshot: bytes) -> None:
+    store.server.admin(
+        f"ALTER ROLE site IN DATABASE {store.database} SET default_transaction_read_only = on"
+    )
+    store.stage(snapshot)
+    store.start()
+    assert store.label() == "new"
+    assert settings(store, role="site") == ["default_transaction_read_only=on"]
