@@ -130,6 +130,17 @@ def _fields(loader: SnapshotLoader) -> Fields:
     }
 
 
+def types_of_unmanaged(
+    loader: SnapshotLoader, postgres: "BaseDatabaseWrapper"
+) -> Mapping[tuple[str, str], str]:
+    """What the columns of models that no migration makes a table for must be in PostgreSQL."""
+    return {
+        place: str(field.db_type(postgres))
+        for place, field in _fields(loader).items()
+        if not field.model._meta.managed
+    }
+
+
 def _usual_pairs(
     sqlite: "BaseDatabaseWrapper", postgres: "BaseDatabaseWrapper"
 ) -> set[tuple[str, str]]:

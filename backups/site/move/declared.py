@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from backups.site.move.columns import SIMPLE
 from backups.site.move.forms import Form, Unfit
 from backups.site.move.number_forms import Boolean
 from backups.site.move.source import Source, SourceColumn, SourceTable
@@ -24,16 +25,24 @@ TYPES = {
     "datetime": "timestamp with time zone",
     "time": "time",
 }
+OF_A_FIELD = ("inet", "interval", "jsonb", "uuid")  # that Django can't do without
 BY_KIND = {"integer": "bigint", "real": "double precision", "text": "text", "blob": "bytea"}
 
 
-def make_declared(connection: Any, source: Source, tables: Tables, zone: str) -> list[str]:
+def make_declared(
+    connection: Any,
+    source: Source,
+    tables: Tables,
+    zone: str,
+    unmanaged: Mapping[tuple[str, str], str],
+) -> list[str]:
     """
     Make what is missing.
 
     :param connection: psycopg's.
     :param tables: those that are there.
     :param zone: the time zone of the connection.
+    :param unmanaged: what the fields of models say, for tables that no migration makes.
     :returns: warnings, which name it.
     """
     warnings = []
@@ -41,11 +50,12 @@ def make_declared(connection: Any, source: Source, tables: Tables, zone: str) ->
     for table in source.tables:
         name = match(table.name, tables)
         if name is None:
-            _make_table(connection, source, table, forms)
+            _make_table(connection, source, table, forms, unmanaged)
+            has_model = any(each == table.name for each, _ in unmanaged)
             warnings.append(
-                f"The table {table.name} belongs to no model. It was made by the types that"
-                " SQLite had for its columns, with its primary key, and without its indexes,"
-                " defaults and other constraints."
+                f"The table {table.name} belongs to no {'managed ' * has_model}model. It was made"
+                " by the types that SQLite had for its columns, with its primary key, and without"
+                " its indexes, defaults and other constraints."
             )
             continue
         for column in table.columns:
@@ -62,13 +72,21 @@ def make_declared(connection: Any, source: Source, tables: Tables, zone: str) ->
 
 
 def _make_table(
-    connection: Any, source: Source, table: SourceTable, forms: Mapping[str, Form]
+    connection: Any,
+    source: Source,
+    table: SourceTable,
+    forms: Mapping[str, Form],
+    unmanaged: Mapping[tuple[str, str], str],
 ) -> None:
     keys = sorted((each.in_key, each.name) for each in table.columns if each.in_key)
     is_number = len(keys) == 1 and _is_rowid(table, keys[0][1])
     words = []
     for column in table.columns:
-        type_ = KEY if is_number and column.in_key else _type_of(source, table, column, forms)
+        type_ = unmanaged.get((table.name, column.name), "")
+        if is_number and column.in_key:
+            type_ = KEY
+        elif type_ not in OF_A_FIELD or not _fits(source, table, column, SIMPLE[type_]()):
+            type_ = _type_of(source, table, column, forms)
         words.append(f"{quote(column.name)} {type_}{' NOT NULL' * column.is_required}")
     if keys:
         words.append(f"PRIMARY KEY ({', '.join(quote(name) for _, name in keys)})")

@@ -16,7 +16,7 @@ from django.db.utils import Error as DjangoError
 
 from backups.site.migrations import SnapshotLoader
 from backups.site.move.answer import DONE, FAILED, NO_FAULT, SERVER, UNFIT, Answer
-from backups.site.move.columns import Columns
+from backups.site.move.columns import Columns, types_of_unmanaged
 from backups.site.move.constraints import PutOff
 from backups.site.move.declared import make_declared
 from backups.site.move.faults import Faults
@@ -102,9 +102,8 @@ class Moving:
         self, source: Source, loader: SnapshotLoader, connection: Any, raw: Any
     ) -> Mapping[str, int]:
         """In a transaction, which ends without a change if anything does not fit."""
-        self._warnings += make_declared(
-            raw, source, read_tables(raw), str(connection.timezone_name)
-        )
+        zone, unmanaged = str(connection.timezone_name), types_of_unmanaged(loader, connection)
+        self._warnings += make_declared(raw, source, read_tables(raw), zone, unmanaged)
         tables = read_tables(raw)
         moves = self._plan(source, loader, connection, tables)
         put_off = PutOff(raw)

@@ -128,7 +128,7 @@ def number_of(value: Any) -> Decimal:
     if isinstance(value, int):
         return Decimal(value)
     try:
-        if isinstance(value, str):
+        if isinstance(value, str) and value.isascii() and "_" not in value:
             return Decimal(value)
     except InvalidOperation:
         pass

@@ -18,7 +18,7 @@ from backups.sqlite.format.connection import connect
 from backups.sqlite.format.schema import Schema, fold, quote, read_schema
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # unless a column is called so
-FEW = 16  # rows at once where a row can be large
+FEW = 1  # row at once where one can be large
 MANY = 1000
 ENOUGH_BYTES = 1024 * 1024  # of rows at once
 _HIDDEN, _VIRTUAL, _KEPT = 1, 2, 3  # https://www.sqlite.org/pragma.html#pragma_table_xinfo
@@ -118,6 +118,7 @@ class Source:
         for some in rows:
             batch += some
             size += sum(map(getsizeof, chain.from_iterable(some)))
+            del some  # or a large row would still be here while the next one is fetched
             if size >= ENOUGH_BYTES or len(batch) >= MANY:
                 yield batch
                 batch, size = [], 0
@@ -130,8 +131,9 @@ class Source:
         cursor = self._connection.execute(sql)
         try:
             while some := cursor.fetchmany(at_once):
-                yield some
                 done += len(some)
+                yield some
+                del some
             return
         except sqlite3.OperationalError as error:
             if "decode" not in str(error):

@@ -1,6 +1,6 @@
 """One table's rows: sent by COPY as they are read, and read back to be compared."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +29,9 @@ class Sum:
     rows: int = 0
     value: int = 0
 
-    def add(self, lines: Sequence[str] | Sequence[bytes]) -> None:
-        self.rows += len(lines)
-        self.value = (self.value + sum(map(hash, lines))) & HASH_BITS
+    def add(self, proofs: Sequence[Hashable]) -> None:
+        self.rows += len(proofs)
+        self.value = (self.value + sum(map(hash, proofs))) & HASH_BITS
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Piece:
 
     rows: Sequence[Row]
     lines: Sequence[bytes]  # of COPY
-    proof: Sequence[str] | Sequence[bytes]  # what stands for each in the comparison
+    proofs: Sequence[Hashable]  # what stands for each in the comparison
     misfits: list[Misfit]
 
 
@@ -91,6 +91,7 @@ class TableMove:
             for lines in _chunks(copy):
                 found.add(self._read(lines) if self._proves else lines)
                 tell(len(lines))
+                del lines
         return found
 
     def warnings(self) -> list[str]:
@@ -128,8 +129,9 @@ class TableMove:
                 if piece.misfits:
                     raise Unfit(piece.misfits[0][2])
                 yield b"".join(piece.lines)
-                sent.add(piece.proof)
+                sent.add(piece.proofs)
                 tell(len(piece.rows))
+                del piece  # or a large row would still be here while the next one is read
 
     def _find(
         self, connection: Any, faults: Faults, told: int, tell: Callable[[int], None]
@@ -175,16 +177,19 @@ class TableMove:
     def _pieces(self) -> Generator[Piece]:
         large = any(each.can_be_large for each in self._columns)
         for rows in self._source.batches(self._sql, can_be_large=large):
-            misfits: list[Misfit] = []
-            cells = [
-                self._write(column, values, misfits)
-                for column, values in zip(self._columns, zip(*rows, strict=True), strict=False)
-            ]
-            data = "\n".join(map("\t".join, zip(*cells, strict=True))) + "\n"
-            lines = data.encode("utf-8", "replace").splitlines(keepends=True)
-            self._check_lengths(lines, misfits)
-            proof = self._proof(cells) if self._proves and not misfits else lines
-            yield Piece(rows, lines, proof, misfits)
+            yield self._piece(rows)
+            del rows
+
+    def _piece(self, rows: Sequence[Row]) -> Piece:
+        misfits: list[Misfit] = []
+        cells = [
+            self._write(column, values, misfits)
+            for column, values in zip(self._columns, zip(*rows, strict=True), strict=False)
+        ]
+        lines = _encode(cells)
+        self._check_lengths(lines, misfits)
+        proofs = self._proofs(cells) if self._proves and not misfits else lines
+        return Piece(rows, lines, proofs, misfits)
 
     def _write(self, column: Column, values: Sequence[Any], misfits: list[Misfit]) -> list[str]:
         """One column of some rows. Notes what does not fit."""
@@ -219,22 +224,31 @@ class TableMove:
                     why = f"the row takes {len(line):,} bytes, and at most {LONGEST_BYTES:,} fit"
                     misfits.append((number, "", why))
 
-    def _proof(self, cells: Sequence[list[str]]) -> list[str]:
+    def _proofs(self, cells: Sequence[list[str]]) -> Sequence[Hashable]:
         proofs = [
             column.form.prove_all(written) if column.form.proves else written
             for column, written in zip(self._columns, cells, strict=True)
         ]
-        return list(map("\t".join, zip(*proofs, strict=True)))
+        return list(zip(*proofs, strict=True))
 
-    def _read(self, lines: Sequence[bytes]) -> list[str]:
-        columns = zip(*(line.decode()[:-1].split("\t") for line in lines), strict=True)
+    def _read(self, lines: Sequence[bytes]) -> Sequence[Hashable]:
+        rows = (str(memoryview(line)[:-1], "utf-8").split("\t") for line in lines)
         cells = [
             [NULL if cell == NULL else column.form.read(cell) for cell in found]
             if column.form.proves
             else found
-            for column, found in zip(self._columns, columns, strict=True)
+            for column, found in zip(self._columns, zip(*rows, strict=True), strict=True)
         ]
-        return list(map("\t".join, zip(*cells, strict=True)))
+        return list(zip(*cells, strict=True))
+
+
+def _encode(cells: Sequence[list[str]]) -> list[bytes]:
+    """The lines of COPY."""
+    if len(cells[0]) == 1:  # a large row comes alone; one letter can make a text four times as wide
+        parts = [part for (cell,) in cells for part in (cell.encode("utf-8", "replace"), b"\t")]
+        return [b"".join([*parts[:-1], b"\n"])]
+    data = "\n".join(map("\t".join, zip(*cells, strict=True))) + "\n"
+    return data.encode("utf-8", "replace").splitlines(keepends=True)
 
 
 def _chunks(copy: Iterable[Any]) -> Iterator[list[bytes]]:
@@ -244,6 +258,7 @@ def _chunks(copy: Iterable[Any]) -> Iterator[list[bytes]]:
     for data in copy:
         lines.append(bytes(data))
         size += len(data)
+        del data
         if size >= ENOUGH_BYTES or len(lines) >= MANY:
             yield lines
             lines, size = [], 0

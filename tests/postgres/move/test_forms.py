@@ -75,6 +75,8 @@ UNFIT: list[tuple[Form, Any, str]] = [
     (Exact(5, 2), 1000, "is 1000, which needs more than 5 digits, 2 of them after the point"),
     (Exact(5, 2), 999.999, "needs more than 5 digits"),
     (Exact(5, 2), "abc", "is the text 'abc', not a decimal number"),
+    (Exact(5, 2), "1_0", "is the text '1_0', not a decimal number"),
+    (Exact(5, 2), "١٢", "not a decimal number"),
     (Exact(5, 2), float("inf"), "is infinite"),
     (Exact(5, 2), b"1", "not a decimal number"),
     (Number(), "1e200000", "too large or with too many digits"),

@@ -221,3 +221,56 @@ def test_search_index_stays_behind_with_a_warning(postgres: Server, tmp_path: Pa
         " of its own kind. Build it anew (Wagtail: manage.py update_index)."
     ]
     assert answer["told"][-1][0] == "constraints"
+
+
+UNMANAGED = """
+from django.db import models
+
+
+class Legacy(models.Model):
+    key = models.UUIDField(primary_key=True)
+    span = models.DurationField()
+    data = models.JSONField()
+    address = models.GenericIPAddressField()
+    bad = models.UUIDField()
+    name = models.CharField(max_length=3)
+
+    class Meta:
+        managed = False
+        db_table = "Legacy"
+"""
+
+
+def test_table_of_a_model_that_is_not_managed_has_the_types_that_django_needs(
+    postgres: Server, tmp_path: Path
+) -> None:
+    project = Project(tmp_path, postgres, ("legacy",))
+    project.app("legacy", UNMANAGED, migrations={})
+    project.run("manage.py", "makemigrations", "legacy", "-v0")
+    project.migrate()
+    project.execute(
+        'CREATE TABLE "Legacy" (key char(32) NOT NULL PRIMARY KEY, span bigint, data text,'
+        " address char(39), bad char(32), name varchar(99))"
+    )
+    project.execute(
+        "INSERT INTO \"Legacy\" VALUES (?, -7, '{\"a\": 1}', '::1', 'none', 'longer')", "a" * 32
+    )
+    (warning,) = project.move()["warnings"]
+    assert warning.startswith("The table Legacy belongs to no managed model. It was made by")
+    assert columns(project, '"Legacy"') == {
+        "key": "uuid!",
+        "span": "interval",
+        "data": "jsonb",
+        "address": "inet",
+        "bad": "text",
+        "name": "text",
+    }
+    assert project.query('SELECT key::text, data, address::text, bad, name FROM "Legacy"') == [
+        ("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", {"a": 1}, "::1/128", "none", "longer")
+    ]
+    project.shell(
+        "from legacy.models import Legacy; import datetime\n"
+        f"assert Legacy.objects.defer('bad').get(key='{'a' * 32}', data__a=1).span"
+        " == datetime.timedelta(microseconds=-7)",
+        on=project.database,
+    )
