@@ -9,17 +9,15 @@ import psycopg
 
 from backups.site.move.columns import Column
 from backups.site.move.faults import Faults
-from backups.site.move.forms import LONGEST_BYTES, NULL, Unfit
+from backups.site.move.forms import Unfit
 from backups.site.move.number_forms import Exact
-from backups.site.move.references import key_of
+from backups.site.move.pieces import Piece, Pieces
 from backups.site.move.refusals import is_of_the_server, words_of
 from backups.site.move.source import ENOUGH_BYTES, MANY, Source, SourceTable
 from backups.sqlite.format.schema import quote
 
 HASH_BITS = 2**64 - 1
 MOST_REFUSED = 1000  # rows of a table, which are found one by one
-Row = tuple[Any, ...]
-Misfit = tuple[int, str, str]  # which row of a piece, the column, and why
 
 
 @dataclass
@@ -34,16 +32,6 @@ class Sum:
         self.value = (self.value + sum(map(hash, proofs))) & HASH_BITS
 
 
-@dataclass
-class Piece:
-    """Some rows."""
-
-    rows: Sequence[Row]
-    lines: Sequence[bytes]  # of COPY
-    proofs: Sequence[Hashable]  # what stands for each in the comparison
-    misfits: list[Misfit]
-
-
 class TableMove:
     """The move of one table, whose columns are known."""
 
@@ -52,15 +40,8 @@ class TableMove:
     ) -> None:
         """:param name: the table's in PostgreSQL."""
         self._source, self._table, self.name, self._columns = source, table, name, columns
-        self._proves = any(each.form.proves for each in columns)
         self._target = quote(name)
-        names = [each.source for each in columns]
-        extra = [each for each in table.key if each not in names]  # to name a row with
-        self._selected = [*names, *extra]
-        self._key = [self._selected.index(each) for each in table.key]
-        # Always the same words: in others SQLite may take the rows in another order.
-        words = ", ".join(map(quote, self._selected))
-        self._sql = f"SELECT {words} FROM {quote(table.name)}"  # noqa: S608
+        self._pieces = Pieces(source, table, columns)
 
     def count(self) -> int:
         """How many rows there are."""
@@ -89,7 +70,7 @@ class TableMove:
         found = Sum()
         with connection.cursor() as cursor, cursor.copy(sql) as copy:
             for lines in _chunks(copy):
-                found.add(self._read(lines) if self._proves else lines)
+                found.add(self._pieces.read_back(lines))
                 tell(len(lines))
                 del lines
         return found
@@ -124,7 +105,7 @@ class TableMove:
         return None
 
     def _fit_lines(self, sent: Sum, tell: Callable[[int], None]) -> Generator[bytes]:
-        with closing(self._pieces()) as pieces:  # the file can be read again
+        with closing(self._pieces.read()) as pieces:  # the file can be read again
             for piece in pieces:
                 if piece.misfits:
                     raise Unfit(piece.misfits[0][2])
@@ -142,9 +123,9 @@ class TableMove:
         :param told: of how many rows ``tell`` knows.
         """
         refused = 0
-        for piece in self._pieces():
+        for piece in self._pieces.read():
             for number, column, why in piece.misfits:
-                faults.add(self._table.name, self._key_of(piece.rows[number]), column, why)
+                faults.add(self._table.name, self._pieces.key_of(piece.rows[number]), column, why)
             unfit = {number for number, *_ in piece.misfits}
             fit = [number for number in range(len(piece.rows)) if number not in unfit]
             if refused < MOST_REFUSED:
@@ -166,89 +147,13 @@ class TableMove:
             if is_of_the_server(error):
                 raise
             if len(numbers) == 1:
-                key = self._key_of(piece.rows[numbers[0]])
+                key = self._pieces.key_of(piece.rows[numbers[0]])
                 faults.add(self._table.name, key, error.diag.column_name or "", words_of(error))
                 return 1
             half = len(numbers) // 2
             first = self._try(connection, piece, numbers[:half], faults)
             return first + self._try(connection, piece, numbers[half:], faults)
         return 0
-
-    def _pieces(self) -> Generator[Piece]:
-        large = any(each.can_be_large for each in self._columns)
-        for rows in self._source.batches(self._sql, can_be_large=large):
-            yield self._piece(rows)
-            del rows
-
-    def _piece(self, rows: Sequence[Row]) -> Piece:
-        misfits: list[Misfit] = []
-        cells = [
-            self._write(column, values, misfits)
-            for column, values in zip(self._columns, zip(*rows, strict=True), strict=False)
-        ]
-        lines = _encode(cells)
-        self._check_lengths(lines, misfits)
-        proofs = self._proofs(cells) if self._proves and not misfits else lines
-        return Piece(rows, lines, proofs, misfits)
-
-    def _write(self, column: Column, values: Sequence[Any], misfits: list[Misfit]) -> list[str]:
-        """One column of some rows. Notes what does not fit."""
-        if column.is_required and None in values:
-            misfits += [
-                (number, column.source, "is NULL, and the column is NOT NULL")
-                for number, value in enumerate(values)
-                if value is None
-            ]
-        try:
-            return column.form.write_all(values)
-        except Unfit:
-            return [
-                self._write_one(column, number, value, misfits)
-                for number, value in enumerate(values)
-            ]
-
-    def _write_one(self, column: Column, number: int, value: Any, misfits: list[Misfit]) -> str:
-        try:
-            return NULL if value is None else column.form.write(value)
-        except Unfit as why:
-            misfits.append((number, column.source, str(why)))
-            return NULL
-
-    def _key_of(self, row: Row) -> object:
-        return key_of([row[each] for each in self._key])
-
-    def _check_lengths(self, lines: Sequence[bytes], misfits: list[Misfit]) -> None:
-        if max(map(len, lines)) > LONGEST_BYTES:
-            for number, line in enumerate(lines):
-                if len(line) > LONGEST_BYTES:
-                    why = f"the row takes {len(line):,} bytes, and at most {LONGEST_BYTES:,} fit"
-                    misfits.append((number, "", why))
-
-    def _proofs(self, cells: Sequence[list[str]]) -> Sequence[Hashable]:
-        proofs = [
-            column.form.prove_all(written) if column.form.proves else written
-            for column, written in zip(self._columns, cells, strict=True)
-        ]
-        return list(zip(*proofs, strict=True))
-
-    def _read(self, lines: Sequence[bytes]) -> Sequence[Hashable]:
-        rows = (str(memoryview(line)[:-1], "utf-8").split("\t") for line in lines)
-        cells = [
-            [NULL if cell == NULL else column.form.read(cell) for cell in found]
-            if column.form.proves
-            else found
-            for column, found in zip(self._columns, zip(*rows, strict=True), strict=True)
-        ]
-        return list(zip(*cells, strict=True))
-
-
-def _encode(cells: Sequence[list[str]]) -> list[bytes]:
-    """The lines of COPY."""
-    if len(cells[0]) == 1:  # a large row comes alone; one letter can make a text four times as wide
-        parts = [part for (cell,) in cells for part in (cell.encode("utf-8", "replace"), b"\t")]
-        return [b"".join([*parts[:-1], b"\n"])]
-    data = "\n".join(map("\t".join, zip(*cells, strict=True))) + "\n"
-    return data.encode("utf-8", "replace").splitlines(keepends=True)
 
 
 def _chunks(copy: Iterable[Any]) -> Iterator[list[bytes]]:

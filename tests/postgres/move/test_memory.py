@@ -7,8 +7,8 @@ from pathlib import Path
 
 from backups.site.move.columns import Column
 from backups.site.move.forms import Text
+from backups.site.move.pieces import Pieces
 from backups.site.move.source import Source
-from backups.site.move.tables import TableMove
 
 LETTERS = 10_000_000
 
@@ -35,7 +35,7 @@ def test_large_text_is_there_four_times_at_most(tmp_path: Path) -> None:
     columns = [Column(name, name, Text(), False, True) for name in ("text", "mood")]
     with closing(Source(make(tmp_path / "site.db"))) as source:
         (table,) = source.tables
-        pieces = TableMove(source, table, "note", columns)._pieces()
+        pieces = Pieces(source, table, columns).read()
         tracemalloc.start()
         try:
             for piece in pieces:

@@ -27,10 +27,11 @@ def test_a_database_that_is_vacuumed_is_dropped(own_postgres: Server, tmp_path: 
     name = store.names.going()
     make_content(store, "old", name)
     with psycopg.connect(own_postgres.conninfo(name), autocommit=True) as orphan:  # of pg_restore
-        orphan.execute(ROWS)
         for setting, value in SLOW.items():
             own_postgres.admin(f"ALTER SYSTEM SET autovacuum_{setting} = '{value}'")
         own_postgres.admin("SELECT pg_reload_conf()")
+        orphan.execute(ROWS)
+        orphan.execute("SELECT pg_stat_force_next_flush()")  # at once, so that it is vacuumed
         until(lambda: own_postgres.admin(VACUUMS.format(name)))
         databases.drop_if_possible(store.control, name)
         with pytest.raises(psycopg.OperationalError):
