@@ -17,6 +17,7 @@ from backups.postgres.refusals import explained
 CONNECT_SECONDS = 10
 # So that a machine that vanished does not keep its locks for hours: a minute, and three more tries.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 20, "keepalives_count": 3}
+NO_ANSWER_MILLISECONDS = 120_000  # of a machine that is gone before it has what it is sent
 MAINTENANCE = "postgres"  # every server has this database; others are created from it
 
 SETTINGS = {
@@ -26,7 +27,7 @@ SETTINGS = {
     "default_transaction_isolation": "'read committed'",  # to see what whoever had a lock has done
     # The server's side of the same: it is the one that has to miss a machine.
     **{f"tcp_{name}": str(value) for name, value in KEEPALIVES.items()},
-    "tcp_user_timeout": "120000",  # milliseconds; for one that is gone before it has an answer
+    "tcp_user_timeout": str(NO_ANSWER_MILLISECONDS),
 }
 # For a program, whatever is set for the role: a dump with texts in another form can't be judged.
 OPTIONS = "-c standard_conforming_strings=on -c default_transaction_read_only=off"
@@ -56,7 +57,11 @@ class Server:
         :raises psycopg.OperationalError: there is no such database, or no server.
         :raises DatabaseServerError: a pooler is in between.
         """
-        defaults = {"connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
+        defaults = {
+            "connect_timeout": CONNECT_SECONDS,
+            "tcp_user_timeout": NO_ANSWER_MILLISECONDS,
+            **KEEPALIVES,
+        }
         connection = psycopg.connect(
             **{**defaults, **self.parameters, "application_name": name[:63]},
             dbname=database,

@@ -147,3 +147,18 @@ def test_a_job_is_not_called_stopped_because_the_server_was(
         assert is_running()
         os.kill(pid, signal.SIGKILL)
         until(lambda: not is_running())
+
+
+def test_a_lock_and_a_turn_are_free_as_soon_as_they_are_let_go(store: Store) -> None:
+    def let_go(name: str) -> None:
+        if name == "leader":
+            with store.real.lock(name):
+                pass
+        else:
+            locks.Turn(store.control, "upload", at_once=1, refused=BusyError).close()
+
+    with store.control.session() as other:
+        for name in ("leader", "upload 0") * 20:  # the server may happen to be fast
+            let_go(name)
+            assert locks.try_lock(other, name)
+            other.execute("SELECT pg_advisory_unlock_all()")
