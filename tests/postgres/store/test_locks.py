@@ -155,7 +155,9 @@ def test_a_lock_and_a_turn_are_free_as_soon_as_they_are_let_go(store: Store) -> 
             with store.real.lock(name):
                 pass
         else:
-            locks.Turn(store.control, "upload", at_once=1, refused=BusyError).close()
+            locks.Turn(
+                store.control, "upload", at_once=1, refused=lambda: BusyError("taken")
+            ).close()
 
     with store.control.session() as other:
         for name in ("leader", "upload 0") * 20:  # the server may happen to be fast
