@@ -1,25 +1,13 @@
 """The control database: made once, by whoever comes first, and never in place of another's."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import psycopg
 import pytest
 
 from backups.exceptions import BackupNotSupportedError
 from backups.postgres.names import Names
-from tests.postgres.server import Server
-from tests.postgres.stores import Store, make_content, new_store
+from tests.postgres.stores import Store, make_content
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
 
 
 def test_one_whose_maker_was_killed_is_finished(store: Store) -> None:

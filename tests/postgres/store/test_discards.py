@@ -1,23 +1,14 @@
 """A pending restore that somebody discards while a start is at work on it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.backups.builders import MIGRATIONS
 from tests.postgres.server import Server
-from tests.postgres.stores import Store, new_snapshot, new_store
+from tests.postgres.stores import Store, new_snapshot
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
 
 
 @pytest.mark.parametrize("fails", [False, True])

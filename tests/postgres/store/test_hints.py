@@ -1,22 +1,14 @@
 """What an error says to do next."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backups.exceptions import MigrationStoppedError
 from tests.postgres.server import Server
-from tests.postgres.stores import Store, new_snapshot, new_store
+from tests.postgres.stores import Store, new_snapshot
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.drop()
 
 
 def test_a_migration_that_takes_too_long_stages_nothing_and_says_so(

@@ -15,14 +15,6 @@ OWNER = "owners"
 
 
 @pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
-
-
-@pytest.fixture
 def group(store: Store) -> Iterator[str]:
     """The role that owns the database, of which the site's is a member."""
     server = store.server

@@ -5,7 +5,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,7 @@ import pytest
 from backups.exceptions import ChildFailedError, ChildNotStartedError, DatabaseServerError
 from backups.postgres.running import run
 from tests.backups.waiting import SECONDS, until
-from tests.postgres.server import Server
-from tests.postgres.stores import Store, new_store
+from tests.postgres.stores import Store
 
 pytestmark = pytest.mark.postgres
 
@@ -24,13 +22,6 @@ WAITING = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = '{}' AND application_name = 'backups' AND wait_event_type = 'Lock'
 """
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.drop()
 
 
 def test_pg_dump_ends_with_a_process_that_is_killed(store: Store) -> None:

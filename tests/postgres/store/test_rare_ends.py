@@ -33,14 +33,6 @@ MIGRATIONS = ("shop.0001_initial", "shop.0002_prices")
 
 
 @pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
-
-
-@pytest.fixture
 def snapshot(postgres: Server, tmp_path: Path) -> bytes:
     return new_snapshot(postgres, tmp_path / "snapshot")
 

@@ -1,12 +1,9 @@
 """What an administrator has set for the live database is set for what takes its place."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.postgres.server import Server
-from tests.postgres.stores import Store, new_snapshot, new_store
+from tests.postgres.stores import Store, new_snapshot
 
 pytestmark = pytest.mark.postgres
 
@@ -14,14 +11,6 @@ SET = """
 SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
 WHERE datname = '{}' AND setrole = {}
 """
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The store on a real server: snapshots, stagings, restores, and what is kept."""
 
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,14 +37,6 @@ WAITS = """
 SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE NOT granted AND datname = '{}'
 """
-
-
-@pytest.fixture
-def store(postgres: Server, tmp_path: Path) -> Iterator[Store]:
-    made = new_store(postgres, tmp_path / "machine", "old")
-    yield made
-    made.real.release_presence()
-    made.drop()
 
 
 @pytest.fixture(scope="module")
